@@ -1,0 +1,212 @@
+"""The report as data: `report.json`. Every rendering (HTML, Markdown, terminal) shows this and nothing else.
+
+All durations are integer nanoseconds. A delta is ONNX Runtime minus PyTorch: positive means ONNX Runtime is slower.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from attrib.model.manifest import Environment, OutputDifference, Protocol, Role, Side, Workload
+from attrib.model.region import Match
+
+# Schema history
+# 1  first published version
+SCHEMA_VERSION = 1
+
+Cause = Literal[
+    "kernel", "decomposed", "fused", "cast", "layout", "shape_arithmetic", "memcpy", "fallback", "quantize",
+    "extra_work", "missing_work", "framework", "device_idle", "profiler_overhead", "unattributed",
+]  # fmt: skip
+"""Why a ledger row's delta exists. A closed list; `CAUSES` gives each a title and a sentence for the reader."""
+
+FindingState = Literal["passed", "failed", "not_applicable", "error"]
+CheckState = Literal["passed", "failed", "unknown"]
+
+
+class CauseText(msgspec.Struct, frozen=True):
+    """What a reader is told about a cause."""
+
+    title: str
+    meaning: str
+
+
+CAUSES: dict[Cause, CauseText] = {
+    "kernel": CauseText("Kernel speed", "The same work runs at another speed."),
+    "decomposed": CauseText("Decomposed operators", "One PyTorch call became several ONNX nodes."),
+    "fused": CauseText("Fused operators", "Several PyTorch calls became one ONNX node."),
+    "cast": CauseText("Casts", "Conversions between element types."),
+    "layout": CauseText("Layout changes", "Transposes, reshapes and copies that move data."),
+    "shape_arithmetic": CauseText("Shape arithmetic", "Small integer work that computes shapes."),
+    "memcpy": CauseText("Copies", "Copies between host and device, and the waiting for them."),
+    "fallback": CauseText("Fallback kernels", "Nodes that ran outside the requested execution provider."),
+    "quantize": CauseText("Quantization", "Quantize and dequantize nodes."),
+    "extra_work": CauseText("Work only in ONNX Runtime", "Nodes with no PyTorch counterpart."),
+    "missing_work": CauseText("Work only in PyTorch", "Calls with no ONNX counterpart."),
+    "framework": CauseText("Framework overhead", "Dispatch, Python, the executor, the session and the API."),
+    "device_idle": CauseText("Device idle", "The device waited for the host."),
+    "profiler_overhead": CauseText(
+        "Profiler overhead", "Profiled minus plain time: taken back out, so that the rows sum to the plain runs."
+    ),
+    "unattributed": CauseText("Unattributed", "Time whose counterpart attrib could not find."),
+}
+
+
+class _Struct(msgspec.Struct, frozen=True, kw_only=True):
+    pass
+
+
+class Estimate(_Struct):
+    """A median of plain steps with its 95 % interval; `n` steps."""
+
+    median: int
+    low: int
+    high: int
+    n: int
+
+
+class Delta(_Struct):
+    """Difference of the two medians (ONNX Runtime minus PyTorch) with its 95 % interval."""
+
+    median: int
+    low: int
+    high: int
+
+
+class Latency(_Struct):
+    """The headline. A side that is missing is null, and so is the delta then."""
+
+    torch_ns: Estimate | None
+    onnxruntime_ns: Estimate | None
+    delta_ns: Delta | None
+    significant: bool
+
+
+class Coverage(_Struct):
+    """How much of the time was brought together, 0 to 1, and what was left over."""
+
+    ort_node_time_mapped: float
+    torch_call_time_mapped: float
+    unattributed_ns: int
+    profiler_overhead_ns: int
+
+
+class LedgerRow(_Struct):
+    """One region and cause. The deltas of all rows sum to the headline delta exactly.
+
+    `torch_calls` and `onnx_nodes` are ids of the work on either side; `torch_ops` and `onnx_ops` their op types;
+    `shapes` the distinct input and output tensors; `exported` the nodes of the exported graph in between.
+    """
+
+    id: str
+    region: str
+    module: str
+    cause: Cause
+    torch_calls: tuple[str, ...] = ()
+    torch_ops: tuple[str, ...] = ()
+    onnx_nodes: tuple[str, ...] = ()
+    onnx_ops: tuple[str, ...] = ()
+    exported: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+    shapes: tuple[str, ...] = ()
+    torch_ns: int
+    onnxruntime_ns: int
+    delta_ns: int
+    low_ns: int
+    high_ns: int
+    match: Match
+
+
+class CauseRow(_Struct):
+    """Sum of the ledger rows of one cause, with the interval of the sum."""
+
+    cause: Cause
+    torch_ns: int
+    onnxruntime_ns: int
+    delta_ns: int
+    low_ns: int
+    high_ns: int
+
+
+class EvidenceRow(_Struct):
+    """One piece of evidence of a finding: a sentence, the ledger rows it rests on, and its share if it has one."""
+
+    text: str
+    rows: tuple[str, ...] = ()
+    value_ns: int | None = None
+
+
+class Verified(_Struct):
+    """What applying the fix really gave."""
+
+    measured_ns: int
+    low_ns: int
+    high_ns: int
+    outputs_equal: bool
+
+
+class Finding(_Struct):
+    """What one rule says.
+
+    `explains_ns` is the signed share of the delta that the rows behind it account for. `saving_ns` (with its interval)
+    is what the fix can give at most, never more than those rows; it is 0 for a finding that explains why ONNX Runtime
+    is faster.
+    """
+
+    id: str
+    state: FindingState
+    title: str
+    cause: Cause | None = None
+    explains_ns: int = 0
+    saving_ns: int = 0
+    low_ns: int = 0
+    high_ns: int = 0
+    summary: str = ""
+    evidence: tuple[EvidenceRow, ...] = ()
+    fix: str = ""
+    reason: str = ""
+    verified: Verified | None = None
+
+
+class Check(_Struct):
+    """One condition for a fair comparison, and whether it held."""
+
+    check: str
+    state: CheckState
+    detail: str
+
+
+class StepTimes(_Struct):
+    """Profiled times of one side, straight from its trace: nothing removed, nothing scaled.
+
+    `steps_ns` are the walls of the profiled steps (`model_run` for ONNX Runtime, the step's range for PyTorch);
+    `by_op_ns` sums every step's time per op type (outermost aten op, or node); `counts` are calls or nodes per step.
+    """
+
+    steps_ns: tuple[int, ...]
+    by_op_ns: dict[str, int]
+    counts: dict[str, int]
+
+
+class Document(_Struct):
+    """`report.json`, version 1. More keys may be added; none is removed within a version."""
+
+    schema_version: int = SCHEMA_VERSION
+    attrib_version: str
+    created: str
+    workload: Workload
+    environment: Environment
+    sides: dict[Role, Side]
+    protocol: Protocol | None
+    comparability: tuple[Check, ...]
+    outputs: tuple[OutputDifference, ...]
+    latency: Latency
+    coverage: Coverage
+    ledger: tuple[LedgerRow, ...]
+    causes: tuple[CauseRow, ...]
+    findings: tuple[Finding, ...]
+    profiled: dict[Role, StepTimes]
+    plain_ns: dict[Role, tuple[tuple[int, ...], ...]] = {}
+    """Every plain step, one tuple a block, in the order of the rounds."""
+    warnings: tuple[str, ...] = ()
+    command: str = ""

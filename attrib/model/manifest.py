@@ -1,0 +1,187 @@
+"""`manifest.json`: what a capture did, in which state it ended, and the hash of every file that it wrote."""
+
+from typing import Literal
+
+import msgspec
+
+from attrib.model.tensor import Tensor
+
+# Format history
+# 1  first published version
+FORMAT_VERSION = 1
+
+Role = Literal["torch", "onnxruntime"]
+"""The two sides of a comparison. In an A/A capture both sides run the same engine; the role names the side."""
+
+ROLES: tuple[Role, Role] = ("torch", "onnxruntime")
+
+SideState = Literal["complete", "failed", "interrupted", "skipped"]
+FileState = Literal["complete", "missing"]
+
+
+class _Struct(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+    pass
+
+
+class FileEntry(_Struct):
+    """One artefact of the capture. `path` is relative, with forward slashes, and never leaves the directory."""
+
+    path: str
+    state: FileState
+    sha256: str = ""
+    size: int = 0
+    reason: str = ""
+
+
+class InputSpec(_Struct):
+    """One model input: its name and tensor type."""
+
+    name: str
+    tensor: Tensor
+
+
+class Workload(_Struct):
+    """What was run. `weights` is `pretrained` or says how the random ones were made.
+
+    `source` is where the model came from: `built-in`, `directory`, `hub` or `factory`.
+    `padding` is the share of masked tokens, `parameters` the number of weights.
+    """
+
+    model: str
+    source: str
+    task: str = ""
+    weights: str
+    batch_size: int
+    seq_len: int
+    precision: str = "fp32"
+    padding: float = 0.0
+    seed: int = 0
+    attention: str = ""
+    parameters: int = 0
+    inputs: tuple[InputSpec, ...] = ()
+    inputs_sha256: str = ""
+    text: bool = False
+
+
+class Overhead(_Struct):
+    """Cost of the profiler per recorded event, calibrated on a chain of trivial operators in the same process.
+
+    `inside_ns` falls inside the event's own interval, `outside_ns` between events; both are medians in nanoseconds.
+    """
+
+    inside_ns: float = 0.0
+    outside_ns: float = 0.0
+    samples: int = 0
+
+
+class Side(_Struct):
+    """How one engine ran.
+
+    Attributes:
+        engine: Which engine ran on this side.
+        state: How it ended; `error` says why it is not complete.
+        folder: Where its traces lie in the trace directory.
+        version: The engine's version.
+        mode: `eager` or `compile` for PyTorch, empty for ONNX Runtime.
+        requested_providers: Execution providers asked for, in order (ONNX Runtime).
+        providers: Execution providers that the session really has.
+        opt_level: Graph optimization level (ONNX Runtime).
+        exporter: Which exporter wrote the graph (ONNX Runtime).
+        opset: Opset of the exported graph; 0 where there is none.
+        threads: Intra-op threads used.
+        settings: Further settings that bear on speed, e.g. `matmul_precision`, `mkldnn`, `training`, `inference_mode`.
+        warmup: Warm-up steps run before the first plain block.
+        warmed_up: The last warm-up blocks agreed within the tolerance.
+        idle_cpu_share: Processor time of this worker while the other one ran, divided by that wall time.
+        overhead: What the profiler costs per event; None where it was not calibrated.
+        error: One line; empty for a complete side.
+    """
+
+    engine: Role
+    state: SideState
+    folder: str
+    version: str = ""
+    mode: str = ""
+    requested_providers: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+    opt_level: str = ""
+    exporter: str = ""
+    opset: int = 0
+    threads: int = 0
+    settings: dict[str, str] = {}
+    warmup: int = 0
+    warmed_up: bool = False
+    idle_cpu_share: float = 0.0
+    overhead: Overhead | None = None
+    error: str = ""
+
+
+class Environment(_Struct):
+    """The machine and the software, with nothing that names a person, a host or a path."""
+
+    cpu: str = ""
+    logical_cores: int = 0
+    usable_cores: float = 0.0
+    memory_bytes: int = 0
+    system: str = ""
+    python: str = ""
+    packages: dict[str, str] = {}
+    accelerators: tuple[str, ...] = ()
+    load_before: float = 0.0
+    load_after: float = 0.0
+
+
+class Protocol(_Struct):
+    """How the steps were measured: `rounds` interleaved rounds, each one plain block of either engine in random order.
+
+    `profiled_rounds` of those rounds also held one profiled block of either engine.
+    """
+
+    rounds: int
+    iterations: int
+    profiled_rounds: int
+    profiled_iterations: int
+    seed: int
+    timer: str = "perf_counter_ns"
+
+
+class Phase(_Struct):
+    """One phase of the capture and how it ended."""
+
+    name: str
+    state: SideState
+    seconds: float = 0.0
+    detail: str = ""
+
+
+class Manifest(_Struct):
+    """The whole capture. `sides` is keyed by role; `command` is the scrubbed command line that repeats it."""
+
+    format_version: int = FORMAT_VERSION
+    attrib_version: str
+    created: str
+    workload: Workload
+    sides: dict[Role, Side]
+    environment: Environment = Environment()
+    protocol: Protocol | None = None
+    phases: tuple[Phase, ...] = ()
+    files: tuple[FileEntry, ...] = ()
+    command: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+class OutputDifference(_Struct):
+    """`outputs.json`, one row an output: how far ONNX Runtime's values are from PyTorch's.
+
+    `max_rel` is relative to the largest magnitude of the PyTorch output; `reason` is set where a comparison was not
+    possible (shape, type, NaN).
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    max_abs: float
+    max_rel: float
+    cosine: float
+    tolerance: float
+    equal: bool
+    reason: str = ""

@@ -1,0 +1,41 @@
+"""Regions: the smallest sets of calls and nodes that compute the same tensors."""
+
+from typing import Literal
+
+import msgspec
+
+Method = Literal["identity", "fx-node", "scope-order", "shape-order", "none"]
+
+
+class Match(msgspec.Struct, frozen=True, kw_only=True):
+    """How calls and nodes were brought together.
+
+    Attributes:
+        method: The weakest link by which anything in the region was joined.
+        confidence: 0 to 1; 0 where there is no counterpart.
+        evidence: The links, one line each, e.g. `value name layer_norm_1 is in both graphs`.
+    """
+
+    method: Method
+    confidence: float
+    evidence: tuple[str, ...] = ()
+
+
+class Region(msgspec.Struct, frozen=True, kw_only=True):
+    """Calls and nodes that compute the same tensors: the unit in which the two engines can be compared.
+
+    Attributes:
+        id: Stable from run to run, made of the module scope and the ops, e.g. `encoder.layer.0.output/linear`.
+        module: The innermost module that holds every member.
+        calls: Ids of the PyTorch calls.
+        nodes: Ids of the executed nodes.
+        exported: Names of the nodes of the exported graph that lie between them.
+        match: Why they belong together.
+    """
+
+    id: str
+    module: str
+    calls: tuple[str, ...]
+    nodes: tuple[str, ...]
+    exported: tuple[str, ...] = ()
+    match: Match

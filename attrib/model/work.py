@@ -1,0 +1,86 @@
+"""What an engine did in its profiled steps: units of work, and the exact partition of the steps' wall time."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from attrib.errors import InternalError
+from attrib.model.tensor import Tensor
+
+Engine = Literal["torch", "onnxruntime"]
+Int64s = npt.NDArray[np.int64]
+
+
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """A call (PyTorch) or a node (ONNX Runtime): one unit of work that the engine repeats in every step.
+
+    Attributes:
+        id: Stable and unique within its side, e.g. `encoder.layer.0.attention.self.query/aten::linear#0` or a node name.
+        engine: Which engine ran it.
+        op: `aten::linear`, `MatMul`, `SkipLayerNormalization`, ...
+        scope: Qualified module name; empty for the root and for nodes, whose scope comes from their match.
+        order: Position in the step.
+        provider: Execution provider (ONNX Runtime).
+        inputs: Input tensors; scalars left out.
+        outputs: Output tensors (ONNX Runtime).
+        inner: Ops that ran inside a call, outermost first, e.g. `aten::addmm`.
+        events: Profiler events recorded for it in one step, itself included.
+    """
+
+    id: str
+    engine: Engine
+    op: str
+    scope: str = ""
+    order: int = 0
+    provider: str = ""
+    inputs: tuple[Tensor, ...] = ()
+    outputs: tuple[Tensor, ...] = ()
+    inner: tuple[str, ...] = ()
+    events: int = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Partition:
+    """Profiled steps of one engine, split so that every instant has exactly one owner.
+
+    Attributes:
+        engine: Which engine ran.
+        work: The units of work, in step order.
+        parts: Names of the framework parts, e.g. `torch dispatch`, `ort executor`.
+        work_ns: int64 `[len(work), steps]`, time owned by each unit of work in each step.
+        parts_ns: int64 `[len(parts), steps]`, time owned by each framework part in each step.
+        walls_ns: int64 `[steps]`, wall time of each step.
+        blocks: int64 `[steps]`, the profiled block that each step belongs to: the unit of resampling.
+        warnings: What could not be told apart, one line each.
+    """
+
+    engine: Engine
+    work: tuple[Work, ...]
+    parts: tuple[str, ...]
+    work_ns: Int64s
+    parts_ns: Int64s
+    walls_ns: Int64s
+    blocks: Int64s
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def steps(self) -> int:
+        """Number of profiled steps."""
+        return len(self.walls_ns)
+
+    def self_check(self) -> None:
+        """Check that the segments of every step sum to its wall time, to the nanosecond.
+
+        Raises:
+            InternalError: They do not.
+        """
+        owned = self.work_ns.sum(axis=0) + self.parts_ns.sum(axis=0)
+        wrong = np.flatnonzero(owned != self.walls_ns)
+        if wrong.size:
+            step = int(wrong[0])
+            raise InternalError(
+                f"{self.engine} step {step}: segments sum to {owned[step]} ns, wall is {self.walls_ns[step]} ns"
+            )
