@@ -1,0 +1,100 @@
+"""What a rule is: its titles, the evidence that it needs, and one pure function."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from attrib.lineage.graph import Graph
+from attrib.model.document import Cause, Delta, EvidenceRow, Latency, LedgerRow
+from attrib.model.manifest import Manifest, OutputDifference, Role
+from attrib.model.region import Region
+from attrib.model.work import Partition, Work
+
+Need = Literal["delta", "manifest", "partitions", "regions", "exported", "optimized", "outputs", "plain"]
+"""Evidence that a directory may lack. A rule that needs what is missing is "not applicable", and says so."""
+
+
+class LedgerLike(Protocol):
+    """The part of the ledger that rules read."""
+
+    rows: tuple[LedgerRow, ...]
+
+    def total(self, ids: Iterable[str]) -> Delta:
+        """Sum of the deltas of the named rows, with the 95 % interval of that sum."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Everything a rule may look at. What the directory lacks is None (or empty), never a guess.
+
+    Attributes:
+        ledger: The rows and the intervals of any sum of them.
+        latency: The headline.
+        manifest: What the capture says of itself; None for a directory that attrib did not capture.
+        partitions: The profiled steps of either side.
+        work: Calls and nodes by id, for either side.
+        regions: Regions by id.
+        exported: The graph as exported.
+        optimized: The graph that ONNX Runtime ran.
+        outputs: How far the outputs are apart.
+        plain_ns: Plain steps of either side, one tuple a block.
+    """
+
+    ledger: LedgerLike
+    latency: Latency
+    manifest: Manifest | None
+    partitions: Mapping[Role, Partition]
+    work: Mapping[Role, Mapping[str, Work]]
+    regions: Mapping[str, Region]
+    exported: Graph | None
+    optimized: Graph | None
+    outputs: tuple[OutputDifference, ...]
+    plain_ns: Mapping[Role, tuple[tuple[int, ...], ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a rule found.
+
+    Attributes:
+        failed: The rule's condition for a finding holds. The runner lowers it to "passed" where the rows' interval
+            does not support it (a finding never claims more than its rows).
+        rows: Ids of the ledger rows that the finding explains.
+        detail: Fills the `{}` of the failed title, e.g. `12 attention blocks`.
+        summary: One or two sentences for the reader, with figures.
+        evidence: What it rests on.
+        fix: The exact option, call or command that mends it.
+    """
+
+    failed: bool
+    rows: tuple[str, ...] = ()
+    detail: str = ""
+    summary: str = ""
+    evidence: tuple[EvidenceRow, ...] = field(default=())
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule. `id` is the noun of the failing state, and its file's name with dashes.
+
+    Attributes:
+        id: e.g. `layout-churn`.
+        passed: Title when nothing was found, e.g. `No time is lost to layout changes`.
+        failed: Title of the finding; `{}` is replaced by the verdict's detail.
+        about: What the rule looks for and why it matters, for `attrib rules`.
+        cause: The ledger cause it explains; None for rules about the measurement.
+        needs: Evidence without which it cannot answer.
+        direction: `slower`: the rows must cost time in ONNX Runtime; `faster`: they must save it; `any`: neither.
+        audit: The pure function.
+    """
+
+    id: str
+    passed: str
+    failed: str
+    about: str
+    cause: Cause | None
+    needs: tuple[Need, ...]
+    direction: Literal["slower", "faster", "any"]
+    audit: Callable[[Evidence], Verdict]

@@ -1,0 +1,1 @@
+"""The exported graph, the graph that ran, and what became of what."""

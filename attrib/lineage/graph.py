@@ -1,0 +1,45 @@
+"""An ONNX graph as the analysis needs it: nodes, the names of the values between them, and their types."""
+
+import msgspec
+
+from attrib.model.tensor import Tensor
+
+
+class GraphNode(msgspec.Struct, frozen=True, kw_only=True):
+    """One node. `inputs` and `outputs` are value names; an omitted optional input is an empty string.
+
+    Attributes:
+        name: The node's own name; may be empty or repeated in files from elsewhere.
+        index: Position in the file, which ORT keeps in topological order.
+        op: Op type, e.g. `MatMul`.
+        domain: Empty for ONNX itself, e.g. `com.microsoft` for ORT's contrib ops.
+        inputs: Names of the input values.
+        outputs: Names of the output values.
+        scope: Qualified module name; None where the exporter did not record one.
+        fx_node: Name of the fx node that it was exported from, e.g. `linear_4`; empty where not recorded.
+        fx_target: The aten overload of that fx node, e.g. `aten.linear.default`; empty where not recorded.
+        attributes: Integer, float and string attributes as text, e.g. `{"perm": "0,2,1,3"}`.
+    """
+
+    name: str
+    index: int
+    op: str
+    domain: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    scope: str | None = None
+    fx_node: str = ""
+    fx_target: str = ""
+    attributes: dict[str, str] = {}
+
+
+class Graph(msgspec.Struct, frozen=True, kw_only=True):
+    """One graph. `values` holds the types that the file states, `constants` the names of initializers."""
+
+    nodes: tuple[GraphNode, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    constants: frozenset[str]
+    values: dict[str, Tensor]
+    opset: int
+    producer: str = ""
