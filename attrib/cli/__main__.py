@@ -1,0 +1,6 @@
+"""`python -m attrib.cli`, the same as the installed `attrib`."""
+
+from attrib.cli.main import main
+
+if __name__ == "__main__":
+    main()

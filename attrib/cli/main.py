@@ -1,0 +1,103 @@
+"""The `attrib` command: finds the subcommand, and turns every error into one line and an exit code."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from attrib import __version__
+from attrib.errors import AttribError, InternalError
+
+COMMANDS = {
+    "profile": "Run a model in PyTorch and in ONNX Runtime and report what makes the difference.",
+    "report": "Rebuild the report of a trace directory, without PyTorch or ONNX Runtime.",
+    "inspect": "Show what one trace file holds.",
+    "doctor": "Check versions, execution providers and threads on this machine.",
+    "rules": "List the rules, or explain one.",
+    "completion": "Print the shell completion script.",
+}
+"""Every subcommand and its one line of help, so that `attrib --help` imports none of them."""
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+
+class LazyGroup(click.Group):
+    """A group that imports `attrib.cli.<name>` when the subcommand is called, and not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the subcommands, in the order in which people need them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The subcommand, imported now; None for an unknown name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"attrib.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the subcommands from `COMMANDS` alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="attrib")
+def attrib() -> None:
+    """Explain why a model is slower, or faster, in ONNX Runtime than in PyTorch.
+
+    Start with `attrib profile --model bert-base-uncased`; the report says which operators make the difference.
+    """
+
+
+def show_error(error: AttribError) -> None:
+    """Print one line for the error, and one for its cure, on stderr."""
+    click.echo(f"{click.style('attrib: error:', fg='red', bold=True)} {one_line(str(error))}", err=True)
+    if error.hint:
+        click.echo(f"  {click.style('try:', bold=True)} {one_line(error.hint)}", err=True)
+
+
+def one_line(text: str) -> str:
+    """Text that comes from a file, on one line and with control characters made visible."""
+    return "".join(c if c.isprintable() else " " if c in "\n\t\r" else f"\\x{ord(c):02x}" for c in text)
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    try:
+        attrib.main(args=args, prog_name="attrib", standalone_mode=False)
+    except AttribError as error:
+        show_error(error)
+        return error.exit_code
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("attrib: interrupted", err=True)
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except InternalError as error:
+        click.echo(f"attrib: this is a bug in attrib, please report it: {one_line(str(error))}", err=True)
+        return error.exit_code
+    return 0
+
+
+def main() -> None:
+    """Entry point of the installed command: any other exception is a bug and exits with 70."""
+    try:
+        code = run()
+    except Exception as error:
+        if os.environ.get("ATTRIB_DEBUG"):
+            raise
+        name = type(error).__name__
+        click.echo(f"attrib: this is a bug in attrib, please report it: {name}: {one_line(str(error))}", err=True)
+        click.echo("  ATTRIB_DEBUG=1 shows where it happened", err=True)
+        code = InternalError.exit_code
+    sys.exit(code)
