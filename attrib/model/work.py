@@ -27,7 +27,6 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
         inputs: Input tensors; scalars left out.
         outputs: Output tensors (ONNX Runtime).
         inner: Ops that ran inside a call, outermost first, e.g. `aten::addmm`.
-        events: Profiler events recorded for it in one step, itself included.
     """
 
     id: str
@@ -39,7 +38,6 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     inputs: tuple[Tensor, ...] = ()
     outputs: tuple[Tensor, ...] = ()
     inner: tuple[str, ...] = ()
-    events: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -54,6 +52,8 @@ class Partition:
         parts_ns: int64 `[len(parts), steps]`, time owned by each framework part in each step.
         walls_ns: int64 `[steps]`, wall time of each step.
         blocks: int64 `[steps]`, the profiled block that each step belongs to: the unit of resampling.
+        inside: int64 `[len(work) + len(parts)]`, profiler events whose cost inside their own interval lands in a segment.
+        outside: int64, likewise for the cost between events.
         warnings: What could not be told apart, one line each.
     """
 
@@ -64,6 +64,8 @@ class Partition:
     parts_ns: Int64s
     walls_ns: Int64s
     blocks: Int64s
+    inside: Int64s
+    outside: Int64s
     warnings: tuple[str, ...] = ()
 
     @property

@@ -1,0 +1,115 @@
+"""ONNX bytes to `Graph`: structure, types and the exporter's metadata; no weights, no external data."""
+
+import ast
+import re
+from typing import Any
+
+from attrib.errors import AttribError
+from attrib.lineage.graph import Graph, GraphNode
+from attrib.model.tensor import Tensor
+
+NAME_SCOPES = "pkg.torch.onnx.name_scopes"
+FX_NODE = "pkg.torch.onnx.fx_node"
+MAX_METADATA = 100_000
+"""Longer metadata values are ignored: the dynamo exporter writes a few hundred characters."""
+
+_FX = re.compile(r"%([\w.]+)\b.*?target=(?:torch\.ops\.)?([\w.:]+)")
+_DTYPES = {
+    1: "float", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "string", 9: "bool",
+    10: "float16", 11: "double", 12: "uint32", 13: "uint64", 14: "complex64", 15: "complex128", 16: "bfloat16",
+}  # fmt: skip
+"""TensorProto.DataType of onnx.proto."""
+
+
+def graph_from_bytes(data: bytes, name: str) -> Graph:
+    """Read the main graph of an ONNX model.
+
+    Args:
+        data: A serialised ModelProto; initializers may be stripped of their data.
+        name: What to call the file in an error.
+
+    Raises:
+        AttribError: The bytes are not an ONNX model.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(data)
+    except DecodeError as error:
+        raise AttribError(f"{name}: not an ONNX model ({error})", hint="capture again, or get an intact copy") from error
+    graph = model.graph
+    constants = {i.name for i in graph.initializer} | {i.values.name for i in graph.sparse_initializer}
+    return Graph(
+        nodes=tuple(_node(index, node) for index, node in enumerate(graph.node)),
+        inputs=tuple(value.name for value in graph.input if value.name not in constants),
+        outputs=tuple(value.name for value in graph.output),
+        constants=frozenset(constants),
+        values=_values(graph),
+        opset=next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0),
+        producer=model.producer_name,
+    )
+
+
+def _node(index: int, node: Any) -> GraphNode:
+    properties = {p.key: p.value for p in node.metadata_props if len(p.value) <= MAX_METADATA}
+    scopes = scopes_from_metadata(properties.get(NAME_SCOPES, ""))
+    fx = _FX.match(properties.get(FX_NODE, ""))
+    return GraphNode(
+        name=node.name,
+        index=index,
+        op=node.op_type,
+        domain="" if node.domain == "ai.onnx" else node.domain,
+        inputs=tuple(node.input),
+        outputs=tuple(node.output),
+        scope=scopes[-2] if len(scopes) > 1 else scope_from_name(node.name, node.op_type),
+        fx_node=fx[1] if fx else "",
+        fx_target=fx[2] if fx else "",
+        attributes={a.name: text for a in node.attribute if (text := _attribute(a)) is not None},
+    )
+
+
+def scopes_from_metadata(text: str) -> list[str]:
+    """The dynamo exporter's `name_scopes`: a Python list of qualified names, the fx node's own name last."""
+    try:
+        scopes = ast.literal_eval(text) if text else []
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return []
+    return scopes if isinstance(scopes, list) and all(isinstance(s, str) for s in scopes) else []
+
+
+def scope_from_name(name: str, op: str) -> str | None:
+    """The module scope in a TorchScript exporter's node name, `/encoder/layer.0/output/dense/MatMul`.
+
+    None where the name does not have that form: the last part must be the op type, with an optional number.
+    """
+    parts = name.split("/")
+    if parts[0] or len(parts) < 2 or not re.fullmatch(rf"{re.escape(op)}(_\d+)?", parts[-1]):
+        return None
+    return ".".join(parts[1:-1])
+
+
+def _attribute(attribute: Any) -> str | None:
+    """An attribute as text; None for tensors and graphs."""
+    kinds = {1: "f", 2: "i", 3: "s", 6: "floats", 7: "ints"}  # AttributeProto.AttributeType of onnx.proto
+    field = kinds.get(attribute.type)
+    if field is None:
+        return None
+    value = getattr(attribute, field)
+    if field == "s":
+        return str(value, "utf-8", "replace")[:200]
+    return ",".join(map(str, value[:64])) if field.endswith("s") else str(value)
+
+
+def _values(graph: Any) -> dict[str, Tensor]:
+    """Types of every value that the file states; a symbolic dimension is -1."""
+    stated = {v.name: v.type.tensor_type for v in (*graph.input, *graph.value_info, *graph.output)}
+    values = {
+        name: Tensor(
+            _DTYPES.get(t.elem_type, ""),
+            tuple(d.dim_value if d.HasField("dim_value") else -1 for d in t.shape.dim),
+        )
+        for name, t in stated.items()
+    }
+    return values | {i.name: Tensor(_DTYPES.get(i.data_type, ""), tuple(i.dims)) for i in graph.initializer}
