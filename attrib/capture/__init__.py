@@ -1,0 +1,1 @@
+"""Running both engines: the only layer that may import them."""
