@@ -1,8 +1,33 @@
 """Integer nanoseconds: the one formatter, and the rounding that keeps sums exact."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 _SCALES = ((1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs"), (1, "ns"))
+_MOST_DIGITS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A unit and a number of decimals, chosen once for figures that are read together.
+
+    Attributes:
+        size: Nanoseconds in one unit.
+        symbol: `s`, `ms`, `µs` or `ns`.
+        digits: Decimals shown.
+    """
+
+    size: int
+    symbol: str
+    digits: int
+
+    def number(self, ns: float, *, sign: bool = False) -> str:
+        """The bare number; with `sign`, a plus too. A value that rounds to zero has no sign."""
+        return _signed(ns / self.size, self.digits, sign=sign)
+
+    def text(self, ns: float, *, sign: bool = False) -> str:
+        """The number with its unit, e.g. `12.3 ms`."""
+        return f"{self.number(ns, sign=sign)} {self.symbol}"
 
 
 def scale_of(ns: float) -> tuple[int, str]:
@@ -10,14 +35,35 @@ def scale_of(ns: float) -> tuple[int, str]:
     return next((row for row in _SCALES if abs(ns) >= row[0]), _SCALES[-1])
 
 
-def _number(value: float, *, sign: bool) -> str:
-    magnitude = abs(value)
-    digits = 0 if magnitude >= 100 or magnitude == int(magnitude) else 1 if magnitude >= 10 else 2
-    text = f"{magnitude:,.{digits}f}"
+def unit_for(largest: float, *, noise: float = 0) -> Unit:
+    """The unit in which `largest` is easy to read, with decimals down to the second digit of `noise`.
+
+    Without noise the figure gets three significant digits: more would claim what was not measured.
+    """
+    size, symbol = scale_of(largest)
+    digits = _decimals(noise / size, 2) if noise > 0 else _decimals(largest / size, 3)
+    return Unit(size, symbol, 0 if size == 1 else digits)
+
+
+def _decimals(magnitude: float, significant: int) -> int:
+    """Decimals that show the magnitude to this many significant digits, from 0 to 3."""
+    if not magnitude:
+        return 0
+    exponent = int(f"{magnitude:.{significant - 1}e}".partition("e")[2])
+    return min(max(significant - 1 - exponent, 0), _MOST_DIGITS)
+
+
+def _signed(value: float, digits: int, *, sign: bool) -> str:
+    """A number with thousands separators and a real minus sign."""
+    text = f"{abs(value):,.{digits}f}"
     if not float(text.replace(",", "")):
         return text
-    prefix = "−" if value < 0 else "+" if sign else ""
-    return prefix + text
+    return ("−" if value < 0 else "+" if sign else "") + text
+
+
+def _number(value: float, *, sign: bool) -> str:
+    """Three significant digits, none after the point where the value is whole."""
+    return _signed(value, 0 if value == int(value) else _decimals(value, 3), sign=sign)
 
 
 def format_ns(ns: float, *, sign: bool = False) -> str:
@@ -26,16 +72,22 @@ def format_ns(ns: float, *, sign: bool = False) -> str:
     return f"{_number(ns / size, sign=sign)} {symbol}"
 
 
-def format_interval(ns: float, low: float, high: float) -> str:
-    """A signed duration with its half-width, e.g. `−12.3 ± 0.4 ms`: one unit, the wider side of the interval."""
-    size, symbol = scale_of(max(abs(ns), (high - low) / 2, key=abs))
+def format_interval(ns: float, low: float, high: float, *, sign: bool = True) -> str:
+    """A duration with its half-width, e.g. `−12.3 ± 0.4 ms`: one unit, the wider side of the interval."""
     half = max(high - ns, ns - low, 0)
-    return f"{_number(ns / size, sign=True)} ± {_number(half / size, sign=False)} {symbol}"
+    unit = unit_for(max(abs(ns), half), noise=half)
+    return f"{unit.number(ns, sign=sign)} ± {unit.number(half)} {unit.symbol}"
 
 
 def format_percent(share: float, *, sign: bool = False) -> str:
     """A share as a percentage, e.g. `12.3 %`."""
     return f"{_number(share * 100, sign=sign)} %"
+
+
+def format_ratio(ratio: float) -> str:
+    """A factor, e.g. `1.83×`; near one it gets the digits that tell it from one."""
+    digits = max(_decimals(ratio - 1, 1), 2) if ratio - 1 < 1 else _decimals(ratio, 3)
+    return f"{_signed(ratio, digits, sign=False)}×"
 
 
 def round_to_sum(values: Sequence[float], total: int) -> list[int]:
