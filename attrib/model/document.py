@@ -56,7 +56,7 @@ class _Struct(msgspec.Struct, frozen=True, kw_only=True):
     pass
 
 
-class Estimate(_Struct):
+class Estimate(_Struct, frozen=True, kw_only=True):
     """A median of plain steps with its 95 % interval; `n` steps."""
 
     median: int
@@ -65,7 +65,7 @@ class Estimate(_Struct):
     n: int
 
 
-class Delta(_Struct):
+class Delta(_Struct, frozen=True, kw_only=True):
     """Difference of the two medians (ONNX Runtime minus PyTorch) with its 95 % interval."""
 
     median: int
@@ -73,7 +73,7 @@ class Delta(_Struct):
     high: int
 
 
-class Latency(_Struct):
+class Latency(_Struct, frozen=True, kw_only=True):
     """The headline. A side that is missing is null, and so is the delta then."""
 
     torch_ns: Estimate | None
@@ -82,7 +82,7 @@ class Latency(_Struct):
     significant: bool
 
 
-class Coverage(_Struct):
+class Coverage(_Struct, frozen=True, kw_only=True):
     """How much of the time was brought together, 0 to 1, and what was left over."""
 
     ort_node_time_mapped: float
@@ -91,7 +91,7 @@ class Coverage(_Struct):
     profiler_overhead_ns: int
 
 
-class LedgerRow(_Struct):
+class LedgerRow(_Struct, frozen=True, kw_only=True):
     """One region and cause. The deltas of all rows sum to the headline delta exactly.
 
     `torch_calls` and `onnx_nodes` are ids of the work on either side; `torch_ops` and `onnx_ops` their op types;
@@ -117,7 +117,7 @@ class LedgerRow(_Struct):
     match: Match
 
 
-class CauseRow(_Struct):
+class CauseRow(_Struct, frozen=True, kw_only=True):
     """Sum of the ledger rows of one cause, with the interval of the sum."""
 
     cause: Cause
@@ -128,7 +128,7 @@ class CauseRow(_Struct):
     high_ns: int
 
 
-class EvidenceRow(_Struct):
+class EvidenceRow(_Struct, frozen=True, kw_only=True):
     """One piece of evidence of a finding: a sentence, the ledger rows it rests on, and its share if it has one."""
 
     text: str
@@ -136,7 +136,7 @@ class EvidenceRow(_Struct):
     value_ns: int | None = None
 
 
-class Verified(_Struct):
+class Verified(_Struct, frozen=True, kw_only=True):
     """What applying the fix really gave."""
 
     measured_ns: int
@@ -145,7 +145,7 @@ class Verified(_Struct):
     outputs_equal: bool
 
 
-class Finding(_Struct):
+class Finding(_Struct, frozen=True, kw_only=True):
     """What one rule says.
 
     `explains_ns` is the signed share of the delta that the rows behind it account for. `saving_ns` (with its interval)
@@ -168,7 +168,7 @@ class Finding(_Struct):
     verified: Verified | None = None
 
 
-class Check(_Struct):
+class Check(_Struct, frozen=True, kw_only=True):
     """One condition for a fair comparison, and whether it held."""
 
     check: str
@@ -176,7 +176,7 @@ class Check(_Struct):
     detail: str
 
 
-class StepTimes(_Struct):
+class StepTimes(_Struct, frozen=True, kw_only=True):
     """Profiled times of one side, straight from its trace: nothing removed, nothing scaled.
 
     `steps_ns` are the walls of the profiled steps (`model_run` for ONNX Runtime, the step's range for PyTorch);
@@ -188,7 +188,7 @@ class StepTimes(_Struct):
     counts: dict[str, int]
 
 
-class Document(_Struct):
+class Document(_Struct, frozen=True, kw_only=True):
     """`report.json`, version 1. More keys may be added; none is removed within a version."""
 
     schema_version: int = SCHEMA_VERSION

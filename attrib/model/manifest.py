@@ -23,7 +23,7 @@ class _Struct(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     pass
 
 
-class FileEntry(_Struct):
+class FileEntry(_Struct, frozen=True, kw_only=True):
     """One artefact of the capture. `path` is relative, with forward slashes, and never leaves the directory."""
 
     path: str
@@ -33,14 +33,14 @@ class FileEntry(_Struct):
     reason: str = ""
 
 
-class InputSpec(_Struct):
+class InputSpec(_Struct, frozen=True, kw_only=True):
     """One model input: its name and tensor type."""
 
     name: str
     tensor: Tensor
 
 
-class Workload(_Struct):
+class Workload(_Struct, frozen=True, kw_only=True):
     """What was run. `weights` is `pretrained` or says how the random ones were made.
 
     `source` is where the model came from: `built-in`, `directory`, `hub` or `factory`.
@@ -63,7 +63,7 @@ class Workload(_Struct):
     text: bool = False
 
 
-class Overhead(_Struct):
+class Overhead(_Struct, frozen=True, kw_only=True):
     """Cost of the profiler per recorded event, calibrated on a chain of trivial operators in the same process.
 
     `inside_ns` falls inside the event's own interval, `outside_ns` between events; both are medians in nanoseconds.
@@ -74,7 +74,7 @@ class Overhead(_Struct):
     samples: int = 0
 
 
-class Side(_Struct):
+class Side(_Struct, frozen=True, kw_only=True):
     """How one engine ran.
 
     Attributes:
@@ -116,7 +116,7 @@ class Side(_Struct):
     error: str = ""
 
 
-class Environment(_Struct):
+class Environment(_Struct, frozen=True, kw_only=True):
     """The machine and the software, with nothing that names a person, a host or a path."""
 
     cpu: str = ""
@@ -131,7 +131,7 @@ class Environment(_Struct):
     load_after: float = 0.0
 
 
-class Protocol(_Struct):
+class Protocol(_Struct, frozen=True, kw_only=True):
     """How the steps were measured: `rounds` interleaved rounds, each one plain block of either engine in random order.
 
     `profiled_rounds` of those rounds also held one profiled block of either engine.
@@ -145,7 +145,7 @@ class Protocol(_Struct):
     timer: str = "perf_counter_ns"
 
 
-class Phase(_Struct):
+class Phase(_Struct, frozen=True, kw_only=True):
     """One phase of the capture and how it ended."""
 
     name: str
@@ -154,7 +154,7 @@ class Phase(_Struct):
     detail: str = ""
 
 
-class Manifest(_Struct):
+class Manifest(_Struct, frozen=True, kw_only=True):
     """The whole capture. `sides` is keyed by role; `command` is the scrubbed command line that repeats it."""
 
     format_version: int = FORMAT_VERSION
@@ -170,7 +170,7 @@ class Manifest(_Struct):
     warnings: tuple[str, ...] = ()
 
 
-class OutputDifference(_Struct):
+class OutputDifference(_Struct, frozen=True, kw_only=True):
     """`outputs.json`, one row an output: how far ONNX Runtime's values are from PyTorch's.
 
     `max_rel` is relative to the largest magnitude of the PyTorch output; `reason` is set where a comparison was not
