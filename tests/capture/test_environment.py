@@ -31,7 +31,7 @@ def v2_tree(root: Path, cgroup: str, mounted: str = "/") -> Path:
 
 @pytest.fixture
 def eight_cores(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
 
 
 @pytest.mark.usefixtures("eight_cores")
@@ -122,7 +122,7 @@ class TestThreadCount:
         assert environment.thread_count(None, tmp_path) == 4
 
     def test_only_cores_in_the_affinity_count(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2}, raising=False)
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
         rows = [f"processor : {i}\nphysical id : 0\ncore id : {i // 2}\n" for i in range(8)]
         write(tmp_path, "proc/cpuinfo", "\n".join(rows))
         assert environment.physical_cores(tmp_path) == 2
@@ -157,9 +157,7 @@ class TestDescription:
         assert done.returncode == 0, done.stderr
 
     def test_gpu_rows_keep_commas_in_the_name(self, monkeypatch):
-        monkeypatch.setattr(
-            environment, "_command", lambda *words: "NVIDIA X, Y Edition, 570.86\nT4, 550.1\n"
-        )
+        monkeypatch.setattr(environment, "_command", lambda *_: "NVIDIA X, Y Edition, 570.86\nT4, 550.1\n")
         assert environment.accelerators() == ("NVIDIA X, Y Edition (driver 570.86)", "T4 (driver 550.1)")
 
     def test_a_program_that_fails_is_an_empty_answer(self):
