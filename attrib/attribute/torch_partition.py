@@ -1,0 +1,167 @@
+"""PyTorch steps, split into calls and dispatch.
+
+A call is the outermost aten op inside the innermost module scope. What lies inside a step but in no call is Python,
+hooks and dispatch: `torch dispatch`.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from attrib.attribute.intervals import innermost, nesting_order, outermost
+from attrib.attribute.steps import StepWindow, common_sequence
+from attrib.errors import AttribError
+from attrib.model.events import EventTable, Int64s
+from attrib.model.work import Partition, Work
+
+DISPATCH = "torch dispatch"
+MODULE_PREFIX = "module: "
+"""What attrib's forward hooks put before a module's qualified name."""
+
+CALL_CATEGORIES = ("cpu_op", "Operator")
+ANNOTATION_CATEGORIES = ("user_annotation",)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """Events of one kind on the steps' thread, in nesting order."""
+
+    row: Int64s
+    start: Int64s
+    end: Int64s
+
+    def within(self, step: StepWindow) -> "_Rows":
+        """The events that start inside a step."""
+        first, last = np.searchsorted(self.start, [step.start_ns, step.end_ns], side="left")
+        return _Rows(self.row[first:last], self.start[first:last], self.end[first:last])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Thread:
+    """What one thread did: its ops, and the module annotations with their qualified names."""
+
+    ops: _Rows
+    marks: _Rows
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Step:
+    """The calls of one step: row, clipped interval, scope, and the ops recorded inside."""
+
+    calls: Int64s
+    duration: Int64s
+    key: tuple[tuple[str, str], ...]
+    inner: tuple[tuple[str, ...], ...]
+    modules: int
+
+
+def torch_partition(table: EventTable, steps: Sequence[StepWindow]) -> Partition:
+    """Split each step of a Kineto trace into its calls and the dispatch between them.
+
+    Args:
+        table: The trace.
+        steps: Its profiled steps.
+
+    Raises:
+        AttribError: The steps hold no operators.
+    """
+    threads = {track: _thread(table, track) for track in {step.track for step in steps}}
+    found = [_step(table, threads[step.track], step) for step in steps]
+    chosen, warnings = common_sequence("torch", [step.key for step in found])
+    kept = [found[i] for i in chosen]
+    if not kept[0].key:
+        raise AttribError(
+            "the PyTorch trace holds no operators inside its steps",
+            hint="record it with ProfilerActivity.CPU, or capture again with `attrib profile`",
+        )
+    walls = np.array([steps[i].end_ns - steps[i].start_ns for i in chosen], dtype=np.int64)
+    work_ns = np.stack([step.duration for step in kept], axis=1)
+    work = _work(table, kept[0])
+    return Partition(
+        engine="torch",
+        work=work,
+        parts=(DISPATCH,),
+        work_ns=work_ns,
+        parts_ns=(walls - work_ns.sum(axis=0))[None, :],
+        walls_ns=walls,
+        blocks=np.array([steps[i].block for i in chosen], dtype=np.int64),
+        **_event_counts(kept[0]),
+        warnings=warnings,
+    )
+
+
+def _event_counts(step: _Step) -> dict[str, Int64s]:
+    """Where the cost of recording lands: a call pays for all inside it, dispatch for the space between events."""
+    nested = np.array([len(ops) for ops in step.inner], dtype=np.int64)
+    calls = len(nested)
+    return {
+        "inside": np.concatenate([nested + 1, [step.modules]]),
+        "outside": np.concatenate([nested, [calls + step.modules]]),
+    }
+
+
+def _thread(table: EventTable, track: int) -> _Thread:
+    marks = _rows(table, track, ANNOTATION_CATEGORIES)
+    names = [table.text(int(code)) for code in table.name[marks.row]]
+    modules = [i for i, name in enumerate(names) if name.startswith(MODULE_PREFIX)]
+    return _Thread(
+        ops=_rows(table, track, CALL_CATEGORIES),
+        marks=_Rows(marks.row[modules], marks.start[modules], marks.end[modules]),
+        scopes=tuple(names[i].removeprefix(MODULE_PREFIX) for i in modules),
+    )
+
+
+def _rows(table: EventTable, track: int, categories: tuple[str, ...]) -> _Rows:
+    codes = [table.code(category) for category in categories]
+    rows = np.flatnonzero((table.track == track) & np.isin(table.category, codes))
+    starts, ends = table.start_ns[rows], table.start_ns[rows] + table.duration_ns[rows]
+    order = nesting_order(starts, ends)
+    return _Rows(rows[order], starts[order], ends[order])
+
+
+def _step(table: EventTable, thread: _Thread, step: StepWindow) -> _Step:
+    ops, marks = thread.ops.within(step), thread.marks.within(step)
+    top = np.flatnonzero(outermost(ops.start, ops.end))
+    first_mark = int(np.searchsorted(thread.marks.start, step.start_ns, side="left"))
+    holders = innermost(marks.start, marks.end, ops.start[top])
+    scopes = [thread.scopes[first_mark + i] if i >= 0 else "" for i in holders.tolist()]
+    names = [table.text(code) for code in table.name[ops.row].tolist()]
+    bounds = [*top.tolist(), len(names)]
+    return _Step(
+        calls=ops.row[top],
+        duration=_clipped(ops, top, step),
+        key=tuple((scope, names[i]) for scope, i in zip(scopes, top.tolist(), strict=True)),
+        inner=tuple(tuple(names[a + 1 : b]) for a, b in zip(bounds, bounds[1:], strict=False)),
+        modules=len(marks.row),
+    )
+
+
+def _clipped(ops: _Rows, top: npt.NDArray[np.int64], step: StepWindow) -> Int64s:
+    """Durations of the outermost ops; rounding may let two neighbours overlap by nanoseconds."""
+    ends = np.minimum(ops.end[top], step.end_ns)
+    before = np.concatenate([[step.start_ns], np.maximum.accumulate(ends)[:-1]]) if len(top) else ends
+    return np.asarray(np.maximum(ends - np.maximum(ops.start[top], before), 0))
+
+
+def _work(table: EventTable, step: _Step) -> tuple[Work, ...]:
+    seen: Counter[tuple[str, str]] = Counter()
+    work = []
+    for order, (row, key, inner) in enumerate(zip(step.calls.tolist(), step.key, step.inner, strict=True)):
+        scope, op = key
+        work.append(
+            Work(
+                id=f"{scope}/{op}#{seen[key]}",
+                engine="torch",
+                op=op,
+                scope=scope,
+                order=order,
+                inputs=table.input_tensors(row),
+                inner=inner,
+            )
+        )
+        seen[key] += 1
+    return tuple(work)

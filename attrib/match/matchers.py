@@ -1,0 +1,122 @@
+"""The matchers, in the order in which they are tried: each sees only what the ones before it left open.
+
+1. `fx_nodes`: the exporter wrote the module scope and the fx node; inside one scope, fx nodes and calls of one op are in
+   the same order.
+2. `scope_order`: the exporter wrote the module scope only; inside one scope, nodes and calls are aligned in order, by what
+   an exporter writes for an op.
+3. `shape_order`: nothing but order, ops and shapes over the whole graph.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from difflib import SequenceMatcher
+
+from attrib.lineage.graph import GraphNode
+from attrib.match.align import align
+from attrib.match.links import Link, Matcher, Unmatched, shapes_agree, tensors_in
+from attrib.match.ops import IDENTITY_OPS, base_op
+from attrib.model.region import Method
+from attrib.model.work import Work
+
+FX_CONFIDENCE = 0.99
+SCOPE_CONFIDENCE = 0.9
+SHAPE_CONFIDENCE = 0.5
+CONTRADICTION = 0.5
+"""Factor on the confidence of a link whose two sides read tensors of different sizes."""
+
+
+def fx_nodes(state: Unmatched) -> list[Link]:
+    """Case 1: join by module scope, op and order of the fx nodes."""
+    calls = _by_scope(state.open_calls, (state.calls[i].scope for i in state.open_calls))
+    nodes = [i for i in state.open_nodes if state.graph.nodes[i].fx_node]
+    links = []
+    for scope, members in _by_scope(nodes, (state.scopes[i] for i in nodes)).items():
+        groups: dict[str, list[int]] = {}
+        for i in members:
+            groups.setdefault(state.graph.nodes[i].fx_node, []).append(i)
+        ours = calls.get(scope, [])
+        pairs = _pair_by_op(
+            [base_op(state.calls[i].op) for i in ours],
+            [base_op(state.graph.nodes[g[0]].fx_target) for g in groups.values()],
+        )
+        fx = list(groups.values())
+        links += [link for a, b in pairs for link in _links(state, ours[a], fx[b], "fx-node", FX_CONFIDENCE)]
+    return links
+
+
+def scope_order(state: Unmatched) -> list[Link]:
+    """Case 2: align calls and nodes inside each module scope."""
+    calls = _by_scope(state.open_calls, (state.calls[i].scope for i in state.open_calls))
+    nodes = [i for i in state.open_nodes if state.scopes[i] is not None and not state.graph.nodes[i].fx_node]
+    return [
+        link
+        for scope, members in _by_scope(nodes, (state.scopes[i] for i in nodes)).items()
+        for link in _aligned(state, calls.get(scope, []), members, "scope-order", SCOPE_CONFIDENCE)
+    ]
+
+
+def shape_order(state: Unmatched) -> list[Link]:
+    """Case 3: align what has no scope with what is left, over the whole graph."""
+    nodes = [i for i in state.open_nodes if state.scopes[i] is None]
+    return _aligned(state, list(state.open_calls), nodes, "shape-order", SHAPE_CONFIDENCE)
+
+
+MATCHERS: tuple[Matcher, ...] = (fx_nodes, scope_order, shape_order)
+
+
+def _by_scope(items: Iterable[int], scopes: Iterable[str | None]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = defaultdict(list)
+    for item, scope in zip(items, scopes, strict=True):
+        if scope is not None:
+            found[scope].append(item)
+    return found
+
+
+def _pair_by_op(ours: Sequence[str], theirs: Sequence[str]) -> list[tuple[int, int]]:
+    """Pair equal ops: the n-th with the n-th if both sides hold the same ops, else by the longest common runs."""
+    if Counter(ours) == Counter(theirs):
+        slots: dict[str, list[int]] = defaultdict(list)
+        for i, op in enumerate(theirs):
+            slots[op].append(i)
+        taken = {op: iter(places) for op, places in slots.items()}
+        return [(i, next(taken[op])) for i, op in enumerate(ours)]
+    blocks = SequenceMatcher(None, ours, theirs, autojunk=False).get_matching_blocks()
+    return [(block.a + k, block.b + k) for block in blocks for k in range(block.size)]
+
+
+def _is_leaf(state: Unmatched, scope: str) -> bool:
+    return bool(scope) and not any(call.scope.startswith(f"{scope}.") for call in state.calls)
+
+
+def _aligned(
+    state: Unmatched, calls: list[int], nodes: list[int], method: Method, confidence: float
+) -> list[Link]:
+    if not calls or not nodes:
+        return []
+    working = [i for i in calls if base_op(state.calls[i].op) not in IDENTITY_OPS]
+    if method == "scope-order" and len(working) == 1 and _is_leaf(state, state.calls[working[0]].scope):
+        groups = {working[0]: nodes}
+    else:
+        groups = align(state, calls, nodes)
+    return [link for call, group in groups.items() for link in _links(state, call, group, method, confidence)]
+
+
+def _links(state: Unmatched, call: int, group: list[int], method: Method, confidence: float) -> list[Link]:
+    ours = state.calls[call]
+    nodes = [state.graph.nodes[i] for i in group]
+    agree = shapes_agree(ours, tuple(t for node in nodes for t in tensors_in(state.graph, node)))
+    trust = confidence * (CONTRADICTION if agree is False else 1.0)
+    said = {True: "; sizes agree", False: "; SIZES DIFFER", None: ""}[agree]
+    return [
+        Link(call=call, node=i, method=method, confidence=trust, evidence=_evidence(method, ours, node) + said)
+        for i, node in zip(group, nodes, strict=True)
+    ]
+
+
+def _evidence(method: Method, call: Work, node: GraphNode) -> str:
+    where = f"module {call.scope or '(root)'}"
+    if method == "fx-node":
+        return f"{where}: fx node {node.fx_node} ({node.fx_target}) is {call.op}, in order"
+    if method == "scope-order":
+        return f"{where}: {node.op} follows from {call.op}, in order"
+    return f"{node.op} follows from {call.op} by order and shape; the graph names no module"

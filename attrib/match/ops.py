@@ -1,0 +1,137 @@
+"""What ops are: their role, and which ONNX ops an exporter writes for an aten op.
+
+Tables, not branches. The aten-to-ONNX table lists what torch's two exporters emit; it decides only where no fx node says.
+"""
+
+from typing import Literal
+
+from attrib.model.work import Work
+
+OpRole = Literal["compute", "layout", "cast", "shape", "memcpy", "quantize"]
+
+SMALL_SHAPE_ELEMENTS = 64
+"""An integer tensor of rank at most one and no more elements than this is taken for a shape, axes or an index."""
+
+_NODE_ROLES: dict[str, OpRole] = {
+    **dict.fromkeys(("Cast", "CastLike"), "cast"),
+    **dict.fromkeys(
+        ("Transpose", "Reshape", "Concat", "Slice", "Expand", "Squeeze", "Unsqueeze", "Flatten", "Split", "Identity",
+         "Pad", "Tile", "DepthToSpace", "SpaceToDepth", "ReorderInput", "ReorderOutput"), "layout",
+    ),
+    **dict.fromkeys(("Shape", "Size", "ConstantOfShape", "Range", "Constant"), "shape"),
+    **dict.fromkeys(("MemcpyToHost", "MemcpyFromHost"), "memcpy"),
+    **dict.fromkeys(("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"), "quantize"),
+}  # fmt: skip
+
+_CALL_ROLES: dict[str, OpRole] = {
+    **dict.fromkeys(("to", "type", "type_as", "float", "half", "bfloat16"), "cast"),
+    **dict.fromkeys(
+        ("view", "reshape", "transpose", "permute", "t", "expand", "expand_as", "contiguous", "clone", "unsqueeze",
+         "squeeze", "slice", "select", "narrow", "split", "chunk", "unbind", "cat", "stack", "flatten", "unflatten",
+         "repeat", "as_strided", "movedim", "swapaxes", "pad", "constant_pad_nd", "roll", "flip"), "layout",
+    ),
+}  # fmt: skip
+
+_SAME_OP = {
+    "_to_copy": "to", "and": "bitwise_and", "or": "bitwise_or", "_softmax": "softmax", "_unsafe_view": "view", "reshape": "view",
+    "slice_copy": "slice", "mm": "matmul", "bmm": "matmul", "true_divide": "div", "native_layer_norm": "layer_norm",
+    "alias": "view", "sym_size": "size", "concat": "cat",
+}  # fmt: skip
+"""Spellings of one op: the dispatcher's and the exporter's."""
+
+IDENTITY_OPS = frozenset({
+    "dropout", "contiguous", "detach", "alias", "to", "view_as", "clone", "expand", "lift_fresh", "feature_dropout",
+    "alpha_dropout", "resolve_conj", "resolve_neg", "is_nonzero", "item",
+})  # fmt: skip
+"""Calls that compute nothing in inference (or only answer a question), so that an exporter leaves them out."""
+
+_ARITHMETIC = frozenset({"Add", "Sub", "Mul", "Div", "Cast"})
+_SHAPING = frozenset({"Shape", "Gather", "Concat", "Unsqueeze", "Slice", "Cast", "Reshape", "Expand", "ConstantOfShape"})
+_SOFTMAX = frozenset({"Softmax", "IsNaN", "Where", "LogSoftmax"})
+_ATTENTION = frozenset({"MatMul", "Mul", "Add", "Div", "Sqrt", "Transpose", "Where", "Cast", "Attention", "Pow"}) | _SOFTMAX
+
+EMITS: dict[str, frozenset[str]] = {
+    "linear": frozenset({"MatMul", "Gemm", "Add", "Transpose"}),
+    "addmm": frozenset({"Gemm", "MatMul", "Add"}),
+    "matmul": frozenset({"MatMul", "Gemm"}),
+    "baddbmm": frozenset({"MatMul", "Add", "Mul"}),
+    "scaled_dot_product_attention": _ATTENTION,
+    "softmax": _SOFTMAX,
+    "log_softmax": frozenset({"LogSoftmax"}),
+    "layer_norm": frozenset({"LayerNormalization", "ReduceMean", "Sub", "Pow", "Sqrt", "Div", "Mul", "Add"}),
+    "gelu": frozenset({"Gelu", "Erf", "Tanh", "Pow"}) | _ARITHMETIC,
+    "embedding": frozenset({"Gather"}),
+    "index_select": frozenset({"Gather"}),
+    "index": frozenset({"Gather", "GatherND", "Flatten", "Transpose"}) | _ARITHMETIC | _SHAPING,
+    "gather": frozenset({"GatherElements"}),
+    "view": frozenset({"Reshape"}) | _SHAPING,
+    "flatten": frozenset({"Flatten", "Reshape"}) | _SHAPING,
+    "transpose": frozenset({"Transpose"}),
+    "permute": frozenset({"Transpose"}),
+    "t": frozenset({"Transpose"}),
+    "expand": frozenset({"Expand", "Where", "Equal", "Mul", "ConstantOfShape", "Shape"}),
+    "slice": frozenset({"Slice"}) | _SHAPING,
+    "select": frozenset({"Gather", "Slice", "Squeeze"}),
+    "unsqueeze": frozenset({"Unsqueeze", "Reshape"}),
+    "squeeze": frozenset({"Squeeze", "Reshape"}),
+    "cat": frozenset({"Concat"}),
+    "stack": frozenset({"Concat", "Unsqueeze", "ConcatFromSequence"}),
+    "split": frozenset({"Split", "Slice"}),
+    "chunk": frozenset({"Split", "Slice"}),
+    "to": frozenset({"Cast"}),
+    "bitwise_and": frozenset({"And", "BitwiseAnd"}),
+    "bitwise_or": frozenset({"Or", "BitwiseOr"}),
+    "logical_not": frozenset({"Not"}),
+    "masked_fill": frozenset({"Where", "Cast"}),
+    "where": frozenset({"Where"}),
+    "ge": frozenset({"GreaterOrEqual", "Less", "Not"}),
+    "gt": frozenset({"Greater"}),
+    "le": frozenset({"LessOrEqual"}),
+    "lt": frozenset({"Less"}),
+    "eq": frozenset({"Equal"}),
+    "ne": frozenset({"Equal", "Not"}),
+    "rsub": frozenset({"Sub", "Mul", "Cast"}),
+    "all": frozenset({"ReduceMin", "ReduceMax", "Not", "Cast"}),
+    "mean": frozenset({"ReduceMean"}),
+    "sum": frozenset({"ReduceSum"}),
+    "cumsum": frozenset({"CumSum", "Cast"}),
+    "silu": frozenset({"Sigmoid", "Mul"}),
+    "conv2d": frozenset({"Conv"}),
+    "conv1d": frozenset({"Conv"}),
+    "batch_norm": frozenset({"BatchNormalization"}),
+    "max_pool2d": frozenset({"MaxPool"}),
+    "adaptive_avg_pool2d": frozenset({"GlobalAveragePool", "ReduceMean"}),
+}
+
+
+def base_op(op: str) -> str:
+    """The op behind `aten::add_`, `aten.add.Tensor` or `aten::__and__`: `add`, `add`, `bitwise_and`."""
+    name = op.split("::", 1)[-1] if "::" in op else op.removeprefix("aten.").split(".", 1)[0]
+    name = name.strip("_") if name.startswith("__") else name.rstrip("_")
+    return _SAME_OP.get(name, name)
+
+
+def emits(call_op: str, node_op: str) -> bool:
+    """Whether an exporter writes this ONNX op for that aten op."""
+    base = base_op(call_op)
+    known = EMITS.get(base)
+    return node_op.lower() == base.replace("_", "") if known is None else node_op in known
+
+
+def node_role(node: Work) -> OpRole:
+    """What an executed node is there for."""
+    small = all(t.dtype in ("int64", "int32") and len(t.shape) <= 1 and t.elements <= SMALL_SHAPE_ELEMENTS
+                for t in node.outputs)  # fmt: skip
+    if node.outputs and small and node.op not in ("MemcpyToHost", "MemcpyFromHost"):
+        return "shape"
+    return _NODE_ROLES.get(node.op, "compute")
+
+
+def call_role(call: Work) -> OpRole:
+    """What a PyTorch call is there for."""
+    return _CALL_ROLES.get(base_op(call.op), "compute")
+
+
+def role(work: Work) -> OpRole:
+    """What a unit of work of either engine is there for."""
+    return call_role(work) if work.engine == "torch" else node_role(work)

@@ -1,0 +1,231 @@
+"""Regions: lineage components and calls, merged wherever one call reaches into several components.
+
+Conditions, cited in the code:
+
+1. A call that is linked to several components makes them one region.
+2. A component without a call stays a region of its own: nodes that PyTorch never ran.
+3. Calls without a link are gathered by module: calls that have no counterpart in the graph.
+4. Two sides of one engine (an A/A capture) are joined by the identity of their work.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from msgspec.structs import replace
+
+from attrib.lineage.components import Component, components, nodes_by_name
+from attrib.lineage.disjoint import DisjointSets
+from attrib.lineage.graph import Graph, GraphNode
+from attrib.match.links import Link, unmatched, without
+from attrib.match.matchers import MATCHERS
+from attrib.match.ops import base_op, role
+from attrib.model.region import Match, Method, Region
+from attrib.model.work import Work
+
+MAX_EVIDENCE = 12
+"""Lines of evidence kept for one region; the number left out is said."""
+
+NO_COUNTERPART: dict[str, str] = {
+    "call": "PyTorch ran this, and the exported graph has no node for it",
+    "node": "the exported graph has this, and PyTorch ran no call for it",
+    "lost": "no value name, module or order leads from this node to the exported graph",
+}
+
+
+def regions(
+    calls: tuple[Work, ...], nodes: tuple[Work, ...], exported: Graph | None, optimized: Graph | None
+) -> tuple[Region, ...]:
+    """Bring PyTorch's calls and ONNX Runtime's nodes together.
+
+    Args:
+        calls: Work of the first side.
+        nodes: Work of the second side.
+        exported: The graph as exported; without it the executed nodes stand in for it.
+        optimized: The graph that ran; without it the executed nodes stand in for it.
+
+    Returns:
+        Regions in step order; every call and every node is in exactly one.
+    """
+    if {work.engine for work in (*calls, *nodes)} == {calls[0].engine}:
+        return _identical(calls, nodes)
+    ran = optimized or graph_from_work(nodes)
+    original = exported or ran
+    links = _all_links(calls, original)
+    parts = components(original, ran) if original is not ran else _one_each(original)
+    executed = _executed_by_node(nodes, ran)
+    return _named(_merged(calls, nodes, original, parts, links, executed))
+
+
+def graph_from_work(nodes: Sequence[Work]) -> Graph:
+    """A graph of the executed nodes alone: no values, so every node stands for itself."""
+    return Graph(
+        nodes=tuple(
+            GraphNode(name=n.id, index=i, op=n.op, domain="", inputs=(f"?{i}",), outputs=(f"!{i}",))
+            for i, n in enumerate(nodes)
+        ),
+        inputs=(),
+        outputs=(),
+        constants=frozenset(),
+        values={f"?{i}": max(n.inputs, key=lambda t: t.elements) for i, n in enumerate(nodes) if n.inputs},
+        opset=0,
+    )
+
+
+def _one_each(graph: Graph) -> tuple[Component, ...]:
+    return tuple(Component(exported=(i,), optimized=(i,)) for i in range(len(graph.nodes)))
+
+
+def _all_links(calls: tuple[Work, ...], graph: Graph) -> list[Link]:
+    state, links = unmatched(calls, graph), list[Link]()
+    for matcher in MATCHERS:
+        found = matcher(state)
+        state, links = without(state, found), links + found
+    return links
+
+
+def _executed_by_node(nodes: Sequence[Work], graph: Graph) -> dict[int, list[int]]:
+    """Positions of executed work by position in the graph that ran: by name, repeated names by order."""
+    named = nodes_by_name(graph)
+    found: dict[int, list[int]] = {}
+    seen: Counter[str] = Counter()
+    for position, node in enumerate(nodes):
+        name = node.id if node.id in named else node.id.rpartition("#")[0]
+        rivals = [n for n in named.get(name, []) if n.op == node.op] or named.get(name, [])
+        if rivals:
+            found.setdefault(rivals[min(seen[name], len(rivals) - 1)].index, []).append(position)
+            seen[name] += 1
+    return found
+
+
+def _merged(
+    calls: tuple[Work, ...],
+    nodes: tuple[Work, ...],
+    graph: Graph,
+    parts: tuple[Component, ...],
+    links: list[Link],
+    executed: dict[int, list[int]],
+) -> list[Region]:
+    part_of = {node: i for i, part in enumerate(parts) for node in part.exported}
+    sets = DisjointSets(len(parts) + len(calls))
+    for link in links:
+        sets.union(part_of[link.node], len(parts) + link.call)  # 1
+    by_set: dict[int, list[Link]] = {}
+    for link in links:
+        by_set.setdefault(sets.find(len(parts) + link.call), []).append(link)
+    linked = {link.call for link in links}
+    found, reached = [], set[int]()
+    for group in sets.groups():
+        ours = [i - len(parts) for i in group if i >= len(parts) and i - len(parts) in linked]
+        held = [parts[i] for i in group if i < len(parts)]
+        ran = sorted(p for part in held for i in part.optimized for p in executed.get(i, ()))
+        reached.update(ran)
+        if ours or ran:  # 2
+            found.append(_region(calls, nodes, graph, ours, held, ran, by_set.get(sets.find(group[0]), [])))
+    found += [_lost_node(nodes[i]) for i in range(len(nodes)) if i not in reached]
+    return found + _lost_calls([call for i, call in enumerate(calls) if i not in linked])
+
+
+def _region(
+    calls: Sequence[Work],
+    nodes: Sequence[Work],
+    graph: Graph,
+    ours: list[int],
+    parts: list[Component],
+    ran: list[int],
+    links: list[Link],
+) -> Region:
+    originals = [graph.nodes[i] for part in parts for i in part.exported]
+    scopes = [calls[i].scope for i in ours] or [n.scope for n in originals if n.scope is not None]
+    return Region(
+        id=_label([calls[i] for i in ours] or [nodes[i] for i in ran]),
+        module=_common_module(scopes),
+        calls=tuple(calls[i].id for i in ours),
+        nodes=tuple(nodes[i].id for i in ran),
+        exported=tuple(n.name for n in originals),
+        match=_match(links, parts, originals),
+    )
+
+
+def _match(links: list[Link], parts: list[Component], originals: list[GraphNode]) -> Match:
+    """The weakest link decides; a part without exported nodes means that lineage did not reach its origin."""
+    shared = [name for part in parts for name in part.shared]
+    values = [f"value {name} is in the exported graph and in the one that ran" for name in shared]
+    if links:
+        weakest = min(links, key=lambda link: link.confidence)
+        said = list(dict.fromkeys(link.evidence for link in links))
+        return Match(method=weakest.method, confidence=weakest.confidence, evidence=_shortened(said + values))
+    if not originals:
+        return Match(method="none", confidence=0.0, evidence=(NO_COUNTERPART["lost"],))
+    origin = [f"exported from module {n.scope or '(root)'}" + (f", fx node {n.fx_node}" if n.fx_node else "")
+              for n in originals if n.scope is not None]  # fmt: skip
+    return Match(
+        method="none",
+        confidence=0.0,
+        evidence=_shortened([NO_COUNTERPART["node"], *dict.fromkeys(origin), *values]),
+    )
+
+
+def _shortened(lines: list[str]) -> tuple[str, ...]:
+    if len(lines) <= MAX_EVIDENCE:
+        return tuple(lines)
+    return (*lines[: MAX_EVIDENCE - 1], f"and {len(lines) - MAX_EVIDENCE + 1} more")
+
+
+def _lost_node(node: Work) -> Region:
+    return Region(
+        id=_label([node]),
+        module="",
+        calls=(),
+        nodes=(node.id,),
+        match=Match(method="none", confidence=0.0, evidence=(NO_COUNTERPART["lost"],)),
+    )
+
+
+def _lost_calls(calls: Iterable[Work]) -> list[Region]:
+    by_module: dict[str, list[Work]] = {}
+    for call in calls:
+        by_module.setdefault(call.scope, []).append(call)
+    match = Match(method="none", confidence=0.0, evidence=(NO_COUNTERPART["call"],))
+    return [
+        Region(id=_label(work), module=module, calls=tuple(w.id for w in work), nodes=(), match=match)  # 3
+        for module, work in by_module.items()
+    ]
+
+
+def _identical(calls: tuple[Work, ...], nodes: tuple[Work, ...]) -> tuple[Region, ...]:
+    theirs = {node.id: node for node in nodes}
+    same = Match(method="identity", confidence=1.0, evidence=("the same work in two runs of one engine",))  # 4
+    both = [
+        Region(id=_label([call]), module=call.scope, calls=(call.id,), nodes=(call.id,), match=same)
+        for call in calls
+        if call.id in theirs
+    ]
+    ours = {call.id for call in calls}
+    only = [_lost_node(node) for node in nodes if node.id not in ours]
+    return _named(both + _lost_calls([call for call in calls if call.id not in theirs]) + only)
+
+
+def _label(work: Sequence[Work]) -> str:
+    """Short name of a region: the computing ops of its calls, or of its nodes."""
+    computing = [w for w in work if role(w) == "compute"] or list(work)
+    names = list(dict.fromkeys(base_op(w.op) for w in computing))
+    return "+".join(names[:3]) + ("+…" if len(names) > 3 else "")
+
+
+def _common_module(scopes: Iterable[str]) -> str:
+    paths = [scope.split(".") if scope else [] for scope in scopes]
+    if not paths:
+        return ""
+    shortest = min(paths, key=len)
+    depth = next((i for i, part in enumerate(shortest) if any(p[i] != part for p in paths)), len(shortest))
+    return ".".join(shortest[:depth])
+
+
+def _named(found: list[Region]) -> tuple[Region, ...]:
+    """Give each region an id that is unique and stable: module, label, and a number where these repeat."""
+    names = [f"{region.module or '(root)'}/{region.id}" for region in found]
+    count, seen, named = Counter(names), Counter[str](), []
+    for region, name in zip(found, names, strict=True):
+        seen[name] += 1
+        named.append(replace(region, id=f"{name}#{seen[name]}" if count[name] > 1 else name))
+    return tuple(named)
