@@ -1,0 +1,199 @@
+"""One event as both formats write it, and the decoder of blocks of them."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from attrib.traces.stream import Span
+from attrib.traces.times import UNUSABLE, nanoseconds_from_floats, nanoseconds_from_texts
+
+Int64s = npt.NDArray[np.int64]
+Number = int | float | str | None
+A = TypeVar("A")
+
+NO_RAW = msgspec.Raw(b"")
+_NAN = float("nan")
+_LONGEST_INTEGER = 20
+
+
+class Event(msgspec.Struct, Generic[A], gc=False):
+    """One event; its times are read as floating-point numbers, which is exact for most files and fastest."""
+
+    ph: str = ""
+    cat: str | None = ""
+    name: str = ""
+    pid: Number = None
+    tid: Number = None
+    ts: float = _NAN
+    dur: float = 0.0
+    args: A | None = None
+
+
+class ExactEvent(msgspec.Struct, Generic[A], gc=False):
+    """One event whose times are kept as the file spells them."""
+
+    ph: str = ""
+    cat: str | None = ""
+    name: str = ""
+    pid: Number = None
+    tid: Number = None
+    ts: msgspec.Raw = NO_RAW
+    dur: msgspec.Raw = NO_RAW
+    args: A | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Batch(Generic[A]):
+    """The complete events of a block.
+
+    Attributes:
+        rows: Events of phase `X` with a usable time.
+        start_ns: Their start, in nanoseconds since the file's own zero.
+        duration_ns: Their duration.
+        total: Events of every phase.
+        unusable: Events of phase `X` that were left out, because they have no usable time.
+        negative: Events whose duration was negative, and is 0 here.
+    """
+
+    rows: list[Event[A]] | list[ExactEvent[A]]
+    start_ns: Int64s
+    duration_ns: Int64s
+    total: int
+    unusable: int = 0
+    negative: int = 0
+
+    def __len__(self) -> int:
+        return self.total
+
+
+class Decoder(Generic[A]):
+    """Decodes blocks of one file, with floating-point times until a block shows that they are not exact."""
+
+    def __init__(
+        self,
+        args: type[A],
+        args_from: Callable[[dict[str, Any]], A],
+        *,
+        split: Callable[[str], list[Span]] | None = None,
+        mend: Callable[[str], str] | None = None,
+    ) -> None:
+        self._quick: msgspec.json.Decoder[list[Event[A]]] = msgspec.json.Decoder(list[Event[args]])  # type:
+        ignore[valid - type]
+        self._exact: msgspec.json.Decoder[list[ExactEvent[A]]] = msgspec.json.Decoder(list[ExactEvent[args]])
+        # type: ignore[valid-type]
+        self._args_from = args_from
+        self._split = split
+        self._mend = mend
+        self._floats = True
+
+    def decode(self, block: bytes) -> Batch[A]:
+        """Decode a JSON array of events."""
+        if self._floats:
+            batch = self._decode_quick(block)
+            if batch is not None:
+                return batch
+        events = self._exact.decode(block)
+        self._floats = False
+        return self.batch(events)
+
+    def _decode_quick(self, block: bytes) -> Batch[A] | None:
+        try:
+            events = self._quick.decode(block)
+        except (
+            msgspec.ValidationError
+        ):  # perhaps only a time that is a string or null: the exact form takes it
+            return None
+        rows = [event for event in events if event.ph == "X"]
+        start = nanoseconds_from_floats([event.ts for event in rows])
+        duration = nanoseconds_from_floats([event.dur for event in rows])
+        if start is None or duration is None:
+            return None
+        return Batch(
+            rows=rows,
+            start_ns=start,
+            duration_ns=np.maximum(duration, 0),
+            total=len(events),
+            negative=int((duration < 0).sum()),
+        )
+
+    def batch(self, events: list[ExactEvent[A]]) -> Batch[A]:
+        """The complete ones of some events."""
+        rows = [event for event in events if event.ph == "X"]
+        start = nanoseconds_from_texts(bytes(event.ts) for event in rows)
+        duration = nanoseconds_from_texts(bytes(event.dur) or b"0" for event in rows)
+        usable = (start != UNUSABLE) & (duration != UNUSABLE)
+        return Batch(
+            rows=[rows[i] for i in np.flatnonzero(usable)],
+            start_ns=start[usable],
+            duration_ns=np.maximum(duration[usable], 0),
+            total=len(events),
+            unusable=int((~usable).sum()),
+            negative=int((duration[usable] < 0).sum()),
+        )
+
+    def rescue(self, event: bytes) -> ExactEvent[A]:
+        """Read one event with odd types, control characters, lone surrogates or invalid UTF-8."""
+        try:
+            return self._exact.decode(b"[" + event + b"]")[0]
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            fields = self._loads(event.decode("utf-8", "replace"))
+        args = fields.get("args")
+        return ExactEvent(
+            ph=text_of(fields.get("ph")),
+            cat=text_of(fields.get("cat")),
+            name=text_of(fields.get("name")),
+            pid=number_of(fields.get("pid")),
+            tid=number_of(fields.get("tid")),
+            ts=_time_of(fields.get("ts")),
+            dur=_time_of(fields.get("dur", 0)),
+            args=self._args_from(args) if isinstance(args, dict) else None,
+        )
+
+    def _loads(self, text: str) -> dict[str, Any]:
+        try:
+            fields = _loads(text)
+        except json.JSONDecodeError:
+            if self._mend is None:
+                raise
+            fields = _loads(self._mend(text))
+        if not isinstance(fields, dict):
+            raise ValueError("it is not an object")  # noqa: TRY004 - the file is wrong, not an argument
+        return fields
+
+    def split(self, text: str) -> list[Span]:
+        """Events of a block whose JSON is broken, by the layout of the format."""
+        return self._split(text) if self._split else []
+
+
+def text_of(value: object) -> str:
+    """A string of a rescued event, with lone surrogates replaced; empty for anything else."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+
+
+def number_of(value: object) -> int | str | None:
+    """An integer of a rescued event, or the text that stands for one; None for anything else."""
+    if isinstance(value, bool):
+        return None
+    return value if isinstance(value, int) else text_of(value) or None
+
+
+def raw_of(value: object) -> msgspec.Raw:
+    """An argument of a rescued event as raw JSON."""
+    return NO_RAW if value is None else msgspec.Raw(json.dumps(value).encode())
+
+
+def _time_of(value: object) -> msgspec.Raw:
+    return msgspec.Raw((str(value) or '""').encode("utf-8", "replace"))
+
+
+def _integer(text: str) -> int | str:
+    return int(text) if len(text) < _LONGEST_INTEGER else text
+
+
+def _loads(text: str) -> Any:
+    return json.loads(text, strict=False, parse_int=_integer, parse_float=str, parse_constant=str)

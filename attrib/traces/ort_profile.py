@@ -1,0 +1,136 @@
+"""ONNX Runtime's built-in profile to the event table.
+
+Format: core/common/profiler.cc; an array of events, one a line, whose times are integer microseconds since
+the profiling start. Names are written without escaping (still so in 1.31): a quote, a backslash or a newline
+in a node's name breaks the JSON. Such events are found by the layout of their lines and mended.
+"""
+
+import json
+import re
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from attrib.model.events import ABSENT, EventTable
+from attrib.traces.columns import RawValues
+from attrib.traces.event import NO_RAW, Batch, Decoder, number_of, raw_of, text_of
+from attrib.traces.kinds import rows_of
+from attrib.traces.shapes import ort_tensors
+from attrib.traces.stream import EventStream, Span
+from attrib.traces.table import TableBuilder, collect
+
+MOST_EVENTS = 1_000_000
+"""ORT records no more than this (Profiler::global_max_num_events_); older versions stop without a word."""
+
+FENCES = ("_fence_before", "_fence_after")
+"""Suffixes of the events that ORT up to 1.20 wrote around each node."""
+
+RUN = "model_run"
+TRUNCATED = "profile_truncated"
+
+
+class OrtArgs(msgspec.Struct, gc=False):
+    """The arguments that become columns. ORT writes numbers as strings."""
+
+    op_name: str | None = None
+    provider: str | None = None
+    node_index: int | str | None = ABSENT
+    stream: int | str | None = ABSENT
+    inputs: msgspec.Raw = msgspec.field(name="input_type_shape", default=NO_RAW)
+    outputs: msgspec.Raw = msgspec.field(name="output_type_shape", default=NO_RAW)
+
+
+_NO_ARGS = OrtArgs()
+
+_EVENT_END = re.compile(r'\}(?=\s*,?[ \t]*\r?\n(?:\{"cat"|\]))')
+_EVENT_START = re.compile(r'\{"cat"')
+# A string value ends at a quote that the next key or the end of the object follows, whatever it holds itself.
+_NAME = re.compile(r'("name" ?: ?")(.*)(?=" ?, ?"args" ?: ?\{)', re.DOTALL)
+_TEXT_ARGUMENT = re.compile(
+    r'("(?:op_name|provider)" ?: ?")(.*?)(?="(?: ?, ?"\w+" ?: ?["\[{]| ?\}))', re.DOTALL
+)
+
+
+def table_of(stream: EventStream) -> EventTable:
+    """Read the events of an opened ORT profile."""
+    builder = TableBuilder()
+    inputs, outputs = RawValues(width=1), RawValues(width=1)
+
+    def extra(batch: Batch[Any]) -> None:
+        args = [event.args or _NO_ARGS for event in batch.rows]
+        builder.add_texts("op", [a.op_name for a in args])
+        builder.add_texts("provider", [a.provider for a in args])
+        builder.add_integers("node_index", [a.node_index for a in args])
+        builder.add_integers("stream", [a.stream for a in args])
+        builder.add_raws("inputs", ((bytes(a.inputs),) for a in args), inputs)
+        builder.add_raws("outputs", ((bytes(a.outputs),) for a in args), outputs)
+
+    collect(builder, stream.blocks(Decoder(OrtArgs, _args_from, split=_split, mend=_mend)), extra)
+    return builder.table(
+        "ort-profile",
+        inputs=(inputs, ort_tensors),
+        outputs=(outputs, ort_tensors),
+        warn=_warnings,
+    )
+
+
+def _args_from(fields: dict[str, Any]) -> OrtArgs:
+    return OrtArgs(
+        op_name=text_of(fields.get("op_name")),
+        provider=text_of(fields.get("provider")),
+        node_index=number_of(fields.get("node_index")),
+        stream=number_of(fields.get("stream")),
+        inputs=raw_of(fields.get("input_type_shape")),
+        outputs=raw_of(fields.get("output_type_shape")),
+    )
+
+
+def _split(text: str) -> list[Span]:
+    """Whole events by the layout of the lines: `{"cat"` at the start of a line begins one."""
+    spans: list[Span] = []
+    start = _EVENT_START.match(text)
+    for end in _EVENT_END.finditer(text):
+        if start is None:
+            break
+        spans.append(Span(start.start(), end.end()))
+        start = _EVENT_START.search(text, end.end())
+    return spans
+
+
+def _mend(event: str) -> str:
+    """Escape what ORT left unescaped in the name and in the arguments that hold names."""
+    event = _NAME.sub(_escaped, event, count=1)
+    return _TEXT_ARGUMENT.sub(_escaped, event)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return match[1] + json.dumps(match[2])[1:-1]
+
+
+def _warnings(table: EventTable) -> list[str]:
+    """What a reader of the figures should know."""
+    found = []
+    if np.isin(table.name, table.code(TRUNCATED)).any() or len(table) >= MOST_EVENTS:
+        found.append(
+            f"ONNX Runtime stopped recording at {MOST_EVENTS:,} events and later runs are missing:"
+            " profile fewer runs"
+        )
+    nodes = rows_of(table, {"node"})
+    if not np.isin(table.name, table.code(RUN)).any():
+        found.append(
+            "the profile holds no run: call session.run while profiling is enabled,"
+            " then session.end_profiling()"
+        )
+    if not nodes.size:
+        return found
+    if any(table.text(int(code)).endswith(FENCES) for code in np.unique(table.name[nodes])):
+        found.append(
+            "the profile holds fence events (ONNX Runtime up to 1.20):"
+            " they are counted beside the nodes, not as nodes"
+        )
+    if not (table.provider[nodes] >= 0).any():
+        found.append("no execution providers recorded: ONNX Runtime 1.2 or later writes them")
+    if not any(table.inputs):
+        found.append("no shapes recorded: ONNX Runtime 1.10 or later writes them")
+    return found

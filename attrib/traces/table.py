@@ -1,0 +1,119 @@
+"""The columns of an event table, filled batch by batch."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from attrib.model.events import ABSENT, EventTable, Format
+from attrib.traces.columns import RawValues, Strings, Tracks, integers
+from attrib.traces.event import Batch
+from attrib.traces.shapes import Normalise, ShapeColumn
+
+Int32s = npt.NDArray[np.int32]
+Int64s = npt.NDArray[np.int64]
+
+
+class TableBuilder:
+    """Collects the columns that both formats share, and those that a format adds."""
+
+    def __init__(self) -> None:
+        self.strings = Strings()
+        self.rows = 0
+        self.unusable = 0
+        self.negative = 0
+        self._tracks = Tracks(self.strings)
+        self._blocks: dict[str, list[npt.NDArray[Any]]] = {}
+
+    def add(self, batch: Batch[Any]) -> None:
+        """Add the shared columns of a batch."""
+        rows = batch.rows
+        self.rows += len(rows)
+        self.unusable += batch.unusable
+        self.negative += batch.negative
+        self._append("name", self.strings.codes([event.name for event in rows]))
+        self._append("category", self.strings.codes([event.cat or "" for event in rows]))
+        self._append("track", self._tracks.codes((event.pid, event.tid) for event in rows))
+        self._append("start_ns", batch.start_ns)
+        self._append("duration_ns", batch.duration_ns)
+
+    def add_texts(self, column: str, values: Iterable[str | None]) -> None:
+        """Add a batch's part of a string column."""
+        self._append(column, self.strings.codes([value or "" for value in values]))
+
+    def add_integers(self, column: str, values: list[Any]) -> None:
+        """Add a batch's part of an integer column."""
+        self._append(column, integers(values))
+
+    def add_raws(self, column: str, keys: Iterable[tuple[bytes, ...]], distinct: RawValues) -> None:
+        """Add a batch's part of a column of raw arguments."""
+        self._append(column, distinct.codes(keys))
+
+    def _append(self, column: str, values: npt.NDArray[Any]) -> None:
+        self._blocks.setdefault(column, []).append(values)
+
+    def table(
+        self,
+        kind: Format,
+        *,
+        inputs: tuple[RawValues, Normalise],
+        outputs: tuple[RawValues, Normalise] | None = None,
+        base_ns: int = 0,
+        metadata: dict[str, str] | None = None,
+        warn: Callable[[EventTable], list[str]],
+    ) -> EventTable:
+        """The finished table; `warn` says what is worth knowing about it. The builder is empty afterwards."""
+        table = EventTable(
+            format=kind,
+            start_ns=self._column64("start_ns") + base_ns,
+            name=self._column32("name"),
+            category=self._column32("category"),
+            track=self._column32("track"),
+            op=self._column32("op"),
+            provider=self._column32("provider"),
+            duration_ns=self._column64("duration_ns"),
+            correlation=self._column64("correlation"),
+            external_id=self._column64("external_id"),
+            node_index=self._column64("node_index"),
+            stream=self._column64("stream"),
+            bytes=self._column64("bytes"),
+            inputs=self._shapes("inputs", inputs),
+            outputs=self._shapes("outputs", outputs),
+            strings=self.strings.table(),
+            base_ns=base_ns,
+            metadata=metadata or {},
+        )
+        return replace(table, warnings=(*self._warnings(), *warn(table)))
+
+    def _shapes(self, column: str, recorded: tuple[RawValues, Normalise] | None) -> ShapeColumn:
+        distinct, normalise = recorded or (RawValues(width=1), b"".join)
+        return ShapeColumn(self._column32(column), distinct.table(), normalise)
+
+    def _column32(self, name: str) -> Int32s:
+        return self._column(name, np.dtype(np.int32))
+
+    def _column64(self, name: str) -> Int64s:
+        return self._column(name, np.dtype(np.int64))
+
+    def _column(self, name: str, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+        """A finished column; `ABSENT` throughout, in no memory, where nothing was added."""
+        blocks = self._blocks.pop(name, None)
+        return np.concatenate(blocks) if blocks else np.broadcast_to(np.array(ABSENT, dtype), (self.rows,))
+
+    def _warnings(self) -> list[str]:
+        counted = (
+            (self.unusable, "complete events have no usable time and were left out"),
+            (self.negative, "events have a negative duration, which counts as 0"),
+        )
+        return [f"{count:,} {what}" for count, what in counted if count]
+
+
+def collect(
+    builder: TableBuilder, batches: Iterable[Batch[Any]], extra: Callable[[Batch[Any]], None]
+) -> None:
+    """Add every batch: the shared columns, then the format's own by `extra`."""
+    for batch in batches:
+        builder.add(batch)
+        extra(batch)
