@@ -82,10 +82,10 @@ class Decoder(Generic[A]):
         split: Callable[[str], list[Span]] | None = None,
         mend: Callable[[str], str] | None = None,
     ) -> None:
-        self._quick: msgspec.json.Decoder[list[Event[A]]] = msgspec.json.Decoder(list[Event[args]])  # type:
-        ignore[valid - type]
-        self._exact: msgspec.json.Decoder[list[ExactEvent[A]]] = msgspec.json.Decoder(list[ExactEvent[args]])
-        # type: ignore[valid-type]
+        quick: Any = list[Event[args]]  # type: ignore[valid-type]
+        exact: Any = list[ExactEvent[args]]  # type: ignore[valid-type]
+        self._quick: msgspec.json.Decoder[list[Event[A]]] = msgspec.json.Decoder(quick)
+        self._exact: msgspec.json.Decoder[list[ExactEvent[A]]] = msgspec.json.Decoder(exact)
         self._args_from = args_from
         self._split = split
         self._mend = mend
