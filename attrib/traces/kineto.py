@@ -5,6 +5,7 @@ Format: libkineto's output_json.cpp; a Chrome trace whose times are microseconds
 """
 
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from attrib.traces.event import NO_RAW, Batch, Decoder, number_of, raw_of
 from attrib.traces.facts import base_ns, device_names, facts_for_show
 from attrib.traces.kinds import GPU_WORK, rows_of
 from attrib.traces.shapes import kineto_tensors
+from attrib.traces.sniff import open_trace
 from attrib.traces.stream import EventStream
 from attrib.traces.table import TableBuilder, collect
 
@@ -36,6 +38,16 @@ class KinetoArgs(msgspec.Struct, gc=False):
 
 
 _NO_ARGS = KinetoArgs()
+
+
+def read_kineto(path: Path) -> EventTable:
+    """Read a Kineto trace (torch.profiler), plain or gzip.
+
+    Raises:
+        AttribError: The file cannot be read, is not a Kineto trace, is cut short or not valid JSON.
+    """
+    with open_trace(path, "kineto") as (stream, _):
+        return table_of(stream)
 
 
 def table_of(stream: EventStream) -> EventTable:

@@ -7,6 +7,7 @@ in a node's name breaks the JSON. Such events are found by the layout of their l
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,17 +17,15 @@ from attrib.model.events import ABSENT, EventTable
 from attrib.traces.columns import RawValues
 from attrib.traces.event import NO_RAW, Batch, Decoder, number_of, raw_of, text_of
 from attrib.traces.kinds import rows_of
+from attrib.traces.runs import FENCES, RUN
 from attrib.traces.shapes import ort_tensors
+from attrib.traces.sniff import open_trace
 from attrib.traces.stream import EventStream, Span
 from attrib.traces.table import TableBuilder, collect
 
 MOST_EVENTS = 1_000_000
 """ORT records no more than this (Profiler::global_max_num_events_); older versions stop without a word."""
 
-FENCES = ("_fence_before", "_fence_after")
-"""Suffixes of the events that ORT up to 1.20 wrote around each node."""
-
-RUN = "model_run"
 TRUNCATED = "profile_truncated"
 
 
@@ -50,6 +49,16 @@ _NAME = re.compile(r'("name" ?: ?")(.*)(?=" ?, ?"args" ?: ?\{)', re.DOTALL)
 _TEXT_ARGUMENT = re.compile(
     r'("(?:op_name|provider)" ?: ?")(.*?)(?="(?: ?, ?"\w+" ?: ?["\[{]| ?\}))', re.DOTALL
 )
+
+
+def read_ort_profile(path: Path) -> EventTable:
+    """Read a profile that ONNX Runtime's built-in profiler wrote, plain or gzip.
+
+    Raises:
+        AttribError: The file cannot be read, is not an ORT profile, is cut short or beyond mending.
+    """
+    with open_trace(path, "ort-profile") as (stream, _):
+        return table_of(stream)
 
 
 def table_of(stream: EventStream) -> EventTable:
