@@ -51,9 +51,9 @@ def _costs(state: Unmatched, calls: list[int], nodes: list[int]) -> Floats:
     likely = {(o, n): emits(o, n) for o in set(ops) for n in set(node_ops)}
     costs = np.array([[0.0 if likely[o, n] else UNLIKELY for o in ops] for n in node_ops])
     for row, node in enumerate(nodes):
-        tensors = tensors_in(state.graph, state.graph.nodes[node])
+        sizes, complete = tensors_in(state.graph, [state.graph.nodes[node]])
         for column in np.flatnonzero(costs[row] < UNLIKELY).tolist():
-            if shapes_agree(state.calls[calls[column]], tensors) is False:
+            if shapes_agree(state.calls[calls[column]], sizes, complete=complete) is False:
                 costs[row, column] += SIZES_DIFFER
     return costs
 

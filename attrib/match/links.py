@@ -1,6 +1,6 @@
 """Links between PyTorch calls and nodes of the exported graph, and what the matchers work on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -8,7 +8,6 @@ import msgspec
 from attrib.lineage.components import input_free_values
 from attrib.lineage.graph import Graph, GraphNode
 from attrib.model.region import Method
-from attrib.model.tensor import Tensor
 from attrib.model.work import Work
 
 
@@ -70,16 +69,20 @@ def _torch_scopes(calls: tuple[Work, ...], graph: Graph) -> tuple[str | None, ..
     return tuple(max(raw, inner, key=lambda scopes: sum(scope in known for scope in scopes)))
 
 
-def tensors_in(graph: Graph, node: GraphNode) -> tuple[Tensor, ...]:
-    """Types of a node's inputs, as far as the file states them."""
-    return tuple(graph.values[name] for name in node.inputs if name in graph.values)
+def tensors_in(graph: Graph, nodes: Sequence[GraphNode]) -> tuple[frozenset[int], bool]:
+    """Numbers of elements that nodes read, and whether the file states the type of every input."""
+    names = {name for node in nodes for name in node.inputs if name}
+    known = [graph.values[name] for name in names if name in graph.values]
+    sizes = frozenset(t.elements for t in known if -1 not in t.shape)
+    return sizes, len(known) == len(names)
 
 
-def shapes_agree(call: Work, tensors: tuple[Tensor, ...]) -> bool | None:
+def shapes_agree(call: Work, sizes: frozenset[int], *, complete: bool) -> bool | None:
     """Whether the largest tensor that a call reads is among those of its nodes, by number of elements.
 
     Layout is not compared: exporters transpose weights and flatten batches. None where either side does not say.
     """
-    known = {t.elements for t in tensors if -1 not in t.shape}
     largest = max((t.elements for t in call.inputs), default=None)
-    return largest in known if known and largest is not None else None
+    if largest in sizes:
+        return True
+    return False if complete and sizes and largest is not None else None

@@ -104,7 +104,8 @@ def _aligned(
 def _links(state: Unmatched, call: int, group: list[int], method: Method, confidence: float) -> list[Link]:
     ours = state.calls[call]
     nodes = [state.graph.nodes[i] for i in group]
-    agree = shapes_agree(ours, tuple(t for node in nodes for t in tensors_in(state.graph, node)))
+    sizes, complete = tensors_in(state.graph, nodes)
+    agree = shapes_agree(ours, sizes, complete=complete)
     trust = confidence * (CONTRADICTION if agree is False else 1.0)
     said = {True: "; sizes agree", False: "; SIZES DIFFER", None: ""}[agree]
     return [

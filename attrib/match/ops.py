@@ -91,7 +91,7 @@ EMITS: dict[str, frozenset[str]] = {
     "eq": frozenset({"Equal"}),
     "ne": frozenset({"Equal", "Not"}),
     "rsub": frozenset({"Sub", "Mul", "Cast"}),
-    "all": frozenset({"ReduceMin", "ReduceMax", "Not", "Cast"}),
+    "all": frozenset({"ReduceMin", "ReduceMax", "Not"}),
     "mean": frozenset({"ReduceMean"}),
     "sum": frozenset({"ReduceSum"}),
     "cumsum": frozenset({"CumSum", "Cast"}),

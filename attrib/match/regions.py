@@ -16,18 +16,22 @@ from msgspec.structs import replace
 from attrib.lineage.components import Component, components, nodes_by_name
 from attrib.lineage.disjoint import DisjointSets
 from attrib.lineage.graph import Graph, GraphNode
-from attrib.match.links import Link, unmatched, without
+from attrib.match.links import Link, Unmatched, unmatched, without
 from attrib.match.matchers import MATCHERS
 from attrib.match.ops import base_op, role
-from attrib.model.region import Match, Method, Region
+from attrib.model.region import Match, Origin, Region
 from attrib.model.work import Work
 
 MAX_EVIDENCE = 12
 """Lines of evidence kept for one region; the number left out is said."""
 
+LABEL_OPS = 3
+"""Ops named in a region's id."""
+
 NO_COUNTERPART: dict[str, str] = {
     "call": "PyTorch ran this, and the exported graph has no node for it",
     "node": "the exported graph has this, and PyTorch ran no call for it",
+    "unsure": "no node was found for this call, in a graph that names no modules",
     "lost": "no value name, module or order leads from this node to the exported graph",
 }
 
@@ -44,16 +48,19 @@ def regions(
         optimized: The graph that ran; without it the executed nodes stand in for it.
 
     Returns:
-        Regions in step order; every call and every node is in exactly one.
+        Regions in the order of the exported graph; every call and every node is in exactly one.
     """
-    if {work.engine for work in (*calls, *nodes)} == {calls[0].engine}:
+    if not calls or not nodes:
+        return _alone((*calls, *nodes))
+    if {work.engine for work in calls} == {work.engine for work in nodes}:
         return _identical(calls, nodes)
     ran = optimized or graph_from_work(nodes)
     original = exported or ran
-    links = _all_links(calls, original)
+    state = unmatched(calls, original)
+    links = _all_links(state)
     parts = components(original, ran) if original is not ran else _one_each(original)
     executed = _executed_by_node(nodes, ran)
-    return _named(_merged(calls, nodes, original, parts, links, executed))
+    return _named(_merged(state, nodes, parts, links, executed))
 
 
 def graph_from_work(nodes: Sequence[Work]) -> Graph:
@@ -75,8 +82,8 @@ def _one_each(graph: Graph) -> tuple[Component, ...]:
     return tuple(Component(exported=(i,), optimized=(i,)) for i in range(len(graph.nodes)))
 
 
-def _all_links(calls: tuple[Work, ...], graph: Graph) -> list[Link]:
-    state, links = unmatched(calls, graph), list[Link]()
+def _all_links(state: Unmatched) -> list[Link]:
+    links: list[Link] = []
     for matcher in MATCHERS:
         found = matcher(state)
         state, links = without(state, found), links + found
@@ -98,13 +105,13 @@ def _executed_by_node(nodes: Sequence[Work], graph: Graph) -> dict[int, list[int
 
 
 def _merged(
-    calls: tuple[Work, ...],
+    state: Unmatched,
     nodes: tuple[Work, ...],
-    graph: Graph,
     parts: tuple[Component, ...],
     links: list[Link],
     executed: dict[int, list[int]],
 ) -> list[Region]:
+    calls = state.calls
     part_of = {node: i for i, part in enumerate(parts) for node in part.exported}
     sets = DisjointSets(len(parts) + len(calls))
     for link in links:
@@ -120,49 +127,57 @@ def _merged(
         ran = sorted(p for part in held for i in part.optimized for p in executed.get(i, ()))
         reached.update(ran)
         if ours or ran:  # 2
-            found.append(_region(calls, nodes, graph, ours, held, ran, by_set.get(sets.find(group[0]), [])))
+            found.append(_region(state, nodes, ours, held, ran, by_set.get(sets.find(group[0]), [])))
     found += [_lost_node(nodes[i]) for i in range(len(nodes)) if i not in reached]
-    return found + _lost_calls([call for i, call in enumerate(calls) if i not in linked])
+    certain = any(scope is not None for scope in state.scopes)
+    return found + _lost_calls([call for i, call in enumerate(calls) if i not in linked], certain=certain)
 
 
 def _region(
-    calls: Sequence[Work],
+    state: Unmatched,
     nodes: Sequence[Work],
-    graph: Graph,
     ours: list[int],
     parts: list[Component],
     ran: list[int],
     links: list[Link],
 ) -> Region:
-    originals = [graph.nodes[i] for part in parts for i in part.exported]
-    scopes = [calls[i].scope for i in ours] or [n.scope for n in originals if n.scope is not None]
+    calls = state.calls
+    exported = [i for part in parts for i in part.exported]
+    scopes = [calls[i].scope for i in ours] or [s for i in exported if (s := state.scopes[i]) is not None]
     return Region(
         id=_label([calls[i] for i in ours] or [nodes[i] for i in ran]),
         module=_common_module(scopes),
         calls=tuple(calls[i].id for i in ours),
         nodes=tuple(nodes[i].id for i in ran),
-        exported=tuple(n.name for n in originals),
-        match=_match(links, parts, originals),
+        exported=tuple(state.graph.nodes[i].name for i in exported),
+        match=_match(state, links, parts, exported),
+        origin=_origin_of(state, ours, ran, exported),
     )
 
 
-def _match(links: list[Link], parts: list[Component], originals: list[GraphNode]) -> Match:
+def _origin_of(state: Unmatched, calls: list[int], nodes: list[int], exported: list[int]) -> Origin:
+    if calls:
+        return "both" if nodes else "torch"
+    return "onnxruntime" if any(state.scopes[i] is not None for i in exported) else "unknown"
+
+
+def _match(state: Unmatched, links: list[Link], parts: list[Component], exported: list[int]) -> Match:
     """The weakest link decides; a part without exported nodes means that lineage did not reach its origin."""
-    shared = [name for part in parts for name in part.shared]
-    values = [f"value {name} is in the exported graph and in the one that ran" for name in shared]
+    values = [f"value {name} is in both graphs" for part in parts for name in part.shared]
     if links:
         weakest = min(links, key=lambda link: link.confidence)
         said = list(dict.fromkeys(link.evidence for link in links))
         return Match(method=weakest.method, confidence=weakest.confidence, evidence=_shortened(said + values))
-    if not originals:
+    if not exported:
         return Match(method="none", confidence=0.0, evidence=(NO_COUNTERPART["lost"],))
-    origin = [f"exported from module {n.scope or '(root)'}" + (f", fx node {n.fx_node}" if n.fx_node else "")
-              for n in originals if n.scope is not None]  # fmt: skip
-    return Match(
-        method="none",
-        confidence=0.0,
-        evidence=_shortened([NO_COUNTERPART["node"], *dict.fromkeys(origin), *values]),
-    )
+    origins = dict.fromkeys(_origin(state, i) for i in exported if state.scopes[i] is not None)
+    lines = [NO_COUNTERPART["node"], *origins, *values]
+    return Match(method="none", confidence=0.0, evidence=_shortened(lines))
+
+
+def _origin(state: Unmatched, node: int) -> str:
+    fx = state.graph.nodes[node].fx_node
+    return f"exported from module {state.scopes[node] or '(root)'}" + (f", fx node {fx}" if fx else "")
 
 
 def _shortened(lines: list[str]) -> tuple[str, ...]:
@@ -178,38 +193,60 @@ def _lost_node(node: Work) -> Region:
         calls=(),
         nodes=(node.id,),
         match=Match(method="none", confidence=0.0, evidence=(NO_COUNTERPART["lost"],)),
+        origin="unknown",
     )
 
 
-def _lost_calls(calls: Iterable[Work]) -> list[Region]:
+def _lost_calls(calls: Iterable[Work], *, certain: bool) -> list[Region]:
+    """Calls without a link, by module; certain that they have no counterpart if the graph names its modules (3)."""
     by_module: dict[str, list[Work]] = {}
     for call in calls:
         by_module.setdefault(call.scope, []).append(call)
-    match = Match(method="none", confidence=0.0, evidence=(NO_COUNTERPART["call"],))
+    match = Match(method="none", confidence=0.0, evidence=(NO_COUNTERPART["call" if certain else "unsure"],))
+    origin: Origin = "torch" if certain else "unknown"
     return [
-        Region(id=_label(work), module=module, calls=tuple(w.id for w in work), nodes=(), match=match)  # 3
+        Region(
+            id=_label(work), module=module, calls=tuple(w.id for w in work), nodes=(), match=match, origin=origin
+        )
         for module, work in by_module.items()
     ]
 
 
 def _identical(calls: tuple[Work, ...], nodes: tuple[Work, ...]) -> tuple[Region, ...]:
     theirs = {node.id: node for node in nodes}
-    same = Match(method="identity", confidence=1.0, evidence=("the same work in two runs of one engine",))  # 4
-    both = [
+    same = Match(method="identity", confidence=1.0, evidence=("the same work in two runs of one engine",))
+    both = [  # 4
         Region(id=_label([call]), module=call.scope, calls=(call.id,), nodes=(call.id,), match=same)
         for call in calls
         if call.id in theirs
     ]
     ours = {call.id for call in calls}
     only = [_lost_node(node) for node in nodes if node.id not in ours]
-    return _named(both + _lost_calls([call for call in calls if call.id not in theirs]) + only)
+    return _named(both + _lost_calls([call for call in calls if call.id not in theirs], certain=True) + only)
+
+
+def _alone(work: tuple[Work, ...]) -> tuple[Region, ...]:
+    """One engine only: every unit of work is a region of its own, and there is nothing to compare it with."""
+    match = Match(method="none", confidence=0.0, evidence=("only one engine was captured",))
+    return _named([
+        Region(
+            id=_label([w]),
+            module=w.scope,
+            calls=(w.id,) if w.engine == "torch" else (),
+            nodes=() if w.engine == "torch" else (w.id,),
+            match=match,
+            origin="alone",
+        )
+        for w in work
+    ])  # fmt: skip
 
 
 def _label(work: Sequence[Work]) -> str:
     """Short name of a region: the computing ops of its calls, or of its nodes."""
     computing = [w for w in work if role(w) == "compute"] or list(work)
     names = list(dict.fromkeys(base_op(w.op) for w in computing))
-    return "+".join(names[:3]) + ("+…" if len(names) > 3 else "")
+    shown = names[:LABEL_OPS]
+    return "+".join(shown) + ("+…" if len(names) > len(shown) else "")
 
 
 def _common_module(scopes: Iterable[str]) -> str:

@@ -7,6 +7,11 @@ import msgspec
 Method = Literal["identity", "fx-node", "scope-order", "shape-order", "none"]
 
 
+Origin = Literal["both", "torch", "onnxruntime", "unknown", "alone"]
+"""Which side has the work of a region: `unknown` where attrib could not find out whether the other side has it too,
+`alone` where only one engine was captured."""
+
+
 class Match(msgspec.Struct, frozen=True, kw_only=True):
     """How calls and nodes were brought together.
 
@@ -31,6 +36,7 @@ class Region(msgspec.Struct, frozen=True, kw_only=True):
         nodes: Ids of the executed nodes.
         exported: Names of the nodes of the exported graph that lie between them.
         match: Why they belong together.
+        origin: Which side has this work.
     """
 
     id: str
@@ -39,3 +45,4 @@ class Region(msgspec.Struct, frozen=True, kw_only=True):
     nodes: tuple[str, ...]
     exported: tuple[str, ...] = ()
     match: Match
+    origin: Origin = "both"

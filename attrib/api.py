@@ -1,0 +1,224 @@
+"""The Python interface: `load` a trace directory, `profile` a model, and write the reports.
+
+`load` needs numpy, onnx and pyarrow, and no engine; pandas is imported when a table is asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrib import __version__
+from attrib.attribute.headline import Headline, headline
+from attrib.attribute.ledger import Ledger, build_ledger
+from attrib.attribute.partitions import partition_of
+from attrib.attribute.profiled import coverage, step_times
+from attrib.errors import AttribError
+from attrib.findings.comparability import checks
+from attrib.findings.protocol import Evidence
+from attrib.findings.runner import run
+from attrib.lineage.graph import Graph
+from attrib.lineage.reader import graph_from_bytes
+from attrib.match.regions import regions
+from attrib.model.document import Document
+from attrib.model.manifest import ROLES, Environment, Manifest, Role, Workload
+from attrib.model.region import Region
+from attrib.model.work import Partition
+from attrib.traces.directory import TraceDirectory, open_directory
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """Everything that attrib knows about one trace directory.
+
+    Attributes:
+        directory: Where it comes from.
+        partitions: The profiled steps of the sides that there are.
+        regions: Calls and nodes that compute the same tensors.
+        ledger_rows: The ledger with its intervals.
+        document: The report as data.
+    """
+
+    directory: TraceDirectory
+    partitions: dict[Role, Partition]
+    regions: tuple[Region, ...]
+    ledger_rows: Ledger
+    document: Document
+
+    @cached_property
+    def ledger(self) -> pd.DataFrame:
+        """The ledger, one row a region and cause; durations in nanoseconds."""
+        return _frame([_columns(row) for row in self.ledger_rows.rows])
+
+    @cached_property
+    def nodes(self) -> pd.DataFrame:
+        """Nodes that ONNX Runtime executed, with the mean profiled time in nanoseconds."""
+        return self._work("onnxruntime")
+
+    @cached_property
+    def calls(self) -> pd.DataFrame:
+        """PyTorch calls, with the mean profiled time in nanoseconds."""
+        return self._work("torch")
+
+    def _work(self, role: Role) -> pd.DataFrame:
+        partition = self.partitions.get(role)
+        if partition is None:
+            return _frame([])
+        region_of = {i: r.id for r in self.regions for i in (r.calls if role == "torch" else r.nodes)}
+        means = partition.work_ns.mean(axis=1)
+        return _frame([
+            _columns(work) | {"region": region_of[work.id], "mean_ns": float(mean)}
+            for work, mean in zip(partition.work, means, strict=True)
+        ])  # fmt: skip
+
+    def save(self, path: str | Path, *, static: bool = False) -> Path:
+        """Write the report; the format follows the suffix: `.html`, `.json` or `.md`."""
+        from attrib.report import write
+
+        return write(self.document, Path(path), static=static)
+
+
+def load(trace_dir: str | Path) -> Analysis:
+    """Analyse a trace directory.
+
+    Args:
+        trace_dir: What `attrib profile` wrote, or a directory with a Kineto trace and an ORT profile.
+
+    Raises:
+        AttribError: The directory cannot be used; the message says why.
+    """
+    directory = open_directory(Path(trace_dir))
+    latency = directory.latency()
+    plain = {role: latency.blocks(role, "plain") for role in ROLES} if latency else {}
+    found = {role: partition_of(directory, role, latency) for role in ROLES}
+    partitions: dict[Role, Partition] = {role: p for role, p in found.items() if p is not None}
+    if not partitions:
+        raise AttribError(
+            f"{directory.root}: holds no profiled steps of either engine"
+            + (f" ({'; '.join(directory.missing)})" if directory.missing else ""),
+            hint="record one with `attrib profile --model bert-base-uncased`",
+        )
+    for partition in partitions.values():
+        partition.self_check()
+    graphs = {name: _graph(directory, name) for name in ("exported", "optimized")}
+    matched = regions(_work(partitions, "torch"), _work(partitions, "onnxruntime"), graphs["exported"], graphs["optimized"])
+    return _analysis(directory, partitions, matched, headline(plain), graphs)
+
+
+def _work(partitions: dict[Role, Partition], role: Role) -> tuple[Any, ...]:
+    return partitions[role].work if role in partitions else ()
+
+
+def _graph(directory: TraceDirectory, name: str) -> Graph | None:
+    data = directory.onnx_bytes(name)
+    return None if data is None else graph_from_bytes(data, f"onnx/{name}.onnx")
+
+
+def _analysis(
+    directory: TraceDirectory,
+    partitions: dict[Role, Partition],
+    matched: tuple[Region, ...],
+    head: Headline,
+    graphs: dict[str, Graph | None],
+) -> Analysis:
+    manifest = directory.manifest
+    sides = manifest.sides if manifest else {}
+    requested = sides["onnxruntime"].requested_providers if "onnxruntime" in sides else ()
+    ledger = build_ledger(
+        partitions,
+        matched,
+        head,
+        overheads={role: side.overhead for role, side in sides.items()},
+        provider=requested[0] if requested else "",
+    )
+    evidence = _evidence(directory, partitions, matched, head, graphs, ledger)
+    return Analysis(directory, partitions, matched, ledger, _document(evidence, directory, ledger, matched))
+
+
+def _evidence(
+    directory: TraceDirectory,
+    partitions: dict[Role, Partition],
+    matched: tuple[Region, ...],
+    head: Headline,
+    graphs: dict[str, Graph | None],
+    ledger: Ledger,
+) -> Evidence:
+    latency = directory.latency()
+    return Evidence(
+        ledger=ledger,
+        latency=head.latency,
+        manifest=directory.manifest,
+        partitions=partitions,
+        work={role: {w.id: w for w in p.work} for role, p in partitions.items()},
+        regions={region.id: region for region in matched},
+        exported=graphs["exported"],
+        optimized=graphs["optimized"],
+        outputs=directory.outputs(),
+        plain_ns={
+            role: tuple(tuple(walls.tolist()) for walls in latency.blocks(role, "plain").values())
+            for role in (ROLES if latency else ())
+        },
+    )
+
+
+def _document(evidence: Evidence, directory: TraceDirectory, ledger: Ledger, matched: tuple[Region, ...]) -> Document:
+    manifest = evidence.manifest or _unknown_capture()
+    causes = ledger.causes()
+    delta = {row.cause: row.delta_ns for row in causes}
+    partitions = evidence.partitions
+    return Document(
+        attrib_version=__version__,
+        created=manifest.created,
+        workload=manifest.workload,
+        environment=manifest.environment,
+        sides=manifest.sides,
+        protocol=manifest.protocol,
+        comparability=checks(evidence.manifest, evidence.outputs, evidence.plain_ns),
+        outputs=evidence.outputs,
+        latency=evidence.latency,
+        coverage=coverage(
+            partitions.get("torch"),
+            partitions.get("onnxruntime"),
+            matched,
+            unattributed=delta.get("unattributed", 0),
+            overhead=delta.get("profiler_overhead", 0),
+        ),
+        ledger=ledger.rows,
+        causes=causes,
+        findings=run(evidence),
+        profiled={role: step_times(p) for role, p in partitions.items()},
+        plain_ns=dict(evidence.plain_ns),
+        warnings=(*manifest.warnings, *directory.missing, *(w for p in partitions.values() for w in p.warnings)),
+        command=manifest.command,
+    )
+
+
+def _unknown_capture() -> Manifest:
+    """What a directory without a manifest says of its capture: nothing."""
+    return Manifest(
+        attrib_version="",
+        created="",
+        workload=Workload(model="unknown", source="", weights="unknown", batch_size=0, seq_len=0, precision=""),
+        sides={},
+        environment=Environment(),
+        warnings=("attrib did not record these traces: versions, threads and inputs are unknown",),
+    )
+
+
+def _columns(struct: Any) -> dict[str, Any]:
+    import msgspec
+
+    return {name: getattr(struct, name) for name in struct.__struct_fields__} | {
+        f"match_{k}": v for k, v in msgspec.to_builtins(getattr(struct, "match", {})).items()
+    }
+
+
+def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(rows).drop(columns=["match"], errors="ignore")

@@ -1,0 +1,53 @@
+"""What several commands print and write: the summary on stdout, the reports beside the traces."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from attrib.errors import UsageError
+from attrib.model.document import Document
+from attrib.report import FORMATS_BY_SUFFIX, atomic_write, render
+
+DEFAULT_REPORTS = ("report.html", "report.json")
+
+
+def show_document(document: Document) -> None:
+    """Print the summary on stdout."""
+    from rich.console import Console
+
+    from attrib.report.terminal import print_summary
+
+    print_summary(document, Console(file=sys.stdout, highlight=False))
+
+
+def write_default_reports(document: Document, trace_dir: Path, *, static: bool) -> None:
+    """Write report.html and report.json into the trace directory and print where they are.
+
+    Both are derived from the directory, so that a rebuilt report replaces the old one.
+    """
+    for name in DEFAULT_REPORTS:
+        path = trace_dir / name
+        atomic_write(path, render(document, FORMATS_BY_SUFFIX[path.suffix], static=static))
+        click.echo(click.style(os.fspath(path), bold=True))
+
+
+def write_one(document: Document, output: str, format_: str | None, *, static: bool, force: bool) -> None:
+    """Write one report to a file, or to stdout for `-`.
+
+    Raises:
+        UsageError: The file exists, or the format is neither given nor known from the suffix.
+    """
+    chosen = format_ or FORMATS_BY_SUFFIX.get(Path(output).suffix)
+    if chosen is None:
+        raise UsageError(f"{output}: the suffix does not say which format to write", hint="add --format html")
+    data = render(document, chosen, static=static)
+    if output == "-":
+        click.get_binary_stream("stdout").write(data)
+        return
+    path = Path(output)
+    if path.exists() and not force:
+        raise UsageError(f"{path}: exists", hint="choose another name, or add --force")
+    atomic_write(path, data)
+    click.echo(os.fspath(path))
