@@ -1,0 +1,61 @@
+"""What travels inside the page: compressed data, the chart library, and the policy that keeps everything else out."""
+
+import base64
+import gzip
+import hashlib
+import importlib.util
+from collections.abc import Iterable
+from pathlib import Path
+
+from attrib.errors import AttribError
+
+_UNKNOWN_SYSTEM = 255
+
+
+def packed(data: bytes) -> str:
+    """gzip and base64, the same text for the same bytes on every system."""
+    squeezed = bytearray(gzip.compress(data, compresslevel=9, mtime=0))
+    squeezed[9] = _UNKNOWN_SYSTEM  # RFC 1952: the operating system field, which zlib fills in by platform
+    return base64.b64encode(squeezed).decode("ascii")
+
+
+def sha256_source(text: str) -> str:
+    """A CSP source expression that allows exactly this inline script or style."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
+
+
+def plotly_source() -> str:
+    """plotly.js as the installed plotly package ships it, found without importing that package (which is slow).
+
+    Raises:
+        AttribError: plotly is not installed, or holds no script.
+    """
+    spec = importlib.util.find_spec("plotly")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        script = Path(folder) / "package_data" / "plotly.min.js"
+        if script.is_file():
+            return script.read_text(encoding="utf-8")
+    raise AttribError(
+        "the interactive charts need plotly, which is not installed",
+        hint="attrib report TRACE_DIR --static leaves them out; pip install plotly adds them",
+    )
+
+
+def policy(*, scripts: Iterable[str], styles: Iterable[str], style_attributes: bool) -> str:
+    """The page's Content-Security-Policy: no network, and no script or style but those whose text is named by hash.
+
+    Args:
+        scripts: Texts of the scripts that may run.
+        styles: Texts of the style elements that may apply.
+        style_attributes: Let elements carry style attributes, which plotly.js writes.
+    """
+    directives = [
+        "default-src 'none'",
+        f"script-src {' '.join(map(sha256_source, scripts))}",
+        f"style-src {' '.join(map(sha256_source, styles))}",
+        *(["style-src-attr 'unsafe-inline'"] if style_attributes else []),
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ]
+    return "; ".join(directives)

@@ -1,0 +1,85 @@
+"""`report.json`: deterministic bytes from a document, and back."""
+
+import math
+from typing import Any
+
+import msgspec
+
+from attrib.errors import AttribError, InternalError
+from attrib.model.document import SCHEMA_VERSION, Document
+
+
+class _Head(msgspec.Struct):
+    schema_version: Any = None
+
+
+def to_json(document: Document, *, indent: int = 1) -> bytes:
+    """The document as JSON, the same bytes for the same document.
+
+    Args:
+        document: What to write.
+        indent: Blanks a level; -1 for the compact form.
+
+    Raises:
+        InternalError: A figure is not finite, which JSON cannot say.
+    """
+    _check_finite(document)
+    try:
+        packed = msgspec.json.encode(document, order="deterministic")
+    except UnicodeEncodeError:  # lone surrogates: no UTF-8 for them, so their escapes are written out
+        packed = msgspec.json.encode(_encodable(msgspec.to_builtins(document)), order="deterministic")
+    if indent < 0:
+        return packed
+    return msgspec.json.format(packed, indent=indent) + b"\n"
+
+
+def from_json(data: bytes) -> Document:
+    """Read `report.json`.
+
+    Raises:
+        AttribError: It is not JSON, not a report, or of a schema version that this attrib does not know.
+    """
+    try:
+        version = msgspec.json.decode(data, type=_Head).schema_version
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise AttribError(
+            f"report.json cannot be read: {error}", hint="attrib report TRACE_DIR writes a new one"
+        ) from error
+    if version != SCHEMA_VERSION:
+        raise _unknown_version(version)
+    try:
+        return msgspec.json.decode(data, type=Document)
+    except (msgspec.ValidationError, UnicodeDecodeError) as error:
+        raise AttribError(
+            f"report.json does not follow schema version {SCHEMA_VERSION}: {error}",
+            hint="attrib report TRACE_DIR writes a new one",
+        ) from error
+
+
+def _unknown_version(version: object) -> AttribError:
+    if version is None:
+        return AttribError(
+            "report.json names no schema_version", hint="attrib report TRACE_DIR writes a new one"
+        )
+    return AttribError(
+        f"report.json has schema version {str(version)[:20]!r}; this attrib reads version {SCHEMA_VERSION}",
+        hint="pip install --upgrade attrib",
+    )
+
+
+def _check_finite(document: Document) -> None:
+    """Catch what JSON would turn into null and no reader could take back."""
+    for output in document.outputs:
+        for name in ("max_abs", "max_rel", "cosine", "tolerance"):
+            if not math.isfinite(getattr(output, name)):
+                raise InternalError(f"outputs[{output.name!r}].{name} is not finite")
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encodable(item) for item in value]
+    return value

@@ -1,0 +1,194 @@
+"""The report as Markdown for a pull request: verdict first, one table, details folded, bounded in bytes."""
+
+import html
+import re
+from collections.abc import Sequence
+
+from attrib.model.document import CAUSES, CauseRow, Document
+from attrib.report.text import counted, plural, shorten, visible
+from attrib.report.view import FindingView, View, view_of
+from attrib.units import format_interval, format_ns
+
+BYTE_LIMIT = 60_000
+"""GitHub refuses comments above 65,536 characters; the rest is room for what a bot puts around."""
+
+_TEXT_LIMIT = 300
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~^$-])")
+_BREAK = r"<!-- -->\1<!-- -->"
+_LINKING = re.compile(r"(@|#(?=\w)|(?<=:)//|(?<=www)\.)", re.IGNORECASE)
+
+
+def to_markdown(document: Document, *, limit_bytes: int = BYTE_LIMIT) -> str:
+    """The report as GitHub-flavoured Markdown.
+
+    Args:
+        document: What to show.
+        limit_bytes: UTF-8 bytes of the result; operator rows go first, then findings, then small causes. The verdict
+            and the row of sums always stay.
+    """
+    view = view_of(document)
+    head = _head(view)
+    blocks = [_finding(item) for item in view.findings]
+    rows = [_operator(view, number) for number in range(len(view.operators.rows))]
+    notes = _notes(view)
+    causes = len(view.causes)
+    while True:
+        text = _joined(head, _causes(view, causes), blocks, _operators(view, rows), notes)
+        excess = len(text.encode()) - limit_bytes
+        if excess <= 0 or not (rows or blocks or notes or causes):
+            return text
+        rows, blocks, notes, causes = _less(rows, blocks, notes, causes)
+
+
+def _less(
+    rows: list[str], blocks: list[str], notes: str, causes: int
+) -> tuple[list[str], list[str], str, int]:
+    """Give up the next least important part: half of the rows at a time, then findings from the last."""
+    if rows:
+        return rows[: len(rows) // 2], blocks, notes, causes
+    if notes:
+        return rows, blocks, "", causes
+    if blocks:
+        return rows, blocks[:-1], notes, causes
+    return rows, blocks, notes, causes - 1
+
+
+def _joined(head: str, causes: str, blocks: Sequence[str], operators: str, notes: str) -> str:
+    return "\n\n".join(part for part in (head, causes, *blocks, operators, notes) if part) + "\n"
+
+
+def escaped(text: str, limit: int = _TEXT_LIMIT) -> str:
+    """Untrusted prose: no markup, no HTML, no mention, no link comes out of it."""
+    shown = html.escape(shorten(visible(text), limit), quote=False)
+    return _LINKING.sub(_BREAK, _SPECIAL.sub(r"\\\1", shown))
+
+
+def code(text: str, limit: int = 120) -> str:
+    """Untrusted text as a code span, longer fences around backticks; a bar would end a table cell."""
+    shown = shorten(visible(text), limit)
+    if not shown:
+        return ""
+    fence = "`" * (max((len(run) for run in re.findall("`+", shown)), default=0) + 1)
+    pad = " " if "`" in shown else ""
+    return f"{fence}{pad}{shown}{pad}{fence}".replace("|", "\\|")
+
+
+def _head(view: View) -> str:
+    lines = [
+        f"**{escaped(view.verdict.lead)}**"
+        + (f": {escaped(view.verdict.figures)}" if view.verdict.figures else "")
+    ]
+    if view.verdict.note:
+        lines.append(escaped(view.verdict.note))
+    for alert in view.alerts:
+        mark = {"error": "❌", "warning": "⚠️", "note": "ℹ️"}[alert.level]
+        lines.append(
+            f"{mark} **{escaped(alert.title)}**\n\n" + "\n".join(f"- {escaped(t)}" for t in alert.lines[:10])
+        )
+    lines.append(f"{code(view.title)} · " + " · ".join(escaped(part, 80) for part in view.subtitle[:12]))
+    return "\n\n".join(lines)
+
+
+def _causes(view: View, shown: int) -> str:
+    if not view.causes:
+        return ""
+    lines = [
+        f"| Cause | {view.names['torch']} | {view.names['onnxruntime']} | Δ {view.unit.symbol} | 95 % interval |",
+        "|:--|--:|--:|--:|--:|",
+    ]
+    lines += [_cause(view, cause) for cause in view.causes[:shown]]
+    hidden = view.causes[shown:]
+    if hidden:
+        lines.append(_sum_row(view, f"other ({plural(len(hidden), 'cause')})", hidden, ""))
+    lines.append(_sum_row(view, "**Sum**", view.causes, "**"))
+    return "\n".join(lines)
+
+
+def _cause(view: View, cause: CauseRow) -> str:
+    number = view.unit.number
+    sign = "▲" if cause.delta_ns > 0 else "▼"
+    interval = f"{number(cause.low_ns, sign=True)} to {number(cause.high_ns, sign=True)}"
+    noise = " (noise)" if cause.low_ns <= 0 <= cause.high_ns else ""
+    return (
+        f"| {sign} {CAUSES[cause.cause].title} | {number(cause.torch_ns)} | {number(cause.onnxruntime_ns)} "
+        f"| {number(cause.delta_ns, sign=True)} | {interval}{noise} |"
+    )
+
+
+def _sum_row(view: View, label: str, causes: Sequence[CauseRow], bold: str) -> str:
+    torch, ort, delta = (
+        sum(getattr(c, name) for c in causes) for name in ("torch_ns", "onnxruntime_ns", "delta_ns")
+    )
+    number = view.unit.number
+    return f"| {label} | {number(torch)} | {number(ort)} | {bold}{number(delta, sign=True)}{bold} | |"
+
+
+def _finding(item: FindingView) -> str:
+    finding = item.finding
+    sign = {"slower": "▲", "faster": "▼", "same": "●"}[item.tone]
+    gain = ""
+    if finding.saving_ns:
+        gain = f" (can save up to {format_interval(finding.saving_ns, finding.low_ns, finding.high_ns, sign=False)})"
+    elif finding.explains_ns:
+        gain = f" (explains {format_ns(finding.explains_ns, sign=True)})"
+    title = f"<b>{html.escape(shorten(visible(finding.title), 160))}</b>"
+    parts = [
+        f"<details><summary>{sign} {_LINKING.sub(_BREAK, title)}{gain}</summary>",
+        escaped(finding.summary, 1000),
+    ]
+    parts.append("\n".join(f"- {escaped(piece.text)}" for piece in finding.evidence[:10]))
+    if finding.fix:
+        parts.append(_fenced(finding.fix))
+    return "\n\n".join(part for part in (*parts, "</details>") if part)
+
+
+def _fenced(text: str) -> str:
+    shown = shorten(visible(text, keep_newlines=True), 2000)
+    fence = "`" * max(3, max((len(run) for run in re.findall("`+", shown)), default=0) + 1)
+    return f"{fence}\n{shown}\n{fence}"
+
+
+def _operators(view: View, rows: list[str]) -> str:
+    if not rows:
+        return ""
+    hidden = view.operators.count - len(rows)
+    lines = [
+        f"<details><summary>Matched operators ({view.operators.count})</summary>",
+        "",
+        f"| Where | Cause | {view.names['torch']} | {view.names['onnxruntime']} | Δ {view.unit.symbol} | Match |",
+        "|:--|:--|:--|:--|--:|:--|",
+        *rows,
+    ]
+    if hidden:
+        rest = view.operators.delta_ns - sum(item.row.delta_ns for item in view.operators.rows[: len(rows)])
+        lines.append(f"| other ({plural(hidden, 'row')}) | | | | {view.unit.number(rest, sign=True)} | |")
+    total = view.unit.number(view.operators.delta_ns, sign=True)
+    return "\n".join([*lines, f"| **Sum** | | | | **{total}** | |", "", "</details>"])
+
+
+def _operator(view: View, number: int) -> str:
+    row = view.operators.rows[number].row
+    match = (
+        row.match.method if row.match.method == "none" else f"{row.match.method} {row.match.confidence:.0%}"
+    )
+    calls, nodes = (", ".join(counted(ops)) for ops in (row.torch_ops, row.onnx_ops))
+    delta = view.unit.number(row.delta_ns, sign=True)
+    cells = (code(row.region, 70), CAUSES[row.cause].title, code(calls, 60), code(nodes, 60), delta, match)
+    return f"| {' | '.join(cells)} |"
+
+
+def _notes(view: View) -> str:
+    """What was ruled out, and how it was measured."""
+    lines = [f"- ✓ {escaped(f.title)}" for f in view.passed[:30]]
+    lines += [f"- – {escaped(f.title)}: {escaped(f.reason)}" for f in view.not_applicable[:30]]
+    lines += [f"- ✕ {escaped(f.title)}: error: {escaped(f.reason)}" for f in view.errors[:30]]
+    lines += [f"- {escaped(label)}: {escaped(value)}" for label, value in (*view.machine, *view.method)[:30]]
+    for name, facts in view.sides:
+        lines += [f"- {name}: " + ", ".join(f"{escaped(k, 60)} {escaped(v, 100)}" for k, v in facts[:20])]
+    command = f"\n\n{_fenced(view.command)}" if view.command else ""
+    return (
+        "<details><summary>Checks, environment, method</summary>\n\n"
+        + "\n".join(lines)
+        + command
+        + "\n\n</details>"
+    )

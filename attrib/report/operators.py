@@ -1,0 +1,93 @@
+"""The table of matched operators: ledger rows, the small ones rolled up into one that keeps the sum."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from attrib.model.document import LedgerRow
+from attrib.report.text import anchor
+
+ROW_LIMIT = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorRow:
+    """One ledger row and the id by which links find it."""
+
+    anchor: str
+    row: LedgerRow
+
+    @property
+    def half_ns(self) -> int:
+        """Half-width of the interval: its wider side."""
+        row = self.row
+        return max(row.high_ns - row.delta_ns, row.delta_ns - row.low_ns, 0)
+
+    @property
+    def noise(self) -> bool:
+        """The interval holds 0."""
+        return self.row.low_ns <= 0 <= self.row.high_ns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherRows:
+    """The rows that the table does not show, summed."""
+
+    count: int
+    torch_ns: int
+    onnxruntime_ns: int
+    delta_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorTable:
+    """Rows by size of their delta, the rest in `other`, and the sums of all."""
+
+    rows: tuple[OperatorRow, ...]
+    other: OtherRows | None
+    count: int
+    torch_ns: int
+    onnxruntime_ns: int
+    delta_ns: int
+
+
+def operator_table(
+    ledger: Collection[LedgerRow], anchors: dict[str, str], *, limit: int = ROW_LIMIT
+) -> OperatorTable:
+    """The `limit` rows with the largest deltas (or, without deltas, times), and everything else as one row."""
+    ordered = sorted(ledger, key=lambda r: (-abs(r.delta_ns), -max(r.torch_ns, r.onnxruntime_ns), r.id))
+    keep = limit if len(ordered) <= limit else limit - 1
+    hidden = ordered[keep:]
+    return OperatorTable(
+        rows=tuple(OperatorRow(anchor=anchors[row.id], row=row) for row in ordered[:keep]),
+        other=_summed(hidden) if hidden else None,
+        count=len(ordered),
+        torch_ns=sum(row.torch_ns for row in ordered),
+        onnxruntime_ns=sum(row.onnxruntime_ns for row in ordered),
+        delta_ns=sum(row.delta_ns for row in ordered),
+    )
+
+
+def _summed(rows: Collection[LedgerRow]) -> OtherRows:
+    return OtherRows(
+        count=len(rows),
+        torch_ns=sum(row.torch_ns for row in rows),
+        onnxruntime_ns=sum(row.onnxruntime_ns for row in rows),
+        delta_ns=sum(row.delta_ns for row in rows),
+    )
+
+
+def unique_anchors(ids: Iterable[str]) -> dict[str, str]:
+    """A link fragment for every id; ids that would share one are told apart by a count."""
+    taken: set[str] = set()
+    anchors: dict[str, str] = {}
+    for name in ids:
+        if name in anchors:
+            continue
+        wanted, number = anchor(name), 1
+        fragment = wanted
+        while fragment in taken:
+            number += 1
+            fragment = f"{wanted}~{number}"
+        taken.add(fragment)
+        anchors[name] = fragment
+    return anchors

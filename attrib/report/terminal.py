@@ -1,0 +1,188 @@
+"""The summary on the terminal: verdict, causes, top findings. Every string is text, never rich markup."""
+
+from typing import TYPE_CHECKING
+
+from attrib.model.document import Document
+from attrib.report.text import plural, shorten, visible
+from attrib.report.verdict import Alert
+from attrib.report.view import Breakdown, FindingView, View, view_of
+from attrib.report.waterfall import Bar
+from attrib.units import format_interval, format_ns, format_percent
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+_TOP_FINDINGS = 5
+_TOP_OPERATORS = 8
+_BAR_CELLS = 12
+_WIDEST = 100
+_LINE_LIMIT = 240
+_STYLES = {"slower": "bold yellow", "faster": "bold cyan", "same": "bold", "none": "bold"}
+_MARKS = {"error": ("!!", "bold red"), "warning": ("!", "bold yellow"), "note": ("-", "dim")}
+
+
+def print_summary(document: Document, console: "Console") -> None:
+    """Print the verdict, what bears on it, where the difference comes from, and what to do about it."""
+    view = view_of(document)
+    _alerts(console, view, "error")
+    _print(console, _verdict(view))
+    _alerts(console, view, "warning")
+    if view.waterfall:
+        console.print()
+        console.print(_causes(view, view.waterfall.bars, console))
+        _print(console, _text(_coverage(document), "dim"))
+    else:
+        for breakdown in view.breakdowns:
+            console.print()
+            console.print(_breakdown(breakdown))
+    _findings(console, view)
+    _alerts(console, view, "note")
+
+
+def _text(text: str, style: str = "") -> "Text":
+    """Untrusted text as a line: nothing in it is markup or a control sequence."""
+    from rich.text import Text
+
+    return Text(shorten(visible(text), _LINE_LIMIT), style=style)
+
+
+def _print(console: "Console", text: "Text") -> None:
+    console.print(text, highlight=False, soft_wrap=False)
+
+
+def _verdict(view: View) -> "Text":
+    from rich.text import Text
+
+    verdict = view.verdict
+    line = Text.assemble(
+        _text(verdict.lead, _STYLES[verdict.tone]), ": " if verdict.figures else "", _text(verdict.figures)
+    )
+    if verdict.note:
+        line.append("\n").append_text(_text(verdict.note))
+    subject = " · ".join((view.title, *view.subtitle))
+    return line.append("\n").append_text(_text(subject, "dim"))
+
+
+def _alerts(console: "Console", view: View, level: str) -> None:
+    for alert in (a for a in view.alerts if a.level == level):
+        _alert(console, alert)
+
+
+def _alert(console: "Console", alert: Alert) -> None:
+    from rich.padding import Padding
+
+    mark, style = _MARKS[alert.level]
+    _print(console, _text(f"{mark} {alert.title}", style))
+    for line in alert.lines[:8]:
+        console.print(Padding(_text(line), (0, 0, 0, 2)), highlight=False)
+    if len(alert.lines) > 8:  # noqa: PLR2004
+        _print(console, _text(f"  and {len(alert.lines) - 8} more", "dim"))
+
+
+def _causes(view: View, bars: tuple[Bar, ...], console: "Console") -> "Table":
+    """One line a cause: name, delta with interval, and a bar that grows left (saves) or right (costs)."""
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2), expand=False)
+    table.add_column(no_wrap=True, overflow="ellipsis", max_width=28)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True)
+    largest = max((abs(bar.value_ns) for bar in bars if bar.kind != "total"), default=0)
+    plain = console.options.ascii_only
+    for bar in bars:
+        if bar.kind == "total":
+            table.add_row(_text(bar.label, "bold"), _text(view.unit.text(bar.value_ns), "bold"), "")
+        else:
+            table.add_row(
+                _text(f"  {bar.label}"), _text(_interval(view, bar)), _bar(bar, largest, ascii_only=plain)
+            )
+    return table
+
+
+def _interval(view: View, bar: Bar) -> str:
+    """All rows in the unit of the step, so that they can be compared by length."""
+    half = max(bar.high_ns - bar.value_ns, bar.value_ns - bar.low_ns, 0)
+    return f"{view.unit.number(bar.value_ns, sign=True)} ± {view.unit.text(half)}"
+
+
+def _bar(bar: Bar, largest: int, *, ascii_only: bool) -> "Text":
+    """`█████│` saves, `│█████` costs; a thin mark where the interval holds 0."""
+    from rich.text import Text
+
+    cells = max(round(_BAR_CELLS * abs(bar.value_ns) / largest), 1) if bar.value_ns and largest else 0
+    full, thin, axis = ("#", ".", "|") if ascii_only else ("█", "░", "│")
+    drawn = (thin if bar.noise else full) * cells
+    saves = bar.value_ns < 0
+    left = drawn.rjust(_BAR_CELLS) if saves else " " * _BAR_CELLS
+    right = drawn if not saves else ""
+    style = "dim" if bar.kind == "remainder" else "cyan" if saves else "yellow"
+    word = "  noise" if bar.noise else ""
+    return Text.assemble((left, style), (axis, "dim"), (right, style), (word, "dim"))
+
+
+def _coverage(document: Document) -> str:
+    cover = document.coverage
+    return (
+        f"− saves, + costs time in ONNX Runtime; matched: {format_percent(cover.ort_node_time_mapped)} of node time, "
+        f"{format_percent(cover.torch_call_time_mapped)} of call time"
+    )
+
+
+def _breakdown(side: Breakdown) -> "Table":
+    from rich.table import Table
+
+    title = _text(f"{side.name}: profiled step {format_ns(side.step_ns)}", "bold")
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, overflow="ellipsis", max_width=44)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_row(title, "", "")
+    for op in side.ops[:_TOP_OPERATORS]:
+        table.add_row(_text(f"  {op.op}"), _text(format_ns(op.ns)), _text(format_percent(op.share)))
+    return table
+
+
+def _findings(console: "Console", view: View) -> None:
+    if not view.findings:
+        if view.has_delta:
+            console.print()
+            _print(console, _text("No finding: no rule explains more than the noise."))
+        return
+    console.print()
+    for item in view.findings[:_TOP_FINDINGS]:
+        _finding(console, item)
+    hidden = len(view.findings) - _TOP_FINDINGS
+    if hidden > 0:
+        _print(console, _text(f"and {plural(hidden, 'more finding')} in the report", "dim"))
+
+
+def _finding(console: "Console", item: FindingView) -> None:
+    from rich.padding import Padding
+
+    finding = item.finding
+    mark = {"slower": "▲", "faster": "▼", "same": "●"}[item.tone]
+    if console.options.ascii_only:
+        mark = {"slower": "+", "faster": "-", "same": "*"}[item.tone]
+    _print(console, _text(f"{mark} {finding.title}", _STYLES[item.tone]))
+    for line in _finding_lines(item):
+        console.print(Padding(_text(line), (0, 0, 0, 2)), highlight=False)
+
+
+def _finding_lines(item: FindingView) -> list[str]:
+    finding, lines = item.finding, []
+    if finding.saving_ns:
+        saving = format_interval(finding.saving_ns, finding.low_ns, finding.high_ns, sign=False)
+        lines.append(f"can save up to {saving}")
+    elif finding.explains_ns:
+        lines.append(f"explains {format_ns(finding.explains_ns, sign=True)} of the difference")
+    lines += [
+        f"fix: {line}" if number == 0 else f"     {line}"
+        for number, line in enumerate(finding.fix.splitlines())
+    ]
+    if finding.verified:
+        checked = finding.verified
+        gave = format_interval(checked.measured_ns, checked.low_ns, checked.high_ns)
+        lines.append(f"verified: {gave}, outputs {'equal' if checked.outputs_equal else 'changed'}")
+    return lines

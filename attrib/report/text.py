@@ -1,0 +1,59 @@
+"""Strings that strangers wrote, made fit to be shown: visible, bounded, and usable in a link."""
+
+import hashlib
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from urllib.parse import quote
+
+_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_ANCHOR_LIMIT = 96
+
+
+def _escaped(char: str) -> str:
+    if char.isprintable() or unicodedata.category(char) == "Zs":
+        return char
+    code = ord(char)
+    return _ESCAPES.get(char) or (f"\\x{code:02x}" if code <= 0xFF else f"\\u{{{code:04x}}}")  # noqa: PLR2004
+
+
+def visible(text: str, *, keep_newlines: bool = False) -> str:
+    """Show what cannot be seen: control, format (bidi) and unassigned characters and lone surrogates as escapes.
+
+    Args:
+        text: Any string.
+        keep_newlines: Leave line ends as they are, for text that is meant to have several lines.
+    """
+    if text.isprintable():
+        return text
+    if keep_newlines:
+        return "\n".join(visible(line) for line in text.replace("\r\n", "\n").split("\n"))
+    return "".join(map(_escaped, text))
+
+
+def shorten(text: str, limit: int) -> str:
+    """At most `limit` characters, with an ellipsis two thirds in: ends of qualified names tell more than middles."""
+    if len(text) <= limit:
+        return text
+    tail = limit // 3
+    return f"{text[: limit - tail - 1]}…{text[len(text) - tail :]}"
+
+
+def anchor(text: str) -> str:
+    """The text as a fragment of a link: ASCII, no blanks, bounded; different texts give different fragments."""
+    safe = quote(text.encode("utf-8", "backslashreplace"), safe="/:@._-~$()*+,;=")
+    if len(safe) <= _ANCHOR_LIMIT:
+        return safe
+    digest = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:12]
+    return f"{safe[: _ANCHOR_LIMIT - 13].rpartition('%')[0] or safe[: _ANCHOR_LIMIT - 13]}~{digest}"
+
+
+def counted(names: Iterable[str]) -> tuple[str, ...]:
+    """Names in order of first appearance, with `×n` where one appears n times."""
+    counts = Counter(names)
+    return tuple(name if count == 1 else f"{name} ×{count}" for name, count in counts.items())
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 row`, `12 rows`, `1,200 rows`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,142 @@
+"""The headline in words, and what the reader must know before any attribution."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from attrib.model.document import Delta, Document, Estimate
+from attrib.model.manifest import ROLES, Role
+from attrib.units import format_interval, format_ratio, unit_for
+
+Tone = Literal["faster", "slower", "same", "none"]
+Level = Literal["error", "warning", "note"]
+
+_ENGINES: dict[str, str] = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The headline.
+
+    Attributes:
+        tone: Whether ONNX Runtime is faster, slower, neither, or cannot be compared.
+        lead: The claim, e.g. `ONNX Runtime is 1.83× faster than PyTorch`.
+        figures: What it rests on, e.g. `71.2 ms against 130.4 ms per step (−59.2 ± 1.8 ms, 95 % interval)`.
+        note: A further sentence, or empty.
+    """
+
+    tone: Tone
+    lead: str
+    figures: str
+    note: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """Claim and figures in one sentence."""
+        return f"{self.lead}: {self.figures}" if self.figures else self.lead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """Something that bears on whether the figures can be compared: a title and one line for each case."""
+
+    level: Level
+    title: str
+    lines: tuple[str, ...]
+
+
+def side_names(document: Document) -> dict[Role, str]:
+    """What the two sides are called; in an A/A capture, which ran one engine twice, they are told apart by letter."""
+    engines = {role: document.sides[role].engine if role in document.sides else role for role in ROLES}
+    if engines["torch"] != engines["onnxruntime"]:
+        return {role: _ENGINES[engine] for role, engine in engines.items()}
+    name = _ENGINES[engines["torch"]]
+    return {"torch": f"{name} (A)", "onnxruntime": f"{name} (B)"}
+
+
+def verdict_of(document: Document) -> Verdict:
+    """The headline in words."""
+    names = side_names(document)
+    latency = document.latency
+    if latency.torch_ns is None or latency.onnxruntime_ns is None or latency.delta_ns is None:
+        return _without_delta(document, names)
+    compared = _compared(latency.torch_ns, latency.onnxruntime_ns, latency.delta_ns)
+    if not latency.significant:
+        return Verdict(
+            tone="same",
+            lead=f"No significant difference between {names['onnxruntime']} and {names['torch']}",
+            figures=compared,
+            note=_cancelling(document),
+        )
+    faster = latency.delta_ns.median < 0
+    small, large = sorted((latency.torch_ns.median, latency.onnxruntime_ns.median))
+    ratio = f"{format_ratio(large / small)} " if small > 0 else ""
+    word = "faster" if faster else "slower"
+    return Verdict(
+        tone="faster" if faster else "slower",
+        lead=f"{names['onnxruntime']} is {ratio}{word} than {names['torch']}",
+        figures=compared,
+    )
+
+
+def _compared(torch: Estimate, ort: Estimate, delta: Delta) -> str:
+    half = max(delta.high - delta.median, delta.median - delta.low, 0)
+    unit = unit_for(max(torch.median, ort.median), noise=half)
+    signed = f"{unit.number(delta.median, sign=True)} ± {unit.text(half)}"
+    return f"{unit.text(ort.median)} against {unit.text(torch.median)} per step ({signed}, 95 % interval)"
+
+
+def _cancelling(document: Document) -> str:
+    """Where nothing is left of the difference, the rows may still hold some: say how much cancels out."""
+    slower = sum(cause.delta_ns for cause in document.causes if cause.delta_ns > 0)
+    saved = sum(cause.delta_ns for cause in document.causes if cause.delta_ns < 0)
+    if not slower or not saved:
+        return ""
+    unit = unit_for(max(slower, -saved))
+    return f"Inside it, causes worth {unit.text(slower, sign=True)} and {unit.text(saved, sign=True)} cancel out."
+
+
+def _without_delta(document: Document, names: dict[Role, str]) -> Verdict:
+    estimates = {"torch": document.latency.torch_ns, "onnxruntime": document.latency.onnxruntime_ns}
+    measured = [
+        f"{names[role]} took {format_interval(e.median, e.low, e.high, sign=False)} per step (95 % interval)"
+        for role in ROLES
+        if (e := estimates[role]) is not None
+    ]
+    reasons = [f"{names[role]}: {_why_missing(document, role)}" for role in ROLES if estimates[role] is None]
+    return Verdict(
+        tone="none",
+        lead="No comparison: one side is missing" if measured else "No comparison: no plain step was timed",
+        figures=", ".join(measured),
+        note="; ".join(reasons),
+    )
+
+
+def _why_missing(document: Document, role: Role) -> str:
+    side = document.sides.get(role)
+    if side is None:
+        return "the directory holds nothing of it"
+    if side.state == "complete":
+        return "no plain step was timed"
+    return f"{side.state}: {side.error}" if side.error else side.state
+
+
+def alerts_of(document: Document) -> tuple[Alert, ...]:
+    """What to know first, gravest first: outputs that differ, conditions that failed, then the capture's warnings."""
+    wrong = tuple(
+        _output_line(o.name, o.reason, o.max_abs, o.tolerance) for o in document.outputs if not o.equal
+    )
+    failed = tuple(f"{c.check}: {c.detail}" for c in document.comparability if c.state == "failed")
+    alerts = (
+        Alert(
+            level="error",
+            title="The outputs differ: the two sides do not compute the same thing",
+            lines=wrong,
+        ),
+        Alert(level="warning", title="The comparison is not fair", lines=failed),
+        Alert(level="note", title="Warnings of the capture", lines=document.warnings),
+    )
+    return tuple(alert for alert in alerts if alert.lines)
+
+
+def _output_line(name: str, reason: str, max_abs: float, tolerance: float) -> str:
+    return f"{name}: {reason or f'largest difference {max_abs:.3g}, tolerance {tolerance:.3g}'}"

@@ -1,0 +1,337 @@
+"""The view model: everything that a reader is shown, computed once from a document. No markup in here."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from attrib.model.document import CauseRow, Check, Document, Finding, StepTimes
+from attrib.model.manifest import ROLES, Role, Side
+from attrib.report.modules import (
+    NODE_LIMIT,
+    ModuleNode,
+    RepeatedModule,
+    module_tree,
+    pruned,
+    repeated_modules,
+)
+from attrib.report.operators import ROW_LIMIT, OperatorTable, operator_table, unique_anchors
+from attrib.report.text import plural
+from attrib.report.verdict import Alert, Verdict, alerts_of, side_names, verdict_of
+from attrib.report.waterfall import Waterfall, ordered_causes, waterfall_of
+from attrib.units import Unit, format_interval, format_ns, format_percent
+
+_BREAKDOWN_ROWS = 40
+_REPEATED_ROWS = 60
+_LINKED_ROWS = 300
+
+Facts = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingView:
+    """A finding, its link fragment, and those of its ledger rows that the operator table shows."""
+
+    anchor: str
+    finding: Finding
+    rows: tuple[str, ...]
+    row_anchors: tuple[str, ...]
+
+    @property
+    def tone(self) -> str:
+        """Whether what it explains makes ONNX Runtime slower, faster, or neither."""
+        explains = self.finding.explains_ns
+        return "slower" if explains > 0 else "faster" if explains < 0 else "same"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorTime:
+    """Time of one op type per profiled step, with its calls per step and its share of the step."""
+
+    op: str
+    count: int
+    ns: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breakdown:
+    """Where the profiled step of one side goes, by op type; `rest_ns` lies outside every op."""
+
+    role: Role
+    name: str
+    step_ns: int
+    steps: int
+    ops: tuple[OperatorTime, ...]
+    other: OperatorTime | None
+    rest_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What every rendering shows, in the order of the page."""
+
+    title: str
+    subtitle: tuple[str, ...]
+    names: dict[Role, str]
+    verdict: Verdict
+    alerts: tuple[Alert, ...]
+    figures: Facts
+    waterfall: Waterfall | None
+    causes: tuple[CauseRow, ...]
+    findings: tuple[FindingView, ...]
+    modules: ModuleNode | None
+    module_scale: int
+    repeated: tuple[RepeatedModule, ...]
+    operators: OperatorTable
+    anchors: dict[str, str]
+    breakdowns: tuple[Breakdown, ...]
+    passed: tuple[Finding, ...]
+    checks: tuple[Check, ...]
+    unknown_checks: tuple[Check, ...]
+    not_applicable: tuple[Finding, ...]
+    errors: tuple[Finding, ...]
+    sides: tuple[tuple[str, Facts], ...]
+    machine: Facts
+    packages: Facts
+    method: Facts
+    inputs: Facts
+    command: str
+    unit: Unit
+    has_delta: bool
+
+
+def view_of(document: Document, *, row_limit: int = ROW_LIMIT, node_limit: int = NODE_LIMIT) -> View:
+    """Compute the view of a document; pure, and the same for the same document.
+
+    Args:
+        document: What was measured and attributed.
+        row_limit: Rows of the operator table; the rest is rolled up into one.
+        node_limit: Nodes of the module tree; the rest is rolled up level by level.
+    """
+    anchors = unique_anchors(row.id for row in document.ledger)
+    table = operator_table(document.ledger, anchors, limit=row_limit)
+    tree = module_tree(document.ledger, document.workload.model) if document.ledger else None
+    names = side_names(document)
+    by_state = {state: _in_state(document, state) for state in ("passed", "not_applicable", "error")}
+    return View(
+        title=document.workload.model,
+        subtitle=_subtitle(document),
+        names=names,
+        verdict=verdict_of(document),
+        alerts=alerts_of(document),
+        figures=_figures(document),
+        waterfall=waterfall_of(document),
+        causes=ordered_causes(document),
+        findings=_findings(document, table),
+        modules=pruned(tree, node_limit) if tree else None,
+        module_scale=max((abs(child.delta_ns) for child in tree.children), default=0) if tree else 0,
+        repeated=repeated_modules(document.ledger)[:_REPEATED_ROWS],
+        operators=table,
+        anchors=anchors,
+        breakdowns=tuple(
+            _breakdown(role, names[role], document.profiled[role])
+            for role in ROLES
+            if role in document.profiled
+        ),
+        passed=by_state["passed"],
+        checks=tuple(check for check in document.comparability if check.state == "passed"),
+        unknown_checks=tuple(check for check in document.comparability if check.state == "unknown"),
+        not_applicable=by_state["not_applicable"],
+        errors=by_state["error"],
+        sides=tuple(
+            (names[role], _side_facts(document.sides[role])) for role in ROLES if role in document.sides
+        ),
+        machine=_machine(document),
+        packages=tuple(sorted(document.environment.packages.items())),
+        method=_method(document),
+        inputs=tuple((spec.name, str(spec.tensor)) for spec in document.workload.inputs),
+        command=document.command,
+        unit=table_unit(document),
+        has_delta=document.latency.delta_ns is not None,
+    )
+
+
+def table_unit(document: Document) -> Unit:
+    """The unit of every table: down to one microsecond, which is what ONNX Runtime's profile resolves."""
+    estimates = (document.latency.torch_ns, document.latency.onnxruntime_ns)
+    longest = max((e.median for e in estimates if e), default=0)
+    longest = max(longest, *(max(t.steps_ns, default=0) for t in document.profiled.values()), 0)
+    return Unit(1_000_000, "ms", 3) if longest >= 1_000_000 else Unit(1_000, "µs", 1)
+
+
+def _in_state(document: Document, state: str) -> tuple[Finding, ...]:
+    return tuple(sorted((f for f in document.findings if f.state == state), key=lambda f: f.id))
+
+
+def _findings(document: Document, table: OperatorTable) -> tuple[FindingView, ...]:
+    """Failed rules: by what the fix can save, then by what they explain."""
+    failed = sorted(_in_state(document, "failed"), key=lambda f: (-f.saving_ns, -abs(f.explains_ns), f.id))
+    anchors = unique_anchors(finding.id for finding in failed)
+    shown = {item.row.id: item.anchor for item in table.rows}
+    return tuple(_finding(finding, anchors[finding.id], shown) for finding in failed)
+
+
+def _finding(finding: Finding, anchor: str, shown: dict[str, str]) -> FindingView:
+    named = dict.fromkeys(row for piece in finding.evidence for row in piece.rows if row in shown)
+    rows = tuple(named)[:_LINKED_ROWS]
+    return FindingView(
+        anchor=anchor, finding=finding, rows=rows, row_anchors=tuple(shown[row] for row in rows)
+    )
+
+
+def _subtitle(document: Document) -> tuple[str, ...]:
+    work = document.workload
+    devices = document.environment.accelerators or (
+        (document.environment.cpu,) if document.environment.cpu else ()
+    )
+    parts = (
+        work.task,
+        f"batch {work.batch_size}",
+        f"sequence {work.seq_len}" if work.seq_len else "",
+        work.precision,
+        f"{work.attention} attention" if work.attention else "",
+        f"{work.padding:.0%} padding" if work.padding else "",
+        f"weights: {work.weights}",
+        *devices,
+    )
+    return tuple(part for part in parts if part)
+
+
+def _figures(document: Document) -> Facts:
+    """The few figures beside the waterfall."""
+    latency, cover, names = document.latency, document.coverage, side_names(document)
+    facts: list[tuple[str, str]] = []
+    for name, estimate in (
+        (names["torch"], latency.torch_ns),
+        (names["onnxruntime"], latency.onnxruntime_ns),
+    ):
+        if estimate is not None:
+            text = format_interval(estimate.median, estimate.low, estimate.high, sign=False)
+            facts.append((name, f"{text}, {plural(estimate.n, 'plain step')}"))
+    if latency.delta_ns is not None:
+        delta = latency.delta_ns
+        facts += [
+            ("Difference", format_interval(delta.median, delta.low, delta.high)),
+            (f"{names['torch']} call time matched", format_percent(cover.torch_call_time_mapped)),
+            (f"{names['onnxruntime']} node time matched", format_percent(cover.ort_node_time_mapped)),
+            ("Unattributed", format_ns(cover.unattributed_ns, sign=True)),
+            ("Profiler overhead taken out", format_ns(cover.profiler_overhead_ns, sign=True)),
+        ]
+    return tuple(facts)
+
+
+def _breakdown(role: Role, name: str, times: StepTimes) -> Breakdown:
+    steps = max(len(times.steps_ns), 1)
+    step_ns = round(sum(times.steps_ns) / steps)
+    ops = [
+        OperatorTime(
+            op=op, count=times.counts.get(op, 0), ns=round(ns / steps), share=_share(ns / steps, step_ns)
+        )
+        for op, ns in sorted(times.by_op_ns.items(), key=lambda item: (-item[1], item[0]))
+    ]
+    hidden = ops[_BREAKDOWN_ROWS:]
+    return Breakdown(
+        role=role,
+        name=name,
+        step_ns=step_ns,
+        steps=len(times.steps_ns),
+        ops=tuple(ops[:_BREAKDOWN_ROWS]),
+        other=_other(hidden, step_ns) if hidden else None,
+        rest_ns=step_ns - sum(op.ns for op in ops),
+    )
+
+
+def _other(hidden: Iterable[OperatorTime], step_ns: int) -> OperatorTime:
+    rows = list(hidden)
+    ns = sum(row.ns for row in rows)
+    count = sum(row.count for row in rows)
+    return OperatorTime(
+        op=f"other ({plural(len(rows), 'op type')})", count=count, ns=ns, share=_share(ns, step_ns)
+    )
+
+
+def _share(part: float, whole: int) -> float:
+    return part / whole if whole else 0.0
+
+
+def _side_facts(side: Side) -> Facts:
+    facts = (
+        ("State", side.state if not side.error else f"{side.state}: {side.error}"),
+        ("Version", side.version),
+        ("Mode", side.mode),
+        ("Execution providers", ", ".join(side.providers)),
+        ("Requested providers", ", ".join(side.requested_providers)),
+        ("Optimization level", side.opt_level),
+        (
+            "Exporter",
+            f"{side.exporter}, opset {side.opset}" if side.exporter and side.opset else side.exporter,
+        ),
+        ("Intra-op threads", str(side.threads) if side.threads else ""),
+        *sorted(side.settings.items()),
+        ("Warm-up", _warmup(side)),
+        ("Processor share while idle", format_percent(side.idle_cpu_share) if side.idle_cpu_share else ""),
+        ("Profiler cost per event", _overhead(side)),
+    )
+    return tuple((label, value) for label, value in facts if value)
+
+
+def _warmup(side: Side) -> str:
+    if not side.warmup:
+        return ""
+    return f"{plural(side.warmup, 'step')}, {'steady' if side.warmed_up else 'not steady at the end'}"
+
+
+def _overhead(side: Side) -> str:
+    if side.overhead is None:
+        return ""
+    return f"{format_ns(side.overhead.inside_ns)} inside, {format_ns(side.overhead.outside_ns)} outside"
+
+
+def _machine(document: Document) -> Facts:
+    env = document.environment
+    cores = f"{env.usable_cores:g} usable of {env.logical_cores}" if env.logical_cores else ""
+    facts = (
+        ("Processor", env.cpu),
+        ("Cores", cores),
+        ("Memory", f"{env.memory_bytes / 2**30:.1f} GiB" if env.memory_bytes else ""),
+        ("Accelerators", ", ".join(env.accelerators)),
+        ("System", env.system),
+        ("Python", env.python),
+        (
+            "Load before and after",
+            f"{env.load_before:.1f} and {env.load_after:.1f}" if env.load_after else "",
+        ),
+    )
+    return tuple((label, value) for label, value in facts if value)
+
+
+def _method(document: Document) -> Facts:
+    protocol = document.protocol
+    facts = [("Measured", document.created), ("attrib", document.attrib_version)]
+    if protocol is not None:
+        facts += [
+            (
+                "Plain steps",
+                f"{plural(protocol.rounds, 'interleaved round')} of {plural(protocol.iterations, 'step')}, "
+                f"random order, seed {protocol.seed}",
+            ),
+            (
+                "Profiled steps",
+                f"{plural(protocol.profiled_rounds, 'round')} of "
+                f"{plural(protocol.profiled_iterations, 'step')}, spread among the plain ones",
+            ),
+            ("Timer", protocol.timer),
+        ]
+    if document.workload.parameters:
+        facts.append(("Parameters", f"{document.workload.parameters:,}"))
+    facts += [
+        (f"Output {o.name}", _output(o.max_abs, o.max_rel, o.cosine, o.tolerance))
+        for o in document.outputs
+        if o.equal
+    ]
+    if document.workload.inputs_sha256:
+        facts.append(("Inputs sha256", document.workload.inputs_sha256))
+    return tuple((label, value) for label, value in facts if value)
+
+
+def _output(max_abs: float, max_rel: float, cosine: float, tolerance: float) -> str:
+    return f"max abs {max_abs:.2g}, max rel {max_rel:.2g}, cosine {cosine:.6g}; tolerance {tolerance:.2g}"
