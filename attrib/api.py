@@ -106,7 +106,9 @@ def load(trace_dir: str | Path) -> Analysis:
     for partition in partitions.values():
         partition.self_check()
     graphs = {name: _graph(directory, name) for name in ("exported", "optimized")}
-    matched = regions(_work(partitions, "torch"), _work(partitions, "onnxruntime"), graphs["exported"], graphs["optimized"])
+    matched = regions(
+        _work(partitions, "torch"), _work(partitions, "onnxruntime"), graphs["exported"], graphs["optimized"]
+    )
     return _analysis(directory, partitions, matched, headline(plain), graphs)
 
 
@@ -166,7 +168,9 @@ def _evidence(
     )
 
 
-def _document(evidence: Evidence, directory: TraceDirectory, ledger: Ledger, matched: tuple[Region, ...]) -> Document:
+def _document(
+    evidence: Evidence, directory: TraceDirectory, ledger: Ledger, matched: tuple[Region, ...]
+) -> Document:
     manifest = evidence.manifest or _unknown_capture()
     causes = ledger.causes()
     delta = {row.cause: row.delta_ns for row in causes}
@@ -193,7 +197,11 @@ def _document(evidence: Evidence, directory: TraceDirectory, ledger: Ledger, mat
         findings=run(evidence),
         profiled={role: step_times(p) for role, p in partitions.items()},
         plain_ns=dict(evidence.plain_ns),
-        warnings=(*manifest.warnings, *directory.missing, *(w for p in partitions.values() for w in p.warnings)),
+        warnings=(
+            *manifest.warnings,
+            *directory.missing,
+            *(w for p in partitions.values() for w in p.warnings),
+        ),
         command=manifest.command,
     )
 
@@ -203,7 +211,9 @@ def _unknown_capture() -> Manifest:
     return Manifest(
         attrib_version="",
         created="",
-        workload=Workload(model="unknown", source="", weights="unknown", batch_size=0, seq_len=0, precision=""),
+        workload=Workload(
+            model="unknown", source="", weights="unknown", batch_size=0, seq_len=0, precision=""
+        ),
         sides={},
         environment=Environment(),
         warnings=("attrib did not record these traces: versions, threads and inputs are unknown",),

@@ -43,7 +43,10 @@ def median_replicates(sides: Sequence[Mapping[int, Int64s]]) -> list[Floats]:
     rounds = sorted(set.intersection(*(set(side) for side in sides)))
     chosen = np.repeat(np.tile(np.arange(len(rounds)), RESAMPLES), draws(len(rounds)).ravel())
     picks = chosen.reshape(RESAMPLES, len(rounds))
-    return [np.asarray(np.nanmedian(_padded(side, rounds)[picks].reshape(RESAMPLES, -1), axis=1)) for side in sides]
+    return [
+        np.asarray(np.nanmedian(_padded(side, rounds)[picks].reshape(RESAMPLES, -1), axis=1))
+        for side in sides
+    ]
 
 
 def _padded(side: Mapping[int, Int64s], rounds: Sequence[int]) -> Floats:
@@ -55,7 +58,9 @@ def _padded(side: Mapping[int, Int64s], rounds: Sequence[int]) -> Floats:
     return table
 
 
-def step_weights(walls: Int64s, blocks: Int64s, numbers: Sequence[int], drawn: Int64s) -> tuple[Floats, Floats]:
+def step_weights(
+    walls: Int64s, blocks: Int64s, numbers: Sequence[int], drawn: Int64s
+) -> tuple[Floats, Floats]:
     """Weights of the profiled steps for the estimate `[steps]` and for each resample `[steps, RESAMPLES]`.
 
     The estimate is the mean over the steps in the middle half by wall time: as deaf to outliers as a median, but additive,

@@ -1,6 +1,7 @@
-"""Intervals on a timeline: innermost owner, union, and the sharing of overlaps. Integer nanoseconds, half-open."""
+"""Intervals on a timeline: outermost, innermost, and the sharing of overlaps. Integer nanoseconds, half-open."""
 
 import heapq
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -44,20 +45,12 @@ def innermost(starts: Int64s, ends: Int64s, instants: Int64s) -> Int64s:
     above = parents(starts, ends)
     holder = np.searchsorted(starts, instants, side="right") - 1
     while True:
-        over = (holder >= 0) & (ends[holder] <= instants) if len(starts) else np.zeros(len(instants), dtype=bool)
+        over = (
+            (holder >= 0) & (ends[holder] <= instants) if len(starts) else np.zeros(len(instants), dtype=bool)
+        )
         if not over.any():
             return holder
         holder[over] = above[holder[over]]
-
-
-def union_ns(starts: Int64s, ends: Int64s) -> int:
-    """Length of the union of intervals."""
-    if not len(starts):
-        return 0
-    order = np.argsort(starts, kind="stable")
-    begin, reach = starts[order], np.maximum.accumulate(ends[order])
-    covered = np.maximum(reach - np.maximum(begin, np.concatenate([[begin[0]], reach[:-1]])), 0)
-    return int(covered.sum())
 
 
 def owned_ns(starts: Int64s, ends: Int64s, tracks: Int64s) -> Int64s:
@@ -73,7 +66,7 @@ def owned_ns(starts: Int64s, ends: Int64s, tracks: Int64s) -> Int64s:
     waiting = [(int(starts[i]), int(i)) for i in order]
     heapq.heapify(waiting)
     active: list[int] = []
-    for left, right in zip(edges, edges[1:], strict=False):
+    for left, right in pairwise(edges):
         while waiting and waiting[0][0] <= left:
             active.append(heapq.heappop(waiting)[1])
         active = [i for i in active if ends[i] > left]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from attrib.attribute.bootstrap import Floats, draws, interval, step_weights
+from attrib.attribute.bootstrap import Floats, Int64s, draws, interval, step_weights
 from attrib.attribute.causes import by_cause
 from attrib.attribute.headline import Headline
 from attrib.errors import InternalError
@@ -21,9 +21,13 @@ from attrib.model.work import Partition, Work
 from attrib.units import round_to_sum
 
 MAX_SHAPES = 8
-FRAMEWORK_MATCH = Match(method="none", confidence=1.0, evidence=("time inside the step that no operator owns",))
+FRAMEWORK_MATCH = Match(
+    method="none", confidence=1.0, evidence=("time inside the step that no operator owns",)
+)
 OVERHEAD_MATCH = Match(
-    method="none", confidence=1.0, evidence=("median plain step minus the sum of the profiled rows of its side",)
+    method="none",
+    confidence=1.0,
+    evidence=("median plain step minus the sum of the profiled rows of its side",),
 )
 
 
@@ -144,7 +148,10 @@ def build_ledger(
             replicates[role] = np.vstack([replicates[role], left])
     deltas = replicates["onnxruntime"] - replicates["torch"]
     rows = [_row(d, values, deltas[i], i, len(numbers)) for i, d in enumerate(drafts)]
-    order = sorted(range(len(rows)), key=lambda i: (rows[i].cause == "profiler_overhead", -abs(rows[i].delta_ns), rows[i].id))
+    order = sorted(
+        range(len(rows)),
+        key=lambda i: (rows[i].cause == "profiler_overhead", -abs(rows[i].delta_ns), rows[i].id),
+    )
     ledger = Ledger(tuple(rows[i] for i in order), deltas[order], len(numbers))
     ledger.self_check(plain)
     return ledger
@@ -159,7 +166,9 @@ def _plain_medians(headline: Headline) -> dict[Role, int]:
     return sides
 
 
-def _side_times(partition: Partition, overhead: Overhead | None, numbers: list[int], drawn: np.ndarray) -> SideTimes:  # type: ignore[type-arg]
+def _side_times(
+    partition: Partition, overhead: Overhead | None, numbers: list[int], drawn: Int64s
+) -> SideTimes:
     """Average each segment over the middle steps, the calibrated cost of recording it removed."""
     samples = np.vstack([partition.work_ns, partition.parts_ns]).astype(np.float64)
     if overhead:
@@ -169,7 +178,9 @@ def _side_times(partition: Partition, overhead: Overhead | None, numbers: list[i
     return SideTimes(samples @ weights, samples @ resampled)
 
 
-def _region_drafts(partitions: Mapping[Role, Partition], regions: Sequence[Region], provider: str) -> list[_Draft]:
+def _region_drafts(
+    partitions: Mapping[Role, Partition], regions: Sequence[Region], provider: str
+) -> list[_Draft]:
     position = {role: {w.id: i for i, w in enumerate(p.work)} for role, p in partitions.items()}
     work = {role: {w.id: w for w in p.work} for role, p in partitions.items()}
     drafts = []
@@ -208,7 +219,7 @@ def _row_values(drafts: Sequence[_Draft], role: Role, times: Mapping[Role, SideT
 
 
 def _row_replicates(
-    drafts: Sequence[_Draft], role: Role, times: Mapping[Role, SideTimes], drawn: np.ndarray  # type: ignore[type-arg]
+    drafts: Sequence[_Draft], role: Role, times: Mapping[Role, SideTimes], drawn: Int64s
 ) -> Floats:
     found = np.zeros((len(drafts), len(drawn)))
     if role in times:

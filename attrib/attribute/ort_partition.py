@@ -5,30 +5,29 @@ difference between the time that the caller measured and `model_run` is the Pyth
 so a node loses up to one to the executor.
 """
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from attrib.attribute.intervals import owned_ns, union_ns
+from attrib.attribute.intervals import owned_ns
 from attrib.attribute.steps import StepWindow, common_sequence
 from attrib.errors import AttribError
 from attrib.model.events import EventTable, Int64s
 from attrib.model.work import Partition, Work
+from attrib.traces.runs import node_name, runs_of, union_ns
 
 EXECUTOR, SESSION, API = "ort executor", "ort session", "ort api"
-KERNEL_SUFFIX = "_kernel_time"
-
-_EXECUTE = re.compile(r".*Executor::Execute$")
+Rows = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Run:
     """One run: its node rows in order, what each owns, and the time inside any executor."""
 
-    rows: Int64s
+    rows: Rows
     owned: Int64s
     execute_ns: int
 
@@ -43,12 +42,13 @@ def ort_partition(table: EventTable, steps: Sequence[StepWindow]) -> Partition:
     Raises:
         AttribError: The runs hold no nodes.
     """
-    nodes, executes = _node_rows(table), _execute_rows(table)
-    runs = [_run(table, step, nodes, executes) for step in steps]
+    runs = [_run(table, step, *members) for step, members in zip(steps, _members(table, steps), strict=True)]
     keys = [tuple((int(table.name[i]), int(table.node_index[i])) for i in run.rows) for run in runs]
     chosen, warnings = common_sequence("ONNX Runtime", keys)
     if not chosen or not keys[chosen[0]]:
-        raise AttribError("the ONNX Runtime profile holds no nodes inside its runs", hint="run the session at least once")
+        raise AttribError(
+            "the ONNX Runtime profile holds no nodes inside its runs", hint="run the session at least once"
+        )
     kept = [runs[i] for i in chosen]
     model_run = np.array([steps[i].end_ns - steps[i].start_ns for i in chosen], dtype=np.int64)
     walls = np.array([max(steps[i].wall_ns, 0) for i in chosen], dtype=np.int64)
@@ -78,32 +78,33 @@ def _event_counts(nodes: int) -> tuple[Int64s, Int64s]:
     )
 
 
-def _node_rows(table: EventTable) -> Int64s:
-    """Rows of node executions (fence events left out), by start."""
-    wanted = [i for i, text in enumerate(table.strings) if text.endswith(KERNEL_SUFFIX)]
-    rows = np.flatnonzero((table.category == table.code("Node")) & np.isin(table.name, wanted))
-    return np.asarray(rows[np.argsort(table.start_ns[rows], kind="stable")])
+def _members(table: EventTable, steps: Sequence[StepWindow]) -> list[tuple[Rows, Rows]]:
+    """Rows of the nodes and of the executors of each step, by start."""
+    runs = runs_of(table)
+    positions = np.searchsorted(table.start_ns[runs.rows], [step.start_ns for step in steps])
+    nodes = _grouped(table, runs.nodes, runs.run_of_node, len(runs.rows))
+    executors = _grouped(table, runs.executors, runs.run_of_executor, len(runs.rows))
+    return [(nodes[p], executors[p]) for p in positions.tolist()]
 
 
-def _execute_rows(table: EventTable) -> Int64s:
-    wanted = [i for i, text in enumerate(table.strings) if _EXECUTE.match(text)]
-    return np.flatnonzero((table.category == table.code("Session")) & np.isin(table.name, wanted))
+def _grouped(table: EventTable, rows: Rows, run_of: Rows, runs: int) -> list[Rows]:
+    """Rows of each run, by start."""
+    order = np.lexsort((table.start_ns[rows], run_of))
+    bounds = np.searchsorted(run_of[order], np.arange(runs + 1))
+    return np.split(rows[order], bounds)[1 : runs + 1]
 
 
-def _run(table: EventTable, step: StepWindow, nodes: Int64s, executes: Int64s) -> _Run:
-    starts = table.start_ns[nodes]
-    first, last = np.searchsorted(starts, [step.start_ns, step.end_ns], side="left")
-    rows = nodes[first:last]
-    begin, end = table.start_ns[rows], np.minimum(table.start_ns[rows] + table.duration_ns[rows], step.end_ns)
-    owned = owned_ns(begin, end, table.track[rows].astype(np.int64))
-    within = executes[(table.start_ns[executes] >= step.start_ns) & (table.start_ns[executes] < step.end_ns)]
-    outer = (table.start_ns[within], np.minimum(table.start_ns[within] + table.duration_ns[within], step.end_ns))
-    busy = union_ns(np.concatenate([begin, outer[0]]), np.concatenate([end, outer[1]]))
-    return _Run(rows, owned, busy)
+def _run(table: EventTable, step: StepWindow, nodes: Rows, executors: Rows) -> _Run:
+    start, duration = table.start_ns[nodes], table.duration_ns[nodes]
+    end = np.minimum(start + duration, step.end_ns)
+    owned = owned_ns(start, end, table.track[nodes].astype(np.int64))
+    rows = np.concatenate([nodes, executors])
+    limited = np.minimum(table.duration_ns[rows], step.end_ns - table.start_ns[rows])
+    return _Run(nodes, owned, union_ns(table.start_ns[rows], limited))
 
 
-def _work(table: EventTable, rows: Int64s) -> tuple[Work, ...]:
-    names = [table.text(int(table.name[row])).removesuffix(KERNEL_SUFFIX) for row in rows]
+def _work(table: EventTable, rows: Rows) -> tuple[Work, ...]:
+    names = [node_name(table.text(int(table.name[row]))) for row in rows]
     count = Counter(names)
     return tuple(
         Work(

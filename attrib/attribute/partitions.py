@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from attrib.attribute.ort_partition import ort_partition
 from attrib.attribute.steps import StepWindow
@@ -12,7 +13,7 @@ from attrib.model.latency import LatencyTable
 from attrib.model.manifest import Role
 from attrib.model.work import Engine, Partition
 from attrib.traces.directory import TraceDirectory
-from attrib.traces.runs import ort_runs, torch_steps
+from attrib.traces.runs import runs_of, step_rows
 
 
 def partition_of(directory: TraceDirectory, role: Role, latency: LatencyTable | None) -> Partition | None:
@@ -26,7 +27,7 @@ def partition_of(directory: TraceDirectory, role: Role, latency: LatencyTable | 
         return None
     side = directory.manifest.sides.get(role) if directory.manifest else None
     engine: Engine = side.engine if side else role
-    rows = torch_steps(table) if engine == "torch" else ort_runs(table)
+    rows = step_rows(table) if engine == "torch" else runs_of(table).rows
     timed = latency.blocks(role, "profiled") if latency else {}
     steps = step_windows(table, rows, timed)
     if not steps:
@@ -34,7 +35,9 @@ def partition_of(directory: TraceDirectory, role: Role, latency: LatencyTable | 
     return torch_partition(table, steps) if engine == "torch" else ort_partition(table, steps)
 
 
-def step_windows(table: EventTable, rows: Int64s, timed: dict[int, Int64s]) -> Sequence[StepWindow]:
+def step_windows(
+    table: EventTable, rows: npt.NDArray[np.intp], timed: dict[int, Int64s]
+) -> Sequence[StepWindow]:
     """Steps of a trace as windows, with the block and the wall time that the caller recorded for each.
 
     A session that is profiled from its creation holds its warm-up runs first; the recorded steps are the last ones. In
@@ -56,6 +59,6 @@ def step_windows(table: EventTable, rows: Int64s, timed: dict[int, Int64s]) -> S
     starts = table.start_ns[rows]
     ends = np.add(starts, table.duration_ns[rows])
     return [
-        StepWindow(int(start), int(end), int(table.track[row]), block, wall)
+        StepWindow(int(row), int(start), int(end), int(table.track[row]), block, wall)
         for row, start, end, block, wall in zip(rows, starts, ends, blocks, walls, strict=True)
     ]

@@ -29,12 +29,19 @@ def step_times(partition: Partition) -> StepTimes:
 def mapped_share(partition: Partition, mapped: set[str]) -> float:
     """Share of the time of all work that belongs to the named units."""
     total = partition.work_ns.sum()
-    found = sum(int(ns.sum()) for w, ns in zip(partition.work, partition.work_ns, strict=True) if w.id in mapped)
+    found = sum(
+        int(ns.sum()) for w, ns in zip(partition.work, partition.work_ns, strict=True) if w.id in mapped
+    )
     return float(found / total) if total else 0.0
 
 
 def coverage(
-    torch: Partition | None, ort: Partition | None, regions: tuple[Region, ...], *, unattributed: int, overhead: int
+    torch: Partition | None,
+    ort: Partition | None,
+    regions: tuple[Region, ...],
+    *,
+    unattributed: int,
+    overhead: int,
 ) -> Coverage:
     """How much of either side's time was brought together.
 

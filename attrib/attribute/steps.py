@@ -8,10 +8,11 @@ from typing import NamedTuple
 class StepWindow(NamedTuple):
     """One profiled step on the timeline of its trace, nanoseconds.
 
-    `track` is the code of the thread it ran on, `block` the profiled block it belongs to, and `wall_ns` what the caller
-    measured from outside, -1 where nobody did.
+    `row` is its event, `track` the code of the thread it ran on, `block` the profiled block it belongs to, and `wall_ns`
+    what the caller measured from outside, -1 where nobody did.
     """
 
+    row: int
     start_ns: int
     end_ns: int
     track: int
@@ -31,4 +32,6 @@ def common_sequence(engine: str, sequences: Sequence[Hashable]) -> tuple[list[in
     left = len(sequences) - count
     if not left:
         return chosen, ()
-    return chosen, (f"{left} of {len(sequences)} profiled {engine} steps ran other operators and were left out",)
+    return chosen, (
+        f"{left} of {len(sequences)} profiled {engine} steps ran other operators and were left out",
+    )

@@ -7,6 +7,7 @@ hooks and dispatch: `torch dispatch`.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +17,11 @@ from attrib.attribute.steps import StepWindow, common_sequence
 from attrib.errors import AttribError
 from attrib.model.events import EventTable, Int64s
 from attrib.model.work import Partition, Work
+from attrib.traces.kinds import Kind, rows_of
 
 DISPATCH = "torch dispatch"
 MODULE_PREFIX = "module: "
 """What attrib's forward hooks put before a module's qualified name."""
-
-CALL_CATEGORIES = ("cpu_op", "Operator")
-ANNOTATION_CATEGORIES = ("user_annotation",)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,19 +104,19 @@ def _event_counts(step: _Step) -> dict[str, Int64s]:
 
 
 def _thread(table: EventTable, track: int) -> _Thread:
-    marks = _rows(table, track, ANNOTATION_CATEGORIES)
+    marks = _rows(table, track, "annotation")
     names = [table.text(int(code)) for code in table.name[marks.row]]
     modules = [i for i, name in enumerate(names) if name.startswith(MODULE_PREFIX)]
     return _Thread(
-        ops=_rows(table, track, CALL_CATEGORIES),
+        ops=_rows(table, track, "call"),
         marks=_Rows(marks.row[modules], marks.start[modules], marks.end[modules]),
         scopes=tuple(names[i].removeprefix(MODULE_PREFIX) for i in modules),
     )
 
 
-def _rows(table: EventTable, track: int, categories: tuple[str, ...]) -> _Rows:
-    codes = [table.code(category) for category in categories]
-    rows = np.flatnonzero((table.track == track) & np.isin(table.category, codes))
+def _rows(table: EventTable, track: int, kind: Kind) -> _Rows:
+    rows = rows_of(table, {kind})
+    rows = rows[table.track[rows] == track]
     starts, ends = table.start_ns[rows], table.start_ns[rows] + table.duration_ns[rows]
     order = nesting_order(starts, ends)
     return _Rows(rows[order], starts[order], ends[order])
@@ -135,7 +134,7 @@ def _step(table: EventTable, thread: _Thread, step: StepWindow) -> _Step:
         calls=ops.row[top],
         duration=_clipped(ops, top, step),
         key=tuple((scope, names[i]) for scope, i in zip(scopes, top.tolist(), strict=True)),
-        inner=tuple(tuple(names[a + 1 : b]) for a, b in zip(bounds, bounds[1:], strict=False)),
+        inner=tuple(tuple(names[a + 1 : b]) for a, b in pairwise(bounds)),
         modules=len(marks.row),
     )
 

@@ -27,18 +27,18 @@ BROKEN_PIPE = 141
 class LazyGroup(click.Group):
     """A group that imports `attrib.cli.<name>` when the subcommand is called, and not before."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Names of the subcommands, in the order in which people need them."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """The subcommand, imported now; None for an unknown name."""
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"attrib.cli.{cmd_name}").command
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the subcommands from `COMMANDS` alone."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -53,10 +53,14 @@ def attrib() -> None:
     """
 
 
-def show_error(error: AttribError) -> None:
+def show_error(error: AttribError | InternalError | click.ClickException) -> None:
     """Print one line for the error, and one for its cure, on stderr."""
-    click.echo(f"{click.style('attrib: error:', fg='red', bold=True)} {one_line(str(error))}", err=True)
-    if error.hint:
+    if isinstance(error, click.ClickException):
+        error.show()
+        return
+    label = "attrib: this is a bug in attrib:" if isinstance(error, InternalError) else "attrib: error:"
+    click.echo(f"{click.style(label, fg='red', bold=True)} {one_line(str(error))}", err=True)
+    if isinstance(error, AttribError) and error.hint:
         click.echo(f"  {click.style('try:', bold=True)} {one_line(error.hint)}", err=True)
 
 
@@ -69,22 +73,16 @@ def run(args: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     try:
         attrib.main(args=args, prog_name="attrib", standalone_mode=False)
-    except AttribError as error:
-        show_error(error)
-        return error.exit_code
     except click.exceptions.Exit as stop:
         return stop.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("attrib: interrupted", err=True)
-        return INTERRUPTED
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
-    except InternalError as error:
-        click.echo(f"attrib: this is a bug in attrib, please report it: {one_line(str(error))}", err=True)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("attrib: interrupted", err=True)
+        return INTERRUPTED
+    except (AttribError, InternalError, click.ClickException) as error:
+        show_error(error)
         return error.exit_code
     return 0
 
@@ -97,7 +95,9 @@ def main() -> None:
         if os.environ.get("ATTRIB_DEBUG"):
             raise
         name = type(error).__name__
-        click.echo(f"attrib: this is a bug in attrib, please report it: {name}: {one_line(str(error))}", err=True)
+        click.echo(
+            f"attrib: this is a bug in attrib, please report it: {name}: {one_line(str(error))}", err=True
+        )
         click.echo("  ATTRIB_DEBUG=1 shows where it happened", err=True)
         code = InternalError.exit_code
     sys.exit(code)

@@ -9,14 +9,18 @@ FORMATS = ("html", "json", "markdown", "terminal")
 
 @click.command("report")
 @click.argument("trace_dir", type=click.Path(path_type=Path))
-@click.option("-o", "--output", help="File to write; `-` for stdout. Default: report.html and report.json in TRACE_DIR.")
-@click.option("--format", "format_", type=click.Choice(FORMATS), help="One format only. [default: by the suffix of -o]")
+@click.option(
+    "-o", "--output", help="File to write; `-` for stdout. Default: report.html and report.json in TRACE_DIR."
+)
+@click.option(
+    "--format", "format_", type=click.Choice(FORMATS), help="One format only. [default: by the suffix of -o]"
+)
 @click.option("--static", is_flag=True, help="Leave out the interactive charts: a smaller page.")
 @click.option("--force", is_flag=True, help="Overwrite the file that -o names.")
 def command(trace_dir: Path, output: str | None, format_: str | None, static: bool, force: bool) -> None:
     """Rebuild the report of TRACE_DIR, without PyTorch or ONNX Runtime."""
-    from attrib.cli.show import show_document, write_default_reports, write_one
     from attrib.api import load
+    from attrib.cli.show import show_document, write_default_reports, write_one
 
     document = load(trace_dir).document
     if output is None and format_ in (None, "terminal"):

@@ -64,7 +64,9 @@ def components(exported: Graph, optimized: Graph) -> tuple[Component, ...]:
 def _component(group: list[int], offset: int, exported: Graph, shared: set[str]) -> Component:
     ours = tuple(i for i in group if i < offset)
     names = (name for i in ours for name in exported.nodes[i].outputs if name in shared)
-    return Component(exported=ours, optimized=tuple(i - offset for i in group if i >= offset), shared=tuple(names))
+    return Component(
+        exported=ours, optimized=tuple(i - offset for i in group if i >= offset), shared=tuple(names)
+    )
 
 
 def _producers(graph: Graph) -> dict[str, int]:

@@ -38,7 +38,9 @@ def graph_from_bytes(data: bytes, name: str) -> Graph:
     try:
         model.ParseFromString(data)
     except DecodeError as error:
-        raise AttribError(f"{name}: not an ONNX model ({error})", hint="capture again, or get an intact copy") from error
+        raise AttribError(
+            f"{name}: not an ONNX model ({error})", hint="capture again, or get an intact copy"
+        ) from error
     graph = model.graph
     constants = {i.name for i in graph.initializer} | {i.values.name for i in graph.sparse_initializer}
     return Graph(
@@ -85,7 +87,7 @@ def scope_from_name(name: str, op: str) -> str | None:
     None where the name does not have that form: the last part must be the op type, with an optional number.
     """
     parts = name.split("/")
-    if parts[0] or len(parts) < 2 or not re.fullmatch(rf"{re.escape(op)}(_\d+)?", parts[-1]):
+    if parts[0] or not parts[1:] or not re.fullmatch(rf"{re.escape(op)}(_\d+)?", parts[-1]):
         return None
     return ".".join(parts[1:-1])
 

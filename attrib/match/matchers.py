@@ -109,7 +109,9 @@ def _links(state: Unmatched, call: int, group: list[int], method: Method, confid
     trust = confidence * (CONTRADICTION if agree is False else 1.0)
     said = {True: "; sizes agree", False: "; SIZES DIFFER", None: ""}[agree]
     return [
-        Link(call=call, node=i, method=method, confidence=trust, evidence=_evidence(method, ours, node) + said)
+        Link(
+            call=call, node=i, method=method, confidence=trust, evidence=_evidence(method, ours, node) + said
+        )
         for i, node in zip(group, nodes, strict=True)
     ]
 

@@ -46,9 +46,14 @@ IDENTITY_OPS = frozenset({
 """Calls that compute nothing in inference (or only answer a question), so that an exporter leaves them out."""
 
 _ARITHMETIC = frozenset({"Add", "Sub", "Mul", "Div", "Cast"})
-_SHAPING = frozenset({"Shape", "Gather", "Concat", "Unsqueeze", "Slice", "Cast", "Reshape", "Expand", "ConstantOfShape"})
+_SHAPING = frozenset(
+    {"Shape", "Gather", "Concat", "Unsqueeze", "Slice", "Cast", "Reshape", "Expand", "ConstantOfShape"}
+)
 _SOFTMAX = frozenset({"Softmax", "IsNaN", "Where", "LogSoftmax"})
-_ATTENTION = frozenset({"MatMul", "Mul", "Add", "Div", "Sqrt", "Transpose", "Where", "Cast", "Attention", "Pow"}) | _SOFTMAX
+_ATTENTION = (
+    frozenset({"MatMul", "Mul", "Add", "Div", "Sqrt", "Transpose", "Where", "Cast", "Attention", "Pow"})
+    | _SOFTMAX
+)
 
 EMITS: dict[str, frozenset[str]] = {
     "linear": frozenset({"MatMul", "Gemm", "Add", "Transpose"}),

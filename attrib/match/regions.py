@@ -206,7 +206,12 @@ def _lost_calls(calls: Iterable[Work], *, certain: bool) -> list[Region]:
     origin: Origin = "torch" if certain else "unknown"
     return [
         Region(
-            id=_label(work), module=module, calls=tuple(w.id for w in work), nodes=(), match=match, origin=origin
+            id=_label(work),
+            module=module,
+            calls=tuple(w.id for w in work),
+            nodes=(),
+            match=match,
+            origin=origin,
         )
         for module, work in by_module.items()
     ]

@@ -46,7 +46,8 @@ CAUSES: dict[Cause, CauseText] = {
     "framework": CauseText("Framework overhead", "Dispatch, Python, the executor, the session and the API."),
     "device_idle": CauseText("Device idle", "The device waited for the host."),
     "profiler_overhead": CauseText(
-        "Profiler overhead", "Profiled minus plain time: taken back out, so that the rows sum to the plain runs."
+        "Profiler overhead",
+        "Profiled minus plain time: taken back out, so that the rows sum to the plain runs.",
     ),
     "unattributed": CauseText("Unattributed", "Time whose counterpart attrib could not find."),
 }

@@ -1,0 +1,91 @@
+"""Cutting two graphs at their shared values."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attrib.lineage.components import components, input_free_values
+from attrib.lineage.disjoint import DisjointSets
+from attrib.lineage.graph import Graph, GraphNode
+
+
+def graph(
+    *nodes: tuple[str, tuple[str, ...], tuple[str, ...]], constants: tuple[str, ...] = ("w", "b")
+) -> Graph:
+    return Graph(
+        nodes=tuple(
+            GraphNode(name=f"n{i}", index=i, op=op, domain="", inputs=inputs, outputs=outputs)
+            for i, (op, inputs, outputs) in enumerate(nodes)
+        ),
+        inputs=("x",),
+        outputs=(nodes[-1][2][-1],),
+        constants=frozenset(constants),
+        values={},
+        opset=20,
+    )
+
+
+LINEAR = (("MatMul", ("x", "w"), ("h",)), ("Add", ("h", "b"), ("y",)))
+
+
+def test_a_fused_node_takes_every_node_between_its_shared_values():
+    exported = graph(*LINEAR, ("Relu", ("y",), ("z",)))
+    fused = graph(("Reshape", ("x", "s"), ("r",)), ("Gemm", ("r", "w", "b"), ("g",)), ("Reshape", ("g", "s"), ("y",)),
+                  ("Relu", ("y",), ("z",)), constants=("w", "b", "s"))  # fmt: skip
+    found = {(c.exported, c.optimized) for c in components(exported, fused)}
+    assert found == {((0, 1), (0, 1, 2)), ((2,), (3,))}
+
+
+def test_an_untouched_graph_falls_into_single_nodes():
+    exported = graph(*LINEAR)
+    assert [(c.exported, c.optimized) for c in components(exported, exported)] == [((0,), (0,)), ((1,), (1,))]
+
+
+def test_a_mask_that_feeds_every_layer_does_not_tie_the_layers_together():
+    exported = graph(
+        ("Cast", ("x",), ("mask",)),
+        ("Where", ("mask", "w"), ("m0",)), ("Add", ("x", "m0"), ("a0",)),
+        ("Where", ("mask", "w"), ("m1",)), ("Add", ("a0", "m1"), ("a1",)),
+    )  # fmt: skip
+    merged = graph(
+        ("Where", ("x", "w"), ("m1",)), ("Add", ("x", "m1"), ("a0",)), ("Add", ("a0", "m1"), ("a1",))
+    )
+    found = components(exported, merged)
+    adds = [c for c in found if 1 in c.optimized or 2 in c.optimized]
+    assert len(adds) == 2
+
+
+def test_folded_shape_arithmetic_ties_nothing():
+    exported = graph(
+        ("Shape", ("x",), ("s",)), ("Gather", ("s", "w"), ("d",)),
+        ("Reshape", ("x", "d"), ("p",)), ("Reshape", ("p", "d"), ("q",)),
+    )  # fmt: skip
+    assert input_free_values(exported) >= {"s", "d"}
+    folded = graph(("Reshape", ("x", "c"), ("p",)), ("Reshape", ("p", "c"), ("q",)), constants=("c",))
+    assert {(c.exported, c.optimized) for c in components(exported, folded)} >= {((2,), (0,)), ((3,), (1,))}
+
+
+@given(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=30))
+def test_disjoint_sets_agree_with_a_naive_closure(pairs):
+    sets = DisjointSets(12)
+    naive = [{i} for i in range(12)]
+    for a, b in pairs:
+        sets.union(a, b)
+        joined = naive[a] | naive[b]
+        for i in joined:
+            naive[i] = joined
+    assert sorted(map(sorted, {frozenset(s) for s in naive})) == sorted(sets.groups())
+
+
+@given(st.data())
+def test_every_node_is_in_exactly_one_component(data):
+    """Random chains, where the optimizer kept a random subset of the value names."""
+    size = data.draw(st.integers(1, 20))
+    exported = graph(*[("Op", (f"v{data.draw(st.integers(-1, i - 1))}",), (f"v{i}",)) for i in range(size)])
+    kept = data.draw(st.lists(st.booleans(), min_size=size, max_size=size))
+    renamed = {f"v{i}": f"v{i}" if keep else f"new{i}" for i, keep in enumerate(kept)}
+    optimized = graph(*[
+        ("Op", tuple(renamed.get(v, v) for v in n.inputs), tuple(renamed[v] for v in n.outputs)) for n in exported.nodes
+    ])  # fmt: skip
+    found = components(exported, optimized)
+    assert sorted(i for c in found for i in c.exported) == list(range(size))
+    assert sorted(i for c in found for i in c.optimized) == list(range(size))
