@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 
-from attrib.errors import AttribError
 from attrib.model.events import ABSENT, EventTable
 from attrib.traces.columns import RawValues
 from attrib.traces.event import NO_RAW, Batch, Decoder, number_of, raw_of
@@ -67,11 +66,6 @@ def table_of(stream: EventStream) -> EventTable:
         )
 
     collect(builder, stream.blocks(Decoder(KinetoArgs, _args_from)), extra)
-    if stream.count and not builder.rows and "schemaVersion" not in stream.facts:
-        raise AttribError(
-            f"{stream.name}: none of its {stream.count:,} entries is a complete (ph X) event: not a trace",
-            hint="attrib reads Kineto traces and ONNX Runtime profiles, plain or gzip",
-        )
     return builder.table(
         "kineto",
         inputs=(shapes, kineto_tensors),

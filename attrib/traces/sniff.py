@@ -16,6 +16,8 @@ _NAMES: dict[Format, str] = {"kineto": "a Kineto trace", "ort-profile": "an ONNX
 # escaped.
 _ORT_CATEGORY = re.compile(rb'"cat"\s*:\s*"(?:Session|Node)"')
 
+_PHASE = re.compile(rb'"ph"\s*:')
+
 
 @contextmanager
 def open_trace(path: Path, expected: Format | None = None) -> Iterator[tuple[EventStream, Format]]:
@@ -50,4 +52,9 @@ def _format(stream: EventStream) -> Format:
     sample = stream.sample()
     if _ORT_CATEGORY.search(sample) or (stream.container == "array" and sample.lstrip().startswith(b"]")):
         return "ort-profile"
+    if stream.container == "array" and not _PHASE.search(sample):
+        raise AttribError(
+            f"{stream.name}: a JSON array without trace events (no ph in them) is not a trace",
+            hint="attrib reads Kineto traces and ONNX Runtime profiles, plain or gzip",
+        )
     return "kineto"

@@ -1,0 +1,162 @@
+"""A trace directory: everything that one capture wrote, checked against its manifest as it is read."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from attrib.errors import AttribError
+from attrib.model.events import EventTable
+from attrib.model.latency import LatencyTable
+from attrib.model.manifest import FileEntry, Manifest, OutputDifference, Role
+from attrib.traces.kineto import read_kineto
+from attrib.traces.manifest_file import INTACT_COPY, MANIFEST, check_inside, read_manifest
+from attrib.traces.ort_profile import read_ort_profile
+from attrib.traces.recognise import recognise
+
+ModelName = Literal["exported.onnx", "optimized.onnx"]
+Read = Callable[[Path], EventTable]
+
+_TRACE_OF_ENGINE: dict[Role, tuple[str, Read]] = {
+    "torch": ("trace.json.gz", read_kineto),
+    "onnxruntime": ("profile.json.gz", read_ort_profile),
+}
+_DEVICE_TRACE = "device.json.gz"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceDirectory:
+    """Where the evidence of one comparison lies. Every method reads its file anew; keep what it returns.
+
+    Attributes:
+        root: The directory.
+        manifest: What the capture says of itself; None for a directory that attrib did not write.
+        missing: What is not there, with the reason, one line each.
+    """
+
+    root: Path
+    manifest: Manifest | None
+    missing: tuple[str, ...] = ()
+    _traces: dict[Role, Path] = field(default_factory=dict)
+    _models: dict[str, Path] = field(default_factory=dict)
+
+    def events(self, role: Role) -> EventTable | None:
+        """The profiled steps of one side; None where they were not captured.
+
+        Raises:
+            AttribError: The manifest claims the file, and it is missing, changed, cut short or not a trace.
+        """
+        if self.manifest is None:
+            path = self._traces.get(role)
+            return None if path is None else _TRACE_OF_ENGINE[role][1](path)
+        side = self.manifest.sides.get(role)
+        if side is None:
+            return None
+        name, read = _TRACE_OF_ENGINE[side.engine]
+        return self._read(f"{side.folder}/{name}", read)
+
+    def device_events(self, role: Role) -> EventTable | None:
+        """The Kineto trace recorded around one side's ONNX Runtime runs; None where there is none."""
+        side = self.manifest.sides.get(role) if self.manifest else None
+        return None if side is None else self._read(f"{side.folder}/{_DEVICE_TRACE}", read_kineto)
+
+    def latency(self) -> LatencyTable | None:
+        """Every timed step; None where none was captured."""
+        from attrib.traces.latency_file import read_latency
+
+        path = self._checked("latency.parquet")
+        return None if path is None else read_latency(path)
+
+    def onnx_bytes(self, name: ModelName) -> bytes | None:
+        """One of the two graphs, as the file's bytes; None where it was not captured."""
+        path = self._models.get(name) if self.manifest is None else self._checked(f"onnx/{name}")
+        return None if path is None else _bytes(path)
+
+    def outputs(self) -> tuple[OutputDifference, ...]:
+        """How far the outputs are apart, one row an output; empty where they were not compared."""
+        path = self._checked("outputs.json")
+        if path is None:
+            return ()
+        try:
+            return msgspec.json.decode(_bytes(path), type=tuple[OutputDifference, ...])
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise AttribError(f"{path}: not a comparison of outputs: {error}", hint=INTACT_COPY) from error
+
+    def _read(self, name: str, read: Read) -> EventTable | None:
+        path = self._checked(name)
+        return None if path is None else read(path)
+
+    def _checked(self, name: str) -> Path | None:
+        """The file of that name, once it is what the manifest says; None where the manifest does not claim it."""
+        entry = next((e for e in self.manifest.files if e.path == name), None) if self.manifest else None
+        if entry is None or entry.state != "complete":
+            return None
+        path = check_inside(self.root, entry.path)
+        check_file(path, entry)
+        return path
+
+
+def open_directory(path: Path) -> TraceDirectory:
+    """Open a trace directory, with its manifest or, without one, by what its files hold.
+
+    Raises:
+        AttribError: It is not there, not a directory, holds no trace, or its manifest cannot be trusted.
+    """
+    if not path.is_dir():
+        problem, hint = (
+            ("is a file, not a trace directory", f"`attrib inspect {path.name}` shows what one trace holds")
+            if path.exists()
+            else ("does not exist", "check the path; `attrib profile` prints the one that it wrote")
+        )
+        raise AttribError(f"{path}: {problem}", hint=hint)
+    if (path / MANIFEST).exists():
+        manifest = read_manifest(path / MANIFEST)
+        missing = tuple(
+            f"{e.path}: {e.reason or 'not captured'}" for e in manifest.files if e.state == "missing"
+        )
+        return TraceDirectory(root=path, manifest=manifest, missing=missing)
+    traces, models, unclear = recognise(path)
+    return TraceDirectory(
+        root=path,
+        manifest=None,
+        missing=("manifest.json: not captured by attrib, so there are no plain runs", *unclear),
+        _traces=traces,
+        _models=models,
+    )
+
+
+def check_file(path: Path, entry: FileEntry) -> None:
+    """Check that a file is the one that the capture wrote.
+
+    Raises:
+        AttribError: It is not there, or its size or hash differs from the manifest's.
+    """
+    try:
+        size = path.stat().st_size
+        if size != entry.size:
+            problem = f"has {size:,} bytes, the manifest says {entry.size:,}: cut short or changed after the capture"
+            raise AttribError(f"{path}: {problem}", hint=INTACT_COPY)
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError as error:
+        problem = "is missing, but the manifest says that the capture completed it"
+        raise AttribError(f"{path}: {problem}", hint=INTACT_COPY) from error
+    except OSError as error:
+        raise AttribError(
+            f"{path}: cannot be read: {error.strerror}", hint="check its permissions"
+        ) from error
+    if digest != entry.sha256:
+        problem = "its sha256 is not the one in the manifest: changed or damaged after the capture"
+        raise AttribError(f"{path}: {problem}", hint=INTACT_COPY)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise AttribError(
+            f"{path}: cannot be read: {error.strerror}", hint="check its permissions"
+        ) from error

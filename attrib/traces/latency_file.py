@@ -1,0 +1,57 @@
+"""`latency.parquet` to the latency table."""
+
+from pathlib import Path
+from typing import Any, cast, get_args
+
+import numpy as np
+
+from attrib.errors import AttribError
+from attrib.model.latency import LATENCY_COLUMNS, LatencyTable, StepPhase
+from attrib.model.manifest import ROLES
+from attrib.traces.manifest_file import INTACT_COPY
+
+_TEXTS = {"engine": frozenset(ROLES), "phase": frozenset(get_args(StepPhase))}
+
+
+def read_latency(path: Path) -> LatencyTable:
+    """Read the timed steps.
+
+    Raises:
+        AttribError: The file is not Parquet, or a column is missing, of another type or holds an unknown
+        value.
+    """
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        table = parquet.read_table(path, memory_map=False)
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise AttribError(f"{path}: not a Parquet file: {reason}", hint=INTACT_COPY) from error
+    absent = [name for name in LATENCY_COLUMNS if name not in table.column_names]
+    if absent:
+        raise AttribError(f"{path}: has no column {', '.join(absent)}", hint=INTACT_COPY)
+    columns: dict[str, Any] = {
+        name: _texts(path, table, name) if name in _TEXTS else _integers(path, table, name)
+        for name in LATENCY_COLUMNS
+    }
+    return LatencyTable(**columns)
+
+
+def _texts(path: Path, table: Any, name: str) -> tuple[str, ...]:
+    values = tuple(table.column(name).to_pylist())
+    unknown = [value for value in values if value not in _TEXTS[name]]
+    if unknown:
+        raise AttribError(f"{path}: column {name} holds {unknown[0]!r}", hint=INTACT_COPY)
+    return cast("tuple[str, ...]", values)
+
+
+def _integers(path: Path, table: Any, name: str) -> np.ndarray[Any, np.dtype[np.int64]]:
+    import pyarrow
+
+    column = table.column(name)
+    if not pyarrow.types.is_integer(column.type) or column.null_count:
+        raise AttribError(
+            f"{path}: column {name} ({column.type}) holds nulls or no integers", hint=INTACT_COPY
+        )
+    return np.array(column.to_pylist(), dtype=np.int64)
