@@ -20,12 +20,13 @@ def read_latency(path: Path) -> LatencyTable:
         AttribError: The file is not Parquet, or a column is missing, of another type or holds an unknown
         value.
     """
-    import pyarrow
+    import pyarrow as pa
     from pyarrow import parquet
 
     try:
-        table = parquet.read_table(path, memory_map=False)
-    except (pyarrow.ArrowException, OSError) as error:
+        with parquet.ParquetFile(path) as file:  # read_table and to_numpy would import pandas
+            table = file.read()
+    except (pa.ArrowException, OSError) as error:
         reason = (str(error).splitlines() or [""])[0]
         raise AttribError(f"{path}: not a Parquet file: {reason}", hint=INTACT_COPY) from error
     absent = [name for name in LATENCY_COLUMNS if name not in table.column_names]
@@ -47,10 +48,10 @@ def _texts(path: Path, table: Any, name: str) -> tuple[str, ...]:
 
 
 def _integers(path: Path, table: Any, name: str) -> np.ndarray[Any, np.dtype[np.int64]]:
-    import pyarrow
+    import pyarrow as pa
 
     column = table.column(name)
-    if not pyarrow.types.is_integer(column.type) or column.null_count:
+    if not pa.types.is_integer(column.type) or column.null_count:
         raise AttribError(
             f"{path}: column {name} ({column.type}) holds nulls or no integers", hint=INTACT_COPY
         )
