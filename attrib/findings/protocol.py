@@ -58,8 +58,8 @@ class Verdict:
     """What a rule found.
 
     Attributes:
-        failed: The rule's condition for a finding holds. The runner lowers it to "passed" where the rows' interval
-            does not support it (a finding never claims more than its rows).
+        failed: The rule's condition for a finding holds. The runner lowers it to "passed" where the interval
+            of the rows does not support it (a finding never claims more than its rows).
         rows: Ids of the ledger rows that the finding explains.
         detail: Fills the `{}` of the failed title, e.g. `12 attention blocks`.
         summary: One or two sentences for the reader, with figures.
@@ -86,7 +86,7 @@ class Rule:
         about: What the rule looks for and why it matters, for `attrib rules`.
         cause: The ledger cause it explains; None for rules about the measurement.
         needs: Evidence without which it cannot answer.
-        direction: `slower`: the rows must cost time in ONNX Runtime; `faster`: they must save it; `any`: neither.
+        direction: `slower`: the rows must cost time in ONNX Runtime; `faster`: save it; `any`: either.
         audit: The pure function.
     """
 

@@ -1,0 +1,70 @@
+"""framework-overhead: time outside any operator."""
+
+import numpy as np
+
+from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.select import compared, ids, rows_of, side_ns
+from attrib.model.document import EvidenceRow
+from attrib.model.manifest import ROLES, Role
+from attrib.units import format_ns, format_ratio
+
+
+def audit(evidence: Evidence) -> Verdict:
+    """Compare what either framework spends outside its operators."""
+    rows = rows_of(evidence, "framework")
+    ort_ns, torch_ns = side_ns(rows, "onnxruntime"), side_ns(rows, "torch")
+    slower = ort_ns > torch_ns
+    return Verdict(
+        failed=bool(rows),
+        rows=ids(rows),
+        detail="more" if slower else "less",
+        summary=f"Time outside any operator is {compared(rows)}{_ratio(ort_ns, torch_ns)}." if rows else "",
+        evidence=tuple(line for role in ROLES for line in _parts(evidence, role)),
+        fix=_fix(evidence)
+        if slower
+        else "Nothing to mend in ONNX Runtime; `--torch-mode compile` cuts PyTorch's.",
+    )
+
+
+def _ratio(ort_ns: int, torch_ns: int) -> str:
+    return f", {format_ratio(ort_ns / torch_ns)}" if torch_ns > 0 and ort_ns > 0 else ""
+
+
+def _parts(evidence: Evidence, role: Role) -> list[EvidenceRow]:
+    """Each named part of a framework with its profiled time in a step."""
+    partition = evidence.partitions[role]
+    if not partition.steps:
+        return []
+    medians = np.median(partition.parts_ns, axis=1).astype(int).tolist()
+    return [
+        EvidenceRow(text=f"{part}: {format_ns(spent)} of a profiled step", value_ns=spent)
+        for part, spent in zip(partition.parts, medians, strict=True)
+    ]
+
+
+def _fix(evidence: Evidence) -> str:
+    partition = evidence.partitions["onnxruntime"]
+    medians = np.median(partition.parts_ns, axis=1) if partition.steps and partition.parts else np.zeros(1)
+    largest = partition.parts[int(medians.argmax())] if partition.parts else ""
+    if largest == "ort executor":
+        return "The executor's cost grows with the number of nodes: fuse them, or use a larger batch."
+    return (
+        "Keep inputs and outputs in OrtValues: `--io-binding`, or `session.run_with_ort_values` in your code."
+    )
+
+
+RULE = Rule(
+    id="framework-overhead",
+    passed="Framework overhead makes no measurable difference",
+    failed="ONNX Runtime spends {} time outside operators",
+    about=(
+        "Between the operators PyTorch dispatches from Python, ONNX Runtime runs its executor, and around "
+        "them stand the session and its API. On large models this is about one percent; on small ones it "
+        "decides. The rule compares the ledger rows of the cause `framework`; it fires in either "
+        "direction, because the dispatch that ONNX Runtime saves is a common reason for it to be faster."
+    ),
+    cause="framework",
+    needs=("delta", "partitions"),
+    direction="any",
+    audit=audit,
+)

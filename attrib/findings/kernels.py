@@ -1,0 +1,145 @@
+"""The same work at another speed: kernels by op and shape, with the rates of matrix products."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from attrib.findings.protocol import Evidence
+from attrib.findings.select import MOST_GROUPS, ids, listed, rows_of, side_ns, step_ns
+from attrib.match.ops import base_op
+from attrib.model.document import Delta, EvidenceRow, LedgerRow
+from attrib.model.manifest import Role
+from attrib.model.work import Work
+from attrib.units import format_ns
+
+MIN_GROUP_SHARE = 0.005
+"""Half a percent of the step: a smaller difference of one kind of operator changes no decision."""
+
+MATRIX_NODES = frozenset({"Gemm", "MatMul", "FusedMatMul", "FusedGemm", "TransposeMatMul"})
+MATRIX_CALLS = frozenset({"linear", "addmm", "matmul", "baddbmm"})
+
+_Z95 = NormalDist().inv_cdf(0.975)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelGroup:
+    """Kernel rows with the same ops and shapes.
+
+    Attributes:
+        label: e.g. `aten::linear → Gemm` and its shapes.
+        rows: The rows.
+        delta: Sum of their deltas with its interval.
+    """
+
+    label: str
+    rows: tuple[LedgerRow, ...]
+    delta: Delta
+
+
+def differing_groups(evidence: Evidence, sign: int) -> tuple[KernelGroup, ...]:
+    """Groups of kernels that differ for certain in one direction, the largest first.
+
+    Rows are grouped by what they are before anything is chosen by its sign, and the interval of a group is
+    widened for the number of groups (Bonferroni): to pick the rows that happen to be positive would make a
+    finding of noise.
+
+    Args:
+        evidence: The ledger.
+        sign: 1 for kernels slower in ONNX Runtime, -1 for faster ones.
+    """
+    groups = kernel_groups(evidence)
+    least = MIN_GROUP_SHARE * step_ns(evidence)
+    chosen = [g for g in groups if sign * g.delta.median > least and _certain(g.delta, sign, len(groups))]
+    return tuple(sorted(chosen, key=lambda g: (-abs(g.delta.median), g.label)))
+
+
+def kernel_groups(evidence: Evidence) -> tuple[KernelGroup, ...]:
+    """All kernel rows, grouped by ops and shapes."""
+    rows_by_key: dict[str, list[LedgerRow]] = defaultdict(list)
+    for row in rows_of(evidence, "kernel"):
+        rows_by_key[_label(row)].append(row)
+    return tuple(
+        KernelGroup(label=label, rows=tuple(rows), delta=evidence.ledger.total(ids(rows)))
+        for label, rows in sorted(rows_by_key.items())
+    )
+
+
+def _label(row: LedgerRow) -> str:
+    calls, nodes = (" + ".join(dict.fromkeys(ops)) for ops in (row.torch_ops, row.onnx_ops))
+    return ", ".join(part for part in (f"{calls} → {nodes}", listed(row.shapes, 3)) if part)
+
+
+def _certain(delta: Delta, sign: int, groups: int) -> bool:
+    widening = NormalDist().inv_cdf(1 - 0.025 / max(groups, 1)) / _Z95
+    near = delta.low if sign > 0 else delta.high
+    return sign * delta.median > widening * abs(delta.median - near)
+
+
+def group_evidence(evidence: Evidence, groups: Iterable[KernelGroup]) -> tuple[EvidenceRow, ...]:
+    """One line a group: how many, both sides' time, and both sides' rate where they are matrix products."""
+    return tuple(
+        EvidenceRow(
+            text=f"{len(group.rows)} times {group.label}: {_side(evidence, group, 'onnxruntime')} in ONNX "
+            f"Runtime, {_side(evidence, group, 'torch')} in PyTorch",
+            rows=ids(group.rows),
+            value_ns=group.delta.median,
+        )
+        for group in list(groups)[:MOST_GROUPS]
+    )
+
+
+def _side(evidence: Evidence, group: KernelGroup, role: Role) -> str:
+    spent = side_ns(group.rows, role)
+    flops = group_flops(evidence, group.rows, role)
+    rate = f" ({flops / spent:,.0f} GFLOP/s)" if flops and spent > 0 else ""  # operations per ns are GFLOP/s
+    return format_ns(spent) + rate
+
+
+def group_flops(evidence: Evidence, rows: Iterable[LedgerRow], role: Role) -> int:
+    """Operations of the matrix products on one side; 0 where a shape is unknown or there is other work."""
+    works = [work for row in rows for work in (row.torch_calls if role == "torch" else row.onnx_nodes)]
+    known = [evidence.work.get(role, {}).get(work) for work in works]
+    products = [work for work in known if work is not None and is_product(work)]
+    counts = [flops_of(work) for work in products]
+    return sum(counts) if counts and all(counts) and len(known) == len(products) else 0
+
+
+def is_product(work: Work) -> bool:
+    """Whether the work is a matrix product."""
+    return base_op(work.op) in MATRIX_CALLS if work.engine == "torch" else work.op in MATRIX_NODES
+
+
+def flops_of(work: Work) -> int:
+    """Operations of a matrix product, 2·M·N·K for each matrix, from its shapes; 0 where they are unknown."""
+    return _call_flops(work) if work.engine == "torch" else _node_flops(work)
+
+
+def _call_flops(work: Work) -> int:
+    shapes = [tensor.shape for tensor in work.inputs]
+    name = base_op(work.op)
+    if name in ("addmm", "baddbmm"):
+        shapes = shapes[1:]  # the first is what the product is added to
+    if len(shapes) < 2 or not shapes[0] or not shapes[1]:  # noqa: PLR2004 - two factors
+        return 0
+    left, right = shapes[0], shapes[1]
+    columns = right[0] if name == "linear" else right[-1] if len(right) > 1 else 1
+    batch = _product(right[:-2]) if len(right) > len(left) else 1
+    return 2 * _product(left) * columns * batch
+
+
+def _node_flops(work: Work) -> int:
+    if not work.outputs or not work.inputs:
+        return 0
+    result, left = work.outputs[0].shape, work.inputs[0].shape
+    if len(result) < 2 or len(left) < 2:  # noqa: PLR2004 - matrices
+        return 0
+    inner = left[-1] if left[-2] == result[-2] else left[-2]  # else the first factor is transposed
+    return 2 * _product(result) * inner
+
+
+def _product(shape: tuple[int, ...]) -> int:
+    count = 1
+    for size in shape:
+        count *= size
+    return count

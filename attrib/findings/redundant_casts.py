@@ -1,0 +1,77 @@
+"""redundant-casts: conversions between element types."""
+
+from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.select import compared, counted, delta_ns, ids, module_evidence, nodes_of, rows_of
+from attrib.lineage.graph import Graph
+from attrib.model.document import EvidenceRow
+
+INSERTED = ("InsertedPrecisionFreeCast_", "InsertedCast_")
+"""Names that ONNX Runtime gives to the casts of its own (core/optimizer/insert_cast_transformer.cc)."""
+
+
+def audit(evidence: Evidence) -> Verdict:
+    """Weigh the casts, and tell the exporter's from those that ONNX Runtime put in."""
+    rows = rows_of(evidence, "cast")
+    nodes = nodes_of(rows)
+    if not nodes:
+        return Verdict(failed=False, summary="ONNX Runtime converts no element types.")
+    inserted = tuple(node for node in nodes if node.startswith(INSERTED))
+    pairs = inverse_casts(evidence.optimized) if evidence.optimized else ()
+    return Verdict(
+        failed=delta_ns(rows) > 0,
+        rows=ids(rows),
+        detail=counted(len(nodes), "cast"),
+        summary=f"{counted(len(nodes), 'Cast node')}, {len(inserted)} of them put in by ONNX Runtime itself. "
+        f"Conversions take {compared(rows)}.",
+        evidence=module_evidence(evidence, rows) + _pair_evidence(pairs),
+        fix=_fix(bool(inserted), bool(pairs)),
+    )
+
+
+def inverse_casts(graph: Graph) -> tuple[tuple[str, str], ...]:
+    """Names of Cast nodes of which the second goes back to the type that the first came from."""
+    makers = {value: node for node in graph.nodes if node.op == "Cast" for value in node.outputs}
+    found = []
+    for node in graph.nodes:
+        first = makers.get(node.inputs[0]) if node.op == "Cast" and node.inputs else None
+        if first is None or not first.inputs:
+            continue
+        source, result = graph.values.get(first.inputs[0]), graph.values.get(node.outputs[0])
+        if source is not None and result is not None and source.dtype == result.dtype:
+            found.append((first.name, node.name))
+    return tuple(found)
+
+
+def _pair_evidence(pairs: tuple[tuple[str, str], ...]) -> tuple[EvidenceRow, ...]:
+    if not pairs:
+        return ()
+    text = f"{counted(len(pairs), 'cast')} undone by the next one, e.g. {pairs[0][0]} and {pairs[0][1]}"
+    return (EvidenceRow(text=text),)
+
+
+def _fix(inserted: bool, pairs: bool) -> str:
+    if inserted:
+        return (
+            "The execution provider has no kernels for this element type and converts around them: run in "
+            "fp32, or on a provider that has them."
+        )
+    if pairs:
+        return "Remove the pairs before the session sees the graph: `onnxslim in.onnx out.onnx`."
+    return "Pass inputs (masks above all) in the type that the model computes with, and export again."
+
+
+RULE = Rule(
+    id="redundant-casts",
+    passed="No measurable time is lost to casts",
+    failed="{} convert element types",
+    about=(
+        "A Cast reads and writes a whole tensor to change its type. ONNX Runtime puts casts in around "
+        "every operator whose type its execution provider lacks (fp16 on CPU is the known case: more than "
+        "half of the time in microsoft/onnxruntime#25824), and exporters leave some behind. The rule adds "
+        "up the ledger rows of the cause `cast` and looks for a Cast that the next one undoes."
+    ),
+    cause="cast",
+    needs=("delta", "partitions"),
+    direction="slower",
+    audit=audit,
+)

@@ -1,0 +1,198 @@
+"""Runs the rules.
+
+What is missing makes a rule not applicable, a bug in one is contained, and no finding claims more than its
+rows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from attrib.errors import InternalError
+from attrib.findings import RULES
+from attrib.findings.protocol import Evidence, Need, Rule, Verdict
+from attrib.findings.select import step_ns
+from attrib.model.document import Delta, Finding
+from attrib.units import format_interval
+
+NEGLIGIBLE_SHARE = 0.001
+"""A share of the step below which nobody acts on a finding, however sure it is: it is listed as checked."""
+
+STATE_ORDER = {"failed": 0, "error": 1, "passed": 2, "not_applicable": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """Whether a need is met, and what to tell the reader where it is not."""
+
+    met: Callable[[Evidence], bool]
+    what: str
+    how: str
+
+
+NEEDS: dict[Need, _Missing] = {
+    "delta": _Missing(
+        lambda e: e.latency.delta_ns is not None,
+        "plain steps of both engines",
+        "`attrib profile` times both engines without a profiler",
+    ),
+    "manifest": _Missing(
+        lambda e: e.manifest is not None,
+        "a manifest",
+        "`attrib profile` writes manifest.json, which says how each engine ran",
+    ),
+    "partitions": _Missing(
+        lambda e: {"torch", "onnxruntime"} <= set(e.partitions),
+        "profiled steps of both engines",
+        "record torch.profiler and ORT profiles of the same model, or run `attrib profile`",
+    ),
+    "regions": _Missing(
+        lambda e: bool(e.regions),
+        "matched calls and nodes",
+        "`attrib profile` records module scopes and keeps both graphs, which the match rests on",
+    ),
+    "exported": _Missing(
+        lambda e: e.exported is not None,
+        "the exported graph",
+        "keep onnx/exported.onnx in the trace directory",
+    ),
+    "optimized": _Missing(
+        lambda e: e.optimized is not None,
+        "the graph that ONNX Runtime ran",
+        "set `SessionOptions.optimized_model_filepath`, or run `attrib profile`",
+    ),
+    "outputs": _Missing(
+        lambda e: bool(e.outputs),
+        "a comparison of the outputs",
+        "`attrib profile` compares them and writes outputs.json",
+    ),
+    "plain": _Missing(
+        lambda e: any(any(blocks) for blocks in e.plain_ns.values()),
+        "plain steps",
+        "`attrib profile` times steps without a profiler",
+    ),
+}
+
+
+def run(evidence: Evidence, rules: tuple[Rule, ...] = RULES) -> tuple[Finding, ...]:
+    """Run every rule over the evidence.
+
+    Args:
+        evidence: What the trace directory holds.
+        rules: The rules; their ids must be unique.
+
+    Returns:
+        One finding a rule: failed ones first (those about the measurement before those about speed), by
+        saving, then by what they explain; the order of `rules` breaks ties.
+
+    Raises:
+        InternalError: Two rules have one id.
+    """
+    if len({rule.id for rule in rules}) != len(rules):
+        raise InternalError("two rules have the same id")
+    findings = [_contained(rule, evidence) for rule in rules]
+    return tuple(sorted(findings, key=_rank))  # sorting is stable
+
+
+def _rank(finding: Finding) -> tuple[int, bool, int, int]:
+    about_speed = finding.cause is not None
+    return STATE_ORDER[finding.state], about_speed, -finding.saving_ns, -abs(finding.explains_ns)
+
+
+def _contained(rule: Rule, evidence: Evidence) -> Finding:
+    """Run one rule; a bug in it must not cost the reader the report."""
+    try:
+        return _judge(rule, evidence)
+    except Exception as error:  # noqa: BLE001
+        line = " ".join(f"{type(error).__name__}: {error}".split())
+        reason = f"the rule {rule.id} failed, which is a bug in attrib: {line}"
+        return Finding(id=rule.id, state="error", title=rule.passed, cause=rule.cause, reason=reason)
+
+
+def _judge(rule: Rule, evidence: Evidence) -> Finding:
+    missing = [NEEDS[need] for need in rule.needs if not NEEDS[need].met(evidence)]
+    if missing:
+        reason = "; ".join(f"needs {need.what}: {need.how}" for need in missing)
+        return Finding(id=rule.id, state="not_applicable", title=rule.passed, cause=rule.cause, reason=reason)
+    verdict = rule.audit(evidence)
+    if not verdict.failed:
+        return _passed(rule, verdict)
+    if rule.cause is None:
+        return _failed(rule, verdict)
+    return _measured(rule, verdict, evidence)
+
+
+def _measured(rule: Rule, verdict: Verdict, evidence: Evidence) -> Finding:
+    """A finding about speed, as far as its rows support it (no cause without a measured share)."""
+    if not verdict.rows:
+        return _passed(rule, verdict, "no measured time belongs to it")
+    total = evidence.ledger.total(verdict.rows)
+    doubt = _doubt(rule, total, step_ns(evidence))
+    if doubt:
+        return _passed(rule, verdict, doubt)
+    share = rounded(total)
+    finding = _failed(rule, verdict)
+    return msgspec.structs.replace(
+        finding,
+        explains_ns=share.median,
+        saving_ns=max(share.median, 0),
+        low_ns=share.low,
+        high_ns=share.high,
+    )
+
+
+def _doubt(rule: Rule, total: Delta, step: int) -> str:
+    """Why the rows do not carry a finding; empty where they do."""
+    figure = format_interval(total.median, total.low, total.high)
+    if total.low <= 0 <= total.high:
+        return f"it makes {figure} of the difference, which cannot be told from nothing"
+    wrong = {"slower": total.high < 0, "faster": total.low > 0, "any": False}[rule.direction]
+    if wrong:
+        than = (
+            "less in ONNX Runtime than in PyTorch"
+            if total.median < 0
+            else "more in ONNX Runtime than in PyTorch"
+        )
+        return f"the rows behind it take {than} ({figure})"
+    if abs(total.median) < NEGLIGIBLE_SHARE * step:
+        return f"it makes {figure} of the difference, less than a thousandth of the step"
+    return ""
+
+
+def rounded(total: Delta) -> Delta:
+    """A sum of rows without the digits that its noise makes meaningless (it keeps two of the half-width's).
+
+    The magnitude is rounded down, so that nothing is claimed that is not in the rows. The bounds are widened to
+    the same digits, and end at 0: the sign is certain where this is called.
+    """
+    half = max((total.high - total.low) // 2, 1)
+    unit = 10 ** max(len(str(half)) - 2, 0)
+    sign = 1 if total.median >= 0 else -1
+    near, far = sorted((abs(total.low), abs(total.high)))
+    bounds = sorted((sign * (near // unit * unit), sign * (-(-far // unit) * unit)))
+    return Delta(median=sign * (abs(total.median) // unit * unit), low=bounds[0], high=bounds[1])
+
+
+def _failed(rule: Rule, verdict: Verdict) -> Finding:
+    return Finding(
+        id=rule.id,
+        state="failed",
+        title=rule.failed.replace("{}", verdict.detail),
+        cause=rule.cause,
+        summary=verdict.summary,
+        evidence=verdict.evidence,
+        fix=verdict.fix,
+    )
+
+
+def _passed(rule: Rule, verdict: Verdict, doubt: str = "") -> Finding:
+    checked = f"Checked, and not a finding: {doubt}." if doubt else ""
+    return Finding(
+        id=rule.id,
+        state="passed",
+        title=rule.passed,
+        cause=rule.cause,
+        summary=" ".join(part for part in (verdict.summary, checked) if part),
+        evidence=verdict.evidence,
+    )

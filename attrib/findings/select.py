@@ -1,0 +1,123 @@
+"""What the rules have in common: choosing ledger rows, and saying in few words what is in them."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
+
+import numpy as np
+
+from attrib.findings.protocol import Evidence
+from attrib.model.document import Cause, EvidenceRow, LedgerRow
+from attrib.model.manifest import Role
+from attrib.units import format_ns
+
+MOST_GROUPS = 6
+"""Lines of evidence that a reader takes in; what is behind them is in the ledger."""
+
+MOST_NAMES = 4
+"""Names in one sentence."""
+
+ENGINE_NAMES: dict[Role, str] = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
+
+_NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
+
+
+def rows_of(evidence: Evidence, cause: Cause) -> tuple[LedgerRow, ...]:
+    """Rows of one cause, in the ledger's order."""
+    return tuple(row for row in evidence.ledger.rows if row.cause == cause)
+
+
+def ids(rows: Iterable[LedgerRow]) -> tuple[str, ...]:
+    """Ids of the rows."""
+    return tuple(row.id for row in rows)
+
+
+def delta_ns(rows: Iterable[LedgerRow]) -> int:
+    """Sum of the rows' deltas."""
+    return sum(row.delta_ns for row in rows)
+
+
+def side_ns(rows: Iterable[LedgerRow], role: Role) -> int:
+    """Sum of the rows' time on one side."""
+    return sum(row.torch_ns if role == "torch" else row.onnxruntime_ns for row in rows)
+
+
+def nodes_of(rows: Iterable[LedgerRow]) -> tuple[str, ...]:
+    """Ids of the nodes in the rows, each once."""
+    return tuple(dict.fromkeys(node for row in rows for node in row.onnx_nodes))
+
+
+def calls_of(rows: Iterable[LedgerRow]) -> tuple[str, ...]:
+    """Ids of the calls in the rows, each once."""
+    return tuple(dict.fromkeys(call for row in rows for call in row.torch_calls))
+
+
+def compared(rows: Collection[LedgerRow]) -> str:
+    """Both sides' time, e.g. `3.1 ms in ONNX Runtime against 0.2 ms in PyTorch`."""
+    ort_ns, torch_ns = side_ns(rows, "onnxruntime"), side_ns(rows, "torch")
+    return f"{format_ns(ort_ns)} in ONNX Runtime against {format_ns(torch_ns)} in PyTorch"
+
+
+def step_ns(evidence: Evidence) -> int:
+    """The plain step of the slower side, the measure of what is much; 0 where there is none."""
+    sides = (evidence.latency.torch_ns, evidence.latency.onnxruntime_ns)
+    return max((side.median for side in sides if side is not None), default=0)
+
+
+def op_of(evidence: Evidence, role: Role, work: str) -> str:
+    """Op type of a call or node; its id where nothing is known of it."""
+    known = evidence.work.get(role, {}).get(work)
+    return known.op if known else work
+
+
+def op_counts(evidence: Evidence, role: Role, works: Iterable[str]) -> str:
+    """Op types by frequency, e.g. `48 Reshape, 24 Transpose`."""
+    counts = Counter(op_of(evidence, role, work) for work in works)
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return listed([f"{count} {op}" for op, count in ordered])
+
+
+def listed(names: Sequence[str], most: int = MOST_NAMES) -> str:
+    """Names in one phrase, shortened where there are many."""
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """`1 node`, `3 nodes`."""
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"
+
+
+def folded(module: str) -> str:
+    """A module name with its layer numbers folded, e.g. `encoder.layer.*.output`."""
+    return _NUMBER.sub("*", module) or "(root)"
+
+
+def by_module(rows: Iterable[LedgerRow]) -> list[tuple[str, list[LedgerRow]]]:
+    """Rows by module with the layers folded together, the most costly first."""
+    groups: dict[str, list[LedgerRow]] = defaultdict(list)
+    for row in rows:
+        groups[folded(row.module)].append(row)
+    return sorted(groups.items(), key=lambda item: (-abs(delta_ns(item[1])), item[0]))
+
+
+def module_evidence(evidence: Evidence, rows: Iterable[LedgerRow]) -> tuple[EvidenceRow, ...]:
+    """One line a module: the nodes in it and both sides' time."""
+    return tuple(
+        EvidenceRow(
+            text=f"{module}: {op_counts(evidence, 'onnxruntime', nodes_of(group)) or 'no node'}, "
+            + compared(group),
+            rows=ids(group),
+            value_ns=delta_ns(group),
+        )
+        for module, group in by_module(rows)[:MOST_GROUPS]
+    )
+
+
+def node_ns(evidence: Evidence, nodes: Collection[str]) -> int:
+    """Profiled time of the named nodes in a step: the median over the steps of their sum."""
+    partition = evidence.partitions.get("onnxruntime")
+    if partition is None or not partition.steps:
+        return 0
+    chosen = [i for i, work in enumerate(partition.work) if work.id in nodes]
+    return int(np.median(partition.work_ns[chosen].sum(axis=0)))

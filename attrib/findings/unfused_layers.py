@@ -1,0 +1,176 @@
+"""unfused-layers: layers that ONNX Runtime has a fused operator for, and runs node by node."""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+
+from attrib.findings.attention import attention_regions
+from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.select import (
+    calls_of,
+    compared,
+    counted,
+    delta_ns,
+    ids,
+    listed,
+    nodes_of,
+    op_counts,
+    rows_of,
+)
+from attrib.lineage.graph import Graph
+from attrib.match.ops import base_op
+from attrib.model.document import EvidenceRow, LedgerRow
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer that ONNX Runtime can run as one node.
+
+    Attributes:
+        name: For the reader.
+        calls: Aten ops of the layer.
+        fused: Nodes that compute it whole.
+        parts: Nodes of which at least one shows that it was taken apart.
+    """
+
+    name: str
+    calls: frozenset[str]
+    fused: frozenset[str]
+    parts: frozenset[str]
+
+
+_NORMS = frozenset({
+    "LayerNormalization", "SkipLayerNormalization", "EmbedLayerNormalization", "SimplifiedLayerNormalization",
+    "SkipSimplifiedLayerNormalization", "RMSNormalization",
+})  # fmt: skip
+
+LAYERS = (
+    Layer(
+        "LayerNorm", frozenset({"layer_norm", "rms_norm"}), _NORMS, frozenset({"ReduceMean", "Pow", "Sqrt"})
+    ),
+    Layer(
+        "GELU",
+        frozenset({"gelu"}),
+        frozenset({"Gelu", "BiasGelu", "FastGelu", "QuickGelu"}),
+        frozenset({"Erf", "Tanh", "Pow"}),
+    ),
+    Layer(
+        "linear bias",
+        frozenset({"linear", "addmm"}),
+        frozenset({"Gemm", "FusedGemm", "BiasGelu", "FastGelu", "SkipLayerNormalization"}),
+        frozenset({"Add"}),
+    ),
+)
+
+COUNTED_FUSIONS = (
+    "EmbedLayerNormalization", "SkipLayerNormalization", "LayerNormalization", "BiasGelu", "Gelu", "FastGelu",
+    "FusedMatMul", "Gemm",
+)  # fmt: skip
+"""Counts that ORT's maintainers ask for first (microsoft/onnxruntime#8636): a BERT-base that is fused in full has
+one EmbedLayerNormalization, 12 Attention, 12 BiasGelu and 24 SkipLayerNormalization."""
+
+
+def audit(evidence: Evidence) -> Verdict:
+    """Weigh the layers that stayed apart."""
+    found = unfused(evidence)
+    rows = tuple(row for group in found.values() for row in group)
+    graph = evidence.optimized
+    parts = [_counted_layers(name, group) for name, group in found.items()]
+    return Verdict(
+        failed=delta_ns(rows) > 0,
+        rows=ids(rows),
+        detail=listed(parts),
+        summary=f"{listed(parts)} run as separate nodes: {compared(rows)}." if rows else _fused_counts(graph),
+        evidence=tuple(_line(evidence, name, group) for name, group in found.items()) + _residuals(graph),
+        fix=_fix(evidence),
+    )
+
+
+def unfused(evidence: Evidence) -> dict[str, list[LedgerRow]]:
+    """Decomposed rows by the layer that they are; attention has a rule of its own."""
+    decomposed = rows_of(evidence, "decomposed")
+    attention = attention_regions(decomposed)
+    found: dict[str, list[LedgerRow]] = defaultdict(list)
+    for row in decomposed:
+        layer = None if row.region in attention else _layer_of(row)
+        if layer is not None:
+            found[layer.name].append(row)
+    return dict(sorted(found.items()))
+
+
+def _layer_of(row: LedgerRow) -> Layer | None:
+    calls, nodes = {base_op(op) for op in row.torch_ops}, set(row.onnx_ops)
+    fitting = (
+        layer for layer in LAYERS if calls & layer.calls and nodes & layer.parts and not nodes & layer.fused
+    )
+    return next(fitting, None)
+
+
+def _counted_layers(name: str, rows: list[LedgerRow]) -> str:
+    return f"{len(calls_of(rows))} {name}"
+
+
+def _line(evidence: Evidence, name: str, rows: list[LedgerRow]) -> EvidenceRow:
+    nodes = op_counts(evidence, "onnxruntime", nodes_of(rows))
+    return EvidenceRow(text=f"{name}: {nodes}, {compared(rows)}", rows=ids(rows), value_ns=delta_ns(rows))
+
+
+def _fused_counts(graph: Graph | None) -> str:
+    """The counts by which one sees what was fused."""
+    if graph is None:
+        return "No layer norm, GELU or linear layer runs as separate nodes."
+    counts = Counter(node.op for node in graph.nodes)
+    present = [f"{counts[op]} {op}" for op in COUNTED_FUSIONS if counts[op]]
+    return f"The optimized graph holds {listed(present, len(present)) or 'none of the operators that fuse'}."
+
+
+def _residuals(graph: Graph | None) -> tuple[EvidenceRow, ...]:
+    """Layer norms whose residual addition stayed apart, as it does in PyTorch: no share of the difference."""
+    count = separate_residuals(graph) if graph else 0
+    if not count:
+        return ()
+    text = (
+        f"{counted(count, 'LayerNormalization')} could take in the residual Add before it "
+        "(SkipLayerNormalization); PyTorch adds separately too, so this is no part of the difference"
+    )
+    return (EvidenceRow(text=text),)
+
+
+def separate_residuals(graph: Graph) -> int:
+    """LayerNormalization nodes fed by an Add of two computed values that nothing else reads."""
+    makers = {value: node for node in graph.nodes for value in node.outputs}
+    reads = Counter(value for node in graph.nodes for value in node.inputs)
+    count = 0
+    for node in graph.nodes:
+        add = makers.get(node.inputs[0]) if node.op == "LayerNormalization" and node.inputs else None
+        computed = add is not None and add.op == "Add" and all(value in makers for value in add.inputs)
+        count += computed and reads[node.inputs[0]] == 1
+    return count
+
+
+def _fix(evidence: Evidence) -> str:
+    side = evidence.manifest.sides.get("onnxruntime") if evidence.manifest else None
+    if side is not None and side.opt_level not in ("", "all"):
+        return f"The session optimizes at level {side.opt_level}: run `attrib profile --opt-level all`."
+    return (
+        "Take a newer onnxruntime (its fusions follow the exporters with some delay), or fuse before the "
+        "session with `onnxscript.rewriter.ort_fusions.optimize_for_ort`."
+    )
+
+
+RULE = Rule(
+    id="unfused-layers",
+    passed="Layers that stayed apart cost no measurable time",
+    failed="{} stayed apart",
+    about=(
+        "ONNX Runtime has single operators for layer norm (also with the residual addition), GELU (also "
+        "with its bias) and linear layers, but fuses only patterns that it knows: a new exporter or a low "
+        "optimization level leaves them as a handful of elementwise nodes, each of which reads and writes "
+        "the whole tensor. One lost BiasGelu made a model 4.7 times slower in "
+        "microsoft/onnxruntime#23491. The rule looks for PyTorch calls of these layers that became "
+        "several nodes, and adds up their ledger rows."
+    ),
+    cause="decomposed",
+    needs=("delta", "partitions", "regions"),
+    direction="slower",
+    audit=audit,
+)
