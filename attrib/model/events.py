@@ -13,6 +13,7 @@ from attrib.model.tensor import Tensor
 Format = Literal["kineto", "ort-profile"]
 Int32s = npt.NDArray[np.int32]
 Int64s = npt.NDArray[np.int64]
+RawColumn = Sequence[bytes | None]
 
 ABSENT = -1
 """What an integer column holds where the event does not say."""
@@ -60,8 +61,8 @@ class EventTable:
     node_index: Int64s
     stream: Int64s
     bytes: Int64s
-    inputs: Sequence[bytes | None]
-    outputs: Sequence[bytes | None]
+    inputs: RawColumn
+    outputs: RawColumn
     base_ns: int = 0
     metadata: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()

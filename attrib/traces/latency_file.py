@@ -10,6 +10,9 @@ from attrib.model.latency import LATENCY_COLUMNS, LatencyTable, StepPhase
 from attrib.model.manifest import ROLES
 from attrib.traces.manifest_file import INTACT_COPY
 
+MOST_ROWS = 10_000_000
+"""A capture times some hundred steps; this many means that the file is something else."""
+
 _TEXTS = {"engine": frozenset(ROLES), "phase": frozenset(get_args(StepPhase))}
 
 
@@ -25,6 +28,8 @@ def read_latency(path: Path) -> LatencyTable:
 
     try:
         with parquet.ParquetFile(path) as file:  # read_table and to_numpy would import pandas
+            if file.metadata.num_rows > MOST_ROWS:
+                raise AttribError(f"{path}: holds {file.metadata.num_rows:,} rows", hint=INTACT_COPY)
             table = file.read()
     except (pa.ArrowException, OSError) as error:
         reason = (str(error).splitlines() or [""])[0]

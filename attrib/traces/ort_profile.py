@@ -139,7 +139,7 @@ def _warnings(table: EventTable) -> list[str]:
             " they are counted beside the nodes, not as nodes"
         )
     if not (table.provider[nodes] >= 0).any():
-        found.append("no execution providers recorded: ONNX Runtime 1.2 or later writes them")
+        found.append("no execution providers recorded: the profile is of an old ONNX Runtime")
     if not any(table.inputs):
-        found.append("no shapes recorded: ONNX Runtime 1.10 or later writes them")
+        found.append("no shapes recorded: the profile is of an old ONNX Runtime")
     return found

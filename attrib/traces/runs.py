@@ -128,6 +128,17 @@ def step_of_gpu_work(table: EventTable, steps: Rows, rows: Rows) -> Rows:
     return np.where(launches == NONE, NONE, found)
 
 
+def outermost(table: EventTable, rows: Rows) -> Rows:
+    """Those of the rows that lie in no other of them on the same thread, in file order."""
+    keep = []
+    for track in np.unique(table.track[rows]):
+        own = rows[table.track[rows] == track]
+        own = own[np.lexsort((-table.duration_ns[own], table.start_ns[own]))]
+        reached = np.maximum.accumulate(_ends(table, own))
+        keep.append(own[np.r_[True, table.start_ns[own][1:] >= reached[:-1]]])
+    return np.sort(np.concatenate(keep)) if keep else rows
+
+
 def union_ns(start: Int64s, duration: Int64s) -> int:
     """Length of the union of intervals: an instant counts once, however many streams are busy."""
     if not start.size:
