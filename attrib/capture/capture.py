@@ -1,0 +1,107 @@
+"""`capture`: run both engines on one workload and write a trace directory."""
+
+import os
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+from attrib.capture.interrupts import Interrupts
+from attrib.capture.options import CaptureOptions, check_options
+from attrib.capture.process import WorkerError
+from attrib.capture.progress import NoProgress, Progress
+from attrib.capture.session import Session
+from attrib.capture.sources import Source, resolve_source
+from attrib.errors import AttribError
+
+
+class SideError(AttribError):
+    """One engine could not be measured; the other's part of the directory is complete.
+
+    Attributes:
+        directory: The trace directory.
+    """
+
+    def __init__(self, message: str, directory: Path) -> None:
+        super().__init__(message, hint=f"attrib report {directory} shows the engine that ran")
+        self.directory = directory
+
+
+class CaptureInterrupted(KeyboardInterrupt):
+    """The user stopped the capture.
+
+    Attributes:
+        directory: The trace directory, where something complete is in it; None where nothing was kept.
+        message: One line: what is usable, and how to go on.
+    """
+
+    def __init__(self, directory: Path | None, message: str) -> None:
+        super().__init__(message)
+        self.directory = directory
+        self.message = message
+
+
+def capture(options: CaptureOptions, *, progress: Progress | None = None) -> Path:
+    """Run both engines on one workload and write a trace directory.
+
+    Returns:
+        The trace directory.
+
+    Raises:
+        UsageError: The options contradict each other.
+        SideError: One engine could not be measured; the directory holds the other.
+        CaptureInterrupted: Ctrl-C or SIGTERM; what was complete is kept.
+        AttribError: Nothing could be measured.
+    """
+    check_options(options)
+    source = resolve_source(options)
+    output = options.output or default_output(source)
+    return _capture(options, source, output, progress or NoProgress())
+
+
+def _capture(options: CaptureOptions, source: Source, output: Path, progress: Progress) -> Path:
+    with Interrupts() as interrupts:
+        session = Session(options, source, output, interrupts, progress)
+        try:
+            _run(session, interrupts)
+        finally:
+            # Interrupts raise once, so where one cuts the first call short, the second one is whole.
+            try:
+                session.close()
+            finally:
+                session.close()
+    failed = session.failed_side
+    if failed is not None:
+        name = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}[failed.engine]
+        raise SideError(f"{name} was not measured: {failed.error}", output)
+    return output
+
+
+def _run(session: Session, interrupts: Interrupts) -> None:
+    try:
+        session.run()
+    except KeyboardInterrupt as error:
+        with interrupts.deferred(forget=True):
+            session.keep_what_is_complete()
+        raise CaptureInterrupted(*_what_is_left(session)) from error
+    except AttribError as error:
+        with interrupts.deferred(forget=True):
+            session.keep_what_is_complete()
+        if isinstance(error, WorkerError) and os.environ.get("ATTRIB_DEBUG"):
+            session.progress.warn(error.details)
+        raise
+
+
+def _what_is_left(session: Session) -> tuple[Path | None, str]:
+    root = session.directory.root
+    measured = "latency.parquet" in session.directory.complete_files
+    if not (root / "manifest.json").is_file():
+        return None, "nothing had been measured yet, nothing was kept"
+    if not measured:
+        return root, f"nothing had been measured yet; {root} holds the inputs and what was exported"
+    return root, f"what was measured is kept: attrib report {root}; run the same command again for the rest"
+
+
+def default_output(source: Source) -> Path:
+    """`attrib-<model>-<date>-<time>`, in the current directory."""
+    name = re.sub(r"[^\w.-]+", "-", source.model.rsplit("/", 1)[-1]).strip("-.") or "model"
+    return Path(f"attrib-{name}-{datetime.now(UTC).astimezone():%Y%m%d-%H%M%S}")

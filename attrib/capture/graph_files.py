@@ -1,0 +1,113 @@
+"""ONNX graphs for the trace directory: structure, names and metadata, but no weights and no paths."""
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from attrib.capture.scrub import scrub
+from attrib.errors import AttribError
+
+SMALL = 64
+"""Integer initializers up to this many elements keep their data: shapes, permutations and axes are needed for lineage."""
+
+STUB = "weights-not-captured"
+"""The external file that stripped initializers point to; it does not exist, on purpose."""
+
+
+def strip_graph(source: Path) -> bytes:
+    """The graph of a file with its weights replaced by stubs and its paths shortened; its weights are not read.
+
+    Raises:
+        AttribError: The file is no ONNX model.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load(str(source), load_external_data=False)
+    except DecodeError as error:
+        raise AttribError(f"{source.name} is not an ONNX model") from error
+    for graph in _graphs(model.graph):
+        for tensor in graph.initializer:
+            _strip(tensor)
+        _scrub_graph(graph)
+    for function in model.functions:
+        _scrub_nodes(function.node)
+    _scrub_entry(model)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def _graphs(graph: Any) -> Iterator[Any]:
+    """The graph and every subgraph of its nodes."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _graphs(attribute.g)
+            for inner in attribute.graphs:
+                yield from _graphs(inner)
+
+
+def _strip(tensor: Any) -> None:
+    """Replace the data by a reference to a file that does not exist, unless it is small and structural."""
+    from onnx import TensorProto
+
+    count = 1
+    for size in tensor.dims:
+        count *= size
+    integer = tensor.data_type in (TensorProto.INT64, TensorProto.INT32)
+    inside = tensor.data_location != TensorProto.EXTERNAL
+    if inside and (count <= 1 or (integer and count <= SMALL)):
+        return
+    for field in _DATA_FIELDS:
+        tensor.ClearField(field)
+    del tensor.external_data[:]
+    tensor.data_location = TensorProto.EXTERNAL
+    entry = tensor.external_data.add()
+    entry.key, entry.value = "location", STUB
+
+
+_DATA_FIELDS = (
+    "raw_data",
+    "float_data",
+    "int32_data",
+    "int64_data",
+    "double_data",
+    "uint64_data",
+    "string_data",
+)
+
+
+def _scrub_graph(graph: Any) -> None:
+    _scrub_entry(graph)
+    _scrub_nodes(graph.node)
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        _scrub_entry(value)
+
+
+def _scrub_nodes(nodes: Any) -> None:
+    for node in nodes:
+        _scrub_entry(node)
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                _strip_constant(attribute.t)
+
+
+def _strip_constant(tensor: Any) -> None:
+    """A large constant inside a node is a weight as well; TorchScript writes small ones for shapes and axes."""
+    _strip(tensor)
+
+
+def _scrub_entry(entry: Any) -> None:
+    """Shorten the paths in the doc string and the metadata of a model, graph, node or value."""
+    if entry.doc_string:
+        entry.doc_string = shorten_paths(entry.doc_string)
+    for pair in entry.metadata_props:
+        pair.value = shorten_paths(pair.value)
+
+
+@functools.lru_cache(maxsize=4096)
+def shorten_paths(text: str) -> str:
+    """Text without absolute paths and names; the nodes of one module repeat the same stack."""
+    return scrub(text) if "/" in text or "\\" in text else text

@@ -1,0 +1,48 @@
+"""Collecting timed steps, and the file they go into."""
+
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from attrib.capture.messages import Steps
+from attrib.model.latency import LATENCY_COLUMNS, StepPhase
+from attrib.model.manifest import Role
+
+Row = tuple[Role, StepPhase, int, int, int, int]
+
+
+@dataclass(slots=True)
+class Latencies:
+    """Every timed step so far, in the order of `LATENCY_COLUMNS`.
+
+    A block's lead-in counts as warm-up: it is timed, but the other engine has just emptied the caches.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    _warmup_blocks: dict[Role, int] = field(default_factory=dict)
+
+    def add(self, role: Role, phase: StepPhase, block: int, steps: Steps) -> None:
+        """Add the steps of one block; a warm-up block gets the next free number."""
+        lead_in = steps.lead_in if phase != "warmup" else len(steps.wall_ns)
+        if lead_in:
+            number = self._warmup_blocks.get(role, 0)
+            self._warmup_blocks[role] = number + 1
+            self._extend(role, "warmup", number, steps, slice(0, lead_in))
+        self._extend(role, phase, block, steps, slice(lead_in, None))
+
+    def _extend(self, role: Role, phase: StepPhase, block: int, steps: Steps, part: slice) -> None:
+        times = zip(steps.start_ns[part], steps.wall_ns[part], strict=True)
+        self.rows += [(role, phase, block, i, start, wall) for i, (start, wall) in enumerate(times)]
+
+    def count(self, role: Role, phase: StepPhase) -> int:
+        """Steps of one side and phase."""
+        return sum(row[0] == role and row[1] == phase for row in self.rows)
+
+    def write(self, stream: BinaryIO) -> None:
+        """Write `latency.parquet`."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        columns = list(zip(*self.rows, strict=True)) or [()] * len(LATENCY_COLUMNS)
+        types = (pa.string(), pa.string(), pa.int64(), pa.int64(), pa.int64(), pa.int64())
+        arrays = [pa.array(list(column), kind) for column, kind in zip(columns, types, strict=True)]
+        pq.write_table(pa.table(dict(zip(LATENCY_COLUMNS, arrays, strict=True))), stream)

@@ -1,0 +1,175 @@
+"""The measurement: warm-up until the blocks agree, then interleaved rounds of plain and profiled blocks."""
+
+import math
+import random
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from attrib.capture.latencies import Latencies
+from attrib.capture.messages import Run, Steps
+from attrib.capture.process import Worker, WorkerError
+from attrib.model.latency import StepPhase
+from attrib.model.manifest import Protocol, Role
+
+AGREE = 0.03
+"""Warm-up ends when the medians of the last three blocks lie within this share of each other."""
+
+_AGREEING_BLOCKS = 3
+_WARMUP_STEPS = 3
+_WARMUP_BLOCKS = 12
+_WARMUP_S = 4.0
+_WARMUP_BLOCK_S = 0.05
+
+_BLOCK_STEPS = 5
+_BLOCK_S = 0.1
+_BLOCK_LIMIT_S = 2.0
+_PROFILED_EVERY = 2
+_PROFILED_STEPS = (3, 10)
+_PROFILED_BLOCK_S = 0.03
+_LEAD_IN = 1
+
+NS = 1_000_000_000
+
+
+@dataclass(slots=True, eq=False)
+class Runner:
+    """One side while it is measured.
+
+    Attributes:
+        role: Which side.
+        worker: Its process.
+        step_ns: Median step of the last warm-up block.
+        warmup: Warm-up steps before the first round.
+        warmed_up: The last blocks agreed.
+        traces: Files of the profiled blocks, where the engine writes one a block.
+        profiled_blocks: How many profiled blocks there were.
+        idle_cpu_ns: Processor time used while the other side ran.
+        idle_wall_ns: The wall time of that.
+        error: Why the side had to be given up; None while it runs.
+    """
+
+    role: Role
+    worker: Worker
+    step_ns: float = 0.0
+    warmup: int = 0
+    warmed_up: bool = False
+    traces: list[str] = field(default_factory=list)
+    profiled_blocks: int = 0
+    idle_cpu_ns: int = 0
+    idle_wall_ns: int = 0
+    error: WorkerError | None = None
+
+    @property
+    def idle_cpu_share(self) -> float:
+        """Processor time while the other side ran, divided by that wall time."""
+        return self.idle_cpu_ns / self.idle_wall_ns if self.idle_wall_ns else 0.0
+
+    def run(self, iterations: int, *, lead_in: int = 0, profiled: bool = False) -> Steps:
+        """Run one block."""
+        steps = self.worker.ask(Run(iterations=iterations, lead_in=lead_in, profiled=profiled), Steps)
+        if steps.trace:
+            self.traces.append(steps.trace)
+        return steps
+
+
+def warm_up(runner: Runner, latencies: Latencies, exact: int | None) -> None:
+    """Run blocks until the last ones agree, or a limit is reached; with `exact`, that many steps.
+
+    The profiled session of ONNX Runtime is another one and is warmed up as well.
+    """
+    size = max(1, math.ceil(exact / _AGREEING_BLOCKS)) if exact else _WARMUP_STEPS
+    medians: list[float] = []
+    begin = time.monotonic()
+    while not _warm(medians, runner.warmup, exact, time.monotonic() - begin):
+        steps = runner.run(min(size, exact - runner.warmup) if exact else size)
+        latencies.add(runner.role, "warmup", 0, steps)
+        runner.warmup += len(steps.wall_ns)
+        medians.append(statistics.median(steps.wall_ns))
+        if exact is None:
+            size = max(_WARMUP_STEPS, min(1000, math.ceil(_WARMUP_BLOCK_S * NS / medians[-1])))
+    if not medians:
+        medians.append(statistics.median(runner.run(1).wall_ns))
+    runner.step_ns = medians[-1]
+    runner.warmed_up = agree(medians)
+    _warm_up_profiled(runner, latencies)
+
+
+def _warm_up_profiled(runner: Runner, latencies: Latencies) -> None:
+    """A first profiled block; its steps count as warm-up, and the file that it may have written is not used."""
+    latencies.add(runner.role, "warmup", 0, runner.run(_WARMUP_STEPS, profiled=True))
+    runner.traces.clear()
+
+
+def _warm(medians: list[float], steps: int, exact: int | None, seconds: float) -> bool:
+    if exact is not None:
+        return steps >= exact
+    return agree(medians) or len(medians) >= _WARMUP_BLOCKS or seconds > _WARMUP_S
+
+
+def agree(medians: list[float]) -> bool:
+    """Whether the last three medians lie within 3 % of each other."""
+    last = medians[-_AGREEING_BLOCKS:]
+    return len(last) == _AGREEING_BLOCKS and max(last) - min(last) <= AGREE * min(last)
+
+
+def plan_protocol(step_ns: list[float], *, rounds: int, iterations: int | None, seed: int) -> Protocol:
+    """How many steps a block takes: at least 100 ms of the faster side, at most 2 s of the slower."""
+    fast, slow = min(step_ns) / NS, max(step_ns) / NS
+    chosen = max(_BLOCK_STEPS, min(math.ceil(_BLOCK_S / fast), math.ceil(_BLOCK_LIMIT_S / slow)))
+    low, high = _PROFILED_STEPS
+    return Protocol(
+        rounds=rounds,
+        iterations=iterations or chosen,
+        profiled_rounds=len(profiled_rounds(rounds)),
+        profiled_iterations=max(low, min(high, math.ceil(_PROFILED_BLOCK_S / slow))),
+        seed=seed,
+    )
+
+
+def profiled_rounds(rounds: int) -> list[int]:
+    """The rounds that also hold profiled blocks: every second one, and at least one."""
+    return [number for number in range(rounds) if number % _PROFILED_EVERY == 1] or [0]
+
+
+def run_rounds(
+    runners: list[Runner], protocol: Protocol, latencies: Latencies, tell: Callable[[float, float], None]
+) -> None:
+    """Run every round; a side whose worker fails is given up and the others go on.
+
+    Args:
+        runners: The sides.
+        protocol: What to run.
+        latencies: Where the steps go.
+        tell: Called with the share that is done and the seconds left.
+    """
+    order = random.Random(protocol.seed)  # noqa: S311  (an order of blocks, no secret)
+    profiled = set(profiled_rounds(protocol.rounds))
+    begin = time.monotonic()
+    for number in range(protocol.rounds):
+        shuffled = order.sample(runners, len(runners))
+        phases: list[StepPhase] = ["plain", "profiled"] if number in profiled else ["plain"]
+        for phase in phases:
+            for runner in shuffled:
+                if runner.error is None:
+                    _run_block(runner, phase, number, protocol, latencies)
+        done = (number + 1) / protocol.rounds
+        tell(done, (time.monotonic() - begin) * (1 / done - 1))
+
+
+def _run_block(
+    runner: Runner, phase: StepPhase, number: int, protocol: Protocol, latencies: Latencies
+) -> None:
+    profiled = phase == "profiled"
+    iterations = protocol.profiled_iterations if profiled else protocol.iterations
+    try:
+        steps = runner.run(iterations, lead_in=_LEAD_IN, profiled=profiled)
+    except WorkerError as error:
+        runner.error = error
+        return
+    runner.profiled_blocks += profiled
+    if number:
+        runner.idle_cpu_ns += steps.idle_cpu_ns
+        runner.idle_wall_ns += steps.idle_wall_ns
+    latencies.add(runner.role, phase, number, steps)

@@ -1,0 +1,200 @@
+"""What the parent and its workers say to each other: one JSON object a line, tagged with its kind.
+
+A worker answers every command with exactly one reply, in order. `Failed` is the answer to a command that did not work.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from attrib.capture.options import Attention, Device, Exporter, OptLevel, Precision, TorchMode
+from attrib.model.manifest import InputSpec, Overhead
+
+SourceKind = Literal["configuration", "directory", "factory", "saved"]
+
+
+class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    pass
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+    """How a worker builds the model and its inputs; two workers with one recipe build the same.
+
+    Attributes:
+        kind: `configuration`: a built-in architecture with random weights; `directory`: a Hugging Face directory;
+            `factory`: the user's function; `saved`: a module that this process handed over in its temporary folder.
+        location: Built-in name, directory, `module:factory` or file.
+    """
+
+    kind: SourceKind
+    location: str
+    task: str
+    batch_size: int
+    seq_len: int
+    device: Device
+    precision: Precision
+    attention: Attention
+    seed: int
+    padding: float
+    text: tuple[str, ...] = ()
+
+
+class Load(_Message, frozen=True, kw_only=True):
+    """Build the model, run it once, and write inputs and outputs into `folder`."""
+
+    recipe: Recipe
+    threads: int
+    torch_mode: TorchMode
+    folder: str
+
+
+class Export(_Message, frozen=True, kw_only=True):
+    """Build the model and write it as `exported.onnx` (weights beside it) into `folder`."""
+
+    recipe: Recipe
+    exporter: Exporter
+    opset: int | None
+    folder: str
+
+
+class Open(_Message, frozen=True, kw_only=True):
+    """Create the plain and the profiled session of one file; `folder` takes the profile and the optimized graph."""
+
+    model: str
+    inputs: str
+    precision: Precision
+    threads: int
+    opt_level: OptLevel
+    providers: tuple[str, ...]
+    io_binding: bool
+    folder: str
+
+
+class Run(_Message, frozen=True, kw_only=True):
+    """Run one block. `lead_in` steps come first, outside the block: the other engine has just emptied the caches."""
+
+    iterations: int
+    lead_in: int
+    profiled: bool = False
+
+
+class Outputs(_Message, frozen=True, kw_only=True):
+    """Run once and write the outputs into `file`."""
+
+    file: str
+
+
+class Calibrate(_Message, frozen=True, kw_only=True):
+    """Measure what the profiler costs per event."""
+
+
+class Finish(_Message, frozen=True, kw_only=True):
+    """Write what is still in memory."""
+
+
+Command = Load | Export | Open | Run | Outputs | Calibrate | Finish
+
+
+class Ready(_Message, frozen=True, kw_only=True):
+    """The engine is imported."""
+
+    version: str
+
+
+class Loaded(_Message, frozen=True, kw_only=True):
+    """The model is built and has run once.
+
+    Attributes:
+        weights: `pretrained`, or how they were made.
+        fingerprint: Hash of the weights, to see that two workers built the same model.
+        inputs: What the model takes.
+        outputs: Names of its outputs, flattened.
+        scopes: Modules that have a forward of their own, the root included.
+        settings: What bears on speed.
+        inputs_file: Where the inputs were written.
+    """
+
+    weights: str
+    fingerprint: str
+    parameters: int
+    inputs: tuple[InputSpec, ...]
+    outputs: tuple[str, ...]
+    settings: dict[str, str]
+    inputs_file: str
+
+
+class Exported(_Message, frozen=True, kw_only=True):
+    """The model was exported."""
+
+    model: str
+    opset: int
+    weight_bytes: int
+    fingerprint: str
+    seconds: float
+
+
+class Opened(_Message, frozen=True, kw_only=True):
+    """Both sessions exist.
+
+    Attributes:
+        outputs: Names of the session's outputs.
+        optimized: Where the graph of the profiled session was written.
+    """
+
+    providers: tuple[str, ...]
+    outputs: tuple[str, ...]
+    optimized: str
+    settings: dict[str, str]
+    warnings: tuple[str, ...] = ()
+
+
+class Steps(_Message, frozen=True, kw_only=True):
+    """The steps of one block, lead-in first, and what the worker did since its previous block.
+
+    Attributes:
+        start_ns: Nanoseconds since the epoch.
+        wall_ns: Duration of each step.
+        lead_in: How many of them are the lead-in.
+        idle_cpu_ns: Processor time used between the previous reply and this command.
+        idle_wall_ns: Wall time of the same.
+        trace: File that holds the profile of this block; empty where there is none (yet).
+    """
+
+    start_ns: tuple[int, ...]
+    wall_ns: tuple[int, ...]
+    lead_in: int
+    idle_cpu_ns: int = 0
+    idle_wall_ns: int = 0
+    trace: str = ""
+
+
+class Written(_Message, frozen=True, kw_only=True):
+    """Files were written; `settings` adds to the side's settings."""
+
+    files: tuple[str, ...]
+    settings: dict[str, str] = {}
+
+
+class Calibrated(_Message, frozen=True, kw_only=True):
+    """What the profiler costs per event."""
+
+    overhead: Overhead
+
+
+class Failed(_Message, frozen=True, kw_only=True):
+    """The command did not work.
+
+    Attributes:
+        message: One line for the user.
+        hint: What mends it.
+        exit_code: What it means for the whole command.
+        details: Traceback, for `ATTRIB_DEBUG`.
+    """
+
+    message: str
+    hint: str = ""
+    exit_code: int = 3
+    details: str = ""
+
+
+Reply = Ready | Loaded | Exported | Opened | Steps | Written | Calibrated | Failed

@@ -1,0 +1,100 @@
+"""What one capture is asked to do, and the checks that need no engine."""
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from attrib.errors import UsageError
+from attrib.model.manifest import Role
+from attrib.zoo.tasks import TASKS
+
+Device = Literal["cpu", "cuda"]
+Precision = Literal["fp32", "fp16", "bf16", "int8"]
+Exporter = Literal["dynamo", "torchscript"]
+OptLevel = Literal["disabled", "basic", "extended", "all"]
+Attention = Literal["sdpa", "eager"]
+TorchMode = Literal["eager", "compile"]
+
+
+class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Every choice of `attrib profile`. None means that the capture chooses.
+
+    Attributes:
+        model: Built-in name, directory, hub id, or `module:factory` / `file.py:factory`.
+        onnx: An ONNX file to run instead of exporting the model.
+        output: The trace directory; None for `attrib-<model>-<date>-<time>/`.
+        providers: Execution providers to request, in order; empty for the device's own.
+        opset: Opset to export; None for the exporter's own choice.
+        threads: Intra-op threads of either engine; None for the cores that this process may use.
+        iterations: Steps in a plain block.
+        rounds: Interleaved rounds.
+        warmup: Exact number of warm-up steps; None to warm up until the blocks agree.
+        padding: Share of tokens that the attention mask hides, 0 to 1.
+        text: Real sentences to tokenize instead of random tokens.
+        force: Write into an output directory that is not empty.
+        against_itself: Run this engine on both sides (an A/A capture).
+        command: The command line to record; scrubbed before it is written.
+    """
+
+    model: str
+    onnx: Path | None = None
+    output: Path | None = None
+    batch_size: int = 1
+    seq_len: int = 128
+    device: Device = "cpu"
+    providers: tuple[str, ...] = ()
+    precision: Precision = "fp32"
+    exporter: Exporter = "dynamo"
+    opset: int | None = None
+    opt_level: OptLevel = "all"
+    attention: Attention = "sdpa"
+    torch_mode: TorchMode = "eager"
+    threads: int | None = None
+    iterations: int | None = None
+    rounds: int = 12
+    warmup: int | None = None
+    seed: int = 0
+    io_binding: bool = False
+    task: str = ""
+    padding: float = 0.0
+    text: tuple[str, ...] = ()
+    force: bool = False
+    against_itself: Role | None = None
+    command: str = ""
+
+
+_AT_LEAST_ONE = ("batch_size", "seq_len", "threads", "iterations", "rounds", "opset")
+
+
+def check_options(options: CaptureOptions) -> None:
+    """Refuse what cannot be measured, before anything is started.
+
+    Raises:
+        UsageError: An option is out of range, or two of them contradict each other.
+    """
+    for name in _AT_LEAST_ONE:
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
+    if options.warmup is not None and options.warmup < 0:
+        raise UsageError(f"--warmup must be at least 0, not {options.warmup}")
+    if not 0 <= options.padding < 1:
+        raise UsageError(
+            f"--padding is a share of the tokens, at least 0 and below 1, not {options.padding:g}"
+        )
+    if options.precision == "int8":
+        raise UsageError("int8 cannot be captured yet", hint="--precision fp32, fp16 or bf16")
+    if options.task not in TASKS:
+        known = ", ".join(name for name in TASKS if name)
+        raise UsageError(f"unknown task {options.task!r}", hint=f"--task with one of: {known}")
+    _check_combinations(options)
+
+
+def _check_combinations(options: CaptureOptions) -> None:
+    if options.text and options.padding:
+        raise UsageError("--text and --padding contradict each other: real sentences bring their own padding")
+    if options.onnx is not None and options.against_itself == "torch":
+        raise UsageError("--onnx has no use when PyTorch is compared with itself")
+    if options.onnx is not None and options.opset is not None:
+        raise UsageError("--opset applies to an export; --onnx brings its own opset")

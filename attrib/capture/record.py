@@ -1,0 +1,104 @@
+"""Everything that a capture knows about itself, on its way into the manifest."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from attrib import __version__
+from attrib.capture.messages import Loaded
+from attrib.capture.options import CaptureOptions
+from attrib.capture.scrub import scrub
+from attrib.capture.sources import Source
+from attrib.model.manifest import Environment, Manifest, Phase, Protocol, Role, Side, SideState, Workload
+
+
+@dataclass(slots=True, eq=False)
+class Record:
+    """A manifest that is still being filled.
+
+    Attributes:
+        created: When the capture began, UTC.
+        workload: What is run; None until the model is loaded.
+        sides: Both sides, as far as they got.
+        environment: The machine.
+        protocol: How it is measured; None until the warm-up has shown how long a step takes.
+        phases: Phases that have ended.
+        warnings: What the reader should know.
+        command: The scrubbed command line.
+    """
+
+    created: datetime = field(default_factory=lambda: datetime.now(UTC))
+    workload: Workload | None = None
+    sides: dict[Role, Side] = field(default_factory=dict)
+    environment: Environment = field(default_factory=Environment)
+    protocol: Protocol | None = None
+    phases: list[Phase] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    command: str = ""
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Time a phase and note how it ended."""
+        begin, state, detail = time.monotonic(), "failed", ""
+        try:
+            yield
+            state = "complete"
+        except KeyboardInterrupt:
+            state = "interrupted"
+            raise
+        except Exception as error:
+            detail = scrub(str(error))
+            raise
+        finally:
+            seconds = round(time.monotonic() - begin, 3)
+            self.phases.append(Phase(name=name, state=_state(state), seconds=seconds, detail=detail))
+
+    def warn(self, message: str) -> None:
+        """Remember a warning, once."""
+        text = scrub(message)
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def manifest(self) -> Manifest | None:
+        """The manifest as it stands; None while there is nothing to describe."""
+        if self.workload is None:
+            return None
+        return Manifest(
+            attrib_version=__version__,
+            created=self.created.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            workload=self.workload,
+            sides=dict(self.sides),
+            environment=self.environment,
+            protocol=self.protocol,
+            phases=tuple(self.phases),
+            command=scrub(self.command),
+            warnings=tuple(self.warnings),
+        )
+
+
+def _state(name: str) -> SideState:
+    return "complete" if name == "complete" else "interrupted" if name == "interrupted" else "failed"
+
+
+def workload_of(options: CaptureOptions, source: Source, loaded: Loaded, inputs_sha256: str) -> Workload:
+    """What was run, for the manifest; batch and length are those of the inputs that were really made."""
+    shape = loaded.inputs[0].tensor.shape if loaded.inputs else ()
+    from_text = source.kind in ("configuration", "directory")
+    return Workload(
+        model=scrub(source.model),
+        source=source.source,
+        task=options.task,
+        weights=loaded.weights,
+        batch_size=shape[0] if shape else options.batch_size,
+        seq_len=(shape[1] if len(shape) > 1 else 0) if not from_text else options.seq_len,
+        precision=options.precision,
+        padding=options.padding,
+        seed=options.seed,
+        attention=options.attention if from_text else "",
+        parameters=loaded.parameters,
+        inputs=loaded.inputs,
+        inputs_sha256=inputs_sha256,
+        text=bool(options.text),
+    )

@@ -1,0 +1,451 @@
+"""One capture from start to end: the workers, the phases, and what is kept whatever happens."""
+
+import contextlib
+import functools
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from attrib.capture.differences import compare_outputs
+from attrib.capture.environment import describe_environment, thread_count
+from attrib.capture.graph_files import strip_graph
+from attrib.capture.inputs import inputs_hash, load_inputs
+from attrib.capture.interrupts import Interrupts
+from attrib.capture.kineto_merge import merge_kineto
+from attrib.capture.latencies import Latencies
+from attrib.capture.measure import Runner, plan_protocol, run_rounds, warm_up
+from attrib.capture.messages import (
+    Calibrate,
+    Calibrated,
+    Export,
+    Exported,
+    Finish,
+    Load,
+    Loaded,
+    Open,
+    Opened,
+    Outputs,
+    Recipe,
+    Written,
+)
+from attrib.capture.options import CaptureOptions
+from attrib.capture.process import Worker, WorkerError, stop_all, worker_environment
+from attrib.capture.progress import Progress
+from attrib.capture.record import Record, workload_of
+from attrib.capture.scrub import scrub
+from attrib.capture.sources import Source
+from attrib.capture.user_graph import check_user_graph
+from attrib.capture.writer import TraceDirectory, deterministic_gzip
+from attrib.errors import AttribError
+from attrib.model.manifest import ROLES, OutputDifference, Role, Side, SideState
+
+LOADER = "loader"
+EXPORTER = "exporter"
+_LAST_WORDS_S = 5.0
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+class Session:
+    """One capture. `run` does it, `keep_what_is_complete` saves what an interruption left, `close` cleans up."""
+
+    def __init__(
+        self,
+        options: CaptureOptions,
+        source: Source,
+        output: Path,
+        interrupts: Interrupts,
+        progress: Progress,
+    ) -> None:
+        self.options = options
+        self.source = source
+        self.progress = progress
+        self.interrupts = interrupts
+        self.threads = thread_count(options.threads)
+        self.record = Record(command=options.command)
+        self.directory = TraceDirectory(output, force=options.force)
+        self.temporary = Path(tempfile.mkdtemp(prefix="attrib-"))
+        self.workers: dict[str, Worker] = {}
+        self.runners: dict[Role, Runner] = {}
+        self.latencies = Latencies()
+        self._traces_written: set[Role] = set()
+
+    # Which engine runs where
+
+    @property
+    def engines(self) -> dict[Role, Role]:
+        """Role -> engine: themselves, or one engine on both sides of an A/A capture."""
+        same = self.options.against_itself
+        return {role: same or role for role in ROLES}
+
+    @property
+    def needs_graph(self) -> bool:
+        """Whether ONNX Runtime runs on any side."""
+        return "onnxruntime" in self.engines.values()
+
+    def folder(self, role: Role) -> str:
+        """Where a side's traces go: `torch` and `ort`, or `torch` and `torch-2`."""
+        name = "torch" if self.engines[role] == "torch" else "ort"
+        return f"{name}-2" if self.options.against_itself and role == ROLES[1] else name
+
+    # Phases
+
+    def run(self) -> None:
+        """Run every phase; the manifest is brought up to date after each."""
+        self.record.environment = describe_environment()
+        if self.source.note:
+            self._warn(self.source.note)
+        with self._phase("load"):
+            self._start_workers()
+            self._load()
+        with self._phase("export"):
+            exported = self._exported()
+        with self._phase("sessions"):
+            self._open_sessions(exported)
+        with self._phase("warm-up"):
+            self._warm_up()
+        with self._phase("measure"):
+            self._measure()
+        with self._phase("outputs"):
+            self._compare_outputs()
+        with self._phase("calibrate"):
+            self._calibrate()
+        with self._phase("write"):
+            self._write_traces()
+            self._complete_sides()
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        self.progress.phase(name)
+        try:
+            with self.record.phase(name):
+                yield
+        finally:
+            with self.interrupts.deferred():
+                self._write_manifest()
+
+    def _write_manifest(self) -> None:
+        manifest = self.record.manifest()
+        if manifest is not None and self.directory.complete_files:
+            self.directory.write_manifest(manifest)
+
+    def _warn(self, message: str) -> None:
+        self.record.warn(message)
+        self.progress.warn(message)
+
+    def _start_workers(self) -> None:
+        environment = worker_environment(
+            self.temporary, offline=self.source.kind in ("configuration", "directory")
+        )
+        wanted: dict[str, str] = {str(role): engine for role, engine in self.engines.items()}
+        if "torch" not in wanted.values():
+            wanted[LOADER] = "torch"
+        if self.needs_graph and self.options.onnx is None:
+            wanted[EXPORTER] = "exporter"
+        for name, engine in wanted.items():
+            (self.temporary / name).mkdir()
+            with self.interrupts.deferred():
+                self.workers[name] = Worker(engine, environment)
+
+    def _load(self) -> None:
+        """Build the model where PyTorch runs; the exporter builds its own at the same time."""
+        loaders = [name for name, worker in self.workers.items() if worker.engine == "torch"]
+        for name in loaders:
+            self.workers[name].send(self._load_command(name))
+        if EXPORTER in self.workers:
+            folder = str(self.temporary / EXPORTER)
+            options = self.options
+            self.workers[EXPORTER].send(
+                Export(recipe=self._recipe(), exporter=options.exporter, opset=options.opset, folder=folder)
+            )
+        for name in loaders:
+            version = self.workers[name].ready()
+            loaded = self.workers[name].receive(Loaded)
+            self._note_loaded(name, loaded, version)
+        if LOADER in self.workers:
+            self.workers.pop(LOADER).stop()
+
+    def _load_command(self, name: str) -> Load:
+        return Load(
+            recipe=self._recipe(),
+            threads=self.threads,
+            torch_mode=self.options.torch_mode,
+            folder=str(self.temporary / name),
+        )
+
+    def _note_loaded(self, name: str, loaded: Loaded, version: str) -> None:
+        if self.record.workload is None:
+            self.inputs_file = Path(loaded.inputs_file)
+            self.fingerprint = loaded.fingerprint
+            sha256 = inputs_hash(load_inputs(self.inputs_file))
+            self.record.workload = workload_of(self.options, self.source, loaded, sha256)
+            self.directory.write("inputs.npz", self.inputs_file.read_bytes())
+        for role in ROLES:
+            if role == name:
+                self.record.sides[role] = Side(
+                    engine="torch",
+                    state="interrupted",
+                    folder=self.folder(role),
+                    version=version,
+                    mode=self.options.torch_mode,
+                    threads=self.threads,
+                    settings=loaded.settings,
+                )
+                self.runners[role] = Runner(role, self.workers[role])
+
+    def _recipe(self) -> Recipe:
+        options = self.options
+        return Recipe(
+            kind=self.source.kind,
+            location=self.source.location,
+            task=options.task,
+            batch_size=options.batch_size,
+            seq_len=options.seq_len,
+            device=options.device,
+            precision=options.precision,
+            attention=options.attention,
+            seed=options.seed,
+            padding=options.padding,
+            text=options.text,
+        )
+
+    def _exported(self) -> tuple[Path, str, int] | None:
+        """The graph to run: its file, who exported it, and its opset; None where there is none."""
+        if not self.needs_graph:
+            return None
+        if self.options.onnx is not None:
+            return self.options.onnx, "file", check_user_graph(self.options.onnx)
+        worker = self.workers[EXPORTER]
+        try:
+            worker.ready()
+            exported = worker.receive(Exported)
+        except WorkerError as error:
+            self._fail_graph_sides(error)
+            return None
+        finally:
+            self.workers.pop(EXPORTER).stop()
+        if exported.fingerprint != self.fingerprint:
+            self._warn(
+                "the factory makes other weights each time it is called, so the two engines run different weights:"
+                " seed it, or load the weights from a file"
+            )
+        return Path(exported.model), self.options.exporter, exported.opset
+
+    def _fail_graph_sides(self, error: AttribError) -> None:
+        for role, engine in self.engines.items():
+            if engine == "onnxruntime":
+                self._fail_side(role, error)
+
+    def _fail_side(self, role: Role, error: AttribError) -> None:
+        hint = f" (try: {error.hint})" if error.hint else ""
+        side = self.record.sides.get(role) or self._empty_side(role)
+        text = scrub(f"{error}{hint}")
+        self.record.sides[role] = msgspec.structs.replace(side, state="failed", error=text)
+        self.runners.pop(role, None)
+        self.workers.pop(role).stop()
+
+    def _empty_side(self, role: Role) -> Side:
+        return Side(
+            engine=self.engines[role],
+            state="failed",
+            folder=self.folder(role),
+            requested_providers=self._providers(),
+            opt_level=self.options.opt_level,
+            exporter="file" if self.options.onnx else self.options.exporter,
+            opset=self.options.opset or 0,
+            threads=self.threads,
+        )
+
+    def _providers(self) -> tuple[str, ...]:
+        return self.options.providers or (_PROVIDERS[self.options.device],)
+
+    def _open_sessions(self, exported: tuple[Path, str, int] | None) -> None:
+        if exported is None:
+            return
+        model, exporter, opset = exported
+        roles = [role for role, engine in self.engines.items() if engine == "onnxruntime"]
+        for role in roles:
+            self.workers[role].send(self._open_command(role, model))
+        for role in roles:
+            try:
+                version = self.workers[role].ready()
+                opened = self.workers[role].receive(Opened)
+            except WorkerError as error:
+                self._fail_side(role, error)
+                continue
+            self._note_opened(role, opened, version, exporter, opset)
+            self._write_graph("optimized", role, Path(opened.optimized))
+        self._write_graph("exported", ROLES[1], model)
+
+    def _open_command(self, role: Role, model: Path) -> Open:
+        return Open(
+            model=str(model.resolve()),
+            inputs=str(self.inputs_file),
+            precision=self.options.precision,
+            threads=self.threads,
+            opt_level=self.options.opt_level,
+            providers=self._providers(),
+            io_binding=self.options.io_binding,
+            folder=str(self.temporary / role),
+        )
+
+    def _note_opened(self, role: Role, opened: Opened, version: str, exporter: str, opset: int) -> None:
+        for message in opened.warnings:
+            self._warn(message)
+        side = msgspec.structs.replace(
+            self._empty_side(role),
+            state="interrupted",
+            version=version,
+            providers=opened.providers,
+            exporter=exporter,
+            opset=opset,
+            settings=opened.settings,
+        )
+        self.record.sides[role] = side
+        self.runners[role] = Runner(role, self.workers[role])
+
+    def _write_graph(self, name: str, role: Role, file: Path) -> None:
+        """The graph without weights; the second side of an A/A capture ran the same graph."""
+        path = f"onnx/{name}.onnx"
+        if (
+            file.exists()
+            and path not in self.directory.files
+            and (role == ROLES[1] or self.options.against_itself)
+        ):
+            self.directory.write(path, strip_graph(file))
+
+    def _warm_up(self) -> None:
+        for number, runner in enumerate(list(self.runners.values())):
+            try:
+                warm_up(runner, self.latencies, self.options.warmup)
+            except WorkerError as error:
+                self._fail_side(runner.role, error)
+                continue
+            self._update_side(runner)
+            self.progress.update((number + 1) / len(self.runners))
+            if not runner.warmed_up and self.options.warmup is None:
+                self._warn(
+                    f"{runner.role} was still changing after {runner.warmup} warm-up steps:"
+                    " close other programs, or give more with --warmup"
+                )
+        if not self.runners:
+            raise AttribError("neither engine could be measured: " + self._errors())
+
+    def _errors(self) -> str:
+        return "; ".join(f"{role}: {side.error}" for role, side in self.record.sides.items() if side.error)
+
+    def _update_side(self, runner: Runner) -> None:
+        self.record.sides[runner.role] = msgspec.structs.replace(
+            self.record.sides[runner.role],
+            warmup=runner.warmup,
+            warmed_up=runner.warmed_up,
+            idle_cpu_share=round(runner.idle_cpu_share, 4),
+        )
+
+    def _measure(self) -> None:
+        options = self.options
+        runners = list(self.runners.values())
+        self.record.protocol = plan_protocol(
+            [runner.step_ns for runner in runners],
+            rounds=options.rounds,
+            iterations=options.iterations,
+            seed=options.seed,
+        )
+        run_rounds(runners, self.record.protocol, self.latencies, self.progress.update)
+        for runner in runners:
+            self._update_side(runner)
+            if runner.error is not None:
+                self._fail_side(runner.role, runner.error)
+        self._write_latencies()
+
+    def _write_latencies(self) -> None:
+        with self.directory.create("latency.parquet") as stream:
+            self.latencies.write(stream)
+
+    def _compare_outputs(self) -> None:
+        if len(self.runners) < len(ROLES):
+            self.directory.missing("outputs.json", "only one engine ran")
+            return
+        files = {role: self.temporary / role / "outputs.npz" for role in ROLES}
+        for role in ROLES:
+            self.workers[role].ask(Outputs(file=str(files[role])), Written)
+        values = [load_inputs(files[role]) for role in ROLES]
+        rows = compare_outputs(values[0], values[1], self.options.precision)
+        self.directory.write("outputs.json", _json(rows))
+        if not all(row.equal for row in rows):
+            self._warn("the two engines' outputs differ beyond the tolerance of the precision")
+
+    def _calibrate(self) -> None:
+        for number, runner in enumerate(self.runners.values()):
+            try:
+                reply = runner.worker.ask(Calibrate(), Calibrated)
+            except WorkerError as error:
+                self._warn(f"the profiler's cost could not be calibrated for {runner.role}: {error}")
+                continue
+            side = self.record.sides[runner.role]
+            self.record.sides[runner.role] = msgspec.structs.replace(side, overhead=reply.overhead)
+            self.progress.update((number + 1) / len(self.runners))
+
+    def _write_traces(self) -> None:
+        for runner in self.runners.values():
+            written = runner.worker.ask(Finish(), Written)
+            self._write_trace(runner, written.files)
+
+    def _write_trace(self, runner: Runner, files: tuple[str, ...]) -> None:
+        """A side's profile: PyTorch wrote one file a block, ONNX Runtime one for all."""
+        folder = self.folder(runner.role)
+        if self.engines[runner.role] == "torch" and runner.traces:
+            path = f"{folder}/trace.json.gz"
+            with self.directory.create(path) as stream, deterministic_gzip(stream) as packed:
+                merge_kineto([Path(file) for file in runner.traces], packed)
+        for file in files:
+            self.directory.write_gzip(f"{folder}/profile.json.gz", Path(file))
+        self._traces_written.add(runner.role)
+
+    def _complete_sides(self) -> None:
+        environment = describe_environment()
+        self.record.environment = msgspec.structs.replace(
+            self.record.environment, load_after=environment.load_before
+        )
+        for role in self.runners:
+            self._set_state(role, "complete")
+
+    def _set_state(self, role: Role, state: SideState) -> None:
+        self.record.sides[role] = msgspec.structs.replace(self.record.sides[role], state=state)
+
+    # Endings
+
+    def keep_what_is_complete(self) -> None:
+        """After an interruption or a failure: write what the finished blocks gave, as far as that goes quickly."""
+        if self.latencies.rows and "latency.parquet" not in self.directory.files:
+            self._quietly(self._write_latencies)
+        for runner in self.runners.values():
+            if runner.profiled_blocks and runner.role not in self._traces_written:
+                written = runner.worker.last_words(Finish(), Written, _LAST_WORDS_S)
+                files = written.files if written else ()
+                self._quietly(functools.partial(self._write_trace, runner, files))
+        self._quietly(self._write_manifest)
+        self.directory.discard_if_empty()
+
+    @staticmethod
+    def _quietly(write: Callable[[], None]) -> None:
+        """The first error is the one to report; what follows from it is not."""
+        with contextlib.suppress(AttribError, OSError):
+            write()
+
+    def close(self) -> None:
+        """Stop the workers and remove the temporary folder; can be called twice."""
+        stop_all(self.workers.values())
+        shutil.rmtree(self.temporary, ignore_errors=True)
+
+    @property
+    def failed_side(self) -> Side | None:
+        """A side that could not be measured."""
+        return next((side for side in self.record.sides.values() if side.state == "failed"), None)
+
+
+def _json(rows: tuple[OutputDifference, ...]) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(rows), indent=2) + b"\n"

@@ -1,0 +1,102 @@
+"""One engine in its own process: `python -m attrib.capture.worker ENGINE REPLY_FD FOLDER`.
+
+Two engines in one process disturb each other: ONNX Runtime's spinning pool slowed `torch.mm` from 11.7 to 33.3 ms.
+Commands arrive on stdin, replies leave on a pipe of their own; what libraries print goes to stderr, which the parent
+keeps to itself. The worker ends when its stdin does, so it cannot outlive its parent; FOLDER is the capture's temporary
+folder, which is removed then, because a parent that stops its workers itself kills them.
+"""
+
+import importlib
+import os
+import shutil
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from typing import BinaryIO, Protocol
+
+import msgspec
+
+from attrib.capture.idle import IdleMeter
+from attrib.capture.messages import Command, Failed, Ready, Reply, Run, Steps
+from attrib.errors import AttribError
+
+ENGINES = {
+    "torch": "attrib.capture.torch_engine",
+    "exporter": "attrib.capture.exporter",
+    "onnxruntime": "attrib.capture.ort_engine",
+}
+"""Engine name -> module that defines `Engine`; its import is what makes a worker heavy."""
+
+
+class EngineLike(Protocol):
+    """What a worker drives: one method for each kind of command that the engine understands."""
+
+    version: str
+    handlers: dict[type, Callable[..., Reply]]
+
+
+def main() -> None:
+    """Serve commands until stdin ends."""
+    engine_name, reply_fd, folder = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.dup2(2, 1)
+    with os.fdopen(reply_fd, "wb") as replies:
+        engine = _start(engine_name, replies)
+        if engine is not None:
+            _serve(engine, sys.stdin.buffer, replies)
+    shutil.rmtree(folder, ignore_errors=True)
+    # Interpreters with engines loaded can hang or crash while they unload; everything is written by now.
+    os._exit(0)
+
+
+def _start(engine_name: str, replies: BinaryIO) -> EngineLike | None:
+    """Import the engine and say that it is ready."""
+    try:
+        engine: EngineLike = importlib.import_module(ENGINES[engine_name]).Engine()
+    except Exception as error:  # noqa: BLE001  (any failure to import an engine is reported to the parent)
+        _send(replies, failure(error))
+        return None
+    _send(replies, Ready(version=engine.version))
+    return engine
+
+
+def _serve(engine: EngineLike, commands: BinaryIO, replies: BinaryIO) -> None:
+    decode = msgspec.json.Decoder(Command).decode
+    idle = IdleMeter()
+    for line in commands:
+        command = decode(line)
+        idle.stop()
+        reply = _answer(engine, command)
+        if isinstance(command, Run) and isinstance(reply, Steps):
+            idle.settle()
+            reply = msgspec.structs.replace(reply, idle_cpu_ns=idle.cpu_ns, idle_wall_ns=idle.wall_ns)
+        idle.start()
+        _send(replies, reply)
+
+
+def _answer(engine: EngineLike, command: Command) -> Reply:
+    try:
+        return engine.handlers[type(command)](command)
+    except Exception as error:  # noqa: BLE001  (the parent decides what a failure means)
+        return failure(error)
+
+
+def failure(error: Exception) -> Failed:
+    """The reply for an exception: the user's errors as they are, others with their type in front."""
+    details = "".join(traceback.format_exception(error))
+    if isinstance(error, AttribError):
+        return Failed(message=str(error), hint=error.hint, exit_code=error.exit_code, details=details)
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return Failed(
+        message=f"{type(error).__name__}: {first}" if first else type(error).__name__, details=details
+    )
+
+
+def _send(replies: BinaryIO, reply: Reply) -> None:
+    replies.write(msgspec.json.encode(reply) + b"\n")
+    replies.flush()
+
+
+if __name__ == "__main__":
+    main()

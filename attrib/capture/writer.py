@@ -1,0 +1,130 @@
+"""The trace directory: every artefact complete or absent, and a manifest that says which."""
+
+import contextlib
+import errno
+import gzip
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, BinaryIO
+
+import msgspec
+
+from attrib.errors import AttribError
+from attrib.model.manifest import FileEntry, Manifest
+
+MANIFEST = "manifest.json"
+_PARTIAL = ".partial"
+
+
+class TraceDirectory:
+    """Writes artefacts under temporary names, syncs and renames them, and remembers their hashes."""
+
+    def __init__(self, root: Path, *, force: bool = False) -> None:
+        self.root = root
+        self.files: dict[str, FileEntry] = {}
+        self._created = not root.exists()
+        _check_output(root, force=force)
+        with _explained(root):
+            root.mkdir(parents=True, exist_ok=True)
+        if force:
+            # An older manifest would describe files that are about to be replaced.
+            (root / MANIFEST).unlink(missing_ok=True)
+
+    @contextmanager
+    def create(self, path: str) -> Iterator[BinaryIO]:
+        """Open an artefact for writing; it appears under its name when the block has ended well, or not at all."""
+        target = self.root / path
+        partial = target.with_name(target.name + _PARTIAL)
+        with _explained(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with partial.open("wb") as stream:
+                    yield stream
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                partial.replace(target)
+            finally:
+                partial.unlink(missing_ok=True)
+            self.files[path] = _entry(path, target)
+
+    def write(self, path: str, data: bytes) -> None:
+        """Write a whole artefact."""
+        with self.create(path) as stream:
+            stream.write(data)
+
+    def write_gzip(self, path: str, source: Path) -> None:
+        """Compress a file into an artefact, without its name or date, so that equal content is equal bytes."""
+        with source.open("rb") as plain, self.create(path) as stream, deterministic_gzip(stream) as packed:
+            shutil.copyfileobj(plain, packed, 1 << 20)
+
+    def missing(self, path: str, reason: str) -> None:
+        """Say in the manifest that an artefact does not exist, and why."""
+        self.files.setdefault(path, FileEntry(path=path, state="missing", reason=reason))
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Write the manifest over the previous one; it lists every artefact written so far."""
+        files = tuple(self.files[path] for path in sorted(self.files))
+        full = msgspec.structs.replace(manifest, files=files)
+        data = msgspec.json.format(msgspec.json.encode(full), indent=2) + b"\n"
+        target = self.root / MANIFEST
+        partial = target.with_name(MANIFEST + _PARTIAL)
+        with _explained(target):
+            try:
+                with partial.open("wb") as stream:
+                    stream.write(data)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                partial.replace(target)
+            finally:
+                partial.unlink(missing_ok=True)
+
+    @property
+    def complete_files(self) -> list[str]:
+        """Artefacts that exist."""
+        return [path for path, entry in self.files.items() if entry.state == "complete"]
+
+    def discard_if_empty(self) -> None:
+        """Remove the directory where nothing was written into it and this capture made it."""
+        if self._created and not self.complete_files:
+            with contextlib.suppress(OSError):
+                for folder in sorted(self.root.rglob("*"), reverse=True):
+                    folder.rmdir()
+                self.root.rmdir()
+
+
+def deterministic_gzip(stream: IO[bytes]) -> gzip.GzipFile:
+    """A gzip stream whose header holds neither a file name nor the time."""
+    return gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=stream, mtime=0)
+
+
+def _entry(path: str, file: Path) -> FileEntry:
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256")
+    return FileEntry(path=path, state="complete", sha256=digest.hexdigest(), size=file.stat().st_size)
+
+
+def _check_output(root: Path, *, force: bool) -> None:
+    if root.is_symlink() or (root.exists() and not root.is_dir()):
+        raise AttribError(f"{root} exists and is not a directory", hint="-o with another name")
+    if root.is_dir() and any(root.iterdir()) and not force:
+        raise AttribError(
+            f"{root} exists and is not empty", hint="--force to write into it, or -o with another name"
+        )
+
+
+@contextmanager
+def _explained(target: Path) -> Iterator[None]:
+    """Turn the operating system's errors into one line."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise AttribError(
+                f"the disk is full: {target.name} could not be written",
+                hint="free some space, or -o on another disk; what was complete before is kept",
+            ) from error
+        raise AttribError(f"cannot write {target}: {error.strerror or error}") from error
