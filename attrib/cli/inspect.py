@@ -36,7 +36,7 @@ def command(file: Path, *, as_json: bool) -> None:
         import msgspec
 
         data = msgspec.json.format(msgspec.json.encode(inspection), indent=2)
-        click.get_binary_stream("stdout").write(data + b"\n")
+        click.echo(data)
     else:
         show(inspection, file.name)
 
@@ -45,8 +45,8 @@ def show(inspection: "Inspection", name: str) -> None:
     """Print an inspection for a reader."""
     from rich.console import Console
 
-    if hasattr(sys.stdout, "reconfigure"):  # a terminal that lacks a character shows its code instead of
-    failing
+    # A terminal that lacks a character shows its code instead of failing.
+    if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
     console = Console(highlight=False, emoji=False, markup=False)
     console.print(f"{_TITLES[inspection.format]}  {one_line(name)}", style="bold")
