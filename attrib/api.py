@@ -26,7 +26,7 @@ from attrib.model.document import Document
 from attrib.model.manifest import ROLES, Environment, Manifest, Role, Workload
 from attrib.model.region import Region
 from attrib.model.work import Partition
-from attrib.traces.directory import TraceDirectory, open_directory
+from attrib.traces.directory import ModelName, TraceDirectory, open_directory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +78,7 @@ class Analysis:
 
     def save(self, path: str | Path, *, static: bool = False) -> Path:
         """Write the report; the format follows the suffix: `.html`, `.json` or `.md`."""
-        from attrib.report import write
+        from attrib.report.files import write
 
         return write(self.document, Path(path), static=static)
 
@@ -105,10 +105,8 @@ def load(trace_dir: str | Path) -> Analysis:
         )
     for partition in partitions.values():
         partition.self_check()
-    graphs = {name: _graph(directory, name) for name in ("exported", "optimized")}
-    matched = regions(
-        _work(partitions, "torch"), _work(partitions, "onnxruntime"), graphs["exported"], graphs["optimized"]
-    )
+    graphs = _graph(directory, "exported.onnx"), _graph(directory, "optimized.onnx")
+    matched = regions(_work(partitions, "torch"), _work(partitions, "onnxruntime"), *graphs)
     return _analysis(directory, partitions, matched, headline(plain), graphs)
 
 
@@ -116,9 +114,9 @@ def _work(partitions: dict[Role, Partition], role: Role) -> tuple[Any, ...]:
     return partitions[role].work if role in partitions else ()
 
 
-def _graph(directory: TraceDirectory, name: str) -> Graph | None:
+def _graph(directory: TraceDirectory, name: ModelName) -> Graph | None:
     data = directory.onnx_bytes(name)
-    return None if data is None else graph_from_bytes(data, f"onnx/{name}.onnx")
+    return None if data is None else graph_from_bytes(data, f"onnx/{name}")
 
 
 def _analysis(
@@ -126,7 +124,7 @@ def _analysis(
     partitions: dict[Role, Partition],
     matched: tuple[Region, ...],
     head: Headline,
-    graphs: dict[str, Graph | None],
+    graphs: tuple[Graph | None, Graph | None],
 ) -> Analysis:
     manifest = directory.manifest
     sides = manifest.sides if manifest else {}
@@ -147,7 +145,7 @@ def _evidence(
     partitions: dict[Role, Partition],
     matched: tuple[Region, ...],
     head: Headline,
-    graphs: dict[str, Graph | None],
+    graphs: tuple[Graph | None, Graph | None],
     ledger: Ledger,
 ) -> Evidence:
     latency = directory.latency()
@@ -158,8 +156,8 @@ def _evidence(
         partitions=partitions,
         work={role: {w.id: w for w in p.work} for role, p in partitions.items()},
         regions={region.id: region for region in matched},
-        exported=graphs["exported"],
-        optimized=graphs["optimized"],
+        exported=graphs[0],
+        optimized=graphs[1],
         outputs=directory.outputs(),
         plain_ns={
             role: tuple(tuple(walls.tolist()) for walls in latency.blocks(role, "plain").values())

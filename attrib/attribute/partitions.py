@@ -1,6 +1,7 @@
 """The partition of one side of a trace directory: find its profiled steps, then split them."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -8,12 +9,27 @@ import numpy.typing as npt
 from attrib.attribute.ort_partition import ort_partition
 from attrib.attribute.steps import StepWindow
 from attrib.attribute.torch_partition import torch_partition
-from attrib.model.events import EventTable, Int64s
+from attrib.model.events import EventTable
 from attrib.model.latency import LatencyTable
 from attrib.model.manifest import Role
 from attrib.model.work import Engine, Partition
 from attrib.traces.directory import TraceDirectory
 from attrib.traces.runs import runs_of, step_rows
+
+
+PROFILE_ZERO = "profiling_start_ns"
+"""Key of a side's settings: epoch time of an ORT profile's zero, from `get_profiling_start_time_ns`."""
+
+CLOCK_SLACK_NS = 50_000
+"""How far the clocks of the profiler and of the caller may be apart."""
+
+
+class TimedStep(NamedTuple):
+    """A profiled step as the caller recorded it, nanoseconds since the epoch."""
+
+    start_ns: int
+    wall_ns: int
+    block: int
 
 
 def partition_of(directory: TraceDirectory, role: Role, latency: LatencyTable | None) -> Partition | None:
@@ -28,37 +44,50 @@ def partition_of(directory: TraceDirectory, role: Role, latency: LatencyTable | 
     side = directory.manifest.sides.get(role) if directory.manifest else None
     engine: Engine = side.engine if side else role
     rows = step_rows(table) if engine == "torch" else runs_of(table).rows
-    timed = latency.blocks(role, "profiled") if latency else {}
-    steps = step_windows(table, rows, timed)
+    timed = _timed(latency, role)
+    zero = int(side.settings.get(PROFILE_ZERO, 0)) if side and engine == "onnxruntime" else 0
+    steps = step_windows(table, rows, timed, zero)
     if not steps:
         return None
     return torch_partition(table, steps) if engine == "torch" else ort_partition(table, steps)
 
 
+def _timed(latency: LatencyTable | None, role: Role) -> list[TimedStep]:
+    if latency is None:
+        return []
+    rows = latency.select(role, "profiled")
+    columns = (latency.start_ns, latency.wall_ns, latency.block)
+    return [TimedStep(*map(int, step)) for step in zip(*(column[rows] for column in columns), strict=True)]
+
+
 def step_windows(
-    table: EventTable, rows: npt.NDArray[np.intp], timed: dict[int, Int64s]
-) -> Sequence[StepWindow]:
+    table: EventTable, rows: npt.NDArray[np.intp], timed: Sequence[TimedStep], zero: int = 0
+) -> list[StepWindow]:
     """Steps of a trace as windows, with the block and the wall time that the caller recorded for each.
 
-    A session that is profiled from its creation holds its warm-up runs first; the recorded steps are the last ones. In
-    a trace without recorded steps the first one is left out where there are more: it is the cold one.
+    A session that is profiled from its creation holds more runs than the recorded steps (its warm-up): a run belongs to
+    the recorded step in which it starts. In a trace without recorded steps the first one is left out where there are
+    more: it is the cold one.
 
     Args:
         table: The trace.
         rows: Rows of the events that stand for a step, in order of time.
-        timed: Wall times by block of the profiled steps, in order of time.
+        timed: Recorded steps in order of time.
+        zero: Epoch time of the trace's own zero, where the table does not know it.
     """
-    walls = [int(wall) for block in sorted(timed) for wall in timed[block]]
-    blocks = [block for block in sorted(timed) for _ in timed[block]]
-    if walls:
-        rows = rows[-len(walls) :]
-        walls, blocks = walls[-len(rows) :], blocks[-len(rows) :]
-    else:
+    if not timed:
         rows = rows[1:] if len(rows) > 1 else rows
-        walls, blocks = [-1] * len(rows), list(range(len(rows)))
-    starts = table.start_ns[rows]
-    ends = np.add(starts, table.duration_ns[rows])
+        return [_window(table, row, block, -1) for block, row in enumerate(rows.tolist())]
+    begins = np.array([step.start_ns for step in timed]) - CLOCK_SLACK_NS
+    starts = table.start_ns[rows] + zero
+    first = np.minimum(np.searchsorted(starts, begins), max(len(rows) - 1, 0))
     return [
-        StepWindow(int(row), int(start), int(end), int(table.track[row]), block, wall)
-        for row, start, end, block, wall in zip(rows, starts, ends, blocks, walls, strict=True)
+        _window(table, int(rows[i]), step.block, step.wall_ns)
+        for i, step in zip(first.tolist(), timed, strict=True)
+        if len(rows) and -CLOCK_SLACK_NS <= starts[i] - step.start_ns <= step.wall_ns
     ]
+
+
+def _window(table: EventTable, row: int, block: int, wall_ns: int) -> StepWindow:
+    start = int(table.start_ns[row])
+    return StepWindow(row, start, start + int(table.duration_ns[row]), int(table.track[row]), block, wall_ns)

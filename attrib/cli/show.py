@@ -8,7 +8,7 @@ import click
 
 from attrib.errors import UsageError
 from attrib.model.document import Document
-from attrib.report import FORMATS_BY_SUFFIX, atomic_write, render
+from attrib.report.files import atomic_write, format_of, render, write
 
 DEFAULT_REPORTS = ("report.html", "report.json")
 
@@ -28,8 +28,7 @@ def write_default_reports(document: Document, trace_dir: Path, *, static: bool) 
     Both are derived from the directory, so that a rebuilt report replaces the old one.
     """
     for name in DEFAULT_REPORTS:
-        path = trace_dir / name
-        atomic_write(path, render(document, FORMATS_BY_SUFFIX[path.suffix], static=static))
+        path = write(document, trace_dir / name, static=static)
         click.echo(click.style(os.fspath(path), bold=True))
 
 
@@ -39,9 +38,7 @@ def write_one(document: Document, output: str, format_: str | None, *, static: b
     Raises:
         UsageError: The file exists, or the format is neither given nor known from the suffix.
     """
-    chosen = format_ or FORMATS_BY_SUFFIX.get(Path(output).suffix)
-    if chosen is None:
-        raise UsageError(f"{output}: the suffix does not say which format to write", hint="add --format html")
+    chosen = format_ or format_of(Path(output))
     data = render(document, chosen, static=static)
     if output == "-":
         click.get_binary_stream("stdout").write(data)

@@ -7,15 +7,19 @@ import numpy as np
 import numpy.typing as npt
 
 from attrib.match.links import Unmatched, shapes_agree, tensors_in
-from attrib.match.ops import IDENTITY_OPS, base_op, call_role, emits
+from attrib.match.ops import IDENTITY_OPS, base_op, call_role, emits, is_whole, writes_one
 
 Floats = npt.NDArray[np.float64]
 
 UNLIKELY = 3.0
 """Cost of giving a node to a call for which exporters do not write it. Above it, the node stays open."""
+PIECE = 0.15
+"""Cost of a node that is only a piece of what the call does: it may belong to a neighbour that it stands for as a whole."""
 SIZES_DIFFER = 1.0
 SKIP_COMPUTE, SKIP_LAYOUT = 0.5, 0.1
 """Cost of a call without nodes: views often vanish, computation rarely does."""
+REPEATED = 0.2
+"""Cost of a second node for a call that exporters write as one node."""
 MAX_CELLS = 20_000_000
 """Larger alignments (a graph of thousands of nodes that names no module at all) are not attempted."""
 
@@ -30,7 +34,8 @@ def align(state: Unmatched, calls: list[int], nodes: list[int]) -> dict[int, lis
         return {}
     costs = _costs(state, calls, nodes)
     skips = np.array([_skip(state, i) for i in calls])
-    chosen = _viterbi(costs, skips)
+    stays = np.array([REPEATED if writes_one(state.calls[i].op) else 0.0 for i in calls])
+    chosen = _viterbi(costs, skips, stays)
     groups: dict[int, list[int]] = {}
     for row, column in enumerate(chosen.tolist()):
         if costs[row, column] < UNLIKELY:
@@ -48,8 +53,8 @@ def _costs(state: Unmatched, calls: list[int], nodes: list[int]) -> Floats:
     """Cost `[node, call]` of each pair."""
     ops = [base_op(state.calls[i].op) for i in calls]
     node_ops = [state.graph.nodes[i].op for i in nodes]
-    likely = {(o, n): emits(o, n) for o in set(ops) for n in set(node_ops)}
-    costs = np.array([[0.0 if likely[o, n] else UNLIKELY for o in ops] for n in node_ops])
+    price = {(o, n): _price(o, n) for o in set(ops) for n in set(node_ops)}
+    costs = np.array([[price[o, n] for o in ops] for n in node_ops])
     for row, node in enumerate(nodes):
         sizes, complete = tensors_in(state.graph, [state.graph.nodes[node]])
         for column in np.flatnonzero(costs[row] < UNLIKELY).tolist():
@@ -58,8 +63,17 @@ def _costs(state: Unmatched, calls: list[int], nodes: list[int]) -> Floats:
     return costs
 
 
-def _viterbi(costs: Floats, skips: Floats) -> npt.NDArray[np.int64]:
-    """Column of each row on the cheapest monotone path; columns that are passed over cost their skip."""
+def _price(call_op: str, node_op: str) -> float:
+    if is_whole(call_op, node_op):
+        return 0.0
+    return PIECE if emits(call_op, node_op) else UNLIKELY
+
+
+def _viterbi(costs: Floats, skips: Floats, stays: Floats) -> npt.NDArray[np.int64]:
+    """Column of each row on the cheapest monotone path.
+
+    A column that is passed over costs its skip, every row after the first in one column its stay.
+    """
     rows, columns = costs.shape
     before = np.concatenate([[0.0], np.cumsum(skips)])
     came = np.zeros((rows, columns), dtype=np.int32)
@@ -70,9 +84,9 @@ def _viterbi(costs: Floats, skips: Floats) -> npt.NDArray[np.int64]:
         argument = np.where(entry <= cheapest, np.arange(columns), 0)
         argument = np.maximum.accumulate(argument)
         moved = np.concatenate([[np.inf], cheapest[:-1]]) + before[:-1]
-        stay = best <= moved
+        stay = best + stays <= moved
         came[row] = np.where(stay, np.arange(columns), np.concatenate([[0], argument[:-1]]))
-        best = np.where(stay, best, moved) + costs[row]
+        best = np.where(stay, best + stays, moved) + costs[row]
     path = np.zeros(rows, dtype=np.int64)
     path[-1] = int(np.argmin(best + (before[-1] - before[1:])))
     for row in range(rows - 1, 0, -1):

@@ -109,6 +109,20 @@ EMITS: dict[str, frozenset[str]] = {
 }
 
 
+WHOLE: dict[str, frozenset[str]] = {
+    "layer_norm": frozenset({"LayerNormalization"}),
+    "gelu": frozenset({"Gelu"}),
+    "scaled_dot_product_attention": frozenset({"Attention", "MatMul", "Softmax"}),
+    "softmax": frozenset({"Softmax"}),
+    "view": frozenset({"Reshape"}),
+    "flatten": frozenset({"Flatten"}),
+    "slice": frozenset({"Slice"}),
+    "expand": frozenset({"Expand"}),
+    "index": frozenset({"GatherND"}),
+}
+"""The ops that stand for an aten op as a whole; the others in `EMITS` are pieces of it, which other calls emit too."""
+
+
 def base_op(op: str) -> str:
     """The op behind `aten::add_`, `aten.add.Tensor` or `aten::__and__`: `add`, `add`, `bitwise_and`."""
     name = op.split("::", 1)[-1] if "::" in op else op.removeprefix("aten.").split(".", 1)[0]
@@ -121,6 +135,18 @@ def emits(call_op: str, node_op: str) -> bool:
     base = base_op(call_op)
     known = EMITS.get(base)
     return node_op.lower() == base.replace("_", "") if known is None else node_op in known
+
+
+def is_whole(call_op: str, node_op: str) -> bool:
+    """Whether this ONNX op stands for that aten op as a whole, and not for a piece of it."""
+    base = base_op(call_op)
+    return emits(call_op, node_op) and (base not in WHOLE or node_op in WHOLE[base])
+
+
+def writes_one(call_op: str) -> bool:
+    """Whether exporters write this aten op as a single node."""
+    known = EMITS.get(base_op(call_op))
+    return known is None or len(known) == 1
 
 
 def node_role(node: Work) -> OpRole:

@@ -1,0 +1,96 @@
+"""Documents to bytes by format, and bytes to files that are whole or not there."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from attrib.errors import AttribError, UsageError
+from attrib.model.document import Document
+
+FORMATS_BY_SUFFIX = {".html": "html", ".json": "json", ".md": "markdown", ".txt": "terminal"}
+
+
+def render(document: Document, format_: str, *, static: bool = False) -> bytes:
+    """A document in one format: `html`, `json`, `markdown` or `terminal`."""
+    return _RENDERERS[format_](document, static)
+
+
+def _html(document: Document, static: bool) -> bytes:
+    from attrib.report.html import to_html
+
+    return to_html(document, interactive=not static)
+
+
+def _json(document: Document, _: bool) -> bytes:
+    from attrib.report.json_report import to_json
+
+    return to_json(document)
+
+
+def _markdown(document: Document, _: bool) -> bytes:
+    from attrib.report.markdown import to_markdown
+
+    return to_markdown(document).encode()
+
+
+def _terminal(document: Document, _: bool) -> bytes:
+    from io import StringIO
+
+    from rich.console import Console
+
+    from attrib.report.terminal import print_summary
+
+    text = StringIO()
+    print_summary(document, Console(file=text, width=100, color_system=None))
+    return text.getvalue().encode()
+
+
+_RENDERERS: dict[str, Callable[[Document, bool], bytes]] = {
+    "html": _html,
+    "json": _json,
+    "markdown": _markdown,
+    "terminal": _terminal,
+}
+
+
+def format_of(path: Path) -> str:
+    """The format that a file's suffix stands for.
+
+    Raises:
+        UsageError: It stands for none.
+    """
+    found = FORMATS_BY_SUFFIX.get(path.suffix)
+    if found is None:
+        raise UsageError(
+            f"{path}: the suffix does not say which format to write", hint="use .html, .json or .md, or add --format html"
+        )
+    return found
+
+
+def write(document: Document, path: Path, *, static: bool = False) -> Path:
+    """Write a document in the format of the path's suffix."""
+    return atomic_write(path, render(document, format_of(path), static=static))
+
+
+def atomic_write(path: Path, data: bytes) -> Path:
+    """Write a file under a temporary name, sync it and rename it: it is whole, or as it was before.
+
+    Raises:
+        AttribError: It cannot be written: the disk is full, or the directory is missing or read-only.
+    """
+    temporary = ""
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        problem = f"{path}: cannot be written: {error.strerror or error}"
+        raise AttribError(problem, hint="free some space, or name another place with -o") from error
+    return path
