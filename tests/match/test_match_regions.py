@@ -21,12 +21,20 @@ def call(scope: str, op: str, order: int = 0, n: int = 0, inputs: tuple[Tensor, 
 
 
 def node(name: str, op: str, order: int = 0) -> Work:
-    return Work(id=name, engine="onnxruntime", op=op, order=order, provider="CPUExecutionProvider", inputs=(X,))
+    return Work(
+        id=name, engine="onnxruntime", op=op, order=order, provider="CPUExecutionProvider", inputs=(X,)
+    )
 
 
 def gnode(i: int, name: str, op: str, inputs: str, outputs: str, **kw: str | None) -> GraphNode:
     return GraphNode(
-        name=name, index=i, op=op, domain="", inputs=tuple(inputs.split()), outputs=tuple(outputs.split()), **kw
+        name=name,
+        index=i,
+        op=op,
+        domain="",
+        inputs=tuple(inputs.split()),
+        outputs=tuple(outputs.split()),
+        **kw,
     )
 
 
@@ -42,7 +50,11 @@ CALLS = (
     call("", "aten::add", 2),
     call("norm", "aten::layer_norm", 3),
 )
-FX = {"dense": ("linear", "aten.linear.default"), "": ("add", "aten.add.Tensor"), "norm": ("ln", "aten.layer_norm.default")}
+FX = {
+    "dense": ("linear", "aten.linear.default"),
+    "": ("add", "aten.add.Tensor"),
+    "norm": ("ln", "aten.layer_norm.default"),
+}
 
 
 def fx(scope: str) -> dict[str, str]:
@@ -62,7 +74,12 @@ OPTIMIZED = graph(
     gnode(3, "skip", "SkipLayerNormalization", "linear x g", "ln"),
     constants="w b g c",
 )
-RAN = (node("r1", "Reshape"), node("gemm", "Gemm", 1), node("r2", "Reshape", 2), node("skip", "SkipLayerNormalization", 3))
+RAN = (
+    node("r1", "Reshape"),
+    node("gemm", "Gemm", 1),
+    node("r2", "Reshape", 2),
+    node("skip", "SkipLayerNormalization", 3),
+)
 
 
 def by_calls(found):
@@ -143,8 +160,19 @@ def test_a_missing_call_shifts_no_other_pair():
     calls = (call("a", "aten::view", 0), call("a", "aten::gelu", 1), call("a", "aten::view", 2, n=1))
     targets = (("view", "view"), ("view", "view_1"), ("gelu", "gelu"), ("view", "view_2"))
     nodes = [
-        gnode(i, f"n{i}", op, f"v{i} x", f"v{i + 1}", scope="a", fx_node=name, fx_target=f"aten.{target}.default")
-        for i, (op, (target, name)) in enumerate(zip(("Reshape", "Reshape", "Gelu", "Reshape"), targets, strict=True))
+        gnode(
+            i,
+            f"n{i}",
+            op,
+            f"v{i} x",
+            f"v{i + 1}",
+            scope="a",
+            fx_node=name,
+            fx_target=f"aten.{target}.default",
+        )
+        for i, (op, (target, name)) in enumerate(
+            zip(("Reshape", "Reshape", "Gelu", "Reshape"), targets, strict=True)
+        )
     ]
     ran = tuple(node(n.name, n.op, n.index) for n in nodes)
     found = by_calls(regions(calls, ran, graph(*nodes), graph(*nodes)))
