@@ -3,6 +3,7 @@
 from attrib.findings.decomposed_attention import RULE as DECOMPOSED_ATTENTION
 from attrib.findings.faster_kernel import RULE as FASTER_KERNEL
 from attrib.findings.framework_overhead import RULE as FRAMEWORK_OVERHEAD
+from attrib.findings.fused_operators import RULE as FUSED_OPERATORS
 from attrib.findings.layout_churn import RULE as LAYOUT_CHURN
 from attrib.findings.output_mismatch import RULE as OUTPUT_MISMATCH
 from attrib.findings.protocol import Rule
@@ -23,6 +24,7 @@ RULES: tuple[Rule, ...] = (
     UNFUSED_LAYERS,
     SLOWER_KERNEL,
     FASTER_KERNEL,
+    FUSED_OPERATORS,
     LAYOUT_CHURN,
     REDUNDANT_CASTS,
     SHAPE_ARITHMETIC,

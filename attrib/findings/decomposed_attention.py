@@ -65,7 +65,7 @@ def _nothing_decomposed(evidence: Evidence, regions: dict[str, list[LedgerRow]])
 def _summary(evidence: Evidence, rows: tuple[LedgerRow, ...], blocks: int) -> str:
     nodes = nodes_of(rows)
     share = side_ns(rows, "onnxruntime") / max(step_ns(evidence), 1)
-    each = f"{len(nodes) / blocks:.0f} nodes a block"
+    each = f"{len(nodes) / blocks:.0f} nodes"
     text = (
         f"Each block is {each} instead of one call: {compared(rows)} ({format_percent(share)} of the step)."
     )

@@ -1,0 +1,197 @@
+"""Hand-made evidence: a ledger with exact intervals, works, graphs and a manifest."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from attrib.findings.protocol import Evidence
+from attrib.lineage.graph import Graph, GraphNode
+from attrib.model.document import Delta, Estimate, Latency, LedgerRow
+from attrib.model.manifest import Environment, Manifest, Side, Workload
+from attrib.model.region import Match, Region
+from attrib.model.tensor import Tensor
+from attrib.model.work import Partition, Work
+
+MS = 1_000_000
+STEP_NS = 200 * MS
+
+
+@dataclass(frozen=True)
+class FakeLedger:
+    """Independent rows: the half-widths of a sum add in quadrature."""
+
+    rows: tuple[LedgerRow, ...]
+
+    def total(self, ids: Iterable[str]) -> Delta:
+        known = {row.id: row for row in self.rows}
+        chosen = [known[name] for name in dict.fromkeys(ids)]
+        median = sum(row.delta_ns for row in chosen)
+        half = math.isqrt(sum(((row.high_ns - row.low_ns) // 2) ** 2 for row in chosen))
+        return Delta(median=median, low=median - half, high=median + half)
+
+
+def row(
+    cause,
+    torch_ns,
+    ort_ns,
+    *,
+    noise=0.01 * MS,
+    module="encoder.layer.0",
+    calls=(),
+    nodes=(),
+    region="",
+    shapes=(),
+    confidence=1.0,
+    name="",
+):
+    """A row; `calls` and `nodes` are (id, op) pairs."""
+    region = region or f"{module}/{cause}"
+    delta = ort_ns - torch_ns
+    return LedgerRow(
+        id=name or f"{region}:{cause}",
+        region=region,
+        module=module,
+        cause=cause,
+        torch_calls=tuple(i for i, _ in calls),
+        torch_ops=tuple(op for _, op in calls),
+        onnx_nodes=tuple(i for i, _ in nodes),
+        onnx_ops=tuple(op for _, op in nodes),
+        shapes=shapes,
+        torch_ns=torch_ns,
+        onnxruntime_ns=ort_ns,
+        delta_ns=delta,
+        low_ns=int(delta - noise),
+        high_ns=int(delta + noise),
+        match=Match(method="identity", confidence=confidence),
+    )
+
+
+def node(op, inputs, outputs, *, name="", **attributes):
+    return GraphNode(
+        name=name or f"{op}:{outputs[0]}",
+        index=0,
+        op=op,
+        domain="",
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+        attributes=attributes,
+    )
+
+
+def graph(*nodes, values=None):
+    return Graph(
+        nodes=tuple(nodes),
+        inputs=("x",),
+        outputs=("y",),
+        constants=frozenset(),
+        values=values or {},
+        opset=18,
+    )
+
+
+def tensor(*shape, dtype="float"):
+    return Tensor(dtype, tuple(shape))
+
+
+def partition(engine, works, work_ns, parts=(), parts_ns=(), steps=3):
+    """Every step takes the same time."""
+    columns = np.repeat(np.array([*work_ns], dtype=np.int64)[:, None], steps, axis=1).reshape(-1, steps)
+    part_columns = np.repeat(np.array([*parts_ns], dtype=np.int64)[:, None], steps, axis=1).reshape(-1, steps)
+    return Partition(
+        engine=engine,
+        work=tuple(works),
+        parts=tuple(parts),
+        work_ns=columns,
+        parts_ns=part_columns,
+        walls_ns=columns.sum(axis=0) + part_columns.sum(axis=0),
+        blocks=np.arange(steps),
+        inside=np.zeros(len(works) + len(parts), dtype=np.int64),
+        outside=np.zeros(len(works) + len(parts), dtype=np.int64),
+    )
+
+
+def side(engine, **changes):
+    settings = {"training": "false", "inference_mode": "true", "matmul_precision": "highest"}
+    values = {
+        "engine": engine,
+        "state": "complete",
+        "folder": engine,
+        "threads": 2,
+        "warmup": 10,
+        "warmed_up": True,
+        "settings": settings if engine == "torch" else {},
+        "requested_providers": () if engine == "torch" else ("CPUExecutionProvider",),
+        "providers": () if engine == "torch" else ("CPUExecutionProvider",),
+        "opt_level": "" if engine == "torch" else "all",
+        "opset": 0 if engine == "torch" else 18,
+    }
+    return Side(**{**values, **changes})
+
+
+def manifest(torch=None, onnxruntime=None, environment=None, workload=None):
+    return Manifest(
+        attrib_version="0",
+        created="2026-01-01T00:00:00Z",
+        workload=Workload(
+            **{
+                "model": "m",
+                "source": "built-in",
+                "weights": "pretrained",
+                "batch_size": 1,
+                "seq_len": 128,
+                "attention": "sdpa",
+                "inputs_sha256": "ab" * 32,
+                **(workload or {}),
+            }
+        ),
+        sides={
+            "torch": side("torch", **(torch or {})),
+            "onnxruntime": side("onnxruntime", **(onnxruntime or {})),
+        },
+        environment=Environment(**{"usable_cores": 2.0, "load_before": 0.1, **(environment or {})}),
+    )
+
+
+def evidence(*rows, **changes):
+    """Everything present; works, and a partition that gives each node 1 ms, follow from the rows."""
+    works = changes.pop("works", {}) or {"torch": _works(rows, "torch"), "onnxruntime": _works(rows, "ort")}
+    engines = (("torch", "torch"), ("onnxruntime", "onnxruntime"))
+    delta = sum(r.delta_ns for r in rows)
+    values = {
+        "ledger": FakeLedger(rows),
+        "latency": Latency(
+            torch_ns=Estimate(median=STEP_NS, low=STEP_NS, high=STEP_NS, n=60),
+            onnxruntime_ns=Estimate(median=STEP_NS + delta, low=STEP_NS, high=STEP_NS, n=60),
+            delta_ns=Delta(median=delta, low=delta - MS, high=delta + MS),
+            significant=True,
+        ),
+        "manifest": manifest(),
+        "partitions": {
+            role: partition(engine, works[role].values(), [MS] * len(works[role])) for role, engine in engines
+        },
+        "work": works,
+        "regions": {
+            r.region: Region(id=r.region, module=r.module, calls=(), nodes=(), match=r.match) for r in rows
+        },
+        "exported": graph(),
+        "optimized": graph(),
+        "outputs": (),
+        "plain_ns": steady(),
+    }
+    return Evidence(**{**values, **changes})
+
+
+def _works(rows, side):
+    if side == "torch":
+        pairs = [pair for r in rows for pair in zip(r.torch_calls, r.torch_ops, strict=True)]
+        return {name: Work(id=name, engine="torch", op=op) for name, op in pairs}
+    pairs = [pair for r in rows for pair in zip(r.onnx_nodes, r.onnx_ops, strict=True)]
+    return {name: Work(id=name, engine="onnxruntime", op=op) for name, op in pairs}
+
+
+def steady(blocks=12, steps=5):
+    """Plain steps that repeat within a percent."""
+    one = tuple(tuple(STEP_NS + (i + j) % 3 * MS // 2 for j in range(steps)) for i in range(blocks))
+    return {"torch": one, "onnxruntime": one}
