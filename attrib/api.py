@@ -23,6 +23,7 @@ from attrib.lineage.graph import Graph
 from attrib.lineage.reader import graph_from_bytes
 from attrib.match.regions import regions
 from attrib.model.document import Document
+from attrib.model.latency import LatencyTable
 from attrib.model.manifest import ROLES, Environment, Manifest, Role, Workload
 from attrib.model.region import Region
 from attrib.model.work import Partition
@@ -159,11 +160,12 @@ def _evidence(
         exported=graphs[0],
         optimized=graphs[1],
         outputs=directory.outputs(),
-        plain_ns={
-            role: tuple(tuple(walls.tolist()) for walls in latency.blocks(role, "plain").values())
-            for role in (ROLES if latency else ())
-        },
+        plain_ns=_plain_steps(latency) if latency else {},
     )
+
+
+def _plain_steps(latency: LatencyTable) -> dict[Role, tuple[tuple[int, ...], ...]]:
+    return {role: tuple(tuple(b.tolist()) for b in latency.blocks(role, "plain").values()) for role in ROLES}
 
 
 def _document(

@@ -172,7 +172,11 @@ def _side_times(
     """Average each segment over the middle steps, the calibrated cost of recording it removed."""
     samples = np.vstack([partition.work_ns, partition.parts_ns]).astype(np.float64)
     if overhead:
-        cost = partition.inside * overhead.inside_ns + partition.outside * overhead.outside_ns
+        cost = (
+            partition.inside * overhead.inside_ns
+            + partition.outside * overhead.outside_ns
+            + partition.scopes * overhead.scope_ns
+        )
         samples = np.maximum(samples - cost[:, None], 0.0)
     weights, resampled = step_weights(partition.walls_ns, partition.blocks, numbers, drawn)
     return SideTimes(samples @ weights, samples @ resampled)

@@ -55,7 +55,7 @@ def ort_partition(table: EventTable, steps: Sequence[StepWindow]) -> Partition:
     walls = np.maximum(walls, model_run)
     work_ns = np.stack([run.owned for run in kept], axis=1)
     execute = np.minimum(np.array([run.execute_ns for run in kept], dtype=np.int64), model_run)
-    inside, outside = _event_counts(len(kept[0].rows))
+    inside, outside, scopes = _event_counts(len(kept[0].rows))
     return Partition(
         engine="onnxruntime",
         work=_work(table, kept[0].rows),
@@ -66,15 +66,17 @@ def ort_partition(table: EventTable, steps: Sequence[StepWindow]) -> Partition:
         blocks=np.array([steps[i].block for i in chosen], dtype=np.int64),
         inside=inside,
         outside=outside,
+        scopes=scopes,
         warnings=warnings,
     )
 
 
-def _event_counts(nodes: int) -> tuple[Int64s, Int64s]:
+def _event_counts(nodes: int) -> tuple[Int64s, Int64s, Int64s]:
     """A node pays for its own event; what is recorded between nodes is paid by the executor."""
     return (
         np.array([*[1] * nodes, 0, 0, 0], dtype=np.int64),
         np.array([*[0] * nodes, nodes, 0, 0], dtype=np.int64),
+        np.zeros(nodes + 3, dtype=np.int64),
     )
 
 

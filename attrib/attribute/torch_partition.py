@@ -21,7 +21,8 @@ from attrib.traces.kinds import Kind, rows_of
 
 DISPATCH = "torch dispatch"
 MODULE_PREFIX = "module: "
-"""What attrib's forward hooks put before a module's qualified name."""
+"""What attrib's forward hooks put before a module's qualified name; the event is an annotation or, where torch has its
+cheaper kind of range, a call."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,6 +32,10 @@ class _Rows:
     row: Int64s
     start: Int64s
     end: Int64s
+
+    def only(self, chosen: npt.NDArray[np.bool_]) -> "_Rows":
+        """Those of the events that are chosen."""
+        return _Rows(self.row[chosen], self.start[chosen], self.end[chosen])
 
     def within(self, step: StepWindow) -> "_Rows":
         """The events that start inside a step."""
@@ -98,24 +103,27 @@ def _event_counts(step: _Step) -> dict[str, Int64s]:
     nested = np.array([len(ops) for ops in step.inner], dtype=np.int64)
     calls = len(nested)
     return {
-        "inside": np.concatenate([nested + 1, [step.modules]]),
-        "outside": np.concatenate([nested, [calls + step.modules]]),
+        "inside": np.concatenate([nested + 1, [0]]),
+        "outside": np.concatenate([nested, [calls]]),
+        "scopes": np.array([*[0] * calls, step.modules], dtype=np.int64),
     }
 
 
 def _thread(table: EventTable, track: int) -> _Thread:
-    marks = _rows(table, track, "annotation")
-    names = [table.text(int(code)) for code in table.name[marks.row]]
-    modules = [i for i, name in enumerate(names) if name.startswith(MODULE_PREFIX)]
+    wanted = [code for code, text in enumerate(table.strings) if text.startswith(MODULE_PREFIX)]
+    events = _rows(table, track, {"annotation", "call"})
+    is_mark = np.isin(table.name[events.row], wanted)
+    is_call = ~is_mark & np.isin(events.row, rows_of(table, {"call"}))
+    marks = events.only(is_mark)
     return _Thread(
-        ops=_rows(table, track, "call"),
-        marks=_Rows(marks.row[modules], marks.start[modules], marks.end[modules]),
-        scopes=tuple(names[i].removeprefix(MODULE_PREFIX) for i in modules),
+        ops=events.only(is_call),
+        marks=marks,
+        scopes=tuple(table.text(code).removeprefix(MODULE_PREFIX) for code in table.name[marks.row].tolist()),
     )
 
 
-def _rows(table: EventTable, track: int, kind: Kind) -> _Rows:
-    rows = rows_of(table, {kind})
+def _rows(table: EventTable, track: int, kinds: set[Kind]) -> _Rows:
+    rows = rows_of(table, kinds)
     rows = rows[table.track[rows] == track]
     starts, ends = table.start_ns[rows], table.start_ns[rows] + table.duration_ns[rows]
     order = nesting_order(starts, ends)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
+from attrib.capture.scopes import module_scopes
 from attrib.model.manifest import Overhead
 
 _EVENTS = 2000
@@ -31,7 +32,24 @@ def measure_overhead() -> Overhead:
     profiled, durations = zip(*(_profiled(work) for _ in range(_REPEATS)), strict=True)
     total = max(0.0, (min(profiled) - plain) / _EVENTS)
     inside = min(total, statistics.median(durations))
-    return Overhead(inside_ns=inside, outside_ns=total - inside, samples=_EVENTS * _REPEATS)
+    return Overhead(
+        inside_ns=inside, outside_ns=total - inside, scope_ns=_scope_cost(tensor), samples=_EVENTS * _REPEATS
+    )
+
+
+def _scope_cost(tensor: torch.Tensor) -> float:
+    """What the hooks and the range around one module call cost under the profiler."""
+    module = torch.nn.Identity()
+
+    def work() -> None:
+        for _ in range(_EVENTS):
+            module(tensor)
+
+    work()
+    plain = min(_timed(work) for _ in range(_REPEATS))
+    with module_scopes(module):
+        marked = min(_profiled(work)[0] for _ in range(_REPEATS))
+    return max(0.0, (marked - plain) / _EVENTS)
 
 
 def _timed(work: Callable[[], None]) -> int:
@@ -50,4 +68,4 @@ def _profiled(work: Callable[[], None]) -> tuple[int, float]:
 def _median_duration_ns(profiler: Any) -> float:
     events = profiler.profiler.kineto_results.events()
     durations = [int(event.duration_ns()) for event in events if event.name() == "aten::resolve_conj"]
-    return float(statistics.median(durations))
+    return float(statistics.median(durations)) if durations else 0.0

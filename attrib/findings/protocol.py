@@ -17,7 +17,10 @@ Need = Literal["delta", "manifest", "partitions", "regions", "exported", "optimi
 class LedgerLike(Protocol):
     """The part of the ledger that rules read."""
 
-    rows: tuple[LedgerRow, ...]
+    @property
+    def rows(self) -> tuple[LedgerRow, ...]:
+        """The rows of the ledger."""
+        ...
 
     def total(self, ids: Iterable[str]) -> Delta:
         """Sum of the deltas of the named rows, with the 95 % interval of that sum."""

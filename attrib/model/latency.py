@@ -34,11 +34,16 @@ class LatencyTable:
 
     def select(self, role: Role, phase: StepPhase) -> npt.NDArray[np.intp]:
         """Positions of the steps of one side and phase, in order of time."""
-        chosen = np.array([e == role and p == phase for e, p in zip(self.engine, self.phase, strict=True)], dtype=bool)
+        chosen = np.array(
+            [e == role and p == phase for e, p in zip(self.engine, self.phase, strict=True)], dtype=bool
+        )
         rows = np.flatnonzero(chosen)
         return np.asarray(rows[np.argsort(self.start_ns[rows], kind="stable")])
 
     def blocks(self, role: Role, phase: StepPhase) -> dict[int, npt.NDArray[np.int64]]:
         """Wall times in nanoseconds of one side and phase, by block number, in order of time."""
         rows = self.select(role, phase)
-        return {int(number): self.wall_ns[rows[self.block[rows] == number]] for number in np.unique(self.block[rows])}
+        return {
+            int(number): self.wall_ns[rows[self.block[rows] == number]]
+            for number in np.unique(self.block[rows])
+        }

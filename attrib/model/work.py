@@ -54,6 +54,7 @@ class Partition:
         blocks: int64 `[steps]`, the profiled block that each step belongs to: the unit of resampling.
         inside: int64 `[len(work) + len(parts)]`, profiler events whose cost inside their own interval lands in a segment.
         outside: int64, likewise for the cost between events.
+        scopes: int64, marks of module calls whose whole cost lands in a segment.
         warnings: What could not be told apart, one line each.
     """
 
@@ -66,6 +67,7 @@ class Partition:
     blocks: Int64s
     inside: Int64s
     outside: Int64s
+    scopes: Int64s
     warnings: tuple[str, ...] = ()
 
     @property

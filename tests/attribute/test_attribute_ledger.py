@@ -37,6 +37,7 @@ def partition(engine, times, parts, *, blocks=3, seed=0, noise=0.0, slow=()):
         blocks=np.repeat(np.arange(blocks), 2),
         inside=np.array([*[1] * count, *[0] * len(parts)]),
         outside=np.array([*[0] * count, *[count] * len(parts)]),
+        scopes=np.zeros(count + len(parts), dtype=np.int64),
     )
 
 
