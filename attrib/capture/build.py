@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from attrib.capture.factory import call_factory
+from attrib.capture.handover import first_line, load_handover
 from attrib.capture.inputs import Arrays, random_tokens, tokenized
 from attrib.capture.messages import Recipe
 from attrib.capture.outputs_of import named_outputs
@@ -129,8 +130,7 @@ def _from_directory(recipe: Recipe) -> _Parts:
             output_loading_info=True,
         )
     except Exception as error:
-        first = " ".join(str(error).split())[:300]
-        raise AttribError(f"transformers cannot load the model: {type(error).__name__}: {first}") from error
+        raise AttribError(f"transformers cannot load the model: {first_line(error)}") from error
     missing = sorted(str(name) for name in loading.get("missing_keys", ()))
     if missing:
         make_distinct_missing(module, set(missing), recipe.seed)
@@ -155,11 +155,7 @@ def _from_factory(recipe: Recipe) -> _Parts:
 
 
 def _from_saved(recipe: Recipe) -> _Parts:
-    import torch
-
-    # The parent process wrote this file a moment ago, from a live module: the one pickle that may be read.
-    handed = torch.load(recipe.location, weights_only=False)
-    return handed["module"], handed["inputs"], handed["positional"], "of the module that was passed in"
+    return *load_handover(recipe.location), "of the module that was passed in"
 
 
 _BUILDERS = {

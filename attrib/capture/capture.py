@@ -5,6 +5,7 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
+from attrib.capture.handover import Handover
 from attrib.capture.interrupts import Interrupts
 from attrib.capture.options import CaptureOptions, check_options
 from attrib.capture.process import WorkerError
@@ -40,8 +41,15 @@ class CaptureInterrupted(KeyboardInterrupt):
         self.message = message
 
 
-def capture(options: CaptureOptions, *, progress: Progress | None = None) -> Path:
+def capture(
+    options: CaptureOptions, *, progress: Progress | None = None, handover: Handover | None = None
+) -> Path:
     """Run both engines on one workload and write a trace directory.
+
+    Args:
+        options: What to run and how.
+        progress: Who is told how far it is.
+        handover: A live module with its inputs, instead of a model to be found; `options.model` is then its name.
 
     Returns:
         The trace directory.
@@ -53,14 +61,21 @@ def capture(options: CaptureOptions, *, progress: Progress | None = None) -> Pat
         AttribError: Nothing could be measured.
     """
     check_options(options)
-    source = resolve_source(options)
+    source = _handed(options) if handover else resolve_source(options)
     output = options.output or default_output(source)
-    return _capture(options, source, output, progress or NoProgress())
+    return _capture(options, source, output, progress or NoProgress(), handover)
 
 
-def _capture(options: CaptureOptions, source: Source, output: Path, progress: Progress) -> Path:
+def _handed(options: CaptureOptions) -> Source:
+    return Source(kind="saved", location="", model=options.model, source="module")
+
+
+def _capture(
+    options: CaptureOptions, source: Source, output: Path, progress: Progress, handover: Handover | None
+) -> Path:
     with Interrupts() as interrupts:
         session = Session(options, source, output, interrupts, progress)
+        session.handover = handover
         try:
             _run(session, interrupts)
         finally:

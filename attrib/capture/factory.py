@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
+from attrib.capture.handover import first_line
 from attrib.errors import AttribError
 
 EXAMPLE = "a factory returns (module, example_inputs), with example_inputs a dict or a tuple of tensors"
@@ -47,8 +48,8 @@ def call_factory(model: str, directory: Path) -> tuple[Any, dict[str, Any], bool
     try:
         result = factory()
     except Exception as error:
-        raise AttribError(f"factory {model} raised {_one_line(error)}{_where(error, module)}") from error
-    return _checked(result, model)
+        raise AttribError(f"factory {model} raised {first_line(error)}{_where(error, module)}") from error
+    return checked_result(result, f"factory {model}")
 
 
 def _import(place: str, directory: Path) -> ModuleType:
@@ -62,7 +63,7 @@ def _import(place: str, directory: Path) -> ModuleType:
         missing = isinstance(error, ModuleNotFoundError) and error.name == place.partition(".")[0]
         hint = "check the spelling, or give the file: path/to/file.py:factory" if missing else ""
         raise AttribError(
-            f"cannot import {place}: {_one_line(error)}{_where(error, None)}", hint=hint
+            f"cannot import {place}: {first_line(error)}{_where(error, None)}", hint=hint
         ) from error
 
 
@@ -92,11 +93,6 @@ def _functions_hint(module: ModuleType, place: str) -> str:
     return f"{place} defines: {', '.join(functions[:5])}" if functions else EXAMPLE
 
 
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
 def _where(error: Exception, module: ModuleType | None) -> str:
     """` (file.py, line 12)`: the innermost line of the user's own file, else of the last frame."""
     if isinstance(error, SyntaxError) and error.filename:
@@ -116,7 +112,16 @@ def _frames(trace: TracebackType | None) -> list[traceback.FrameSummary]:
     ]
 
 
-def _checked(result: object, model: str) -> tuple[Any, dict[str, Any], bool]:
+def checked_result(result: object, giver: str) -> tuple[Any, dict[str, Any], bool]:
+    """The module, its inputs by name, and whether they are positional.
+
+    Args:
+        result: `(module, example_inputs)`.
+        giver: Who made it, for the error.
+
+    Raises:
+        AttribError: It is something else.
+    """
     import torch
 
     match result:
@@ -127,10 +132,12 @@ def _checked(result: object, model: str) -> tuple[Any, dict[str, Any], bool]:
         case (torch.nn.Module() as module, torch.Tensor() as value):
             inputs, positional = dict(zip(_parameter_names(module, [value]), [value], strict=True)), True
         case _:
-            raise AttribError(f"factory {model} returned {_describe(result)}", hint=EXAMPLE)
+            raise AttribError(f"{giver} gave {_describe(result)}", hint=EXAMPLE)
     for name, value in inputs.items():
         if not isinstance(value, torch.Tensor):
-            raise AttribError(f"input {name!r} of {model} is {_describe(value)}, not a tensor", hint=EXAMPLE)
+            raise AttribError(
+                f"{giver} gave {_describe(value)} as input {name!r}, not a tensor", hint=EXAMPLE
+            )
     return module, inputs, positional
 
 

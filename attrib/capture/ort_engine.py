@@ -23,7 +23,7 @@ from attrib.capture.messages import (
 from attrib.capture.ort_feeds import Feeds, feeds_of
 from attrib.capture.ort_overhead import measure_overhead
 from attrib.capture.silence import silence_libraries
-from attrib.capture.steps import quiet_collector, time_steps
+from attrib.capture.steps import freeze_heap, quiet_collector, time_steps
 from attrib.errors import AttribError
 
 LEVELS = {
@@ -68,6 +68,7 @@ class Engine:
             sessions.append((session, feeds))
             warnings = notes
         self._plain, self._profiled = sessions
+        freeze_heap()
         session = sessions[1][0]
         return Opened(
             providers=tuple(session.get_providers()),
@@ -97,11 +98,10 @@ class Engine:
         save_inputs(Path(command.file), values)
         return Written(files=(command.file,))
 
-    def calibrate(self, _command: Calibrate) -> Calibrated:
+    def calibrate(self, command: Calibrate) -> Calibrated:
         """What ONNX Runtime's profiling costs per node here."""
-        assert self._command is not None  # noqa: S101  (the parent calibrates only a side that ran)
         with quiet_collector():
-            return Calibrated(overhead=measure_overhead(Path(self._command.folder)))
+            return Calibrated(overhead=measure_overhead(Path(command.chain), command.nodes))
 
     def finish(self, _command: Finish) -> Written:
         """End profiling, which writes the profile."""

@@ -11,44 +11,32 @@ import onnxruntime as ort
 
 from attrib.model.manifest import Overhead
 
-_NODES = 200
 _RUNS = 40
 _WARMUP = 10
 _INPUT = np.ones((1,), np.float32)
 
 
-def measure_overhead(folder: Path) -> Overhead:
+def measure_overhead(chain: Path, nodes: int) -> Overhead:
     """Cost of one profiled node: inside its own interval, and between nodes.
+
+    Args:
+        chain: The graph that `attrib.capture.chain` wrote; its folder takes the profile.
+        nodes: Its length.
 
     Plain and profiled sessions of one chain give the total exactly. Its part inside the nodes' intervals is what they
     last under the profiler beyond what a trivial node takes without it: half of the plain time per node, the other
     half being the executor's. Either half is far smaller than the profiler's cost.
     """
-    model = _chain()
-    plain_ns = _wall_ns(_session(model, None)) / _NODES
-    session = _session(model, folder / "calibration")
-    profiled_ns = _wall_ns(session) / _NODES
-    node_ns = _node_duration_ns(Path(session.end_profiling()))
+    plain_ns = _wall_ns(_session(chain, None)) / nodes
+    session = _session(chain, chain.with_name("calibration"))
+    profiled_ns = _wall_ns(session) / nodes
+    node_ns = _node_duration_ns(Path(session.end_profiling()), nodes)
     total = max(0.0, profiled_ns - plain_ns)
     inside = min(max(0.0, node_ns - plain_ns / 2), total)
-    return Overhead(inside_ns=inside, outside_ns=total - inside, samples=_NODES * _RUNS)
+    return Overhead(inside_ns=inside, outside_ns=total - inside, samples=nodes * _RUNS)
 
 
-def _chain() -> bytes:
-    """Alternating Neg and Abs: no optimizer pass fuses or removes them."""
-    from onnx import TensorProto, helper
-
-    nodes = [
-        helper.make_node("Neg" if i % 2 else "Abs", [f"v{i}"], [f"v{i + 1}"], name=f"n{i}")
-        for i in range(_NODES)
-    ]
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("v0", f"v{_NODES}")]
-    graph = helper.make_graph(nodes, "calibration", ends[:1], ends[1:])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    return bytes(model.SerializeToString())
-
-
-def _session(model: bytes, profile: Path | None) -> Any:
+def _session(chain: Path, profile: Path | None) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -58,11 +46,11 @@ def _session(model: bytes, profile: Path | None) -> Any:
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile)
-    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(str(chain), options, providers=["CPUExecutionProvider"])
 
 
 def _wall_ns(session: Any) -> float:
-    feeds = {"v0": _INPUT}
+    feeds = {session.get_inputs()[0].name: _INPUT}
     walls = []
     for _ in range(_WARMUP + _RUNS):
         begin = time.perf_counter_ns()
@@ -71,7 +59,7 @@ def _wall_ns(session: Any) -> float:
     return statistics.median(walls[_WARMUP:])
 
 
-def _node_duration_ns(profile: Path) -> float:
+def _node_duration_ns(profile: Path, nodes: int) -> float:
     """Mean duration of the chain's nodes, from this module's own small profile.
 
     The profile cuts durations to whole microseconds; on average half a microsecond is lost, which belongs to the
@@ -80,4 +68,4 @@ def _node_duration_ns(profile: Path) -> float:
     events = json.loads(profile.read_text())
     profile.unlink()
     durations = [event["dur"] for event in events if event.get("cat") == "Node"]
-    return float(statistics.mean(durations[_WARMUP * _NODES :])) * 1000
+    return float(statistics.mean(durations[_WARMUP * nodes :])) * 1000

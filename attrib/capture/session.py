@@ -1,6 +1,7 @@
 """One capture from start to end: the workers, the phases, and what is kept whatever happens."""
 
 import contextlib
+import dataclasses
 import functools
 import shutil
 import tempfile
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import msgspec
 
+from attrib.capture.chain import CHAIN_NODES, write_chain
 from attrib.capture.differences import compare_outputs
 from attrib.capture.environment import describe_environment, thread_count
 from attrib.capture.graph_files import strip_graph
+from attrib.capture.handover import Handover, save_handover
 from attrib.capture.inputs import inputs_hash, load_inputs
 from attrib.capture.interrupts import Interrupts
 from attrib.capture.kineto_merge import merge_kineto
@@ -71,6 +74,7 @@ class Session:
         self.workers: dict[str, Worker] = {}
         self.runners: dict[Role, Runner] = {}
         self.latencies = Latencies()
+        self.handover: Handover | None = None
         self._traces_written: set[Role] = set()
 
     # Which engine runs where
@@ -99,6 +103,10 @@ class Session:
         if self.source.note:
             self._warn(self.source.note)
         with self._phase("load"):
+            if self.handover is not None:
+                file = self.temporary / "module.pt"
+                save_handover(self.handover, file)
+                self.source = dataclasses.replace(self.source, location=str(file))
             self._start_workers()
             self._load()
         with self._phase("export"):
@@ -380,8 +388,10 @@ class Session:
 
     def _calibrate(self) -> None:
         for number, runner in enumerate(self.runners.values()):
+            chain = self.temporary / runner.role / "chain.onnx"
+            write_chain(chain)
             try:
-                reply = runner.worker.ask(Calibrate(), Calibrated)
+                reply = runner.worker.ask(Calibrate(chain=str(chain), nodes=CHAIN_NODES), Calibrated)
             except WorkerError as error:
                 self._warn(f"the profiler's cost could not be calibrated for {runner.role}: {error}")
                 continue

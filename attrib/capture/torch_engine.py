@@ -9,6 +9,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from attrib.capture.build import Built, build
+from attrib.capture.handover import first_line
 from attrib.capture.inputs import save_inputs
 from attrib.capture.messages import (
     Calibrate,
@@ -25,7 +26,7 @@ from attrib.capture.messages import (
 from attrib.capture.outputs_of import named_outputs
 from attrib.capture.scopes import module_scopes
 from attrib.capture.silence import silence_libraries
-from attrib.capture.steps import quiet_collector, time_steps
+from attrib.capture.steps import freeze_heap, quiet_collector, time_steps
 from attrib.capture.torch_overhead import measure_overhead
 from attrib.capture.weights import fingerprint
 from attrib.errors import AttribError
@@ -69,6 +70,7 @@ class Engine:
         inputs_file = self._folder / "inputs.npz"
         save_inputs(inputs_file, {name: _numpy(value) for name, value in built.inputs.items()})
         _warm_profiler()
+        freeze_heap()
         return Loaded(
             weights=built.weights,
             fingerprint=fingerprint(built.module),
@@ -153,9 +155,8 @@ class Engine:
             with torch.inference_mode():
                 step()
         except Exception as error:
-            first = " ".join(str(error).split())[:300]
             hint = "torch.compile needs a C++ compiler; or use --torch-mode eager"
-            raise AttribError(f"torch.compile failed: {type(error).__name__}: {first}", hint=hint) from error
+            raise AttribError(f"torch.compile failed: {first_line(error)}", hint=hint) from error
         return step
 
 

@@ -1,0 +1,82 @@
+"""Asks one engine one question and prints the answer as JSON: `python -P probe.py runtime|torch|provider [NAME]`.
+
+It runs in a process of its own, because a provider that cannot load may crash, hang or print pages. It is run as a
+file and imports nothing of attrib. Whatever libraries print goes to stderr; stdout holds the answer alone.
+"""
+
+import json
+import os
+import sys
+from typing import Any
+
+CPU = "CPUExecutionProvider"
+
+
+def runtime() -> dict[str, Any]:
+    """ONNX Runtime's version, the providers of this build, and the CUDA that it was built for."""
+    import onnxruntime as ort
+
+    try:
+        from onnxruntime.capi import build_and_package_info as build
+    except ImportError:
+        build = None
+    return {
+        "version": ort.__version__,
+        "package": getattr(build, "package_name", ""),
+        "available": ort.get_available_providers(),
+        "cuda": str(getattr(build, "cuda_version", "") or getattr(ort, "cuda_version", "") or ""),
+        "cudnn": str(getattr(build, "cudnn_version", "") or ""),
+    }
+
+
+def torch() -> dict[str, Any]:
+    """PyTorch's version and CUDA, and whether it computes."""
+    import torch as engine
+
+    with engine.inference_mode():
+        product = (engine.full((2, 2), 1.5) @ engine.full((2, 2), 2.0)).tolist()
+    usable = engine.cuda.is_available()
+    return {
+        "version": str(engine.__version__),
+        "computes": product == [[6.0, 6.0], [6.0, 6.0]],
+        "cuda": engine.version.cuda or "",
+        "cudnn": str(engine.backends.cudnn.version() or "") if engine.version.cuda else "",
+        "gpus": [engine.cuda.get_device_name(i) for i in range(engine.cuda.device_count())] if usable else [],
+    }
+
+
+def provider(name: str) -> dict[str, Any]:
+    """Create a session on a tiny model with one provider, run it, and say which providers it really has."""
+    import numpy as np
+    import onnxruntime as ort
+
+    if name.startswith(("CUDA", "Tensorrt", "NvTensorRT")) and hasattr(ort, "preload_dlls"):
+        ort.preload_dlls()  # the libraries of the nvidia-* packages are not on the loader's path
+    wanted = [name] if name == CPU else [name, CPU]
+    session = ort.InferenceSession(_model(), providers=wanted)
+    (result,) = session.run(None, {"x": np.full((2, 2), 1.5, dtype=np.float32)})
+    return {"providers": session.get_providers(), "computes": bool(np.allclose(result, 4.5))}
+
+
+def _model() -> bytes:
+    """`y = x @ x` for 2 by 2 matrices, in an opset and format that every provider knows."""
+    from onnx import TensorProto, helper
+
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [2, 2]) for name in ("x", "y"))
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "x"], ["y"])], "probe", [x], [y])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    return bytes(model.SerializeToString())
+
+
+def main() -> None:
+    """Answer on the real stdout, with everything else sent to stderr."""
+    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    questions = {"runtime": runtime, "torch": torch, "provider": provider}
+    result = questions[sys.argv[1]](*sys.argv[2:])
+    with answer:
+        json.dump(result, answer)
+
+
+if __name__ == "__main__":
+    main()

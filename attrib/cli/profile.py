@@ -1,0 +1,131 @@
+"""`attrib profile`: run both engines, write the trace directory, and explain the difference."""
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from attrib.errors import AttribError, InconclusiveError
+from attrib.zoo.architectures import ARCHITECTURES
+from attrib.zoo.tasks import TASKS
+
+if TYPE_CHECKING:
+    from attrib.capture import Progress
+    from attrib.model.document import Document
+
+_INTERRUPTED = 130
+
+
+@click.command("profile")
+@click.option(
+    "--model",
+    required=True,
+    metavar="NAME|DIR|module:factory|file.py:factory",
+    help=f"What to run: {', '.join(ARCHITECTURES)}; a Hugging Face directory or hub id; or a factory that"
+    " returns (module, example_inputs).",
+)
+@click.option("--onnx", type=click.Path(path_type=Path), help="Run this ONNX file instead of exporting.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Trace directory to write.")
+@click.option("--batch-size", type=int, default=1, show_default=True)
+@click.option("--seq-len", type=int, default=128, show_default=True)
+@click.option("--padding", type=float, default=0.0, help="Share of masked tokens, e.g. 0.3.")
+@click.option("--text", multiple=True, help="A real sentence for the tokenizer; repeatable.")
+@click.option("--task", type=click.Choice([t for t in TASKS if t]), default=None, help="Head on the encoder.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option(
+    "--provider", "providers", multiple=True, metavar="NAME", help="Execution provider; repeatable, in order."
+)
+@click.option(
+    "--precision", type=click.Choice(["fp32", "fp16", "bf16", "int8"]), default="fp32", show_default=True
+)
+@click.option("--exporter", type=click.Choice(["dynamo", "torchscript"]), default="dynamo", show_default=True)
+@click.option("--opset", type=int, help="Opset to export.  [default: the exporter's choice]")
+@click.option(
+    "--opt-level",
+    type=click.Choice(["disabled", "basic", "extended", "all"]),
+    default="all",
+    show_default=True,
+    help="ONNX Runtime's graph optimization.",
+)
+@click.option("--attention", type=click.Choice(["sdpa", "eager"]), default="sdpa", show_default=True)
+@click.option("--torch-mode", type=click.Choice(["eager", "compile"]), default="eager", show_default=True)
+@click.option("--threads", type=int, help="Threads of either engine.  [default: the usable cores]")
+@click.option("--iterations", type=int, help="Steps in a plain block.  [default: 5, more for fast models]")
+@click.option("--warmup", type=int, help="Warm-up steps.  [default: until the blocks agree]")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--io-binding", is_flag=True, help="Run ONNX Runtime with IO binding.")
+@click.option("--against-itself", type=click.Choice(["torch", "onnxruntime"]), hidden=True)
+@click.option("--force", is_flag=True, help="Write into an output directory that is not empty.")
+@click.option("--no-report", is_flag=True, help="Write the trace directory only.")
+@click.option("--strict", is_flag=True, help="Exit with 4 where the measurement cannot answer the question.")
+def command(no_report: bool, strict: bool, **options: Any) -> None:
+    """Run a model in PyTorch and in ONNX Runtime and report what makes the difference."""
+    from attrib.capture import SideError
+    from attrib.cli.progress import shown_progress
+
+    with shown_progress() as progress:
+        directory, failed = _captured(options, progress)
+        if not no_report:
+            progress.phase("report")
+            document = _explained(directory, failed)
+    if no_report:
+        click.echo(os.fspath(directory))
+    elif document is not None:
+        _show(document, directory)
+    if failed is not None:
+        raise SideError(str(failed), directory)
+    if strict and not no_report:
+        _check_conclusive(document)
+
+
+def _captured(options: dict[str, Any], progress: "Progress") -> tuple[Path, AttribError | None]:
+    """Run the capture; the directory, and the failure of one engine where the other was measured."""
+    from attrib.capture import CaptureInterrupted, CaptureOptions, SideError, capture
+
+    words = shlex.join(["attrib", *sys.argv[1:]])
+    given = CaptureOptions(**options | {"task": options["task"] or "", "command": words})
+    try:
+        return capture(given, progress=progress), None
+    except SideError as error:
+        return error.directory, error
+    except CaptureInterrupted as stop:
+        progress.warn(f"interrupted: {stop.message}")
+        raise click.exceptions.Exit(_INTERRUPTED) from stop
+
+
+def _explained(directory: Path, failed: AttribError | None) -> "Document | None":
+    """The report as data; where one engine failed, its absence must not hide why."""
+    from attrib.api import load
+
+    try:
+        return load(directory).document
+    except AttribError:
+        if failed is None:
+            raise
+        return None
+
+
+def _show(document: "Document", directory: Path) -> None:
+    from attrib.cli.show import show_document, write_default_reports
+
+    show_document(document)
+    write_default_reports(document, directory, static=False)
+
+
+def _check_conclusive(document: "Document | None") -> None:
+    """Raise where the figures cannot say which engine is faster, or should not be compared."""
+    if document is None or document.latency.delta_ns is None:
+        raise InconclusiveError("only one engine was measured")
+    failed = [check.check for check in document.comparability if check.state == "failed"]
+    if failed:
+        raise InconclusiveError(
+            f"the comparison is not fair: {', '.join(failed)}", hint="see the report's checks"
+        )
+    if not document.latency.significant:
+        raise InconclusiveError(
+            "the difference is within the noise of the measurement",
+            hint="close other programs, or raise --iterations",
+        )

@@ -1,0 +1,119 @@
+"""Progress of a capture on stderr: a live line at a terminal, one plain line a phase anywhere else."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+from attrib.capture.progress import Progress
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+
+PHASES: dict[str, str] = {
+    "load": "Loading the model",
+    "export": "Exporting to ONNX",
+    "sessions": "Creating the sessions",
+    "warm-up": "Warming up",
+    "measure": "Measuring, plain and profiled",
+    "outputs": "Comparing the outputs",
+    "calibrate": "Calibrating the profilers",
+    "write": "Writing the traces",
+    "report": "Explaining the difference",
+}
+"""Phase -> what the user reads."""
+
+
+class PlainProgress:
+    """One line a phase: for logs and pipes."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._begin = time.monotonic()
+
+    def phase(self, name: str) -> None:
+        """Say which phase begins, and when."""
+        self._print(f"[{time.monotonic() - self._begin:5.1f} s] {PHASES.get(name, name)}")
+
+    def update(self, done: float, seconds_left: float | None = None) -> None:
+        """A log needs no bar."""
+
+    def warn(self, message: str) -> None:
+        """One line."""
+        self._print(f"attrib: warning: {visible(message)}")
+
+    def _print(self, line: str) -> None:
+        print(line, file=self._stream, flush=True)
+
+
+class LiveProgress:
+    """Finished phases with their times above one live line with a bar and the time left."""
+
+    def __init__(self, console: "Console", bars: "Bars") -> None:
+        self._console = console
+        self._bars = bars
+        self._task: int | None = None
+        self._name = ""
+        self._begin = 0.0
+
+    def phase(self, name: str) -> None:
+        """Leave the ended phase behind as a line, and show the new one."""
+        self.finish()
+        self._name, self._begin = PHASES.get(name, name), time.monotonic()
+        self._task = int(self._bars.add_task(self._name, total=None, left=""))
+
+    def update(self, done: float, seconds_left: float | None = None) -> None:
+        """Move the bar."""
+        if self._task is not None:
+            left = "" if seconds_left is None else f"{seconds_left:.0f} s left"
+            self._bars.update(self._task, total=1.0, completed=done, left=left)  # type: ignore[arg-type]
+
+    def warn(self, message: str) -> None:
+        """A line above the bar."""
+        from rich.text import Text
+
+        self._console.print(Text(f"warning: {visible(message)}", style="yellow"))
+
+    def finish(self) -> None:
+        """End the phase that is shown."""
+        if self._task is None:
+            return
+        from rich.text import Text
+
+        self._bars.remove_task(self._task)  # type: ignore[arg-type]
+        seconds = time.monotonic() - self._begin
+        self._console.print(Text(f"{self._name:32} {seconds:6.1f} s", style="dim"))
+        self._task = None
+
+
+@contextmanager
+def shown_progress() -> Iterator[Progress]:
+    """The progress that fits stderr."""
+    if not sys.stderr.isatty():
+        yield PlainProgress(sys.stderr)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    console = Console(stderr=True, highlight=False)
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}", markup=False),
+    )
+    with Bars(*columns, console=console, transient=True) as bars:
+        live = LiveProgress(console, bars)
+        try:
+            yield live
+        finally:
+            live.finish()
+
+
+def visible(text: str) -> str:
+    """Text that may hold what a library printed, on one line and without control characters."""
+    return "".join(c if c.isprintable() else " " if c in "\n\t\r" else f"\\x{ord(c):02x}" for c in text)
