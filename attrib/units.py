@@ -72,10 +72,23 @@ def format_ns(ns: float, *, sign: bool = False) -> str:
     return f"{_number(ns / size, sign=sign)} {symbol}"
 
 
-def format_interval(ns: float, low: float, high: float, *, sign: bool = True) -> str:
-    """A duration with its half-width, e.g. `−12.3 ± 0.4 ms`: one unit, the wider side of the interval."""
+def format_interval(
+    ns: float, low: float, high: float, *, sign: bool = True, scale: Unit | None = None
+) -> str:
+    """A duration with its half-width, e.g. `−12.3 ± 0.4 ms`: the wider side of the interval, in the same unit.
+
+    Args:
+        ns: The duration.
+        low: Lower end of its interval.
+        high: Upper end.
+        sign: Write a plus too.
+        scale: Use its unit, for figures that stand in one column; the decimals still follow the interval.
+    """
     half = max(high - ns, ns - low, 0)
     unit = unit_for(max(abs(ns), half), noise=half)
+    if scale is not None:
+        digits = _decimals(half / scale.size, 2) if half else scale.digits
+        unit = Unit(scale.size, scale.symbol, digits)
     return f"{unit.number(ns, sign=sign)} ± {unit.number(half)} {unit.symbol}"
 
 

@@ -53,6 +53,13 @@ def test_interval_and_value_share_unit_and_decimals(ns, low, high, text):
     assert format_interval(ns, low, high) == text
 
 
+def test_interval_in_a_given_unit_keeps_its_own_decimals():
+    unit = Unit(1_000_000, "ms", 3)
+    assert format_interval(-48_788_000, -49_200_000, -48_370_000, scale=unit) == "−48.79 ± 0.42 ms"
+    assert format_interval(143_100, 138_700, 147_500, scale=unit) == "+0.143 ± 0.004 ms"
+    assert format_interval(5_000, 5_000, 5_000, scale=unit) == "+0.005 ± 0.000 ms"
+
+
 def test_interval_of_a_size_has_no_plus():
     assert format_interval(130_400_000, 129_600_000, 131_000_000, sign=False) == "130.40 ± 0.80 ms"
 

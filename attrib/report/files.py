@@ -63,7 +63,8 @@ def format_of(path: Path) -> str:
     found = FORMATS_BY_SUFFIX.get(path.suffix)
     if found is None:
         raise UsageError(
-            f"{path}: the suffix does not say which format to write", hint="use .html, .json or .md, or add --format html"
+            f"{path}: the suffix does not say which format to write",
+            hint="use .html, .json or .md, or add --format html",
         )
     return found
 

@@ -1,6 +1,7 @@
 """The report as one HTML page that opens from disk, offline, with script blocked, and in print."""
 
 import functools
+import re
 from collections.abc import Iterator
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,10 @@ PAGE_LIMIT = 2_500_000
 """Bytes of a page, whatever the model: reports of 48 MB and more are what people complain about in other tools."""
 
 _TITLE_LIMIT = 400
+_BREAKS = re.compile(r"([./])(?=\w)(?![^<]*>)")
+"""Where a qualified name may break; not inside a tag."""
+
+_FIGURES = re.compile(r"(?<=\d) (?=±|[mµn]?s\b|%)|(?<=±) ")
 _ROW_LIMITS = (ROW_LIMIT, 200, 60, 15)
 
 
@@ -96,7 +101,7 @@ def _page(view: View, *, plotly: str, library: str, data: str, data_note: str) -
     csp = policy(
         scripts=[script, *([plotly] if plotly else [])],
         styles=[style, *([""] if plotly else [])],  # plotly.js fills an empty style element rule by rule
-        style_attributes=bool(plotly),
+        style_attributes=False,
     )
     return (
         _environment()
@@ -143,6 +148,8 @@ def _environment() -> "jinja2.Environment":
     )
     environment.filters |= {
         "short": _short,
+        "path": _path,
+        "glued": _glued,
         "short_text": _short_text,
         "anchor": anchor,
         "lines": _lines,
@@ -168,6 +175,18 @@ def _short(text: str, limit: int) -> Any:
     if len(shown) <= limit:
         return shown
     return Markup('<span title="{}">{}</span>').format(shorten(shown, _TITLE_LIMIT), shorten(shown, limit))
+
+
+def _path(text: str, limit: int) -> Any:
+    """A qualified name that breaks after its dots and slashes."""
+    from markupsafe import Markup
+
+    return Markup(_BREAKS.sub(r"\1<wbr>", str(Markup.escape(_short(text, limit)))))  # noqa: S704 - escaped before
+
+
+def _glued(text: str) -> str:
+    """Keep a figure, its sign and its unit on one line."""
+    return _FIGURES.sub("\u00a0", text)
 
 
 def _short_text(text: str, limit: int) -> str:

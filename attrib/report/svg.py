@@ -4,16 +4,20 @@ from dataclasses import dataclass
 
 from attrib.report.waterfall import Bar, Waterfall
 
-ROW_HEIGHT = 40
+ROW_HEIGHT = 38
 TOP = 4
 AXIS_HEIGHT = 26
 _BAR_OFFSET = 20
-_THINNEST = 0.25
+_THINNEST = 0.4
+_THINNEST_WHISKER = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """One row of the waterfall: `x`, `width` and the whisker in percent, `y` of text and bar in pixels."""
+    """One row of the waterfall: `x`, `width` and the whisker in percent, `y` of text and bar in pixels.
+
+    A whisker that would only hide its bar is left out: `whisker` is false.
+    """
 
     bar: Bar
     text_y: int
@@ -23,6 +27,7 @@ class Mark:
     low_x: str
     high_x: str
     end_x: str
+    whisker: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +54,8 @@ def drawing_of(waterfall: Waterfall) -> Drawing:
 def _mark(waterfall: Waterfall, bar: Bar, number: int) -> Mark:
     start = waterfall.low_ns if bar.kind == "total" else bar.start_ns
     left, right = sorted((_place(waterfall, start), _place(waterfall, bar.end_ns)))
-    whisker = 0 if bar.kind == "total" else bar.start_ns
+    base = 0 if bar.kind == "total" else bar.start_ns
+    low, high = _place(waterfall, base + bar.low_ns), _place(waterfall, base + bar.high_ns)
     top = TOP + ROW_HEIGHT * number
     return Mark(
         bar=bar,
@@ -57,9 +63,10 @@ def _mark(waterfall: Waterfall, bar: Bar, number: int) -> Mark:
         bar_y=top + _BAR_OFFSET,
         x=_percent(min(left, 100 - _THINNEST)),
         width=_percent(max(right - left, _THINNEST)),
-        low_x=_percent(_place(waterfall, whisker + bar.low_ns)),
-        high_x=_percent(_place(waterfall, whisker + bar.high_ns)),
+        low_x=_percent(low),
+        high_x=_percent(high),
         end_x=_percent(_place(waterfall, bar.end_ns)),
+        whisker=high - low >= _THINNEST_WHISKER,
     )
 
 

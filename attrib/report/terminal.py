@@ -103,8 +103,7 @@ def _causes(view: View, bars: tuple[Bar, ...], console: "Console") -> "Table":
 
 def _interval(view: View, bar: Bar) -> str:
     """All rows in the unit of the step, so that they can be compared by length."""
-    half = max(bar.high_ns - bar.value_ns, bar.value_ns - bar.low_ns, 0)
-    return f"{view.unit.number(bar.value_ns, sign=True)} ± {view.unit.text(half)}"
+    return format_interval(bar.value_ns, bar.low_ns, bar.high_ns, scale=view.unit)
 
 
 def _bar(bar: Bar, largest: int, *, ascii_only: bool) -> "Text":

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from attrib.model.document import Delta, Document, Estimate
+from attrib.model.document import CAUSES, Delta, Document, Estimate
 from attrib.model.manifest import ROLES, Role
 from attrib.units import format_interval, format_ratio, unit_for
 
 Tone = Literal["faster", "slower", "same", "none"]
 Level = Literal["error", "warning", "note"]
 
+_NAMED_CAUSES = 3
 _ENGINES: dict[str, str] = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
 
 
@@ -75,6 +76,7 @@ def verdict_of(document: Document) -> Verdict:
         tone="faster" if faster else "slower",
         lead=f"{names['onnxruntime']} is {ratio}{word} than {names['torch']}",
         figures=compared,
+        note=_largest(document),
     )
 
 
@@ -83,6 +85,20 @@ def _compared(torch: Estimate, ort: Estimate, delta: Delta) -> str:
     unit = unit_for(max(torch.median, ort.median), noise=half)
     signed = f"{unit.number(delta.median, sign=True)} ± {unit.text(half)}"
     return f"{unit.text(ort.median)} against {unit.text(torch.median)} per step ({signed}, 95 % interval)"
+
+
+def _largest(document: Document) -> str:
+    """The causes that matter most, in one line."""
+    causes = sorted(document.causes, key=lambda c: (-abs(c.delta_ns), c.cause))[:_NAMED_CAUSES]
+    if not causes or not causes[0].delta_ns:
+        return ""
+    unit = unit_for(causes[0].delta_ns)
+    named = [
+        f"{CAUSES[c.cause].title.lower()} {unit.text(c.delta_ns, sign=True)}"
+        for c in causes
+        if round(c.delta_ns / unit.size, unit.digits)
+    ]
+    return f"Largest causes: {', '.join(named)}."
 
 
 def _cancelling(document: Document) -> str:

@@ -42,6 +42,15 @@ class FindingView:
         return "slower" if explains > 0 else "faster" if explains < 0 else "same"
 
 
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One of the few figures that everybody reads."""
+
+    label: str
+    text: str
+    note: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorTime:
     """Time of one op type per profiled step, with its calls per step and its share of the step."""
@@ -74,7 +83,7 @@ class View:
     names: dict[Role, str]
     verdict: Verdict
     alerts: tuple[Alert, ...]
-    figures: Facts
+    figures: tuple[Figure, ...]
     waterfall: Waterfall | None
     causes: tuple[CauseRow, ...]
     findings: tuple[FindingView, ...]
@@ -95,6 +104,7 @@ class View:
     method: Facts
     inputs: Facts
     command: str
+    provider: str
     unit: Unit
     has_delta: bool
 
@@ -110,7 +120,7 @@ def view_of(document: Document, *, row_limit: int = ROW_LIMIT, node_limit: int =
     anchors = unique_anchors(row.id for row in document.ledger)
     table = operator_table(document.ledger, anchors, limit=row_limit)
     tree = module_tree(document.ledger, document.workload.model) if document.ledger else None
-    names = side_names(document)
+    names, unit = side_names(document), table_unit(document)
     by_state = {state: _in_state(document, state) for state in ("passed", "not_applicable", "error")}
     return View(
         title=document.workload.model,
@@ -145,7 +155,8 @@ def view_of(document: Document, *, row_limit: int = ROW_LIMIT, node_limit: int =
         method=_method(document),
         inputs=tuple((spec.name, str(spec.tensor)) for spec in document.workload.inputs),
         command=document.command,
-        unit=table_unit(document),
+        provider=_only_provider(document),
+        unit=unit,
         has_delta=document.latency.delta_ns is not None,
     )
 
@@ -156,6 +167,12 @@ def table_unit(document: Document) -> Unit:
     longest = max((e.median for e in estimates if e), default=0)
     longest = max(longest, *(max(t.steps_ns, default=0) for t in document.profiled.values()), 0)
     return Unit(1_000_000, "ms", 3) if longest >= 1_000_000 else Unit(1_000, "µs", 1)
+
+
+def _only_provider(document: Document) -> str:
+    """The execution provider of every node, where there is but one."""
+    providers = {provider for row in document.ledger for provider in row.providers}
+    return providers.pop() if len(providers) == 1 else ""
 
 
 def _in_state(document: Document, state: str) -> tuple[Finding, ...]:
@@ -196,27 +213,28 @@ def _subtitle(document: Document) -> tuple[str, ...]:
     return tuple(part for part in parts if part)
 
 
-def _figures(document: Document) -> Facts:
+def _figures(document: Document) -> tuple[Figure, ...]:
     """The few figures beside the waterfall."""
     latency, cover, names = document.latency, document.coverage, side_names(document)
-    facts: list[tuple[str, str]] = []
-    for name, estimate in (
-        (names["torch"], latency.torch_ns),
-        (names["onnxruntime"], latency.onnxruntime_ns),
-    ):
-        if estimate is not None:
-            text = format_interval(estimate.median, estimate.low, estimate.high, sign=False)
-            facts.append((name, f"{text}, {plural(estimate.n, 'plain step')}"))
+    figures = [
+        Figure(
+            name,
+            format_interval(e.median, e.low, e.high, sign=False),
+            f"median of {plural(e.n, 'plain step')}",
+        )
+        for name, e in ((names["torch"], latency.torch_ns), (names["onnxruntime"], latency.onnxruntime_ns))
+        if e is not None
+    ]
     if latency.delta_ns is not None:
         delta = latency.delta_ns
-        facts += [
-            ("Difference", format_interval(delta.median, delta.low, delta.high)),
-            (f"{names['torch']} call time matched", format_percent(cover.torch_call_time_mapped)),
-            (f"{names['onnxruntime']} node time matched", format_percent(cover.ort_node_time_mapped)),
-            ("Unattributed", format_ns(cover.unattributed_ns, sign=True)),
-            ("Profiler overhead taken out", format_ns(cover.profiler_overhead_ns, sign=True)),
+        figures += [
+            Figure("Difference", format_interval(delta.median, delta.low, delta.high)),
+            Figure(f"{names['torch']} call time matched", format_percent(cover.torch_call_time_mapped)),
+            Figure(f"{names['onnxruntime']} node time matched", format_percent(cover.ort_node_time_mapped)),
+            Figure("Unattributed", format_ns(cover.unattributed_ns, sign=True)),
+            Figure("Profiler overhead taken out", format_ns(cover.profiler_overhead_ns, sign=True)),
         ]
-    return tuple(facts)
+    return tuple(figures)
 
 
 def _breakdown(role: Role, name: str, times: StepTimes) -> Breakdown:

@@ -10,7 +10,8 @@ from attrib.report.verdict import side_names
 BarKind = Literal["total", "slower", "faster", "remainder"]
 
 _LAST = {"profiler_overhead": 1, "unattributed": 2}
-_ZOOM_ABOVE = 0.35
+_ZOOM_ABOVE = 0.6
+"""Share of the longest step below which no bar reaches: where it is larger, the axis leaves most of it out."""
 _TICKS = 5
 
 

@@ -26,11 +26,12 @@
   }
 
   /* Sorting: a click sorts by the column, figures largest first; another click turns it round. */
-  function cellValue(row, column) {
+  function cellValue(row, column, numeric) {
     const cell = row.cells[column];
     const text = (cell.querySelector("summary") ?? cell).textContent.trim();
+    if (!numeric) return text;
     const number = Number.parseFloat(text.replace(MINUS, "-").replaceAll(",", ""));
-    return cell.classList.contains("n") ? (Number.isNaN(number) ? -Infinity : number) : text;
+    return Number.isNaN(number) ? -Infinity : number;
   }
   function sortBy(table, header, column) {
     const numeric = header.classList.contains("n");
@@ -39,8 +40,8 @@
     all("th[aria-sort]", table).forEach((th) => th.removeAttribute("aria-sort"));
     header.setAttribute("aria-sort", order);
     const sign = order === "ascending" ? 1 : -1;
-    const rows = [...table.tBodies[0].rows].map((row) => [cellValue(row, column), row]);
-    rows.sort(([a], [b]) => sign * (numeric ? a - b || 0 : a.localeCompare(b, "en", { numeric: true })));
+    const rows = [...table.tBodies[0].rows].map((row) => [cellValue(row, column, numeric), row]);
+    rows.sort(([a], [b]) => sign * (numeric ? (a > b) - (a < b) : a.localeCompare(b, "en", { numeric: true })));
     table.tBodies[0].append(...rows.map(([, row]) => row));
   }
   for (const table of all("table.sortable")) {
@@ -62,7 +63,6 @@
     const cause = $("filter-cause").value;
     let shown = 0;
     let sum = 0;
-    let digits = 0;
     for (const row of table.tBodies[0].rows) {
       const text = row.textContent.toLowerCase();
       const keep = words.every((word) => text.includes(word))
@@ -71,12 +71,10 @@
       row.hidden = !keep;
       if (keep) {
         shown += 1;
-        const figure = row.cells[6].textContent;
-        sum += cellValue(row, 6);
-        digits = Math.max(digits, (figure.split(".")[1] ?? "").length);
+        sum += Number(row.dataset.ns);
       }
     }
-    const signed = (sum > 0 ? "+" : sum < 0 ? MINUS : "") + Math.abs(sum).toFixed(digits);
+    const signed = (sum > 0 ? "+" : sum < 0 ? MINUS : "") + Math.abs(sum / table.dataset.size).toFixed(table.dataset.digits);
     $("filter-sum").textContent = `${shown} of ${table.tBodies[0].rows.length} rows, Δ ${signed}`;
   }
   function clearFilter() {
@@ -125,6 +123,16 @@
   }
   addEventListener("hashchange", follow);
   follow();
+
+  /* Every opened row shows the link to itself. */
+  table?.addEventListener("toggle", ({ target }) => {
+    const row = target.closest("tr");
+    if (!target.open || target.querySelector("a")) return;
+    const link = document.createElement("a");
+    link.href = `#${row.id}`;
+    link.textContent = "link to this row";
+    target.append(link);
+  }, true);
 
   /* Copy buttons. */
   for (const button of all("button.copy")) {
