@@ -1,0 +1,33 @@
+"""What stays light: the help, the version, and the whole of `attrib report`."""
+
+import subprocess
+import sys
+
+import pytest
+
+ENGINES = ("torch", "onnxruntime", "transformers")
+
+
+def modules_after(code: str, *argv: str) -> set[str]:
+    program = f"import sys; sys.argv = {['attrib', *argv]!r}\n{code}\nprint('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(done.stdout.split("\n"))
+
+
+def test_help_imports_neither_an_engine_nor_a_table_library():
+    loaded = modules_after("from attrib.cli.main import run\nrun(['--help'])")
+    assert not loaded & {*ENGINES, "pandas", "numpy", "onnx", "plotly", "jinja2", "scipy"}
+
+
+def test_report_on_a_sample_imports_no_engine(root, tmp_path):
+    sample = root / "sample_traces" / "bert-base-uncased"
+    code = f"from attrib.cli.main import run\nassert run(['report', {str(sample)!r}, '-o', {str(tmp_path / 'r.html')!r}]) == 0"
+    loaded = modules_after(code)
+    assert not loaded & {*ENGINES, "onnxscript", "onnx_ir", "pandas", "plotly", "scipy"}
+    assert (tmp_path / "r.html").stat().st_size > 100_000
+
+
+@pytest.mark.parametrize("name", ["load", "profile"])
+def test_the_python_interface_is_reached_without_importing_an_engine(name):
+    loaded = modules_after(f"import attrib\nassert callable(attrib.{name})")
+    assert not loaded & set(ENGINES)

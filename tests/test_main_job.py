@@ -1,0 +1,169 @@
+"""The main job on real engines: what the report says holds, and can be recomputed without attrib.
+
+Every capture here is real: BERT-base with seeded random weights, both engines, on the machine at hand.
+"""
+
+import gzip
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import attrib
+
+pytestmark = pytest.mark.engines
+
+CONFIGURATIONS = {
+    "default": ["--batch-size", "1", "--seq-len", "128"],
+    "again": ["--batch-size", "1", "--seq-len", "128"],
+    "batch 4": ["--batch-size", "4", "--seq-len", "64", "--iterations", "2"],
+    "disabled": ["--opt-level", "disabled", "--iterations", "2"],
+    "basic": ["--opt-level", "basic", "--iterations", "2"],
+    "extended": ["--opt-level", "extended", "--iterations", "2"],
+    "torchscript": ["--exporter", "torchscript", "--iterations", "2"],
+    "torch A/A": ["--against-itself", "torch"],
+    "ort A/A": ["--against-itself", "onnxruntime"],
+}
+COMPARISONS = [name for name in CONFIGURATIONS if "A/A" not in name]
+
+
+@pytest.fixture(scope="session")
+def capture(cli, tmp_path_factory):
+    """A capture of BERT-base by configuration, made once."""
+    made: dict[str, Path] = {}
+
+    def get(name: str) -> Path:
+        if name not in made:
+            target = tmp_path_factory.mktemp("capture") / "traces"
+            done = cli("profile", "--model", "bert-base-uncased", "-o", target, *CONFIGURATIONS[name], timeout=900)
+            assert done.returncode == 0, done.stderr
+            made[name] = target
+        return made[name]
+
+    return get
+
+
+def report_of(capture: Path) -> dict:
+    return json.loads((capture / "report.json").read_bytes())
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_the_rows_sum_to_the_delta_and_the_time_is_mapped(capture, name):
+    report = report_of(capture(name))
+    assert sum(row["delta_ns"] for row in report["ledger"]) == report["latency"]["delta_ns"]["median"]
+    assert sum(cause["delta_ns"] for cause in report["causes"]) == report["latency"]["delta_ns"]["median"]
+    assert report["coverage"]["ort_node_time_mapped"] >= 0.999
+    assert report["coverage"]["torch_call_time_mapped"] >= 0.99
+    slower = max(report["latency"][side]["median"] for side in ("torch_ns", "onnxruntime_ns"))
+    assert abs(report["coverage"]["unattributed_ns"]) < 0.02 * slower
+    assert all(output["equal"] for output in report["outputs"])
+
+
+def events_of(path: Path) -> list[dict]:
+    data = json.loads(gzip.decompress(path.read_bytes()))
+    return data if isinstance(data, list) else data["traceEvents"]
+
+
+def profiled_starts(capture: Path, engine: str) -> list[tuple[int, int]]:
+    import pandas as pd
+
+    table = pd.read_parquet(capture / "latency.parquet")
+    rows = table[(table.engine == engine) & (table.phase == "profiled")].sort_values("start_ns")
+    return list(zip(rows.start_ns.tolist(), (rows.start_ns + rows.wall_ns).tolist(), strict=True))
+
+
+@pytest.mark.parametrize("name", ["default", "torchscript", "disabled"])
+def test_onnxruntime_figures_agree_with_a_plain_reading_of_the_profile(capture, name):
+    folder = capture(name)
+    report = report_of(folder)["profiled"]["onnxruntime"]
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    zero = int(manifest["sides"]["onnxruntime"]["settings"]["profiling_start_ns"])
+    events = events_of(folder / "ort/profile.json.gz")
+    windows = profiled_starts(folder, "onnxruntime")
+    runs = [
+        e for e in events if e["name"] == "model_run"
+        and any(a - 50_000 <= zero + e["ts"] * 1000 <= b for a, b in windows)
+    ]  # fmt: skip
+    runs.sort(key=lambda e: e["ts"])
+    assert report["steps_ns"] == [run["dur"] * 1000 for run in runs]
+    spent: Counter[str] = Counter()
+    for event in events:
+        inside = any(run["ts"] <= event["ts"] < run["ts"] + run["dur"] for run in runs)
+        if event["cat"] == "Node" and event["name"].endswith("_kernel_time") and inside:
+            spent[event["args"]["op_name"]] += event["dur"] * 1000
+    assert report["by_op_ns"] == dict(spent)
+
+
+@pytest.mark.parametrize("name", ["default", "batch 4"])
+def test_pytorch_figures_agree_with_a_plain_reading_of_the_trace(capture, name):
+    folder = capture(name)
+    report = report_of(folder)["profiled"]["torch"]
+    events = [e for e in events_of(folder / "torch/trace.json.gz") if e.get("ph") == "X"]
+    steps = sorted((e for e in events if e["name"].startswith("attrib.step#")), key=lambda e: e["ts"])
+    assert report["steps_ns"] == [round(step["dur"] * 1000) for step in steps]
+    spent: Counter[str] = Counter()
+    for step in steps:
+        end = step["ts"] + step["dur"]
+        ops = sorted(
+            (e for e in events if e["name"].startswith("aten::") and step["ts"] <= e["ts"] < end),
+            key=lambda e: (e["ts"], -e["dur"]),
+        )
+        reached = 0.0
+        for op in ops:
+            if op["ts"] >= reached:
+                spent[op["name"]] += round(op["dur"] * 1000)
+                reached = op["ts"] + op["dur"]
+    assert report["by_op_ns"].keys() == spent.keys()
+    for op, ns in spent.items():
+        # Starts are whole microseconds and three decimals: neighbours may overlap by a nanosecond or two.
+        assert report["by_op_ns"][op] == pytest.approx(ns, abs=5 * len(steps) * report["counts"][op])
+
+
+def leading_causes(report: dict) -> set[str]:
+    measured = [c for c in report["causes"] if c["cause"] != "profiler_overhead"]
+    return {c["cause"] for c in sorted(measured, key=lambda c: -abs(c["delta_ns"]))[:3]}
+
+
+def test_two_captures_of_one_configuration_agree(capture):
+    first, second = report_of(capture("default")), report_of(capture("again"))
+    a, b = first["latency"]["delta_ns"], second["latency"]["delta_ns"]
+    assert a["low"] <= b["high"]
+    assert b["low"] <= a["high"]
+    assert leading_causes(first) == leading_causes(second)
+
+
+@pytest.mark.parametrize("name", ["torch A/A", "ort A/A"])
+def test_an_engine_against_itself_blames_nothing(capture, name):
+    report = report_of(capture(name))
+    assert not report["latency"]["significant"], report["latency"]
+    blamed = [f for f in report["findings"] if f["state"] == "failed" and f["saving_ns"] > 0]
+    assert not blamed, blamed
+    assert sum(row["delta_ns"] for row in report["ledger"]) == report["latency"]["delta_ns"]["median"]
+
+
+def test_no_region_swallows_the_step(capture):
+    report = report_of(capture("default"))
+    step = report["latency"]["onnxruntime_ns"]["median"]
+    regions: Counter[str] = Counter()
+    for row in report["ledger"]:
+        regions[row["region"]] += row["onnxruntime_ns"]
+    assert max(regions.values()) < 0.15 * step
+
+
+def test_the_capture_holds_no_weights_and_names_no_place(capture, root):
+    folder = capture("default")
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 12_000_000
+    for path in folder.rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            text = gzip.decompress(data) if path.suffix == ".gz" else data
+            for secret in (str(root), str(Path.home()), str(folder)):
+                assert secret.encode() not in text, (path, secret)
+
+
+def test_the_tables_are_data_frames_that_sum(capture):
+    analysis = attrib.load(capture("default"))
+    assert analysis.ledger.delta_ns.sum() == analysis.document.latency.delta_ns.median
+    assert set(analysis.nodes.region) <= set(analysis.ledger.region)
+    assert analysis.calls.mean_ns.sum() > 0.8 * analysis.document.latency.torch_ns.median
