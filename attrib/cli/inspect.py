@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from attrib.traces.summary import Inspection, NamedUse
 
 TOP = 10
-WIDEST_NAME = 72
+NARROWEST_NAME = 24
+NUMBERS_WIDTH = 36
+"""What three columns of numbers need beside the names."""
+
+_RETURNS = "void "
 _TITLES = {"kineto": "Kineto trace", "ort-profile": "ONNX Runtime profile"}
 _DIRECTIONS = {"to_host": "to the host", "from_host": "to the device"}
 
@@ -52,17 +56,18 @@ def show(inspection: "Inspection", name: str) -> None:
     console.print(f"{_TITLES[inspection.format]}  {one_line(name)}", style="bold")
     for fact in facts(inspection):
         console.print(f"  {fact}")
-    for table in tables(inspection):
+    for table in tables(inspection, max(console.width - NUMBERS_WIDTH, NARROWEST_NAME)):
         console.print()
         console.print(table)
-    for warning in inspection.warnings:
+    if inspection.warnings:
         console.print()
+    for warning in inspection.warnings:
         console.print(f"! {one_line(warning)}", style="yellow")
 
 
 def facts(inspection: "Inspection") -> Iterable[str]:
     """One line each: size, runs, copies, GPU."""
-    yield f"{inspection.events:,} events"
+    yield f"{inspection.events:,} event{'' if inspection.events == 1 else 's'}"
     if devices := inspection.metadata.get("devices"):
         yield f"devices: {one_line(devices)}"
     if inspection.format == "ort-profile":
@@ -91,31 +96,31 @@ def runs_line(walls_us: list[float]) -> str:
     return f"{len(walls_us):,} runs: first {duration(first)}, then median {duration(np.median(others))} ({spread})"
 
 
-def tables(inspection: "Inspection") -> Iterable["Table"]:
-    """Steps, providers, operators and kernels: those that the trace holds."""
+def tables(inspection: "Inspection", width: int) -> Iterable["Table"]:
+    """Steps, providers, operators and kernels: those that the trace holds, with names cut to a width."""
     if inspection.steps:
-        steps = new_table("Step", "Wall", "GPU events", "GPU sum")
+        steps = new_table("Step", "Wall", *(("GPU events", "GPU sum") if inspection.gpu else ()))
         for step in inspection.steps:
-            gpu = ("", "") if step.gpu_sum_us is None else (f"{step.gpu_events:,}", duration(step.gpu_sum_us))
-            steps.add_row(cell(step.name), duration(step.wall_us), *gpu)
+            gpu = () if step.gpu_sum_us is None else (f"{step.gpu_events:,}", duration(step.gpu_sum_us))
+            steps.add_row(cell(step.name, width), duration(step.wall_us), *gpu)
         yield steps
     if inspection.providers:
         providers = new_table("Execution provider", "Nodes", "Events", "Time")
         for name, use in inspection.providers.items():
-            providers.add_row(cell(name), f"{use.nodes:,}", f"{use.events:,}", duration(use.dur_us))
+            providers.add_row(cell(name, width), f"{use.nodes:,}", f"{use.events:,}", duration(use.dur_us))
         yield providers
     if inspection.ops:
-        yield named("Operator", inspection.ops)
+        yield named("Operator", inspection.ops, width)
     if inspection.kernels:
-        yield named("GPU work", inspection.kernels)
+        yield named("GPU work", inspection.kernels, width)
 
 
-def named(title: str, uses: "tuple[NamedUse, ...]") -> "Table":
+def named(title: str, uses: "tuple[NamedUse, ...]", width: int) -> "Table":
     """The first rows of a table of names by time."""
     table = new_table(title, "Events", "Time")
     for use in uses[:TOP]:
-        where = f"  ({use.provider.removesuffix('ExecutionProvider')})" if use.provider else ""
-        table.add_row(cell(use.name + where), f"{use.events:,}", duration(use.dur_us))
+        where = f"  ({cell(use.provider.removesuffix('ExecutionProvider'), 20)})" if use.provider else ""
+        table.add_row(cell(use.name, width - len(where)) + where, f"{use.events:,}", duration(use.dur_us))
     return table
 
 
@@ -124,16 +129,16 @@ def new_table(first: str, *numbers: str) -> "Table":
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-    table.add_column(first, overflow="fold")
+    table.add_column(first, overflow="ellipsis", no_wrap=True)
     for number in numbers:
         table.add_column(number, justify="right", no_wrap=True)
     return table
 
 
-def cell(text: str) -> str:
+def cell(text: str, width: int) -> str:
     """A name from a file, cut to a width and with control characters made visible."""
-    safe = one_line(text[: WIDEST_NAME + 1])
-    return safe if len(safe) <= WIDEST_NAME else safe[: WIDEST_NAME - 1] + "…"
+    safe = one_line(text[: width + len(_RETURNS) + 1]).removeprefix(_RETURNS)
+    return safe if len(safe) <= width else safe[: max(width - 1, 0)] + "…"
 
 
 def duration(microseconds: float) -> str:

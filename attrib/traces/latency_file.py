@@ -46,7 +46,7 @@ def read_latency(path: Path) -> LatencyTable:
 
 def _texts(path: Path, table: Any, name: str) -> tuple[str, ...]:
     values = tuple(table.column(name).to_pylist())
-    unknown = [value for value in values if value not in _TEXTS[name]]
+    unknown = [value for value in values if not (isinstance(value, str) and value in _TEXTS[name])]
     if unknown:
         raise AttribError(f"{path}: column {name} holds {unknown[0]!r}", hint=INTACT_COPY)
     return cast("tuple[str, ...]", values)
@@ -56,7 +56,7 @@ def _integers(path: Path, table: Any, name: str) -> np.ndarray[Any, np.dtype[np.
     import pyarrow as pa
 
     column = table.column(name)
-    if not pa.types.is_integer(column.type) or column.null_count:
+    if not pa.types.is_signed_integer(column.type) or column.null_count:
         raise AttribError(
             f"{path}: column {name} ({column.type}) holds nulls or no integers", hint=INTACT_COPY
         )

@@ -147,7 +147,9 @@ class EventStream:
         """Walk the members of the top-level object up to the events; False at the object's end."""
         if self._peek() == ",":
             self._take(1)
-        while self._peek() != "}":
+        while (following := self._peek()) != "}":
+            if not following:
+                raise self._malformed("the file ends without its closing }")
             key = self._value()
             if self._peek() != ":":
                 raise self._malformed("expected a colon")
