@@ -7,6 +7,7 @@ file and imports nothing of attrib. Whatever libraries print goes to stderr; std
 import json
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 CPU = "CPUExecutionProvider"
@@ -72,6 +73,7 @@ def main() -> None:
     """Answer on the real stdout, with everything else sent to stderr."""
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    questions: dict[str, Callable[..., dict[str, Any]]]
     questions = {"runtime": runtime, "torch": torch, "provider": provider}
     result = questions[sys.argv[1]](*sys.argv[2:])
     with answer:

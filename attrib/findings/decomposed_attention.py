@@ -118,6 +118,7 @@ RULE = Rule(
     id="decomposed-attention",
     passed="Decomposed attention costs no measurable time",
     failed="{} as separate nodes",
+    example="12 attention blocks run",
     about=(
         "PyTorch computes scaled dot-product attention in one call, often with a fused kernel. Below "
         "opset 23 an exporter writes MatMul, Add, Softmax, a guard of IsNaN and Where, MatMul and "

@@ -40,6 +40,7 @@ RULE = Rule(
     id="faster-kernel",
     passed="No operator is measurably faster in ONNX Runtime",
     failed="{} faster in ONNX Runtime",
+    example="2 kinds of operators run",
     about=(
         "The counterpart of slower-kernel: it explains why ONNX Runtime is faster. It groups the ledger "
         "rows of the cause `kernel` by op and shape, keeps the groups whose interval lies below 0 after a "

@@ -57,6 +57,7 @@ RULE = Rule(
     id="framework-overhead",
     passed="Framework overhead makes no measurable difference",
     failed="ONNX Runtime spends {} time outside operators",
+    example="more",
     about=(
         "Between the operators PyTorch dispatches from Python, ONNX Runtime runs its executor, and around "
         "them stand the session and its API. On large models this is about one percent; on small ones it "

@@ -49,6 +49,7 @@ RULE = Rule(
     id="fused-operators",
     passed="Fused operators make no measurable difference",
     failed="{} than the calls they replace",
+    example="24 fused nodes are faster",
     about=(
         "ONNX Runtime's optimizer merges chains of operators into one node (SkipLayerNormalization, BiasGelu, "
         "FusedMatMul), which saves passes over memory and is a common reason for it to be faster. A fused "

@@ -85,6 +85,7 @@ RULE = Rule(
     id="layout-churn",
     passed="No measurable time is lost to layout changes",
     failed="{} only move data",
+    example="96 nodes",
     about=(
         "Transpose, Reshape, Concat, Slice, Expand and their like compute nothing. In PyTorch most of "
         "them are views that cost next to nothing; an ONNX node copies the tensor, or at least costs a "

@@ -39,6 +39,7 @@ RULE = Rule(
     id="output-mismatch",
     passed="Both engines give the same outputs",
     failed="{} differ between the engines",
+    example="1 of 2 outputs",
     about=(
         "A faster engine that computes something else is not faster. The rule reads outputs.json: the "
         "largest difference of every output, relative to PyTorch's largest value, against the tolerance "

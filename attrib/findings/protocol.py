@@ -86,6 +86,7 @@ class Rule:
         id: e.g. `layout-churn`.
         passed: Title when nothing was found, e.g. `No time is lost to layout changes`.
         failed: Title of the finding; `{}` is replaced by the verdict's detail.
+        example: A detail that fills the failed title, for `attrib rules`.
         about: What the rule looks for and why it matters, for `attrib rules`.
         cause: The ledger cause it explains; None for rules about the measurement.
         needs: Evidence without which it cannot answer.
@@ -96,6 +97,7 @@ class Rule:
     id: str
     passed: str
     failed: str
+    example: str
     about: str
     cause: Cause | None
     needs: tuple[Need, ...]

@@ -64,6 +64,7 @@ RULE = Rule(
     id="redundant-casts",
     passed="No measurable time is lost to casts",
     failed="{} convert element types",
+    example="50 casts",
     about=(
         "A Cast reads and writes a whole tensor to change its type. ONNX Runtime puts casts in around "
         "every operator whose type its execution provider lacks (fp16 on CPU is the known case: more than "

@@ -35,6 +35,7 @@ RULE = Rule(
     id="shape-arithmetic",
     passed="No measurable time is lost to computing shapes",
     failed="{} compute shapes at run time",
+    example="40 nodes",
     about=(
         "A graph with dynamic dimensions computes its shapes with nodes of its own: Shape, Gather, "
         "Concat, Unsqueeze on a handful of integers. Each is small, but each costs a dispatch, and under "

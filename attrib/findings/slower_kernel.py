@@ -36,6 +36,7 @@ RULE = Rule(
     id="slower-kernel",
     passed="No operator is measurably slower in ONNX Runtime",
     failed="{} slower in ONNX Runtime",
+    example="3 kinds of operators run",
     about=(
         "Where one PyTorch call matches ONNX nodes that do the same work, any difference is the kernel's: "
         "another library, another instruction set, other threading. The rule groups the ledger rows of "

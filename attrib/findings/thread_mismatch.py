@@ -43,6 +43,7 @@ RULE = Rule(
     id="thread-mismatch",
     passed="Both engines use the same threads, and the machine has the cores",
     failed="The thread counts are not fair: {}",
+    example="4 threads share 2 usable cores",
     about=(
         "The engines size their pools differently: ONNX Runtime from the host's cores even in a container "
         "that may use two of them, PyTorch from OMP_NUM_THREADS. With unequal pools the comparison is of "

@@ -161,6 +161,7 @@ RULE = Rule(
     id="unfused-layers",
     passed="Layers that stayed apart cost no measurable time",
     failed="{} stayed apart",
+    example="12 GELU",
     about=(
         "ONNX Runtime has single operators for layer norm (also with the residual addition), GELU (also "
         "with its bias) and linear layers, but fuses only patterns that it knows: a new exporter or a low "

@@ -76,6 +76,7 @@ RULE = Rule(
     id="unmatched-time",
     passed="Nearly all time was matched between the engines",
     failed="{} of the step could not be matched well",
+    example="4.2 %",
     about=(
         "A ledger is only as good as the pairs in it. The rule adds up the rows of the cause "
         "`unattributed`, and the rows whose two sides were brought together by a weak link (order or "

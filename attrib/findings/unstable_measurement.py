@@ -85,6 +85,7 @@ RULE = Rule(
     id="unstable-measurement",
     passed="The measurement was steady",
     failed="The measurement was not steady: {} of disturbance",
+    example="2 signs",
     about=(
         "Every figure rests on the plain steps. The rule looks for what disturbs them: blocks that "
         "scatter more than a shared machine explains, drift from the first to the last third, an interval "

@@ -150,7 +150,7 @@ class TestDescription:
             "from attrib.capture.environment import describe_environment\n"
             "packages = describe_environment().packages\n"
             "assert packages['torch'] and packages['onnx'], packages\n"
-            "loaded = {'torch', 'onnx', 'onnxruntime', 'transformers', 'numpy'} & set(sys.modules)\n"
+            "loaded = {'torch', 'onnx', 'onnxruntime', 'transformers'} & set(sys.modules)\n"
             "sys.exit(f'imported {loaded}' if loaded else 0)\n"
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

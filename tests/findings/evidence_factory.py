@@ -109,6 +109,7 @@ def partition(engine, works, work_ns, parts=(), parts_ns=(), steps=3):
         blocks=np.arange(steps),
         inside=np.zeros(len(works) + len(parts), dtype=np.int64),
         outside=np.zeros(len(works) + len(parts), dtype=np.int64),
+        scopes=np.zeros(len(works) + len(parts), dtype=np.int64),
     )
 
 

@@ -20,6 +20,7 @@ def rule(audit, *, name="some-rule", cause="layout", needs=(), direction="slower
         id=name,
         passed="Nothing",
         failed="{} found",
+        example="3 nodes",
         about="",
         cause=cause,
         needs=needs,
@@ -208,6 +209,8 @@ def test_every_rule_is_described_for_its_reader():
         assert known.passed
         assert known.failed
         assert known.failed != known.passed
+        assert known.example
+        assert "{}" in known.failed
         assert len(known.about) > 120, known.id
         assert known.audit.__module__ == f"attrib.findings.{known.id.replace('-', '_')}"
         assert set(known.needs) <= set(NEEDS)
