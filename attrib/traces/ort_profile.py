@@ -1,8 +1,8 @@
 """ONNX Runtime's built-in profile to the event table.
 
-Format: core/common/profiler.cc; an array of events, one a line, whose times are integer microseconds since
-the profiling start. Names are written without escaping (still so in 1.31): a quote, a backslash or a newline
-in a node's name breaks the JSON. Such events are found by the layout of their lines and mended.
+Format: core/common/profiler.cc; an array of events, one a line, whose times are integer microseconds since the
+profiling start. Older versions write names without escaping (1.31.1 escapes them): a quote, a backslash or a
+newline in a node's name breaks the JSON. Such events are found by the layout of their lines and mended.
 """
 
 import json
@@ -41,8 +41,9 @@ class OrtArgs(msgspec.Struct, gc=False):
 
 
 _NO_ARGS = OrtArgs()
+_LONGEST_MENDED = 1 << 17  # the patterns below take quadratic time on text that was made to be slow
 
-_EVENT_END = re.compile(r'\}(?=\s*,?[ \t]*\r?\n(?:\{"cat"|\]))')
+_EVENT_END = re.compile(r'\}(?=[ \t]*+,?[ \t]*+\r?\n(?:\{"cat"|\]))')
 _EVENT_START = re.compile(r'\{"cat"')
 # A string value ends at a quote that the next key or the end of the object follows, whatever it holds itself.
 _NAME = re.compile(r'("name" ?: ?")(.*)(?=" ?, ?"args" ?: ?\{)', re.DOTALL)
@@ -109,6 +110,8 @@ def _split(text: str) -> list[Span]:
 
 def _mend(event: str) -> str:
     """Escape what ORT left unescaped in the name and in the arguments that hold names."""
+    if len(event) > _LONGEST_MENDED:
+        return event
     event = _NAME.sub(_escaped, event, count=1)
     return _TEXT_ARGUMENT.sub(_escaped, event)
 

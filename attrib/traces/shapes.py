@@ -53,6 +53,7 @@ LISTS = frozenset({"TensorList", "OptionalTensorList", "GenericList"})
 """What it says of lists, whose element types it does not record."""
 
 _INT64 = 1 << 63
+_DEEPEST = 4  # lists of lists of tensors exist; deeper nesting is no shape
 
 
 class ShapeColumn(Sequence[bytes | None]):
@@ -123,11 +124,11 @@ def _typed_rows(torch_type: Any, entry: Any) -> list[Row]:
     return _rows("" if torch_type in LISTS else DTYPE_OF_TORCH_TYPE.get(torch_type, torch_type), entry)
 
 
-def _rows(dtype: str, entry: Any) -> list[Row]:
-    if not isinstance(entry, list):
+def _rows(dtype: str, entry: Any, depth: int = 0) -> list[Row]:
+    if not isinstance(entry, list) or depth > _DEEPEST:
         return []
     if any(isinstance(item, list) for item in entry):
-        return [row for item in entry for row in _rows(dtype, item)]
+        return [row for item in entry for row in _rows(dtype, item, depth + 1)]
     if not all(type(item) is int and abs(item) < _INT64 for item in entry):
         return []
     return [(dtype, entry)]

@@ -63,8 +63,7 @@ def open_source(path: Path) -> Iterator[Source]:
     """
     try:
         with path.open("rb") as file:
-            head = file.read(2)
-            file.seek(0)
+            head = file.peek(2)[:2]  # not read and seek: the file may be a pipe
             if not head:
                 raise AttribError(
                     f"{path}: the file is empty: the profiled process ended before it wrote its trace",

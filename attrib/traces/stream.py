@@ -22,6 +22,9 @@ BLOCK = 1 << 18
 LARGEST_VALUE = 1 << 26
 """One event, or one fact beside the events, may take this many bytes."""
 
+MOST_MENDED = 50
+"""Places of one block at which the scanner may stop for `nan`: each costs another scan of the event."""
+
 E = TypeVar("E")
 B_co = TypeVar("B_co", bound=Sized, covariant=True)
 B = TypeVar("B", bound=Sized)
@@ -253,15 +256,15 @@ class EventStream:
     def _spans(self, decoder: EventDecoder[B, E]) -> tuple[list[Span], Exception | None]:
         text = self._data.decode("latin-1")
         spans: list[Span] = []
-        start = 0
+        start = mended = 0
         while start < len(text) and text[start] != "]":
             try:
                 end = _scan(text, start)[1]
             except (ValueError, RecursionError) as error:
-                mended = _without_nan(text, error)
-                if mended is None:
+                without = _without_nan(text, error) if mended < MOST_MENDED else None
+                if without is None:
                     return decoder.split(text) or spans, error
-                self._data, text = mended.encode("latin-1"), mended
+                self._data, text, mended = without.encode("latin-1"), without, mended + 1
                 continue
             spans.append(Span(start, end))
             comma = _end_of_space(text, end)

@@ -1,5 +1,7 @@
 import gzip
 import json
+import os
+import threading
 from decimal import Decimal
 
 import pytest
@@ -203,6 +205,7 @@ def test_integers_are_read_in_every_spelling(write):
         ({"Input Dims": {"a": 1}, "Input type": 5}, []),
         ({"Input Dims": [["x"], [1.5], [1 << 80]], "Input type": ["float", "float", "float"]}, []),
         ({"Input Dims": [[1], [2]], "Input type": [["float"], None]}, []),
+        ({"Input Dims": [json.loads("[" * 600 + "]" * 600)], "Input type": ["TensorList"]}, []),
         ({}, []),
     ],
 )
@@ -334,3 +337,27 @@ def test_what_is_no_readable_file_says_so(tmp_path):
 def test_the_other_format_is_refused_by_name(write):
     with pytest.raises(AttribError, match="holds an ONNX Runtime profile, not a Kineto trace"):
         read_kineto(write('[{"cat":"Session","ph":"X","name":"model_run","ts":1,"dur":1}]'))
+
+
+def test_a_pipe_is_read_like_a_file(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(gzip.compress(GOOD.encode()),))
+    writer.start()
+    assert len(read_trace(pipe)) == 50
+    writer.join()
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        '{"traceEvents":[{"ph":"X","ts":1,"args":{"l":[' + "nan," * 60_000 + "1]}}]}",
+        '[\n{"cat" : "Node","ph" : "X","name" :"' + "}" + " " * 200_000 + '"x","args" : {}}\n]',
+        '[\n{"cat" : "Node","ph" : "X","ts" :"' + '"op_name" : "' * 20_000 + "}}\n]",
+    ],
+    ids=["many nan", "long space", "many keys"],
+)
+def test_text_that_was_made_to_be_slow_is_refused_soon(write, hostile):
+    path = write(hostile)
+    with pytest.raises(AttribError):  # milliseconds; without the limits it would take minutes
+        read_trace(path)
