@@ -13,7 +13,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Int64s = npt.NDArray[np.int64]
 
-RESAMPLES = 2000
+RESAMPLES = 1000
 LEVEL = 0.95
 SEED = 7
 """Fixed, so that the same trace directory gives the same interval to the last digit."""

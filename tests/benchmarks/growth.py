@@ -1,0 +1,111 @@
+"""How the mapping and the ledger grow with the graph: `python tests/benchmarks/growth.py`.
+
+The graphs are chains of transformer-like layers, exported with fx metadata and rewritten as ONNX Runtime's optimizer does
+(linear to Reshape-Gemm-Reshape, add and layer norm fused). Linear growth means a ratio of 10 for 10 times the nodes.
+"""
+
+import sys
+import time
+import tracemalloc
+
+import numpy as np
+
+from attrib.attribute.headline import headline
+from attrib.attribute.ledger import build_ledger
+from attrib.lineage.graph import Graph, GraphNode
+from attrib.match.regions import regions
+from attrib.model.tensor import Tensor
+from attrib.model.work import Partition, Work
+
+X = Tensor("float", (1, 128, 768))
+STEPS = 12
+
+
+def layer(i: int) -> tuple[list[Work], list[tuple[str, str, str, str]], list[tuple[str, str, str]]]:
+    """Calls, exported nodes (op, inputs, outputs, fx node) and executed nodes (op, inputs, outputs) of one layer."""
+    scope, enter, leave = f"layer.{i}", f"x{i}", f"x{i + 1}"
+    calls = [
+        Work(id=f"{scope}.dense/aten::linear#0", engine="torch", op="aten::linear", scope=f"{scope}.dense", inputs=(X,)),
+        Work(id=f"{scope}/aten::add#0", engine="torch", op="aten::add", scope=scope, inputs=(X,)),
+        Work(id=f"{scope}.norm/aten::layer_norm#0", engine="torch", op="aten::layer_norm", scope=f"{scope}.norm", inputs=(X,)),
+    ]
+    exported = [
+        ("MatMul", f"{enter} w", f"m{i}", "dense:linear"),
+        ("Add", f"m{i} b", f"l{i}", "dense:linear"),
+        ("Add", f"l{i} {enter}", f"a{i}", ":add"),
+        ("LayerNormalization", f"a{i} g", leave, "norm:layer_norm"),
+    ]
+    ran = [
+        ("Reshape", f"{enter} c", f"r{i}"),
+        ("Gemm", f"r{i} w b", f"q{i}"),
+        ("Reshape", f"q{i} c", f"l{i}"),
+        ("SkipLayerNormalization", f"l{i} {enter} g", leave),
+    ]
+    return calls, exported, ran
+
+
+def graph(nodes: list[GraphNode]) -> Graph:
+    """A graph over one input and four constants."""
+    return Graph(nodes=tuple(nodes), inputs=("x0",), outputs=nodes[-1].outputs, constants=frozenset("wbgc"), values={}, opset=20)
+
+
+def build(layers: int) -> tuple[tuple[Work, ...], tuple[Work, ...], Graph, Graph]:
+    """A model of so many layers, on both sides."""
+    calls, exported, ran, work = [], [], [], []
+    for i in range(layers):
+        ours, original, executed = layer(i)
+        calls += ours
+        for op, ins, outs, origin in original:
+            child, fx = origin.split(":")
+            scope = f"layer.{i}.{child}".rstrip(".")
+            exported.append(GraphNode(
+                name=f"e{len(exported)}", index=len(exported), op=op, domain="", inputs=tuple(ins.split()),
+                outputs=(outs,), scope=scope, fx_node=f"{fx}_{i}", fx_target=f"aten.{fx}.default",
+            ))  # fmt: skip
+        for op, ins, outs in executed:
+            ran.append(GraphNode(name=f"n{len(ran)}", index=len(ran), op=op, domain="", inputs=tuple(ins.split()), outputs=(outs,)))
+            work.append(Work(id=f"n{len(work)}", engine="onnxruntime", op=op, order=len(work), inputs=(X,), outputs=(X,)))
+    return tuple(calls), tuple(work), graph(exported), graph(ran)
+
+
+def partition(work: tuple[Work, ...]) -> Partition:
+    """Steps of random times for the work."""
+    times = np.random.default_rng(0).integers(1_000, 1_000_000, (len(work), STEPS))
+    zeros = np.zeros(len(work) + 1, dtype=np.int64)
+    return Partition(
+        engine=work[0].engine, work=work, parts=("rest",), work_ns=times, parts_ns=np.full((1, STEPS), 1000),
+        walls_ns=times.sum(axis=0) + 1000, blocks=np.arange(STEPS) // 2, inside=zeros, outside=zeros, scopes=zeros,
+    )  # fmt: skip
+
+
+def measure(nodes: int) -> tuple[float, float, int]:
+    """Seconds of the mapping, seconds of the ledger, and peak bytes of both."""
+    calls, work, exported, ran = build(nodes // 4)
+    torch, ort = partition(calls), partition(work)
+    plain = {b: np.full(5, int(torch.walls_ns.mean())) for b in range(6)}
+    tracemalloc.start()
+    begin = time.perf_counter()
+    found = regions(calls, work, exported, ran)
+    mapped = time.perf_counter()
+    build_ledger({"torch": torch, "onnxruntime": ort}, found, headline({"torch": plain, "onnxruntime": plain}),
+                 overheads={}, provider="")  # fmt: skip
+    done = time.perf_counter()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return mapped - begin, done - mapped, peak
+
+
+def main() -> None:
+    """Measure three sizes, the fastest of three runs each, and print the table."""
+    sizes = (1_000, 10_000)
+    rows = {size: min((measure(size) for _ in range(3)), key=lambda r: r[0] + r[1]) for size in sizes}
+    sys.stdout.write("| nodes | mapping | ledger | peak memory |\n|---|---|---|---|\n")
+    for size, (mapping, ledger, peak) in rows.items():
+        sys.stdout.write(f"| {size:,} | {mapping:.3f} s | {ledger:.3f} s | {peak / 2**20:.0f} MiB |\n")
+    small, large = rows[sizes[0]], rows[sizes[1]]
+    ratio = (large[0] + large[1]) / (small[0] + small[1])
+    sys.stdout.write(f"\n10 times the nodes take {ratio:.1f} times the time (linear within 20 %: at most 12)\n")
+
+
+if __name__ == "__main__":
+    main()
