@@ -3,7 +3,7 @@
 import numpy as np
 
 from attrib.findings.protocol import Evidence, Rule, Verdict
-from attrib.findings.select import compared, ids, rows_of, side_ns
+from attrib.findings.select import ENGINE_NAMES, compared, ids, rows_of, side_ns
 from attrib.model.document import EvidenceRow
 from attrib.model.manifest import ROLES, Role
 from attrib.units import format_ns, format_ratio
@@ -27,7 +27,10 @@ def audit(evidence: Evidence) -> Verdict:
 
 
 def _ratio(ort_ns: int, torch_ns: int) -> str:
-    return f", {format_ratio(ort_ns / torch_ns)}" if torch_ns > 0 and ort_ns > 0 else ""
+    """How many times as much the larger side spends."""
+    least, most = sorted((ort_ns, torch_ns))
+    name = ENGINE_NAMES["onnxruntime" if ort_ns > torch_ns else "torch"]
+    return f"; {name} spends {format_ratio(most / least)} as much" if least > 0 and most > least else ""
 
 
 def _parts(evidence: Evidence, role: Role) -> list[EvidenceRow]:

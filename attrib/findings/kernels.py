@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from attrib.findings.protocol import Evidence
-from attrib.findings.select import MOST_GROUPS, ids, listed, rows_of, side_ns, step_ns
+from attrib.findings.select import MOST_GROUPS, ids, rows_of, side_ns, step_ns
 from attrib.match.ops import base_op
 from attrib.model.document import Delta, EvidenceRow, LedgerRow
 from attrib.model.manifest import Role
@@ -15,6 +15,9 @@ from attrib.units import format_ns
 
 MIN_GROUP_SHARE = 0.005
 """Half a percent of the step: a smaller difference of one kind of operator changes no decision."""
+
+MOST_SHAPES = 2
+"""The factors of a product; biases, scales and results follow from them."""
 
 MATRIX_NODES = frozenset({"Gemm", "MatMul", "FusedMatMul", "FusedGemm", "TransposeMatMul"})
 MATRIX_CALLS = frozenset({"linear", "addmm", "matmul", "baddbmm"})
@@ -56,18 +59,20 @@ def differing_groups(evidence: Evidence, sign: int) -> tuple[KernelGroup, ...]:
 
 def kernel_groups(evidence: Evidence) -> tuple[KernelGroup, ...]:
     """All kernel rows, grouped by ops and shapes."""
-    rows_by_key: dict[str, list[LedgerRow]] = defaultdict(list)
+    by_key: dict[tuple[tuple[str, ...], ...], list[LedgerRow]] = defaultdict(list)
     for row in rows_of(evidence, "kernel"):
-        rows_by_key[_label(row)].append(row)
+        by_key[(row.torch_ops, row.onnx_ops, row.shapes)].append(row)
     return tuple(
-        KernelGroup(label=label, rows=tuple(rows), delta=evidence.ledger.total(ids(rows)))
-        for label, rows in sorted(rows_by_key.items())
+        KernelGroup(label=_label(rows[0]), rows=tuple(rows), delta=evidence.ledger.total(ids(rows)))
+        for _, rows in sorted(by_key.items())
     )
 
 
 def _label(row: LedgerRow) -> str:
     calls, nodes = (" + ".join(dict.fromkeys(ops)) for ops in (row.torch_ops, row.onnx_ops))
-    return ", ".join(part for part in (f"{calls} → {nodes}", listed(row.shapes, 3)) if part)
+    matrices = [shape for shape in row.shapes if "×" in shape]
+    shapes = ", ".join((matrices or list(row.shapes))[:MOST_SHAPES])
+    return f"{calls} → {nodes}" + (f" of {shapes}" if shapes else "")
 
 
 def _certain(delta: Delta, sign: int, groups: int) -> bool:
