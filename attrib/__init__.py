@@ -5,7 +5,8 @@ The two entry points, `profile` and `load`, are imported on first use, so that `
 
 from typing import Any
 
-__version__ = "0.1.0"
+from attrib.version import __version__
+
 __all__ = ["__version__", "load", "profile"]
 
 

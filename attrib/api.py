@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrib import __version__
+from attrib.version import __version__
 from attrib.attribute.headline import Headline, headline
 from attrib.attribute.ledger import Ledger, build_ledger
 from attrib.attribute.partitions import partition_of

@@ -6,12 +6,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from attrib import __version__
+from attrib.version import __version__
 from attrib.capture.messages import Loaded
 from attrib.capture.options import CaptureOptions
 from attrib.capture.scrub import scrub
 from attrib.capture.sources import Source
 from attrib.model.manifest import Environment, Manifest, Phase, Protocol, Role, Side, SideState, Workload
+
+
+@dataclass(slots=True, eq=False)
+class Ending:
+    """How a phase ends: well, unless something says otherwise."""
+
+    state: SideState = "complete"
+    detail: str = ""
+
+    def fail(self, error: BaseException) -> None:
+        """Something in the phase did not work."""
+        self.state, self.detail = "failed", scrub(str(error))
 
 
 @dataclass(slots=True, eq=False)
@@ -39,21 +51,20 @@ class Record:
     command: str = ""
 
     @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Time a phase and note how it ended."""
-        begin, state, detail = time.monotonic(), "failed", ""
+    def phase(self, name: str) -> Iterator["Ending"]:
+        """Time a phase and note how it ended; a phase that goes on after a failure says so itself."""
+        begin, ending = time.monotonic(), Ending()
         try:
-            yield
-            state = "complete"
+            yield ending
         except KeyboardInterrupt:
-            state = "interrupted"
+            ending.state = "interrupted"
             raise
         except Exception as error:
-            detail = scrub(str(error))
+            ending.fail(error)
             raise
         finally:
             seconds = round(time.monotonic() - begin, 3)
-            self.phases.append(Phase(name=name, state=_state(state), seconds=seconds, detail=detail))
+            self.phases.append(Phase(name=name, state=ending.state, seconds=seconds, detail=ending.detail))
 
     def warn(self, message: str) -> None:
         """Remember a warning, once."""
@@ -76,10 +87,6 @@ class Record:
             command=scrub(self.command),
             warnings=tuple(self.warnings),
         )
-
-
-def _state(name: str) -> SideState:
-    return "complete" if name == "complete" else "interrupted" if name == "interrupted" else "failed"
 
 
 def workload_of(options: CaptureOptions, source: Source, loaded: Loaded, inputs_sha256: str) -> Workload:

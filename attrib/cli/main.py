@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from attrib import __version__
+from attrib.version import __version__
 from attrib.errors import AttribError, InternalError
 
 COMMANDS = {
