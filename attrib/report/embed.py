@@ -13,7 +13,7 @@ _UNKNOWN_SYSTEM = 255
 
 
 def packed(data: bytes) -> str:
-    """gzip and base64, the same text for the same bytes on every system."""
+    """Gzip and base64, the same text for the same bytes on every system."""
     squeezed = bytearray(gzip.compress(data, compresslevel=9, mtime=0))
     squeezed[9] = _UNKNOWN_SYSTEM  # RFC 1952: the operating system field, which zlib fills in by platform
     return base64.b64encode(squeezed).decode("ascii")
@@ -41,21 +41,20 @@ def plotly_source() -> str:
     )
 
 
-def policy(*, scripts: Iterable[str], styles: Iterable[str], style_attributes: bool) -> str:
+def policy(*, scripts: Iterable[str], styles: Iterable[str]) -> str:
     """The page's Content-Security-Policy: no network, and no script or style but those whose text is named by hash.
 
     Args:
         scripts: Texts of the scripts that may run.
         styles: Texts of the style elements that may apply.
-        style_attributes: Let elements carry style attributes, which plotly.js writes.
     """
-    directives = [
-        "default-src 'none'",
-        f"script-src {' '.join(map(sha256_source, scripts))}",
-        f"style-src {' '.join(map(sha256_source, styles))}",
-        *(["style-src-attr 'unsafe-inline'"] if style_attributes else []),
-        "img-src data:",
-        "base-uri 'none'",
-        "form-action 'none'",
-    ]
-    return "; ".join(directives)
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src {' '.join(map(sha256_source, scripts))}",
+            f"style-src {' '.join(map(sha256_source, styles))}",
+            "img-src data:",
+            "base-uri 'none'",
+            "form-action 'none'",
+        )
+    )

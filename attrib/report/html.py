@@ -1,33 +1,23 @@
 """The report as one HTML page that opens from disk, offline, with script blocked, and in print."""
 
 import functools
-import re
 from collections.abc import Iterator
 from importlib import resources
-from typing import TYPE_CHECKING, Any
 
 import msgspec
+from markupsafe import Markup
 
 from attrib.model.document import CAUSES, Document
 from attrib.report.embed import packed, plotly_source, policy
+from attrib.report.filters import environment
 from attrib.report.json_report import to_json
 from attrib.report.operators import ROW_LIMIT
-from attrib.report.svg import centred_bar, drawing_of
-from attrib.report.text import anchor, counted, plural, shorten, visible
+from attrib.report.svg import drawing_of
 from attrib.report.view import View, view_of
-from attrib.units import format_interval, format_ns, format_percent
-
-if TYPE_CHECKING:
-    import jinja2
 
 PAGE_LIMIT = 2_500_000
 """Bytes of a page, whatever the model: reports of 48 MB and more are what people complain about in other tools."""
 
-_TITLE_LIMIT = 400
-_BREAKS = re.compile(r"([./])(?=\w)(?![^<]*>)")
-"""Where a qualified name may break; not inside a tag."""
-
-_FIGURES = re.compile(r"(?<=\d) (?=±|[mµn]?s\b|%)|(?<=±) ")
 _ROW_LIMITS = (ROW_LIMIT, 200, 60, 15)
 
 
@@ -101,105 +91,24 @@ def _page(view: View, *, plotly: str, library: str, data: str, data_note: str) -
     csp = policy(
         scripts=[script, *([plotly] if plotly else [])],
         styles=[style, *([""] if plotly else [])],  # plotly.js fills an empty style element rule by rule
-        style_attributes=False,
     )
-    return (
-        _environment()
-        .get_template("page.html.j2")
-        .render(
-            view=view,
-            drawing=drawing_of(view.waterfall) if view.waterfall else None,
-            causes=CAUSES,
-            csp=csp,
-            style=_markup(style),
-            script=_markup(script),
-            library=library,
-            data=data,
-            data_note=data_note,
-            cause_titles={cause: text.title for cause, text in CAUSES.items()},
-        )
+    template = environment().get_template("page.html.j2")
+    return template.render(
+        view=view,
+        drawing=drawing_of(view.waterfall) if view.waterfall else None,
+        causes=CAUSES,
+        cause_titles={cause: text.title for cause, text in CAUSES.items()},
+        csp=csp,
+        style=style,
+        script=script,
+        library=library,
+        data=data,
+        data_note=data_note,
     )
 
 
 @functools.cache
-def _static(name: str) -> str:
-    """A file of our own; `</` cannot close its element early because none of them contains it."""
-    return resources.files("attrib.report").joinpath("static", name).read_text(encoding="utf-8")
-
-
-def _markup(text: str) -> Any:
-    from markupsafe import Markup
-
-    return Markup(text)  # noqa: S704 - our own file, read by `_static`
-
-
-@functools.cache
-def _environment() -> "jinja2.Environment":
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("attrib.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_finalized,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {
-        "short": _short,
-        "path": _path,
-        "glued": _glued,
-        "short_text": _short_text,
-        "anchor": anchor,
-        "lines": _lines,
-        "counted": counted,
-        "plural": plural,
-        "ns": format_ns,
-        "percent": format_percent,
-    }
-    environment.globals |= {"interval": format_interval, "centred_bar": centred_bar}
-    return environment
-
-
-def _finalized(value: Any) -> Any:
-    """Every plain string that a template prints passes here first: what is invisible becomes visible."""
-    return visible(value) if type(value) is str else value
-
-
-def _short(text: str, limit: int) -> Any:
-    """At most `limit` characters; what was cut is in the title."""
-    from markupsafe import Markup
-
-    shown = visible(text)
-    if len(shown) <= limit:
-        return shown
-    return Markup('<span title="{}">{}</span>').format(shorten(shown, _TITLE_LIMIT), shorten(shown, limit))
-
-
-def _path(text: str, limit: int) -> Any:
-    """A qualified name that breaks after its dots and slashes."""
-    from markupsafe import Markup
-
-    return Markup(_BREAKS.sub(r"\1<wbr>", str(Markup.escape(_short(text, limit)))))  # noqa: S704 - escaped before
-
-
-def _glued(text: str) -> str:
-    """Keep a figure, its sign and its unit on one line."""
-    return _FIGURES.sub("\u00a0", text)
-
-
-def _short_text(text: str, limit: int) -> str:
-    """The same where no markup can go."""
-    return shorten(visible(text), limit)
-
-
-def _lines(text: str, limit: int) -> str:
-    """Text that may have several lines, each made visible by itself."""
-    return _Lines(shorten(visible(text, keep_newlines=True), limit))
-
-
-class _Lines(str):
-    """Already visible: its line ends are meant, so that `_finalized` lets them pass."""
-
-    __slots__ = ()
+def _static(name: str) -> Markup:
+    """A file of our own, put into the page as it is: none holds `</`, which would end its element."""
+    text = resources.files("attrib.report").joinpath("static", name).read_text(encoding="utf-8")
+    return Markup(text)  # noqa: S704 - not a stranger's text

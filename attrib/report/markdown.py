@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 from attrib.model.document import CAUSES, CauseRow, Document
-from attrib.report.text import counted, plural, shorten, visible
+from attrib.report.text import code_spans, counted, plural, shorten, visible
 from attrib.report.view import FindingView, View, view_of
 from attrib.units import format_interval, format_ns
 
@@ -58,9 +58,13 @@ def _joined(head: str, causes: str, blocks: Sequence[str], operators: str, notes
 
 
 def escaped(text: str, limit: int = _TEXT_LIMIT) -> str:
-    """Untrusted prose: no markup, no HTML, no mention, no link comes out of it."""
-    shown = html.escape(shorten(visible(text), limit), quote=False)
-    return _LINKING.sub(_BREAK, _SPECIAL.sub(r"\\\1", shown))
+    """Untrusted prose: but for code spans, no markup, no HTML, no mention and no link comes out of it."""
+    parts = code_spans(shorten(visible(text), limit))
+    return "".join(code(part, limit) if is_code else _inert(part) for part, is_code in parts)
+
+
+def _inert(text: str) -> str:
+    return _LINKING.sub(_BREAK, _SPECIAL.sub(r"\\\1", html.escape(text, quote=False)))
 
 
 def code(text: str, limit: int = 120) -> str:
@@ -138,7 +142,7 @@ def _finding(item: FindingView) -> str:
     ]
     parts.append("\n".join(f"- {escaped(piece.text)}" for piece in finding.evidence[:10]))
     if finding.fix:
-        parts.append(_fenced(finding.fix))
+        parts.append(f"**What to do:** {escaped(finding.fix, 2000)}")
     return "\n\n".join(part for part in (*parts, "</details>") if part)
 
 

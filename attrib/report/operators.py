@@ -23,6 +23,12 @@ class OperatorRow:
         return max(row.high_ns - row.delta_ns, row.delta_ns - row.low_ns, 0)
 
     @property
+    def evidence(self) -> tuple[str, ...]:
+        """Why the two sides belong together; the row's own module is not named again."""
+        prefix = f"module {self.row.module}: "
+        return tuple(line.removeprefix(prefix) for line in self.row.match.evidence)
+
+    @property
     def noise(self) -> bool:
         """The interval holds 0."""
         return self.row.low_ns <= 0 <= self.row.high_ns

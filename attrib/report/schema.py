@@ -1,5 +1,6 @@
 """The JSON Schema of `report.json`, generated from the structs: `python -m attrib.report.schema`."""
 
+import inspect
 import json
 import sys
 from typing import Any
@@ -18,8 +19,20 @@ def report_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"attrib report, version {SCHEMA_VERSION}",
-        **schema,
+        **_clean(schema),
     }
+
+
+def _clean(node: Any) -> Any:
+    """Descriptions are docstrings: without their indentation, which differs between Python versions."""
+    if isinstance(node, dict):
+        return {key: _clean(value) for key, value in node.items()} | _description(node)
+    return [_clean(item) for item in node] if isinstance(node, list) else node
+
+
+def _description(node: dict[str, Any]) -> dict[str, str]:
+    text = node.get("description")
+    return {"description": inspect.cleandoc(text)} if isinstance(text, str) else {}
 
 
 def schema_text() -> str:

@@ -79,7 +79,7 @@ def _percent(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".") + "%"
 
 
-def centred_bar(value: int, largest: int) -> tuple[str, str]:
-    """`x` and `width` in percent of a bar that grows left (negative) or right from the middle."""
-    share = 50 * min(abs(value) / largest, 1.0) if largest else 0.0
-    return _percent(50 - share if value < 0 else 50), _percent(share)
+def centred_bar(value: int, largest: int) -> tuple[str, str] | None:
+    """`x` and `width` in percent of a bar that grows left (negative) or right from the middle; None if too thin."""
+    share = round(50 * min(abs(value) / largest, 1.0), 1) if largest else 0.0
+    return (_percent(50 - share if value < 0 else 50), _percent(share)) if share else None

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from attrib.model.document import Document
-from attrib.report.text import plural, shorten, visible
+from attrib.report.text import code_spans, plural, shorten, visible
 from attrib.report.verdict import Alert
 from attrib.report.view import Breakdown, FindingView, View, view_of
 from attrib.report.waterfall import Bar
@@ -45,7 +45,8 @@ def _text(text: str, style: str = "") -> "Text":
     """Untrusted text as a line: nothing in it is markup or a control sequence."""
     from rich.text import Text
 
-    return Text(shorten(visible(text), _LINE_LIMIT), style=style)
+    parts = code_spans(shorten(visible(text), _LINE_LIMIT))
+    return Text.assemble(*((f"`{part}`", "bold") if code else part for part, code in parts), style=style)
 
 
 def _print(console: "Console", text: "Text") -> None:
@@ -76,7 +77,7 @@ def _alert(console: "Console", alert: Alert) -> None:
     mark, style = _MARKS[alert.level]
     _print(console, _text(f"{mark} {alert.title}", style))
     for line in alert.lines[:8]:
-        console.print(Padding(_text(line), (0, 0, 0, 2)), highlight=False)
+        console.print(Padding(_text(line), (0, 0, 0, 2), expand=False), highlight=False)
     if len(alert.lines) > 8:  # noqa: PLR2004
         _print(console, _text(f"  and {len(alert.lines) - 8} more", "dim"))
 
@@ -166,7 +167,7 @@ def _finding(console: "Console", item: FindingView) -> None:
         mark = {"slower": "+", "faster": "-", "same": "*"}[item.tone]
     _print(console, _text(f"{mark} {finding.title}", _STYLES[item.tone]))
     for line in _finding_lines(item):
-        console.print(Padding(_text(line), (0, 0, 0, 2)), highlight=False)
+        console.print(Padding(_text(line), (0, 0, 0, 2), expand=False), highlight=False)
 
 
 def _finding_lines(item: FindingView) -> list[str]:

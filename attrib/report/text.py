@@ -54,6 +54,14 @@ def counted(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name if count == 1 else f"{name} ×{count}" for name, count in counts.items())
 
 
+def code_spans(text: str) -> list[tuple[str, bool]]:
+    """Split a sentence at its backticks: each part, and whether it is code. A lone backtick is just a character."""
+    pieces = text.split("`")
+    if len(pieces) % 2 == 0:
+        pieces[-2:] = ["`".join(pieces[-2:])]
+    return [(piece, number % 2 == 1) for number, piece in enumerate(pieces) if piece]
+
+
 def plural(count: int, noun: str) -> str:
     """`1 row`, `12 rows`, `1,200 rows`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -11,6 +11,9 @@ Tone = Literal["faster", "slower", "same", "none"]
 Level = Literal["error", "warning", "note"]
 
 _NAMED_CAUSES = 3
+REMAINDERS = ("profiler_overhead", "unattributed")
+"""Causes that explain nothing: what the profiler took, and what is left over. Always shown, always last."""
+
 _ENGINES: dict[str, str] = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
 
 
@@ -89,7 +92,8 @@ def _compared(torch: Estimate, ort: Estimate, delta: Delta) -> str:
 
 def _largest(document: Document) -> str:
     """The causes that matter most, in one line."""
-    causes = sorted(document.causes, key=lambda c: (-abs(c.delta_ns), c.cause))[:_NAMED_CAUSES]
+    explained = [cause for cause in document.causes if cause.cause not in REMAINDERS]
+    causes = sorted(explained, key=lambda c: (-abs(c.delta_ns), c.cause))[:_NAMED_CAUSES]
     if not causes or not causes[0].delta_ns:
         return ""
     unit = unit_for(causes[0].delta_ns)
@@ -148,7 +152,7 @@ def alerts_of(document: Document) -> tuple[Alert, ...]:
             title="The outputs differ: the two sides do not compute the same thing",
             lines=wrong,
         ),
-        Alert(level="warning", title="The comparison is not fair", lines=failed),
+        Alert(level="warning", title="Conditions of a fair comparison do not hold", lines=failed),
         Alert(level="note", title="Warnings of the capture", lines=document.warnings),
     )
     return tuple(alert for alert in alerts if alert.lines)

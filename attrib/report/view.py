@@ -21,19 +21,18 @@ from attrib.units import Unit, format_interval, format_ns, format_percent
 
 _BREAKDOWN_ROWS = 40
 _REPEATED_ROWS = 60
-_LINKED_ROWS = 300
 
 Facts = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingView:
-    """A finding, its link fragment, and those of its ledger rows that the operator table shows."""
+    """A finding, its link fragment, and the ledger rows of it that the operator table shows: ids and places."""
 
     anchor: str
     finding: Finding
     rows: tuple[str, ...]
-    row_anchors: tuple[str, ...]
+    positions: tuple[int, ...]
 
     @property
     def tone(self) -> str:
@@ -166,7 +165,8 @@ def table_unit(document: Document) -> Unit:
     estimates = (document.latency.torch_ns, document.latency.onnxruntime_ns)
     longest = max((e.median for e in estimates if e), default=0)
     longest = max(longest, *(max(t.steps_ns, default=0) for t in document.profiled.values()), 0)
-    return Unit(1_000_000, "ms", 3) if longest >= 1_000_000 else Unit(1_000, "µs", 1)
+    milliseconds = Unit(1_000_000, "ms", 3)
+    return milliseconds if longest >= milliseconds.size else Unit(1_000, "µs", 1)
 
 
 def _only_provider(document: Document) -> str:
@@ -183,15 +183,17 @@ def _findings(document: Document, table: OperatorTable) -> tuple[FindingView, ..
     """Failed rules: by what the fix can save, then by what they explain."""
     failed = sorted(_in_state(document, "failed"), key=lambda f: (-f.saving_ns, -abs(f.explains_ns), f.id))
     anchors = unique_anchors(finding.id for finding in failed)
-    shown = {item.row.id: item.anchor for item in table.rows}
+    shown = {item.row.id: position for position, item in enumerate(table.rows)}
     return tuple(_finding(finding, anchors[finding.id], shown) for finding in failed)
 
 
-def _finding(finding: Finding, anchor: str, shown: dict[str, str]) -> FindingView:
+def _finding(finding: Finding, anchor: str, shown: dict[str, int]) -> FindingView:
     named = dict.fromkeys(row for piece in finding.evidence for row in piece.rows if row in shown)
-    rows = tuple(named)[:_LINKED_ROWS]
     return FindingView(
-        anchor=anchor, finding=finding, rows=rows, row_anchors=tuple(shown[row] for row in rows)
+        anchor=anchor,
+        finding=finding,
+        rows=tuple(named),
+        positions=tuple(sorted(shown[row] for row in named)),
     )
 
 
@@ -326,17 +328,13 @@ def _method(document: Document) -> Facts:
     protocol = document.protocol
     facts = [("Measured", document.created), ("attrib", document.attrib_version)]
     if protocol is not None:
+        plain = f"{plural(protocol.rounds, 'interleaved round')} of {plural(protocol.iterations, 'step')}"
+        profiled = (
+            f"{plural(protocol.profiled_rounds, 'round')} of {plural(protocol.profiled_iterations, 'step')}"
+        )
         facts += [
-            (
-                "Plain steps",
-                f"{plural(protocol.rounds, 'interleaved round')} of {plural(protocol.iterations, 'step')}, "
-                f"random order, seed {protocol.seed}",
-            ),
-            (
-                "Profiled steps",
-                f"{plural(protocol.profiled_rounds, 'round')} of "
-                f"{plural(protocol.profiled_iterations, 'step')}, spread among the plain ones",
-            ),
+            ("Plain steps", f"{plain}, random order, seed {protocol.seed}"),
+            ("Profiled steps", f"{profiled}, spread among the plain ones"),
             ("Timer", protocol.timer),
         ]
     if document.workload.parameters:

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from attrib.model.document import CAUSES, CauseRow, Document
-from attrib.report.verdict import side_names
+from attrib.report.verdict import REMAINDERS, side_names
 
 BarKind = Literal["total", "slower", "faster", "remainder"]
 
-_LAST = {"profiler_overhead": 1, "unattributed": 2}
 _ZOOM_ABOVE = 0.6
 """Share of the longest step below which no bar reaches: where it is larger, the axis leaves most of it out."""
 _TICKS = 5
@@ -52,8 +51,12 @@ class Waterfall:
 def ordered_causes(document: Document) -> tuple[CauseRow, ...]:
     """Causes by size of their delta; what the profiler took and what stays unexplained come last."""
     return tuple(
-        sorted(document.causes, key=lambda c: (_LAST.get(c.cause, 0), -abs(c.delta_ns), c.cause)),
+        sorted(document.causes, key=lambda c: (_last(c), -abs(c.delta_ns), c.cause)),
     )
+
+
+def _last(cause: CauseRow) -> int:
+    return 1 + REMAINDERS.index(cause.cause) if cause.cause in REMAINDERS else 0
 
 
 def unsummed_ns(document: Document) -> int:
@@ -96,7 +99,7 @@ def _step(cause: CauseRow, start: int) -> Bar:
     return Bar(
         key=cause.cause,
         label=text.title,
-        kind="remainder" if cause.cause in _LAST else kind,
+        kind="remainder" if cause.cause in REMAINDERS else kind,
         start_ns=start,
         end_ns=start + cause.delta_ns,
         value_ns=cause.delta_ns,

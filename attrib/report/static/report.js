@@ -57,6 +57,7 @@
 
   /* Filter of the operator table: words that all occur, a cause, or the rows that a finding names. */
   const table = $("rows");
+  const written = table ? [...table.tBodies[0].rows] : [];
   let chosen = null;
   function applyFilter() {
     const words = $("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -67,7 +68,7 @@
       const text = row.textContent.toLowerCase();
       const keep = words.every((word) => text.includes(word))
         && (!cause || row.cells[1].textContent === cause)
-        && (!chosen || chosen.has(row.id));
+        && (!chosen || chosen.has(row));
       row.hidden = !keep;
       if (keep) {
         shown += 1;
@@ -93,7 +94,7 @@
       button.hidden = false;
       button.addEventListener("click", () => {
         clearFilter();
-        chosen = new Set(button.dataset.rows.split(" ").map((name) => `row/${name}`));
+        chosen = new Set(button.dataset.rows.split(" ").map((place) => written[place]));
         applyFilter();
         $("operators").scrollIntoView();
         $("filter-clear").focus({ preventScroll: true });
@@ -135,10 +136,18 @@
   }, true);
 
   /* Copy buttons. */
+  for (const code of all(".fix code")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "copy inline";
+    button.textContent = "Copy";
+    button.setAttribute("aria-label", `Copy ${code.textContent}`);
+    code.after(button);
+  }
   for (const button of all("button.copy")) {
     button.hidden = false;
     button.addEventListener("click", async () => {
-      const source = $(button.dataset.copy);
+      const source = button.dataset.copy ? $(button.dataset.copy) : button.previousElementSibling;
       try {
         await navigator.clipboard.writeText(source.textContent);
         say("Copied");
@@ -166,7 +175,7 @@
     download.addEventListener("click", async () => {
       const link = document.createElement("a");
       link.href = URL.createObjectURL(new Blob([await unpacked("data")], { type: "application/json" }));
-      link.download = "report.json";
+      link.download = download.dataset.name;
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 10000);
     });
