@@ -15,7 +15,7 @@ from attrib.attribute.headline import Headline, headline
 from attrib.attribute.ledger import Ledger, build_ledger
 from attrib.attribute.partitions import partition_of
 from attrib.attribute.profiled import coverage, step_times
-from attrib.errors import AttribError
+from attrib.errors import AttribError, UsageError
 from attrib.findings.comparability import checks
 from attrib.findings.protocol import Evidence
 from attrib.findings.runner import run
@@ -109,6 +109,36 @@ def load(trace_dir: str | Path) -> Analysis:
     graphs = _graph(directory, "exported.onnx"), _graph(directory, "optimized.onnx")
     matched = regions(_work(partitions, "torch"), _work(partitions, "onnxruntime"), *graphs)
     return _analysis(directory, partitions, matched, headline(plain), graphs)
+
+
+def profile(model: Any, inputs: Any = None, *, output: str | Path | None = None, **options: Any) -> Analysis:
+    """Run a model in PyTorch and in ONNX Runtime, and analyse the difference.
+
+    Args:
+        model: A name, directory, hub id or `file.py:factory`, as for `attrib profile --model`; or a live module whose
+            class can be imported.
+        inputs: Example inputs of a live module: a mapping by name, or a sequence by position.
+        output: The trace directory to write; by default `attrib-<model>-<date>-<time>`.
+        options: Further fields of `attrib.capture.CaptureOptions`, e.g. `batch_size=8`.
+
+    Raises:
+        AttribError: Nothing could be measured, or an option is wrong.
+    """
+    from attrib.capture import CaptureOptions, Handover, capture
+
+    named = isinstance(model, str | Path)
+    if named != (inputs is None):
+        raise UsageError("a model by name brings its own inputs, and a live module needs some")
+    known = {
+        "output": Path(output) if output else None,
+        "model": str(model) if named else type(model).__name__,
+    }
+    unknown = sorted(set(options) - set(CaptureOptions.__struct_fields__))
+    if unknown:
+        raise UsageError(f"unknown option {', '.join(unknown)}", hint="see attrib.capture.CaptureOptions")
+    return load(
+        capture(CaptureOptions(**options, **known), handover=None if named else Handover(model, inputs))
+    )
 
 
 def _work(partitions: dict[Role, Partition], role: Role) -> tuple[Any, ...]:
