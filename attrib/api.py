@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrib.version import __version__
 from attrib.attribute.headline import Headline, headline
 from attrib.attribute.ledger import Ledger, build_ledger
 from attrib.attribute.partitions import partition_of
@@ -28,6 +27,7 @@ from attrib.model.manifest import ROLES, Environment, Manifest, Role, Workload
 from attrib.model.region import Region
 from attrib.model.work import Partition
 from attrib.traces.directory import ModelName, TraceDirectory, open_directory
+from attrib.version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import click
 
-from attrib.version import __version__
 from attrib.errors import AttribError, InternalError
+from attrib.version import __version__
 
 COMMANDS = {
     "profile": "Run a model in PyTorch and in ONNX Runtime and report what makes the difference.",
