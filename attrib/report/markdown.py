@@ -14,8 +14,9 @@ BYTE_LIMIT = 60_000
 
 _TEXT_LIMIT = 300
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~^$-])")
-_BREAK = r"<!-- -->\1<!-- -->"
-_LINKING = re.compile(r"(@|#(?=\w)|(?<=:)//|(?<=www)\.)", re.IGNORECASE)
+_BREAK = r"\1<!-- -->"
+_LINKING = re.compile(r"(@|#(?=\w)|:(?=//)|www(?=\.))", re.IGNORECASE)
+"""After what GitHub would begin a mention, a reference or a link: an empty comment there keeps it text."""
 
 
 def to_markdown(document: Document, *, limit_bytes: int = BYTE_LIMIT) -> str:

@@ -46,7 +46,7 @@
       measure: ["absolute", ...causes.map(() => "relative"), "total"],
       increasing: { marker: { color: css("--slower") } }, decreasing: { marker: { color: css("--faster") } },
       totals: { marker: { color: css("--total") } }, connector: { line: { color: css("--muted"), width: 1, dash: "dot" } },
-      hovertemplate: "%{y}: %{x:,.3f} ms<extra></extra>",
+      hovertemplate: "%{y}: %{x:,.3f} ms<extra><\/extra>",
     };
     return [[trace], layout({ yaxis: { autorange: "reversed" }, xaxis: { title: { text: "ms per step" } }, showlegend: false })];
   }
@@ -61,12 +61,12 @@
       blocks.forEach((block, round) => block.forEach((ns, step) => { x.push(round + 1 + (step - (block.length - 1) / 2) * 0.06); y.push(ms(ns)); }));
       traces.push({
         type: "scatter", mode: "markers", name: safe(names[role]), x, y, marker: { color: css(color), symbol, size: 6, opacity: 0.75 },
-        hovertemplate: "%{y:,.3f} ms<extra>%{fullData.name}</extra>",
+        hovertemplate: "%{y:,.3f} ms<extra>%{fullData.name}<\/extra>",
       });
       traces.push({
         type: "scatter", mode: "lines", name: `${safe(names[role])}, median of the round`, showlegend: false,
         x: blocks.map((_, round) => round + 1), y: blocks.map((block) => ms(median(block))), line: { color: css(color), width: 1.5 },
-        hovertemplate: "median %{y:,.3f} ms<extra>round %{x}</extra>",
+        hovertemplate: "median %{y:,.3f} ms<extra>round %{x}<\/extra>",
       });
     }
     return traces.length ? [traces, layout({ xaxis: { title: { text: "round" }, dtick: 1, zeroline: false }, yaxis: { title: { text: "ms per step" } } })] : null;
@@ -94,7 +94,7 @@
         type: "scatter", mode: "markers", name: safe(titles[cause]), x: points.map(([, r]) => ms(r.torch)), y: points.map(([, r]) => ms(r.ort)),
         text: points.map(([name]) => safe(name)),
         marker: { symbol: CAUSE_SYMBOLS[number % 8], color: palette[number % 8], size: 8, opacity: 0.8 },
-        hovertemplate: `%{text}<br>${safe(names.torch)} %{x:,.3f} ms<br>${safe(names.onnxruntime)} %{y:,.3f} ms<extra></extra>`,
+        hovertemplate: `%{text}<br>${safe(names.torch)} %{x:,.3f} ms<br>${safe(names.onnxruntime)} %{y:,.3f} ms<extra><\/extra>`,
       };
     });
     const ends = matched.flatMap(([, r]) => [ms(r.torch), ms(r.ort)]);
@@ -130,7 +130,7 @@
         colorscale: [[0, css("--faster")], [0.5, css("--soft")], [1, css("--slower")]], line: { color: css("--paper"), width: 1 },
       },
       customdata: picked.map((n) => [ms(n.torch), ms(n.ort), ms(n.ort - n.torch)]),
-      hovertemplate: `%{label}<br>${safe(names.torch)} %{customdata[0]:,.3f} ms<br>${safe(names.onnxruntime)} %{customdata[1]:,.3f} ms<br>Δ %{customdata[2]:+,.3f} ms<extra></extra>`,
+      hovertemplate: `%{label}<br>${safe(names.torch)} %{customdata[0]:,.3f} ms<br>${safe(names.onnxruntime)} %{customdata[1]:,.3f} ms<br>Δ %{customdata[2]:+,.3f} ms<extra><\/extra>`,
     };
     return [[trace], layout({ margin: { l: 4, r: 4, t: 4, b: 4 } })];
   }
