@@ -198,7 +198,8 @@ def _arrays(recipe: Recipe, module: Any, directory: str) -> Arrays:
         )
     accepted = inspect.signature(module.forward).parameters
     if recipe.text:
-        arrays = tokenized(directory, recipe.text, batch_size=recipe.batch_size, seq_len=recipe.seq_len)
+        rows = max(recipe.batch_size, len(recipe.text))
+        arrays = tokenized(directory, recipe.text, batch_size=rows, seq_len=recipe.seq_len)
         return {name: array for name, array in arrays.items() if name in accepted}
     # RoBERTa's forward accepts segments, but with one segment type its tokenizer gives none.
     segments = "token_type_ids" in accepted and getattr(config, "type_vocab_size", 0) > 1

@@ -1,6 +1,6 @@
 """`capture`: run both engines on one workload and write a trace directory."""
 
-import os
+import contextlib
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ from attrib.capture.interrupts import Interrupts
 from attrib.capture.options import CaptureOptions, check_options
 from attrib.capture.process import WorkerError
 from attrib.capture.progress import NoProgress, Progress
-from attrib.capture.session import Session
+from attrib.capture.session import Session, engine_title
 from attrib.capture.sources import Source, resolve_source
 from attrib.errors import AttribError
 
@@ -20,11 +20,15 @@ class SideError(AttribError):
 
     Attributes:
         directory: The trace directory.
+        details: The worker's traceback, where there is one.
     """
 
-    def __init__(self, message: str, directory: Path) -> None:
-        super().__init__(message, hint=f"attrib report {directory} shows the engine that ran")
+    def __init__(self, engine: str, error: AttribError, directory: Path) -> None:
+        shown = f"`attrib report {directory}` shows the engine that ran"
+        hint = f"{error.hint}; {shown}" if error.hint else shown
+        super().__init__(f"{engine} was not measured: {error}", hint=hint)
         self.directory = directory
+        self.details = error.details if isinstance(error, WorkerError) else ""
 
 
 class CaptureInterrupted(KeyboardInterrupt):
@@ -32,13 +36,15 @@ class CaptureInterrupted(KeyboardInterrupt):
 
     Attributes:
         directory: The trace directory, where something complete is in it; None where nothing was kept.
-        message: One line: what is usable, and how to go on.
+        message: One line: what is usable.
+        hint: How to go on.
     """
 
-    def __init__(self, directory: Path | None, message: str) -> None:
+    def __init__(self, directory: Path | None, message: str, hint: str) -> None:
         super().__init__(message)
         self.directory = directory
         self.message = message
+        self.hint = hint
 
 
 def capture(
@@ -73,21 +79,16 @@ def _handed(options: CaptureOptions) -> Source:
 def _capture(
     options: CaptureOptions, source: Source, output: Path, progress: Progress, handover: Handover | None
 ) -> Path:
-    with Interrupts() as interrupts:
-        session = Session(options, source, output, interrupts, progress)
-        session.handover = handover
-        try:
-            _run(session, interrupts)
-        finally:
+    with Interrupts() as interrupts, contextlib.ExitStack() as stack:
+        with interrupts.deferred():
+            session = Session(options, source, output, interrupts, progress)
+            session.handover = handover
             # Interrupts raise once, so where one cuts the first call short, the second one is whole.
-            try:
-                session.close()
-            finally:
-                session.close()
-    failed = session.failed_side
-    if failed is not None:
-        name = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}[failed.engine]
-        raise SideError(f"{name} was not measured: {failed.error}", output)
+            stack.callback(session.close)
+            stack.callback(session.close)
+        _run(session, interrupts)
+    for role, error in session.failures.items():
+        raise SideError(engine_title(session.engines[role]), error, output)
     return output
 
 
@@ -98,22 +99,29 @@ def _run(session: Session, interrupts: Interrupts) -> None:
         with interrupts.deferred(forget=True):
             session.keep_what_is_complete()
         raise CaptureInterrupted(*_what_is_left(session)) from error
-    except AttribError as error:
+    except AttribError:
         with interrupts.deferred(forget=True):
             session.keep_what_is_complete()
-        if isinstance(error, WorkerError) and os.environ.get("ATTRIB_DEBUG"):
-            session.progress.warn(error.details)
         raise
 
 
-def _what_is_left(session: Session) -> tuple[Path | None, str]:
+def _what_is_left(session: Session) -> tuple[Path | None, str, str]:
+    """The directory, what is in it, and how to go on."""
     root = session.directory.root
-    measured = "latency.parquet" in session.directory.complete_files
+    again = "the same command again"
     if not (root / "manifest.json").is_file():
-        return None, "nothing had been measured yet, nothing was kept"
-    if not measured:
-        return root, f"nothing had been measured yet; {root} holds the inputs and what was exported"
-    return root, f"what was measured is kept: attrib report {root}; run the same command again for the rest"
+        return None, "interrupted before anything was measured; nothing was kept", again
+    if "latency.parquet" not in session.directory.complete_files:
+        return (
+            root,
+            f"interrupted before anything was measured; {root} holds the inputs and the graphs so far",
+            again,
+        )
+    return (
+        root,
+        f"interrupted; {root} holds what was measured",
+        f"`attrib report {root}`, or {again} for the rest",
+    )
 
 
 def default_output(source: Source) -> Path:

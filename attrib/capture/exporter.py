@@ -1,5 +1,6 @@
 """The exporter's worker: builds the same model from the same recipe and writes it as ONNX, weights beside the graph."""
 
+import errno
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +39,11 @@ class Engine:
         try:
             opset = EXPORTERS[command.exporter](built, names, command.opset, file)
         except Exception as error:
+            if is_full_disk(error):
+                raise AttribError(
+                    "the temporary folder is too small for the exported model",
+                    hint="TMPDIR=/a/larger/disk attrib profile ...",
+                ) from error
             other = next(name for name in EXPORTERS if name != command.exporter)
             raise AttribError(
                 f"the {command.exporter} exporter cannot export this model: {reason(error)}",
@@ -57,9 +63,19 @@ def reason(error: BaseException) -> str:
 
     A dynamo error is pages long and chained: the innermost cause is what went wrong, and its first line says so.
     """
-    innermost = error
-    while (cause := innermost.__cause__ or innermost.__context__) is not None:
-        innermost = cause
+    innermost = _innermost(error)
     lines = [line.strip() for line in str(innermost).splitlines() if line.strip()]
     first = lines[0] if lines else ""
     return f"{type(innermost).__name__}: {first[:300]}" if first else type(innermost).__name__
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Whether there was no space left for a file."""
+    innermost = _innermost(error)
+    return isinstance(innermost, OSError) and innermost.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return error

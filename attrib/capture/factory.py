@@ -13,6 +13,7 @@ from attrib.capture.handover import first_line
 from attrib.errors import AttribError
 
 EXAMPLE = "a factory returns (module, example_inputs), with example_inputs a dict or a tuple of tensors"
+_TRACEBACK = "ATTRIB_DEBUG=1 shows the whole traceback"
 
 
 def is_factory(model: str) -> bool:
@@ -48,7 +49,9 @@ def call_factory(model: str, directory: Path) -> tuple[Any, dict[str, Any], bool
     try:
         result = factory()
     except Exception as error:
-        raise AttribError(f"factory {model} raised {first_line(error)}{_where(error, module)}") from error
+        raise AttribError(
+            f"factory {model} raised {first_line(error)}{_where(error, module)}", hint=_TRACEBACK
+        ) from error
     return checked_result(result, f"factory {model}")
 
 

@@ -11,11 +11,15 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """While this is entered, either signal raises KeyboardInterrupt in the main thread."""
+    """While this is entered, the first of either signal raises KeyboardInterrupt in the main thread.
+
+    Later ones do nothing: the capture is ending already, and what it still does is bounded in time.
+    """
 
     def __init__(self) -> None:
         self._deferred = 0
         self._pending = False
+        self._raised = False
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "Interrupts":
@@ -33,8 +37,9 @@ class Interrupts:
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
         if self._deferred:
             self._pending = True
-            return
-        raise KeyboardInterrupt
+        elif not self._raised:
+            self._raised = True
+            raise KeyboardInterrupt
 
     @contextmanager
     def deferred(self, *, forget: bool = False) -> Iterator[None]:
@@ -46,5 +51,6 @@ class Interrupts:
             self._deferred -= 1
         if self._pending and not self._deferred:
             self._pending = False
-            if not forget:
+            if not (forget or self._raised):
+                self._raised = True
                 raise KeyboardInterrupt

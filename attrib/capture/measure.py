@@ -25,6 +25,7 @@ _WARMUP_BLOCK_S = 0.05
 _BLOCK_STEPS = 5
 _FEWEST_STEPS = 3
 _BLOCK_S = 0.1
+_MOST_STEPS = 500
 _BLOCK_LIMIT_S = 2.0
 _PROFILED_EVERY = 2
 _PROFILED_STEPS = (3, 10)
@@ -116,9 +117,12 @@ def agree(medians: list[float]) -> bool:
 
 
 def plan_protocol(step_ns: list[float], *, rounds: int, iterations: int | None, seed: int) -> Protocol:
-    """How many steps a block takes: 5, more to fill 100 ms of the faster side, fewer above 2 s of the slower."""
+    """How many steps a block takes.
+
+    5; more, up to 500, to fill 100 ms of the faster side; fewer, down to 3, above 2 s of the slower side.
+    """
     fast, slow = min(step_ns) / NS, max(step_ns) / NS
-    wanted = max(_BLOCK_STEPS, math.ceil(_BLOCK_S / fast))
+    wanted = min(_MOST_STEPS, max(_BLOCK_STEPS, math.ceil(_BLOCK_S / fast)))
     chosen = max(_FEWEST_STEPS, min(wanted, math.ceil(_BLOCK_LIMIT_S / slow)))
     low, high = _PROFILED_STEPS
     return Protocol(

@@ -100,8 +100,10 @@ class Engine:
 
     def calibrate(self, command: Calibrate) -> Calibrated:
         """What ONNX Runtime's profiling costs per node here."""
+        assert self._command is not None  # noqa: S101  (the parent calibrates only a side that ran)
         with quiet_collector():
-            return Calibrated(overhead=measure_overhead(Path(command.chain), command.nodes))
+            threads = self._command.threads
+            return Calibrated(overhead=measure_overhead(Path(command.chain), command.nodes, threads))
 
     def finish(self, _command: Finish) -> Written:
         """End profiling, which writes the profile."""

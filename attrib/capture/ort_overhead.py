@@ -16,19 +16,20 @@ _WARMUP = 10
 _INPUT = np.ones((1,), np.float32)
 
 
-def measure_overhead(chain: Path, nodes: int) -> Overhead:
+def measure_overhead(chain: Path, nodes: int, threads: int) -> Overhead:
     """Cost of one profiled node: inside its own interval, and between nodes.
 
     Args:
         chain: The graph that `attrib.capture.chain` wrote; its folder takes the profile.
         nodes: Its length.
+        threads: As in the capture: the profile's thread statistics are part of the cost.
 
     Plain and profiled sessions of one chain give the total exactly. Its part inside the nodes' intervals is what they
     last under the profiler beyond what a trivial node takes without it: half of the plain time per node, the other
     half being the executor's. Either half is far smaller than the profiler's cost.
     """
-    plain_ns = _wall_ns(_session(chain, None)) / nodes
-    session = _session(chain, chain.with_name("calibration"))
+    plain_ns = _wall_ns(_session(chain, threads, None)) / nodes
+    session = _session(chain, threads, chain.with_name("calibration"))
     profiled_ns = _wall_ns(session) / nodes
     node_ns = _node_duration_ns(Path(session.end_profiling()), nodes)
     total = max(0.0, profiled_ns - plain_ns)
@@ -36,9 +37,9 @@ def measure_overhead(chain: Path, nodes: int) -> Overhead:
     return Overhead(inside_ns=inside, outside_ns=total - inside, samples=nodes * _RUNS)
 
 
-def _session(chain: Path, profile: Path | None) -> Any:
+def _session(chain: Path, threads: int, profile: Path | None) -> Any:
     options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     # The chain must stay as it is: no pass may run.

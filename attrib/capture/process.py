@@ -18,6 +18,10 @@ import msgspec
 from attrib.capture.messages import Command, Failed, Ready, Reply
 from attrib.errors import AttribError, InternalError, UsageError
 
+_ROOT = str(Path(__file__).resolve().parents[2])
+_START = "import sys; sys.path.append(sys.argv.pop(1)); from attrib.capture.worker import main; main()"
+"""`-P` and this, not `-m`: a `profile.py` in the user's directory must not replace a module that the engines import."""
+
 _TAIL_LINES = 40
 _GRACE_S = 2.0
 
@@ -46,7 +50,7 @@ class Worker:
         read_end, write_end = os.pipe()
         try:
             self._process = subprocess.Popen(  # noqa: S603  (this interpreter, this package)
-                [interpreter, "-m", "attrib.capture.worker", engine, str(write_end), environment["TMPDIR"]],
+                [interpreter, "-P", "-c", _START, _ROOT, engine, str(write_end), environment["TMPDIR"]],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -196,10 +200,7 @@ def worker_environment(temporary: Path, *, offline: bool) -> dict[str, str]:
     """A worker's environment: what it puts into its temporary folder goes with the capture's."""
     from attrib.capture.silence import ENVIRONMENT
 
-    package_root = str(Path(__file__).resolve().parents[2])
-    paths = [package_root, *filter(None, [os.environ.get("PYTHONPATH", "")])]
     own = {
-        "PYTHONPATH": os.pathsep.join(paths),
         "TMPDIR": str(temporary),
         "TORCHINDUCTOR_CACHE_DIR": str(temporary / "inductor"),
     }

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from attrib.version import __version__
 from attrib.capture.messages import Loaded
 from attrib.capture.options import CaptureOptions
 from attrib.capture.scrub import scrub
 from attrib.capture.sources import Source
 from attrib.model.manifest import Environment, Manifest, Phase, Protocol, Role, Side, SideState, Workload
+from attrib.version import __version__
 
 
 @dataclass(slots=True, eq=False)

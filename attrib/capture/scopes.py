@@ -44,7 +44,7 @@ def _hooks(module: Any, label: str) -> tuple[Any, Any]:
 
 
 def _range_type() -> Any:
-    """torch's cheapest profiler range: a tenth of the cost of `record_function`, in the versions that have it."""
+    """The cheapest profiler range of torch: a tenth of the cost of `record_function`, in the versions that have it."""
     import torch
 
     fast = getattr(torch._C._profiler, "_RecordFunctionFast", None)  # noqa: SLF001

@@ -38,7 +38,7 @@ from attrib.capture.messages import (
 from attrib.capture.options import CaptureOptions
 from attrib.capture.process import Worker, WorkerError, stop_all, worker_environment
 from attrib.capture.progress import Progress
-from attrib.capture.record import Record, workload_of
+from attrib.capture.record import Ending, Record, workload_of
 from attrib.capture.scrub import scrub
 from attrib.capture.sources import Source
 from attrib.capture.user_graph import check_user_graph
@@ -75,6 +75,8 @@ class Session:
         self.runners: dict[Role, Runner] = {}
         self.latencies = Latencies()
         self.handover: Handover | None = None
+        self.failures: dict[Role, AttribError] = {}
+        self._ending = Ending()
         self._traces_written: set[Role] = set()
 
     # Which engine runs where
@@ -100,6 +102,8 @@ class Session:
     def run(self) -> None:
         """Run every phase; the manifest is brought up to date after each."""
         self.record.environment = describe_environment()
+        if self.options.device == "cuda" and self.needs_graph:
+            self._warn("kernels that ONNX Runtime starts on the GPU are not recorded yet")
         if self.source.note:
             self._warn(self.source.note)
         with self._phase("load"):
@@ -129,7 +133,8 @@ class Session:
     def _phase(self, name: str) -> Iterator[None]:
         self.progress.phase(name)
         try:
-            with self.record.phase(name):
+            with self.record.phase(name) as ending:
+                self._ending = ending
                 yield
         finally:
             with self.interrupts.deferred():
@@ -248,10 +253,10 @@ class Session:
                 self._fail_side(role, error)
 
     def _fail_side(self, role: Role, error: AttribError) -> None:
-        hint = f" (try: {error.hint})" if error.hint else ""
+        self._ending.fail(error)
+        self.failures[role] = error
         side = self.record.sides.get(role) or self._empty_side(role)
-        text = scrub(f"{error}{hint}")
-        self.record.sides[role] = msgspec.structs.replace(side, state="failed", error=text)
+        self.record.sides[role] = msgspec.structs.replace(side, state="failed", error=scrub(str(error)))
         self.runners.pop(role, None)
         self.workers.pop(role).stop()
 
@@ -303,6 +308,11 @@ class Session:
     def _note_opened(self, role: Role, opened: Opened, version: str, exporter: str, opset: int) -> None:
         for message in opened.warnings:
             self._warn(message)
+        if absent := [name for name in self._providers() if name not in opened.providers]:
+            self._warn(
+                f"{', '.join(absent)} could not be loaded, so ONNX Runtime ran on {', '.join(opened.providers)}:"
+                " see `attrib doctor`"
+            )
         side = msgspec.structs.replace(
             self._empty_side(role),
             state="interrupted",
@@ -336,14 +346,15 @@ class Session:
             self.progress.update((number + 1) / len(self.runners))
             if not runner.warmed_up and self.options.warmup is None:
                 self._warn(
-                    f"{runner.role} was still changing after {runner.warmup} warm-up steps:"
+                    f"{engine_title(self.engines[runner.role])} was still changing after {runner.warmup} warm-up steps:"
                     " close other programs, or give more with --warmup"
                 )
-        if not self.runners:
-            raise AttribError("neither engine could be measured: " + self._errors())
+        self._check_some_side()
 
-    def _errors(self) -> str:
-        return "; ".join(f"{role}: {side.error}" for role, side in self.record.sides.items() if side.error)
+    def _check_some_side(self) -> None:
+        if not self.runners:
+            errors = [f"{engine_title(self.engines[role])}: {error}" for role, error in self.failures.items()]
+            raise AttribError("neither engine could be measured: " + "; ".join(errors))
 
     def _update_side(self, runner: Runner) -> None:
         self.record.sides[runner.role] = msgspec.structs.replace(
@@ -367,6 +378,7 @@ class Session:
             self._update_side(runner)
             if runner.error is not None:
                 self._fail_side(runner.role, runner.error)
+        self._check_some_side()
         self._write_latencies()
 
     def _write_latencies(self) -> None:
@@ -393,7 +405,9 @@ class Session:
             try:
                 reply = runner.worker.ask(Calibrate(chain=str(chain), nodes=CHAIN_NODES), Calibrated)
             except WorkerError as error:
-                self._warn(f"the profiler's cost could not be calibrated for {runner.role}: {error}")
+                self._warn(
+                    f"the profiler's cost could not be calibrated for {engine_title(self.engines[runner.role])}: {error}"
+                )
                 continue
             side = self.record.sides[runner.role]
             self.record.sides[runner.role] = msgspec.structs.replace(side, overhead=reply.overhead)
@@ -451,10 +465,10 @@ class Session:
         stop_all(self.workers.values())
         shutil.rmtree(self.temporary, ignore_errors=True)
 
-    @property
-    def failed_side(self) -> Side | None:
-        """A side that could not be measured."""
-        return next((side for side in self.record.sides.values() if side.state == "failed"), None)
+
+def engine_title(engine: Role) -> str:
+    """The engine's name for a reader."""
+    return {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}[engine]
 
 
 def _json(rows: tuple[OutputDifference, ...]) -> bytes:

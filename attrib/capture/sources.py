@@ -1,5 +1,6 @@
 """Where the model comes from: a built-in name, a directory, the hub or a factory. Needs no engine."""
 
+import logging
 import re
 import threading
 import urllib.error
@@ -186,6 +187,7 @@ def _download(repository: str) -> Path:
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     disable_progress_bars()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     patterns: Any = list(_FILES)
     try:
         return Path(

@@ -192,7 +192,8 @@ def _numpy(value: Any) -> Any:
 
 
 def _settings(module: Any) -> dict[str, str]:
-    return {
+    attention = getattr(getattr(module, "config", None), "_attn_implementation", None)
+    return ({"attention": str(attention)} if attention else {}) | {
         "training": str(module.training).lower(),
         "inference_mode": "true",
         "matmul_precision": torch.get_float32_matmul_precision(),

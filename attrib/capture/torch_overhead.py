@@ -28,9 +28,10 @@ def measure_overhead() -> Overhead:
             operator(tensor)
 
     work()
-    plain = min(_timed(work) for _ in range(_REPEATS))
-    profiled, durations = zip(*(_profiled(work) for _ in range(_REPEATS)), strict=True)
-    total = max(0.0, (min(profiled) - plain) / _EVENTS)
+    # In turns, so that a disturbance of the machine cannot hit only the plain or only the profiled runs.
+    turns = [(_timed(work), *_profiled(work)) for _ in range(_REPEATS)]
+    plain, profiled, durations = zip(*turns, strict=True)
+    total = max(0.0, (min(profiled) - min(plain)) / _EVENTS)
     inside = min(total, statistics.median(durations))
     return Overhead(
         inside_ns=inside, outside_ns=total - inside, scope_ns=_scope_cost(tensor), samples=_EVENTS * _REPEATS

@@ -1,4 +1,4 @@
-"""One engine in its own process: `python -m attrib.capture.worker ENGINE REPLY_FD FOLDER`.
+"""One engine in its own process: `worker ENGINE REPLY_FD FOLDER`.
 
 Two engines in one process disturb each other: ONNX Runtime's spinning pool slowed `torch.mm` from 11.7 to 33.3 ms.
 Commands arrive on stdin, replies leave on a pipe of their own; what libraries print goes to stderr, which the parent
@@ -96,7 +96,3 @@ def failure(error: Exception) -> Failed:
 def _send(replies: BinaryIO, reply: Reply) -> None:
     replies.write(msgspec.json.encode(reply) + b"\n")
     replies.flush()
-
-
-if __name__ == "__main__":
-    main()

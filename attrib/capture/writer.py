@@ -13,11 +13,17 @@ from typing import IO, BinaryIO
 
 import msgspec
 
-from attrib.errors import AttribError
+from attrib.errors import AttribError, UsageError
 from attrib.model.manifest import FileEntry, Manifest
 
 MANIFEST = "manifest.json"
 _PARTIAL = ".partial"
+_ARTEFACTS = (
+    MANIFEST, "inputs.npz", "latency.parquet", "outputs.json", "onnx/exported.onnx", "onnx/optimized.onnx",
+    "torch/trace.json.gz", "torch-2/trace.json.gz", "ort/profile.json.gz", "ort-2/profile.json.gz",
+    "ort/device.json.gz", "report.html", "report.json",
+)  # fmt: skip
+"""Everything that a capture and its report can leave behind."""
 
 
 class TraceDirectory:
@@ -30,15 +36,15 @@ class TraceDirectory:
         _check_output(root, force=force)
         with _explained(root):
             root.mkdir(parents=True, exist_ok=True)
-        if force:
-            # An older manifest would describe files that are about to be replaced.
-            (root / MANIFEST).unlink(missing_ok=True)
+        self._clear_first = force
 
     @contextmanager
     def create(self, path: str) -> Iterator[BinaryIO]:
         """Open an artefact for writing; it appears under its name when the block has ended well, or not at all."""
         target = self.root / path
         partial = target.with_name(target.name + _PARTIAL)
+        if self._clear_first:
+            self._clear()
         with _explained(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -50,6 +56,13 @@ class TraceDirectory:
             finally:
                 partial.unlink(missing_ok=True)
             self.files[path] = _entry(path, target)
+
+    def _clear(self) -> None:
+        """Remove an older capture's artefacts, and nothing else, once this one has something to put there."""
+        self._clear_first = False
+        with _explained(self.root):
+            for path in _ARTEFACTS:
+                (self.root / path).unlink(missing_ok=True)
 
     def write(self, path: str, data: bytes) -> None:
         """Write a whole artefact."""
@@ -109,7 +122,7 @@ def _entry(path: str, file: Path) -> FileEntry:
 
 def _check_output(root: Path, *, force: bool) -> None:
     if root.is_symlink() or (root.exists() and not root.is_dir()):
-        raise AttribError(f"{root} exists and is not a directory", hint="-o with another name")
+        raise UsageError(f"{root} exists and is not a directory", hint="-o with another name")
     if root.is_dir() and any(root.iterdir()) and not force:
         raise AttribError(
             f"{root} exists and is not empty", hint="--force to write into it, or -o with another name"

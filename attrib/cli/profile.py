@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from attrib.capture import Progress
     from attrib.model.document import Document
 
-_INTERRUPTED = 130
+
+class InterruptedCommand(AttribError):  # noqa: N818  (an interruption is no error, but ends the command like one)
+    """Ctrl-C or SIGTERM: 128 + SIGINT, as shells have it."""
+
+    exit_code = 130
 
 
 @click.command("profile")
@@ -63,7 +67,6 @@ _INTERRUPTED = 130
 @click.option("--strict", is_flag=True, help="Exit with 4 where the measurement cannot answer the question.")
 def command(no_report: bool, strict: bool, **options: Any) -> None:
     """Run a model in PyTorch and in ONNX Runtime and report what makes the difference."""
-    from attrib.capture import SideError
     from attrib.cli.progress import shown_progress
 
     with shown_progress() as progress:
@@ -76,7 +79,7 @@ def command(no_report: bool, strict: bool, **options: Any) -> None:
     elif document is not None:
         _show(document, directory)
     if failed is not None:
-        raise SideError(str(failed), directory)
+        raise failed
     if strict and not no_report:
         _check_conclusive(document)
 
@@ -90,10 +93,20 @@ def _captured(options: dict[str, Any], progress: "Progress") -> tuple[Path, Attr
     try:
         return capture(given, progress=progress), None
     except SideError as error:
+        _show_details(error)
         return error.directory, error
+    except AttribError as error:
+        _show_details(error)
+        raise
     except CaptureInterrupted as stop:
-        progress.warn(f"interrupted: {stop.message}")
-        raise click.exceptions.Exit(_INTERRUPTED) from stop
+        raise InterruptedCommand(stop.message, hint=stop.hint) from stop
+
+
+def _show_details(error: AttribError) -> None:
+    """Where a worker's error came from, for whoever asks."""
+    details = getattr(error, "details", "")
+    if details and os.environ.get("ATTRIB_DEBUG"):
+        click.echo(details, err=True)
 
 
 def _explained(directory: Path, failed: AttribError | None) -> "Document | None":

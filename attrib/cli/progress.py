@@ -95,18 +95,18 @@ def shown_progress() -> Iterator[Progress]:
         yield PlainProgress(sys.stderr)
         return
     from rich.console import Console
-    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
 
     console = Console(stderr=True, highlight=False)
     columns = (
-        SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         TimeElapsedColumn(),
         TextColumn("{task.fields[left]}", markup=False),
     )
-    with Bars(*columns, console=console, transient=True) as bars:
+    # Drawing takes processor time from the engines: twice a second is enough.
+    with Bars(*columns, console=console, transient=True, refresh_per_second=2) as bars:
         live = LiveProgress(console, bars)
         try:
             yield live
