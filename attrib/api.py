@@ -129,7 +129,7 @@ def profile(model: Any, inputs: Any = None, *, output: str | Path | None = None,
     named = isinstance(model, str | Path)
     if named != (inputs is None):
         raise UsageError("a model by name brings its own inputs, and a live module needs some")
-    known = {
+    known: dict[str, Any] = {
         "output": Path(output) if output else None,
         "model": str(model) if named else type(model).__name__,
     }

@@ -3,8 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import NormalDist
 
+from attrib.findings.certainty import is_certain
 from attrib.findings.protocol import Evidence
 from attrib.findings.select import MOST_GROUPS, ids, rows_of, side_ns, step_ns
 from attrib.match.ops import base_op
@@ -21,8 +21,6 @@ MOST_SHAPES = 2
 
 MATRIX_NODES = frozenset({"Gemm", "MatMul", "FusedMatMul", "FusedGemm", "TransposeMatMul"})
 MATRIX_CALLS = frozenset({"linear", "addmm", "matmul", "baddbmm"})
-
-_Z95 = NormalDist().inv_cdf(0.975)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +51,7 @@ def differing_groups(evidence: Evidence, sign: int) -> tuple[KernelGroup, ...]:
     """
     groups = kernel_groups(evidence)
     least = MIN_GROUP_SHARE * step_ns(evidence)
-    chosen = [g for g in groups if sign * g.delta.median > least and _certain(g.delta, sign, len(groups))]
+    chosen = [g for g in groups if sign * g.delta.median > least and is_certain(g.delta, len(groups))]
     return tuple(sorted(chosen, key=lambda g: (-abs(g.delta.median), g.label)))
 
 
@@ -73,12 +71,6 @@ def _label(row: LedgerRow) -> str:
     matrices = [shape for shape in row.shapes if "×" in shape]
     shapes = ", ".join((matrices or list(row.shapes))[:MOST_SHAPES])
     return f"{calls} → {nodes}" + (f" of {shapes}" if shapes else "")
-
-
-def _certain(delta: Delta, sign: int, groups: int) -> bool:
-    widening = NormalDist().inv_cdf(1 - 0.025 / max(groups, 1)) / _Z95
-    near = delta.low if sign > 0 else delta.high
-    return sign * delta.median > widening * abs(delta.median - near)
 
 
 def group_evidence(evidence: Evidence, groups: Iterable[KernelGroup]) -> tuple[EvidenceRow, ...]:

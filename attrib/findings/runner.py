@@ -11,6 +11,7 @@ import msgspec
 
 from attrib.errors import InternalError
 from attrib.findings import RULES
+from attrib.findings.certainty import is_certain
 from attrib.findings.protocol import Evidence, Need, Rule, Verdict
 from attrib.findings.select import step_ns
 from attrib.model.document import Delta, Finding
@@ -18,6 +19,9 @@ from attrib.units import format_interval
 
 NEGLIGIBLE_SHARE = 0.001
 """A share of the step below which nobody acts on a finding, however sure it is: it is listed as checked."""
+
+SPEED_RULES = sum(rule.cause is not None for rule in RULES)
+"""Rules that look for time in the ledger: the number of tests that one report makes."""
 
 STATE_ORDER = {"failed": 0, "error": 1, "passed": 2, "not_applicable": 3}
 
@@ -145,7 +149,7 @@ def _measured(rule: Rule, verdict: Verdict, evidence: Evidence) -> Finding:
 def _doubt(rule: Rule, total: Delta, step: int) -> str:
     """Why the rows do not carry a finding; empty where they do."""
     figure = format_interval(total.median, total.low, total.high)
-    if total.low <= 0 <= total.high:
+    if not is_certain(total, SPEED_RULES):
         return f"it makes {figure} of the difference, which cannot be told from nothing"
     wrong = {"slower": total.high < 0, "faster": total.low > 0, "any": False}[rule.direction]
     if wrong:

@@ -262,7 +262,7 @@ class TestKernels:
                     "kernel",
                     9 * MS,
                     (12 if i == 0 else 9) * MS,
-                    noise=2.8 * MS,
+                    noise=2.0 * MS,
                     module=f"m{i}",
                     calls=[(f"c{i}", "aten::add")],
                     nodes=[(f"n{i}", "Add")],
