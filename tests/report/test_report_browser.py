@@ -1,0 +1,284 @@
+"""The page in a real browser: offline, sealed, usable with and without script, in both themes, on a phone, in print."""
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from factory import document, hostile, huge, mismatched, one_sided
+
+from attrib.report.html import to_html
+from attrib.report.json_report import to_json
+
+pytestmark = pytest.mark.browser
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+TIMEOUT_MS = 20_000
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    if not Path(CHROMIUM).exists():
+        pytest.skip("no chromium on this machine")
+    with playwright.sync_playwright() as started:
+        launched = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("pages")
+    pages = {
+        "base": to_html(document()),
+        "static": to_html(document(), interactive=False),
+        "hostile": to_html(hostile()),
+        "huge": to_html(huge(), interactive=False),
+        "wrong": to_html(mismatched(), interactive=False),
+        "one": to_html(one_sided(), interactive=False),
+    }
+    for name, data in pages.items():
+        (folder / f"{name}.html").write_bytes(data)
+    return {name: (folder / f"{name}.html").as_uri() for name in pages}
+
+
+class Opened:
+    """A page, and everything that went wrong on it."""
+
+    def __init__(self, browser, **options):
+        self.context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | options))
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(TIMEOUT_MS)
+        self.trouble: list[str] = []
+        self.page.on("console", lambda message: self.trouble.append(message.text))
+        self.page.on("pageerror", lambda error: self.trouble.append(str(error)))
+        self.page.on("dialog", lambda dialog: (self.trouble.append("dialog"), dialog.dismiss()))
+        self.page.on("request", self._requested)
+
+    def _requested(self, request):
+        if not request.url.startswith(("file:", "blob:")):
+            self.trouble.append(f"asked for {request.url[:60]}")
+
+
+@pytest.fixture
+def opened(browser) -> Iterator[object]:
+    made: list[Opened] = []
+
+    def open_page(url: str, **options) -> Opened:
+        made.append(Opened(browser, **options))
+        made[-1].page.goto(url)
+        return made[-1]
+
+    yield open_page
+    for one in made:
+        one.context.close()
+    assert [text for one in made for text in one.trouble] == []
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    """Wait from outside: `wait_for_function` evaluates text in the page, which its policy forbids."""
+    end = time.monotonic() + TIMEOUT_MS / 1000
+    while not holds():
+        assert time.monotonic() < end, "it never came true"
+        time.sleep(0.05)
+
+
+def draw(page) -> None:
+    page.click("#charts > summary")
+    page.wait_for_selector("#charts[data-drawn=yes]")
+
+
+@pytest.mark.parametrize("name", ["base", "hostile", "huge", "wrong", "one"])
+@pytest.mark.parametrize("width", [400, 1280])
+def test_nothing_sticks_out_sideways(opened, files, name, width):
+    page = opened(files[name], viewport={"width": width, "height": 900}).page
+    page.click("#expand")
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_charts_draw_under_the_policy_and_react_to_the_pointer(opened, files):
+    page = opened(files["base"]).page
+    assert page.evaluate("window.Plotly") is None
+    draw(page)
+    assert page.locator(".plot .main-svg").count() >= 4
+    assert page.locator("#plot-waterfall .point").count() == len(document().causes) + 2
+    page.locator("#plot-waterfall").scroll_into_view_if_needed()
+    box = page.locator("#plot-waterfall .point").first.bounding_box()
+    for shift in (3, 0):
+        page.mouse.move(box["x"] + box["width"] / 2 + shift, box["y"] + box["height"] / 2)
+    page.wait_for_selector("#plot-waterfall .hovertext")
+    assert "120.245" in page.locator("#plot-waterfall .hovertext").first.text_content()
+
+
+def test_charts_follow_the_theme(opened, files):
+    page = opened(files["base"], color_scheme="light").page
+    draw(page)
+    colour = "getComputedStyle(document.querySelector('#plot-steps .main-svg')).backgroundColor"
+    light = page.evaluate(colour)
+    page.emulate_media(color_scheme="dark")
+    eventually(lambda: page.evaluate(colour) == "rgb(22, 27, 34)" != light)
+
+
+def test_hostile_strings_stay_text_even_in_charts(opened, files):
+    page = opened(files["hostile"]).page
+    draw(page)
+    for point in page.locator("#plot-modules .slice").all()[:6]:
+        point.hover(force=True)
+    assert page.evaluate("window.pwned") is None
+    assert page.locator("img").count() == 0
+    assert page.locator("main a:not([href^='#'])").count() == 0
+    assert page.locator("body script").count() == 3
+
+
+def test_sorting_turns_the_table_and_says_so(opened, files):
+    page = opened(files["static"]).page
+    header = page.locator("#rows thead th").nth(4)
+    column = "document.querySelectorAll('#rows tbody td:nth-child(5)')"
+    figures = f"[...{column}].map(cell => parseFloat(cell.textContent.replace('−', '-')))"
+    header.locator("button").click()
+    falling = page.evaluate(figures)
+    assert falling == sorted(falling, reverse=True)
+    assert header.get_attribute("aria-sort") == "descending"
+    header.locator("button").press("Enter")
+    assert page.evaluate(figures) == sorted(falling)
+    assert header.get_attribute("aria-sort") == "ascending"
+
+
+def test_filter_shows_matching_rows_and_their_exact_sum(opened, files):
+    page = opened(files["static"]).page
+    page.fill("#filter", "layer.3. gemm")
+    page.select_option("#filter-cause", label="Kernel speed")
+    rows = [
+        row
+        for row in document().ledger
+        if row.module.startswith("encoder.layer.3.") and "Gemm" in row.onnx_ops and row.cause == "kernel"
+    ]
+    shown = page.locator("#rows tbody tr:visible")
+    assert shown.count() == len(rows) == 6
+    total = f"{abs(sum(row.delta_ns for row in rows)) / 1e6:.3f}"
+    assert page.locator("#filter-sum").text_content() == f"6 of {len(document().ledger)} rows, Δ −{total}"
+    page.click("#filter-clear")
+    assert shown.count() == len(document().ledger)
+
+
+def test_finding_shows_its_rows_in_the_table(opened, files):
+    page = opened(files["static"]).page
+    page.locator("[id='finding/layout-churn'] .rows-of").click()
+    causes = page.locator("#rows tbody tr:visible td:nth-child(2)").all_text_contents()
+    assert [cause.strip() for cause in causes] == ["Layout changes"] * 24
+
+
+@pytest.mark.parametrize(
+    ("fragment", "inside"),
+    [
+        ("finding/operator-fusion", "details.finding"),
+        ("row/encoder.layer.3.attention.self/sdpa/decomposed", "th > details"),
+        ("finding/host-copies", "#not-applicable"),
+    ],
+)
+def test_permalink_opens_what_it_names(opened, files, fragment, inside):
+    page = opened(files["static"]).page
+    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = false; })")
+    page.evaluate(f"location.hash = {fragment!r}")
+    target = page.locator(f"[id='{fragment}']")
+    page.wait_for_selector(f"[id='{fragment}'].hit")
+    assert target.is_visible()
+    assert page.evaluate(
+        f"""(() => {{ const at = document.getElementById({fragment!r});
+        return (at.matches({inside!r}) ? at : at.querySelector({inside!r}) ?? at.closest({inside!r})).open; }})()"""
+    )
+    box = target.bounding_box()
+    assert -1 <= box["y"] <= 900
+
+
+def test_link_to_a_row_that_is_rolled_up_says_so(opened, files):
+    page = opened(files["huge"] + "#row/nowhere").page
+    assert "rolled up" in page.locator("#status").text_content()
+
+
+def test_opened_row_links_to_itself(opened, files):
+    page = opened(files["static"]).page
+    page.locator("#rows tbody summary").first.click()
+    link = page.locator("#rows tbody details a").first
+    assert link.get_attribute("href") == "#" + page.locator("#rows tbody tr").first.get_attribute("id")
+
+
+def test_copy_gives_the_command(opened, files):
+    one = opened(files["static"])
+    one.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    one.page.locator("[data-copy=command]").click()
+    one.page.wait_for_selector("#status:visible")
+    assert one.page.evaluate("navigator.clipboard.readText()") == document().command
+    one.page.locator(".fix button").first.click()
+    eventually(lambda: one.page.evaluate("navigator.clipboard.readText()") == "attrib profile --opset 23")
+
+
+def test_download_is_the_report_byte_for_byte(opened, files):
+    page = opened(files["static"]).page
+    with page.expect_download() as started:
+        page.click("#download")
+    assert started.value.suggested_filename == "report.json"
+    assert Path(started.value.path()).read_bytes() == to_json(document())
+
+
+def test_page_is_complete_without_script(opened, files):
+    page = opened(files["base"], java_script_enabled=False).page
+    assert page.locator("h1").is_visible()
+    assert page.locator("svg.wf").is_visible()
+    assert page.locator("[id='finding/layout-churn'] .body").is_visible()
+    assert page.locator("#rows tbody tr").count() == len(document().ledger)
+    assert page.locator("button:visible").count() == 0
+    summary = page.locator("#rows tbody summary").nth(4)
+    summary.click()
+    assert page.locator("#rows tbody dl").nth(4).is_visible()
+    page.locator("#modules summary", has_text="encoder.layer.{0..11}").click()
+    assert page.locator("#modules summary > span:first-child", has_text=re.compile("^11$")).is_visible()
+
+
+def test_print_shows_tables_whole_and_hides_what_only_works_on_screen(opened, files):
+    page = opened(files["static"]).page
+    page.emulate_media(media="print")
+    assert page.locator(".filter").is_hidden()
+    assert page.locator("header.top").is_hidden()
+    last = page.locator("#rows tbody tr").last.bounding_box()
+    table = page.locator("#operators .scroll").bounding_box()
+    assert last["y"] + last["height"] <= table["y"] + table["height"] + 1
+    assert page.locator("[id='finding/operator-fusion'] .body").is_visible()
+    assert len(page.pdf()) > 20_000
+
+
+def test_keyboard_goes_from_the_skip_link_through_the_page_in_order(opened, files):
+    page = opened(files["static"]).page
+    seen = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        seen.append(json.loads(page.evaluate("""() => {
+            const e = document.activeElement, b = e.getBoundingClientRect();
+            return JSON.stringify([e.tagName, e.textContent.trim().slice(0, 20), b.top + scrollY, b.width * b.height]);
+        }""")))  # fmt: skip
+    assert seen[0][:2] == ["A", "Skip to the report"]
+    assert "Expand all" in [text for _, text, _, _ in seen]
+    in_main = [top for tag, _, top, _ in seen[12:] if tag != "BODY"]
+    assert all(later >= before - 60 for before, later in pairwise(in_main))
+    assert all(area > 0 for *_, area in seen)
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+
+
+def test_controls_have_names_and_are_large_enough(opened, files):
+    page = opened(files["static"]).page
+    controls = page.evaluate(
+        """() => [...document.querySelectorAll('button, a, input, select')].filter(e => e.checkVisibility()).map(e => [
+            (e.getAttribute('aria-label') || e.textContent || e.labels?.[0]?.textContent || '').trim(),
+            e.tagName, e.getBoundingClientRect().height])"""
+    )
+    assert [row for row in controls if not row[0]] == []
+    assert [row for row in controls if row[1] == "BUTTON" and row[2] < 15] == []
