@@ -53,7 +53,7 @@ def policy(*, scripts: Iterable[str], styles: Iterable[str]) -> str:
             "default-src 'none'",
             f"script-src {' '.join(map(sha256_source, scripts))}",
             f"style-src {' '.join(map(sha256_source, styles))}",
-            "img-src data:",
+            "img-src data: blob:",  # plotly.js draws an image of a chart, to be saved, through these
             "base-uri 'none'",
             "form-action 'none'",
         )

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from attrib.model.document import CauseRow, Check, Document, Finding, StepTimes
-from attrib.model.manifest import ROLES, Role, Side
+from attrib.model.manifest import ROLES, Role
+from attrib.report.facts import Facts, machine_facts, method_facts, side_facts, subtitle_of
 from attrib.report.modules import (
     NODE_LIMIT,
     ModuleNode,
@@ -21,8 +22,6 @@ from attrib.units import Unit, format_interval, format_ns, format_percent
 
 _BREAKDOWN_ROWS = 40
 _REPEATED_ROWS = 60
-
-Facts = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +122,7 @@ def view_of(document: Document, *, row_limit: int = ROW_LIMIT, node_limit: int =
     by_state = {state: _in_state(document, state) for state in ("passed", "not_applicable", "error")}
     return View(
         title=document.workload.model,
-        subtitle=_subtitle(document),
+        subtitle=subtitle_of(document),
         names=names,
         verdict=verdict_of(document),
         alerts=alerts_of(document),
@@ -147,11 +146,11 @@ def view_of(document: Document, *, row_limit: int = ROW_LIMIT, node_limit: int =
         not_applicable=by_state["not_applicable"],
         errors=by_state["error"],
         sides=tuple(
-            (names[role], _side_facts(document.sides[role])) for role in ROLES if role in document.sides
+            (names[role], side_facts(document.sides[role])) for role in ROLES if role in document.sides
         ),
-        machine=_machine(document),
+        machine=machine_facts(document),
         packages=tuple(sorted(document.environment.packages.items())),
-        method=_method(document),
+        method=method_facts(document),
         inputs=tuple((spec.name, str(spec.tensor)) for spec in document.workload.inputs),
         command=document.command,
         provider=_only_provider(document),
@@ -195,24 +194,6 @@ def _finding(finding: Finding, anchor: str, shown: dict[str, int]) -> FindingVie
         rows=tuple(named),
         positions=tuple(sorted(shown[row] for row in named)),
     )
-
-
-def _subtitle(document: Document) -> tuple[str, ...]:
-    work = document.workload
-    devices = document.environment.accelerators or (
-        (document.environment.cpu,) if document.environment.cpu else ()
-    )
-    parts = (
-        work.task,
-        f"batch {work.batch_size}",
-        f"sequence {work.seq_len}" if work.seq_len else "",
-        work.precision,
-        f"{work.attention} attention" if work.attention else "",
-        f"{work.padding:.0%} padding" if work.padding else "",
-        f"weights: {work.weights}",
-        *devices,
-    )
-    return tuple(part for part in parts if part)
 
 
 def _figures(document: Document) -> tuple[Figure, ...]:
@@ -271,83 +252,3 @@ def _other(hidden: Iterable[OperatorTime], step_ns: int) -> OperatorTime:
 
 def _share(part: float, whole: int) -> float:
     return part / whole if whole else 0.0
-
-
-def _side_facts(side: Side) -> Facts:
-    facts = (
-        ("State", side.state if not side.error else f"{side.state}: {side.error}"),
-        ("Version", side.version),
-        ("Mode", side.mode),
-        ("Execution providers", ", ".join(side.providers)),
-        ("Requested providers", ", ".join(side.requested_providers)),
-        ("Optimization level", side.opt_level),
-        (
-            "Exporter",
-            f"{side.exporter}, opset {side.opset}" if side.exporter and side.opset else side.exporter,
-        ),
-        ("Intra-op threads", str(side.threads) if side.threads else ""),
-        *sorted(side.settings.items()),
-        ("Warm-up", _warmup(side)),
-        ("Processor share while idle", format_percent(side.idle_cpu_share) if side.idle_cpu_share else ""),
-        ("Profiler cost per event", _overhead(side)),
-    )
-    return tuple((label, value) for label, value in facts if value)
-
-
-def _warmup(side: Side) -> str:
-    if not side.warmup:
-        return ""
-    return f"{plural(side.warmup, 'step')}, {'steady' if side.warmed_up else 'not steady at the end'}"
-
-
-def _overhead(side: Side) -> str:
-    if side.overhead is None:
-        return ""
-    return f"{format_ns(side.overhead.inside_ns)} inside, {format_ns(side.overhead.outside_ns)} outside"
-
-
-def _machine(document: Document) -> Facts:
-    env = document.environment
-    cores = f"{env.usable_cores:g} usable of {env.logical_cores}" if env.logical_cores else ""
-    facts = (
-        ("Processor", env.cpu),
-        ("Cores", cores),
-        ("Memory", f"{env.memory_bytes / 2**30:.1f} GiB" if env.memory_bytes else ""),
-        ("Accelerators", ", ".join(env.accelerators)),
-        ("System", env.system),
-        ("Python", env.python),
-        (
-            "Load before and after",
-            f"{env.load_before:.1f} and {env.load_after:.1f}" if env.load_after else "",
-        ),
-    )
-    return tuple((label, value) for label, value in facts if value)
-
-
-def _method(document: Document) -> Facts:
-    protocol = document.protocol
-    facts = [("Measured", document.created), ("attrib", document.attrib_version)]
-    if protocol is not None:
-        plain = f"{plural(protocol.rounds, 'interleaved round')} of {plural(protocol.iterations, 'step')}"
-        profiled = (
-            f"{plural(protocol.profiled_rounds, 'round')} of {plural(protocol.profiled_iterations, 'step')}"
-        )
-        facts += [
-            ("Plain steps", f"{plain}, random order, seed {protocol.seed}"),
-            ("Profiled steps", f"{profiled}, spread among the plain ones"),
-            ("Timer", protocol.timer),
-        ]
-    if document.workload.parameters:
-        facts.append(("Parameters", f"{document.workload.parameters:,}"))
-    facts += [
-        (f"Output {o.name}", _output(o.max_abs, o.max_rel, o.cosine, o.tolerance))
-        for o in document.outputs
-        if o.equal
-    ]
-    if document.workload.inputs_sha256:
-        facts.append(("Inputs sha256", document.workload.inputs_sha256))
-    return tuple((label, value) for label, value in facts if value)
-
-
-def _output(max_abs: float, max_rel: float, cosine: float, tolerance: float) -> str:
-    return f"max abs {max_abs:.2g}, max rel {max_rel:.2g}, cosine {cosine:.6g}; tolerance {tolerance:.2g}"

@@ -118,6 +118,17 @@ def test_charts_draw_under_the_policy_and_react_to_the_pointer(opened, files):
     assert "120.245" in page.locator("#plot-waterfall .hovertext").first.text_content()
 
 
+def test_chart_can_be_saved_but_not_sent_anywhere(opened, files):
+    page = opened(files["base"]).page
+    draw(page)
+    titles = page.evaluate("[...document.querySelectorAll('.modebar-btn')].map(b => b.dataset.title)")
+    assert set(titles) == {"Download plot as a PNG", "Zoom", "Pan", "Zoom in", "Zoom out", "Reset axes"}
+    page.locator("#plot-steps").hover()
+    with page.expect_download() as started:
+        page.locator("#plot-steps .modebar-btn").first.click()
+    assert Path(started.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
 def test_charts_follow_the_theme(opened, files):
     page = opened(files["base"], color_scheme="light").page
     draw(page)

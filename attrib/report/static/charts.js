@@ -8,6 +8,12 @@
   const names = { torch: section.dataset.torch, onnxruntime: section.dataset.onnxruntime };
   const titles = JSON.parse(section.dataset.causes);
 
+  /* Named one by one: plotly's own choice of buttons includes one that sends the chart to a service. */
+  const CONFIG = {
+    responsive: true, displaylogo: false, plotlyServerURL: "",
+    modeBarButtons: [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]],
+  };
+
   /* Text for plotly, which reads a little HTML: no tag of a stranger's survives, and what is invisible is shown. */
   function safe(text, limit = 120) {
     const shown = text.replace(HIDDEN, (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
@@ -26,7 +32,7 @@
     const axis = { gridcolor: css("--line"), zerolinecolor: css("--line"), linecolor: css("--line"), automargin: true };
     const { xaxis = {}, yaxis = {}, ...rest } = extra;
     return {
-      paper_bgcolor: css("--paper"), plot_bgcolor: css("--paper"), margin: { l: 60, r: 12, t: 12, b: 46 },
+      paper_bgcolor: css("--paper"), plot_bgcolor: css("--paper"), margin: { l: 60, r: 12, t: 34, b: 46 },
       font: { family: css("--sans"), size: 12, color: css("--text") }, separators: ".,",
       hoverlabel: { bgcolor: css("--soft"), bordercolor: css("--line"), font: { color: css("--ink"), family: css("--sans") }, align: "left" },
       legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
@@ -132,7 +138,7 @@
       customdata: picked.map((n) => [ms(n.torch), ms(n.ort), ms(n.ort - n.torch)]),
       hovertemplate: `%{label}<br>${safe(names.torch)} %{customdata[0]:,.3f} ms<br>${safe(names.onnxruntime)} %{customdata[1]:,.3f} ms<br>Δ %{customdata[2]:+,.3f} ms<extra><\/extra>`,
     };
-    return [[trace], layout({ margin: { l: 4, r: 4, t: 4, b: 4 } })];
+    return [[trace], layout({ margin: { l: 4, r: 4, t: 30, b: 4 } })];
   }
 
   const CHARTS = { "plot-waterfall": waterfall, "plot-steps": steps, "plot-regions": regions, "plot-modules": modules };
@@ -158,7 +164,7 @@
       const place = document.getElementById(id);
       const drawn = chart(report);
       place.parentElement.hidden = drawn === null;
-      if (drawn) await window.Plotly.react(place, ...drawn, { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] });
+      if (drawn) await window.Plotly.react(place, ...drawn, CONFIG);
     }
     state.hidden = true;
     section.dataset.drawn = "yes";
