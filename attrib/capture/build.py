@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from attrib.capture.factory import call_factory
-from attrib.capture.handover import first_line, load_handover
+from attrib.capture.failures import first_line
+from attrib.capture.handover import load_handover
 from attrib.capture.inputs import Arrays, random_tokens, tokenized
 from attrib.capture.messages import Recipe
 from attrib.capture.outputs_of import named_outputs

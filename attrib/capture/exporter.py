@@ -1,6 +1,5 @@
 """The exporter's worker: builds the same model from the same recipe and writes it as ONNX, weights beside the graph."""
 
-import errno
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ import torch
 from attrib.capture.build import Built, build
 from attrib.capture.export_dynamo import export_dynamo
 from attrib.capture.export_torchscript import export_torchscript
+from attrib.capture.failures import reason
 from attrib.capture.messages import Export, Exported, Reply
 from attrib.capture.silence import silence_libraries
 from attrib.capture.weights import fingerprint
@@ -39,11 +39,6 @@ class Engine:
         try:
             opset = EXPORTERS[command.exporter](built, names, command.opset, file)
         except Exception as error:
-            if is_full_disk(error):
-                raise AttribError(
-                    "the temporary folder is too small for the exported model",
-                    hint="TMPDIR=/a/larger/disk attrib profile ...",
-                ) from error
             other = next(name for name in EXPORTERS if name != command.exporter)
             raise AttribError(
                 f"the {command.exporter} exporter cannot export this model: {reason(error)}",
@@ -56,26 +51,3 @@ class Engine:
             fingerprint=fingerprint(built.module),
             seconds=time.perf_counter() - begin,
         )
-
-
-def reason(error: BaseException) -> str:
-    """The exporter's own reason on one line.
-
-    A dynamo error is pages long and chained: the innermost cause is what went wrong, and its first line says so.
-    """
-    innermost = _innermost(error)
-    lines = [line.strip() for line in str(innermost).splitlines() if line.strip()]
-    first = lines[0] if lines else ""
-    return f"{type(innermost).__name__}: {first[:300]}" if first else type(innermost).__name__
-
-
-def is_full_disk(error: BaseException) -> bool:
-    """Whether there was no space left for a file."""
-    innermost = _innermost(error)
-    return isinstance(innermost, OSError) and innermost.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-def _innermost(error: BaseException) -> BaseException:
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
-    return error

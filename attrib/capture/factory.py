@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
-from attrib.capture.handover import first_line
+from attrib.capture.failures import first_line
 from attrib.errors import AttribError
 
 EXAMPLE = "a factory returns (module, example_inputs), with example_inputs a dict or a tuple of tensors"

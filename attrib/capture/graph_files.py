@@ -28,14 +28,30 @@ def strip_graph(source: Path) -> bytes:
         model = onnx.load(str(source), load_external_data=False)
     except DecodeError as error:
         raise AttribError(f"{source.name} is not an ONNX model") from error
+    for tensor in tensors_of(model):
+        _strip(tensor)
     for graph in _graphs(model.graph):
-        for tensor in graph.initializer:
-            _strip(tensor)
         _scrub_graph(graph)
     for function in model.functions:
         _scrub_nodes(function.node)
     _scrub_entry(model)
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def tensors_of(model: Any) -> Iterator[Any]:
+    """Every tensor of a model: initializers and attributes, subgraphs and functions included.
+
+    A large constant inside a node is a weight as well; TorchScript writes small ones for shapes and axes.
+    """
+    nodes = [node for function in model.functions for node in function.node]
+    for graph in _graphs(model.graph):
+        yield from graph.initializer
+        nodes += graph.node
+    for node in nodes:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
 
 
 def _graphs(graph: Any) -> Iterator[Any]:
@@ -89,14 +105,6 @@ def _scrub_graph(graph: Any) -> None:
 def _scrub_nodes(nodes: Any) -> None:
     for node in nodes:
         _scrub_entry(node)
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                _strip_constant(attribute.t)
-
-
-def _strip_constant(tensor: Any) -> None:
-    """A large constant inside a node is a weight as well; TorchScript writes small ones for shapes and axes."""
-    _strip(tensor)
 
 
 def _scrub_entry(entry: Any) -> None:

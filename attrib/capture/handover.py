@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from attrib.capture.failures import first_line
 from attrib.errors import AttribError
 
 _HINT = "define the class in a module that can be imported, or pass 'file.py:factory' instead of the module"
@@ -55,9 +56,3 @@ def load_handover(file: str) -> tuple[Any, dict[str, Any], bool]:
     except (AttributeError, ImportError) as error:
         raise AttribError(f"a worker cannot load the module: {first_line(error)}", hint=_HINT) from error
     return handed["module"], handed["inputs"], handed["positional"]
-
-
-def first_line(error: BaseException) -> str:
-    """The type of an error and its text on one line of bounded length."""
-    text = " ".join(str(error).split())[:300]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

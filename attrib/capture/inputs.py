@@ -1,6 +1,7 @@
 """The inputs of a text model: what its tokenizer would give, seeded; and their file."""
 
 import hashlib
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +70,14 @@ def tokenized(directory: str, text: tuple[str, ...], *, batch_size: int, seq_len
 
 
 def save_inputs(file: Path, arrays: Arrays) -> None:
-    """Write the inputs, uncompressed and without dates, so that equal inputs are equal files."""
-    with file.open("wb") as stream:
-        np.savez(stream, allow_pickle=False, **arrays)
+    """Write an `.npz`, uncompressed and without dates, so that equal inputs are equal files.
+
+    `numpy.savez` takes the names as keyword arguments, and a model may call an input `file` or `allow_pickle`.
+    """
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
 
 
 def load_inputs(file: Path) -> Arrays:

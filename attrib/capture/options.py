@@ -77,8 +77,10 @@ def check_options(options: CaptureOptions) -> None:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise UsageError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
-    if options.warmup is not None and options.warmup < 0:
-        raise UsageError(f"--warmup must be at least 0, not {options.warmup}")
+    for name in ("warmup", "seed"):
+        value = getattr(options, name)
+        if value is not None and value < 0:
+            raise UsageError(f"--{name} must be at least 0, not {value}")
     if not 0 <= options.padding < 1:
         raise UsageError(
             f"--padding is a share of the tokens, at least 0 and below 1, not {options.padding:g}"

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from attrib.capture.failures import first_line
 from attrib.capture.inputs import load_inputs, save_inputs
 from attrib.capture.messages import (
     Calibrate,
@@ -153,5 +154,4 @@ def _session(command: Open, options: Any) -> Any:
     try:
         return ort.InferenceSession(command.model, options, providers=list(command.providers))
     except Exception as error:
-        first = " ".join(str(error).split())[:300]
-        raise AttribError(f"ONNX Runtime cannot load the graph: {first}") from error
+        raise AttribError(f"ONNX Runtime cannot load the graph: {first_line(error)}") from error

@@ -119,6 +119,8 @@ class Worker:
 
     def last_words(self, command: Command, kind: type[R], seconds: float) -> R | None:
         """Give a last command after an interruption: replies that are still due are skipped, failures ignored."""
+        if self._stopped:
+            return None
         deadline = time.monotonic() + seconds
         with contextlib.suppress(WorkerError):
             self.send(command)

@@ -68,6 +68,7 @@ class Session:
         self.progress = progress
         self.interrupts = interrupts
         self.threads = thread_count(options.threads)
+        self._user_opset = check_user_graph(options.onnx) if options.onnx else 0
         self.record = Record(command=options.command)
         self.directory = TraceDirectory(output, force=options.force)
         self.temporary = Path(tempfile.mkdtemp(prefix="attrib-"))
@@ -230,7 +231,7 @@ class Session:
         if not self.needs_graph:
             return None
         if self.options.onnx is not None:
-            return self.options.onnx, "file", check_user_graph(self.options.onnx)
+            return self.options.onnx, "file", self._user_opset
         worker = self.workers[EXPORTER]
         try:
             worker.ready()

@@ -9,7 +9,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from attrib.capture.build import Built, build
-from attrib.capture.handover import first_line
+from attrib.capture.failures import first_line
 from attrib.capture.inputs import save_inputs
 from attrib.capture.messages import (
     Calibrate,

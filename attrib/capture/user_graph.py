@@ -2,6 +2,7 @@
 
 from pathlib import Path, PurePosixPath
 
+from attrib.capture.graph_files import tensors_of
 from attrib.errors import AttribError
 
 
@@ -22,7 +23,7 @@ def check_user_graph(file: Path) -> int:
         raise AttribError(f"{file.name} is not an ONNX model") from error
     if not model.graph.node:
         raise AttribError(f"{file.name} holds no graph")
-    for tensor in model.graph.initializer:
+    for tensor in tensors_of(model):
         for entry in tensor.external_data:
             if entry.key == "location":
                 _check_location(file, tensor.name, entry.value)

@@ -17,6 +17,7 @@ from typing import BinaryIO, Protocol
 
 import msgspec
 
+from attrib.capture.failures import first_line, is_full_disk
 from attrib.capture.idle import IdleMeter
 from attrib.capture.messages import Command, Failed, Ready, Reply, Run, Steps
 from attrib.errors import AttribError
@@ -41,13 +42,20 @@ def main() -> None:
     engine_name, reply_fd, folder = sys.argv[1], int(sys.argv[2]), sys.argv[3]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.dup2(2, 1)
-    with os.fdopen(reply_fd, "wb") as replies:
-        engine = _start(engine_name, replies)
-        if engine is not None:
-            _serve(engine, sys.stdin.buffer, replies)
+    code = 1
+    try:
+        with os.fdopen(reply_fd, "wb") as replies:
+            engine = _start(engine_name, replies)
+            if engine is not None:
+                _serve(engine, sys.stdin.buffer, replies)
+        code = 0
+    except BrokenPipeError:
+        pass  # the parent was killed while this worker was busy
+    except BaseException:  # noqa: BLE001  (the parent shows the end of stderr)
+        traceback.print_exc()
     shutil.rmtree(folder, ignore_errors=True)
     # Interpreters with engines loaded can hang or crash while they unload; everything is written by now.
-    os._exit(0)
+    os._exit(code)
 
 
 def _start(engine_name: str, replies: BinaryIO) -> EngineLike | None:
@@ -85,12 +93,12 @@ def _answer(engine: EngineLike, command: Command) -> Reply:
 def failure(error: Exception) -> Failed:
     """The reply for an exception: the user's errors as they are, others with their type in front."""
     details = "".join(traceback.format_exception(error))
+    if is_full_disk(error):
+        hint = "free some space, or name a larger disk: TMPDIR=/path attrib profile ..."
+        return Failed(message="there is no space left for a temporary file", hint=hint, details=details)
     if isinstance(error, AttribError):
         return Failed(message=str(error), hint=error.hint, exit_code=error.exit_code, details=details)
-    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return Failed(
-        message=f"{type(error).__name__}: {first}" if first else type(error).__name__, details=details
-    )
+    return Failed(message=first_line(error), details=details)
 
 
 def _send(replies: BinaryIO, reply: Reply) -> None:

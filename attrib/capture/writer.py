@@ -124,7 +124,7 @@ def _check_output(root: Path, *, force: bool) -> None:
     if root.is_symlink() or (root.exists() and not root.is_dir()):
         raise UsageError(f"{root} exists and is not a directory", hint="-o with another name")
     if root.is_dir() and any(root.iterdir()) and not force:
-        raise AttribError(
+        raise UsageError(
             f"{root} exists and is not empty", hint="--force to write into it, or -o with another name"
         )
 

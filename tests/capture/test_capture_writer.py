@@ -1,0 +1,146 @@
+import errno
+import gzip
+import hashlib
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from attrib.capture.writer import TraceDirectory
+from attrib.errors import AttribError, UsageError
+from attrib.model.manifest import Manifest, Workload
+
+MANIFEST = Manifest(
+    attrib_version="0",
+    created="2026-01-01T00:00:00Z",
+    workload=Workload(model="m", source="factory", weights="w", batch_size=1, seq_len=8),
+    sides={},
+)
+
+
+def names(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_manifest_lists_what_is_complete_and_what_is_missing(tmp_path):
+    directory = TraceDirectory(tmp_path / "out")
+    directory.write("torch/trace.json.gz", b"abc")
+    directory.missing("outputs.json", "only one engine ran")
+    directory.write_manifest(MANIFEST)
+    manifest = msgspec.json.decode((tmp_path / "out/manifest.json").read_bytes(), type=Manifest)
+    first, second = manifest.files
+    assert (first.path, first.state, first.reason) == ("outputs.json", "missing", "only one engine ran")
+    assert (second.path, second.sha256, second.size) == (
+        "torch/trace.json.gz", hashlib.sha256(b"abc").hexdigest(), 3,
+    )  # fmt: skip
+
+
+def test_artefact_whose_writing_fails_leaves_nothing(tmp_path):
+    directory = TraceDirectory(tmp_path / "out")
+
+    def fail():
+        with directory.create("a.bin") as stream:
+            stream.write(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert names(tmp_path) == []
+    assert directory.complete_files == []
+
+
+def test_artefact_is_invisible_until_it_is_complete(tmp_path):
+    directory = TraceDirectory(tmp_path / "out")
+    with directory.create("a.bin") as stream:
+        stream.write(b"half")
+        assert not (tmp_path / "out/a.bin").exists()
+    assert names(tmp_path / "out") == ["a.bin"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_full_disk_is_one_line_and_keeps_what_was_complete(tmp_path, monkeypatch, number):
+    directory = TraceDirectory(tmp_path / "out")
+    directory.write("first.bin", b"1")
+    directory.write_manifest(MANIFEST)
+
+    def full(_descriptor):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(AttribError, match=r"the disk is full: second\.bin"):
+        directory.write("second.bin", b"2")
+    with pytest.raises(AttribError, match="the disk is full"):
+        directory.write_manifest(MANIFEST)
+    assert names(tmp_path / "out") == ["first.bin", "manifest.json"]
+    assert msgspec.json.decode((tmp_path / "out/manifest.json").read_bytes(), type=Manifest).files
+
+
+def test_gzip_holds_neither_name_nor_date(tmp_path):
+    directory = TraceDirectory(tmp_path / "out")
+    for name in ("a", "b"):
+        source = tmp_path / f"secret-{name}.json"
+        source.write_bytes(b"[1]" * 100)
+        os.utime(source, (0, len(name)))
+        directory.write_gzip(f"{name}.gz", source)
+    first, second = ((tmp_path / "out" / f"{name}.gz").read_bytes() for name in "ab")
+    assert first == second
+    assert b"secret" not in first
+    assert gzip.decompress(first) == b"[1]" * 100
+
+
+def test_existing_directory_is_refused_without_force(tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="not empty") as caught:
+        TraceDirectory(tmp_path)
+    assert "--force" in caught.value.hint
+
+
+def test_empty_directory_is_taken(tmp_path):
+    TraceDirectory(tmp_path).write("a.bin", b"1")
+    assert names(tmp_path) == ["a.bin"]
+
+
+def test_file_or_link_in_the_place_of_the_directory_is_refused(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    for name in ("file", "link"):
+        with pytest.raises(UsageError, match="not a directory"):
+            TraceDirectory(tmp_path / name, force=True)
+
+
+def test_directory_that_cannot_be_made_says_why(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(AttribError, match="cannot write"):
+        TraceDirectory(tmp_path / "file" / "out")
+
+
+def test_force_replaces_artefacts_and_nothing_else(tmp_path):
+    for name in ("manifest.json", "report.html", "torch/trace.json.gz", "notes.txt", "torch/notes.txt"):
+        file = tmp_path / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("old")
+    directory = TraceDirectory(tmp_path, force=True)
+    assert (tmp_path / "manifest.json").read_text() == "old"  # until there is something new
+    directory.write("inputs.npz", b"new")
+    assert names(tmp_path) == ["inputs.npz", "notes.txt", "torch/notes.txt"]
+
+
+def test_directory_without_artefacts_is_taken_away_again(tmp_path):
+    directory = TraceDirectory(tmp_path / "out")
+    directory.discard_if_empty()
+    assert not (tmp_path / "out").exists()
+
+
+def test_directory_of_the_user_stays(tmp_path):
+    (tmp_path / "out").mkdir()
+    TraceDirectory(tmp_path / "out").discard_if_empty()
+    assert (tmp_path / "out").exists()
+
+
+def test_directory_with_artefacts_stays(tmp_path):
+    directory = TraceDirectory(Path(tmp_path / "out"))
+    directory.write("a.bin", b"1")
+    directory.discard_if_empty()
+    assert names(tmp_path / "out") == ["a.bin"]
