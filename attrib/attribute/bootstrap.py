@@ -63,8 +63,8 @@ def step_weights(
 ) -> tuple[Floats, Floats]:
     """Weights of the profiled steps for the estimate `[steps]` and for each resample `[steps, RESAMPLES]`.
 
-    The estimate is the mean over the steps in the middle half by wall time: as deaf to outliers as a median, but additive,
-    so that the parts of a step sum to the whole.
+    The estimate is the interquartile mean by wall time: as deaf to outliers as a median, but one set of weights serves
+    every part of a step, so that the parts sum to the whole.
 
     Args:
         walls: Wall time of each step.
@@ -72,11 +72,18 @@ def step_weights(
         numbers: All block numbers, in the order of the columns of `drawn`.
         drawn: Result of `draws`.
     """
-    low, high = np.quantile(walls, [0.25, 0.75])
-    middle = ((walls >= low) & (walls <= high)).astype(np.float64)
-    column = np.array([numbers.index(int(block)) for block in blocks])
-    counts = drawn[:, column].T * middle[:, None]
-    totals = counts.sum(axis=0)
-    empty = totals == 0
-    counts[:, empty] = middle[:, None]
-    return middle / middle.sum(), np.asarray(counts / counts.sum(axis=0))
+    column = np.searchsorted(np.asarray(numbers), blocks)
+    counts = drawn[:, column].T.astype(np.float64)
+    counts[:, counts.sum(axis=0) == 0] = 1.0
+    order = np.argsort(walls, kind="stable")
+    weights = np.empty((len(walls), counts.shape[1] + 1))
+    weights[order] = _middle_half(np.column_stack([np.ones(len(walls)), counts])[order])
+    return weights[:, 0], weights[:, 1:]
+
+
+def _middle_half(counts: Floats) -> Floats:
+    """Share of each row in the middle half of each column's mass; columns sum to one."""
+    reached = np.cumsum(counts, axis=0)
+    total = reached[-1]
+    inside = np.minimum(reached, 0.75 * total) - np.maximum(reached - counts, 0.25 * total)
+    return np.asarray(np.maximum(inside, 0.0) / (0.5 * total))

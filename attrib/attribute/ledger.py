@@ -1,7 +1,7 @@
 """The ledger: rows (region x cause) whose deltas sum to the headline delta, to the nanosecond.
 
 For each side: the profiled time of every segment, less the calibrated cost of recording it, is averaged over the middle
-half of the profiled steps. Whatever is then left between that sum and the median plain step is the row
+half of the profiled steps (interquartile mean). Whatever is then left between that sum and the median plain step is the row
 `profiler overhead`. So each side's rows sum to its plain median, and the deltas to the headline.
 """
 

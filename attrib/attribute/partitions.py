@@ -16,7 +16,6 @@ from attrib.model.work import Engine, Partition
 from attrib.traces.directory import TraceDirectory
 from attrib.traces.runs import runs_of, step_rows
 
-
 PROFILE_ZERO = "profiling_start_ns"
 """Key of a side's settings: epoch time of an ORT profile's zero, from `get_profiling_start_time_ns`."""
 

@@ -166,8 +166,10 @@ def test_weights_prefer_the_middle_half_and_sum_to_one():
         walls, np.array([0, 0, 1, 1, 2]), [0, 1, 2], np.array([[0, 0, 3], [1, 1, 1]])
     )
     assert weights[4] == 0
+    assert weights[2] == max(weights)
     assert weights.sum() == pytest.approx(1)
-    assert resampled.sum(axis=0) == pytest.approx([1, 1])
+    assert resampled[:, 0].tolist() == [0, 0, 0, 0, 1]
+    assert resampled[:, 1] == pytest.approx(weights)
 
 
 def test_a_broken_partition_is_a_bug_and_says_so():

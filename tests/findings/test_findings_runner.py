@@ -73,7 +73,7 @@ class TestStates:
         layout = row("layout", 0, 100_000, noise=10, name="a")  # 0.05 % of the step
         finding = one(claim("a"), evidence(layout))
         assert finding.state == "passed"
-        assert "less than a thousandth" in finding.summary
+        assert "less than half a percent" in finding.summary
 
     def test_a_cause_without_rows_is_no_finding(self):
         assert one(claim(), evidence()).state == "passed"
