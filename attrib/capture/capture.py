@@ -5,12 +5,13 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
+from attrib.capture.commands import engine_title
 from attrib.capture.handover import Handover
 from attrib.capture.interrupts import Interrupts
 from attrib.capture.options import CaptureOptions, check_options
 from attrib.capture.process import WorkerError
 from attrib.capture.progress import NoProgress, Progress
-from attrib.capture.session import Session, engine_title
+from attrib.capture.session import Session
 from attrib.capture.sources import Source, resolve_source
 from attrib.errors import AttribError
 

@@ -8,31 +8,35 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from attrib.capture.artefacts import write_graph, write_outputs, write_profiles
 from attrib.capture.chain import CHAIN_NODES, write_chain
+from attrib.capture.commands import (
+    engine_title,
+    export_command,
+    load_command,
+    new_side,
+    open_command,
+    providers_of,
+)
 from attrib.capture.differences import compare_outputs
 from attrib.capture.environment import describe_environment, thread_count
-from attrib.capture.graph_files import strip_graph
 from attrib.capture.handover import Handover, save_handover
 from attrib.capture.inputs import inputs_hash, load_inputs
 from attrib.capture.interrupts import Interrupts
-from attrib.capture.kineto_merge import merge_kineto
 from attrib.capture.latencies import Latencies
 from attrib.capture.measure import Runner, plan_protocol, run_rounds, warm_up
 from attrib.capture.messages import (
     Calibrate,
     Calibrated,
-    Export,
     Exported,
     Finish,
-    Load,
     Loaded,
-    Open,
     Opened,
     Outputs,
-    Recipe,
     Written,
 )
 from attrib.capture.options import CaptureOptions
@@ -42,14 +46,13 @@ from attrib.capture.record import Ending, Record, workload_of
 from attrib.capture.scrub import scrub
 from attrib.capture.sources import Source
 from attrib.capture.user_graph import check_user_graph
-from attrib.capture.writer import TraceDirectory, deterministic_gzip
+from attrib.capture.writer import TraceDirectory
 from attrib.errors import AttribError
-from attrib.model.manifest import ROLES, OutputDifference, Role, Side, SideState
+from attrib.model.manifest import ROLES, Role, Side, SideState
 
 LOADER = "loader"
 EXPORTER = "exporter"
 _LAST_WORDS_S = 5.0
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 class Session:
@@ -168,27 +171,17 @@ class Session:
         """Build the model where PyTorch runs; the exporter builds its own at the same time."""
         loaders = [name for name, worker in self.workers.items() if worker.engine == "torch"]
         for name in loaders:
-            self.workers[name].send(self._load_command(name))
+            folder = str(self.temporary / name)
+            self.workers[name].send(load_command(self.options, self.source, self.threads, folder))
         if EXPORTER in self.workers:
             folder = str(self.temporary / EXPORTER)
-            options = self.options
-            self.workers[EXPORTER].send(
-                Export(recipe=self._recipe(), exporter=options.exporter, opset=options.opset, folder=folder)
-            )
+            self.workers[EXPORTER].send(export_command(self.options, self.source, folder))
         for name in loaders:
             version = self.workers[name].ready()
             loaded = self.workers[name].receive(Loaded)
             self._note_loaded(name, loaded, version)
         if LOADER in self.workers:
             self.workers.pop(LOADER).stop()
-
-    def _load_command(self, name: str) -> Load:
-        return Load(
-            recipe=self._recipe(),
-            threads=self.threads,
-            torch_mode=self.options.torch_mode,
-            folder=str(self.temporary / name),
-        )
 
     def _note_loaded(self, name: str, loaded: Loaded, version: str) -> None:
         if self.record.workload is None:
@@ -199,32 +192,12 @@ class Session:
             self.directory.write("inputs.npz", self.inputs_file.read_bytes())
         for role in ROLES:
             if role == name:
-                self.record.sides[role] = Side(
-                    engine="torch",
-                    state="interrupted",
-                    folder=self.folder(role),
-                    version=version,
-                    mode=self.options.torch_mode,
-                    threads=self.threads,
-                    settings=loaded.settings,
-                )
-                self.runners[role] = Runner(role, self.workers[role])
+                self._start_side(role, version=version, settings=loaded.settings)
 
-    def _recipe(self) -> Recipe:
-        options = self.options
-        return Recipe(
-            kind=self.source.kind,
-            location=self.source.location,
-            task=options.task,
-            batch_size=options.batch_size,
-            seq_len=options.seq_len,
-            device=options.device,
-            precision=options.precision,
-            attention=options.attention,
-            seed=options.seed,
-            padding=options.padding,
-            text=options.text,
-        )
+    def _start_side(self, role: Role, **facts: Any) -> None:
+        """A side is ready to be measured."""
+        self.record.sides[role] = msgspec.structs.replace(self._new_side(role), **facts)
+        self.runners[role] = Runner(role, self.workers[role])
 
     def _exported(self) -> tuple[Path, str, int] | None:
         """The graph to run: its file, who exported it, and its opset; None where there is none."""
@@ -256,25 +229,13 @@ class Session:
     def _fail_side(self, role: Role, error: AttribError) -> None:
         self._ending.fail(error)
         self.failures[role] = error
-        side = self.record.sides.get(role) or self._empty_side(role)
+        side = self.record.sides.get(role) or self._new_side(role)
         self.record.sides[role] = msgspec.structs.replace(side, state="failed", error=scrub(str(error)))
         self.runners.pop(role, None)
         self.workers.pop(role).stop()
 
-    def _empty_side(self, role: Role) -> Side:
-        return Side(
-            engine=self.engines[role],
-            state="failed",
-            folder=self.folder(role),
-            requested_providers=self._providers(),
-            opt_level=self.options.opt_level,
-            exporter="file" if self.options.onnx else self.options.exporter,
-            opset=self.options.opset or 0,
-            threads=self.threads,
-        )
-
-    def _providers(self) -> tuple[str, ...]:
-        return self.options.providers or (_PROVIDERS[self.options.device],)
+    def _new_side(self, role: Role) -> Side:
+        return new_side(self.options, self.engines[role], self.folder(role), self.threads)
 
     def _open_sessions(self, exported: tuple[Path, str, int] | None) -> None:
         if exported is None:
@@ -282,7 +243,9 @@ class Session:
         model, exporter, opset = exported
         roles = [role for role, engine in self.engines.items() if engine == "onnxruntime"]
         for role in roles:
-            self.workers[role].send(self._open_command(role, model))
+            self.workers[role].send(
+                open_command(self.options, model, self.inputs_file, self.threads, str(self.temporary / role))
+            )
         for role in roles:
             try:
                 version = self.workers[role].ready()
@@ -291,50 +254,25 @@ class Session:
                 self._fail_side(role, error)
                 continue
             self._note_opened(role, opened, version, exporter, opset)
-            self._write_graph("optimized", role, Path(opened.optimized))
-        self._write_graph("exported", ROLES[1], model)
-
-    def _open_command(self, role: Role, model: Path) -> Open:
-        return Open(
-            model=str(model.resolve()),
-            inputs=str(self.inputs_file),
-            precision=self.options.precision,
-            threads=self.threads,
-            opt_level=self.options.opt_level,
-            providers=self._providers(),
-            io_binding=self.options.io_binding,
-            folder=str(self.temporary / role),
-        )
+            write_graph(self.directory, "optimized", Path(opened.optimized))
+        write_graph(self.directory, "exported", model)
 
     def _note_opened(self, role: Role, opened: Opened, version: str, exporter: str, opset: int) -> None:
         for message in opened.warnings:
             self._warn(message)
-        if absent := [name for name in self._providers() if name not in opened.providers]:
+        if absent := [name for name in providers_of(self.options) if name not in opened.providers]:
             self._warn(
                 f"{', '.join(absent)} could not be loaded, so ONNX Runtime ran on {', '.join(opened.providers)}:"
                 " see `attrib doctor`"
             )
-        side = msgspec.structs.replace(
-            self._empty_side(role),
-            state="interrupted",
+        self._start_side(
+            role,
             version=version,
             providers=opened.providers,
             exporter=exporter,
             opset=opset,
             settings=opened.settings,
         )
-        self.record.sides[role] = side
-        self.runners[role] = Runner(role, self.workers[role])
-
-    def _write_graph(self, name: str, role: Role, file: Path) -> None:
-        """The graph without weights; the second side of an A/A capture ran the same graph."""
-        path = f"onnx/{name}.onnx"
-        if (
-            file.exists()
-            and path not in self.directory.files
-            and (role == ROLES[1] or self.options.against_itself)
-        ):
-            self.directory.write(path, strip_graph(file))
 
     def _warm_up(self) -> None:
         for number, runner in enumerate(list(self.runners.values())):
@@ -395,7 +333,7 @@ class Session:
             self.workers[role].ask(Outputs(file=str(files[role])), Written)
         values = [load_inputs(files[role]) for role in ROLES]
         rows = compare_outputs(values[0], values[1], self.options.precision)
-        self.directory.write("outputs.json", _json(rows))
+        write_outputs(self.directory, rows)
         if not all(row.equal for row in rows):
             self._warn("the two engines' outputs differ beyond the tolerance of the precision")
 
@@ -420,14 +358,8 @@ class Session:
             self._write_trace(runner, written.files)
 
     def _write_trace(self, runner: Runner, files: tuple[str, ...]) -> None:
-        """A side's profile: PyTorch wrote one file a block, ONNX Runtime one for all."""
-        folder = self.folder(runner.role)
-        if self.engines[runner.role] == "torch" and runner.traces:
-            path = f"{folder}/trace.json.gz"
-            with self.directory.create(path) as stream, deterministic_gzip(stream) as packed:
-                merge_kineto([Path(file) for file in runner.traces], packed)
-        for file in files:
-            self.directory.write_gzip(f"{folder}/profile.json.gz", Path(file))
+        blocks = runner.traces if self.engines[runner.role] == "torch" else []
+        write_profiles(self.directory, self.folder(runner.role), blocks, files)
         self._traces_written.add(runner.role)
 
     def _complete_sides(self) -> None:
@@ -465,12 +397,3 @@ class Session:
         """Stop the workers and remove the temporary folder; can be called twice."""
         stop_all(self.workers.values())
         shutil.rmtree(self.temporary, ignore_errors=True)
-
-
-def engine_title(engine: Role) -> str:
-    """The engine's name for a reader."""
-    return {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}[engine]
-
-
-def _json(rows: tuple[OutputDifference, ...]) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(rows), indent=2) + b"\n"

@@ -1,0 +1,35 @@
+"""What the engines left in the temporary folder, as artefacts of the trace directory."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from attrib.capture.graph_files import strip_graph
+from attrib.capture.kineto_merge import merge_kineto
+from attrib.capture.writer import TraceDirectory, deterministic_gzip
+from attrib.model.manifest import OutputDifference
+
+
+def write_graph(directory: TraceDirectory, name: str, file: Path) -> None:
+    """A graph without its weights; the second side of an A/A capture ran the same one, which is kept once."""
+    path = f"onnx/{name}.onnx"
+    if file.exists() and path not in directory.files:
+        directory.write(path, strip_graph(file))
+
+
+def write_profiles(
+    directory: TraceDirectory, folder: str, blocks: Sequence[str], files: Sequence[str]
+) -> None:
+    """A side's profile: PyTorch wrote one file a profiled block, ONNX Runtime one for all."""
+    if blocks:
+        path = f"{folder}/trace.json.gz"
+        with directory.create(path) as stream, deterministic_gzip(stream) as packed:
+            merge_kineto([Path(block) for block in blocks], packed)
+    for file in files:
+        directory.write_gzip(f"{folder}/profile.json.gz", Path(file))
+
+
+def write_outputs(directory: TraceDirectory, rows: tuple[OutputDifference, ...]) -> None:
+    """How far the outputs are apart."""
+    directory.write("outputs.json", msgspec.json.format(msgspec.json.encode(rows), indent=2) + b"\n")

@@ -1,0 +1,83 @@
+"""What the options mean to the workers, and to the record of a side before it has run."""
+
+from pathlib import Path
+
+from attrib.capture.messages import Export, Load, Open, Recipe
+from attrib.capture.options import CaptureOptions
+from attrib.capture.sources import Source
+from attrib.model.manifest import Role, Side
+
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+def engine_title(engine: Role) -> str:
+    """The engine's name for a reader."""
+    return {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}[engine]
+
+
+def providers_of(options: CaptureOptions) -> tuple[str, ...]:
+    """Execution providers to request: those asked for, else the device's own."""
+    return options.providers or (_PROVIDERS[options.device],)
+
+
+def recipe_of(options: CaptureOptions, source: Source) -> Recipe:
+    """How to build the model and its inputs."""
+    return Recipe(
+        kind=source.kind,
+        location=source.location,
+        task=options.task,
+        batch_size=options.batch_size,
+        seq_len=options.seq_len,
+        device=options.device,
+        precision=options.precision,
+        attention=options.attention,
+        seed=options.seed,
+        padding=options.padding,
+        text=options.text,
+    )
+
+
+def load_command(options: CaptureOptions, source: Source, threads: int, folder: str) -> Load:
+    """Build the model in PyTorch."""
+    return Load(
+        recipe=recipe_of(options, source), threads=threads, torch_mode=options.torch_mode, folder=folder
+    )
+
+
+def export_command(options: CaptureOptions, source: Source, folder: str) -> Export:
+    """Build the model again and export it."""
+    return Export(
+        recipe=recipe_of(options, source), exporter=options.exporter, opset=options.opset, folder=folder
+    )
+
+
+def open_command(options: CaptureOptions, model: Path, inputs: Path, threads: int, folder: str) -> Open:
+    """Create the sessions of a graph."""
+    return Open(
+        model=str(model.resolve()),
+        inputs=str(inputs),
+        precision=options.precision,
+        threads=threads,
+        opt_level=options.opt_level,
+        providers=providers_of(options),
+        io_binding=options.io_binding,
+        folder=folder,
+    )
+
+
+def new_side(options: CaptureOptions, engine: Role, folder: str, threads: int) -> Side:
+    """A side that has not run: `interrupted` until it is complete or has failed."""
+    if engine == "torch":
+        return Side(
+            engine=engine, state="interrupted", folder=folder, mode=options.torch_mode, threads=threads
+        )
+    return Side(
+        engine=engine,
+        state="interrupted",
+        folder=folder,
+        requested_providers=providers_of(options),
+        opt_level=options.opt_level,
+        exporter="file" if options.onnx else options.exporter,
+        opset=options.opset or 0,
+        threads=threads,
+    )
