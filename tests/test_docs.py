@@ -10,7 +10,9 @@ def test_the_worked_example_is_what_its_command_prints(root, monkeypatch):
 
     block = re.search(r"```text worked-example\n(.*?)```", (root / "docs/method.md").read_text(), re.DOTALL)
     assert block is not None
-    assert block[1] == example(), "run `python docs/worked_example.py` and paste its output into docs/method.md"
+    assert block[1] == example(), (
+        "run `python docs/worked_example.py` and paste its output into docs/method.md"
+    )
 
 
 def test_the_readme_gives_the_commands_that_ci_runs(root):

@@ -21,7 +21,8 @@ def test_help_imports_neither_an_engine_nor_a_table_library():
 
 def test_report_on_a_sample_imports_no_engine(root, tmp_path):
     sample = root / "sample_traces" / "bert-base-uncased"
-    code = f"from attrib.cli.main import run\nassert run(['report', {str(sample)!r}, '-o', {str(tmp_path / 'r.html')!r}]) == 0"
+    argv = ["report", str(sample), "-o", str(tmp_path / "r.html")]
+    code = f"from attrib.cli.main import run\nassert run({argv!r}) == 0"
     loaded = modules_after(code)
     assert not loaded & {*ENGINES, "onnxscript", "onnx_ir", "pandas", "plotly", "scipy"}
     assert (tmp_path / "r.html").stat().st_size > 100_000

@@ -36,7 +36,9 @@ def capture(cli, tmp_path_factory):
     def get(name: str) -> Path:
         if name not in made:
             target = tmp_path_factory.mktemp("capture") / "traces"
-            done = cli("profile", "--model", "bert-base-uncased", "-o", target, *CONFIGURATIONS[name], timeout=900)
+            done = cli(
+                "profile", "--model", "bert-base-uncased", "-o", target, *CONFIGURATIONS[name], timeout=900
+            )
             assert done.returncode == 0, done.stderr
             made[name] = target
         return made[name]

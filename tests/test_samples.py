@@ -5,23 +5,28 @@ import json
 
 import pytest
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "reports"))
-from regenerate import regenerate  # noqa: E402
-
 SAMPLES = ("bert-base-uncased", "distilbert-base-uncased")
 
 
+@pytest.fixture
+def regenerate(root, monkeypatch):
+    """The function behind `python reports/regenerate.py`."""
+    monkeypatch.syspath_prepend(root / "reports")
+    import regenerate
+
+    return regenerate.regenerate
+
+
 @pytest.mark.parametrize("sample", SAMPLES)
-def test_the_committed_reports_are_what_the_samples_give(root, tmp_path, sample):
+def test_the_committed_reports_are_what_the_samples_give(root, tmp_path, sample, regenerate):
     regenerate(root / "sample_traces" / sample, tmp_path)
     made = sorted(path.name for path in tmp_path.iterdir())
     assert made
     for name in made:
         committed = root / "reports" / name
-        assert (tmp_path / name).read_bytes() == committed.read_bytes(), f"{name}: run `python reports/regenerate.py`"
+        assert (tmp_path / name).read_bytes() == committed.read_bytes(), (
+            f"{name}: run `python reports/regenerate.py`"
+        )
 
 
 @pytest.mark.parametrize("sample", SAMPLES)

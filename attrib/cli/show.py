@@ -41,7 +41,7 @@ def write_one(document: Document, output: str, format_: str | None, *, static: b
     chosen = format_ or format_of(Path(output))
     data = render(document, chosen, static=static)
     if output == "-":
-        click.get_binary_stream("stdout").write(data)
+        sys.stdout.buffer.write(data)
         return
     path = Path(output)
     if path.exists() and not force:

@@ -25,9 +25,21 @@ def layer(i: int) -> tuple[list[Work], list[tuple[str, str, str, str]], list[tup
     """Calls, exported nodes (op, inputs, outputs, fx node) and executed nodes (op, inputs, outputs) of one layer."""
     scope, enter, leave = f"layer.{i}", f"x{i}", f"x{i + 1}"
     calls = [
-        Work(id=f"{scope}.dense/aten::linear#0", engine="torch", op="aten::linear", scope=f"{scope}.dense", inputs=(X,)),
+        Work(
+            id=f"{scope}.dense/aten::linear#0",
+            engine="torch",
+            op="aten::linear",
+            scope=f"{scope}.dense",
+            inputs=(X,),
+        ),
         Work(id=f"{scope}/aten::add#0", engine="torch", op="aten::add", scope=scope, inputs=(X,)),
-        Work(id=f"{scope}.norm/aten::layer_norm#0", engine="torch", op="aten::layer_norm", scope=f"{scope}.norm", inputs=(X,)),
+        Work(
+            id=f"{scope}.norm/aten::layer_norm#0",
+            engine="torch",
+            op="aten::layer_norm",
+            scope=f"{scope}.norm",
+            inputs=(X,),
+        ),
     ]
     exported = [
         ("MatMul", f"{enter} w", f"m{i}", "dense:linear"),
@@ -46,7 +58,14 @@ def layer(i: int) -> tuple[list[Work], list[tuple[str, str, str, str]], list[tup
 
 def graph(nodes: list[GraphNode]) -> Graph:
     """A graph over one input and four constants."""
-    return Graph(nodes=tuple(nodes), inputs=("x0",), outputs=nodes[-1].outputs, constants=frozenset("wbgc"), values={}, opset=20)
+    return Graph(
+        nodes=tuple(nodes),
+        inputs=("x0",),
+        outputs=nodes[-1].outputs,
+        constants=frozenset("wbgc"),
+        values={},
+        opset=20,
+    )
 
 
 def build(layers: int) -> tuple[tuple[Work, ...], tuple[Work, ...], Graph, Graph]:
@@ -63,8 +82,19 @@ def build(layers: int) -> tuple[tuple[Work, ...], tuple[Work, ...], Graph, Graph
                 outputs=(outs,), scope=scope, fx_node=f"{fx}_{i}", fx_target=f"aten.{fx}.default",
             ))  # fmt: skip
         for op, ins, outs in executed:
-            ran.append(GraphNode(name=f"n{len(ran)}", index=len(ran), op=op, domain="", inputs=tuple(ins.split()), outputs=(outs,)))
-            work.append(Work(id=f"n{len(work)}", engine="onnxruntime", op=op, order=len(work), inputs=(X,), outputs=(X,)))
+            ran.append(GraphNode(
+                name=f"n{len(ran)}", index=len(ran), op=op, domain="", inputs=tuple(ins.split()), outputs=(outs,)
+            ))  # fmt: skip
+            work.append(
+                Work(
+                    id=f"n{len(work)}",
+                    engine="onnxruntime",
+                    op=op,
+                    order=len(work),
+                    inputs=(X,),
+                    outputs=(X,),
+                )
+            )
     return tuple(calls), tuple(work), graph(exported), graph(ran)
 
 
@@ -104,7 +134,9 @@ def main() -> None:
         sys.stdout.write(f"| {size:,} | {mapping:.3f} s | {ledger:.3f} s | {peak / 2**20:.0f} MiB |\n")
     small, large = rows[sizes[0]], rows[sizes[1]]
     ratio = (large[0] + large[1]) / (small[0] + small[1])
-    sys.stdout.write(f"\n10 times the nodes take {ratio:.1f} times the time (linear within 20 %: at most 12)\n")
+    sys.stdout.write(
+        f"\n10 times the nodes take {ratio:.1f} times the time (linear within 20 %: at most 12)\n"
+    )
 
 
 if __name__ == "__main__":

@@ -26,7 +26,9 @@ def seconds(command: list[str]) -> float:
     return time.perf_counter() - begin
 
 
-def compare(name: str, ours: list[str], theirs: list[str], beside: str, must: float, aim: float, runs: int) -> str:
+def compare(
+    name: str, ours: list[str], theirs: list[str], beside: str, must: float, aim: float, runs: int
+) -> str:
     """One row: medians of interleaved runs, and the median of the pairwise ratios."""
     seconds(ours), seconds(theirs)
     pairs = [(seconds(ours), seconds(theirs)) for _ in range(runs)]
@@ -54,7 +56,9 @@ def main() -> None:
                     "`python -c pass`", 6, 4, runs),
         ]  # fmt: skip
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    sys.stdout.write("| work | median | beside | median | ratio | must / aim | reached |\n|---|---|---|---|---|---|---|\n")
+    sys.stdout.write(
+        "| work | median | beside | median | ratio | must / aim | reached |\n|---|---|---|---|---|---|---|\n"
+    )
     sys.stdout.write("\n".join(rows) + f"\n\npeak memory of the largest process: {peak:.0f} MiB\n")
 
 
