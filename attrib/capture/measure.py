@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import product
 
 from attrib.capture.latencies import Latencies
 from attrib.capture.messages import Run, Steps
@@ -27,10 +28,10 @@ _FEWEST_STEPS = 3
 _BLOCK_S = 0.1
 _MOST_STEPS = 500
 _BLOCK_LIMIT_S = 2.0
-_PROFILED_EVERY = 2
-_PROFILED_STEPS = (3, 10)
+_PROFILED_STEPS = (2, 10)
 _PROFILED_BLOCK_S = 0.03
 _LEAD_IN = 1
+_PHASES: tuple[StepPhase, ...] = ("plain", "profiled")
 
 NS = 1_000_000_000
 
@@ -128,15 +129,10 @@ def plan_protocol(step_ns: list[float], *, rounds: int, iterations: int | None, 
     return Protocol(
         rounds=rounds,
         iterations=iterations or chosen,
-        profiled_rounds=len(profiled_rounds(rounds)),
+        profiled_rounds=rounds,
         profiled_iterations=max(low, min(high, math.ceil(_PROFILED_BLOCK_S / slow))),
         seed=seed,
     )
-
-
-def profiled_rounds(rounds: int) -> list[int]:
-    """The rounds that also hold profiled blocks: every second one, and at least one."""
-    return [number for number in range(rounds) if number % _PROFILED_EVERY == 1] or [0]
 
 
 def run_rounds(
@@ -151,15 +147,12 @@ def run_rounds(
         tell: Called with the share that is done and the seconds left.
     """
     order = random.Random(protocol.seed)  # noqa: S311  (an order of blocks, no secret)
-    profiled = set(profiled_rounds(protocol.rounds))
     begin = time.monotonic()
     for number in range(protocol.rounds):
         shuffled = order.sample(runners, len(runners))
-        phases: list[StepPhase] = ["plain", "profiled"] if number in profiled else ["plain"]
-        for phase in phases:
-            for runner in shuffled:
-                if runner.error is None:
-                    _run_block(runner, phase, number, protocol, latencies)
+        for phase, runner in product(_PHASES, shuffled):
+            if runner.error is None:
+                _run_block(runner, phase, number, protocol, latencies)
         done = (number + 1) / protocol.rounds
         tell(done, (time.monotonic() - begin) * (1 / done - 1))
 

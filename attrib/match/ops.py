@@ -33,7 +33,8 @@ _CALL_ROLES: dict[str, OpRole] = {
 }  # fmt: skip
 
 _SAME_OP = {
-    "_to_copy": "to", "and": "bitwise_and", "or": "bitwise_or", "_softmax": "softmax", "_unsafe_view": "view", "reshape": "view",
+    "_to_copy": "to", "and": "bitwise_and", "or": "bitwise_or", "_softmax": "softmax", "_unsafe_view": "view",
+    "reshape": "view",
     "slice_copy": "slice", "mm": "matmul", "bmm": "matmul", "true_divide": "div", "native_layer_norm": "layer_norm",
     "alias": "view", "sym_size": "size", "concat": "cat",
 }  # fmt: skip

@@ -7,7 +7,6 @@ from attrib.capture.measure import (
     Runner,
     agree,
     plan_protocol,
-    profiled_rounds,
     run_rounds,
     warm_up,
 )
@@ -46,7 +45,7 @@ def sides(**kwargs):
     return log, [Runner(role, FakeWorker(log, role, **kwargs)) for role in ("torch", "onnxruntime")]
 
 
-PROTOCOL = Protocol(rounds=6, iterations=5, profiled_rounds=3, profiled_iterations=2, seed=0)
+PROTOCOL = Protocol(rounds=6, iterations=5, profiled_rounds=6, profiled_iterations=2, seed=0)
 
 
 @pytest.mark.parametrize(
@@ -101,11 +100,6 @@ def test_iterations_that_the_user_asked_for_are_kept():
     assert plan_protocol([MS, MS], rounds=12, iterations=7, seed=0).iterations == 7
 
 
-def test_profiled_blocks_are_spread_over_the_capture():
-    assert profiled_rounds(12) == [1, 3, 5, 7, 9, 11]
-    assert profiled_rounds(1) == [0]
-
-
 def test_every_round_holds_one_plain_block_of_either_side():
     log, runners = sides()
     run_rounds(runners, PROTOCOL, Latencies(), lambda *_: None)
@@ -113,7 +107,7 @@ def test_every_round_holds_one_plain_block_of_either_side():
     pairs = list(zip(plain[::2], plain[1::2], strict=True))
     assert all(set(pair) == {"torch", "onnxruntime"} for pair in pairs)
     assert len(set(pairs)) == 2  # either side comes first in some rounds
-    assert Counter(log)["torch", True] == 3
+    assert Counter(log)["torch", True] == PROTOCOL.rounds
 
 
 def test_order_of_the_blocks_follows_the_seed():
@@ -130,8 +124,8 @@ def test_lead_in_counts_as_warm_up():
     latencies = Latencies()
     run_rounds(runners, PROTOCOL, latencies, lambda *_: None)
     assert latencies.count("torch", "plain") == 6 * 5
-    assert latencies.count("torch", "profiled") == 3 * 2
-    assert latencies.count("torch", "warmup") == 6 + 3
+    assert latencies.count("torch", "profiled") == 6 * 2
+    assert latencies.count("torch", "warmup") == 6 + 6
 
 
 def test_side_that_dies_is_given_up_and_the_other_goes_on():
@@ -151,7 +145,7 @@ def test_idle_share_leaves_out_the_first_round():
     assert runners[0].idle_cpu_share == 0.0
     run_rounds(runners, PROTOCOL, Latencies(), lambda *_: None)
     assert runners[0].idle_cpu_share == pytest.approx(0.01)
-    assert runners[0].idle_wall_ns == 100 * (5 + 3)
+    assert runners[0].idle_wall_ns == 100 * (5 + 5)
 
 
 def test_progress_ends_at_one():
@@ -174,6 +168,6 @@ def test_latency_file_holds_the_published_columns(tmp_path):
         latencies.write(stream)
     table = pq.read_table(tmp_path / "latency.parquet")
     assert tuple(table.column_names) == LATENCY_COLUMNS
-    assert table.num_rows == 2 * (6 * 6 + 3 * 3)
+    assert table.num_rows == 2 * (6 * 6 + 6 * 3)
     warmup = [row for row in table.to_pylist() if row["phase"] == "warmup" and row["engine"] == "torch"]
     assert sorted(row["block"] for row in warmup) == list(range(9))
