@@ -131,6 +131,7 @@ def test_model_that_cannot_be_exported_is_reported_with_what_there_is(workplace)
 
 def interrupt(workplace, phrase, seconds, number=signal.SIGINT):
     """Start a capture, wait for a phase and a little longer, and send the signal to its process group."""
+    iterations = "20000" if "Measuring" in phrase else "3"
     process = subprocess.Popen(
         [sys.executable, "-m", "attrib", "profile", "--model", "mine.py:linear", "-o", "out", "--iterations", "3000"],
         cwd=workplace, env=environment(workplace), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
