@@ -170,4 +170,4 @@ def test_latency_file_holds_the_published_columns(tmp_path):
     assert tuple(table.column_names) == LATENCY_COLUMNS
     assert table.num_rows == 2 * (6 * 6 + 6 * 3)
     warmup = [row for row in table.to_pylist() if row["phase"] == "warmup" and row["engine"] == "torch"]
-    assert sorted(row["block"] for row in warmup) == list(range(9))
+    assert sorted(row["block"] for row in warmup) == list(range(12))
