@@ -133,7 +133,7 @@ def interrupt(workplace, phrase, seconds, number=signal.SIGINT):
     """Start a capture, wait for a phase and a little longer, and send the signal to its process group."""
     iterations = "20000" if "Measuring" in phrase else "3"
     process = subprocess.Popen(
-        [sys.executable, "-m", "attrib", "profile", "--model", "mine.py:linear", "-o", "out", "--iterations", "3000"],
+        [sys.executable, "-m", "attrib", "profile", "--model", "mine.py:linear", "-o", "out", "--iterations", iterations],
         cwd=workplace, env=environment(workplace), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
     )  # fmt: skip
