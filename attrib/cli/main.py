@@ -72,7 +72,7 @@ def one_line(text: str) -> str:
 def run(args: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     try:
-        attrib.main(args=args, prog_name="attrib", standalone_mode=False)
+        code = attrib.main(args=args, prog_name="attrib", standalone_mode=False)
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except BrokenPipeError:
@@ -84,7 +84,7 @@ def run(args: Sequence[str] | None = None) -> int:
     except (AttribError, InternalError, click.ClickException) as error:
         show_error(error)
         return error.exit_code
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 def main() -> None:

@@ -27,7 +27,10 @@ def read_latency(path: Path) -> LatencyTable:
     from pyarrow import parquet
 
     try:
-        with parquet.ParquetFile(path) as file:  # read_table and to_numpy would import pandas
+        with (
+            path.open("rb") as stream,
+            parquet.ParquetFile(stream) as file,
+        ):  # read_table and to_numpy would import pandas
             if file.metadata.num_rows > MOST_ROWS:
                 raise AttribError(f"{path}: holds {file.metadata.num_rows:,} rows", hint=INTACT_COPY)
             table = file.read()
