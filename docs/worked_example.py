@@ -28,7 +28,9 @@ def example() -> str:
     lines += [f"    {line}" for line in row.match.evidence[:3]]
     lines += ["", f"all {len(document.ledger)} rows by cause (ns)"]
     for cause in document.causes:
-        lines.append(f"  {cause.cause:<18}{cause.torch_ns:>14,} ->{cause.onnxruntime_ns:>14,}{cause.delta_ns:>16,}")
+        lines.append(
+            f"  {cause.cause:<18}{cause.torch_ns:>14,} ->{cause.onnxruntime_ns:>14,}{cause.delta_ns:>16,}"
+        )
     torch, ort, delta = (
         sum(getattr(c, key) for c in document.causes) for key in ("torch_ns", "onnxruntime_ns", "delta_ns")
     )

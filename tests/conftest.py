@@ -29,7 +29,9 @@ def shared_traces() -> Path:
     """Real traces recorded by other people, which are not part of the project."""
     folder = SHARED / "traces"
     if not folder.is_dir():
-        pytest.skip("the folder of shared traces is not beside the checkout (ATTRIB_SHARED names another place)")
+        pytest.skip(
+            "the folder of shared traces is not beside the checkout (ATTRIB_SHARED names another place)"
+        )
     return folder
 
 

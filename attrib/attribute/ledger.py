@@ -178,6 +178,9 @@ def _side_times(
             + partition.scopes * overhead.scope_ns
         )
         samples = np.maximum(samples - cost[:, None], 0.0)
+        if overhead.between_ns is not None:
+            most = np.where(partition.outside > 0, partition.outside * overhead.between_ns, np.inf)
+            samples = np.minimum(samples, most[:, None])
     weights, resampled = step_weights(partition.walls_ns, partition.blocks, numbers, drawn)
     return SideTimes(samples @ weights, samples @ resampled)
 

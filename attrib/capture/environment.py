@@ -9,6 +9,7 @@ import platform
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path, PurePosixPath
@@ -18,7 +19,7 @@ from attrib.errors import UsageError
 from attrib.model.manifest import Environment
 
 __all__ = [
-    "accelerators", "cpu_model", "cpu_quotas", "describe_environment", "load_average", "memory_bytes",
+    "accelerators", "cpu_model", "cpu_quotas", "current_load", "describe_environment", "memory_bytes",
     "package_versions", "physical_cores", "scrub", "thread_count", "usable_cores",
 ]  # fmt: skip
 
@@ -152,7 +153,7 @@ def _below(path: str, mounted_root: str) -> tuple[str, ...]:
 
 
 def describe_environment(root: Path = ROOT) -> Environment:
-    """The machine and the software. `load_after` stays 0 until the capture has ended: see `load_average`."""
+    """The machine and the software. `load_after` stays 0 until the capture has ended: see `current_load`."""
     return Environment(
         cpu=cpu_model(root),
         logical_cores=os.cpu_count() or 0,
@@ -162,16 +163,37 @@ def describe_environment(root: Path = ROOT) -> Environment:
         python=platform.python_version(),
         packages=package_versions(),
         accelerators=accelerators(),
-        load_before=load_average(),
+        load_before=current_load(),
     )
 
 
-def load_average() -> float:
-    """The load average of the last minute; 0 where the system has none."""
+def current_load(root: Path = ROOT, *, seconds: float = 0.3) -> float:
+    """Cores that are busy now, time stolen by other machines on the host included.
+
+    Not the load average, which still counts a capture that ended half a minute ago; it stands in where the system has
+    no `/proc/stat`, and 0 where it has neither.
+    """
+    begin = _processor_ticks(root)
+    if begin is not None:
+        time.sleep(seconds)
+        end = _processor_ticks(root)
+        if end is not None and end[1] > begin[1]:
+            return round((end[0] - begin[0]) / (end[1] - begin[1]) * (os.cpu_count() or 1), 2)
     try:
         return round(os.getloadavg()[0], 2)
     except (AttributeError, OSError):
         return 0.0
+
+
+def _processor_ticks(root: Path) -> tuple[int, int] | None:
+    """Busy and total ticks of all processors (proc(5): user, nice, system, idle, iowait, irq, softirq, steal)."""
+    try:
+        first = (root / "proc/stat").read_text().splitlines()[0].split()
+        ticks = [int(field) for field in first[1:9]]
+    except (OSError, ValueError, IndexError):
+        return None
+    idle = sum(ticks[3:5])
+    return sum(ticks) - idle, sum(ticks)
 
 
 def cpu_model(root: Path = ROOT) -> str:

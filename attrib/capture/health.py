@@ -15,7 +15,7 @@ from attrib.capture.environment import (
     accelerators,
     cpu_model,
     cpu_quotas,
-    load_average,
+    current_load,
     memory_bytes,
     package_versions,
     thread_count,
@@ -233,7 +233,7 @@ def _cores(section: str) -> HealthCheck:
 
 
 def _load(section: str) -> HealthCheck:
-    load, usable = load_average(), usable_cores()
+    load, usable = current_load(), usable_cores()
     busy = load > LOAD_PER_CORE * usable
     fix = "stop other programs before you measure" if busy else ""
     return HealthCheck(

@@ -14,7 +14,7 @@ from attrib.capture.process import Worker, WorkerError
 from attrib.model.latency import StepPhase
 from attrib.model.manifest import Protocol, Role
 
-AGREE = 0.03
+AGREE = 0.05
 """Warm-up ends when the medians of the last three blocks lie within this share of each other."""
 
 _AGREEING_BLOCKS = 3
@@ -112,7 +112,7 @@ def _warm(medians: list[float], steps: int, exact: int | None, seconds: float) -
 
 
 def agree(medians: list[float]) -> bool:
-    """Whether the last three medians lie within 3 % of each other."""
+    """Whether the last three medians lie within 5 % of each other."""
     last = medians[-_AGREEING_BLOCKS:]
     return len(last) == _AGREEING_BLOCKS and max(last) - min(last) <= AGREE * min(last)
 

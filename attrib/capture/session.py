@@ -23,7 +23,7 @@ from attrib.capture.commands import (
     providers_of,
 )
 from attrib.capture.differences import compare_outputs
-from attrib.capture.environment import describe_environment, thread_count
+from attrib.capture.environment import current_load, describe_environment, thread_count
 from attrib.capture.handover import Handover, save_handover
 from attrib.capture.inputs import inputs_hash, load_inputs
 from attrib.capture.interrupts import Interrupts
@@ -363,10 +363,7 @@ class Session:
         self._traces_written.add(runner.role)
 
     def _complete_sides(self) -> None:
-        environment = describe_environment()
-        self.record.environment = msgspec.structs.replace(
-            self.record.environment, load_after=environment.load_before
-        )
+        self.record.environment = msgspec.structs.replace(self.record.environment, load_after=current_load())
         for role in self.runners:
             self._set_state(role, "complete")
 

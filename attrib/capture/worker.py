@@ -19,7 +19,7 @@ import msgspec
 
 from attrib.capture.failures import first_line, is_full_disk
 from attrib.capture.idle import IdleMeter
-from attrib.capture.messages import Command, Failed, Ready, Reply, Run, Steps
+from attrib.capture.messages import Command, Failed, Outputs, Ready, Reply, Run, Steps
 from attrib.errors import AttribError
 
 ENGINES = {
@@ -76,8 +76,9 @@ def _serve(engine: EngineLike, commands: BinaryIO, replies: BinaryIO) -> None:
         command = decode(line)
         idle.stop()
         reply = _answer(engine, command)
-        if isinstance(command, Run) and isinstance(reply, Steps):
+        if isinstance(command, Run | Outputs):
             idle.settle()
+        if isinstance(command, Run) and isinstance(reply, Steps):
             reply = msgspec.structs.replace(reply, idle_cpu_ns=idle.cpu_ns, idle_wall_ns=idle.wall_ns)
         idle.start()
         _send(replies, reply)

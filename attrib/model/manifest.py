@@ -67,12 +67,15 @@ class Overhead(_Struct, frozen=True, kw_only=True):
     """Cost of the profiler per recorded event, calibrated on a chain of trivial operators in the same process.
 
     `inside_ns` falls inside the event's own interval, `outside_ns` between events. `scope_ns` is what marking one call
-    of a module with its qualified name costs in all (PyTorch). Nanoseconds.
+    of a module with its qualified name costs in all (PyTorch). `between_ns` is what the executor needs for a node
+    without the profiler, at most (ONNX Runtime); None where the time between events is not only the profiler's and the
+    executor's. Nanoseconds.
     """
 
     inside_ns: float = 0.0
     outside_ns: float = 0.0
     scope_ns: float = 0.0
+    between_ns: float | None = None
     samples: int = 0
 
 

@@ -99,6 +99,19 @@ def test_calibrated_overhead_is_taken_out_where_it_lands():
     assert executor.onnxruntime_ns == 100_000
 
 
+def test_the_executor_is_held_to_what_it_can_need_without_the_profiler():
+    head = headline({"torch": plain(1_000_000), "onnxruntime": plain(1_000_000, seed=2)})
+    ledger = ledger_of(
+        partition("torch", [900_000], [100_000]),
+        partition("onnxruntime", [900_000], [600_000]),
+        head,
+        {"onnxruntime": Overhead(outside_ns=100_000, between_ns=200)},
+    )
+    executor = next(row for row in ledger.rows if row.region == "(framework)/onnxruntime part 0")
+    assert executor.onnxruntime_ns == 200
+    assert sum(row.delta_ns for row in ledger.rows) == head.latency.delta_ns.median
+
+
 def test_one_outlier_step_does_not_move_the_estimate():
     head = headline({"torch": plain(1_000_000), "onnxruntime": plain(1_000_000, seed=2)})
     ledger = ledger_of(

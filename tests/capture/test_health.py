@@ -111,7 +111,7 @@ def test_variables_that_set_threads_are_named(monkeypatch):
 
 
 def test_a_busy_machine_is_a_warning(monkeypatch):
-    monkeypatch.setattr(health, "load_average", lambda: 99.0)
+    monkeypatch.setattr(health, "current_load", lambda: 99.0)
     assert check("Load").state == "warn"
 
 
