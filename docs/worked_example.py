@@ -15,9 +15,8 @@ def example() -> str:
     latency = document.latency
     lines = ["plain steps (ns)"]
     for name, side in (("PyTorch", latency.torch_ns), ("ONNX Runtime", latency.onnxruntime_ns)):
-        lines.append(f"  median of {side.n} {name} steps{side.median:>34,}" if name == "PyTorch" else
-                     f"  median of {side.n} {name} steps{side.median:>29,}")  # fmt: skip
-    lines += [f"  delta (ONNX Runtime minus PyTorch){latency.delta_ns.median:>24,}", ""]
+        lines.append(f"  {f'median of {side.n} {name} steps':<44}{side.median:>16,}")
+    lines += [f"  {'delta (ONNX Runtime minus PyTorch)':<44}{latency.delta_ns.median:>16,}", ""]
     lines += [f"one region: {REGION}"]
     for row in (r for r in document.ledger if r.region == REGION):
         lines.append(f"  cause {row.cause}")

@@ -122,7 +122,10 @@ class Side(_Struct, frozen=True, kw_only=True):
 
 
 class Environment(_Struct, frozen=True, kw_only=True):
-    """The machine and the software, with nothing that names a person, a host or a path."""
+    """The machine and the software, with nothing that names a person, a host or a path.
+
+    `load_before` and `load_after` are the cores that were busy just before the capture and at its end.
+    """
 
     cpu: str = ""
     logical_cores: int = 0
