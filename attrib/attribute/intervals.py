@@ -1,4 +1,4 @@
-"""Intervals on a timeline: outermost, innermost, and the sharing of overlaps. Integer nanoseconds, half-open."""
+"""Intervals on a timeline: innermost owner, and the sharing of overlaps. Integer nanoseconds, half-open."""
 
 import heapq
 from itertools import pairwise
@@ -6,24 +6,14 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-Int64s = npt.NDArray[np.int64]
+from attrib.traces.runs import JITTER_NS
 
-JITTER_NS = 10
-"""How far a child may reach beyond its parent and still be a child: Kineto rounds starts and durations apart."""
+Int64s = npt.NDArray[np.int64]
 
 
 def nesting_order(starts: Int64s, ends: Int64s) -> Int64s:
     """Positions sorted so that a parent comes before what it contains."""
     return np.lexsort((-ends, starts))
-
-
-def outermost(starts: Int64s, ends: Int64s) -> npt.NDArray[np.bool_]:
-    """Which of the intervals, given in nesting order, lie inside no other one."""
-    if not len(starts):
-        return np.zeros(0, dtype=bool)
-    reached = np.maximum.accumulate(ends)
-    before = np.concatenate([[np.iinfo(np.int64).min], reached[:-1]])
-    return np.asarray((starts >= before) | (ends > before + JITTER_NS))
 
 
 def parents(starts: Int64s, ends: Int64s) -> Int64s:

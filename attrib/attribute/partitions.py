@@ -11,13 +11,10 @@ from attrib.attribute.steps import StepWindow
 from attrib.attribute.torch_partition import torch_partition
 from attrib.model.events import EventTable
 from attrib.model.latency import LatencyTable
-from attrib.model.manifest import Role
+from attrib.model.manifest import PROFILE_ZERO, Role
 from attrib.model.work import Engine, Partition
 from attrib.traces.directory import TraceDirectory
 from attrib.traces.runs import runs_of, step_rows
-
-PROFILE_ZERO = "profiling_start_ns"
-"""Key of a side's settings: epoch time of an ORT profile's zero, from `get_profiling_start_time_ns`."""
 
 CLOCK_SLACK_NS = 50_000
 """How far the clocks of the profiler and of the caller may be apart."""

@@ -12,12 +12,13 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from attrib.attribute.intervals import innermost, nesting_order, outermost
+from attrib.attribute.intervals import innermost, nesting_order
 from attrib.attribute.steps import StepWindow, common_sequence
 from attrib.errors import AttribError
 from attrib.model.events import EventTable, Int64s
 from attrib.model.work import Partition, Work
 from attrib.traces.kinds import Kind, rows_of
+from attrib.traces.runs import is_outermost
 
 DISPATCH = "torch dispatch"
 MODULE_PREFIX = "module: "
@@ -132,7 +133,7 @@ def _rows(table: EventTable, track: int, kinds: set[Kind]) -> _Rows:
 
 def _step(table: EventTable, thread: _Thread, step: StepWindow) -> _Step:
     ops, marks = thread.ops.within(step), thread.marks.within(step)
-    top = np.flatnonzero(outermost(ops.start, ops.end))
+    top = np.flatnonzero(is_outermost(ops.start, ops.end))
     first_mark = int(np.searchsorted(thread.marks.start, step.start_ns, side="left"))
     holders = innermost(marks.start, marks.end, ops.start[top])
     scopes = [thread.scopes[first_mark + i] if i >= 0 else "" for i in holders.tolist()]

@@ -116,7 +116,7 @@ class Engine:
     def _settings(self, session: Any) -> dict[str, str]:
         assert self._command is not None  # noqa: S101  (called by open alone)
         return {
-            "profiling_start_ns": str(session.get_profiling_start_time_ns()),
+            PROFILE_ZERO: str(session.get_profiling_start_time_ns()),
             "inter_op_threads": "1",
             "execution_mode": "sequential",
             "io_binding": str(self._command.io_binding).lower(),

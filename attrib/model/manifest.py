@@ -15,6 +15,9 @@ Role = Literal["torch", "onnxruntime"]
 
 ROLES: tuple[Role, Role] = ("torch", "onnxruntime")
 
+PROFILE_ZERO = "profiling_start_ns"
+"""Key of a side's settings: epoch time of an ORT profile's zero, from `get_profiling_start_time_ns`."""
+
 SideState = Literal["complete", "failed", "interrupted", "skipped"]
 FileState = Literal["complete", "missing"]
 

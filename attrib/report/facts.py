@@ -1,7 +1,7 @@
 """What a reader is told about the workload, the machine and the measurement, as pairs of label and text."""
 
 from attrib.model.document import Document
-from attrib.model.manifest import Side
+from attrib.model.manifest import PROFILE_ZERO, Side
 from attrib.report.text import plural
 from attrib.units import format_ns, format_percent
 
@@ -41,7 +41,7 @@ def side_facts(side: Side) -> Facts:
             f"{side.exporter}, opset {side.opset}" if side.exporter and side.opset else side.exporter,
         ),
         ("Intra-op threads", str(side.threads) if side.threads else ""),
-        *sorted(side.settings.items()),
+        *((name, value) for name, value in sorted(side.settings.items()) if name != PROFILE_ZERO),
         ("Warm-up", _warmup(side)),
         ("Processor share while idle", format_percent(side.idle_cpu_share) if side.idle_cpu_share else ""),
         ("Profiler cost per event", _overhead(side)),

@@ -26,6 +26,9 @@ EXECUTORS = frozenset({"SequentialExecutor::Execute", "ParallelExecutor::Execute
 FENCES = ("_fence_before", "_fence_after")
 """Suffixes of the events that ORT up to 1.20 wrote around each node."""
 
+JITTER_NS = 10
+"""How far a child may reach beyond its parent and still be one: Kineto rounds starts and durations apart."""
+
 NODE_SUFFIX = "_kernel_time"
 STEP = re.compile(r"(?:ProfilerStep#|attrib\.step#)\d+")
 _OWN_STEP = "attrib.step#"
@@ -134,9 +137,16 @@ def outermost(table: EventTable, rows: Rows) -> Rows:
     for track in np.unique(table.track[rows]):
         own = rows[table.track[rows] == track]
         own = own[np.lexsort((-table.duration_ns[own], table.start_ns[own]))]
-        reached = np.maximum.accumulate(_ends(table, own))
-        keep.append(own[np.r_[True, table.start_ns[own][1:] >= reached[:-1]]])
+        keep.append(own[is_outermost(table.start_ns[own], _ends(table, own))])
     return np.sort(np.concatenate(keep)) if keep else rows
+
+
+def is_outermost(starts: Int64s, ends: Int64s) -> npt.NDArray[np.bool_]:
+    """Which intervals lie in no other one; they come sorted by start, the longer first."""
+    if not starts.size:
+        return np.zeros(0, dtype=bool)
+    before = np.concatenate([[np.iinfo(np.int64).min], np.maximum.accumulate(ends)[:-1]])
+    return np.asarray((starts >= before) | (ends > before + JITTER_NS))
 
 
 def union_ns(start: Int64s, duration: Int64s) -> int:

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attrib.attribute.intervals import innermost, nesting_order, outermost, owned_ns
-from attrib.traces.runs import union_ns
+from attrib.attribute.intervals import innermost, nesting_order, owned_ns
+from attrib.traces.runs import is_outermost, union_ns
 
 spans = st.lists(st.tuples(st.integers(0, 200), st.integers(0, 60), st.integers(0, 2)), max_size=25)
 
@@ -55,7 +55,7 @@ def test_outermost_and_innermost_agree_with_brute_force(items):
     assert order.tolist() == list(range(len(pairs)))
     # JITTER_NS lets a neighbour that overlaps by a rounding error count as outermost; nested generation has none.
     inside = [any(a <= s and e <= b and (a, b) != (s, e) for a, b in pairs) for s, e in pairs]
-    assert outermost(start, end).tolist() == [not i for i in inside]
+    assert is_outermost(start, end).tolist() == [not i for i in inside]
     instants = np.arange(0, 400, 7, dtype=np.int64)
     for instant, holder in zip(instants.tolist(), innermost(start, end, instants).tolist(), strict=True):
         holding = [i for i, (a, b) in enumerate(pairs) if a <= instant < b]

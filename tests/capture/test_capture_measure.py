@@ -50,7 +50,14 @@ PROTOCOL = Protocol(rounds=6, iterations=5, profiled_rounds=6, profiled_iteratio
 
 @pytest.mark.parametrize(
     ("medians", "expected"),
-    [([100, 101, 102], True), ([100, 101, 106], False), ([90, 100, 101, 102], True), ([100, 100], False)],
+    [
+        ([100, 101, 102], True),
+        ([100, 101, 106], False),
+        ([90, 100, 101, 102], True),
+        ([100, 100], False),
+        ([100, 110, 105, 104, 112, 99], True),
+        ([200, 180, 160, 140, 120, 110], False),
+    ],
 )
 def test_blocks_agree_within_five_percent(medians, expected):
     assert agree(medians) is expected
