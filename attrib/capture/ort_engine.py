@@ -26,6 +26,7 @@ from attrib.capture.ort_overhead import measure_overhead
 from attrib.capture.silence import silence_libraries
 from attrib.capture.steps import freeze_heap, quiet_collector, time_steps
 from attrib.errors import AttribError
+from attrib.model.manifest import PROFILE_ZERO
 
 LEVELS = {
     "disabled": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
