@@ -1,5 +1,6 @@
 """`attrib report` as a user meets it: what it writes, and what it says of a directory that it cannot use."""
 
+import errno
 import gzip
 import json
 import os
@@ -10,6 +11,8 @@ import msgspec
 import pytest
 
 import attrib
+from attrib.errors import AttribError
+from attrib.report.files import atomic_write
 from attrib.report.json_report import from_json, to_json
 
 
@@ -157,11 +160,23 @@ def test_a_directory_that_is_not_there(cli, tmp_path):
     assert "does not exist" in the_error(done)
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_is_one_line(cli, traces, tmp_path):
+def test_an_output_that_cannot_be_written_is_one_line(cli, traces):
     done = cli("report", traces, "-o", "/proc/report.html")
     assert done.returncode == 3
     assert "cannot be written" in the_error(done)
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_old_report(tmp_path, monkeypatch):
+    def full(_handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    target = tmp_path / "report.html"
+    target.write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(AttribError, match=r"report\.html: cannot be written: No space left"):
+        atomic_write(target, b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+    assert target.read_bytes() == b"old"
 
 
 def test_one_engine_alone_gives_its_breakdown_and_says_why_there_is_no_delta(cli, traces):
