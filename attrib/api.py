@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrib.attribute.headline import Headline, headline
+from attrib.attribute.headline import Blocks, headline
 from attrib.attribute.ledger import Ledger, build_ledger
 from attrib.attribute.partitions import partition_of
 from attrib.attribute.profiled import coverage, step_times
@@ -22,7 +22,6 @@ from attrib.lineage.graph import Graph
 from attrib.lineage.reader import graph_from_bytes
 from attrib.match.regions import regions
 from attrib.model.document import Document
-from attrib.model.latency import LatencyTable
 from attrib.model.manifest import ROLES, Environment, Manifest, Role, Workload
 from attrib.model.region import Region
 from attrib.model.work import Partition
@@ -95,7 +94,7 @@ def load(trace_dir: str | Path) -> Analysis:
     """
     directory = open_directory(Path(trace_dir))
     latency = directory.latency()
-    plain = {role: latency.blocks(role, "plain") for role in ROLES} if latency else {}
+    plain: dict[Role, Blocks] = {role: latency.blocks(role, "plain") for role in ROLES} if latency else {}
     found = {role: partition_of(directory, role, latency) for role in ROLES}
     partitions: dict[Role, Partition] = {role: p for role, p in found.items() if p is not None}
     if not partitions:
@@ -108,7 +107,7 @@ def load(trace_dir: str | Path) -> Analysis:
         partition.self_check()
     graphs = _graph(directory, "exported.onnx"), _graph(directory, "optimized.onnx")
     matched = regions(_work(partitions, "torch"), _work(partitions, "onnxruntime"), *graphs)
-    return _analysis(directory, partitions, matched, headline(plain), graphs)
+    return _analysis(directory, partitions, matched, plain, graphs)
 
 
 def profile(model: Any, inputs: Any = None, *, output: str | Path | None = None, **options: Any) -> Analysis:
@@ -154,10 +153,10 @@ def _analysis(
     directory: TraceDirectory,
     partitions: dict[Role, Partition],
     matched: tuple[Region, ...],
-    head: Headline,
+    plain: dict[Role, Blocks],
     graphs: tuple[Graph | None, Graph | None],
 ) -> Analysis:
-    manifest = directory.manifest
+    manifest, head = directory.manifest, headline(plain)
     sides = manifest.sides if manifest else {}
     requested = sides["onnxruntime"].requested_providers if "onnxruntime" in sides else ()
     ledger = build_ledger(
@@ -167,35 +166,19 @@ def _analysis(
         overheads={role: side.overhead for role, side in sides.items()},
         provider=requested[0] if requested else "",
     )
-    evidence = _evidence(directory, partitions, matched, head, graphs, ledger)
-    return Analysis(directory, partitions, matched, ledger, _document(evidence, directory, ledger, matched))
-
-
-def _evidence(
-    directory: TraceDirectory,
-    partitions: dict[Role, Partition],
-    matched: tuple[Region, ...],
-    head: Headline,
-    graphs: tuple[Graph | None, Graph | None],
-    ledger: Ledger,
-) -> Evidence:
-    latency = directory.latency()
-    return Evidence(
+    evidence = Evidence(
         ledger=ledger,
         latency=head.latency,
-        manifest=directory.manifest,
+        manifest=manifest,
         partitions=partitions,
         work={role: {w.id: w for w in p.work} for role, p in partitions.items()},
         regions={region.id: region for region in matched},
         exported=graphs[0],
         optimized=graphs[1],
         outputs=directory.outputs(),
-        plain_ns=_plain_steps(latency) if latency else {},
+        plain_ns={role: tuple(tuple(b.tolist()) for b in blocks.values()) for role, blocks in plain.items()},
     )
-
-
-def _plain_steps(latency: LatencyTable) -> dict[Role, tuple[tuple[int, ...], ...]]:
-    return {role: tuple(tuple(b.tolist()) for b in latency.blocks(role, "plain").values()) for role in ROLES}
+    return Analysis(directory, partitions, matched, ledger, _document(evidence, directory, ledger, matched))
 
 
 def _document(

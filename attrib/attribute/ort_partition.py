@@ -5,7 +5,6 @@ difference between the time that the caller measured and `model_run` is the Pyth
 so a node loses up to one to the executor.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ from attrib.attribute.intervals import owned_ns
 from attrib.attribute.steps import StepWindow, common_sequence
 from attrib.errors import AttribError
 from attrib.model.events import EventTable, Int64s
-from attrib.model.work import Partition, Work
+from attrib.model.work import Partition, Work, distinct
 from attrib.traces.runs import node_name, runs_of, union_ns
 
 EXECUTOR, SESSION, API = "ort executor", "ort session", "ort api"
@@ -107,10 +106,9 @@ def _run(table: EventTable, step: StepWindow, nodes: Rows, executors: Rows) -> _
 
 def _work(table: EventTable, rows: Rows) -> tuple[Work, ...]:
     names = [node_name(table.text(int(table.name[row]))) for row in rows]
-    count = Counter(names)
     return tuple(
         Work(
-            id=name if name and count[name] == 1 else f"{name}#{int(table.node_index[row])}.{order}",
+            id=name or f"#{order}",
             engine="onnxruntime",
             op=table.text(int(table.op[row])),
             order=order,
@@ -118,5 +116,5 @@ def _work(table: EventTable, rows: Rows) -> tuple[Work, ...]:
             inputs=table.input_tensors(int(row)),
             outputs=table.output_tensors(int(row)),
         )
-        for order, (row, name) in enumerate(zip(rows.tolist(), names, strict=True))
+        for order, (row, name) in enumerate(zip(rows.tolist(), distinct(names), strict=True))
     )

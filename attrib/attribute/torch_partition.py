@@ -156,13 +156,14 @@ def _clipped(ops: _Rows, top: npt.NDArray[np.int64], step: StepWindow) -> Int64s
 
 
 def _work(table: EventTable, step: _Step) -> tuple[Work, ...]:
-    seen: Counter[tuple[str, str]] = Counter()
+    seen: Counter[str] = Counter()
     work = []
     for order, (row, key, inner) in enumerate(zip(step.calls.tolist(), step.key, step.inner, strict=True)):
         scope, op = key
+        label = f"{scope}/{op}"
         work.append(
             Work(
-                id=f"{scope}/{op}#{seen[key]}",
+                id=f"{label}#{seen[label]}",
                 engine="torch",
                 op=op,
                 scope=scope,
@@ -171,5 +172,5 @@ def _work(table: EventTable, step: _Step) -> tuple[Work, ...]:
                 inner=inner,
             )
         )
-        seen[key] += 1
+        seen[label] += 1
     return tuple(work)

@@ -20,7 +20,7 @@ from attrib.match.links import Link, Unmatched, unmatched, without
 from attrib.match.matchers import MATCHERS
 from attrib.match.ops import base_op, role
 from attrib.model.region import Match, Origin, Region
-from attrib.model.work import Work
+from attrib.model.work import Work, distinct
 
 MAX_EVIDENCE = 12
 """Lines of evidence kept for one region; the number left out is said."""
@@ -265,9 +265,5 @@ def _common_module(scopes: Iterable[str]) -> str:
 
 def _named(found: list[Region]) -> tuple[Region, ...]:
     """Give each region an id that is unique and stable: module, label, and a number where these repeat."""
-    names = [f"{region.module or '(root)'}/{region.id}" for region in found]
-    count, seen, named = Counter(names), Counter[str](), []
-    for region, name in zip(found, names, strict=True):
-        seen[name] += 1
-        named.append(replace(region, id=f"{name}#{seen[name]}" if count[name] > 1 else name))
-    return tuple(named)
+    names = distinct([f"{region.module or '(root)'}/{region.id}" for region in found])
+    return tuple(replace(region, id=name) for region, name in zip(found, names, strict=True))

@@ -1,5 +1,7 @@
 """What an engine did in its profiled steps: units of work, and the exact partition of the steps' wall time."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +14,23 @@ from attrib.model.tensor import Tensor
 
 Engine = Literal["torch", "onnxruntime"]
 Int64s = npt.NDArray[np.int64]
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """The names, the repeated ones numbered in order: `a`, `b`, `a` gives `a#1`, `b`, `a#2`.
+
+    A number that would give a name which is there already (names come from strangers) is passed over.
+    """
+    count, taken, numbers = Counter(names), set(names), Counter[str]()
+    found = []
+    for name in names:
+        fresh = name
+        while count[name] > 1 and fresh in taken:
+            numbers[name] += 1
+            fresh = f"{name}#{numbers[name]}"
+        taken.add(fresh)
+        found.append(fresh)
+    return found
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True):

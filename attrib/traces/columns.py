@@ -84,8 +84,3 @@ def integer(value: object) -> int:
         except ValueError:
             return ABSENT
     return value if isinstance(value, int) and -_INT64 <= value < _INT64 else ABSENT
-
-
-def joined(parts: list[npt.NDArray[np.generic]], dtype: type[np.generic]) -> npt.NDArray[np.generic]:
-    """One column from its blocks."""
-    return np.concatenate(parts) if parts else np.empty(0, dtype)
