@@ -20,8 +20,8 @@ from attrib.units import format_interval
 NEGLIGIBLE_SHARE = 0.005
 """A share of the step below which a cause is listed as checked, however narrow its interval.
 
-Two processes of one engine differ by about as much in the sum of a cause (A/A captures of BERT-base), and an interval from
-one pair of processes cannot know that.
+A margin: an interval from one pair of processes cannot know how far another pair would land. In A/A captures
+(`tests/benchmarks/against_itself.py`) no cause that is sure of its sign comes near it.
 """
 
 SPEED_RULES = sum(rule.cause is not None for rule in RULES)
