@@ -25,7 +25,7 @@ from attrib.model.document import Document
 from attrib.model.manifest import ROLES, Environment, Manifest, Role, Workload
 from attrib.model.region import Region
 from attrib.model.work import Partition
-from attrib.traces.directory import ModelName, TraceDirectory, open_directory
+from attrib.traces.directory import TraceDirectory, open_directory
 from attrib.version import __version__
 
 if TYPE_CHECKING:
@@ -105,8 +105,8 @@ def load(trace_dir: str | Path) -> Analysis:
         )
     for partition in partitions.values():
         partition.self_check()
-    graphs = _graph(directory, "exported.onnx"), _graph(directory, "optimized.onnx")
-    matched = regions(_work(partitions, "torch"), _work(partitions, "onnxruntime"), *graphs)
+    graphs = {name: graph_from_bytes(data, name) for name, data in directory.graphs().items()}
+    matched = regions(_work(partitions, "torch"), _work(partitions, "onnxruntime"), tuple(graphs.values()))
     return _analysis(directory, partitions, matched, plain, graphs)
 
 
@@ -144,17 +144,12 @@ def _work(partitions: dict[Role, Partition], role: Role) -> tuple[Any, ...]:
     return partitions[role].work if role in partitions else ()
 
 
-def _graph(directory: TraceDirectory, name: ModelName) -> Graph | None:
-    data = directory.onnx_bytes(name)
-    return None if data is None else graph_from_bytes(data, f"onnx/{name}")
-
-
 def _analysis(
     directory: TraceDirectory,
     partitions: dict[Role, Partition],
     matched: tuple[Region, ...],
     plain: dict[Role, Blocks],
-    graphs: tuple[Graph | None, Graph | None],
+    graphs: dict[str, Graph],
 ) -> Analysis:
     manifest, head = directory.manifest, headline(plain)
     sides = manifest.sides if manifest else {}
@@ -173,8 +168,7 @@ def _analysis(
         partitions=partitions,
         work={role: {w.id: w for w in p.work} for role, p in partitions.items()},
         regions={region.id: region for region in matched},
-        exported=graphs[0],
-        optimized=graphs[1],
+        graphs=graphs,
         outputs=directory.outputs(),
         plain_ns={role: tuple(tuple(b.tolist()) for b in blocks.values()) for role, blocks in plain.items()},
     )

@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 from attrib.lineage.graph import Graph
 from attrib.model.document import Cause, Delta, EvidenceRow, Latency, LedgerRow
-from attrib.model.manifest import Manifest, OutputDifference, Role
+from attrib.model.manifest import EXPORTED, OPTIMIZED, Manifest, OutputDifference, Role
 from attrib.model.region import Region
 from attrib.model.work import Partition, Work
 
@@ -38,8 +38,7 @@ class Evidence:
         partitions: The profiled steps of either side.
         work: Calls and nodes by id, for either side.
         regions: Regions by id.
-        exported: The graph as exported.
-        optimized: The graph that ONNX Runtime ran.
+        graphs: The chain of graphs by file: as exported, after each rewrite, as it ran.
         outputs: How far the outputs are apart.
         plain_ns: Plain steps of either side, one tuple a block.
     """
@@ -50,10 +49,19 @@ class Evidence:
     partitions: Mapping[Role, Partition]
     work: Mapping[Role, Mapping[str, Work]]
     regions: Mapping[str, Region]
-    exported: Graph | None
-    optimized: Graph | None
+    graphs: Mapping[str, Graph]
     outputs: tuple[OutputDifference, ...]
     plain_ns: Mapping[Role, tuple[tuple[int, ...], ...]]
+
+    @property
+    def exported(self) -> Graph | None:
+        """The graph as exported."""
+        return self.graphs.get(EXPORTED)
+
+    @property
+    def optimized(self) -> Graph | None:
+        """The graph that ONNX Runtime ran."""
+        return self.graphs.get(OPTIMIZED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,16 +1,21 @@
 """Which nodes of the exported graph became which nodes of the graph that ran.
 
-ORT's optimizer drops the metadata of the nodes that it rewrites, but the names of the values that survive a rewrite stay.
-So both graphs are cut at the values that they share; what lies between the cuts on one side computes the same tensors
-as what lies between them on the other. Numbered cases, cited in the code:
+Between the two lie any number of rewrites (an offline optimizer, a quantizer), each with a graph of its own: the chain.
+Rewriters drop the metadata of the nodes that they touch, but the names of the values that survive a rewrite stay.
+So two neighbours in the chain are cut at the values that they share; what lies between the cuts on one side computes
+the same tensors as what lies between them on the other. Numbered cases, cited in the code:
 
-1. A value produced in both graphs under one name is a cut, and ties its two producers together.
+1. A value produced in two neighbouring graphs under one name ties its two producers together; it is a cut of a graph
+   if every neighbour of that graph has it.
 2. A value that depends on no input of the model (initializers, `Constant`, and what is computed from them or from a
    `Shape`) is a cut: one shape subgraph may serve every layer, and must not tie the layers together.
 3. Any other value ties its producer to its first consumer. Several consumers either meet again further down, or the
    value's work was folded, merged with an equal one or repeated, and must not tie them together (one attention mask
    feeds every layer).
 """
+
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
 
 import msgspec
 
@@ -21,14 +26,23 @@ SHAPE_OPS = frozenset({"Shape", "Size"})
 
 
 class Component(msgspec.Struct, frozen=True, kw_only=True):
-    """Nodes of the two graphs that compute the same tensors.
+    """Nodes of the graphs of a chain that compute the same tensors.
 
-    `exported` and `optimized` are node positions in their graphs; `shared` the value names that tie them.
+    `stages` holds node positions, one tuple a graph; `shared` the value names that tie the first graph to the second.
     """
 
-    exported: tuple[int, ...]
-    optimized: tuple[int, ...]
+    stages: tuple[tuple[int, ...], ...]
     shared: tuple[str, ...] = ()
+
+    @property
+    def exported(self) -> tuple[int, ...]:
+        """Positions in the first graph."""
+        return self.stages[0]
+
+    @property
+    def optimized(self) -> tuple[int, ...]:
+        """Positions in the last graph."""
+        return self.stages[-1]
 
 
 def input_free_values(graph: Graph) -> frozenset[str]:
@@ -43,30 +57,36 @@ def input_free_values(graph: Graph) -> frozenset[str]:
     return frozenset(free)
 
 
-def components(exported: Graph, optimized: Graph) -> tuple[Component, ...]:
-    """Cut both graphs at their shared values and pair what lies between (cases 1 to 3).
+def components(graphs: Sequence[Graph]) -> tuple[Component, ...]:
+    """Cut neighbouring graphs of a chain at their shared values and pair what lies between (cases 1 to 3).
+
+    Args:
+        graphs: The graph as exported first, the one that ran last.
 
     Returns:
-        Components in the order of the exported graph; every node of either graph is in exactly one.
+        Components in the order of the exported graph; every node of every graph is in exactly one.
     """
-    makers, heirs = _producers(exported), _producers(optimized)
-    shared = makers.keys() & heirs.keys()
-    cuts = shared | input_free_values(exported) | input_free_values(optimized)
-    offset = len(exported.nodes)
-    sets = DisjointSets(offset + len(optimized.nodes))
-    for name in shared:
-        sets.union(makers[name], offset + heirs[name])
-    _tie(sets, optimized, offset, cuts)
-    _tie(sets, exported, 0, cuts)
-    return tuple(_component(group, offset, exported, shared) for group in sets.groups())
-
-
-def _component(group: list[int], offset: int, exported: Graph, shared: set[str]) -> Component:
-    ours = tuple(i for i in group if i < offset)
-    names = (name for i in ours for name in exported.nodes[i].outputs if name in shared)
-    return Component(
-        exported=ours, optimized=tuple(i - offset for i in group if i >= offset), shared=tuple(names)
+    makers = [_producers(graph) for graph in graphs]
+    offsets = [0, *accumulate(len(graph.nodes) for graph in graphs)]
+    free = frozenset().union(*map(input_free_values, graphs))
+    sets = DisjointSets(offsets[-1])
+    shared = [ours.keys() & theirs.keys() for ours, theirs in pairwise(makers)]
+    for i, names in enumerate(shared):
+        for name in names:
+            sets.union(offsets[i] + makers[i][name], offsets[i + 1] + makers[i + 1][name])
+    for i, graph in enumerate(graphs):
+        neighbours = shared[max(i - 1, 0) : i + 1]
+        cuts = free.union(set.intersection(*map(set, neighbours)) if neighbours else makers[i])
+        _tie(sets, graph, offsets[i], cuts)
+    return tuple(
+        _component(group, offsets, graphs[0], shared[0] if shared else set()) for group in sets.groups()
     )
+
+
+def _component(group: list[int], offsets: list[int], exported: Graph, shared: set[str]) -> Component:
+    stages = tuple(tuple(i - first for i in group if first <= i < last) for first, last in pairwise(offsets))
+    names = (name for i in stages[0] for name in exported.nodes[i].outputs if name in shared)
+    return Component(stages=stages, shared=tuple(names))
 
 
 def _producers(graph: Graph) -> dict[str, int]:
@@ -74,7 +94,7 @@ def _producers(graph: Graph) -> dict[str, int]:
     return {name: node.index for node in graph.nodes for name in node.outputs if name}
 
 
-def _tie(sets: DisjointSets, graph: Graph, offset: int, cuts: set[str]) -> None:
+def _tie(sets: DisjointSets, graph: Graph, offset: int, cuts: frozenset[str]) -> None:
     """Tie producers to consumers across the values that are no cuts, each to its first consumer (case 3)."""
     first: dict[str, int] = {}
     for node in graph.nodes:

@@ -37,15 +37,15 @@ NO_COUNTERPART: dict[str, str] = {
 
 
 def regions(
-    calls: tuple[Work, ...], nodes: tuple[Work, ...], exported: Graph | None, optimized: Graph | None
+    calls: tuple[Work, ...], nodes: tuple[Work, ...], graphs: Sequence[Graph] = ()
 ) -> tuple[Region, ...]:
     """Bring PyTorch's calls and ONNX Runtime's nodes together.
 
     Args:
         calls: Work of the first side.
         nodes: Work of the second side.
-        exported: The graph as exported; without it the executed nodes stand in for it.
-        optimized: The graph that ran; without it the executed nodes stand in for it.
+        graphs: The chain: the graph as exported, after each rewrite, and as it ran. Without it the executed nodes stand
+            in for it.
 
     Returns:
         Regions in the order of the exported graph; every call and every node is in exactly one.
@@ -54,12 +54,11 @@ def regions(
         return _alone((*calls, *nodes))
     if {work.engine for work in calls} == {work.engine for work in nodes}:
         return _identical(calls, nodes)
-    ran = optimized or graph_from_work(nodes)
-    original = exported or ran
-    state = unmatched(calls, original)
+    chain = tuple(graphs) or (graph_from_work(nodes),)
+    state = unmatched(calls, chain[0])
     links = _all_links(state)
-    parts = components(original, ran) if original is not ran else _one_each(original)
-    executed = _executed_by_node(nodes, ran)
+    parts = components(chain)
+    executed = _executed_by_node(nodes, chain[-1])
     return _named(_merged(state, nodes, parts, links, executed))
 
 
@@ -76,10 +75,6 @@ def graph_from_work(nodes: Sequence[Work]) -> Graph:
         values={f"?{i}": max(n.inputs, key=lambda t: t.elements) for i, n in enumerate(nodes) if n.inputs},
         opset=0,
     )
-
-
-def _one_each(graph: Graph) -> tuple[Component, ...]:
-    return tuple(Component(exported=(i,), optimized=(i,)) for i in range(len(graph.nodes)))
 
 
 def _all_links(state: Unmatched) -> list[Link]:
@@ -150,6 +145,9 @@ def _region(
         calls=tuple(calls[i].id for i in ours),
         nodes=tuple(nodes[i].id for i in ran),
         exported=tuple(state.graph.nodes[i].name for i in exported),
+        lineage=tuple(
+            tuple(sorted(i for part in parts for i in part.stages[k])) for k in range(len(parts[0].stages))
+        ),
         match=_match(state, links, parts, exported),
         origin=_origin_of(state, ours, ran, exported),
     )

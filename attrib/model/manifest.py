@@ -18,6 +18,9 @@ ROLES: tuple[Role, Role] = ("torch", "onnxruntime")
 PROFILE_ZERO = "profiling_start_ns"
 """Key of a side's settings: epoch time of an ORT profile's zero, from `get_profiling_start_time_ns`."""
 
+EXPORTED, OPTIMIZED = "onnx/exported.onnx", "onnx/optimized.onnx"
+"""The first and the last graph of the chain."""
+
 SideState = Literal["complete", "failed", "interrupted", "skipped"]
 FileState = Literal["complete", "missing"]
 
@@ -82,6 +85,24 @@ class Overhead(_Struct, frozen=True, kw_only=True):
     samples: int = 0
 
 
+class Rewrite(_Struct, frozen=True, kw_only=True):
+    """One offline rewrite of the exported graph, before ONNX Runtime opened it.
+
+    Attributes:
+        name: What `--optimize` calls it, e.g. `ort-transformers`.
+        tool: The package that did it, with its version.
+        settings: What it was asked for.
+        graph: The graph that it wrote, a path in the trace directory.
+        nodes: Nodes of that graph.
+    """
+
+    name: str
+    tool: str
+    settings: dict[str, str] = {}
+    graph: str
+    nodes: int = 0
+
+
 class Side(_Struct, frozen=True, kw_only=True):
     """How one engine ran.
 
@@ -96,6 +117,7 @@ class Side(_Struct, frozen=True, kw_only=True):
         opt_level: Graph optimization level (ONNX Runtime).
         exporter: Which exporter wrote the graph (ONNX Runtime).
         opset: Opset of the exported graph; 0 where there is none.
+        rewrites: Offline rewrites of the exported graph, in order (ONNX Runtime).
         threads: Intra-op threads used.
         settings: Further settings that bear on speed, e.g. `matmul_precision`, `mkldnn`, `training`, `inference_mode`.
         warmup: Warm-up steps run before the first plain block.
@@ -115,6 +137,7 @@ class Side(_Struct, frozen=True, kw_only=True):
     opt_level: str = ""
     exporter: str = ""
     opset: int = 0
+    rewrites: tuple[Rewrite, ...] = ()
     threads: int = 0
     settings: dict[str, str] = {}
     warmup: int = 0

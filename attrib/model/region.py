@@ -35,6 +35,7 @@ class Region(msgspec.Struct, frozen=True, kw_only=True):
         calls: Ids of the PyTorch calls.
         nodes: Ids of the executed nodes.
         exported: Names of the nodes of the exported graph that lie between them.
+        lineage: Positions of its nodes in each graph of the chain: as exported, after each rewrite, as it ran.
         match: Why they belong together.
         origin: Which side has this work.
     """
@@ -44,5 +45,6 @@ class Region(msgspec.Struct, frozen=True, kw_only=True):
     calls: tuple[str, ...]
     nodes: tuple[str, ...]
     exported: tuple[str, ...] = ()
+    lineage: tuple[tuple[int, ...], ...] = ()
     match: Match
     origin: Origin = "both"

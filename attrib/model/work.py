@@ -33,6 +33,17 @@ def distinct(names: Sequence[str]) -> list[str]:
     return found
 
 
+class Member(msgspec.Struct, frozen=True):
+    """One aten op that a compiled kernel covers, as the traced program had it.
+
+    `scope` is the qualified module name, `op` the op (`aten::linear`), `name` the fx node's own name.
+    """
+
+    scope: str
+    op: str
+    name: str = ""
+
+
 class Work(msgspec.Struct, frozen=True, kw_only=True):
     """A call (PyTorch) or a node (ONNX Runtime): one unit of work that the engine repeats in every step.
 
@@ -46,6 +57,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
         inputs: Input tensors; scalars left out.
         outputs: Output tensors (ONNX Runtime).
         inner: Ops that ran inside a call, outermost first, e.g. `aten::addmm`.
+        members: What a compiled kernel covers, in the order of the traced program; empty where the call is one op.
     """
 
     id: str
@@ -57,6 +69,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     inputs: tuple[Tensor, ...] = ()
     outputs: tuple[Tensor, ...] = ()
     inner: tuple[str, ...] = ()
+    members: tuple[Member, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

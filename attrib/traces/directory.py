@@ -4,20 +4,18 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
 from attrib.errors import AttribError
 from attrib.model.events import EventTable
 from attrib.model.latency import LatencyTable
-from attrib.model.manifest import FileEntry, Manifest, OutputDifference, Role
+from attrib.model.manifest import EXPORTED, OPTIMIZED, FileEntry, Manifest, OutputDifference, Role
 from attrib.traces.kineto import read_kineto
 from attrib.traces.manifest_file import INTACT_COPY, MANIFEST, check_inside, read_manifest
 from attrib.traces.ort_profile import read_ort_profile
 from attrib.traces.recognise import recognise
 
-ModelName = Literal["exported.onnx", "optimized.onnx"]
 Read = Callable[[Path], EventTable]
 
 _TRACE_OF_ENGINE: dict[Role, tuple[str, Read]] = {
@@ -70,10 +68,15 @@ class TraceDirectory:
         path = self._checked("latency.parquet")
         return None if path is None else read_latency(path)
 
-    def onnx_bytes(self, name: ModelName) -> bytes | None:
-        """One of the two graphs, as the file's bytes; None where it was not captured."""
-        path = self._models.get(name) if self.manifest is None else self._checked(f"onnx/{name}")
-        return None if path is None else _bytes(path)
+    def graphs(self) -> dict[str, bytes]:
+        """The chain of graphs that were captured: as exported, after each rewrite, as it ran; the files' bytes."""
+        if self.manifest is None:
+            return {
+                name: _bytes(self._models[name]) for name in (EXPORTED, OPTIMIZED) if name in self._models
+            }
+        rewrites = [rewrite.graph for side in self.manifest.sides.values() for rewrite in side.rewrites]
+        found = {name: self._checked(name) for name in dict.fromkeys((EXPORTED, *rewrites, OPTIMIZED))}
+        return {name: _bytes(path) for name, path in found.items() if path is not None}
 
     def outputs(self) -> tuple[OutputDifference, ...]:
         """How far the outputs are apart, one row an output; empty where they were not compared."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from attrib.errors import AttribError
 from attrib.model.events import Format
-from attrib.model.manifest import Role
+from attrib.model.manifest import EXPORTED, OPTIMIZED, Role
 from attrib.traces.sniff import format_of
 
 MOST_FILES = 500
@@ -25,10 +25,10 @@ def recognise(root: Path) -> tuple[dict[Role, Path], dict[str, Path], tuple[str,
         AttribError: There is no trace, or there are several of one format.
     """
     traces: dict[Role, list[Path]] = {"torch": [], "onnxruntime": []}
-    models: dict[str, list[Path]] = {"exported.onnx": [], "optimized.onnx": []}
+    models: dict[str, list[Path]] = {EXPORTED: [], OPTIMIZED: []}
     for path in _files(root):
         if path.suffix.lower() == ".onnx":
-            models["optimized.onnx" if _saved_by_ort(path) else "exported.onnx"].append(path)
+            models[OPTIMIZED if _saved_by_ort(path) else EXPORTED].append(path)
         elif (role := _role_of(path)) is not None:
             traces[role].append(path)
     for role, found in traces.items():
@@ -43,7 +43,7 @@ def recognise(root: Path) -> tuple[dict[Role, Path], dict[str, Path], tuple[str,
             hint="capture one with `attrib profile`, or put a Kineto trace and an ONNX Runtime profile there",
         )
     unclear = tuple(
-        f"onnx/{name}: {len(found)} candidates, none taken: {_names(root, found)}"
+        f"{name}: {len(found)} candidates, none taken: {_names(root, found)}"
         for name, found in models.items()
         if len(found) > 1
     )

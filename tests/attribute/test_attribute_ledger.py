@@ -52,7 +52,7 @@ def ledger_of(torch, ort, head, overheads=None):
     calls = torch.work if torch else ()
     nodes = ort.work if ort else ()
     sides = {"torch": torch, "onnxruntime": ort}
-    found = regions(calls, nodes, None, None)
+    found = regions(calls, nodes)
     partitions = {role: p for role, p in sides.items() if p}
     return build_ledger(partitions, found, head, overheads=overheads or {}, provider="CPU")
 

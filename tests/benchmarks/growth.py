@@ -115,7 +115,7 @@ def measure(nodes: int) -> tuple[float, float, int]:
     plain = {b: np.full(5, int(torch.walls_ns.mean())) for b in range(6)}
     tracemalloc.start()
     begin = time.perf_counter()
-    found = regions(calls, work, exported, ran)
+    found = regions(calls, work, (exported, ran))
     mapped = time.perf_counter()
     build_ledger({"torch": torch, "onnxruntime": ort}, found, headline({"torch": plain, "onnxruntime": plain}),
                  overheads={}, provider="")  # fmt: skip

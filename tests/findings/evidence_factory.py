@@ -9,7 +9,7 @@ import numpy as np
 from attrib.findings.protocol import Evidence
 from attrib.lineage.graph import Graph, GraphNode
 from attrib.model.document import Delta, Estimate, Latency, LedgerRow
-from attrib.model.manifest import Environment, Manifest, Side, Workload
+from attrib.model.manifest import EXPORTED, OPTIMIZED, Environment, Manifest, Side, Workload
 from attrib.model.region import Match, Region
 from attrib.model.tensor import Tensor
 from attrib.model.work import Partition, Work
@@ -176,8 +176,7 @@ def evidence(*rows, **changes):
         "regions": {
             r.region: Region(id=r.region, module=r.module, calls=(), nodes=(), match=r.match) for r in rows
         },
-        "exported": graph(),
-        "optimized": graph(),
+        "graphs": {EXPORTED: graph(), OPTIMIZED: graph()},
         "outputs": (),
         "plain_ns": steady(),
     }

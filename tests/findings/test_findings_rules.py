@@ -10,7 +10,7 @@ from attrib.findings.layout_churn import inverse_transposes
 from attrib.findings.redundant_casts import inverse_casts
 from attrib.findings.runner import run
 from attrib.findings.unfused_layers import separate_residuals
-from attrib.model.manifest import OutputDifference
+from attrib.model.manifest import OPTIMIZED, OutputDifference
 from attrib.model.work import Work
 
 SDPA = "aten::scaled_dot_product_attention"
@@ -33,8 +33,7 @@ def test_without_its_evidence_a_rule_does_not_apply(rule):
         regions={},
         outputs=(),
         plain_ns={},
-        exported=None,
-        optimized=None,
+        graphs={},
     )
     found = finding(rule.id, empty)
     assert found.state == "not_applicable"
@@ -69,7 +68,7 @@ def guard_graph(layers):
 class TestDecomposedAttention:
     def test_blocks_nodes_and_the_guard_are_counted(self):
         rows = [attention_row(i, 2 * MS, 5 * MS) for i in range(12)]
-        found = finding("decomposed-attention", evidence(*rows, optimized=guard_graph(12)))
+        found = finding("decomposed-attention", evidence(*rows, graphs={OPTIMIZED: guard_graph(12)}))
         assert found.state == "failed"
         assert found.title == "12 attention blocks run as separate nodes"
         assert found.saving_ns == 36 * MS
@@ -90,7 +89,7 @@ class TestDecomposedAttention:
     def test_an_attention_node_is_whole(self):
         whole = row("kernel", 2 * MS, 5 * MS, calls=[("s", SDPA)], nodes=[("m", "MultiHeadAttention")])
         optimized = graph(node("MultiHeadAttention", ["x"], ["y"]))
-        found = finding("decomposed-attention", evidence(whole, optimized=optimized))
+        found = finding("decomposed-attention", evidence(whole, graphs={OPTIMIZED: optimized}))
         assert found.state == "passed"
         assert "whole, in 1 node" in found.summary
 
@@ -102,7 +101,7 @@ class TestDecomposedAttention:
             node("MatMul", ["p", "v"], ["y"]),
         )
         eager = row("kernel", 2 * MS, 5 * MS, calls=[("m", "aten::matmul")], nodes=[("n", "MatMul")])
-        found = finding("decomposed-attention", evidence(eager, optimized=optimized))
+        found = finding("decomposed-attention", evidence(eager, graphs={OPTIMIZED: optimized}))
         assert found.state == "passed"
         assert "1 attention block of separate nodes" in found.summary
 
@@ -161,7 +160,7 @@ class TestUnfusedLayers:
     def test_fused_layers_pass_with_their_counts(self):
         fused = row("fused", 4 * MS, 2 * MS, calls=[("g", "aten::gelu")], nodes=[("b", "BiasGelu")])
         nodes = [node("BiasGelu", ["x"], [f"g{i}"]) for i in range(12)]
-        found = finding("unfused-layers", evidence(fused, optimized=graph(*nodes)))
+        found = finding("unfused-layers", evidence(fused, graphs={OPTIMIZED: graph(*nodes)}))
         assert found.state == "passed"
         assert "12 BiasGelu" in found.summary
 
@@ -332,7 +331,8 @@ class TestLayoutChurn:
     def test_reversing_twice_undoes_itself(self):
         pair = graph(node("Transpose", ["x"], ["t"]), node("Transpose", ["t"], ["y"]))
         found = finding(
-            "layout-churn", evidence(row("layout", 0, 2 * MS, nodes=[("t", "Transpose")]), optimized=pair)
+            "layout-churn",
+            evidence(row("layout", 0, 2 * MS, nodes=[("t", "Transpose")]), graphs={OPTIMIZED: pair}),
         )
         assert "undone by the next one" in texts(found)
         assert "onnxslim" in found.fix

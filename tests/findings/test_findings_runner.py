@@ -13,6 +13,7 @@ from attrib.findings import RULES
 from attrib.findings.protocol import Rule, Verdict
 from attrib.findings.runner import NEEDS, rounded, run
 from attrib.model.document import Delta
+from attrib.model.manifest import EXPORTED, OPTIMIZED
 
 
 def rule(audit, *, name="some-rule", cause="layout", needs=(), direction="slower"):
@@ -105,8 +106,8 @@ LACKING = {
     "manifest": lambda _: {"manifest": None},
     "partitions": lambda e: {"partitions": {"torch": e.partitions["torch"]}},
     "regions": lambda _: {"regions": {}},
-    "exported": lambda _: {"exported": None},
-    "optimized": lambda _: {"optimized": None},
+    "exported": lambda e: {"graphs": {OPTIMIZED: e.optimized}},
+    "optimized": lambda e: {"graphs": {EXPORTED: e.exported}},
     "outputs": lambda _: {"outputs": ()},
     "plain": lambda _: {"plain_ns": {"torch": (), "onnxruntime": ((),)}},
 }

@@ -87,7 +87,7 @@ def by_calls(found):
 
 
 def test_fx_nodes_lead_from_calls_to_fused_nodes():
-    found = by_calls(regions(CALLS, RAN, EXPORTED, OPTIMIZED))
+    found = by_calls(regions(CALLS, RAN, (EXPORTED, OPTIMIZED)))
     linear = found["dense/aten::linear#0",]
     assert linear.nodes == ("r1", "gemm", "r2")
     assert linear.exported == ("mm", "bias")
@@ -98,12 +98,12 @@ def test_fx_nodes_lead_from_calls_to_fused_nodes():
 
 
 def test_a_call_that_the_export_dropped_is_visible_as_pytorch_only():
-    dropped = by_calls(regions(CALLS, RAN, EXPORTED, OPTIMIZED))["dropout/aten::dropout#0",]
+    dropped = by_calls(regions(CALLS, RAN, (EXPORTED, OPTIMIZED)))["dropout/aten::dropout#0",]
     assert (dropped.nodes, dropped.origin, dropped.match.confidence) == ((), "torch", 0.0)
 
 
 def test_a_node_without_a_call_keeps_its_module_as_evidence():
-    found = regions(CALLS[:1], RAN, EXPORTED, OPTIMIZED)
+    found = regions(CALLS[:1], RAN, (EXPORTED, OPTIMIZED))
     alone = next(r for r in found if "skip" in r.nodes)
     assert (alone.calls, alone.origin) == ((), "onnxruntime")
     assert any("fx node ln" in line for line in alone.match.evidence)
@@ -111,7 +111,7 @@ def test_a_node_without_a_call_keeps_its_module_as_evidence():
 
 def test_every_call_and_node_is_in_exactly_one_region():
     extra = (*RAN, node("inserted", "Cast", 4))
-    found = regions(CALLS, extra, EXPORTED, OPTIMIZED)
+    found = regions(CALLS, extra, (EXPORTED, OPTIMIZED))
     assert sorted(c for r in found for c in r.calls) == sorted(c.id for c in CALLS)
     assert sorted(n for r in found for n in r.nodes) == sorted(n.id for n in extra)
     assert next(r for r in found if r.nodes == ("inserted",)).origin == "unknown"
@@ -123,7 +123,7 @@ def test_torchscript_names_match_by_scope_and_order_behind_a_wrapper():
         gnode(n.index, n.name, n.op, " ".join(n.inputs), " ".join(n.outputs), scope=f"model.{n.scope}".rstrip("."))
         for n in EXPORTED.nodes
     ))  # fmt: skip
-    found = by_calls(regions(CALLS, RAN, scoped, OPTIMIZED))
+    found = by_calls(regions(CALLS, RAN, (scoped, OPTIMIZED)))
     assert found["dense/aten::linear#0",].match.method == "scope-order"
     assert found["/aten::add#0", "norm/aten::layer_norm#0"].nodes == ("skip",)
 
@@ -132,7 +132,7 @@ def test_without_module_names_order_and_shape_still_match_with_low_confidence():
     bare = graph(*(
         gnode(n.index, n.name, n.op, " ".join(n.inputs), " ".join(n.outputs)) for n in EXPORTED.nodes
     ))  # fmt: skip
-    found = by_calls(regions(CALLS, RAN, bare, OPTIMIZED))
+    found = by_calls(regions(CALLS, RAN, (bare, OPTIMIZED)))
     linear = found["dense/aten::linear#0",]
     assert linear.match.method == "shape-order"
     assert linear.match.confidence <= 0.5
@@ -141,18 +141,18 @@ def test_without_module_names_order_and_shape_still_match_with_low_confidence():
 
 def test_sizes_that_contradict_lower_the_confidence_and_are_said():
     other = (call("dense", "aten::linear", inputs=(Tensor("float", (9, 9)),)), *CALLS[1:])
-    linear = by_calls(regions(other, RAN, EXPORTED, OPTIMIZED))["dense/aten::linear#0",]
+    linear = by_calls(regions(other, RAN, (EXPORTED, OPTIMIZED)))["dense/aten::linear#0",]
     assert linear.match.confidence < 0.6
     assert any("SIZES DIFFER" in line for line in linear.match.evidence)
 
 
 def test_two_runs_of_one_engine_match_by_identity():
-    found = regions(CALLS, CALLS, None, None)
+    found = regions(CALLS, CALLS)
     assert all(r.match.method == "identity" and r.calls == r.nodes for r in found)
 
 
 def test_one_engine_alone_gives_regions_without_a_counterpart():
-    assert {r.origin for r in regions(CALLS, (), None, None)} == {"alone"}
+    assert {r.origin for r in regions(CALLS, ())} == {"alone"}
 
 
 def test_a_missing_call_shifts_no_other_pair():
@@ -175,7 +175,7 @@ def test_a_missing_call_shifts_no_other_pair():
         )
     ]
     ran = tuple(node(n.name, n.op, n.index) for n in nodes)
-    found = by_calls(regions(calls, ran, graph(*nodes), graph(*nodes)))
+    found = by_calls(regions(calls, ran, (graph(*nodes), graph(*nodes))))
     assert found["a/aten::view#1",].nodes == ("n3",)
     assert found["a/aten::gelu#0",].nodes == ("n2",)
 

@@ -83,8 +83,8 @@ def captured(tmp_path):
 READERS = {
     "torch/trace.json.gz": lambda d: d.events("torch"),
     "ort/profile.json.gz": lambda d: d.events("onnxruntime"),
-    "onnx/exported.onnx": lambda d: d.onnx_bytes("exported.onnx"),
-    "onnx/optimized.onnx": lambda d: d.onnx_bytes("optimized.onnx"),
+    "onnx/exported.onnx": lambda d: d.graphs().get("onnx/exported.onnx"),
+    "onnx/optimized.onnx": lambda d: d.graphs().get("onnx/optimized.onnx"),
     "outputs.json": lambda d: d.outputs(),
     "latency.parquet": lambda d: d.latency(),
 }
@@ -94,8 +94,8 @@ def test_everything_that_was_captured_is_read(captured):
     directory = open_directory(captured)
     assert directory.events("torch").format == "kineto"
     assert directory.events("onnxruntime").format == "ort-profile"
-    assert directory.onnx_bytes("exported.onnx") == b"exported"
-    assert directory.onnx_bytes("optimized.onnx") == b"optimized"
+    assert directory.graphs()["onnx/exported.onnx"] == b"exported"
+    assert directory.graphs()["onnx/optimized.onnx"] == b"optimized"
     assert directory.outputs() == OUTPUTS
     latency = directory.latency()
     assert {name: list(getattr(latency, name)) for name in LATENCY_COLUMNS} == LATENCY
@@ -310,8 +310,8 @@ def test_a_directory_of_others_is_recognised_by_content(tmp_path):
     assert directory.manifest is None
     assert directory.events("torch").format == "kineto"
     assert directory.events("onnxruntime").format == "ort-profile"
-    assert directory.onnx_bytes("exported.onnx") == b"..."
-    assert directory.onnx_bytes("optimized.onnx") == b"...com.microsoft.nchwc..."
+    assert directory.graphs()["onnx/exported.onnx"] == b"..."
+    assert directory.graphs()["onnx/optimized.onnx"] == b"...com.microsoft.nchwc..."
     assert directory.latency() is None
     assert directory.outputs() == ()
     assert directory.device_events("onnxruntime") is None
@@ -337,7 +337,7 @@ def test_several_models_are_left_out_and_said(tmp_path):
     put(tmp_path, "a.onnx", b"1")
     put(tmp_path, "b.onnx", b"2")
     directory = open_directory(tmp_path)
-    assert directory.onnx_bytes("exported.onnx") is None
+    assert "onnx/exported.onnx" not in directory.graphs()
     assert any("2 candidates, none taken: a.onnx, b.onnx" in line for line in directory.missing)
 
 
@@ -362,7 +362,7 @@ def test_reading_a_directory_imports_nothing_heavy(captured):
     code = (
         "import sys; from pathlib import Path; from attrib.traces import open_directory;"
         f"d = open_directory(Path({str(captured)!r}));"
-        "d.events('torch'); d.events('onnxruntime'); d.latency(); d.outputs(); d.onnx_bytes('exported.onnx');"
+        "d.events('torch'); d.events('onnxruntime'); d.latency(); d.outputs(); d.graphs();"
         "print(*sorted({'torch', 'onnxruntime', 'onnx', 'onnx_ir', 'pandas', 'scipy', 'plotly', 'rich'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
