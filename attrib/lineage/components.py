@@ -12,6 +12,8 @@ the same tensors as what lies between them on the other. Numbered cases, cited i
 3. Any other value ties its producer to its first consumer. Several consumers either meet again further down, or the
    value's work was folded, merged with an equal one or repeated, and must not tie them together (one attention mask
    feeds every layer).
+4. A node that a rewrite put in to carry a value that is a cut somewhere else (a copy between devices, a cast) belongs
+   to whoever produces that value, however many read the result.
 """
 
 from collections.abc import Sequence
@@ -23,6 +25,7 @@ from attrib.lineage.disjoint import DisjointSets
 from attrib.lineage.graph import Graph, GraphNode
 
 SHAPE_OPS = frozenset({"Shape", "Size"})
+CARRIERS = frozenset({"MemcpyToHost", "MemcpyFromHost", "Cast"})
 
 
 class Component(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +80,7 @@ def components(graphs: Sequence[Graph]) -> tuple[Component, ...]:
     for i, graph in enumerate(graphs):
         neighbours = shared[max(i - 1, 0) : i + 1]
         cuts = free.union(set.intersection(*map(set, neighbours)) if neighbours else makers[i])
-        _tie(sets, graph, offsets[i], cuts)
+        _tie(sets, graph, offsets[i], cuts, _carried(graph, makers[i], cuts, original=i == 0))
     return tuple(
         _component(group, offsets, graphs[0], shared[0] if shared else set()) for group in sets.groups()
     )
@@ -94,15 +97,31 @@ def _producers(graph: Graph) -> dict[str, int]:
     return {name: node.index for node in graph.nodes for name in node.outputs if name}
 
 
-def _tie(sets: DisjointSets, graph: Graph, offset: int, cuts: frozenset[str]) -> None:
-    """Tie producers to consumers across the values that are no cuts, each to its first consumer (case 3)."""
+def _carried(graph: Graph, makers: dict[str, int], cuts: frozenset[str], *, original: bool) -> dict[str, int]:
+    """Values that a carrier made of a cut, with the position of whoever produces that cut (case 4)."""
+    found: dict[str, int] = {}
+    for node in graph.nodes:
+        if original or node.op not in CARRIERS or not node.outputs or node.outputs[0] in cuts:
+            continue
+        source = node.inputs[0]
+        if source in found or (source in cuts and source in makers):
+            found[node.outputs[0]] = found.get(source, makers[source])
+    return found
+
+
+def _tie(
+    sets: DisjointSets, graph: Graph, offset: int, cuts: frozenset[str], carried: dict[str, int]
+) -> None:
+    """Tie producers to consumers across the values that are no cuts, each to its first consumer (cases 3 and 4)."""
     first: dict[str, int] = {}
     for node in graph.nodes:
         for name in node.inputs:
             first.setdefault(name, node.index)
     for node in graph.nodes:
         for name in node.outputs:
-            if name in first and name not in cuts:
+            if name in carried:
+                sets.union(offset + node.index, offset + carried[name])
+            elif name in first and name not in cuts:
                 sets.union(offset + node.index, offset + first[name])
 
 

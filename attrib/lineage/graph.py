@@ -8,9 +8,12 @@ from attrib.model.tensor import Tensor
 class GraphNode(msgspec.Struct, frozen=True, kw_only=True):
     """One node. `inputs` and `outputs` are value names; an omitted optional input is an empty string.
 
+    A node that holds subgraphs (`If`, `Loop`, `Scan`) follows the nodes inside it and reads, besides its own inputs,
+    what they leave to it.
+
     Attributes:
         name: The node's own name; may be empty or repeated in files from elsewhere.
-        index: Position in the file, which ORT keeps in topological order.
+        index: Position among the nodes of the graph, those of subgraphs included; topological order.
         op: Op type, e.g. `MatMul`.
         domain: Empty for ONNX itself, e.g. `com.microsoft` for ORT's contrib ops.
         inputs: Names of the input values.
@@ -18,6 +21,8 @@ class GraphNode(msgspec.Struct, frozen=True, kw_only=True):
         scope: Qualified module name; None where the exporter did not record one.
         fx_node: Name of the fx node that it was exported from, e.g. `linear_4`; empty where not recorded.
         fx_target: The aten overload of that fx node, e.g. `aten.linear.default`; empty where not recorded.
+        parent: Index of the node whose subgraph holds this one; -1 in the main graph.
+        branch: The attribute of the parent that holds it, e.g. `then_branch`; empty in the main graph.
         attributes: Integer, float and string attributes as text, e.g. `{"perm": "0,2,1,3"}`.
     """
 
@@ -30,6 +35,8 @@ class GraphNode(msgspec.Struct, frozen=True, kw_only=True):
     scope: str | None = None
     fx_node: str = ""
     fx_target: str = ""
+    parent: int = -1
+    branch: str = ""
     attributes: dict[str, str] = {}
 
 

@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 from attrib.errors import AttribError
+from attrib.lineage.flatten import Nested, flattened
 from attrib.lineage.graph import Graph, GraphNode
 from attrib.model.tensor import Tensor
 
@@ -22,7 +23,7 @@ _DTYPES = {
 
 
 def graph_from_bytes(data: bytes, name: str) -> Graph:
-    """Read the main graph of an ONNX model.
+    """Read the graph of an ONNX model, subgraphs included.
 
     Args:
         data: A serialised ModelProto; initializers may be stripped of their data.
@@ -42,19 +43,26 @@ def graph_from_bytes(data: bytes, name: str) -> Graph:
             f"{name}: not an ONNX model ({error})", hint="capture again, or get an intact copy"
         ) from error
     graph = model.graph
-    constants = {i.name for i in graph.initializer} | {i.values.name for i in graph.sparse_initializer}
+    nested = flattened(graph)
+    graphs = (graph, *(inner for item in nested for _, inner in item.subgraphs))
+    constants = {
+        name
+        for g in graphs
+        for name in (*(i.name for i in g.initializer), *(i.values.name for i in g.sparse_initializer))
+    }
     return Graph(
-        nodes=tuple(_node(index, node) for index, node in enumerate(graph.node)),
+        nodes=tuple(_node(index, item) for index, item in enumerate(nested)),
         inputs=tuple(value.name for value in graph.input if value.name not in constants),
         outputs=tuple(value.name for value in graph.output),
         constants=frozenset(constants),
-        values=_values(graph),
+        values={name: tensor for g in reversed(graphs) for name, tensor in _values(g).items()},
         opset=next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0),
         producer=model.producer_name,
     )
 
 
-def _node(index: int, node: Any) -> GraphNode:
+def _node(index: int, item: Nested) -> GraphNode:
+    node = item.node
     properties = {p.key: p.value for p in node.metadata_props if len(p.value) <= MAX_METADATA}
     scopes = scopes_from_metadata(properties.get(NAME_SCOPES, ""))
     fx = _FX.match(properties.get(FX_NODE, ""))
@@ -63,11 +71,13 @@ def _node(index: int, node: Any) -> GraphNode:
         index=index,
         op=node.op_type,
         domain="" if node.domain == "ai.onnx" else node.domain,
-        inputs=tuple(node.input),
-        outputs=tuple(node.output),
+        inputs=item.inputs,
+        outputs=item.outputs,
         scope=scopes[-2] if len(scopes) > 1 else scope_from_name(node.name, node.op_type),
         fx_node=fx[1] if fx else "",
         fx_target=fx[2] if fx else "",
+        parent=item.parent,
+        branch=item.branch,
         attributes={a.name: text for a in node.attribute if (text := _attribute(a)) is not None},
     )
 

@@ -66,7 +66,7 @@ def _torch_scopes(calls: tuple[Work, ...], graph: Graph) -> tuple[str | None, ..
     known |= {".".join(scope.split(".")[:n]) for scope in known for n in range(scope.count(".") + 1)} | {""}
     raw = [node.scope for node in graph.nodes]
     inner = [None if scope is None else scope.partition(".")[2] for scope in raw]
-    return tuple(max(raw, inner, key=lambda scopes: sum(scope in known for scope in scopes)))
+    return tuple(max(raw, inner, key=lambda scopes: sum(bool(scope) and scope in known for scope in scopes)))
 
 
 def tensors_in(graph: Graph, nodes: Sequence[GraphNode]) -> tuple[frozenset[int], bool]:

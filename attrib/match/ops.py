@@ -160,8 +160,14 @@ def node_role(node: Work) -> OpRole:
 
 
 def call_role(call: Work) -> OpRole:
-    """What a PyTorch call is there for."""
-    return _CALL_ROLES.get(base_op(call.op), "compute")
+    """What a PyTorch call is there for; a compiled kernel computes as soon as one of the ops that it covers does."""
+    roles = [op_role(member.op) for member in call.members] or [op_role(call.op)]
+    return "compute" if "compute" in roles else roles[0]
+
+
+def op_role(op: str) -> OpRole:
+    """What an aten op is there for."""
+    return _CALL_ROLES.get(base_op(op), "compute")
 
 
 def role(work: Work) -> OpRole:

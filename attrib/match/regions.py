@@ -2,7 +2,8 @@
 
 Conditions, cited in the code:
 
-1. A call that is linked to several components makes them one region.
+1. A call that is linked to several components makes them one region. A compiled kernel is linked by each op that it
+   covers (see `units`).
 2. A component without a call stays a region of its own: nodes that PyTorch never ran.
 3. Calls without a link are gathered by module: calls that have no counterpart in the graph.
 4. Two sides of one engine (an A/A capture) are joined by the identity of their work.
@@ -10,15 +11,18 @@ Conditions, cited in the code:
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from attrib.lineage.components import Component, components, nodes_by_name
 from attrib.lineage.disjoint import DisjointSets
 from attrib.lineage.graph import Graph, GraphNode
+from attrib.match.contradiction import contradictions
 from attrib.match.links import Link, Unmatched, unmatched, without
-from attrib.match.matchers import MATCHERS
-from attrib.match.ops import base_op, role
+from attrib.match.matchers import CONTRADICTION, MATCHERS
+from attrib.match.ops import base_op, op_role, role
+from attrib.match.units import Units, units
 from attrib.model.region import Match, Origin, Region
 from attrib.model.work import Work, distinct
 
@@ -55,11 +59,13 @@ def regions(
     if {work.engine for work in calls} == {work.engine for work in nodes}:
         return _identical(calls, nodes)
     chain = tuple(graphs) or (graph_from_work(nodes),)
-    state = unmatched(calls, chain[0])
+    seen = units(calls)
+    state = unmatched(seen.works, chain[0])
     links = _all_links(state)
-    parts = components(chain)
-    executed = _executed_by_node(nodes, chain[-1])
-    return _named(_merged(state, nodes, parts, links, executed))
+    pairing = _Pairing(
+        calls, seen, state, nodes, components(chain), _executed_by_node(nodes, chain[-1]), bool(graphs)
+    )
+    return _named(_merged(pairing, links))
 
 
 def graph_from_work(nodes: Sequence[Work]) -> Graph:
@@ -99,22 +105,34 @@ def _executed_by_node(nodes: Sequence[Work], graph: Graph) -> dict[int, list[int
     return found
 
 
-def _merged(
-    state: Unmatched,
-    nodes: tuple[Work, ...],
-    parts: tuple[Component, ...],
-    links: list[Link],
-    executed: dict[int, list[int]],
-) -> list[Region]:
-    calls = state.calls
+class _Pairing(NamedTuple):
+    """What regions are made of: both sides' work, the graphs' components, and which node of the last graph ran as what.
+
+    `chained`: the graphs were captured, so that they explain what the executed nodes alone would contradict.
+    """
+
+    calls: tuple[Work, ...]
+    units: Units
+    state: Unmatched
+    nodes: tuple[Work, ...]
+    parts: tuple[Component, ...]
+    executed: dict[int, list[int]]
+    chained: bool
+
+
+def _merged(pairing: _Pairing, links: list[Link]) -> list[Region]:
+    calls, seen, state, nodes, parts, executed, _ = pairing
     part_of = {node: i for i, part in enumerate(parts) for node in part.exported}
     sets = DisjointSets(len(parts) + len(calls))
     for link in links:
-        sets.union(part_of[link.node], len(parts) + link.call)  # 1
+        sets.union(part_of[link.node], len(parts) + seen.owner[link.call])  # 1
+    for one, other in seen.joined:
+        sets.union(len(parts) + one, len(parts) + other)
     by_set: dict[int, list[Link]] = {}
     for link in links:
-        by_set.setdefault(sets.find(len(parts) + link.call), []).append(link)
-    linked = {link.call for link in links}
+        by_set.setdefault(sets.find(part_of[link.node]), []).append(link)
+    held_by = {sets.find(part_of[link.node]) for link in links}
+    linked = {i for i in range(len(calls)) if sets.find(len(parts) + i) in held_by}
     found, reached = [], set[int]()
     for group in sets.groups():
         ours = [i - len(parts) for i in group if i >= len(parts) and i - len(parts) in linked]
@@ -122,21 +140,16 @@ def _merged(
         ran = sorted(p for part in held for i in part.optimized for p in executed.get(i, ()))
         reached.update(ran)
         if ours or ran:  # 2
-            found.append(_region(state, nodes, ours, held, ran, by_set.get(sets.find(group[0]), [])))
+            found.append(_region(pairing, ours, held, ran, by_set.get(sets.find(group[0]), [])))
     found += [_lost_node(nodes[i]) for i in range(len(nodes)) if i not in reached]
     certain = any(scope is not None for scope in state.scopes)
     return found + _lost_calls([call for i, call in enumerate(calls) if i not in linked], certain=certain)
 
 
 def _region(
-    state: Unmatched,
-    nodes: Sequence[Work],
-    ours: list[int],
-    parts: list[Component],
-    ran: list[int],
-    links: list[Link],
+    pairing: _Pairing, ours: list[int], parts: list[Component], ran: list[int], links: list[Link]
 ) -> Region:
-    calls = state.calls
+    calls, state, nodes = pairing.calls, pairing.state, pairing.nodes
     exported = [i for part in parts for i in part.exported]
     scopes = [calls[i].scope for i in ours] or [s for i in exported if (s := state.scopes[i]) is not None]
     return Region(
@@ -148,7 +161,12 @@ def _region(
         lineage=tuple(
             tuple(sorted(i for part in parts for i in part.stages[k])) for k in range(len(parts[0].stages))
         ),
-        match=_match(state, links, parts, exported),
+        match=_checked(
+            _match(state, links, parts, exported),
+            [calls[i] for i in ours],
+            [nodes[i] for i in ran],
+            rewritten=pairing.chained,
+        ),
         origin=_origin_of(state, ours, ran, exported),
     )
 
@@ -176,6 +194,18 @@ def _match(state: Unmatched, links: list[Link], parts: list[Component], exported
 def _origin(state: Unmatched, node: int) -> str:
     fx = state.graph.nodes[node].fx_node
     return f"exported from module {state.scopes[node] or '(root)'}" + (f", fx node {fx}" if fx else "")
+
+
+def _checked(match: Match, calls: list[Work], nodes: list[Work], *, rewritten: bool) -> Match:
+    """The match with what the executed shapes say against it: each contradiction halves the confidence."""
+    against = contradictions(calls, nodes, rewritten=rewritten) if match.confidence else ()
+    if not against:
+        return match
+    return replace(
+        match,
+        confidence=match.confidence * CONTRADICTION ** len(against),
+        evidence=_shortened([*against, *match.evidence]),
+    )
 
 
 def _shortened(lines: list[str]) -> tuple[str, ...]:
@@ -247,9 +277,15 @@ def _alone(work: tuple[Work, ...]) -> tuple[Region, ...]:
 def _label(work: Sequence[Work]) -> str:
     """Short name of a region: the computing ops of its calls, or of its nodes."""
     computing = [w for w in work if role(w) == "compute"] or list(work)
-    names = list(dict.fromkeys(base_op(w.op) for w in computing))
+    names = list(dict.fromkeys(base_op(op) for w in computing for op in _ops(w)))
     shown = names[:LABEL_OPS]
     return "+".join(shown) + ("+…" if len(names) > len(shown) else "")
+
+
+def _ops(work: Work) -> list[str]:
+    """The op of a unit of work; of a compiled kernel, the computing ops that it covers."""
+    members = [m.op for m in work.members]
+    return [op for op in members if op_role(op) == "compute"] or members or [work.op]
 
 
 def _common_module(scopes: Iterable[str]) -> str:

@@ -92,3 +92,56 @@ def test_every_node_is_in_exactly_one_component(data):
     found = components((exported, optimized))
     assert sorted(i for c in found for i in c.exported) == list(range(size))
     assert sorted(i for c in found for i in c.optimized) == list(range(size))
+
+
+def test_a_chain_of_rewrites_leads_from_the_export_to_what_ran():
+    exported = graph(*LINEAR, ("Relu", ("y",), ("z",)))
+    fused = graph(("Gemm", ("x", "w", "b"), ("y",)), ("Relu", ("y",), ("z",)))
+    final = graph(("FusedGemm", ("x", "w", "b"), ("z",)))
+    assert [c.stages for c in components((exported, fused, final))] == [((0, 1, 2), (0, 1), (0,))]
+
+
+def test_a_value_that_one_rewrite_renamed_does_not_lose_its_origin():
+    exported = graph(("A", ("x",), ("old",)), ("B", ("old",), ("z",)))
+    renamed = graph(("A", ("x",), ("new",)), ("B", ("new",), ("z",)))
+    assert [c.stages for c in components((exported, renamed, renamed))] == [((0, 1), (0, 1), (0, 1))]
+
+
+def test_a_compiled_partition_takes_the_whole_subgraph_that_it_stands_for():
+    exported = graph(
+        *LINEAR, ("Relu", ("y",), ("r",)), ("IsNaN", ("r",), ("n",)), ("Where", ("n", "w", "r"), ("z",))
+    )
+    compiled = graph(
+        ("EP_subgraph_0", ("x",), ("r",)), ("IsNaN", ("r",), ("n",)), ("EP_subgraph_1", ("n", "r"), ("z",))
+    )
+    found = [c.stages for c in components((exported, compiled))]
+    assert found == [((0, 1, 2), (0,)), ((3,), (1,)), ((4,), (2,))]
+
+
+def test_an_inserted_cast_or_copy_belongs_to_the_value_that_it_carries():
+    exported = graph(("Mul", ("x", "w"), ("v",)), ("Exp", ("v",), ("e",)), ("Neg", ("v",), ("z",)))
+    casts = graph(("Mul", ("x", "w"), ("v",)), ("Cast", ("v",), ("v16",)), ("MemcpyToHost", ("v16",), ("host",)),
+                  ("Exp", ("host",), ("e",)), ("Neg", ("v16",), ("z",)))  # fmt: skip
+    found = {c.exported: c.optimized for c in components((exported, casts))}
+    assert found == {(0,): (0, 1, 2), (1,): (3,), (2,): (4,)}
+
+
+def test_a_cast_of_a_model_input_belongs_to_its_first_reader():
+    exported = graph(("Exp", ("x",), ("e",)), ("Neg", ("e",), ("z",)))
+    casts = graph(("Cast", ("x",), ("x32",)), ("Exp", ("x32",), ("e",)), ("Neg", ("e",), ("z",)))
+    assert {c.exported: c.optimized for c in components((exported, casts))} == {(0,): (0, 1), (1,): (2,)}
+
+
+@given(st.data())
+def test_every_node_of_every_graph_of_a_chain_is_in_exactly_one_component(data):
+    size = data.draw(st.integers(1, 12))
+    sources = [data.draw(st.integers(-1, i - 1)) for i in range(size)]
+    chain = []
+    for stage in range(data.draw(st.integers(1, 4))):
+        kept = [data.draw(st.booleans()) for _ in range(size)]
+        names = {i: f"v{i}" if kept[i] else f"v{i}@{stage}" for i in range(size)} | {-1: "x"}
+        ops = [data.draw(st.sampled_from(["Op", "Cast", "Shape"])) for _ in range(size)]
+        chain.append(graph(*[(ops[i], (names[sources[i]],), (names[i],)) for i in range(size)]))
+    found = components(chain)
+    for stage in range(len(chain)):
+        assert sorted(i for c in found for i in c.stages[stage]) == list(range(size))

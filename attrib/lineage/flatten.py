@@ -1,0 +1,84 @@
+"""The nodes of a graph and of all its subgraphs, in one topological order and with names that are unique."""
+
+from collections import ChainMap, Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Nested:
+    """One node protobuf with the names of its values, unique in the whole model.
+
+    Attributes:
+        node: The NodeProto.
+        inputs: Its inputs, followed by what its subgraphs leave to it.
+        outputs: Its outputs.
+        branch: Attribute of the parent that holds it; empty in the main graph.
+        parent: Position of the node whose subgraph holds it; -1 in the main graph.
+        subgraphs: The GraphProtos that it holds, by attribute.
+    """
+
+    node: Any
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    branch: str
+    parent: int = -1
+    subgraphs: tuple[tuple[str, Any], ...] = ()
+
+
+def flattened(graph: Any) -> list[Nested]:
+    """Every node, those of a subgraph right before the node that holds it.
+
+    Two branches of one `If` may use the same names for their values: the second one's get the branch as a suffix.
+    Protobuf's own limit on nesting bounds the recursion.
+    """
+    return _Flattening().graph(graph, {}, "")[0]
+
+
+@dataclass(slots=True, eq=False)
+class _Flattening:
+    taken: Counter[str] = field(default_factory=Counter)
+    found: list[Nested] = field(default_factory=list)
+
+    def graph(
+        self, graph: Any, outer: MutableMapping[str, str], branch: str
+    ) -> tuple[list[Nested], tuple[str, ...]]:
+        """Append the nodes of one graph; all nodes so far, and the names of the values that this graph leaves."""
+        names = ChainMap[str, str]({}, outer)
+        for node in graph.node:
+            held = _subgraphs(node)
+            first = len(self.found)
+            left: tuple[str, ...] = ()
+            for attribute, inner in held:
+                left += self.graph(inner, names, attribute)[1]
+            inputs = tuple(names.get(name, name) for name in node.input)
+            for name in node.output:
+                names[name] = self._fresh(name, branch)
+            item = Nested(
+                node=node,
+                inputs=(*inputs, *left),
+                outputs=tuple(names[name] for name in node.output),
+                branch=branch,
+                subgraphs=held,
+            )
+            self.found.append(item)
+            for child in self.found[first:-1]:
+                child.parent = len(self.found) - 1 if child.parent < 0 else child.parent
+        return self.found, tuple(names.get(value.name, value.name) for value in graph.output)
+
+    def _fresh(self, name: str, branch: str) -> str:
+        if not name:
+            return name
+        number = self.taken[name]
+        self.taken[name] += 1
+        return name if not number else f"{name}@{branch}#{number}"
+
+
+def _subgraphs(node: Any) -> tuple[tuple[str, Any], ...]:
+    """Attributes that are graphs, in order: AttributeProto holds one in `g` or several in `graphs`."""
+    found = []
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            found.append((attribute.name, attribute.g))
+        found += [(f"{attribute.name}[{i}]", graph) for i, graph in enumerate(attribute.graphs)]
+    return tuple(found)
