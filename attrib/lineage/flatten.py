@@ -1,6 +1,7 @@
 """The nodes of a graph and of all its subgraphs, in one topological order and with names that are unique."""
 
 from collections import ChainMap, Counter
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
