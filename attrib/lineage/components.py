@@ -14,18 +14,25 @@ the same tensors as what lies between them on the other. Numbered cases, cited i
    feeds every layer).
 4. A node that a rewrite put in to carry a value that is a cut somewhere else (a copy between devices, a cast) belongs
    to whoever produces that value, however many read the result.
+5. A node that a rewrite put in to prepare a constant at run time (weights that are dequantized in every run) belongs to
+   its first reader.
+6. A value that is left only in another representation (`h_quantized`) goes by the name of the value itself.
 """
 
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
+from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from attrib.lineage.disjoint import DisjointSets
 from attrib.lineage.graph import Graph, GraphNode
 
 SHAPE_OPS = frozenset({"Shape", "Size"})
-CARRIERS = frozenset({"MemcpyToHost", "MemcpyFromHost", "Cast"})
+CARRIERS = frozenset({"MemcpyToHost", "MemcpyFromHost", "Cast", "QuantizeLinear", "DequantizeLinear"})
+REPRESENTATIONS = ("_quantized", "_QuantizeLinear_Output", "_DequantizeLinear_Output")
+"""What onnxruntime's quantizer appends to the name of a value for its other representations (case 6)."""
 
 
 class Component(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +68,7 @@ def input_free_values(graph: Graph) -> frozenset[str]:
 
 
 def components(graphs: Sequence[Graph]) -> tuple[Component, ...]:
-    """Cut neighbouring graphs of a chain at their shared values and pair what lies between (cases 1 to 3).
+    """Cut neighbouring graphs of a chain at their shared values and pair what lies between.
 
     Args:
         graphs: The graph as exported first, the one that ran last.
@@ -69,7 +76,8 @@ def components(graphs: Sequence[Graph]) -> tuple[Component, ...]:
     Returns:
         Components in the order of the exported graph; every node of every graph is in exactly one.
     """
-    makers = [_producers(graph) for graph in graphs]
+    graphs = _by_one_name(graphs)
+    makers = [producers(graph) for graph in graphs]
     offsets = [0, *accumulate(len(graph.nodes) for graph in graphs)]
     free = frozenset().union(*map(input_free_values, graphs))
     sets = DisjointSets(offsets[-1])
@@ -78,12 +86,55 @@ def components(graphs: Sequence[Graph]) -> tuple[Component, ...]:
         for name in names:
             sets.union(offsets[i] + makers[i][name], offsets[i + 1] + makers[i + 1][name])
     for i, graph in enumerate(graphs):
-        neighbours = shared[max(i - 1, 0) : i + 1]
-        cuts = free.union(set.intersection(*map(set, neighbours)) if neighbours else makers[i])
-        _tie(sets, graph, offsets[i], cuts, _carried(graph, makers[i], cuts, original=i == 0))
+        neighbours = [frozenset(names) for names in shared[max(i - 1, 0) : i + 1]]
+        common = frozenset.intersection(*neighbours) if neighbours else frozenset(makers[i])
+        _tie(sets, offsets[i], graph, _Cuts(free, common, neighbours[0] if i else frozenset(makers[i])))
     return tuple(
         _component(group, offsets, graphs[0], shared[0] if shared else set()) for group in sets.groups()
     )
+
+
+class _Cuts(NamedTuple):
+    """Where one graph of the chain is cut.
+
+    `free` values depend on no input; every neighbour has the `common` values, the graph before the `kept` ones: a node
+    that makes none of those was put in by the rewrite.
+    """
+
+    free: frozenset[str]
+    common: frozenset[str]
+    kept: frozenset[str]
+
+
+def _by_one_name(graphs: Sequence[Graph]) -> list[Graph]:
+    """The graphs, each value that is left only in another representation under the name it had before (case 6)."""
+    found = list(graphs[:1])
+    for graph in graphs[1:]:
+        before, now = producers(found[-1]), producers(graph)
+        stems = {
+            name: name.removesuffix(end)
+            for name in now.keys() - before.keys()
+            for end in REPRESENTATIONS
+            if name.endswith(end)
+        }
+        found.append(
+            _renamed(graph, {n: stem for n, stem in stems.items() if stem in before and stem not in now})
+        )
+    return found
+
+
+def _renamed(graph: Graph, names: dict[str, str]) -> Graph:
+    if not names:
+        return graph
+    nodes = (
+        replace(
+            node,
+            inputs=tuple(names.get(name, name) for name in node.inputs),
+            outputs=tuple(names.get(name, name) for name in node.outputs),
+        )
+        for node in graph.nodes
+    )
+    return replace(graph, nodes=tuple(nodes))
 
 
 def _component(group: list[int], offsets: list[int], exported: Graph, shared: set[str]) -> Component:
@@ -92,37 +143,40 @@ def _component(group: list[int], offsets: list[int], exported: Graph, shared: se
     return Component(stages=stages, shared=tuple(names))
 
 
-def _producers(graph: Graph) -> dict[str, int]:
+def producers(graph: Graph) -> dict[str, int]:
     """Value name -> position of the node that produces it."""
     return {name: node.index for node in graph.nodes for name in node.outputs if name}
 
 
-def _carried(graph: Graph, makers: dict[str, int], cuts: frozenset[str], *, original: bool) -> dict[str, int]:
-    """Values that a carrier made of a cut, with the position of whoever produces that cut (case 4)."""
-    found: dict[str, int] = {}
+def _tie(sets: DisjointSets, offset: int, graph: Graph, cuts: _Cuts) -> None:
+    """Tie producers to consumers across the values that are no cuts (cases 3 to 5)."""
+    makers, first = producers(graph), _first_readers(graph)
+    carried: dict[str, int] = {}
     for node in graph.nodes:
-        if original or node.op not in CARRIERS or not node.outputs or node.outputs[0] in cuts:
-            continue
-        source = node.inputs[0]
-        if source in found or (source in cuts and source in makers):
-            found[node.outputs[0]] = found.get(source, makers[source])
-    return found
+        inserted = cuts.kept.isdisjoint(node.outputs)
+        home = _home(node, makers, carried, cuts) if inserted else None
+        for name in node.outputs:
+            if home is not None:
+                carried[name] = home
+                sets.union(offset + node.index, offset + home)  # 4
+            elif name in first and (inserted if name in cuts.free else name not in cuts.common):
+                sets.union(offset + node.index, offset + first[name])  # 3, 5
 
 
-def _tie(
-    sets: DisjointSets, graph: Graph, offset: int, cuts: frozenset[str], carried: dict[str, int]
-) -> None:
-    """Tie producers to consumers across the values that are no cuts, each to its first consumer (cases 3 and 4)."""
+def _first_readers(graph: Graph) -> dict[str, int]:
     first: dict[str, int] = {}
     for node in graph.nodes:
         for name in node.inputs:
             first.setdefault(name, node.index)
-    for node in graph.nodes:
-        for name in node.outputs:
-            if name in carried:
-                sets.union(offset + node.index, offset + carried[name])
-            elif name in first and name not in cuts:
-                sets.union(offset + node.index, offset + first[name])
+    return first
+
+
+def _home(node: GraphNode, makers: dict[str, int], carried: dict[str, int], cuts: _Cuts) -> int | None:
+    """Who produces the cut that a carrier carries; None where it is no carrier, or carries no cut."""
+    source = node.inputs[0] if node.inputs and node.op in CARRIERS else ""
+    if source in carried:
+        return carried[source]
+    return makers.get(source) if source in cuts.common and source not in cuts.free else None
 
 
 def nodes_by_name(graph: Graph) -> dict[str, list[GraphNode]]:

@@ -145,3 +145,31 @@ def test_every_node_of_every_graph_of_a_chain_is_in_exactly_one_component(data):
     found = components(chain)
     for stage in range(len(chain)):
         assert sorted(i for c in found for i in c.stages[stage]) == list(range(size))
+
+
+def test_weights_that_are_dequantized_in_every_run_belong_to_their_reader():
+    exported = graph(*LINEAR)
+    quantized = graph(("DequantizeLinear", ("wq", "s"), ("w2",)), ("MatMul", ("x", "w2"), ("h",)), LINEAR[1],
+                      constants=("wq", "s", "b"))  # fmt: skip
+    again = [c.stages for c in components((exported, quantized, quantized))]
+    assert again == [((0,), (0, 1), (0, 1)), ((1,), (2,), (2,))]
+
+
+def test_a_value_that_is_left_only_quantized_is_the_value_itself():
+    exported = graph(*LINEAR, ("Relu", ("y",), ("z",)))
+    quantized = graph(("QLinearMatMul", ("x", "w"), ("h_quantized",)), ("QLinearAdd", ("h_quantized", "b"), ("y_quantized",)),
+                      ("DequantizeLinear", ("y_quantized", "s"), ("y",)), ("Relu", ("y",), ("z",)),
+                      constants=("w", "b", "s"))  # fmt: skip
+    assert [(c.exported, c.optimized) for c in components((exported, quantized))] == [
+        ((0,), (0,)),
+        ((1,), (1, 2)),
+        ((2,), (3,)),
+    ]
+
+
+def test_the_pair_around_a_value_belongs_to_who_makes_it():
+    exported = graph(*LINEAR, ("Exp", ("y",), ("e",)), ("Neg", ("y",), ("z",)))
+    paired = graph(*LINEAR, ("QuantizeLinear", ("y", "s"), ("q",)), ("DequantizeLinear", ("q", "s"), ("d",)),
+                   ("Exp", ("d",), ("e",)), ("Neg", ("d",), ("z",)), constants=("w", "b", "s"))  # fmt: skip
+    found = {c.exported: c.optimized for c in components((exported, paired))}
+    assert found == {(0,): (0,), (1,): (1, 2, 3), (2,): (4,), (3,): (5,)}
