@@ -13,7 +13,8 @@ from difflib import SequenceMatcher
 
 from attrib.lineage.graph import GraphNode
 from attrib.match.align import align
-from attrib.match.links import Link, Matcher, Unmatched, shapes_agree, tensors_in
+from attrib.match.chains import layout_calls, layout_nodes
+from attrib.match.links import Link, Matcher, Unmatched, shapes_agree, tensors_in, without
 from attrib.match.ops import IDENTITY_OPS, base_op
 from attrib.model.region import Method
 from attrib.model.work import Work
@@ -45,14 +46,25 @@ def fx_nodes(state: Unmatched) -> list[Link]:
 
 
 def scope_order(state: Unmatched) -> list[Link]:
-    """Case 2: align calls and nodes inside each module scope."""
-    calls = _by_scope(state.open_calls, (state.calls[i].scope for i in state.open_calls))
+    """Case 2: align calls and nodes inside each module scope, layout changes of another module's result first."""
     nodes = [i for i in state.open_nodes if state.scopes[i] is not None and not state.graph.nodes[i].fx_node]
-    return [
-        link
-        for scope, members in _by_scope(nodes, (state.scopes[i] for i in nodes)).items()
-        for link in _aligned(state, calls.get(scope, []), members, "scope-order", SCOPE_CONFIDENCE)
+    hanging, ours = layout_nodes(state, nodes), layout_calls(state)
+    links = [
+        link for key, members in hanging.items() for link in _in_scope(state, ours.get(key, []), members)
     ]
+    state = without(state, links)
+    calls = _by_scope(state.open_calls, (state.calls[i].scope for i in state.open_calls))
+    taken = {link.node for link in links}
+    rest = [i for i in nodes if i not in taken]
+    return links + [
+        link
+        for scope, members in _by_scope(rest, (state.scopes[i] for i in rest)).items()
+        for link in _in_scope(state, calls.get(scope, []), members)
+    ]
+
+
+def _in_scope(state: Unmatched, calls: list[int], nodes: list[int]) -> list[Link]:
+    return _aligned(state, calls, nodes, "scope-order", SCOPE_CONFIDENCE)
 
 
 def shape_order(state: Unmatched) -> list[Link]:

@@ -156,7 +156,12 @@ def node_role(node: Work) -> OpRole:
                 for t in node.outputs)  # fmt: skip
     if node.outputs and small and node.op not in ("MemcpyToHost", "MemcpyFromHost"):
         return "shape"
-    return _NODE_ROLES.get(node.op, "compute")
+    return onnx_role(node.op)
+
+
+def onnx_role(op: str) -> OpRole:
+    """What an ONNX op is there for, going by its name alone."""
+    return _NODE_ROLES.get(op, "compute")
 
 
 def call_role(call: Work) -> OpRole:
