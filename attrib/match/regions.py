@@ -9,16 +9,16 @@ Conditions, cited in the code:
 4. Two sides of one engine (an A/A capture) are joined by the identity of their work.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from attrib.lineage.components import Component, components, nodes_by_name
+from attrib.lineage.components import Component, components
 from attrib.lineage.disjoint import DisjointSets
 from attrib.lineage.graph import Graph, GraphNode
 from attrib.match.contradiction import contradictions
+from attrib.match.executed import executed_by_node
 from attrib.match.links import Link, Unmatched, unmatched, without
 from attrib.match.matchers import CONTRADICTION, MATCHERS
 from attrib.match.ops import base_op, op_role, role
@@ -63,7 +63,7 @@ def regions(
     state = unmatched(seen.works, chain[0])
     links = _all_links(state)
     pairing = _Pairing(
-        calls, seen, state, nodes, components(chain), _executed_by_node(nodes, chain[-1]), bool(graphs)
+        calls, seen, state, nodes, components(chain), executed_by_node(nodes, chain[-1]), bool(graphs)
     )
     return _named(_merged(pairing, links))
 
@@ -89,20 +89,6 @@ def _all_links(state: Unmatched) -> list[Link]:
         found = matcher(state)
         state, links = without(state, found), links + found
     return links
-
-
-def _executed_by_node(nodes: Sequence[Work], graph: Graph) -> dict[int, list[int]]:
-    """Positions of executed work by position in the graph that ran: by name, repeated names by order."""
-    named = nodes_by_name(graph)
-    found: dict[int, list[int]] = {}
-    seen: Counter[str] = Counter()
-    for position, node in enumerate(nodes):
-        name = node.id if node.id in named else node.id.rpartition("#")[0]
-        rivals = [n for n in named.get(name, []) if n.op == node.op] or named.get(name, [])
-        if rivals:
-            found.setdefault(rivals[min(seen[name], len(rivals) - 1)].index, []).append(position)
-            seen[name] += 1
-    return found
 
 
 class _Pairing(NamedTuple):
