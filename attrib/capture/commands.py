@@ -25,8 +25,8 @@ def recipe_of(options: CaptureOptions, source: Source) -> Recipe:
     return Recipe(
         kind=source.kind,
         location=source.location,
-        task=options.task,
-        batch_size=options.batch_size,
+        task=options.task or source.task,
+        batch_size=options.batch_size or source.batch_size,
         seq_len=options.seq_len,
         device=options.device,
         precision=options.precision,
@@ -34,6 +34,7 @@ def recipe_of(options: CaptureOptions, source: Source) -> Recipe:
         seed=options.seed,
         padding=options.padding,
         text=options.text,
+        layers=options.layers,
     )
 
 

@@ -1,4 +1,4 @@
-"""The inputs of a text model: what its tokenizer would give, seeded; and their file."""
+"""Inputs as a tokenizer or an image processor would give them, seeded; and their file."""
 
 import hashlib
 import zipfile
@@ -42,6 +42,12 @@ def random_tokens(
     ids[:, kept:] = pad_id
     arrays = {"input_ids": ids, "attention_mask": mask}
     return arrays | ({"token_type_ids": np.zeros_like(ids)} if segments else {})
+
+
+def random_pixels(*, shape: tuple[int, int, int, int], seed: int) -> Arrays:
+    """Random images, normalised as an image processor leaves them: float32 `[batch, channels, height, width]`."""
+    generator = np.random.default_rng(seed)
+    return {"pixel_values": generator.standard_normal(shape, dtype=np.float32)}
 
 
 def tokenized(directory: str, text: tuple[str, ...], *, batch_size: int, seq_len: int) -> Arrays:

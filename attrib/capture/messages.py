@@ -8,9 +8,9 @@ from typing import Literal
 import msgspec
 
 from attrib.capture.options import Attention, Device, Exporter, OptLevel, Precision, TorchMode
-from attrib.model.manifest import InputSpec, Overhead
+from attrib.model.manifest import InputSpec, Overhead, UnusedModule
 
-SourceKind = Literal["configuration", "directory", "factory", "saved"]
+SourceKind = Literal["configuration", "directory", "example", "factory", "saved"]
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -22,21 +22,25 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         kind: `configuration`: a built-in architecture with random weights; `directory`: a Hugging Face directory;
-            `factory`: the user's function; `saved`: a module that this process handed over in its temporary folder.
+            `example`: a small example of the zoo; `factory`: the user's function; `saved`: a module that this process
+            handed over in its temporary folder.
         location: Built-in name, directory, `module:factory` or file.
+        seq_len: Tokens in a row; None where nobody asked for a number.
+        layers: How many of the model's layers to build; None for all.
     """
 
     kind: SourceKind
     location: str
     task: str
     batch_size: int
-    seq_len: int
+    seq_len: int | None
     device: Device
     precision: Precision
     attention: Attention
     seed: int
     padding: float
     text: tuple[str, ...] = ()
+    layers: int | None = None
 
 
 class Load(_Message, frozen=True, kw_only=True):
@@ -112,7 +116,7 @@ class Loaded(_Message, frozen=True, kw_only=True):
         fingerprint: Hash of the weights, to see that two workers built the same model.
         inputs: What the model takes.
         outputs: Names of its outputs, flattened.
-        scopes: Modules that have a forward of their own, the root included.
+        unused: Modules whose parameters the step did not read.
         settings: What bears on speed.
         inputs_file: Where the inputs were written.
     """
@@ -124,6 +128,7 @@ class Loaded(_Message, frozen=True, kw_only=True):
     outputs: tuple[str, ...]
     settings: dict[str, str]
     inputs_file: str
+    unused: tuple[UnusedModule, ...] = ()
 
 
 class Exported(_Message, frozen=True, kw_only=True):

@@ -24,6 +24,9 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
         model: Built-in name, directory, hub id, or `module:factory` / `file.py:factory`.
         onnx: An ONNX file to run instead of exporting the model.
         output: The trace directory; None for `attrib-<model>-<date>-<time>/`.
+        batch_size: Rows of the inputs; None for 1, and for what shows something in a small example.
+        seq_len: Tokens in a row of a text model; None for 128.
+        layers: How many of the model's layers to build, stages of a convolutional network; None for all.
         providers: Execution providers to request, in order; empty for the device's own.
         opset: Opset to export; None for the exporter's own choice.
         threads: Intra-op threads of either engine; None for the cores that this process may use.
@@ -40,8 +43,9 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     onnx: Path | None = None
     output: Path | None = None
-    batch_size: int = 1
-    seq_len: int = 128
+    batch_size: int | None = None
+    seq_len: int | None = None
+    layers: int | None = None
     device: Device = "cpu"
     providers: tuple[str, ...] = ()
     precision: Precision = "fp32"
@@ -64,7 +68,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     command: str = ""
 
 
-_AT_LEAST_ONE = ("batch_size", "seq_len", "threads", "iterations", "rounds", "opset")
+_AT_LEAST_ONE = ("batch_size", "seq_len", "layers", "threads", "iterations", "rounds", "opset")
 
 
 def check_options(options: CaptureOptions) -> None:

@@ -11,6 +11,7 @@ from attrib.capture.options import CaptureOptions
 from attrib.capture.scrub import scrub
 from attrib.capture.sources import Source
 from attrib.model.manifest import Environment, Manifest, Phase, Protocol, Role, Side, SideState, Workload
+from attrib.model.tensor import Tensor
 from attrib.version import __version__
 
 
@@ -91,21 +92,28 @@ class Record:
 
 def workload_of(options: CaptureOptions, source: Source, loaded: Loaded, inputs_sha256: str) -> Workload:
     """What was run, for the manifest; batch and length are those of the inputs that were really made."""
-    shape = loaded.inputs[0].tensor.shape if loaded.inputs else ()
-    from_text = source.kind in ("configuration", "directory")
+    first = loaded.inputs[0].tensor if loaded.inputs else None
     return Workload(
         model=scrub(source.model),
         source=source.source,
-        task=options.task,
+        task=options.task or source.task,
         weights=loaded.weights,
-        batch_size=shape[0] if shape else options.batch_size,
-        seq_len=(shape[1] if len(shape) > 1 else 0) if not from_text else options.seq_len,
+        batch_size=first.shape[0] if first and first.shape else source.batch_size,
+        seq_len=_sequence_length(first) if first else 0,
         precision=options.precision,
         padding=options.padding,
         seed=options.seed,
-        attention=options.attention if from_text else "",
+        attention=loaded.settings.get("attention", ""),
         parameters=loaded.parameters,
         inputs=loaded.inputs,
         inputs_sha256=inputs_sha256,
         text=bool(options.text),
+        layers=options.layers or 0,
+        unused=loaded.unused,
     )
+
+
+def _sequence_length(tensor: Tensor) -> int:
+    """Tokens in a row: of ids `[batch, tokens]` or vectors `[batch, tokens, features]`; 0 for other inputs."""
+    is_sequence = len(tensor.shape) == 3 or (len(tensor.shape) == 2 and tensor.dtype.startswith("int"))  # noqa: PLR2004
+    return tensor.shape[1] if is_sequence else 0

@@ -12,8 +12,10 @@ from typing import Any
 from attrib.capture.factory import is_factory, split_factory
 from attrib.capture.messages import SourceKind
 from attrib.capture.options import CaptureOptions
-from attrib.errors import AttribError
-from attrib.zoo.architectures import ARCHITECTURES, Architecture, find_architecture, similar_names
+from attrib.errors import AttribError, UsageError
+from attrib.zoo.architectures import Architecture, find_architecture
+from attrib.zoo.examples import EXAMPLE_BATCH, EXAMPLES
+from attrib.zoo.names import BUILT_IN, similar_names
 
 _HUB_TIMEOUT_S = 2.0
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -31,6 +33,8 @@ class Source:
         model: Its name for the reader: no path.
         source: `built-in`, `directory`, `hub` or `factory`.
         note: What the reader should know about how it was found; may be empty.
+        task: The task it is built for where none is asked for.
+        batch_size: Rows of its inputs where no number is asked for.
     """
 
     kind: SourceKind
@@ -38,19 +42,44 @@ class Source:
     model: str
     source: str
     note: str = ""
+    task: str = ""
+    batch_size: int = 1
+
+
+_CANNOT_CHANGE: dict[SourceKind, tuple[str, ...]] = {
+    "example": ("seq_len", "layers", "task", "padding", "text"),
+    "factory": ("batch_size", "seq_len", "layers", "task", "padding", "text"),
+}
+"""Options that a kind of source leaves no room for, because it brings its inputs or its whole model."""
+
+_BRINGS: dict[SourceKind, str] = {
+    "example": "a small example is what it is",
+    "factory": "the factory makes the model and its inputs",
+}
 
 
 def resolve_source(options: CaptureOptions) -> Source:
     """Find the model.
 
     Raises:
+        UsageError: An option does not apply to this kind of model.
         AttribError: It cannot be found, or has no weights that may be read.
     """
-    name = options.model
+    source = _found(options.model)
+    for field in _CANNOT_CHANGE.get(source.kind, ()):
+        if getattr(options, field):
+            option = f"--{field.replace('_', '-')}"
+            raise UsageError(f"{option} does not apply to {source.model}: {_BRINGS[source.kind]}")
+    return source
+
+
+def _found(name: str) -> Source:
     if is_factory(name):
         return _factory(name)
     if Path(name, "config.json").is_file() or _looks_like_path(name):
         return _directory(Path(name))
+    if name in EXAMPLES:
+        return Source(kind="example", location=name, model=name, source="built-in", batch_size=EXAMPLE_BATCH)
     architecture = find_architecture(name)
     if architecture is not None:
         return _built_in(architecture)
@@ -107,21 +136,19 @@ def _check_weights(folder: Path) -> None:
 def _built_in(architecture: Architecture) -> Source:
     for repository in (architecture.repository, architecture.name):
         if folder := _cached(repository):
-            return Source(kind="directory", location=str(folder), model=architecture.name, source="built-in")
+            return _published(architecture, "directory", str(folder))
     note = ""
     if hub_reachable():
         try:
-            folder = _download(architecture.repository)
-            return Source(kind="directory", location=str(folder), model=architecture.name, source="built-in")
+            return _published(architecture, "directory", str(_download(architecture.repository)))
         except AttribError as error:
             note = f"{error}; random weights were used instead"
-    return Source(
-        kind="configuration",
-        location=architecture.name,
-        model=architecture.name,
-        source="built-in",
-        note=note,
-    )
+    return _published(architecture, "configuration", architecture.name, note)
+
+
+def _published(architecture: Architecture, kind: SourceKind, location: str, note: str = "") -> Source:
+    name, task = architecture.name, architecture.task
+    return Source(kind=kind, location=location, model=name, source="built-in", task=task, note=note)
 
 
 def _hub(name: str) -> Source:
@@ -136,7 +163,7 @@ def _hub(name: str) -> Source:
 
 def _unknown(name: str, why: str) -> AttribError:
     similar = similar_names(name)
-    hint = f"did you mean {' or '.join(similar)}?" if similar else f"built in: {', '.join(ARCHITECTURES)}"
+    hint = f"did you mean {' or '.join(similar)}?" if similar else f"built in: {', '.join(BUILT_IN)}"
     return AttribError(f"unknown model {name!r}: {why}", hint=hint)
 
 

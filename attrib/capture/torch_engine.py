@@ -28,6 +28,7 @@ from attrib.capture.scopes import module_scopes
 from attrib.capture.silence import silence_libraries
 from attrib.capture.steps import freeze_heap, quiet_collector, time_steps
 from attrib.capture.torch_overhead import measure_overhead
+from attrib.capture.unused import unused_modules
 from attrib.capture.weights import fingerprint
 from attrib.errors import AttribError
 from attrib.model.manifest import InputSpec
@@ -66,6 +67,7 @@ class Engine:
         self._folder = Path(command.folder)
         built = self._built = build(command.recipe)
         outputs = built.first_outputs()
+        unused = unused_modules(built.module, built.step)
         self._callable = self._step_of(built, command.torch_mode)
         inputs_file = self._folder / "inputs.npz"
         save_inputs(inputs_file, {name: _numpy(value) for name, value in built.inputs.items()})
@@ -79,6 +81,7 @@ class Engine:
             outputs=tuple(outputs),
             settings=_settings(built.module),
             inputs_file=str(inputs_file),
+            unused=unused,
         )
 
     def run(self, command: Run) -> Steps:
@@ -192,7 +195,10 @@ def _numpy(value: Any) -> Any:
 
 
 def _settings(module: Any) -> dict[str, str]:
-    attention = getattr(getattr(module, "config", None), "_attn_implementation", None)
+    config = getattr(module, "config", None)
+    # transformers gives an implementation to models without attention, too.
+    has_attention = hasattr(config, "num_attention_heads")
+    attention = getattr(config, "_attn_implementation", None) if has_attention else None
     return ({"attention": str(attention)} if attention else {}) | {
         "training": str(module.training).lower(),
         "inference_mode": "true",

@@ -10,6 +10,7 @@ import click
 
 from attrib.errors import AttribError, InconclusiveError
 from attrib.zoo.architectures import ARCHITECTURES
+from attrib.zoo.examples import EXAMPLE_BATCH, EXAMPLES
 from attrib.zoo.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -28,13 +29,16 @@ class InterruptedCommand(AttribError):  # noqa: N818  (an interruption is no err
     "--model",
     required=True,
     metavar="NAME|DIR|module:factory|file.py:factory",
-    help=f"What to run: {', '.join(ARCHITECTURES)}; a Hugging Face directory or hub id; or a factory that"
-    " returns (module, example_inputs).",
+    help=f"What to run: {', '.join(ARCHITECTURES)}; a small example: {', '.join(EXAMPLES)}; a Hugging Face"
+    " directory or hub id; or a factory that returns (module, example_inputs).",
 )
 @click.option("--onnx", type=click.Path(path_type=Path), help="Run this ONNX file instead of exporting.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Trace directory to write.")
-@click.option("--batch-size", type=int, default=1, show_default=True)
-@click.option("--seq-len", type=int, default=128, show_default=True)
+@click.option(
+    "--batch-size", type=int, help=f"Rows of the inputs.  [default: 1; {EXAMPLE_BATCH} for a small example]"
+)
+@click.option("--seq-len", type=int, help="Tokens in a row of a text model.  [default: 128]")
+@click.option("--layers", type=int, help="Build only so many layers, or stages of a convolutional network.")
 @click.option("--padding", type=float, default=0.0, help="Share of masked tokens, e.g. 0.3.")
 @click.option("--text", multiple=True, help="A real sentence for the tokenizer; repeatable.")
 @click.option("--task", type=click.Choice([t for t in TASKS if t]), default=None, help="Head on the encoder.")

@@ -46,11 +46,24 @@ class InputSpec(_Struct, frozen=True, kw_only=True):
     tensor: Tensor
 
 
+class UnusedModule(_Struct, frozen=True, kw_only=True):
+    """A module of the model whose parameters one inference call never read, e.g. the branch that was not taken.
+
+    `name` is qualified, `kind` its class, `parameters` the number of weights that it owns itself.
+    """
+
+    name: str
+    kind: str
+    parameters: int
+
+
 class Workload(_Struct, frozen=True, kw_only=True):
     """What was run. `weights` is `pretrained` or says how the random ones were made.
 
     `source` is where the model came from: `built-in`, `directory`, `hub` or `factory`.
-    `padding` is the share of masked tokens, `parameters` the number of weights.
+    `padding` is the share of masked tokens, `parameters` the number of weights. `layers` is how many of the model's
+    layers were built, 0 for all; `seq_len` is 0 where the inputs are no sequences. `unused` are the modules that own
+    weights and took no part.
     """
 
     model: str
@@ -67,6 +80,8 @@ class Workload(_Struct, frozen=True, kw_only=True):
     inputs: tuple[InputSpec, ...] = ()
     inputs_sha256: str = ""
     text: bool = False
+    layers: int = 0
+    unused: tuple[UnusedModule, ...] = ()
 
 
 class Overhead(_Struct, frozen=True, kw_only=True):

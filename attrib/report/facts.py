@@ -16,6 +16,7 @@ def subtitle_of(document: Document) -> tuple[str, ...]:
     )
     parts = (
         work.task,
+        plural(work.layers, "layer") if work.layers else "",
         f"batch {work.batch_size}",
         f"sequence {work.seq_len}" if work.seq_len else "",
         work.precision,

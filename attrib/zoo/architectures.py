@@ -1,13 +1,12 @@
-"""Published architecture configurations of well-known encoders, as arguments of their configuration class.
+"""Published architecture configurations of well-known models, as arguments of their configuration class.
 
 The values are those of each model's published `config.json`. With them the same architecture can be built, with
 random weights, on a machine that can reach neither a cache nor a hub: speed does not depend on what the weights are.
 """
 
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 
-ConfigValue = int | float | str | bool
+ConfigValue = int | float | str | bool | list[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,12 +18,14 @@ class Architecture:
         repository: Where its weights are published.
         model_type: The configuration class, as `AutoConfig` names it.
         values: Keyword arguments of that class.
+        task: The task that it is built for where none is asked for.
     """
 
     name: str
     repository: str
     model_type: str
     values: dict[str, ConfigValue] = field(default_factory=dict)
+    task: str = ""
 
 
 _BERT: dict[str, ConfigValue] = {
@@ -102,6 +103,59 @@ _ROWS = (
         values=_BERT
         | {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536},
     ),
+    Architecture(
+        name="gpt2",
+        repository="openai-community/gpt2",
+        model_type="gpt2",
+        values={
+            "vocab_size": 50257,
+            "n_positions": 1024,
+            "n_embd": 768,
+            "n_layer": 12,
+            "n_head": 12,
+            "activation_function": "gelu_new",
+            "resid_pdrop": 0.1,
+            "embd_pdrop": 0.1,
+            "attn_pdrop": 0.1,
+            "layer_norm_epsilon": 1e-5,
+            "bos_token_id": 50256,
+            "eos_token_id": 50256,
+        },
+    ),
+    Architecture(
+        name="t5-small",
+        repository="google-t5/t5-small",
+        model_type="t5",
+        values={
+            "vocab_size": 32128,
+            "d_model": 512,
+            "d_kv": 64,
+            "d_ff": 2048,
+            "num_layers": 6,
+            "num_heads": 8,
+            "relative_attention_num_buckets": 32,
+            "dropout_rate": 0.1,
+            "layer_norm_epsilon": 1e-6,
+            "feed_forward_proj": "relu",
+            "pad_token_id": 0,
+            "eos_token_id": 1,
+        },
+        task="text-encoding",
+    ),
+    Architecture(
+        name="resnet-18",
+        repository="microsoft/resnet-18",
+        model_type="resnet",
+        values={
+            "num_channels": 3,
+            "embedding_size": 64,
+            "hidden_sizes": [64, 128, 256, 512],
+            "depths": [2, 2, 2, 2],
+            "layer_type": "basic",
+            "hidden_act": "relu",
+            "downsample_in_first_stage": False,
+        },
+    ),
 )
 
 ARCHITECTURES: dict[str, Architecture] = {row.name: row for row in _ROWS}
@@ -112,9 +166,3 @@ def find_architecture(name: str) -> Architecture | None:
     """The built-in model of that name or published repository; None where there is none."""
     by_repository = {row.repository: row for row in _ROWS}
     return ARCHITECTURES.get(name) or by_repository.get(name)
-
-
-def similar_names(name: str) -> list[str]:
-    """Built-in names that a typing error could have meant, nearest first."""
-    lowered = {known.lower(): known for known in ARCHITECTURES}
-    return [lowered[match] for match in get_close_matches(name.lower(), lowered, n=3, cutoff=0.6)]

@@ -1,6 +1,7 @@
 import pytest
 
-from attrib.zoo.architectures import ARCHITECTURES, find_architecture, similar_names
+from attrib.zoo.architectures import ARCHITECTURES, find_architecture
+from attrib.zoo.names import similar_names
 from attrib.zoo.tasks import TASKS
 
 PUBLISHED_PARAMETERS = {
@@ -9,6 +10,9 @@ PUBLISHED_PARAMETERS = {
     "distilbert-base-uncased": 66_362_880,
     "roberta-base": 124_645_632,
     "all-MiniLM-L6-v2": 22_713_216,
+    "gpt2": 124_439_808,
+    "t5-small": 35_330_816,
+    "resnet-18": 11_176_512,
 }
 
 
@@ -20,12 +24,13 @@ def test_every_architecture_has_a_published_parameter_count():
 @pytest.mark.parametrize("name", PUBLISHED_PARAMETERS)
 def test_configuration_gives_the_published_number_of_parameters(name):
     import torch
-    from transformers import AutoConfig, AutoModel
+    import transformers
+    from transformers import AutoConfig
 
     architecture = ARCHITECTURES[name]
     config = AutoConfig.for_model(architecture.model_type, **architecture.values)
     with torch.device("meta"):
-        model = AutoModel.from_config(config)
+        model = getattr(transformers, TASKS[architecture.task]).from_config(config)
     assert sum(p.numel() for p in model.parameters()) == PUBLISHED_PARAMETERS[name]
 
 
@@ -53,14 +58,19 @@ def test_repository_is_another_name_for_its_model():
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"), [("bert-bas-uncased", "bert-base-uncased"), ("ALL-minilm-l6", "all-MiniLM-L6-v2")]
+    ("typed", "meant"),
+    [
+        ("bert-bas-uncased", "bert-base-uncased"),
+        ("ALL-minilm-l6", "all-MiniLM-L6-v2"),
+        ("two-linear", "two-linears"),
+    ],
 )
 def test_typing_errors_are_recognised(typed, meant):
     assert similar_names(typed)[0] == meant
 
 
 def test_nothing_is_suggested_for_an_unrelated_name():
-    assert similar_names("resnet50") == []
+    assert similar_names("whisper-tiny") == []
 
 
 def test_registry_imports_no_engine():
