@@ -115,6 +115,7 @@ def _work(table: EventTable, rows: Rows) -> tuple[Work, ...]:
             provider=table.text(int(table.provider[row])),
             inputs=table.input_tensors(int(row)),
             outputs=table.output_tensors(int(row)),
+            node_index=int(table.node_index[row]),
         )
         for order, (row, name) in enumerate(zip(rows.tolist(), distinct(names), strict=True))
     )

@@ -1,13 +1,16 @@
 """Links between PyTorch calls and nodes of the exported graph, and what the matchers work on."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 
 from attrib.lineage.components import input_free_values
 from attrib.lineage.graph import Graph, GraphNode
+from attrib.match.from_profile import Chain, export_chains, wrappers
 from attrib.model.region import Method
+from attrib.model.tensor import Tensor
 from attrib.model.work import Work
 
 
@@ -25,7 +28,10 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
 class Unmatched:
     """What a matcher may still link: positions of calls and nodes, with the scope of each node.
 
-    `scopes` is by node position: the module scope in PyTorch's spelling, None where the graph does not say.
+    `scopes` is by node position: the module scope in PyTorch's spelling, None where the graph does not say. The order of
+    the nodes is that of the export, unless they are the executed ones (`executed`): then `chains` holds what is known of
+    that order, and `wrapped` the node that each layout node of ONNX Runtime's own was put around. `links` are those made
+    so far.
     """
 
     calls: tuple[Work, ...]
@@ -33,16 +39,36 @@ class Unmatched:
     scopes: tuple[str | None, ...]
     open_calls: tuple[int, ...]
     open_nodes: tuple[int, ...]
+    executed: bool = False
+    chains: tuple[Chain, ...] = ()
+    wrapped: Mapping[int, int] = field(default_factory=dict)
+    links: tuple[Link, ...] = ()
 
 
 Matcher = Callable[[Unmatched], list[Link]]
 
 
-def unmatched(calls: tuple[Work, ...], graph: Graph) -> Unmatched:
-    """Everything is open at first, except nodes that depend on no input: they are folded, not run."""
+def unmatched(calls: tuple[Work, ...], graph: Graph, executed: Sequence[Work] = ()) -> Unmatched:
+    """Everything is open at first, except nodes that depend on no input: they are folded, not run.
+
+    Args:
+        calls: PyTorch's calls.
+        graph: The graph as exported; where there is none, the executed nodes as a graph.
+        executed: The executed nodes, if they are what the graph is made of.
+    """
     free = input_free_values(graph)
-    nodes = tuple(n.index for n in graph.nodes if not all(name in free for name in n.outputs))
-    return Unmatched(calls, graph, _torch_scopes(calls, graph), tuple(range(len(calls))), nodes)
+    wrapped = wrappers(calls, executed)
+    nodes = (n.index for n in graph.nodes if not all(name in free for name in n.outputs))
+    return Unmatched(
+        calls,
+        graph,
+        _torch_scopes(calls, graph),
+        tuple(range(len(calls))),
+        tuple(i for i in nodes if i not in wrapped),
+        bool(executed),
+        export_chains(executed),
+        wrapped,
+    )
 
 
 def without(state: Unmatched, links: list[Link]) -> Unmatched:
@@ -54,6 +80,10 @@ def without(state: Unmatched, links: list[Link]) -> Unmatched:
         state.scopes,
         tuple(i for i in state.open_calls if i not in calls),
         tuple(i for i in state.open_nodes if i not in nodes),
+        state.executed,
+        state.chains,
+        state.wrapped,
+        (*state.links, *links),
     )
 
 
@@ -69,20 +99,90 @@ def _torch_scopes(calls: tuple[Work, ...], graph: Graph) -> tuple[str | None, ..
     return tuple(max(raw, inner, key=lambda scopes: sum(bool(scope) and scope in known for scope in scopes)))
 
 
-def tensors_in(graph: Graph, nodes: Sequence[GraphNode]) -> tuple[frozenset[int], bool]:
-    """Numbers of elements that nodes read, and whether the file states the type of every input."""
-    names = {name for node in nodes for name in node.inputs if name}
-    known = [graph.values[name] for name in names if name in graph.values]
-    sizes = frozenset(t.elements for t in known if -1 not in t.shape)
-    return sizes, len(known) == len(names)
+Kind = tuple[str, int]
+SMALL = 64
+"""Integer vectors and scalars up to this size are shapes, axes and constants: they say nothing of the data."""
+
+FLOATS = ("float", "float16", "bfloat16", "double")
+_KIND = {**dict.fromkeys(FLOATS, "float"), "int32": "int", "int64": "int"}
 
 
-def shapes_agree(call: Work, sizes: frozenset[int], *, complete: bool) -> bool | None:
-    """Whether the largest tensor that a call reads is among those of its nodes, by number of elements.
+def kinds_of(tensors: Iterable[Tensor]) -> frozenset[Kind]:
+    """Sort and number of elements of each tensor that holds data; one with an unknown size is left out.
 
-    Layout is not compared: exporters transpose weights and flatten batches. None where either side does not say.
+    Layout is not part of it: exporters transpose weights and flatten batches.
     """
-    largest = max((t.elements for t in call.inputs), default=None)
-    if largest in sizes:
-        return True
-    return False if complete and sizes and largest is not None else None
+    return frozenset(
+        (_KIND.get(t.dtype, t.dtype), t.elements)
+        for t in tensors
+        if t.elements > 1
+        and min(t.shape) > 0
+        and not (len(t.shape) <= 1 and "int" in t.dtype and t.elements <= SMALL)
+    )
+
+
+HALF_KNOWN, FOREIGN, NO_PART, OTHER_SHAPE = 50, 100, 30, 3
+
+
+def disagreement(
+    inputs: Sequence[Tensor], reads: Sequence[Tensor], makes: Sequence[Tensor], *, whole: bool
+) -> int:
+    """Cost of the sizes of a node for a call that reads `inputs`.
+
+    What a node that stands for the whole call reads, the call reads too. A piece of a call may read what the piece
+    before it made. A node may read less than its call: profiles leave out weights that were packed.
+    """
+    ours, theirs = kinds_of(inputs), kinds_of(reads)
+    if not ours or not theirs:
+        return 0
+    if whole and not theirs <= ours:
+        return HALF_KNOWN if theirs & ours else FOREIGN
+    if not whole and not ours & (theirs | kinds_of(makes)):
+        return NO_PART
+    return 0 if {t.shape for t in inputs} & {t.shape for t in reads if t.elements > 1} else OTHER_SHAPE
+
+
+class Comparison(NamedTuple):
+    """What the tensors of a call and of its nodes say: whether they agree (None: they do not say), and in words."""
+
+    agree: bool | None
+    said: str
+
+
+def compared(call: Work, graph: Graph, nodes: Sequence[GraphNode]) -> Comparison:
+    """Compare every tensor that a call reads with those that its nodes read and write, by number of elements.
+
+    A contradiction takes two: a tensor of the call that the nodes do not have, and one that the nodes read instead. A
+    tensor that is only missing may be a weight that was packed or folded. Sizes that a file leaves open contradict
+    nothing.
+    """
+    made = {name for node in nodes for name in node.outputs}
+    read = {name for node in nodes for name in node.inputs if name} - made
+    values = graph.values
+    there = [values[name] for name in read | made if name in values]
+    ours = [t for t in call.inputs if kinds_of([t])]
+    if not ours or not there:
+        return Comparison(None, "")
+    sizes, wanted = {t.elements for t in there}, {t.elements for t in call.inputs}
+    missing = [t for t in ours if t.elements not in sizes]
+    foreign = [values[name] for name in sorted(read & values.keys()) if values[name].elements not in wanted]
+    stated = read <= values.keys() and all(min(t.shape, default=0) >= 0 for t in there)
+    if missing and stated and (instead := [t for t in foreign if kinds_of([t])]):
+        return Comparison(False, f"SIZES DIFFER: {missing[0]} in PyTorch, {_most(instead)} in the graph")
+    types = _other_types(ours, there)
+    if types:
+        return Comparison(False, f"TYPES DIFFER: {types[0]} in PyTorch, {types[1]} in the graph")
+    return Comparison(True, "sizes agree") if ours[0] not in missing else Comparison(None, "")
+
+
+def _most(tensors: Sequence[Tensor]) -> Tensor:
+    return max(tensors, key=lambda t: t.elements)
+
+
+def _other_types(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> tuple[Tensor, Tensor] | None:
+    """A tensor of floats that the other side has only with another element type."""
+    for tensor in ours:
+        same = [t for t in theirs if t.elements == tensor.elements and t.dtype in FLOATS]
+        if tensor.dtype in FLOATS and same and all(t.dtype != tensor.dtype for t in same):
+            return tensor, same[0]
+    return None

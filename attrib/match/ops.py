@@ -123,6 +123,61 @@ WHOLE: dict[str, frozenset[str]] = {
 }
 """The ops that stand for an aten op as a whole; the others in `EMITS` are pieces of it, which other calls emit too."""
 
+SPELLED: dict[str, str] = {
+    **dict.fromkeys(("FusedMatMul", "TransposeMatMul", "QLinearMatMul", "MatMulInteger", "MatMulIntegerToFloat",
+                     "DynamicQuantizeMatMul", "MatMulNBits", "MatMulBnb4", "MatMulFpQ4", "FusedMatMulActivation"),
+                    "MatMul"),
+    **dict.fromkeys(("FusedGemm", "QGemm", "GemmFloat8", "GemmFastGelu"), "Gemm"),
+    **dict.fromkeys(("FusedConv", "NhwcConv", "NhwcFusedConv", "QLinearConv", "ConvInteger"), "Conv"),
+    **dict.fromkeys(("BiasGelu", "FastGelu", "QuickGelu", "QGelu", "BiasSplitGelu"), "Gelu"),
+    **dict.fromkeys(("BiasSoftmax", "QLinearSoftmax"), "Softmax"),
+    **dict.fromkeys(("SkipLayerNormalization", "EmbedLayerNormalization", "QSkipLayerNormalization",
+                     "QEmbedLayerNormalization", "SkipGroupNorm"), "LayerNormalization"),
+    **dict.fromkeys(("SimplifiedLayerNormalization", "SkipSimplifiedLayerNormalization"), "RMSNormalization"),
+    **dict.fromkeys(("MultiHeadAttention", "GroupQueryAttention", "PackedAttention", "QAttention",
+                     "PackedMultiHeadAttention", "DecoderMaskedMultiHeadAttention"), "Attention"),
+    "QLinearAdd": "Add", "QLinearMul": "Mul", "QLinearConcat": "Concat", "QLinearSigmoid": "Sigmoid",
+    "QLinearLeakyRelu": "LeakyRelu", "QLinearWhere": "Where", "QLinearReduceMean": "ReduceMean",
+    "QLinearAveragePool": "AveragePool", "QLinearGlobalAveragePool": "GlobalAveragePool",
+    "NhwcMaxPool": "MaxPool", "GatherBlockQuantized": "Gather",
+}  # fmt: skip
+"""ONNX Runtime's own ops, and the ONNX op whose place they take."""
+
+_PROJECTED_ATTENTION = ("linear", "linear", "linear", "scaled_dot_product_attention")
+
+FUSES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("SkipLayerNormalization", "QSkipLayerNormalization"), ("add", "layer_norm")),
+    **dict.fromkeys(("EmbedLayerNormalization", "QEmbedLayerNormalization"),
+                    ("embedding", "embedding", "add", "embedding", "add", "layer_norm")),
+    "SkipSimplifiedLayerNormalization": ("add", "rms_norm"),
+    "SkipGroupNorm": ("add", "group_norm"),
+    "BiasGelu": ("linear", "gelu"),
+    "BiasSoftmax": ("add", "softmax"),
+    "BiasDropout": ("add", "dropout"),
+    "GemmFastGelu": ("gelu", "linear"),
+    **dict.fromkeys(("Attention", "QAttention", "PackedAttention"), _PROJECTED_ATTENTION),
+}  # fmt: skip
+"""Aten ops that one of ONNX Runtime's fused ops stands for, in PyTorch's order; the last one is its core."""
+
+ACTIVATIONS = frozenset(
+    {"relu", "tanh", "sigmoid", "gelu", "leaky_relu", "silu", "hardtanh", "clamp", "relu6"}
+)
+SCALINGS = frozenset({"mul", "div"})
+FOLLOWED_BY: dict[str, frozenset[str]] = {
+    **dict.fromkeys(("FusedGemm", "FusedConv", "NhwcFusedConv", "FusedMatMulActivation"), ACTIVATIONS),
+    "FusedMatMul": SCALINGS,
+}
+"""Aten ops of which one fused op may have taken in the next one after its core."""
+
+ONNX_OPS = frozenset().union(*EMITS.values(), _NODE_ROLES, SPELLED, SPELLED.values(), (
+    "Relu", "Sigmoid", "LeakyRelu", "Clip", "HardSwish", "HardSigmoid", "Elu", "Selu", "PRelu", "Softplus", "Exp", "Log",
+    "Neg", "Abs", "Max", "Min", "ReduceMax", "ReduceMin", "ReduceL2", "ReduceProd", "ArgMax", "TopK", "Einsum", "Trilu",
+    "ScatterND", "ScatterElements", "OneHot", "NonZero", "Resize", "AveragePool", "ConvTranspose", "GroupNormalization",
+    "InstanceNormalization", "RotaryEmbedding", "Reciprocal", "Sin", "Cos", "Mod", "Floor", "Round", "If", "Loop", "Xor",
+    "LSTM", "GRU", "RNN",
+))  # fmt: skip
+"""Op types by which the last part of an exporter's node name is known to be one."""
+
 
 def base_op(op: str) -> str:
     """The op behind `aten::add_`, `aten.add.Tensor` or `aten::__and__`: `add`, `add`, `bitwise_and`."""

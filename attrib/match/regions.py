@@ -16,9 +16,10 @@ from msgspec.structs import replace
 
 from attrib.lineage.components import Component, components
 from attrib.lineage.disjoint import DisjointSets
-from attrib.lineage.graph import Graph, GraphNode
+from attrib.lineage.graph import Graph
 from attrib.match.contradiction import contradictions
 from attrib.match.executed import executed_by_node
+from attrib.match.from_profile import graph_from_work
 from attrib.match.links import Link, Unmatched, unmatched, without
 from attrib.match.matchers import CONTRADICTION, MATCHERS
 from attrib.match.ops import base_op, op_role, role
@@ -60,27 +61,12 @@ def regions(
         return _identical(calls, nodes)
     chain = tuple(graphs) or (graph_from_work(nodes),)
     seen = units(calls)
-    state = unmatched(seen.works, chain[0])
+    state = unmatched(seen.works, chain[0], () if graphs else nodes)
     links = _all_links(state)
     pairing = _Pairing(
         calls, seen, state, nodes, components(chain), executed_by_node(nodes, chain[-1]), bool(graphs)
     )
     return _named(_merged(pairing, links))
-
-
-def graph_from_work(nodes: Sequence[Work]) -> Graph:
-    """A graph of the executed nodes alone: no values, so every node stands for itself."""
-    return Graph(
-        nodes=tuple(
-            GraphNode(name=n.id, index=i, op=n.op, domain="", inputs=(f"?{i}",), outputs=(f"!{i}",))
-            for i, n in enumerate(nodes)
-        ),
-        inputs=(),
-        outputs=(),
-        constants=frozenset(),
-        values={f"?{i}": max(n.inputs, key=lambda t: t.elements) for i, n in enumerate(nodes) if n.inputs},
-        opset=0,
-    )
 
 
 def _all_links(state: Unmatched) -> list[Link]:

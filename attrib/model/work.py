@@ -58,6 +58,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
         outputs: Output tensors (ONNX Runtime).
         inner: Ops that ran inside a call, outermost first, e.g. `aten::addmm`.
         members: What a compiled kernel covers, in the order of the traced program; empty where the call is one op.
+        node_index: The node's number in the session's graph (ONNX Runtime), which keeps the order of the file that it
+            loaded; -1 where the profile does not say.
     """
 
     id: str
@@ -70,6 +72,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     outputs: tuple[Tensor, ...] = ()
     inner: tuple[str, ...] = ()
     members: tuple[Member, ...] = ()
+    node_index: int = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
