@@ -26,7 +26,7 @@ def layout_calls(state: Unmatched) -> Groups:
         if call.scope != last:
             before[call.scope], last = last, call.scope
         if op_role(call.op) == "layout" and position in fresh:
-            found[call.scope, before[call.scope]].append(position)
+            found[call.scope, before.get(call.scope, "")].append(position)
     return found
 
 
