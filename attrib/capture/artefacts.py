@@ -11,10 +11,9 @@ from attrib.capture.writer import TraceDirectory, deterministic_gzip
 from attrib.model.manifest import OutputDifference
 
 
-def write_graph(directory: TraceDirectory, name: str, file: Path) -> None:
-    """A graph without its weights; the second side of an A/A capture ran the same one, which is kept once."""
-    path = f"onnx/{name}.onnx"
-    if file.exists() and path not in directory.files:
+def write_graph(directory: TraceDirectory, path: str, file: Path) -> None:
+    """A graph without its weights; nothing where ONNX Runtime wrote none."""
+    if file.exists():
         directory.write(path, strip_graph(file))
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from attrib.capture.messages import Export, Load, Open, Recipe
+from attrib.capture.messages import Export, Load, Open, Optimize, Recipe
 from attrib.capture.options import CaptureOptions
 from attrib.capture.sources import Source
 from attrib.model.manifest import Role, Side
@@ -48,7 +48,24 @@ def load_command(options: CaptureOptions, source: Source, threads: int, folder: 
 def export_command(options: CaptureOptions, source: Source, folder: str) -> Export:
     """Build the model again and export it."""
     return Export(
-        recipe=recipe_of(options, source), exporter=options.exporter, opset=options.opset, folder=folder
+        recipe=recipe_of(options, source),
+        exporter=options.exporter,
+        opset=options.opset,
+        folder=folder,
+        dynamic_shapes=options.dynamic_shapes,
+    )
+
+
+def optimize_command(
+    options: CaptureOptions, source: Source, model: Path, inputs: Path, folder: str
+) -> Optimize:
+    """Rewrite the exported graph, or the user's."""
+    return Optimize(
+        recipe=recipe_of(options, source),
+        model=str(model.resolve()),
+        inputs=str(inputs),
+        rewrites=options.optimize,
+        folder=folder,
     )
 
 

@@ -6,13 +6,16 @@ import numpy as np
 import numpy.typing as npt
 
 from attrib.capture.inputs import Arrays
+from attrib.capture.options import CaptureOptions
+from attrib.capture.rewrites import REWRITES, lowest_precision
 from attrib.model.manifest import OutputDifference
 
-TOLERANCES = {"fp32": 1e-4, "fp16": 1e-2, "bf16": 5e-2}
+TOLERANCES = {"fp32": 1e-4, "fp16": 1e-2, "bf16": 5e-2, "int8": 1e-1}
 """Largest difference, relative to the largest PyTorch value, that counts as the same result.
 
 Two float32 implementations that sum in another order are 1e-6 to 1e-5 apart after 12 to 24 layers; TF32, or GELU by
 tanh instead of erf, gives about 1e-3 and must be noticed. float16 and bfloat16 carry 11 and 8 bits: some ten roundings.
+int8 has 256 steps for the whole range of a tensor, whatever the size of a value: twice the bfloat16 tolerance.
 """
 
 
@@ -29,6 +32,23 @@ def compare_outputs(
         _incomparable(name, ort_outputs[name], tolerance, "PyTorch has no such output") for name in extra
     ]
     return tuple(rows)
+
+
+def note_on_outputs(rows: tuple[OutputDifference, ...], options: CaptureOptions) -> str:
+    """What the user must know about the comparison: outputs that differ, or a tolerance that a rewrite has widened."""
+    agree = all(row.equal for row in rows)
+    precision = lowest_precision(options.precision, options.optimize)
+    if precision == options.precision:
+        return "" if agree else "the two engines' outputs differ beyond the tolerance of the precision"
+    names = ", ".join(name for name in options.optimize if REWRITES[name].precision == precision)
+    tolerance = f"the tolerance of {precision} ({TOLERANCES[precision]:g} of the largest value)"
+    return (
+        f"the outputs agree within {tolerance}, which applies because --optimize {names} computes in {precision}"
+        if agree
+        else f"the outputs differ beyond {tolerance}: --optimize {names} computes in {precision}, which changes the"
+        " numbers, so a difference is expected; whether the model is still good enough, only its accuracy on real data"
+        " can say"
+    )
 
 
 def _compare(

@@ -27,7 +27,7 @@ ROOT = Path("/")
 
 PACKAGES = (
     "numpy", "onnx", "onnx-ir", "onnxruntime", "onnxruntime-directml", "onnxruntime-gpu",
-    "onnxruntime-openvino", "onnxruntime-rocm", "onnxruntime-training", "onnxscript", "openvino",
+    "onnxruntime-openvino", "onnxruntime-rocm", "onnxruntime-training", "onnxscript", "onnxslim", "openvino",
     "safetensors", "tensorrt", "tokenizers", "torch", "transformers", "triton",
 )  # fmt: skip
 """Packages whose version bears on speed or on what was exported; those not installed are left out."""

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from attrib.capture.build import Built
+from attrib.capture.dynamic_shapes import Dims
 from attrib.capture.outputs_of import named_outputs
 
 DEFAULT_OPSET = 17
@@ -29,8 +30,10 @@ class _Flat(torch.nn.Module):  # type: ignore[misc]  # torch is not type-checked
         return tuple(named_outputs(call).values())
 
 
-def export_torchscript(built: Built, output_names: list[str], opset: int | None, file: Path) -> int:
-    """Write the graph with static shapes, weights beside it; returns its opset."""
+def export_torchscript(
+    built: Built, output_names: list[str], opset: int | None, dims: Dims | None, file: Path
+) -> int:
+    """Write the graph with its weights beside it; returns its opset. Without `dims` every shape is static."""
     import onnx_ir
 
     chosen = opset or DEFAULT_OPSET
@@ -42,6 +45,7 @@ def export_torchscript(built: Built, output_names: list[str], opset: int | None,
         input_names=list(built.inputs),
         output_names=output_names,
         opset_version=chosen,
+        dynamic_axes=dims,
         dynamo=False,
     )
     model = onnx_ir.load(traced)

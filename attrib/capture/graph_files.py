@@ -30,12 +30,25 @@ def strip_graph(source: Path) -> bytes:
         raise AttribError(f"{source.name} is not an ONNX model") from error
     for tensor in tensors_of(model):
         _strip(tensor)
-    for graph in _graphs(model.graph):
+    for graph in graphs_of(model.graph):
         _scrub_graph(graph)
     for function in model.functions:
         _scrub_nodes(function.node)
     _scrub_entry(model)
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def shapes_of(file: Path) -> str:
+    """`static` where every input of a graph has sizes, `dynamic` where one has a symbol or nothing in their place."""
+    import onnx
+
+    graph = onnx.load(str(file), load_external_data=False).graph
+    constants = {tensor.name for tensor in graph.initializer}
+    types = [value.type.tensor_type for value in graph.input if value.name not in constants]
+    static = all(kind.HasField("shape") for kind in types) and all(
+        size.HasField("dim_value") for kind in types for size in kind.shape.dim
+    )
+    return "static" if static else "dynamic"
 
 
 def tensors_of(model: Any) -> Iterator[Any]:
@@ -44,7 +57,7 @@ def tensors_of(model: Any) -> Iterator[Any]:
     A large constant inside a node is a weight as well; TorchScript writes small ones for shapes and axes.
     """
     nodes = [node for function in model.functions for node in function.node]
-    for graph in _graphs(model.graph):
+    for graph in graphs_of(model.graph):
         yield from graph.initializer
         nodes += graph.node
     for node in nodes:
@@ -54,15 +67,15 @@ def tensors_of(model: Any) -> Iterator[Any]:
             yield from attribute.tensors
 
 
-def _graphs(graph: Any) -> Iterator[Any]:
-    """The graph and every subgraph of its nodes."""
+def graphs_of(graph: Any) -> Iterator[Any]:
+    """A graph and every subgraph of its nodes."""
     yield graph
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.HasField("g"):
-                yield from _graphs(attribute.g)
+                yield from graphs_of(attribute.g)
             for inner in attribute.graphs:
-                yield from _graphs(inner)
+                yield from graphs_of(inner)
 
 
 def _strip(tensor: Any) -> None:

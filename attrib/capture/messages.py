@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from attrib.capture.options import Attention, Device, Exporter, OptLevel, Precision, TorchMode
-from attrib.model.manifest import InputSpec, Overhead, UnusedModule
+from attrib.model.manifest import InputSpec, Overhead, Rewrite, UnusedModule
 
 SourceKind = Literal["configuration", "directory", "example", "factory", "saved"]
 
@@ -59,6 +59,20 @@ class Export(_Message, frozen=True, kw_only=True):
     exporter: Exporter
     opset: int | None
     folder: str
+    dynamic_shapes: bool = False
+
+
+class Optimize(_Message, frozen=True, kw_only=True):
+    """Rewrite the graph `model` once for each name of `--optimize`; the graphs and their weights go into `folder`.
+
+    The recipe says what model it is; `inputs` calibrates a static quantization.
+    """
+
+    recipe: Recipe
+    model: str
+    inputs: str
+    rewrites: tuple[str, ...]
+    folder: str
 
 
 class Open(_Message, frozen=True, kw_only=True):
@@ -99,7 +113,7 @@ class Finish(_Message, frozen=True, kw_only=True):
     """Write what is still in memory."""
 
 
-Command = Load | Export | Open | Run | Outputs | Calibrate | Finish
+Command = Load | Export | Optimize | Open | Run | Outputs | Calibrate | Finish
 
 
 class Ready(_Message, frozen=True, kw_only=True):
@@ -139,6 +153,20 @@ class Exported(_Message, frozen=True, kw_only=True):
     weight_bytes: int
     fingerprint: str
     seconds: float
+
+
+class Optimized(_Message, frozen=True, kw_only=True):
+    """The graph was rewritten.
+
+    Attributes:
+        models: The file that each rewrite wrote, in order.
+        rewrites: What each did, for the manifest.
+        notes: What the user should know about them.
+    """
+
+    models: tuple[str, ...]
+    rewrites: tuple[Rewrite, ...]
+    notes: tuple[str, ...] = ()
 
 
 class Opened(_Message, frozen=True, kw_only=True):
@@ -205,4 +233,4 @@ class Failed(_Message, frozen=True, kw_only=True):
     details: str = ""
 
 
-Reply = Ready | Loaded | Exported | Opened | Steps | Written | Calibrated | Failed
+Reply = Ready | Loaded | Exported | Optimized | Opened | Steps | Written | Calibrated | Failed

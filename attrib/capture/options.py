@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from attrib.capture.rewrites import check_rewrites
 from attrib.errors import UsageError
 from attrib.model.manifest import Role
 from attrib.zoo.tasks import TASKS
@@ -29,6 +30,9 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
         layers: How many of the model's layers to build, stages of a convolutional network; None for all.
         providers: Execution providers to request, in order; empty for the device's own.
         opset: Opset to export; None for the exporter's own choice.
+        dynamic_shapes: Export with symbolic batch and sequence dimensions.
+        optimize: Offline rewrites of the graph, in order: names of `attrib.capture.rewrites.REWRITES`.
+        save_models: A directory for the graphs with their weights; None to keep none.
         threads: Intra-op threads of either engine; None for the cores that this process may use.
         iterations: Steps in a plain block.
         rounds: Interleaved rounds.
@@ -51,6 +55,9 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     precision: Precision = "fp32"
     exporter: Exporter = "dynamo"
     opset: int | None = None
+    dynamic_shapes: bool = False
+    optimize: tuple[str, ...] = ()
+    save_models: Path | None = None
     opt_level: OptLevel = "all"
     attention: Attention = "sdpa"
     torch_mode: TorchMode = "eager"
@@ -90,17 +97,28 @@ def check_options(options: CaptureOptions) -> None:
             f"--padding is a share of the tokens, at least 0 and below 1, not {options.padding:g}"
         )
     if options.precision == "int8":
-        raise UsageError("int8 cannot be captured yet", hint="--precision fp32, fp16 or bf16")
+        hint = "--optimize int8-dynamic converts the exported graph; --precision is fp32, fp16 or bf16"
+        raise UsageError("PyTorch cannot run the model in int8", hint=hint)
     if options.task not in TASKS:
         known = ", ".join(name for name in TASKS if name)
         raise UsageError(f"unknown task {options.task!r}", hint=f"--task with one of: {known}")
+    check_rewrites(options.optimize)
     _check_combinations(options)
 
 
 def _check_combinations(options: CaptureOptions) -> None:
     if options.text and options.padding:
         raise UsageError("--text and --padding contradict each other: real sentences bring their own padding")
-    if options.onnx is not None and options.against_itself == "torch":
-        raise UsageError("--onnx has no use when PyTorch is compared with itself")
+    of_a_graph = {
+        "--onnx": options.onnx is not None,
+        "--optimize": bool(options.optimize),
+        "--dynamic-shapes": options.dynamic_shapes,
+        "--save-models": options.save_models is not None,
+    }
+    useless = next((name for name, given in of_a_graph.items() if given), None)
+    if useless and options.against_itself == "torch":
+        raise UsageError(f"{useless} has no use when PyTorch is compared with itself")
     if options.onnx is not None and options.opset is not None:
         raise UsageError("--opset applies to an export; --onnx brings its own opset")
+    if options.onnx is not None and options.dynamic_shapes:
+        raise UsageError("--dynamic-shapes applies to an export; --onnx brings its own shapes")

@@ -155,4 +155,23 @@ def _session(command: Open, options: Any) -> Any:
     try:
         return ort.InferenceSession(command.model, options, providers=list(command.providers))
     except Exception as error:
-        raise AttribError(f"ONNX Runtime cannot load the graph: {first_line(error)}") from error
+        raise _refused(command, first_line(error)) from error
+
+
+def _refused(command: Open, why: str) -> AttribError:
+    """Why there is no session, with the way out where it is known."""
+    if command.precision == "bf16" and "NOT_IMPLEMENTED" in why:
+        return AttribError(
+            f"ONNX Runtime cannot run this model in bfloat16 on {', '.join(command.providers)}: {why}",
+            hint="--precision fp32 or fp16, or a provider with bfloat16 kernels (--device cuda)",
+        )
+    hint = next((way for sign, way in _WAYS_OUT.items() if sign in why), "")
+    return AttribError(f"ONNX Runtime cannot load the graph: {why}", hint=hint)
+
+
+_WAYS_OUT = {
+    "replace the existing tensor": "--opt-level basic: ONNX Runtime stumbles over names that it gave this graph when it"
+    " optimized it before",
+    "bound to different types": "the exporter mixed up the types: --exporter dynamo, --attention eager, or --opset 16",
+}
+"""Part of ONNX Runtime's message -> what mends it."""

@@ -22,8 +22,9 @@ from attrib.capture.commands import (
     open_command,
     providers_of,
 )
-from attrib.capture.differences import compare_outputs
+from attrib.capture.differences import compare_outputs, note_on_outputs
 from attrib.capture.environment import current_load, describe_environment, thread_count
+from attrib.capture.graph_chain import GraphChain, ask_for_rewrites, exported_chain, user_chain
 from attrib.capture.handover import Handover, save_handover
 from attrib.capture.inputs import inputs_hash, load_inputs
 from attrib.capture.interrupts import Interrupts
@@ -43,12 +44,14 @@ from attrib.capture.options import CaptureOptions
 from attrib.capture.process import Worker, WorkerError, stop_all, worker_environment
 from attrib.capture.progress import Progress
 from attrib.capture.record import Ending, Record, workload_of
+from attrib.capture.rewrites import lowest_precision
+from attrib.capture.saved_models import SavedModels
 from attrib.capture.scrub import scrub
 from attrib.capture.sources import Source
 from attrib.capture.user_graph import check_user_graph
 from attrib.capture.writer import TraceDirectory
 from attrib.errors import AttribError
-from attrib.model.manifest import ROLES, Role, Side, SideState
+from attrib.model.manifest import EXPORTED, OPTIMIZED, ROLES, Role, Side, SideState
 
 LOADER = "loader"
 EXPORTER = "exporter"
@@ -72,6 +75,8 @@ class Session:
         self.interrupts = interrupts
         self.threads = thread_count(options.threads)
         self._user_opset = check_user_graph(options.onnx) if options.onnx else 0
+        folder = Path(options.save_models) if options.save_models else None
+        self.saved_models = SavedModels(folder, output, force=options.force) if folder else None
         self.record = Record(command=options.command)
         self.directory = TraceDirectory(output, force=options.force)
         self.temporary = Path(tempfile.mkdtemp(prefix="attrib-"))
@@ -118,9 +123,9 @@ class Session:
             self._start_workers()
             self._load()
         with self._phase("export"):
-            exported = self._exported()
+            chain = self._graphs()
         with self._phase("sessions"):
-            self._open_sessions(exported)
+            self._open_sessions(chain)
         with self._phase("warm-up"):
             self._warm_up()
         with self._phase("measure"):
@@ -160,7 +165,7 @@ class Session:
         wanted: dict[str, str] = {str(role): engine for role, engine in self.engines.items()}
         if "torch" not in wanted.values():
             wanted[LOADER] = "torch"
-        if self.needs_graph and self.options.onnx is None:
+        if self.needs_graph and (self.options.onnx is None or self.options.optimize):
             wanted[EXPORTER] = "exporter"
         for name, engine in wanted.items():
             (self.temporary / name).mkdir()
@@ -173,7 +178,7 @@ class Session:
         for name in loaders:
             folder = str(self.temporary / name)
             self.workers[name].send(load_command(self.options, self.source, self.threads, folder))
-        if EXPORTER in self.workers:
+        if EXPORTER in self.workers and self.options.onnx is None:
             folder = str(self.temporary / EXPORTER)
             self.workers[EXPORTER].send(export_command(self.options, self.source, folder))
         for name in loaders:
@@ -192,34 +197,71 @@ class Session:
             self.directory.write("inputs.npz", self.inputs_file.read_bytes())
         for role in ROLES:
             if role == name:
-                self._start_side(role, version=version, settings=loaded.settings)
+                settings = {"precision": self.options.precision} | loaded.settings
+                self._start_side(role, version=version, settings=settings)
 
     def _start_side(self, role: Role, **facts: Any) -> None:
         """A side is ready to be measured."""
         self.record.sides[role] = msgspec.structs.replace(self._new_side(role), **facts)
         self.runners[role] = Runner(role, self.workers[role])
 
-    def _exported(self) -> tuple[Path, str, int] | None:
-        """The graph to run: its file, who exported it, and its opset; None where there is none."""
+    def _graphs(self) -> GraphChain | None:
+        """The graph to run and those before it; None where there is none."""
         if not self.needs_graph:
             return None
-        if self.options.onnx is not None:
-            return self.options.onnx, "file", self._user_opset
-        worker = self.workers[EXPORTER]
         try:
-            worker.ready()
-            exported = worker.receive(Exported)
+            if EXPORTER in self.workers:
+                self.workers[EXPORTER].ready()
+            chain = self._first_graph()
+            self._keep_graph(EXPORTED, chain.files[0])
+            return self._rewritten(chain)
         except WorkerError as error:
             self._fail_graph_sides(error)
             return None
         finally:
-            self.workers.pop(EXPORTER).stop()
+            if EXPORTER in self.workers:
+                self.workers.pop(EXPORTER).stop()
+
+    def _first_graph(self) -> GraphChain:
+        """The user's graph, or the exported one."""
+        if self.options.onnx is not None:
+            return user_chain(self.options.onnx, self._user_opset)
+        exported = self.workers[EXPORTER].receive(Exported)
         if exported.fingerprint != self.fingerprint:
             self._warn(
                 "the factory makes other weights each time it is called, so the two engines run different weights:"
                 " seed it, or load the weights from a file"
             )
-        return Path(exported.model), self.options.exporter, exported.opset
+        return exported_chain(self.options, exported)
+
+    def _rewritten(self, chain: GraphChain) -> GraphChain:
+        """The chain with the graphs of `--optimize`, which are kept as they come."""
+        if not self.options.optimize:
+            return chain
+        optimized = ask_for_rewrites(
+            self.workers[EXPORTER],
+            self.options,
+            self.source,
+            chain,
+            self.inputs_file,
+            self.temporary / EXPORTER,
+        )
+        for note in optimized.notes:
+            self._warn(note)
+        for file, rewrite in zip(optimized.models, optimized.rewrites, strict=True):
+            self._keep_graph(rewrite.graph, Path(file))
+        return chain.rewritten(optimized)
+
+    def _keep_graph(self, path: str, file: Path, origin: Path | None = None) -> None:
+        """A graph without its weights for the trace directory, and with them where the user wants that.
+
+        The weights lie beside the graph, or in `origin`.
+        """
+        if path in self.directory.files:
+            return  # the other side of an A/A capture ran the same one
+        write_graph(self.directory, path, file)
+        if self.saved_models is not None:
+            self.saved_models.save(file, Path(path).name, origin or file.parent)
 
     def _fail_graph_sides(self, error: AttribError) -> None:
         for role, engine in self.engines.items():
@@ -237,10 +279,10 @@ class Session:
     def _new_side(self, role: Role) -> Side:
         return new_side(self.options, self.engines[role], self.folder(role), self.threads)
 
-    def _open_sessions(self, exported: tuple[Path, str, int] | None) -> None:
-        if exported is None:
+    def _open_sessions(self, chain: GraphChain | None) -> None:
+        if chain is None:
             return
-        model, exporter, opset = exported
+        model = chain.files[-1]
         roles = [role for role, engine in self.engines.items() if engine == "onnxruntime"]
         for role in roles:
             self.workers[role].send(
@@ -253,11 +295,10 @@ class Session:
             except WorkerError as error:
                 self._fail_side(role, error)
                 continue
-            self._note_opened(role, opened, version, exporter, opset)
-            write_graph(self.directory, "optimized", Path(opened.optimized))
-        write_graph(self.directory, "exported", model)
+            self._note_opened(role, opened, version, chain)
+            self._keep_graph(OPTIMIZED, Path(opened.optimized), model.parent)
 
-    def _note_opened(self, role: Role, opened: Opened, version: str, exporter: str, opset: int) -> None:
+    def _note_opened(self, role: Role, opened: Opened, version: str, chain: GraphChain) -> None:
         for message in opened.warnings:
             self._warn(message)
         if absent := [name for name in providers_of(self.options) if name not in opened.providers]:
@@ -265,14 +306,9 @@ class Session:
                 f"{', '.join(absent)} could not be loaded, so ONNX Runtime ran on {', '.join(opened.providers)}:"
                 " see `attrib doctor`"
             )
-        self._start_side(
-            role,
-            version=version,
-            providers=opened.providers,
-            exporter=exporter,
-            opset=opset,
-            settings=opened.settings,
-        )
+        facts = chain.side(self.options)
+        facts["settings"] = opened.settings | facts["settings"]
+        self._start_side(role, version=version, providers=opened.providers, **facts)
 
     def _warm_up(self) -> None:
         for number, runner in enumerate(list(self.runners.values())):
@@ -332,10 +368,11 @@ class Session:
         for role in ROLES:
             self.workers[role].ask(Outputs(file=str(files[role])), Written)
         values = [load_inputs(files[role]) for role in ROLES]
-        rows = compare_outputs(values[0], values[1], self.options.precision)
+        precision = lowest_precision(self.options.precision, self.options.optimize)
+        rows = compare_outputs(values[0], values[1], precision)
         write_outputs(self.directory, rows)
-        if not all(row.equal for row in rows):
-            self._warn("the two engines' outputs differ beyond the tolerance of the precision")
+        if note := note_on_outputs(rows, self.options):
+            self._warn(note)
 
     def _calibrate(self) -> None:
         for number, runner in enumerate(self.runners.values()):

@@ -14,16 +14,16 @@ from typing import IO, BinaryIO
 import msgspec
 
 from attrib.errors import AttribError, UsageError
-from attrib.model.manifest import FileEntry, Manifest
+from attrib.model.manifest import EXPORTED, OPTIMIZED, FileEntry, Manifest
 
 MANIFEST = "manifest.json"
 _PARTIAL = ".partial"
 _ARTEFACTS = (
-    MANIFEST, "inputs.npz", "latency.parquet", "outputs.json", "onnx/exported.onnx", "onnx/optimized.onnx",
+    MANIFEST, "inputs.npz", "latency.parquet", "outputs.json", EXPORTED, "onnx/rewritten-[0-9]*.onnx", OPTIMIZED,
     "torch/trace.json.gz", "torch-2/trace.json.gz", "ort/profile.json.gz", "ort-2/profile.json.gz",
     "ort/device.json.gz", "report.html", "report.json",
 )  # fmt: skip
-"""Everything that a capture and its report can leave behind."""
+"""Everything that a capture and its report can leave behind, as glob patterns."""
 
 
 class TraceDirectory:
@@ -34,7 +34,7 @@ class TraceDirectory:
         self.files: dict[str, FileEntry] = {}
         self._created = not root.exists()
         _check_output(root, force=force)
-        with _explained(root):
+        with explained(root):
             root.mkdir(parents=True, exist_ok=True)
         self._clear_first = force
 
@@ -45,7 +45,7 @@ class TraceDirectory:
         partial = target.with_name(target.name + _PARTIAL)
         if self._clear_first:
             self._clear()
-        with _explained(target):
+        with explained(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 with partial.open("wb") as stream:
@@ -60,9 +60,9 @@ class TraceDirectory:
     def _clear(self) -> None:
         """Remove an older capture's artefacts, and nothing else, once this one has something to put there."""
         self._clear_first = False
-        with _explained(self.root):
-            for path in _ARTEFACTS:
-                (self.root / path).unlink(missing_ok=True)
+        with explained(self.root):
+            for path in (found for pattern in _ARTEFACTS for found in self.root.glob(pattern)):
+                path.unlink(missing_ok=True)
 
     def write(self, path: str, data: bytes) -> None:
         """Write a whole artefact."""
@@ -85,7 +85,7 @@ class TraceDirectory:
         data = msgspec.json.format(msgspec.json.encode(full), indent=2) + b"\n"
         target = self.root / MANIFEST
         partial = target.with_name(MANIFEST + _PARTIAL)
-        with _explained(target):
+        with explained(target):
             try:
                 with partial.open("wb") as stream:
                     stream.write(data)
@@ -130,7 +130,7 @@ def _check_output(root: Path, *, force: bool) -> None:
 
 
 @contextmanager
-def _explained(target: Path) -> Iterator[None]:
+def explained(target: Path) -> Iterator[None]:
     """Turn the operating system's errors into one line."""
     try:
         yield

@@ -51,6 +51,20 @@ class InterruptedCommand(AttribError):  # noqa: N818  (an interruption is no err
 )
 @click.option("--exporter", type=click.Choice(["dynamo", "torchscript"]), default="dynamo", show_default=True)
 @click.option("--opset", type=int, help="Opset to export.  [default: the exporter's choice]")
+@click.option("--dynamic-shapes", is_flag=True, help="Export with symbolic batch and sequence dimensions.")
+@click.option(
+    "--optimize",
+    multiple=True,
+    metavar="NAME",
+    help="Rewrite the graph before ONNX Runtime opens it; repeatable, in order: ort-transformers, optimum-o1 to"
+    " optimum-o4, onnxscript, onnxslim, float16, int8-dynamic, int8-qdq, int8-qoperator.",
+)
+@click.option(
+    "--save-models",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Keep the graphs with their weights in DIR.",
+)
 @click.option(
     "--opt-level",
     type=click.Choice(["disabled", "basic", "extended", "all"]),
