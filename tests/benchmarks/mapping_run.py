@@ -1,0 +1,92 @@
+"""One cell of the mapping matrix: a real capture, its regions, and the check of their numbers."""
+
+import shutil
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from mapping_cells import Cell
+from mapping_figures import Figures, correct_share, figures, node_times
+from msgspec.structs import replace
+from numeric.captured import Numbers, numbers_of
+
+from attrib.api import Analysis, load
+from attrib.capture import CaptureOptions, capture
+from attrib.capture.rewrites import lowest_precision
+
+GRAPHS = ("onnx/exported.onnx", "onnx/optimized.onnx")
+TRACES = ("torch/trace.json.gz", "ort/profile.json.gz")
+
+
+def run_cell(cell: Cell, folder: Path) -> Figures:
+    """Capture, analyse and check one cell.
+
+    Raises:
+        AttribError: The capture failed.
+    """
+    begin = time.perf_counter()
+    truth = _captured(cell.options, folder / "truth")
+    if cell.kind == "renamed":
+        from renaming import rename_model
+
+        renamed = rename_model(folder / "truth-models" / "exported.onnx", folder / "renamed.onnx")
+        options = {k: v for k, v in cell.options.items() if k not in ("opset", "dynamic_shapes")}
+        found = _captured(options | {"onnx": renamed}, folder / "found")
+    elif cell.kind == "capture":
+        found = truth
+    else:
+        found = load(_stranger(folder / "truth", folder / "found", cell))
+    captured = time.perf_counter()
+    row = figures(found)
+    if found is not truth:
+        row = replace(row, correct=correct_share(truth, found))
+    if cell.kind in ("capture", "renamed"):
+        name = "truth" if found is truth else "found"
+        row = _checked(row, cell, folder / name, folder / f"{name}-models")
+    done = time.perf_counter()
+    return replace(row, seconds=(round(captured - begin, 1), round(done - captured, 1)))
+
+
+def _captured(options: dict[str, Any], folder: Path) -> Analysis:
+    """A short real capture, its models beside it."""
+    return load(capture(_options(options, folder)))
+
+
+def _options(options: dict[str, Any], folder: Path) -> CaptureOptions:
+    models = folder.with_name(f"{folder.name}-models")
+    return CaptureOptions(**options, output=folder, save_models=models, rounds=2, iterations=1, warmup=1)
+
+
+def _stranger(capture_dir: Path, folder: Path, cell: Cell) -> Path:
+    """The traces of a capture as someone else would hand them over: no manifest, no graphs unless the cell has them."""
+    for name in (*TRACES, *(GRAPHS if cell.kind == "foreign-graphs" else ())):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(capture_dir / name, folder / name)
+    return folder
+
+
+def _checked(row: Figures, cell: Cell, trace_dir: Path, models: Path) -> Figures:
+    """The row with what the numbers say."""
+    options = _options(cell.options, trace_dir)
+    precision = lowest_precision(options.precision, options.optimize)
+    if options.torch_mode == "autocast":
+        precision = max(precision, "bf16", key=("fp32", "fp16", "bf16", "int8").index)
+    numbers = numbers_of(options, trace_dir, models, precision)
+    verdicts = {verdict.region: verdict for verdict in numbers.verdicts()}
+    return replace(
+        row,
+        states=dict(Counter(verdict.state for verdict in verdicts.values())),
+        verified_time=_verified_time(numbers, {k for k, v in verdicts.items() if v.state == "verified"}),
+        wrong=tuple(
+            f"{v.region}: {v.state}: {v.reason} ({v.value})"
+            for v in verdicts.values()
+            if v.state in ("wrong", "loose")
+        ),
+    )
+
+
+def _verified_time(numbers: Numbers, verified: set[str]) -> float:
+    times = node_times(numbers.analysis.partitions["onnxruntime"])
+    spent = {region.id: sum(times[node] for node in region.nodes) for region in numbers.matched}
+    return sum(ns for region, ns in spent.items() if region in verified) / (sum(spent.values()) or 1)

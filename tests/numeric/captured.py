@@ -1,0 +1,97 @@
+"""Both sides' numbers of one capture, and the verdict on each of its regions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from attrib.api import Analysis, load
+from attrib.capture.build import build
+from attrib.capture.commands import recipe_of
+from attrib.capture.options import CaptureOptions
+from attrib.capture.sources import resolve_source
+from attrib.lineage.reader import graph_from_bytes
+from attrib.model.manifest import OPTIMIZED
+from attrib.model.region import Region
+from attrib.model.work import Work
+from numeric.ort_values import leaving, run_with, values_in_subgraphs
+from numeric.tensors import Values
+from numeric.torch_values import Call, calls_of
+from numeric.verdicts import Step, Verdict, verdict
+
+TOLERANCE = {"fp32": 1e-3, "fp16": 2e-2, "bf16": 6e-2}
+"""By the roughest precision that takes part."""
+
+
+@dataclass(frozen=True, eq=False)
+class Numbers:
+    """Both sides' numbers of one capture.
+
+    Attributes:
+        analysis: The capture.
+        step: What PyTorch computed.
+        values: What leaves each region in ONNX Runtime, by region and value name.
+    """
+
+    analysis: Analysis
+    step: Step
+    values: dict[str, dict[str, Values]]
+
+    @property
+    def matched(self) -> list[Region]:
+        """Regions with work on both sides."""
+        return [region for region in self.analysis.regions if region.origin == "both"]
+
+    @cached_property
+    def work(self) -> dict[str, Work]:
+        """PyTorch's work by id."""
+        return {work.id: work for work in self.analysis.partitions["torch"].work}
+
+    def verdict(self, region: Region) -> Verdict:
+        """What the numbers say of one region."""
+        calls = [self.work[call] for call in region.calls]
+        return verdict(region, calls, self.values.get(region.id, {}), self.step)
+
+    def verdicts(self) -> list[Verdict]:
+        """The verdict on every matched region."""
+        return [self.verdict(region) for region in self.matched]
+
+
+def numbers_of(options: CaptureOptions, trace_dir: Path, models: Path, precision: str) -> Numbers:
+    """Compute both sides' numbers.
+
+    Args:
+        options: What was captured: the model is built again from it.
+        trace_dir: The capture.
+        models: Where `--save-models` put the graphs with their weights.
+        precision: The roughest precision that takes part.
+    """
+    analysis = load(trace_dir)
+    model_file = models / Path(OPTIMIZED).name
+    model = onnx.load(str(model_file), load_external_data=False)
+    names = _leaving_names(analysis, model)
+    with np.load(trace_dir / "inputs.npz") as file:
+        inputs = dict(file)
+    values = run_with(model_file, [n for found in names.values() for n in found], inputs)
+    return Numbers(
+        analysis,
+        Step(_calls(options), TOLERANCE[precision]),
+        {region: {n: values[n] for n in found if n in values} for region, found in names.items()},
+    )
+
+
+def _leaving_names(analysis: Analysis, model: onnx.ModelProto) -> dict[str, list[str]]:
+    """Values of the main graph that leave each matched region: what a subgraph computes cannot be an output."""
+    graph = graph_from_bytes(analysis.directory.graphs()[OPTIMIZED], OPTIMIZED)
+    main = {name for node in model.graph.node for name in node.output}
+    matched: Sequence[Region] = [r for r in analysis.regions if r.origin == "both"]
+    found = leaving(matched, graph, values_in_subgraphs(model))
+    return {region: [name for name in names if name in main] for region, names in found.items()}
+
+
+def _calls(options: CaptureOptions) -> list[Call]:
+    built = build(recipe_of(options, resolve_source(options)))
+    return calls_of(built.module, built.inputs, built.step)

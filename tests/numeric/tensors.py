@@ -1,0 +1,98 @@
+"""When two tensors are the same numbers: element by element within a tolerance, whatever their axes are called.
+
+Exporters flatten batches, split heads and transpose; ONNX Runtime packs channels into blocks. None of that changes a
+number, so a tensor is compared in every order that its axes allow. Numbers that stand for "masked out" (the lowest of a
+type, infinities, NaN) must lie at the same places and are not compared further: next to -3e38 everything looks equal.
+"""
+
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import permutations
+
+import numpy as np
+import numpy.typing as npt
+
+MASKED = 1e4
+"""Magnitude that no activation here reaches; float16's lowest value, -65504, is beyond it."""
+BLOCKS = (4, 8, 16)
+"""Channels in one block of ONNX Runtime's NCHWc layout."""
+MAX_AXES = 6
+
+
+class Values:
+    """One tensor, with what speeds its comparison up."""
+
+    def __init__(self, array: npt.NDArray[np.generic]) -> None:
+        self.array = array
+        self.is_float = array.dtype.kind == "f"
+
+    @cached_property
+    def numbers(self) -> npt.NDArray[np.float64]:
+        """The elements, masked ones as NaN."""
+        found = self.array.astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            found[~(np.abs(found) < MASKED)] = np.nan
+        return found
+
+    @cached_property
+    def moments(self) -> tuple[int, int, float, float]:
+        """Elements, masked ones, and mean and root mean square of the others: equal for every order of the axes."""
+        kept = self.numbers[~np.isnan(self.numbers)]
+        if not kept.size:
+            return self.numbers.size, self.numbers.size, 0.0, 0.0
+        mean, power = float(kept.mean()), float(np.sqrt(np.mean(kept**2)))
+        return self.numbers.size, self.numbers.size - kept.size, mean, power
+
+    @cached_property
+    def is_trivial(self) -> bool:
+        """A scalar, or one number throughout: it equals too much by chance."""
+        kept = self.numbers[~np.isnan(self.numbers)]
+        return kept.size < 2 or float(np.ptp(kept)) <= 1e-6 * max(float(np.abs(kept).max()), 1e-30)
+
+    def orders(self) -> Iterator[npt.NDArray[np.float64]]:
+        """The elements, flat, in every order that permuting axes gives; the given one first."""
+        for shaped in self._readings():
+            axes = range(shaped.ndim)
+            for order in permutations(axes) if shaped.ndim <= MAX_AXES else [tuple(axes)]:
+                yield shaped.transpose(order).reshape(-1)
+
+    def _readings(self) -> Iterator[npt.NDArray[np.float64]]:
+        yield self.numbers.squeeze()
+        if self.numbers.ndim == 4:
+            n, c, *rest = self.numbers.shape
+            for block in BLOCKS:
+                if c % block == 0:
+                    yield self.numbers.reshape(n, c // block, *rest, block).squeeze()
+
+
+def same(a: Values, b: Values, tolerance: float) -> bool:
+    """Whether two tensors hold the same numbers, in any order of either one's axes.
+
+    Args:
+        a: One tensor.
+        b: The other.
+        tolerance: Largest difference, as a share of the element and of the root mean square.
+    """
+    size, masked, mean, power = a.moments
+    other_size, other_masked, other_mean, other_power = b.moments
+    scale = max(power, other_power)
+    if (size, masked) != (other_size, other_masked) or abs(power - other_power) > tolerance * scale:
+        return False
+    if abs(mean - other_mean) > tolerance * scale:
+        return False
+    flat = (a.numbers.reshape(-1), b.numbers.reshape(-1))
+    return any(_close(order, flat[1], scale, tolerance) for order in a.orders()) or any(
+        _close(order, flat[0], scale, tolerance) for order in b.orders()
+    )
+
+
+_PROBES = 64
+
+
+def _close(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64], scale: float, tolerance: float) -> bool:
+    """Compare a few elements first: a wrong order shows at once."""
+    step = max(1, len(a) // _PROBES)
+    return all(
+        np.allclose(x, y, rtol=tolerance, atol=tolerance * scale, equal_nan=True)
+        for x, y in ((a[::step], b[::step]), (a, b))
+    )

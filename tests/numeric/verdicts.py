@@ -1,0 +1,157 @@
+"""Region by region: do the tensors that leave it in ONNX Runtime equal what its own PyTorch calls return?
+
+- `verified`: every tensor that leaves it in ONNX Runtime equals an output of one of its calls (in a region that only
+  moves data, an input will do); every tensor that its calls hand on to others leaves it in ONNX Runtime too; and at
+  least one of these equals no unrelated computation of the model.
+- `loose`: what leaves is right, but the region holds calls whose results go to calls outside of it, and ONNX Runtime
+  has no such tensor there: the region is too large, or a call in it belongs elsewhere.
+- `wrong`: a tensor that leaves equals no output of its calls. `elsewhere` names the calls that do return it.
+- `unchecked`: the numbers cannot tell, and `reason` says why.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from attrib.lineage.disjoint import DisjointSets
+from attrib.match.ops import IDENTITY_OPS, base_op, call_role
+from attrib.model.region import Region
+from attrib.model.work import Work
+from numeric.tensors import Values, same
+from numeric.torch_values import Call
+
+State = Literal["verified", "loose", "wrong", "unchecked"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What the numbers say of one region.
+
+    Attributes:
+        region: Its id.
+        state: See above.
+        reason: Why it is not verified.
+        value: The leaving value, or the call, that decided.
+        elsewhere: Calls outside the region that return that value.
+    """
+
+    region: str
+    state: State
+    reason: str = ""
+    value: str = ""
+    elsewhere: tuple[str, ...] = ()
+
+
+@dataclass(eq=False)
+class Step:
+    """One PyTorch step.
+
+    Attributes:
+        calls: Its calls in order.
+        tolerance: Two tensors are the same within it.
+        family: By call, a number that calls share which return one tensor because one was made from the other.
+        readers: By call and output, the calls that take it.
+    """
+
+    calls: Sequence[Call]
+    tolerance: float
+    by_id: dict[str, int] = field(init=False)
+    family: list[int] = field(init=False)
+    readers: dict[tuple[int, int], set[int]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.by_id = {call.id: i for i, call in enumerate(self.calls)}
+        self.readers = defaultdict(set)
+        sets = DisjointSets(len(self.calls))
+        for i, call in enumerate(self.calls):
+            for maker in call.makers:
+                self.readers[maker].add(i)
+                made = self.calls[maker[0]].outputs[maker[1]]
+                if any(self.same(made, output) for output in call.outputs):
+                    sets.union(i, maker[0])
+        self.family = [sets.find(i) for i in range(len(self.calls))]
+
+    def same(self, a: Values, b: Values) -> bool:
+        """Whether two tensors hold the same numbers."""
+        return same(a, b, self.tolerance)
+
+    def returning(self, value: Values) -> Iterator[int]:
+        """Positions of the calls that return these numbers."""
+        return (i for i, c in enumerate(self.calls) if any(self.same(value, out) for out in c.outputs))
+
+    def positions(self, work: Sequence[Work]) -> list[int]:
+        """The calls behind units of work: their own, or for a compiled kernel those that it covers."""
+        found = [self.by_id[w.id] for w in work if w.id in self.by_id]
+        covered = {(m.scope, base_op(m.op)) for w in work for m in w.members}
+        return found + [i for i, c in enumerate(self.calls) if (c.scope, base_op(c.op)) in covered]
+
+
+def verdict(region: Region, work: Sequence[Work], values: Mapping[str, Values], step: Step) -> Verdict:
+    """Compare what leaves one region.
+
+    Args:
+        region: A region with calls and nodes.
+        work: Its calls.
+        values: What leaves it in ONNX Runtime, by name.
+        step: What PyTorch computed.
+    """
+    floats = {name: value for name, value in values.items() if value.is_float}
+    telling = {name: value for name, value in floats.items() if not value.is_trivial}
+    ours = step.positions(work)
+    if reason := _uncheckable(values, floats, telling, ours):
+        return Verdict(region=region.id, state="unchecked", reason=reason)
+    distinct = False
+    for name, value in telling.items():
+        returning = list(step.returning(value))
+        mine = [i for i in returning if i in ours] or _handed_on(value, ours, step)
+        if not mine:
+            return _wrong(region, name, [step.calls[i].id for i in returning])
+        families = {step.family[i] for i in mine}
+        distinct |= all(step.family[i] in families for i in returning)
+    if not distinct:
+        return Verdict(region=region.id, state="unchecked", reason="unrelated calls return the same numbers")
+    for call in _unseen(ours, list(telling.values()), step):
+        reason = "a call's result goes elsewhere, and no value that leaves has it"
+        return Verdict(region=region.id, state="loose", reason=reason, value=call.id)
+    return Verdict(region=region.id, state="verified")
+
+
+def _wrong(region: Region, name: str, elsewhere: list[str]) -> Verdict:
+    reason = "another call returns this" if elsewhere else "no call returns this"
+    return Verdict(region=region.id, state="wrong", reason=reason, value=name, elsewhere=tuple(elsewhere))
+
+
+def _uncheckable(
+    values: Mapping[str, Values], floats: Mapping[str, Values], telling: Mapping[str, Values], ours: list[int]
+) -> str:
+    reasons = {
+        "nothing leaves it": not values,
+        "integers only": not floats,
+        "one number throughout": not telling,
+        "its calls do not run in eager mode": not ours,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+def _handed_on(value: Values, ours: list[int], step: Step) -> list[int]:
+    """Calls that take this value, in a region that only moves data."""
+    if not all(_moves(step.calls[i]) for i in ours):
+        return []
+    return [i for i in ours if any(step.same(value, given) for given in step.calls[i].inputs)]
+
+
+def _moves(call: Call) -> bool:
+    op = base_op(call.op)
+    return op in IDENTITY_OPS or call_role(Work(id="", engine="torch", op=call.op)) == "layout"
+
+
+def _unseen(ours: list[int], leaving: list[Values], step: Step) -> Iterator[Call]:
+    """Calls that hand a new tensor on to others, which ONNX Runtime does not let out of the region."""
+    for i in ours:
+        call = step.calls[i]
+        for k, output in enumerate(call.outputs):
+            handed_on = not step.readers.get((i, k), set()) <= set(ours)
+            new = output.is_float and not output.is_trivial
+            if handed_on and new and not any(step.same(output, known) for known in (*leaving, *call.inputs)):
+                yield call
