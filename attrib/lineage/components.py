@@ -16,7 +16,7 @@ the same tensors as what lies between them on the other. Numbered cases, cited i
    to whoever produces that value, however many read the result.
 5. A node that a rewrite put in to prepare a constant at run time (weights that are dequantized in every run) belongs to
    its first reader.
-6. A value that is left only in another representation (`h_quantized`) goes by the name of the value itself.
+6. A value that is left only in another representation goes by the name of the value itself (see `representation`).
 """
 
 from collections.abc import Sequence
@@ -24,15 +24,23 @@ from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import msgspec
-from msgspec.structs import replace
 
 from attrib.lineage.disjoint import DisjointSets
 from attrib.lineage.graph import Graph, GraphNode
+from attrib.lineage.representation import by_one_name, producers
 
 SHAPE_OPS = frozenset({"Shape", "Size"})
-CARRIERS = frozenset({"MemcpyToHost", "MemcpyFromHost", "Cast", "QuantizeLinear", "DequantizeLinear"})
-REPRESENTATIONS = ("_quantized", "_QuantizeLinear_Output", "_DequantizeLinear_Output")
-"""What onnxruntime's quantizer appends to the name of a value for its other representations (case 6)."""
+CARRIERS = frozenset(
+    {
+        "MemcpyToHost",
+        "MemcpyFromHost",
+        "Cast",
+        "QuantizeLinear",
+        "DequantizeLinear",
+        "ReorderOutput",
+        "ReorderInput",
+    }
+)
 
 
 class Component(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +84,7 @@ def components(graphs: Sequence[Graph]) -> tuple[Component, ...]:
     Returns:
         Components in the order of the exported graph; every node of every graph is in exactly one.
     """
-    graphs = _by_one_name(graphs)
+    graphs = by_one_name(graphs)
     makers = [producers(graph) for graph in graphs]
     offsets = [0, *accumulate(len(graph.nodes) for graph in graphs)]
     free = frozenset().union(*map(input_free_values, graphs))
@@ -106,46 +114,10 @@ class _Cuts(NamedTuple):
     kept: frozenset[str]
 
 
-def _by_one_name(graphs: Sequence[Graph]) -> list[Graph]:
-    """The graphs, each value that is left only in another representation under the name it had before (case 6)."""
-    found = list(graphs[:1])
-    for graph in graphs[1:]:
-        before, now = producers(found[-1]), producers(graph)
-        stems = {
-            name: name.removesuffix(end)
-            for name in now.keys() - before.keys()
-            for end in REPRESENTATIONS
-            if name.endswith(end)
-        }
-        found.append(
-            _renamed(graph, {n: stem for n, stem in stems.items() if stem in before and stem not in now})
-        )
-    return found
-
-
-def _renamed(graph: Graph, names: dict[str, str]) -> Graph:
-    if not names:
-        return graph
-    nodes = (
-        replace(
-            node,
-            inputs=tuple(names.get(name, name) for name in node.inputs),
-            outputs=tuple(names.get(name, name) for name in node.outputs),
-        )
-        for node in graph.nodes
-    )
-    return replace(graph, nodes=tuple(nodes))
-
-
 def _component(group: list[int], offsets: list[int], exported: Graph, shared: set[str]) -> Component:
     stages = tuple(tuple(i - first for i in group if first <= i < last) for first, last in pairwise(offsets))
     names = (name for i in stages[0] for name in exported.nodes[i].outputs if name in shared)
     return Component(stages=stages, shared=tuple(names))
-
-
-def producers(graph: Graph) -> dict[str, int]:
-    """Value name -> position of the node that produces it."""
-    return {name: node.index for node in graph.nodes for name in node.outputs if name}
 
 
 def _tie(sets: DisjointSets, offset: int, graph: Graph, cuts: _Cuts) -> None:

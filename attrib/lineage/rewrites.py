@@ -162,17 +162,18 @@ def _nodes(graph: Graph, positions: Iterable[int]) -> list[GraphNode]:
 
 
 def _listed(nodes: Sequence[GraphNode], separator: str) -> str:
+    """Ops of a few nodes in their order; of many, each op once with its number."""
+    if len(nodes) <= OPS_NAMED:
+        return separator.join(node.op for node in nodes)
     counts = Counter(node.op for node in nodes)
     shown = [op if count == 1 else f"{op} ×{count}" for op, count in counts.items()]
-    if len(counts) == len(nodes) or len(shown) > OPS_NAMED or len(nodes) > OPS_NAMED:
-        return separator.join([*shown[:OPS_NAMED], *(["…"] if len(shown) > OPS_NAMED else [])])
-    return separator.join(node.op for node in nodes)
+    return separator.join([*shown[:OPS_NAMED], *(["…"] if len(shown) > OPS_NAMED else [])])
 
 
 def _kept(before: Graph, after: Graph) -> dict[int, int]:
     """Positions of the nodes that have the same op and outputs in both graphs (case 1)."""
     theirs = {(n.op, n.domain, n.outputs): n.index for n in after.nodes}
-    pairs = ((n.index, theirs.get((n.op, n.domain, n.outputs))) for n in before.nodes)
+    pairs = ((n.index, theirs.get((n.op, n.domain, n.outputs))) for n in before.nodes if any(n.outputs))
     return {ours: other for ours, other in pairs if other is not None}
 
 

@@ -9,7 +9,8 @@ after M, form a group of their own.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from attrib.lineage.components import input_free_values, producers
+from attrib.lineage.components import input_free_values
+from attrib.lineage.representation import producers
 from attrib.match.links import Unmatched
 from attrib.match.ops import onnx_role, op_role
 

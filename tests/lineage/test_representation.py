@@ -1,0 +1,50 @@
+"""Values under one name along the chain: quantized ones, and those in ORT's blocked convolution layout."""
+
+from attrib.lineage.components import components
+from attrib.lineage.graph import Graph, GraphNode
+
+
+def graph(*rows: tuple[str, str, str, str, str]) -> Graph:
+    """Name, op, inputs, output, activation of each node."""
+    nodes = tuple(
+        GraphNode(name=name, index=i, op=op, domain="", inputs=tuple(inputs.split()), outputs=(output,),
+                  attributes={"activation": activation} if activation else {})
+        for i, (name, op, inputs, output, activation) in enumerate(rows)
+    )  # fmt: skip
+    return Graph(nodes=nodes, inputs=("x",), outputs=(nodes[-1].outputs[0],), constants=frozenset({"w", "b"}),
+                 values={}, opset=20)  # fmt: skip
+
+
+EXPORTED = graph(
+    ("conv0", "Conv", "x w b", "c0", ""), ("relu0", "Relu", "c0", "r0", ""),
+    ("conv1", "Conv", "r0 w b", "c1", ""), ("add", "Add", "c1 r0", "a1", ""), ("relu1", "Relu", "a1", "r1", ""),
+    ("mean", "ReduceMean", "r1", "m", ""),
+)  # fmt: skip
+
+
+def test_blocked_convolutions_are_found_by_the_value_that_names_them():
+    blocked = graph(
+        ("r0_nchwc", "Conv", "x w b", "t0", "Relu"),
+        ("c1_nchwc", "Conv", "t0 w b t0", "t1", "Relu"),
+        ("ReorderOutput", "ReorderOutput", "t1", "r1", ""),
+        ("mean", "ReduceMean", "r1", "m", ""),
+    )
+    found = {c.exported: c.optimized for c in components((EXPORTED, blocked))}
+    assert found == {(0, 1): (0,), (2, 3, 4): (1, 2), (5,): (3,)}
+
+
+def test_a_blocked_value_with_two_readers_does_not_tie_them_together():
+    blocked = graph(
+        ("r0_nchwc", "Conv", "x w b", "t0", "Relu"),
+        ("c1_nchwc", "Conv", "t0 w b t0", "t1", "Relu"),
+        ("m_nchwc", "GlobalAveragePool", "t1", "t2", ""),
+        ("ReorderOutput", "ReorderOutput", "t1", "r1", ""),
+        ("ReorderOutput_1", "ReorderOutput", "t2", "m", ""),
+    )
+    found = {c.exported: c.optimized for c in components((EXPORTED, blocked))}
+    assert found == {(0, 1): (0,), (2, 3, 4): (1, 3), (5,): (2, 4)}
+
+
+def test_a_node_whose_name_says_no_value_keeps_its_names():
+    other = graph(("nothing_nchwc", "Conv", "x w b", "c0", ""), ("relu0", "Relu", "c0", "r0", ""))
+    assert (0,) in {c.optimized for c in components((EXPORTED, other)) if 0 in c.exported}
