@@ -45,7 +45,9 @@ def partition_of(directory: TraceDirectory, role: Role, latency: LatencyTable | 
     steps = step_windows(table, rows, timed, zero)
     if not steps:
         return None
-    return torch_partition(table, steps) if engine == "torch" else ort_partition(table, steps)
+    if engine == "torch":
+        return torch_partition(table, steps, directory.compiled(role))
+    return ort_partition(table, steps)
 
 
 def _timed(latency: LatencyTable | None, role: Role) -> list[TimedStep]:

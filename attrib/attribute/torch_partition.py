@@ -1,7 +1,8 @@
 """PyTorch steps, split into calls and dispatch.
 
-A call is the outermost aten op inside the innermost module scope. What lies inside a step but in no call is Python,
-hooks and dispatch: `torch dispatch`.
+A call is the outermost aten op inside the innermost module scope. In compiled code it is a kernel, or a library's
+operator, with the ops that it covers as its members. What lies inside a step but in no call is Python, hooks and
+dispatch: `torch dispatch`.
 """
 
 from collections import Counter
@@ -14,9 +15,11 @@ import numpy.typing as npt
 
 from attrib.attribute.intervals import innermost, nesting_order
 from attrib.attribute.steps import StepWindow, common_sequence
+from attrib.attribute.torch_kernels import Wraps, common_scope, covered, is_wrapper
 from attrib.errors import AttribError
+from attrib.model.compiled import Compiled
 from attrib.model.events import EventTable, Int64s
-from attrib.model.work import Partition, Work
+from attrib.model.work import Member, Partition, Work
 from attrib.traces.kinds import Kind, rows_of
 from attrib.traces.runs import is_outermost
 
@@ -46,36 +49,42 @@ class _Rows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Thread:
-    """What one thread did: its ops, and the module annotations with their qualified names."""
+    """What one thread did: its ops, what compilers wrapped around them, and the modules with their qualified names."""
 
     ops: _Rows
+    wraps: _Rows
     marks: _Rows
     scopes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Step:
-    """The calls of one step: row, clipped interval, scope, and the ops recorded inside."""
+    """The calls of one step: row, clipped interval, scope and op, what each covers, and the ops recorded inside."""
 
     calls: Int64s
     duration: Int64s
     key: tuple[tuple[str, str], ...]
+    members: tuple[tuple[Member, ...], ...]
     inner: tuple[tuple[str, ...], ...]
     modules: int
+    wraps: int
 
 
-def torch_partition(table: EventTable, steps: Sequence[StepWindow]) -> Partition:
+def torch_partition(
+    table: EventTable, steps: Sequence[StepWindow], compiled: Compiled | None = None
+) -> Partition:
     """Split each step of a Kineto trace into its calls and the dispatch between them.
 
     Args:
         table: The trace.
         steps: Its profiled steps.
+        compiled: What the kernels in it compute, where the model was compiled.
 
     Raises:
         AttribError: The steps hold no operators.
     """
     threads = {track: _thread(table, track) for track in {step.track for step in steps}}
-    found = [_step(table, threads[step.track], step) for step in steps]
+    found = [_step(table, threads[step.track], step, compiled) for step in steps]
     chosen, warnings = common_sequence("torch", [step.key for step in found])
     kept = [found[i] for i in chosen]
     if not kept[0].key:
@@ -104,20 +113,22 @@ def _event_counts(step: _Step) -> dict[str, Int64s]:
     nested = np.array([len(ops) for ops in step.inner], dtype=np.int64)
     calls = len(nested)
     return {
-        "inside": np.concatenate([nested + 1, [0]]),
-        "outside": np.concatenate([nested, [calls]]),
+        "inside": np.concatenate([nested + 1, [step.wraps]]),
+        "outside": np.concatenate([nested, [calls + step.wraps]]),
         "scopes": np.array([*[0] * calls, step.modules], dtype=np.int64),
     }
 
 
 def _thread(table: EventTable, track: int) -> _Thread:
     wanted = [code for code, text in enumerate(table.strings) if text.startswith(MODULE_PREFIX)]
+    wrapping = [code for code, text in enumerate(table.strings) if is_wrapper(text)]
     events = _rows(table, track, {"annotation", "call"})
-    is_mark = np.isin(table.name[events.row], wanted)
-    is_call = ~is_mark & np.isin(events.row, rows_of(table, {"call"}))
+    is_mark, is_wrap = (np.isin(table.name[events.row], codes) for codes in (wanted, wrapping))
+    is_call = ~is_mark & ~is_wrap & np.isin(events.row, rows_of(table, {"call"}))
     marks = events.only(is_mark)
     return _Thread(
         ops=events.only(is_call),
+        wraps=events.only(is_wrap),
         marks=marks,
         scopes=tuple(table.text(code).removeprefix(MODULE_PREFIX) for code in table.name[marks.row].tolist()),
     )
@@ -131,21 +142,38 @@ def _rows(table: EventTable, track: int, kinds: set[Kind]) -> _Rows:
     return _Rows(rows[order], starts[order], ends[order])
 
 
-def _step(table: EventTable, thread: _Thread, step: StepWindow) -> _Step:
-    ops, marks = thread.ops.within(step), thread.marks.within(step)
+def _step(table: EventTable, thread: _Thread, step: StepWindow, compiled: Compiled | None) -> _Step:
+    ops, marks, wraps = (rows.within(step) for rows in (thread.ops, thread.marks, thread.wraps))
     top = np.flatnonzero(is_outermost(ops.start, ops.end))
     first_mark = int(np.searchsorted(thread.marks.start, step.start_ns, side="left"))
     holders = innermost(marks.start, marks.end, ops.start[top])
     scopes = [thread.scopes[first_mark + i] if i >= 0 else "" for i in holders.tolist()]
-    names = [table.text(code) for code in table.name[ops.row].tolist()]
+    names = _names(table, ops)
     bounds = [*top.tolist(), len(names)]
+    tops = [names[i] for i in top.tolist()]
+    held = Wraps(_names(table, wraps), wraps.start, wraps.end)
+    known = covered(compiled, held, tops, ops.start[top], scopes) if compiled else {}
+    members = [known.get(i, ()) for i in range(len(tops))]
     return _Step(
         calls=ops.row[top],
         duration=_clipped(ops, top, step),
-        key=tuple((scope, names[i]) for scope, i in zip(scopes, top.tolist(), strict=True)),
+        key=tuple(
+            (common_scope(its) if its else scope, op)
+            for scope, op, its in zip(scopes, tops, members, strict=True)
+        ),
+        # A call that is the one op that it covers needs no list.
+        members=tuple(
+            () if [member.op for member in its] == [op] else its
+            for op, its in zip(tops, members, strict=True)
+        ),
         inner=tuple(tuple(names[a + 1 : b]) for a, b in pairwise(bounds)),
         modules=len(marks.row),
+        wraps=len(wraps.row),
     )
+
+
+def _names(table: EventTable, rows: _Rows) -> list[str]:
+    return [table.text(code) for code in table.name[rows.row].tolist()]
 
 
 def _clipped(ops: _Rows, top: npt.NDArray[np.int64], step: StepWindow) -> Int64s:
@@ -158,8 +186,8 @@ def _clipped(ops: _Rows, top: npt.NDArray[np.int64], step: StepWindow) -> Int64s
 def _work(table: EventTable, step: _Step) -> tuple[Work, ...]:
     seen: Counter[str] = Counter()
     work = []
-    for order, (row, key, inner) in enumerate(zip(step.calls.tolist(), step.key, step.inner, strict=True)):
-        scope, op = key
+    columns = zip(step.calls.tolist(), step.key, step.members, step.inner, strict=True)
+    for order, (row, (scope, op), members, inner) in enumerate(columns):
         label = f"{scope}/{op}"
         work.append(
             Work(
@@ -170,6 +198,7 @@ def _work(table: EventTable, step: _Step) -> tuple[Work, ...]:
                 order=order,
                 inputs=table.input_tensors(row),
                 inner=inner,
+                members=members,
             )
         )
         seen[label] += 1

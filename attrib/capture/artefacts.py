@@ -8,6 +8,7 @@ import msgspec
 from attrib.capture.graph_files import strip_graph
 from attrib.capture.kineto_merge import merge_kineto
 from attrib.capture.writer import TraceDirectory, deterministic_gzip
+from attrib.model.compiled import COMPILED_FILE
 from attrib.model.manifest import OutputDifference
 
 
@@ -25,8 +26,11 @@ def write_profiles(
         path = f"{folder}/trace.json.gz"
         with directory.create(path) as stream, deterministic_gzip(stream) as packed:
             merge_kineto([Path(block) for block in blocks], packed)
-    for file in files:
-        directory.write_gzip(f"{folder}/profile.json.gz", Path(file))
+    for file in map(Path, files):
+        if file.name == COMPILED_FILE:
+            directory.write(f"{folder}/{COMPILED_FILE}", file.read_bytes())
+        else:
+            directory.write_gzip(f"{folder}/profile.json.gz", file)
 
 
 def write_outputs(directory: TraceDirectory, rows: tuple[OutputDifference, ...]) -> None:

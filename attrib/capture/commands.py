@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from attrib.capture.messages import Export, Load, Open, Optimize, Recipe
-from attrib.capture.options import CaptureOptions
+from attrib.capture.options import CaptureOptions, Precision
 from attrib.capture.sources import Source
 from attrib.model.manifest import Role, Side
 
@@ -20,6 +20,11 @@ def providers_of(options: CaptureOptions) -> tuple[str, ...]:
     return options.providers or (_PROVIDERS[options.device],)
 
 
+def weights_precision(options: CaptureOptions) -> Precision:
+    """The precision in which the model is built and exported: autocast leaves the weights as they are."""
+    return "fp32" if options.autocast else options.precision
+
+
 def recipe_of(options: CaptureOptions, source: Source) -> Recipe:
     """How to build the model and its inputs."""
     return Recipe(
@@ -29,7 +34,7 @@ def recipe_of(options: CaptureOptions, source: Source) -> Recipe:
         batch_size=options.batch_size or source.batch_size,
         seq_len=options.seq_len,
         device=options.device,
-        precision=options.precision,
+        precision=weights_precision(options),
         attention=options.attention,
         seed=options.seed,
         padding=options.padding,
@@ -41,7 +46,11 @@ def recipe_of(options: CaptureOptions, source: Source) -> Recipe:
 def load_command(options: CaptureOptions, source: Source, threads: int, folder: str) -> Load:
     """Build the model in PyTorch."""
     return Load(
-        recipe=recipe_of(options, source), threads=threads, torch_mode=options.torch_mode, folder=folder
+        recipe=recipe_of(options, source),
+        threads=threads,
+        torch_mode=options.torch_mode,
+        folder=folder,
+        autocast=options.precision if options.autocast else None,
     )
 
 
@@ -74,7 +83,7 @@ def open_command(options: CaptureOptions, model: Path, inputs: Path, threads: in
     return Open(
         model=str(model.resolve()),
         inputs=str(inputs),
-        precision=options.precision,
+        precision=weights_precision(options),
         threads=threads,
         opt_level=options.opt_level,
         providers=providers_of(options),

@@ -44,12 +44,13 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Load(_Message, frozen=True, kw_only=True):
-    """Build the model, run it once, and write inputs and outputs into `folder`."""
+    """Build the model, run it once, and write inputs and outputs into `folder`; under autocast if that names a type."""
 
     recipe: Recipe
     threads: int
     torch_mode: TorchMode
     folder: str
+    autocast: Precision | None = None
 
 
 class Export(_Message, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ Precision = Literal["fp32", "fp16", "bf16", "int8"]
 Exporter = Literal["dynamo", "torchscript"]
 OptLevel = Literal["disabled", "basic", "extended", "all"]
 Attention = Literal["sdpa", "eager"]
-TorchMode = Literal["eager", "compile"]
+TorchMode = Literal["eager", "compile", "jit"]
 
 
 class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +33,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
         dynamic_shapes: Export with symbolic batch and sequence dimensions.
         optimize: Offline rewrites of the graph, in order: names of `attrib.capture.rewrites.REWRITES`.
         save_models: A directory for the graphs with their weights; None to keep none.
+        autocast: Keep PyTorch's weights in fp32 and run it under autocast to `precision`.
         threads: Intra-op threads of either engine; None for the cores that this process may use.
         iterations: Steps in a plain block.
         rounds: Interleaved rounds.
@@ -61,6 +62,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     opt_level: OptLevel = "all"
     attention: Attention = "sdpa"
     torch_mode: TorchMode = "eager"
+    autocast: bool = False
     threads: int | None = None
     iterations: int | None = None
     rounds: int = 12
@@ -107,6 +109,8 @@ def check_options(options: CaptureOptions) -> None:
 
 
 def _check_combinations(options: CaptureOptions) -> None:
+    if options.autocast and options.precision == "fp32":
+        raise UsageError("--autocast needs a lower precision", hint="add --precision bf16 or fp16")
     if options.text and options.padding:
         raise UsageError("--text and --padding contradict each other: real sentences bring their own padding")
     of_a_graph = {

@@ -3,20 +3,58 @@
 `with_stack`'s own `nn.Module: X_0` is an instance number, not a name, and costs two to three times as much.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 PREFIX = "module: "
 """The range of a module is named `module: ` and its qualified name; the root's name is empty."""
 
+_MOST_NAMES = 100_000
+"""Shared modules inside shared modules multiply the names; beyond this many a module is known by its first one only."""
+
+
+class ModuleNames:
+    """Qualified names of a model's modules; a module that is held in several places has several."""
+
+    def __init__(self, module: Any) -> None:
+        self._names: dict[int, list[str]] = {}
+        for name, submodule in islice(module.named_modules(remove_duplicate=False), _MOST_NAMES):
+            self._names.setdefault(id(submodule), []).append(name)
+        for name, submodule in module.named_modules():
+            self._names.setdefault(id(submodule), [name])
+
+    def shared(self, module: Any) -> bool:
+        """Whether the module has more than one name."""
+        return len(self._names[id(module)]) > 1
+
+    def beneath(self, module: Any, caller: str) -> str:
+        """The name under which a module is called: nearest beneath the calling module, else the first one."""
+        names = self._names[id(module)]
+        inside = [name for name in names if not caller or name.startswith(f"{caller}.")]
+        return min(inside or names[:1], key=lambda name: name.count("."))
+
+    def of(self, identity: int, path: str) -> str | None:
+        """The name of the module with that `id()` which a path such as `L['self'].encoder` ends with, else its first.
+
+        None for a module that is no part of the model.
+        """
+        names = self._names.get(identity, [])
+        fitting = [name for name in names if name and f".{path}".endswith(f".{name}")]
+        return max(fitting, key=len) if fitting else next(iter(names), None)
+
 
 @contextmanager
-def module_scopes(module: Any) -> Iterator[None]:
-    """While this lasts, each call of a submodule is a profiler range that carries its qualified name."""
-    handles = [
-        handle for name, submodule in module.named_modules() for handle in _hooks(submodule, PREFIX + name)
-    ]
+def module_scopes(module: Any, *, compiled: bool = False) -> Iterator[None]:
+    """While this lasts, each call of a submodule is a profiler range that carries its qualified name.
+
+    Args:
+        module: The model.
+        compiled: Dynamo runs the model: it must neither trace nor compile the hooks.
+    """
+    marks = _Marks(module, compiled=compiled)
+    handles = [handle for _, submodule in module.named_modules() for handle in marks.hooks(submodule)]
     try:
         yield
     finally:
@@ -24,26 +62,70 @@ def module_scopes(module: Any) -> Iterator[None]:
             handle.remove()
 
 
-def _hooks(module: Any, label: str) -> tuple[Any, Any]:
-    mark = _range_type()
-    # A stack, because a module can call itself.
-    running: list[Any] = []
+class _Marks:
+    """The hooks of one model, and which of its modules are running."""
 
-    def enter(_module: Any, _inputs: Any) -> None:
-        scope = mark(label)
-        running.append(scope)
-        scope.__enter__()
+    def __init__(self, module: Any, *, compiled: bool) -> None:
+        self._names = ModuleNames(module)
+        self._callers: list[str] = []
+        self._tracked = any(self._names.shared(submodule) for submodule in module.modules())
+        self._outside_graphs = _kept_out_of_graphs() if compiled else _unchanged
 
-    def leave(_module: Any, _inputs: Any, _result: Any) -> None:
-        running.pop().__exit__(None, None, None)
+    def hooks(self, module: Any) -> tuple[Any, Any]:
+        """Install the hooks of one module; their handles."""
+        enter, leave = self._plain(module) if not self._tracked else self._tracking(module)
+        # always_call: the range is closed even where the forward raises.
+        return (
+            module.register_forward_pre_hook(self._outside_graphs(enter), prepend=True),
+            module.register_forward_hook(self._outside_graphs(leave), always_call=True),
+        )
 
-    # always_call: the range is closed even where the forward raises.
-    return module.register_forward_pre_hook(enter, prepend=True), module.register_forward_hook(
-        leave, always_call=True
-    )
+    def _plain(self, module: Any) -> tuple[Callable[..., None], Callable[..., None]]:
+        mark, label = range_type(), PREFIX + self._names.beneath(module, "")
+        # A stack, because a module can call itself.
+        running: list[Any] = []
+
+        def enter(_module: Any, _inputs: Any) -> None:
+            scope = mark(label)
+            running.append(scope)
+            scope.__enter__()
+
+        def leave(_module: Any, _inputs: Any, _result: Any) -> None:
+            running.pop().__exit__(None, None, None)
+
+        return enter, leave
+
+    def _tracking(self, module: Any) -> tuple[Callable[..., None], Callable[..., None]]:
+        """Hooks of a model in which a module has several names: who calls it tells which one is meant."""
+        mark, names, callers = range_type(), self._names, self._callers
+        running: list[Any] = []
+
+        def enter(_module: Any, _inputs: Any) -> None:
+            name = names.beneath(module, callers[-1] if callers else "")
+            callers.append(name)
+            scope = mark(PREFIX + name)
+            running.append(scope)
+            scope.__enter__()
+
+        def leave(_module: Any, _inputs: Any, _result: Any) -> None:
+            running.pop().__exit__(None, None, None)
+            callers.pop()
+
+        return enter, leave
 
 
-def _range_type() -> Any:
+def _kept_out_of_graphs() -> Callable[[Any], Any]:
+    import torch
+
+    disable: Callable[[Any], Any] = torch._dynamo.disable  # noqa: SLF001
+    return disable
+
+
+def _unchanged(hook: Any) -> Any:
+    return hook
+
+
+def range_type() -> Any:
     """The cheapest profiler range of torch: a tenth of the cost of `record_function`, in the versions that have it."""
     import torch
 

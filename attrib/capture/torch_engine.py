@@ -1,15 +1,14 @@
 """The PyTorch side, inside its worker: plain blocks, profiled blocks, outputs, and the profiler's cost."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from attrib.capture.build import Built, build
-from attrib.capture.failures import first_line
+from attrib.capture.build import build
 from attrib.capture.inputs import save_inputs
 from attrib.capture.messages import (
     Calibrate,
@@ -24,13 +23,14 @@ from attrib.capture.messages import (
     Written,
 )
 from attrib.capture.outputs_of import named_outputs
-from attrib.capture.scopes import module_scopes
 from attrib.capture.silence import silence_libraries
 from attrib.capture.steps import freeze_heap, quiet_collector, time_steps
+from attrib.capture.torch_modes import Prepared, prepare
 from attrib.capture.torch_overhead import measure_overhead
 from attrib.capture.unused import unused_modules
 from attrib.capture.weights import fingerprint
 from attrib.errors import AttribError
+from attrib.model.compiled import COMPILED_FILE
 from attrib.model.manifest import InputSpec
 from attrib.model.tensor import Tensor
 
@@ -53,9 +53,7 @@ class Engine:
             Calibrate: self.calibrate,
             Finish: self.finish,
         }
-        self._built: Built | None = None
-        self._callable: Callable[[], object] | None = None
-        self._compiled = False
+        self._prepared: Prepared | None = None
         self._folder = Path()
         self._steps_profiled = 0
         self._blocks_profiled = 0
@@ -65,10 +63,10 @@ class Engine:
         torch.set_num_threads(command.threads)
         torch.set_num_interop_threads(1)
         self._folder = Path(command.folder)
-        built = self._built = build(command.recipe)
+        built = build(command.recipe)
         outputs = built.first_outputs()
         unused = unused_modules(built.module, built.step)
-        self._callable = self._step_of(built, command.torch_mode)
+        prepared = self._prepared = prepare(built, command.torch_mode, command.autocast)
         inputs_file = self._folder / "inputs.npz"
         save_inputs(inputs_file, {name: _numpy(value) for name, value in built.inputs.items()})
         _warm_profiler()
@@ -79,14 +77,14 @@ class Engine:
             parameters=sum(parameter.numel() for parameter in built.module.parameters()),
             inputs=tuple(InputSpec(name=name, tensor=_tensor(value)) for name, value in built.inputs.items()),
             outputs=tuple(outputs),
-            settings=_settings(built.module),
+            settings=_settings(built.module) | _mode_settings(prepared, command),
             inputs_file=str(inputs_file),
             unused=unused,
         )
 
     def run(self, command: Run) -> Steps:
         """One block, plain or profiled, its lead-in first and never profiled."""
-        step = self._ready()
+        step = self._ready().step
         with torch.inference_mode(), quiet_collector():
             lead_starts, lead_walls = time_steps(step, command.lead_in)
             starts, walls, trace = (self._profiled if command.profiled else self._plain)(command.iterations)
@@ -99,7 +97,7 @@ class Engine:
 
     def outputs(self, command: Outputs) -> Written:
         """Write the outputs of one plain step."""
-        step = self._ready()
+        step = self._ready().step
         with torch.inference_mode():
             outputs = named_outputs(step())
         save_inputs(Path(command.file), {name: _numpy(value) for name, value in outputs.items()})
@@ -111,20 +109,24 @@ class Engine:
             return Calibrated(overhead=measure_overhead())
 
     def finish(self, _command: Finish) -> Written:
-        """Every block's trace was written when the block ended."""
-        return Written(files=())
+        """Every block's trace was written when the block ended; what the kernels compute, if it was compiled, is now."""
+        compiled = self._ready().compiled()
+        if compiled is None or not compiled.graphs:
+            return Written(files=())
+        file = self._folder / COMPILED_FILE
+        file.write_bytes(msgspec.json.format(msgspec.json.encode(compiled), indent=1) + b"\n")
+        return Written(files=(str(file),))
 
-    def _ready(self) -> Callable[[], object]:
-        if self._callable is None:
+    def _ready(self) -> Prepared:
+        if self._prepared is None:
             raise AttribError("the model is not loaded")
-        return self._callable
+        return self._prepared
 
     def _plain(self, iterations: int) -> tuple[list[int], list[int], str]:
-        return *time_steps(self._ready(), iterations), ""
+        return *time_steps(self._ready().step, iterations), ""
 
     def _profiled(self, iterations: int) -> tuple[list[int], list[int], str]:
-        step, built = self._ready(), self._built
-        assert built is not None  # noqa: S101  (a step exists only for a built model)
+        step, scopes, _ = self._ready()
         file = self._folder / f"block-{self._blocks_profiled}.json"
         numbers = iter(range(self._steps_profiled, self._steps_profiled + iterations))
 
@@ -132,44 +134,12 @@ class Engine:
             with record_function(f"{STEP}{next(numbers)}"):
                 return step()
 
-        with self._scopes(built.module), profile(activities=_activities(), record_shapes=True) as profiler:
+        with scopes(), profile(activities=_activities(), record_shapes=True) as profiler:
             starts, walls = time_steps(numbered, iterations)
         profiler.export_chrome_trace(str(file))
         self._steps_profiled += iterations
         self._blocks_profiled += 1
         return starts, walls, str(file)
-
-    @contextmanager
-    def _scopes(self, module: Any) -> Iterator[None]:
-        """Module ranges in eager mode; hooks inside a compiled model would break its graph, so it has none."""
-        if self._compiled:
-            yield
-            return
-        with module_scopes(module):
-            yield
-
-    def _step_of(self, built: Built, mode: str) -> Callable[[], object]:
-        step = _synchronised(built) if next(iter(built.inputs.values())).is_cuda else built.step
-        if mode == "eager":
-            return step
-        self._compiled = True
-        built.module.compile()
-        try:
-            with torch.inference_mode():
-                step()
-        except Exception as error:
-            hint = "torch.compile needs a C++ compiler; or use --torch-mode eager"
-            raise AttribError(f"torch.compile failed: {first_line(error)}", hint=hint) from error
-        return step
-
-
-def _synchronised(built: Built) -> Callable[[], object]:
-    def step() -> object:
-        result = built.step()
-        torch.cuda.synchronize()
-        return result
-
-    return step
 
 
 def _activities() -> list[ProfilerActivity]:
@@ -192,6 +162,15 @@ def _numpy(value: Any) -> Any:
     """On the host, in a type that numpy knows: bfloat16 becomes float32, which holds every bfloat16 exactly."""
     value = value.detach().cpu()
     return (value.float() if value.dtype == torch.bfloat16 else value).contiguous().numpy()
+
+
+def _mode_settings(prepared: Prepared, command: Load) -> dict[str, str]:
+    """What differs from plain eager PyTorch."""
+    compiled = prepared.compiled()
+    found: dict[str, str] = {} if command.autocast is None else {"autocast": command.autocast}
+    if compiled is not None:
+        found["kernel_origins"] = f"recorded by {compiled.compiler}" if compiled.graphs else "not recorded"
+    return found
 
 
 def _settings(module: Any) -> dict[str, str]:

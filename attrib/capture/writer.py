@@ -20,8 +20,8 @@ MANIFEST = "manifest.json"
 _PARTIAL = ".partial"
 _ARTEFACTS = (
     MANIFEST, "inputs.npz", "latency.parquet", "outputs.json", EXPORTED, "onnx/rewritten-[0-9]*.onnx", OPTIMIZED,
-    "torch/trace.json.gz", "torch-2/trace.json.gz", "ort/profile.json.gz", "ort-2/profile.json.gz",
-    "ort/device.json.gz", "report.html", "report.json",
+    "torch/trace.json.gz", "torch-2/trace.json.gz", "torch/compiled.json", "torch-2/compiled.json",
+    "ort/profile.json.gz", "ort-2/profile.json.gz", "ort/device.json.gz", "report.html", "report.json",
 )  # fmt: skip
 """Everything that a capture and its report can leave behind, as glob patterns."""
 
@@ -99,6 +99,13 @@ class TraceDirectory:
     def complete_files(self) -> list[str]:
         """Artefacts that exist."""
         return [path for path, entry in self.files.items() if entry.state == "complete"]
+
+    def withdraw(self) -> None:
+        """Remove what this capture has written: a command that makes no sense leaves nothing behind."""
+        for path in (*self.complete_files, MANIFEST):
+            (self.root / path).unlink(missing_ok=True)
+        self.files.clear()
+        self.discard_if_empty()
 
     def discard_if_empty(self) -> None:
         """Remove the directory where nothing was written into it and this capture made it."""

@@ -73,7 +73,12 @@ class InterruptedCommand(AttribError):  # noqa: N818  (an interruption is no err
     help="ONNX Runtime's graph optimization.",
 )
 @click.option("--attention", type=click.Choice(["sdpa", "eager"]), default="sdpa", show_default=True)
-@click.option("--torch-mode", type=click.Choice(["eager", "compile"]), default="eager", show_default=True)
+@click.option(
+    "--torch-mode", type=click.Choice(["eager", "compile", "jit"]), default="eager", show_default=True
+)
+@click.option(
+    "--autocast", is_flag=True, help="Keep fp32 weights; run PyTorch under autocast to --precision."
+)
 @click.option("--threads", type=int, help="Threads of either engine.  [default: the usable cores]")
 @click.option("--iterations", type=int, help="Steps in a plain block.  [default: 5, more for fast models]")
 @click.option("--warmup", type=int, help="Warm-up steps.  [default: until the blocks agree]")

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from attrib.errors import AttribError
+from attrib.model.compiled import COMPILED_FILE, COMPILED_VERSION, Compiled
 from attrib.model.events import EventTable
 from attrib.model.latency import LatencyTable
 from attrib.model.manifest import EXPORTED, OPTIMIZED, FileEntry, Manifest, OutputDifference, Role
@@ -77,6 +78,23 @@ class TraceDirectory:
         rewrites = [rewrite.graph for side in self.manifest.sides.values() for rewrite in side.rewrites]
         found = {name: self._checked(name) for name in dict.fromkeys((EXPORTED, *rewrites, OPTIMIZED))}
         return {name: _bytes(path) for name, path in found.items() if path is not None}
+
+    def compiled(self, role: Role) -> Compiled | None:
+        """What the kernels of one side's compiled model compute; None where nothing was compiled."""
+        side = self.manifest.sides.get(role) if self.manifest else None
+        path = None if side is None else self._checked(f"{side.folder}/{COMPILED_FILE}")
+        if path is None:
+            return None
+        try:
+            found = msgspec.json.decode(_bytes(path), type=Compiled)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise AttribError(
+                f"{path}: not a record of compiled kernels: {error}", hint=INTACT_COPY
+            ) from error
+        if found.format_version > COMPILED_VERSION:
+            problem = f"format {found.format_version}, this attrib knows {COMPILED_VERSION}"
+            raise AttribError(f"{path}: {problem}", hint="use the version of attrib that captured it")
+        return found
 
     def outputs(self) -> tuple[OutputDifference, ...]:
         """How far the outputs are apart, one row an output; empty where they were not compared."""

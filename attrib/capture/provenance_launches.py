@@ -1,0 +1,134 @@
+"""From Inductor's record to launches: which ops each kernel really computes.
+
+Inductor names as origins of a kernel also what its inputs were made from (the whole mask for an attention, the
+projections for the mask). Conditions, cited in the code:
+
+1. A library call computes the one lowered op that it calls, if the record holds exactly one such op.
+2. What a library call computes, no other kernel does.
+3. A view is part of a kernel only if it leads to something that the kernel computes, or from there.
+4. An op that computes something is represented by its computing nodes only; its views say nothing.
+5. The kernel that computes an op's last computing node computes its result; other kernels have a part in it.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from attrib.capture.provenance_graph import LoweredNode
+from attrib.capture.provenance_ops import Traced
+from attrib.model.compiled import Launch
+from attrib.model.work import Member
+
+_TURN = re.compile(r":\d+$")
+_EXTERN = re.compile(r"^(?:extern_kernels|(?:torch\.ops\.)?(?P<namespace>\w+))\.(?P<op>\w+)(?:\.\w+)?$")
+_ALIASES = {"bias_addmm": "addmm"}
+"""Inductor's names for calls of another operator."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Lowered:
+    """What Inductor recorded of one graph.
+
+    Attributes:
+        nodes: The lowered graph.
+        sources: Lowered node -> traced nodes.
+        kernels: `kernel:number` in order of launch -> lowered nodes.
+        prefix: What the events of generated kernels have before the kernel's name.
+    """
+
+    nodes: tuple[LoweredNode, ...]
+    sources: Mapping[str, Sequence[str]]
+    kernels: Mapping[str, Sequence[str]]
+    prefix: str
+
+    @cached_property
+    def by_name(self) -> dict[str, LoweredNode]:
+        """Lowered nodes by name."""
+        return {node.name: node for node in self.nodes}
+
+    @cached_property
+    def made_from(self) -> dict[str, list[str]]:
+        """Traced node -> its lowered nodes in the order of the graph, without views where something computes."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for node in self.nodes:
+            for source in self.sources.get(node.name, ()):
+                found[source].append(node.name)
+        return {source: self._computing(names) or names for source, names in found.items()}  # 4
+
+    @cached_property
+    def behind(self) -> dict[str, set[str]]:
+        """View -> the computing nodes that it leads to or comes from, through other views."""
+        above: dict[str, set[str]] = {}
+        for node in self.nodes:
+            above[node.name] = self._through(node.inputs, above) if node.view else {node.name}
+        below: dict[str, set[str]] = defaultdict(set)
+        for node in reversed(self.nodes):
+            reached = below[node.name] if node.view else {node.name}
+            for name in node.inputs:
+                below[name] |= reached
+        return {n.name: above[n.name] | below[n.name] for n in self.nodes if n.view}
+
+    @staticmethod
+    def _through(inputs: Iterable[str], above: Mapping[str, set[str]]) -> set[str]:
+        return {name for source in inputs for name in above.get(source, ())}
+
+    def _computing(self, names: Iterable[str]) -> list[str]:
+        return [name for name in names if name in self.by_name and not self.by_name[name].view]
+
+
+def launches_of(traced: Sequence[Traced], lowered: Lowered) -> tuple[tuple[Launch, ...], tuple[Member, ...]]:
+    """The launches of one graph in their order, and the ops for which there is none."""
+    computed = _computed(lowered)
+    results = {name: nodes[-1] for name, nodes in lowered.made_from.items()}
+    owners = {node for nodes in computed for node in nodes}
+    launches, launched = [], set[str]()
+    for kernel, nodes in zip(lowered.kernels, computed, strict=True):
+        held = {source for node in nodes for source in lowered.sources.get(node, ())}
+        touched = [op for op in traced if op.name in held and nodes & set(lowered.made_from[op.name])]
+        # 5; a result that no kernel computes leaves nobody else to own the op.
+        whole = [op for op in touched if results[op.name] in nodes or results[op.name] not in owners]
+        part = [op for op in touched if op not in whole]
+        launched |= {op.name for op in touched}
+        launches.append(
+            Launch(kernel=event_name(kernel, lowered.prefix), members=_members(whole), partial=_members(part))
+        )
+    return tuple(launches), _members(op for op in traced if op.name not in launched)
+
+
+def _members(ops: Iterable[Traced]) -> tuple[Member, ...]:
+    return tuple(Member(scope=op.scope, op=name, name=op.name) for op in ops for name in op.ops)
+
+
+def _computed(lowered: Lowered) -> list[set[str]]:
+    """What each kernel computes, views included."""
+    own = [_own_node(kernel, nodes, lowered) for kernel, nodes in lowered.kernels.items()]
+    taken = {node for node in own if node}
+    found = []
+    for node, listed in zip(own, lowered.kernels.values(), strict=True):
+        computing = {node} if node else {n for n in lowered._computing(listed) if n not in taken}  # noqa: SLF001  1, 2
+        views = {n for n in listed if n in lowered.behind and lowered.behind[n] & computing}  # 3
+        found.append(computing | views)
+    return found
+
+
+def _own_node(kernel: str, listed: Sequence[str], lowered: Lowered) -> str:
+    """The lowered op that a library call calls; empty where the record does not say which."""
+    op = extern_op(_TURN.sub("", kernel))
+    own = [name for name in listed if op and name in lowered.by_name and lowered.by_name[name].op == op]
+    return own[0] if len(own) == 1 else ""
+
+
+def extern_op(kernel: str) -> str:
+    """`aten::addmm` for `extern_kernels.addmm` or `torch.ops.aten.addmm.default`; empty for a generated kernel."""
+    match = _EXTERN.match(kernel)
+    if match is None:
+        return ""
+    return f"{match['namespace'] or 'aten'}::{_ALIASES.get(match['op'], match['op'])}"
+
+
+def event_name(kernel: str, prefix: str) -> str:
+    """The name of a kernel's event in the trace; only generated C++ carries the number of its graph."""
+    name = _TURN.sub("", kernel)
+    return extern_op(name) or (prefix + name if name.startswith("cpp_") else name)
