@@ -13,7 +13,7 @@ from attrib.capture.process import WorkerError
 from attrib.capture.progress import NoProgress, Progress
 from attrib.capture.session import Session
 from attrib.capture.sources import Source, resolve_source
-from attrib.errors import AttribError
+from attrib.errors import AttribError, UsageError
 
 
 class SideError(AttribError):
@@ -100,6 +100,10 @@ def _run(session: Session, interrupts: Interrupts) -> None:
         with interrupts.deferred(forget=True):
             session.keep_what_is_complete()
         raise CaptureInterrupted(*_what_is_left(session)) from error
+    except UsageError:
+        with interrupts.deferred(forget=True):
+            session.directory.withdraw()
+        raise
     except AttribError:
         with interrupts.deferred(forget=True):
             session.keep_what_is_complete()
