@@ -10,10 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attrib.attribute.chain import Chain, chain_of
 from attrib.attribute.headline import Blocks, headline
 from attrib.attribute.ledger import Ledger, build_ledger
 from attrib.attribute.partitions import partition_of
 from attrib.attribute.profiled import coverage, step_times
+from attrib.attribute.trail import region_trails, shortened
 from attrib.errors import AttribError, UsageError
 from attrib.findings.comparability import checks
 from attrib.findings.protocol import Evidence
@@ -24,12 +26,15 @@ from attrib.match.regions import regions
 from attrib.model.document import Document
 from attrib.model.manifest import ROLES, Environment, Manifest, Role, Workload
 from attrib.model.region import Region
+from attrib.model.trail import RegionTrail
 from attrib.model.work import Partition
 from attrib.traces.directory import TraceDirectory, open_directory
 from attrib.version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from attrib.report.explain import Explanation
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +46,8 @@ class Analysis:
         partitions: The profiled steps of the sides that there are.
         regions: Calls and nodes that compute the same tensors.
         ledger_rows: The ledger with its intervals.
+        chain: The captured graphs and what turned each into the next.
+        trails: What is behind each region, whole; the document holds the same with long lists cut.
         document: The report as data.
     """
 
@@ -48,6 +55,8 @@ class Analysis:
     partitions: dict[Role, Partition]
     regions: tuple[Region, ...]
     ledger_rows: Ledger
+    chain: Chain
+    trails: tuple[RegionTrail, ...]
     document: Document
 
     @cached_property
@@ -64,6 +73,16 @@ class Analysis:
     def calls(self) -> pd.DataFrame:
         """PyTorch calls, with the mean profiled time in nanoseconds."""
         return self._work("torch")
+
+    def explain(self, name: str) -> Explanation:
+        """What is behind one name: a node, call, module, value, fx node, region or ledger row.
+
+        Raises:
+            UsageError: Nothing has that name, or several things do.
+        """
+        from attrib.report.explain import Explainer
+
+        return Explainer(self.regions, self.trails, self.chain, self.ledger_rows).explain(name)
 
     def _work(self, role: Role) -> pd.DataFrame:
         partition = self.partitions.get(role)
@@ -172,11 +191,18 @@ def _analysis(
         outputs=directory.outputs(),
         plain_ns={role: tuple(tuple(b.tolist()) for b in blocks.values()) for role, blocks in plain.items()},
     )
-    return Analysis(directory, partitions, matched, ledger, _document(evidence, directory, ledger, matched))
+    chain = chain_of(graphs, manifest)
+    trails = region_trails(matched, partitions, ledger, chain)
+    document = _document(evidence, directory, ledger, matched, trails)
+    return Analysis(directory, partitions, matched, ledger, chain, trails, document)
 
 
 def _document(
-    evidence: Evidence, directory: TraceDirectory, ledger: Ledger, matched: tuple[Region, ...]
+    evidence: Evidence,
+    directory: TraceDirectory,
+    ledger: Ledger,
+    matched: tuple[Region, ...],
+    trails: tuple[RegionTrail, ...],
 ) -> Document:
     manifest = evidence.manifest or _unknown_capture()
     causes = ledger.causes()
@@ -204,6 +230,7 @@ def _document(
         findings=run(evidence),
         profiled={role: step_times(p) for role, p in partitions.items()},
         plain_ns=dict(evidence.plain_ns),
+        regions=tuple(map(shortened, trails)),
         warnings=(
             *manifest.warnings,
             *directory.missing,

@@ -39,11 +39,13 @@ class Ledger:
         rows: The rows; the largest absolute delta first, the overhead last.
         replicates: Deltas in each resample, nanoseconds.
         blocks: Number of blocks behind the intervals.
+        segments: Time of every segment of each side (work first, then framework parts), of which the rows are sums.
     """
 
     rows: tuple[LedgerRow, ...]
     replicates: Floats
     blocks: int
+    segments: Mapping[Role, Floats] = field(default_factory=dict)
     _position: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -58,10 +60,10 @@ class Ledger:
         low, high = interval(delta, self.replicates[positions].sum(axis=0), self.blocks)
         return Delta(median=delta, low=low, high=high)
 
-    def causes(self) -> tuple[CauseRow, ...]:
-        """Rows summed by cause, the largest absolute delta first."""
+    def causes(self, rows: Iterable[LedgerRow] | None = None) -> tuple[CauseRow, ...]:
+        """Rows (all of them, or those given) summed by cause, the largest absolute delta first."""
         members: dict[Cause, list[LedgerRow]] = {}
-        for row in self.rows:
+        for row in self.rows if rows is None else rows:
             members.setdefault(row.cause, []).append(row)
         summed = [self._cause(cause, rows) for cause, rows in members.items()]
         return tuple(sorted(summed, key=lambda row: (-abs(row.delta_ns), row.cause)))
@@ -152,7 +154,12 @@ def build_ledger(
         range(len(rows)),
         key=lambda i: (rows[i].cause == "profiler_overhead", -abs(rows[i].delta_ns), rows[i].id),
     )
-    ledger = Ledger(tuple(rows[i] for i in order), deltas[order], len(numbers))
+    ledger = Ledger(
+        tuple(rows[i] for i in order),
+        deltas[order],
+        len(numbers),
+        {role: side.values for role, side in times.items()},
+    )
     ledger.self_check(plain)
     return ledger
 

@@ -9,6 +9,7 @@ import msgspec
 
 from attrib.model.manifest import Environment, OutputDifference, Protocol, Role, Side, Workload
 from attrib.model.region import Match
+from attrib.model.trail import RegionTrail
 
 # Schema history
 # 1  first published version
@@ -209,5 +210,7 @@ class Document(_Struct, frozen=True, kw_only=True):
     profiled: dict[Role, StepTimes]
     plain_ns: dict[Role, tuple[tuple[int, ...], ...]] = {}
     """Every plain step, one tuple a block, in the order of the rounds."""
+    regions: tuple[RegionTrail, ...] = ()
+    """What is behind the rows: calls, nodes and rewrites of each region, in the order of the exported graph."""
     warnings: tuple[str, ...] = ()
     command: str = ""

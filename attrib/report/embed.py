@@ -12,9 +12,9 @@ from attrib.errors import AttribError
 _UNKNOWN_SYSTEM = 255
 
 
-def packed(data: bytes) -> str:
+def packed(data: bytes, *, level: int = 6) -> str:
     """Gzip and base64, the same text for the same bytes on every system."""
-    squeezed = bytearray(gzip.compress(data, compresslevel=6, mtime=0))
+    squeezed = bytearray(gzip.compress(data, compresslevel=level, mtime=0))
     squeezed[9] = _UNKNOWN_SYSTEM  # RFC 1952: the operating system field, which zlib fills in by platform
     return base64.b64encode(squeezed).decode("ascii")
 

@@ -12,7 +12,7 @@ from attrib.model.document import CAUSES, Document
 from attrib.report.embed import packed, plotly_source, policy
 from attrib.report.filters import environment
 from attrib.report.json_report import to_json
-from attrib.report.operators import ROW_LIMIT
+from attrib.report.operators import CONTRADICTS, ROW_LIMIT
 from attrib.report.svg import drawing_of
 from attrib.report.view import View, view_of
 
@@ -34,18 +34,18 @@ def to_html(document: Document, *, interactive: bool = True) -> bytes:
     """
     plotly = plotly_source() if interactive else ""
     library = packed(plotly.encode()) if interactive else ""
-    whole = packed(to_json(document))
+    whole = packed(to_json(document), level=9)
     # Neither a model's author nor chance can put this into the document: it is the hash of the document.
     mark = f"data-{hashlib.sha256(whole.encode()).hexdigest()}"
-    page = ""
+    limit, data, note = _ROW_LIMITS[-1], "", _NOTHING_FITS
     for limit in _ROW_LIMITS:
         page = _page(view_of(document, row_limit=limit), plotly=plotly, library=library, data=mark)
         room = PAGE_LIMIT - len(page.encode())
         if room > len(whole):
             return page.replace(mark, whole).encode()
-        if room > 0:
+        data, note = next(_lighter(document, room), ("", _NOTHING_FITS))
+        if data:
             break
-    data, note = next(_lighter(document, PAGE_LIMIT - len(page.encode())), ("", _NOTHING_FITS))
     view = view_of(document, row_limit=limit)
     return _page(view, plotly=plotly, library=library, data=data, data_note=note).encode()
 
@@ -53,13 +53,13 @@ def to_html(document: Document, *, interactive: bool = True) -> bytes:
 def _lighter(document: Document, room: int) -> Iterator[tuple[str, str]]:
     """Ways to put less data into the page, fullest first, that leave room for the note that goes with them."""
     for lighter, note in ((_without_evidence, _EVIDENCE_LEFT_OUT), (_largest_rows, _ROWS_LEFT_OUT)):
-        data = packed(to_json(lighter(document)))
+        data = packed(to_json(lighter(document)), level=9)
         if len(data) + 2 * len(note) <= room:
             yield data, note
 
 
 _EVIDENCE_LEFT_OUT = (
-    "The data in this page leaves out node names and match evidence, to stay small: report.json holds them."
+    "The data in this page leaves out what is behind the rows, to stay small: report.json holds it."
 )
 _NOTHING_FITS = "The data did not fit into this page: report.json holds it."
 _ROWS_LEFT_OUT = "The data in this page holds only the largest rows, to stay small: report.json holds all."
@@ -76,17 +76,18 @@ def _without_evidence(document: Document) -> Document:
         )
         for row in document.ledger
     )
-    return msgspec.structs.replace(document, ledger=rows)
+    return msgspec.structs.replace(document, ledger=rows, regions=())
 
 
 def _largest_rows(document: Document) -> Document:
-    rows = sorted(_without_evidence(document).ledger, key=lambda r: (-abs(r.delta_ns), r.id))
-    return msgspec.structs.replace(document, ledger=tuple(rows[:ROW_LIMIT]))
+    light = _without_evidence(document)
+    rows = sorted(light.ledger, key=lambda r: (-abs(r.delta_ns), r.id))
+    return msgspec.structs.replace(light, ledger=tuple(rows[:ROW_LIMIT]))
 
 
 def _page(view: View, *, plotly: str, library: str, data: str, data_note: str = "") -> str:
     style = _static("report.css")
-    script = _static("report.js") + (_static("charts.js") if plotly else "")
+    script = _static("report.js") + _static("trail.js") + (_static("charts.js") if plotly else "")
     csp = policy(
         scripts=[script, *([plotly] if plotly else [])],
         styles=[style, *([""] if plotly else [])],  # plotly.js fills an empty style element rule by rule
@@ -96,6 +97,7 @@ def _page(view: View, *, plotly: str, library: str, data: str, data_note: str = 
         view=view,
         drawing=drawing_of(view.waterfall) if view.waterfall else None,
         causes=CAUSES,
+        contradicts=CONTRADICTS,
         cause_titles={cause: text.title for cause, text in CAUSES.items()},
         csp=csp,
         style=style,

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 from attrib.model.document import CAUSES, CauseRow, Document
-from attrib.report.text import code_spans, counted, plural, shorten, visible
+from attrib.report.text import EXPLAIN_HINT, code_spans, counted, plural, shorten, visible
 from attrib.report.view import FindingView, View, view_of
 from attrib.units import format_interval, format_ns
 
@@ -13,6 +13,7 @@ BYTE_LIMIT = 60_000
 """GitHub refuses comments above 65,536 characters; the rest is room for what a bot puts around."""
 
 _TEXT_LIMIT = 300
+_UNMATCHED_ROWS = 20
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~^$-])")
 _BREAK = r"\1<!-- -->"
 _LINKING = re.compile(r"(@|#(?=\w)|:(?=//)|www(?=\.))", re.IGNORECASE)
@@ -31,10 +32,12 @@ def to_markdown(document: Document, *, limit_bytes: int = BYTE_LIMIT) -> str:
     head = _head(view)
     blocks = [_finding(item) for item in view.findings]
     rows = [_operator(view, number) for number in range(len(view.operators.rows))]
-    notes = _notes(view)
+    notes, left = _notes(view), _unmatched(view)
     causes = len(view.causes)
     while True:
-        text = _joined(head, _causes(view, causes), blocks, _operators(view, rows), notes)
+        text = _joined(
+            head, _causes(view, causes), blocks, _operators(view, rows), left if notes else "", notes
+        )
         excess = len(text.encode()) - limit_bytes
         if excess <= 0 or not (rows or blocks or notes or causes):
             return text
@@ -54,8 +57,8 @@ def _less(
     return rows, blocks, notes, causes - 1
 
 
-def _joined(head: str, causes: str, blocks: Sequence[str], operators: str, notes: str) -> str:
-    return "\n\n".join(part for part in (head, causes, *blocks, operators, notes) if part) + "\n"
+def _joined(head: str, causes: str, blocks: Sequence[str], operators: str, left: str, notes: str) -> str:
+    return "\n\n".join(part for part in (head, causes, *blocks, operators, left, notes) if part) + "\n"
 
 
 def escaped(text: str, limit: int = _TEXT_LIMIT) -> str:
@@ -180,6 +183,28 @@ def _operator(view: View, number: int) -> str:
     delta = view.unit.number(row.delta_ns, sign=True)
     cells = (code(row.region, 70), CAUSES[row.cause].title, code(calls, 60), code(nodes, 60), delta, match)
     return f"| {' | '.join(cells)} |"
+
+
+def _unmatched(view: View) -> str:
+    """What has no counterpart, largest first, and how to see what is behind a name."""
+    found = view.unmatched
+    if found is None:
+        return ""
+    number = view.unit.number
+    lines = [f"<details><summary>Not matched: {found.sentence(view.names, view.unit)}</summary>", ""]
+    if found.entries:
+        lines += [f"| Where | Only in | What | {view.unit.symbol} | Why |", "|:--|:--|:--|--:|:--|"]
+    for entry in found.entries[:_UNMATCHED_ROWS]:
+        cells = (
+            code(entry.where, 70),
+            view.names[entry.role],
+            code(", ".join(entry.ops), 60),
+            number(entry.ns),
+        )
+        lines.append(f"| {' | '.join(cells)} | {escaped(entry.reason, 120)} |")
+    if hidden := found.entries[_UNMATCHED_ROWS:]:
+        lines.append(f"| other ({len(hidden)}) | | | {number(sum(e.ns for e in hidden))} | |")
+    return "\n".join([*lines, "", EXPLAIN_HINT, "", "</details>"])
 
 
 def _notes(view: View) -> str:

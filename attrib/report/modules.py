@@ -31,6 +31,7 @@ class ModuleNode:
         torch_ns: Sum over these rows.
         onnxruntime_ns: Sum over these rows.
         delta_ns: Sum over these rows.
+        own: Ids of the ledger rows that a node without children shows.
         children: Largest delta first; members of a group in their order.
     """
 
@@ -42,6 +43,7 @@ class ModuleNode:
     torch_ns: int
     onnxruntime_ns: int
     delta_ns: int
+    own: tuple[str, ...] = ()
     children: tuple["ModuleNode", ...] = ()
 
 
@@ -121,6 +123,7 @@ def _summed(
         torch_ns=sum(part.torch_ns for part in parts),
         onnxruntime_ns=sum(part.onnxruntime_ns for part in parts),
         delta_ns=sum(part.delta_ns for part in parts),
+        own=tuple(part.id for part in own if isinstance(part, LedgerRow)),
         children=children,
     )
 
@@ -181,14 +184,15 @@ def repeated_modules(rows: Iterable[LedgerRow]) -> tuple[RepeatedModule, ...]:
     """Modules that occur in several numbered places, summed over those places; largest delta first."""
     by_pattern: dict[str, list[LedgerRow]] = {}
     for row in rows:
-        by_pattern.setdefault(_pattern(row.module), []).append(row)
+        by_pattern.setdefault(place_key(row.module), []).append(row)
     found = [_repeated(members) for members in by_pattern.values()]
     return tuple(
         sorted((r for r in found if r.modules >= _FOLD_FROM), key=lambda r: (-abs(r.delta_ns), r.pattern))
     )
 
 
-def _pattern(module: str) -> str:
+def place_key(module: str) -> str:
+    """The same for modules that differ only by the number of their layer."""
     return ".".join("\0" if _is_number(part) else part for part in _parts(module))
 
 
@@ -201,15 +205,19 @@ def _is_number(part: str) -> bool:
 
 
 def _repeated(rows: list[LedgerRow]) -> RepeatedModule:
-    paths = sorted({row.module for row in rows})
-    columns = zip(*(_parts(path) for path in paths), strict=True)
-    parts = [
-        column[0] if len(set(column)) == 1 else _range(sorted(set(column), key=int)) for column in columns
-    ]
+    paths = {row.module for row in rows}
     return RepeatedModule(
-        pattern=".".join(parts),
+        pattern=folded_path(paths),
         modules=len(paths),
         torch_ns=sum(row.torch_ns for row in rows),
         onnxruntime_ns=sum(row.onnxruntime_ns for row in rows),
         delta_ns=sum(row.delta_ns for row in rows),
+    )
+
+
+def folded_path(paths: Iterable[str]) -> str:
+    """One path for modules of one `place_key`, e.g. `encoder.layer.{0..11}.output`."""
+    columns = zip(*(_parts(path) for path in sorted(set(paths))), strict=True)
+    return ".".join(
+        column[0] if len(set(column)) == 1 else _range(sorted(set(column), key=int)) for column in columns
     )

@@ -4,17 +4,22 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from attrib.model.document import LedgerRow
+from attrib.model.trail import RegionTrail
 from attrib.report.text import anchor
 
 ROW_LIMIT = 500
+CONTRADICTS = " DIFFER"
+"""What a line of a match's evidence holds where the two sides contradict each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorRow:
-    """One ledger row and the id by which links find it."""
+    """One ledger row, the id by which links find it, its place in the document, and what rewrote its nodes."""
 
     anchor: str
     row: LedgerRow
+    place: int = -1
+    steps: tuple[str, ...] = ()
 
     @property
     def half_ns(self) -> int:
@@ -27,6 +32,11 @@ class OperatorRow:
         """Why the two sides belong together; the row's own module is not named again."""
         prefix = f"module {self.row.module}: "
         return tuple(line.removeprefix(prefix) for line in self.row.match.evidence)
+
+    @property
+    def contradicted(self) -> bool:
+        """The sides read or compute tensors that cannot be the same."""
+        return any(CONTRADICTS in line for line in self.row.match.evidence)
 
     @property
     def noise(self) -> bool:
@@ -57,20 +67,36 @@ class OperatorTable:
 
 
 def operator_table(
-    ledger: Collection[LedgerRow], anchors: dict[str, str], *, limit: int = ROW_LIMIT
+    ledger: Collection[LedgerRow],
+    anchors: dict[str, str],
+    *,
+    trails: Collection[RegionTrail] = (),
+    limit: int = ROW_LIMIT,
 ) -> OperatorTable:
     """The `limit` rows with the largest deltas (or, without deltas, times), and everything else as one row."""
+    steps = {trail.id: _rewrites(trail) for trail in trails}
+    places = {row.id: place for place, row in enumerate(ledger)}
     ordered = sorted(ledger, key=lambda r: (-abs(r.delta_ns), -max(r.torch_ns, r.onnxruntime_ns), r.id))
     keep = limit if len(ordered) <= limit else limit - 1
     hidden = ordered[keep:]
     return OperatorTable(
-        rows=tuple(OperatorRow(anchor=anchors[row.id], row=row) for row in ordered[:keep]),
+        rows=tuple(
+            OperatorRow(
+                anchor=anchors[row.id], row=row, place=places[row.id], steps=steps.get(row.region, ())
+            )
+            for row in ordered[:keep]
+        ),
         other=_summed(hidden) if hidden else None,
         count=len(ordered),
         torch_ns=sum(row.torch_ns for row in ordered),
         onnxruntime_ns=sum(row.onnxruntime_ns for row in ordered),
         delta_ns=sum(row.delta_ns for row in ordered),
     )
+
+
+def _rewrites(trail: RegionTrail) -> tuple[str, ...]:
+    """What was done to a region's nodes, each sentence once; empty where nothing was."""
+    return tuple(dict.fromkeys(step.text for step in trail.steps if step.kind != "unchanged"))
 
 
 def _summed(rows: Collection[LedgerRow]) -> OtherRows:

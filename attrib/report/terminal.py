@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from attrib.model.document import Document
-from attrib.report.text import code_spans, plural, shorten, visible
+from attrib.report.text import EXPLAIN_HINT, code_spans, plural, shorten, visible
 from attrib.report.verdict import Alert
 from attrib.report.view import Breakdown, FindingView, View, view_of
 from attrib.report.waterfall import Bar
@@ -33,12 +33,16 @@ def print_summary(document: Document, console: "Console") -> None:
         console.print()
         console.print(_causes(view, view.waterfall.bars, console))
         _print(console, _text(_coverage(document), "dim"))
+        if view.unmatched:
+            _print(console, _text(f"not matched: {view.unmatched.sentence(view.names, view.unit)}", "dim"))
     else:
         for breakdown in view.breakdowns:
             console.print()
             console.print(_breakdown(breakdown))
     _findings(console, view)
     _alerts(console, view, "note")
+    if view.operators.rows:
+        _print(console, _text(EXPLAIN_HINT, "dim"))
 
 
 def _text(text: str, style: str = "") -> "Text":

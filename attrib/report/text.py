@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from urllib.parse import quote
 
+EXPLAIN_HINT = "`attrib explain TRACE_DIR NAME` shows what is behind a node, a call, a module or a row."
+
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _ANCHOR_LIMIT = 96
 

@@ -16,6 +16,7 @@ from attrib.report.modules import (
 )
 from attrib.report.operators import ROW_LIMIT, OperatorTable, operator_table, unique_anchors
 from attrib.report.text import plural
+from attrib.report.unmatched import Unmatched, unmatched_of
 from attrib.report.verdict import Alert, Verdict, alerts_of, side_names, verdict_of
 from attrib.report.waterfall import Waterfall, ordered_causes, waterfall_of
 from attrib.units import Unit, format_interval, format_ns, format_percent
@@ -90,6 +91,9 @@ class View:
     repeated: tuple[RepeatedModule, ...]
     operators: OperatorTable
     anchors: dict[str, str]
+    places: dict[str, int]
+    shown: frozenset[str]
+    unmatched: Unmatched | None
     breakdowns: tuple[Breakdown, ...]
     passed: tuple[Finding, ...]
     checks: tuple[Check, ...]
@@ -116,7 +120,7 @@ def view_of(document: Document, *, row_limit: int = ROW_LIMIT, node_limit: int =
         node_limit: Nodes of the module tree; the rest is rolled up level by level.
     """
     anchors = unique_anchors(row.id for row in document.ledger)
-    table = operator_table(document.ledger, anchors, limit=row_limit)
+    table = operator_table(document.ledger, anchors, trails=document.regions, limit=row_limit)
     tree = module_tree(document.ledger, document.workload.model) if document.ledger else None
     names, unit = side_names(document), table_unit(document)
     by_state = {state: _in_state(document, state) for state in ("passed", "not_applicable", "error")}
@@ -135,6 +139,9 @@ def view_of(document: Document, *, row_limit: int = ROW_LIMIT, node_limit: int =
         repeated=repeated_modules(document.ledger)[:_REPEATED_ROWS],
         operators=table,
         anchors=anchors,
+        places={row.id: place for place, row in enumerate(document.ledger)},
+        shown=frozenset(item.row.id for item in table.rows),
+        unmatched=unmatched_of(document),
         breakdowns=tuple(
             _breakdown(role, names[role], document.profiled[role])
             for role in ROLES

@@ -22,6 +22,7 @@ from attrib.model.document import (
 from attrib.model.manifest import Environment, InputSpec, OutputDifference, Overhead, Protocol, Side, Workload
 from attrib.model.region import Match
 from attrib.model.tensor import Tensor
+from attrib.model.trail import RegionTrail, TrailCall, TrailMember, TrailNode, TrailRun, TrailStage, TrailStep
 
 HOSTILE = (
     "</script><script>window.pwned=1</script>",
@@ -219,6 +220,40 @@ def ledger(layers: int = 12, seed: int = 7) -> tuple[LedgerRow, ...]:
     for layer in range(layers):
         rows += [_row(kind, f"encoder.layer.{layer}", layer, rng) for kind in LAYER]
     return tuple(rows + _framework(rng))
+
+
+def trails_of(rows: tuple[LedgerRow, ...]) -> tuple[RegionTrail, ...]:
+    """What is behind the regions of these rows; the first call of the largest region is a compiled kernel."""
+    by_region: dict[str, list[LedgerRow]] = {}
+    for row in rows:
+        if row.torch_calls or row.onnx_nodes:
+            by_region.setdefault(row.region, []).append(row)
+    return tuple(_trail(region, own) for region, own in by_region.items())
+
+
+def _trail(region: str, rows: list[LedgerRow]) -> RegionTrail:
+    ops = [op for row in rows for op in row.onnx_ops]
+    calls = tuple(TrailCall(id=i, op=row.torch_ops[0], module=row.module, ns=row.torch_ns, inputs=row.shapes,
+                            members=(TrailMember(scope=row.module, op="aten::gelu", name="gelu_7"),)
+                            if row.torch_ops[0] == "aten::gelu" else ())
+                  for row in rows for i in row.torch_calls)  # fmt: skip
+    ran = tuple(TrailRun(id=i, op=op, provider=row.providers[0], ns=row.onnxruntime_ns // len(row.onnx_ops),
+                         inputs=row.shapes[:1], outputs=row.shapes[:1])
+                for row in rows for i, op in zip(row.onnx_nodes, row.onnx_ops, strict=False))  # fmt: skip
+    exported = tuple(TrailNode(name=i, op=op, module=rows[0].module, fx_node="fx_1") for row in rows
+                     for i, op in zip(row.exported, row.onnx_ops, strict=False))  # fmt: skip
+    reason = "" if calls and ran else "the other side has nothing for it"
+    return RegionTrail(
+        id=region,
+        module=rows[0].module,
+        origin="both" if not reason else "torch" if calls else "onnxruntime",
+        reason=reason,
+        calls=calls,
+        stages=(TrailStage(name="exported", nodes=exported),) if exported else (),
+        ran=ran,
+        steps=(TrailStep(stage="optimized", kind="rewritten", by="MatMulAddFusion", before=rows[0].exported,
+                         text=f"MatMul + Add → {', '.join(ops)} by MatMulAddFusion"),) if ops else (),
+    )  # fmt: skip
 
 
 def causes_of(rows: tuple[LedgerRow, ...]) -> tuple[CauseRow, ...]:
@@ -488,6 +523,7 @@ def document(rows: tuple[LedgerRow, ...] | None = None, **changes: object) -> Do
             "torch": plain_steps(latency.torch_ns.median, 12, 5, 1),
             "onnxruntime": plain_steps(latency.onnxruntime_ns.median, 12, 5, 2),
         },
+        regions=trails_of(rows),
         command="attrib profile --model bert-base-uncased --seq-len 128",
     )
     return msgspec.structs.replace(base, **changes)
@@ -593,7 +629,7 @@ def huge(rows: int = 10_000) -> Document:
 def hostile() -> Document:
     """Every free string of the document replaced by one that a stranger might write."""
     base = document(ledger(1))
-    picked = iter(HOSTILE * 40)
+    picked = iter(HOSTILE * 80)
 
     def bad() -> str:
         return next(picked)
@@ -615,6 +651,20 @@ def hostile() -> Document:
         )
         for number, row in enumerate(base.ledger)
     )
+    regions = tuple(
+        RegionTrail(
+            id=row.region,
+            module=bad(),
+            origin="torch",
+            reason=bad(),
+            calls=(TrailCall(id=row.torch_calls[0], op=bad(), module=bad(), ns=1, inputs=(bad(),),
+                             members=(TrailMember(op=bad(), name=bad(), scope=bad()),)),),
+            stages=(TrailStage(name=bad(), nodes=(TrailNode(name=bad(), op=bad(), module=bad(), fx_node=bad()),)),),
+            ran=(TrailRun(id=row.onnx_nodes[0], op=bad(), provider=bad(), ns=1, inputs=(bad(),), outputs=(bad(),)),),
+            steps=(TrailStep(stage=bad(), kind="rewritten", by=bad(), text=bad()),),
+        )
+        for row in rows[: len(HOSTILE)]
+    )  # fmt: skip
     findings = tuple(
         msgspec.structs.replace(
             f,
@@ -647,6 +697,7 @@ def hostile() -> Document:
             msgspec.structs.replace(base.outputs[0], name=t, equal=False, reason=t) for t in HOSTILE
         ),
         ledger=rows,
+        regions=regions,
         findings=findings,
         profiled={
             role: StepTimes(

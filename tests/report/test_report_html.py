@@ -139,7 +139,7 @@ def test_policy_allows_the_style_of_the_page():
 
 
 def test_our_own_scripts_and_styles_cannot_end_their_element():
-    for name in ("report.css", "report.js", "charts.js"):
+    for name in ("report.css", "report.js", "trail.js", "charts.js"):
         assert "</" not in (ROOT / "attrib/report/static" / name).read_text(encoding="utf-8")
 
 
@@ -256,7 +256,7 @@ def test_data_that_does_not_fit_is_reduced_and_the_page_says_so():
 def test_order_is_verdict_difference_findings_modules_operators_checks_environment(page):
     sections = [attrs["id"] for tag, attrs in page.tags if tag == "section" and "id" in attrs]
     assert sections == [
-        "difference", "findings", "modules", "operators", "breakdown", "checks", "environment", "guide",
+        "difference", "findings", "modules", "operators", "unmatched", "breakdown", "checks", "environment", "guide",
     ]  # fmt: skip
     assert next(tag for tag, _ in page.tags if tag in ("h1", "svg", "table")) == "h1"
 
@@ -297,6 +297,45 @@ def test_rolled_up_rows_are_named_and_summed():
 def test_match_shows_method_confidence_and_evidence(page):
     assert "fx-node 95 %" in page.words
     assert "value name linear_3 is in both graphs" in page.words
+
+
+def test_row_shows_what_rewrote_its_nodes(page):
+    assert "rewritten MatMul + Add → Gemm, Reshape, Transpose by MatMulAddFusion" in page.words
+
+
+def test_a_contradiction_stands_out():
+    row = ledger()[0]
+    match = msgspec.structs.replace(row.match, evidence=("SIZES DIFFER: PyTorch computes on float[2]",))
+    data = static(document((msgspec.structs.replace(row, match=match),))).decode()
+    assert '<b class="bad">SIZES DIFFER: PyTorch computes on float[2]</b>' in data
+    assert "the sides contradict each other" in data
+    assert "the sides contradict each other" not in static(document()).decode()
+
+
+def test_unmatched_work_is_listed_with_its_time_and_reason_largest_first(page):
+    words = page.words[page.words.index("Only in") :]
+    mask = next(row for row in ledger() if row.region.endswith("/mask"))
+    dropout = [row for row in ledger() if row.region.endswith("/dropout")]
+    assert "the other side has nothing for it" in words
+    assert words.index("Expand") < words.index("aten::dropout ×12")
+    assert f"{sum(row.torch_ns for row in dropout) / 1e6:.3f}" in words
+    assert f"{mask.onnxruntime_ns / 1e6:.3f}" in words
+
+
+def test_everything_matched_is_said_in_one_line():
+    rows = tuple(row for row in ledger() if row.torch_calls and row.onnx_nodes)
+    words = Page(static(document(rows))).words
+    assert "Every call and every node has its counterpart." in words
+    assert "Only in" not in words
+
+
+def test_reduced_data_leaves_out_the_trails_before_the_rows():
+    rng = __import__("random").Random(0)
+    rows = tuple(
+        msgspec.structs.replace(row, onnx_nodes=tuple(f"{rng.getrandbits(256):x}" for _ in range(4)))
+        for row in huge().ledger
+    )
+    assert from_json(_embedded(to_html(document(rows)))).regions == ()
 
 
 def test_one_side_shows_its_breakdown_and_why_there_is_no_delta():

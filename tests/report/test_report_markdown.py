@@ -42,8 +42,18 @@ def test_limit_in_bytes_holds_and_keeps_verdict_and_sum(make, limit):
 def test_rows_left_out_are_summed():
     text = to_markdown(huge())
     rest = re.search(r"\| other \(([\d,]+) rows\) \|", text)
-    shown = len(re.findall(r"^\| `", text, re.MULTILINE))
+    table = text[text.index("Matched operators") : text.index("Not matched")]
+    shown = len(re.findall(r"^\| `", table, re.MULTILINE))
     assert int(rest.group(1).replace(",", "")) == 10_000 - shown
+
+
+def test_unmatched_work_is_folded_with_its_total_and_the_way_to_look_deeper():
+    text = to_markdown(document())
+    block = text[text.index("Not matched: ") :]
+    block = block[: block.index("</details>")]
+    assert re.search(r"^Not matched: 12 calls of PyTorch \(0\.0\d\d ms\) and \d+ nodes of ONNX Runtime", block)
+    assert "| `encoder.layer.{0..11}.output` | PyTorch | `aten::dropout ×12` |" in block
+    assert "`attrib explain TRACE_DIR NAME`" in block
 
 
 @pytest.mark.parametrize("make", [document, mismatched, one_sided, not_significant, hostile])

@@ -25,6 +25,11 @@
     return parsed;
   }
 
+  window.attribReport = { unpacked, reportData };
+
+  /* What trail.js shows below an opened row stays with that row. */
+  const trailRow = (row) => window.attribReport.trailRow?.(row);
+
   /* Sorting: a click sorts by the column, figures largest first; another click turns it round. */
   function cellValue(row, column, numeric) {
     const cell = row.cells[column];
@@ -40,9 +45,9 @@
     all("th[aria-sort]", table).forEach((th) => th.removeAttribute("aria-sort"));
     header.setAttribute("aria-sort", order);
     const sign = order === "ascending" ? 1 : -1;
-    const rows = [...table.tBodies[0].rows].map((row) => [cellValue(row, column, numeric), row]);
+    const rows = all("tr:not(.trail-row)", table.tBodies[0]).map((row) => [cellValue(row, column, numeric), row]);
     rows.sort(([a], [b]) => sign * (numeric ? (a > b) - (a < b) : a.localeCompare(b, "en", { numeric: true })));
-    table.tBodies[0].append(...rows.map(([, row]) => row));
+    table.tBodies[0].append(...rows.flatMap(([, row]) => [row, trailRow(row)].filter(Boolean)));
   }
   for (const table of all("table.sortable")) {
     [...table.tHead.rows[0].cells].forEach((header, column) => {
@@ -64,19 +69,21 @@
     const cause = $("filter-cause").value;
     let shown = 0;
     let sum = 0;
-    for (const row of table.tBodies[0].rows) {
+    for (const row of written) {
       const text = row.textContent.toLowerCase();
       const keep = words.every((word) => text.includes(word))
         && (!cause || row.cells[1].textContent === cause)
         && (!chosen || chosen.has(row));
       row.hidden = !keep;
+      const below = trailRow(row);
+      if (below) below.hidden = !keep;
       if (keep) {
         shown += 1;
         sum += Number(row.dataset.ns);
       }
     }
     const signed = (sum > 0 ? "+" : sum < 0 ? MINUS : "") + Math.abs(sum / table.dataset.size).toFixed(table.dataset.digits);
-    $("filter-sum").textContent = `${shown} of ${table.tBodies[0].rows.length} rows, Δ ${signed}`;
+    $("filter-sum").textContent = `${shown} of ${written.length} rows, Δ ${signed}`;
   }
   function clearFilter() {
     $("filter").value = "";
@@ -128,7 +135,7 @@
   /* Every opened row shows the link to itself. */
   table?.addEventListener("toggle", ({ target }) => {
     const row = target.closest("tr");
-    if (!target.open || target.querySelector("a")) return;
+    if (!target.open || target.querySelector(":scope > a")) return;
     const link = document.createElement("a");
     link.href = `#${row.id}`;
     link.textContent = "link to this row";
@@ -159,7 +166,7 @@
   }
 
   /* Open and close everything but the charts and the table rows, which have their own weight. */
-  const foldable = () => all("main details").filter((d) => d.id !== "charts" && !d.closest("#rows"));
+  const foldable = () => all("main details").filter((d) => d.id !== "charts" && !d.closest("#rows") && !d.classList.contains("evidence"));
   const expand = $("expand");
   expand.hidden = false;
   expand.addEventListener("click", () => {
@@ -181,5 +188,4 @@
     });
   }
 
-  window.attribReport = { unpacked, reportData };
 })();

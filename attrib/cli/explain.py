@@ -1,0 +1,37 @@
+"""`attrib explain`: what is behind one node, call, module or row of a trace directory."""
+
+import gc
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command("explain")
+@click.argument("trace_dir", type=click.Path(path_type=Path))
+@click.argument("name", metavar="NODE|CALL|MODULE")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+def command(trace_dir: Path, name: str, *, as_json: bool) -> None:
+    """Show what one thing is on the other side, what it costs there, and how that is known.
+
+    Names an executed node, a node or a value of a captured graph, a PyTorch call, an fx node, a module, a region or a row
+    of the report: in full, or by a part that only one of them has.
+    """
+    gc.disable()  # a process of a second: collecting frees nothing
+
+    from attrib.api import load
+
+    found = load(trace_dir).explain(name)
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2))
+        return
+    from rich.console import Console
+
+    from attrib.report.explain_terminal import print_explanation
+
+    # A terminal that lacks a character shows its code instead of failing.
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    print_explanation(found, Console(highlight=False, emoji=False, markup=False))
