@@ -28,6 +28,8 @@ RISING = 0.95
 """Least rank correlation with execution for running numbers to count as an order."""
 FEWEST = 4
 """Nodes that a chain of running numbers needs."""
+CUTS = 64
+"""Places where a chain is tried to be cut."""
 NEAREST = 8
 """How many nodes away the node is looked for that a layout node was put around."""
 _REPEATED = re.compile(r"#\d+$")
@@ -68,7 +70,7 @@ def export_chains(nodes: Sequence[Work]) -> tuple[Chain, ...]:
     names = [name_of(node) for node in nodes]
     kept = [i for i, n in enumerate(nodes) if n.node_index >= 0 and not names[i].made]
     counted = [i for i, name in enumerate(names) if counts_globally(name)]
-    chains = [_sorted(kept, lambda i: nodes[i].node_index)]
+    chains = [_rising(_sorted(kept, lambda i: nodes[i].node_index))]
     if len(counted) >= FEWEST:
         chain = _sorted(counted, lambda i: names[i].number)
         chains += [chain] if _rank_correlation(chain) >= RISING else []
@@ -77,6 +79,15 @@ def export_chains(nodes: Sequence[Work]) -> tuple[Chain, ...]:
 
 def _sorted(positions: list[int], key: Callable[[int], int]) -> Chain:
     return tuple(sorted(positions, key=lambda i: (key(i), i)))
+
+
+def _rising(chain: Chain) -> Chain:
+    """The longest beginning of a chain that rises with execution.
+
+    Where no name tells which nodes ONNX Runtime made, its own are in the chain too, at the end and out of order.
+    """
+    lengths = (len(chain) * part // CUTS for part in range(CUTS, 0, -1))
+    return next((chain[:n] for n in lengths if _rank_correlation(chain[:n]) >= RISING), ())
 
 
 def _rank_correlation(chain: Chain) -> float:

@@ -130,16 +130,24 @@ def disagreement(
     """Cost of the sizes of a node for a call that reads `inputs`.
 
     What a node that stands for the whole call reads, the call reads too. A piece of a call may read what the piece
-    before it made. A node may read less than its call: profiles leave out weights that were packed.
+    before it made, but no vector: that is a weight. A node may read less than its call: profiles leave out weights that
+    were packed.
     """
     ours, theirs = kinds_of(inputs), kinds_of(reads)
     if not ours or not theirs:
         return 0
     if whole and not theirs <= ours:
         return HALF_KNOWN if theirs & ours else FOREIGN
-    if not whole and not ours & (theirs | kinds_of(makes)):
+    vectors = kinds_of(t for t in reads if len(t.shape) == 1)
+    if not whole and (not ours & (theirs | kinds_of(makes)) or not vectors <= ours):
         return NO_PART
     return 0 if {t.shape for t in inputs} & {t.shape for t in reads if t.elements > 1} else OTHER_SHAPE
+
+
+def shares_vector(inputs: Sequence[Tensor], reads: Sequence[Tensor]) -> bool:
+    """Whether a node reads a vector that its call reads; also if either side does not say all that it reads."""
+    ours, theirs = (kinds_of(t for t in tensors if len(t.shape) == 1) for tensors in (inputs, reads))
+    return bool(ours & theirs) or len(inputs) < 2 or not reads
 
 
 class Comparison(NamedTuple):

@@ -6,19 +6,18 @@
    names of the nodes may hold it); inside one scope, nodes and calls are aligned in order, by what an exporter writes for
    an op.
 3. `shape_order`: nothing but order, ops and shapes over the whole graph.
-4. `fused_calls`: a fused node stands for several calls; the ones around its core are linked to it too.
-5. `wrapped`: layout nodes that ONNX Runtime put around another node go where that one went.
+4. `wrapped`: layout nodes that ONNX Runtime put around another node go where that one went.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 
 from attrib.lineage.graph import GraphNode
 from attrib.match.align import align
 from attrib.match.chains import layout_calls, layout_nodes
 from attrib.match.links import Link, Matcher, Unmatched, compared, without
-from attrib.match.ops import FOLLOWED_BY, FUSES, IDENTITY_OPS, base_op, call_role
+from attrib.match.ops import IDENTITY_OPS, base_op
 from attrib.model.region import Method
 from attrib.model.work import Work
 
@@ -77,25 +76,8 @@ def shape_order(state: Unmatched) -> list[Link]:
     return _aligned(state, calls, nodes, "shape-order", SHAPE_CONFIDENCE)
 
 
-def fused_calls(state: Unmatched) -> list[Link]:
-    """Case 4: link what a fused node took in beside its core: the open calls around it that its op stands for."""
-    open_calls = set(state.open_calls)
-    found: list[Link] = []
-    for link in state.links:
-        node = state.graph.nodes[link.node]
-        for call in _taken_in(state, link.call, node, open_calls):
-            open_calls.discard(call)
-            said = f"{node.op} stands for {state.calls[call].op} beside {state.calls[link.call].op}"
-            found.append(
-                Link(
-                    call=call, node=node.index, method=link.method, confidence=link.confidence, evidence=said
-                )
-            )
-    return found
-
-
 def wrapped(state: Unmatched) -> list[Link]:
-    """Case 5: give a layout node the calls of the node that it was put around."""
+    """Case 4: give a layout node the calls of the node that it was put around."""
     calls_of: dict[int, list[Link]] = defaultdict(list)
     for link in state.links:
         calls_of[link.node].append(link)
@@ -112,29 +94,7 @@ def wrapped(state: Unmatched) -> list[Link]:
     ]
 
 
-MATCHERS: tuple[Matcher, ...] = (fx_nodes, scope_order, shape_order, fused_calls, wrapped)
-
-NEAR = 8
-"""How many calls away a fused node's further calls are looked for."""
-
-
-def _taken_in(state: Unmatched, core: int, node: GraphNode, open_calls: set[int]) -> list[int]:
-    """Open calls that a fused node took in: those before its core by its table, and one that may follow."""
-    wanted = list(FUSES.get(node.op, ()))
-    if not wanted and node.op not in FOLLOWED_BY:
-        return []
-    ops = [base_op(call.op) for call in state.calls]
-    found = []
-    if wanted and ops[core] == wanted.pop():
-        for call in range(core - 1, max(core - 1 - NEAR * len(wanted), -1), -1):
-            if wanted and call in open_calls and ops[call] == wanted[-1]:
-                found.append(call)
-                wanted.pop()
-    after = (i for i in range(core + 1, min(core + 1 + NEAR, len(ops))) if ops[i] not in IDENTITY_OPS)
-    nearest = next((i for i in after if call_role(state.calls[i]) == "compute"), None)
-    if nearest in open_calls and nearest is not None and ops[nearest] in FOLLOWED_BY.get(node.op, ()):
-        found.append(nearest)
-    return found
+MATCHERS: tuple[Matcher, ...] = (fx_nodes, scope_order, shape_order, wrapped)
 
 
 def _by_scope(items: Iterable[int], scopes: Iterable[str | None]) -> dict[str, list[int]]:
@@ -168,29 +128,34 @@ def _aligned(
         return []
     working = [i for i in calls if base_op(state.calls[i].op) not in IDENTITY_OPS]
     if method == "scope-order" and len(working) == 1 and _is_leaf(state, state.calls[working[0]].scope):
-        chosen = dict.fromkeys(nodes, working[0])
+        groups = {working[0]: nodes}
     else:
-        chosen = _in_executed_order(state, calls, nodes) if state.executed else align(state, calls, nodes)
-    groups: dict[int, list[int]] = defaultdict(list)
-    for node, call in chosen.items():
-        groups[call].append(node)
+        groups = _by_call(
+            _in_executed_order(state, calls, nodes) if state.executed else align(state, calls, nodes)
+        )
     return [link for call, group in groups.items() for link in _links(state, call, group, method, confidence)]
 
 
-def _in_executed_order(state: Unmatched, calls: list[int], nodes: list[int]) -> dict[int, int]:
+def _by_call(calls_of: Mapping[int, Iterable[int]]) -> dict[int, list[int]]:
+    groups: dict[int, list[int]] = defaultdict(list)
+    for node, calls in calls_of.items():
+        for call in calls:
+            groups[call].append(node)
+    return groups
+
+
+def _in_executed_order(state: Unmatched, calls: list[int], nodes: list[int]) -> dict[int, frozenset[int]]:
     """Align executed nodes: first those whose order of export is known, then all, in the order of execution."""
     pins: dict[int, frozenset[int]] = defaultdict(frozenset)
     for link in state.links:
         pins[link.node] |= {link.call}
-    inside, here = {*nodes, *pins}, set(calls)
+    here = set(calls)
+    inside = {*nodes, *(node for node in pins if pins[node] & here)}
     for chain in state.chains:
-        members = [i for i in chain if i in inside and (i not in pins or pins[i] & here)]
-        found = align(state, calls, members, pins=pins)
-        pins.update({i: frozenset({call}) for i, call in found.items() if i not in pins})
-    order = sorted(i for i in inside if i not in pins or pins[i] & here)
-    found = align(state, calls, order, pins=pins, jumps=True)
-    wanted = set(nodes)
-    return {node: call for node, call in found.items() if node in wanted}
+        found = align(state, calls, [i for i in chain if i in inside], pins=pins, certain=True)
+        pins.update({i: found[i] for i in found if i not in pins})
+    found = align(state, calls, sorted(inside), pins=pins, jumps=True)
+    return {node: found[node] for node in nodes if node in found}
 
 
 def _links(state: Unmatched, call: int, group: list[int], method: Method, confidence: float) -> list[Link]:

@@ -3,7 +3,7 @@
 Tables, not branches. The aten-to-ONNX table lists what torch's two exporters emit; it decides only where no fx node says.
 """
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from attrib.model.work import Work
 
@@ -36,6 +36,8 @@ _SAME_OP = {
     "_to_copy": "to", "and": "bitwise_and", "or": "bitwise_or", "_softmax": "softmax", "_unsafe_view": "view",
     "reshape": "view",
     "slice_copy": "slice", "mm": "matmul", "bmm": "matmul", "true_divide": "div", "native_layer_norm": "layer_norm",
+    "_native_batch_norm_legit_no_training": "batch_norm", "native_batch_norm": "batch_norm",
+    "cudnn_batch_norm": "batch_norm",
     "alias": "view", "sym_size": "size", "concat": "cat",
 }  # fmt: skip
 """Spellings of one op: the dispatcher's and the exporter's."""
@@ -57,13 +59,16 @@ _ATTENTION = (
 )
 
 EMITS: dict[str, frozenset[str]] = {
-    "linear": frozenset({"MatMul", "Gemm", "Add", "Transpose"}),
+    "linear": frozenset({"MatMul", "Gemm", "Add"}),
     "addmm": frozenset({"Gemm", "MatMul", "Add"}),
     "matmul": frozenset({"MatMul", "Gemm"}),
     "baddbmm": frozenset({"MatMul", "Add", "Mul"}),
     "scaled_dot_product_attention": _ATTENTION,
     "softmax": _SOFTMAX,
     "log_softmax": frozenset({"LogSoftmax"}),
+    "rms_norm": frozenset(
+        {"RMSNormalization", "ReduceMean", "Pow", "Sqrt", "Div", "Mul", "Add", "Reciprocal"}
+    ),
     "layer_norm": frozenset({"LayerNormalization", "ReduceMean", "Sub", "Pow", "Sqrt", "Div", "Mul", "Add"}),
     "gelu": frozenset({"Gelu", "Erf", "Tanh", "Pow"}) | _ARITHMETIC,
     "embedding": frozenset({"Gather"}),
@@ -109,9 +114,12 @@ EMITS: dict[str, frozenset[str]] = {
     "adaptive_avg_pool2d": frozenset({"GlobalAveragePool", "ReduceMean"}),
 }
 
+READS_BIAS = frozenset({("linear", "Add"), ("addmm", "Add"), ("conv1d", "Add"), ("conv2d", "Add")})
+"""Pieces of a call that read its bias: without it, they are another call's."""
 
 WHOLE: dict[str, frozenset[str]] = {
     "layer_norm": frozenset({"LayerNormalization"}),
+    "rms_norm": frozenset({"RMSNormalization"}),
     "gelu": frozenset({"Gelu"}),
     "scaled_dot_product_attention": frozenset({"Attention", "MatMul", "Softmax"}),
     "softmax": frozenset({"Softmax"}),
@@ -143,31 +151,35 @@ SPELLED: dict[str, str] = {
 }  # fmt: skip
 """ONNX Runtime's own ops, and the ONNX op whose place they take."""
 
-_PROJECTED_ATTENTION = ("linear", "linear", "linear", "scaled_dot_product_attention")
 
-FUSES: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("SkipLayerNormalization", "QSkipLayerNormalization"), ("add", "layer_norm")),
+class Fused(NamedTuple):
+    """Aten ops that a fused op may have taken in beside its core, in PyTorch's order; alternatives in each place."""
+
+    before: tuple[frozenset[str], ...] = ()
+    after: tuple[frozenset[str], ...] = ()
+
+
+def _before(*ops: str) -> Fused:
+    return Fused(before=tuple(frozenset({op}) for op in ops))
+
+
+_ACTIVATED = Fused(after=(frozenset({
+    "relu", "tanh", "sigmoid", "gelu", "leaky_relu", "silu", "hardtanh", "clamp", "relu6", "hardsigmoid", "elu",
+}),))  # fmt: skip
+_SCALED = Fused(after=(frozenset({"mul", "div"}),))
+
+FUSES: dict[str, Fused] = {
+    **dict.fromkeys(("SkipLayerNormalization", "QSkipLayerNormalization", "SkipGroupNorm",
+                     "SkipSimplifiedLayerNormalization"), _before("add")),
     **dict.fromkeys(("EmbedLayerNormalization", "QEmbedLayerNormalization"),
-                    ("embedding", "embedding", "add", "embedding", "add", "layer_norm")),
-    "SkipSimplifiedLayerNormalization": ("add", "rms_norm"),
-    "SkipGroupNorm": ("add", "group_norm"),
-    "BiasGelu": ("linear", "gelu"),
-    "BiasSoftmax": ("add", "softmax"),
-    "BiasDropout": ("add", "dropout"),
-    "GemmFastGelu": ("gelu", "linear"),
-    **dict.fromkeys(("Attention", "QAttention", "PackedAttention"), _PROJECTED_ATTENTION),
+                    _before("embedding", "embedding", "add", "embedding", "add")),
+    **dict.fromkeys(("Attention", "QAttention", "PackedAttention"), _before("linear", "linear", "linear")),
+    "BiasGelu": _before("linear"),
+    "BiasSoftmax": _before("add"),
+    **dict.fromkeys(("FusedGemm", "FusedConv", "NhwcFusedConv", "FusedMatMulActivation", "GemmFastGelu"), _ACTIVATED),
+    "FusedMatMul": _SCALED,
 }  # fmt: skip
-"""Aten ops that one of ONNX Runtime's fused ops stands for, in PyTorch's order; the last one is its core."""
-
-ACTIVATIONS = frozenset(
-    {"relu", "tanh", "sigmoid", "gelu", "leaky_relu", "silu", "hardtanh", "clamp", "relu6"}
-)
-SCALINGS = frozenset({"mul", "div"})
-FOLLOWED_BY: dict[str, frozenset[str]] = {
-    **dict.fromkeys(("FusedGemm", "FusedConv", "NhwcFusedConv", "FusedMatMulActivation"), ACTIVATIONS),
-    "FusedMatMul": SCALINGS,
-}
-"""Aten ops of which one fused op may have taken in the next one after its core."""
+"""What ONNX Runtime's fused ops take in beside the op whose place they take."""
 
 ONNX_OPS = frozenset().union(*EMITS.values(), _NODE_ROLES, SPELLED, SPELLED.values(), (
     "Relu", "Sigmoid", "LeakyRelu", "Clip", "HardSwish", "HardSigmoid", "Elu", "Selu", "PRelu", "Softplus", "Exp", "Log",
