@@ -131,7 +131,7 @@ class Loaded(_Message, frozen=True, kw_only=True):
         fingerprint: Hash of the weights, to see that two workers built the same model.
         inputs: What the model takes.
         outputs: Names of its outputs, flattened.
-        unused: Modules whose parameters the step did not read.
+        unused: Modules whose weights the step did not read; None where that could not be watched.
         settings: What bears on speed.
         inputs_file: Where the inputs were written.
     """
@@ -143,7 +143,7 @@ class Loaded(_Message, frozen=True, kw_only=True):
     outputs: tuple[str, ...]
     settings: dict[str, str]
     inputs_file: str
-    unused: tuple[UnusedModule, ...] = ()
+    unused: tuple[UnusedModule, ...] | None = None
 
 
 class Exported(_Message, frozen=True, kw_only=True):

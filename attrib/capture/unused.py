@@ -3,7 +3,7 @@
 Not by which `forward` is called: a fast path, a script or functional code uses a module's weights without calling it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -28,28 +28,36 @@ class _ReadTensors(TorchDispatchMode):  # type: ignore[misc]  # torch is not typ
         return func(*args, **kwargs)
 
 
-def unused_modules(module: Any, step: Callable[[], object]) -> tuple[UnusedModule, ...]:
-    """Modules that own weights of which one inference call reads none.
+def unused_modules(module: Any, step: Callable[[], object]) -> tuple[UnusedModule, ...] | None:
+    """Modules with weights of which one inference call reads none, the outermost of nested ones.
 
     Args:
         module: The whole model.
         step: One inference call.
 
     Returns:
-        In the model's order; empty where torch cannot watch this model (an op that refuses to be intercepted).
+        In the model's order; None where torch cannot watch this model (an op that refuses to be intercepted, or that
+        hides the weights that it reads).
     """
     watch = _ReadTensors()
     try:
         with torch.inference_mode(), watch:
             step()
     except Exception:  # noqa: BLE001  (the model runs, which was seen before; only the watching failed)
-        return ()
+        return None
+    weights = list(module.parameters())
+    if weights and not any(id(weight) in watch.ids for weight in weights):
+        return None
     return tuple(_unused(module.named_modules(), watch.ids))
 
 
-def _unused(modules: Iterable[tuple[str, Any]], read: set[int]) -> Iterable[UnusedModule]:
+def _unused(modules: Iterable[tuple[str, Any]], read: set[int]) -> Iterator[UnusedModule]:
+    found: tuple[str, ...] = ()
     for name, module in modules:
-        own = list(module.parameters(recurse=False))
-        if own and not any(id(parameter) in read for parameter in own):
-            count = sum(parameter.numel() for parameter in own)
-            yield UnusedModule(name=name, kind=type(module).__name__, parameters=count)
+        weights = list(module.parameters())
+        if not weights or name.startswith(found) or any(id(weight) in read for weight in weights):
+            continue
+        found += (f"{name}.",)
+        yield UnusedModule(
+            name=name, kind=type(module).__name__, parameters=sum(weight.numel() for weight in weights)
+        )

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 from attrib.findings.attention import attention_regions
+from attrib.findings.linear_layers import linear_layers
 from attrib.findings.protocol import Evidence, Rule, Verdict
 from attrib.findings.select import (
     calls_of,
@@ -79,7 +80,9 @@ def audit(evidence: Evidence) -> Verdict:
         failed=delta_ns(rows) > 0,
         rows=ids(rows),
         detail=listed(parts),
-        summary=f"{listed(parts)} run as separate nodes: {compared(rows)}." if rows else _fused_counts(graph),
+        summary=f"{listed(parts)} run as separate nodes: {compared(rows)}."
+        if rows
+        else f"{_fused_counts(graph)} {linear_layers(evidence)}".rstrip(),
         evidence=tuple(_line(evidence, name, group) for name, group in found.items()) + _residuals(graph),
         fix=_fix(evidence),
     )

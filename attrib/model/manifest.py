@@ -47,9 +47,9 @@ class InputSpec(_Struct, frozen=True, kw_only=True):
 
 
 class UnusedModule(_Struct, frozen=True, kw_only=True):
-    """A module of the model whose parameters one inference call never read, e.g. the branch that was not taken.
+    """A module of the model whose weights one inference call never read, e.g. the branch that was not taken.
 
-    `name` is qualified, `kind` its class, `parameters` the number of weights that it owns itself.
+    `name` is qualified, `kind` its class, `parameters` the number of weights in it.
     """
 
     name: str
@@ -62,8 +62,8 @@ class Workload(_Struct, frozen=True, kw_only=True):
 
     `source` is where the model came from: `built-in`, `directory`, `hub` or `factory`.
     `padding` is the share of masked tokens, `parameters` the number of weights. `layers` is how many of the model's
-    layers were built, 0 for all; `seq_len` is 0 where the inputs are no sequences. `unused` are the modules that own
-    weights and took no part.
+    layers were built, 0 for all; `seq_len` is 0 where the inputs are no sequences. `unused` are the modules
+    whose weights took no part; None where nobody watched.
     """
 
     model: str
@@ -81,7 +81,7 @@ class Workload(_Struct, frozen=True, kw_only=True):
     inputs_sha256: str = ""
     text: bool = False
     layers: int = 0
-    unused: tuple[UnusedModule, ...] = ()
+    unused: tuple[UnusedModule, ...] | None = None
 
 
 class Overhead(_Struct, frozen=True, kw_only=True):
