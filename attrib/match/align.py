@@ -30,7 +30,7 @@ from attrib.model.tensor import Tensor
 from attrib.model.work import Work
 
 Costs = npt.NDArray[np.int32]
-Row = Callable[[int], Costs]
+Row = Callable[[int, slice], Costs]
 Least = Callable[[Costs], int]
 
 FAR = 1 << 28
@@ -167,12 +167,12 @@ def _rows(
     extra = np.array([TAKEN * (i in taken) for i in calls], dtype=np.int32)
     column_of = {call: column for column, call in enumerate(calls)}
 
-    def row(r: int) -> Costs:
+    def row(r: int, inside: slice) -> Costs:
         if parts[r].node not in pins:
-            return np.asarray(price[form_of[r]][column_kind] + extra, dtype=np.int32)
+            return np.asarray(price[form_of[r]][column_kind[inside]] + extra[inside], dtype=np.int32)
         costs = np.full(len(calls), FAR, dtype=np.int32)
         costs[[column_of[call] for call in pins[parts[r].node] if call in column_of]] = 0
-        return costs
+        return costs[inside]
 
     return row
 
@@ -220,13 +220,13 @@ def cheapest_path(row: Row, moves: Moves, *, early: bool = False) -> list[int]:
         inside = slice(left, left + width)
         window = Moves(moves.skips[inside], moves.stays[inside], moves.opens[top:last], moves.jumps)
         found = _window_path(
-            lambda r, top=top, inside=inside: row(top + r)[inside],  # type: ignore[misc]
+            lambda r, top=top, inside=inside: row(top + r, inside),  # type: ignore[misc]
             window,
             origin=at - left if at != OPEN else OPEN,
             final=last == rows,
             least=_first_least if early else _last_least,
         )
-        kept = found if last == rows else found[: height // 2]
+        kept = found if last == rows else found[: height * 3 // 4]
         path += [left + column if column != OPEN else OPEN for column in kept]
     return path
 
@@ -239,7 +239,9 @@ def _window(rows: int, columns: int) -> tuple[int, int]:
     return max(2, min(height, MAX_CELLS // width)), width
 
 
-def _window_path(row: Row, moves: Moves, *, origin: int, final: bool, least: Least) -> list[int]:
+def _window_path(
+    row: Callable[[int], Costs], moves: Moves, *, origin: int, final: bool, least: Least
+) -> list[int]:
     """The path through one window; column 0 of the work here stands for the place before the first column."""
     inner = Moves(np.insert(moves.skips, 0, 0), np.insert(moves.stays, 0, FAR), moves.opens, moves.jumps)
     before = np.concatenate([[0], np.cumsum(inner.skips)]).astype(np.int32)

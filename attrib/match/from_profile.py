@@ -5,8 +5,10 @@ the export, which is PyTorch's order of calls, shows in two places that are read
 
 1. `node_index`: nodes keep the number that they had in the file that was loaded. Nodes that ONNX Runtime made itself
    are numbered after all of these, and are left out.
-2. Running numbers in names (`node_MatMul_45`, and `node_MatMul_45/MatMulAddFusion` for the node it went into), where
-   they do rise with execution: some exporters count per op or not at all.
+2. Running numbers in names (`node_MatMul_45`, and `node_MatMul_45/MatMulAddFusion` for the node it went into).
+
+A chain counts only if it rises with execution: some exporters count per op, and in a file without names nothing tells
+which nodes ONNX Runtime made.
 
 Layout nodes that ONNX Runtime put around a node of its own (the reshapes of a `Gemm`, the reorders of a blocked
 convolution) belong to that node: the tensor between the two is one that PyTorch never had.
@@ -25,11 +27,9 @@ Chain = tuple[int, ...]
 """Positions of nodes in the order in which they were exported."""
 
 RISING = 0.95
-"""Least rank correlation with execution for running numbers to count as an order."""
+"""Least rank correlation with execution for numbers to count as an order."""
 FEWEST = 4
-"""Nodes that a chain of running numbers needs."""
-CUTS = 64
-"""Places where a chain is tried to be cut."""
+"""Nodes that a chain needs."""
 NEAREST = 8
 """How many nodes away the node is looked for that a layout node was put around."""
 _REPEATED = re.compile(r"#\d+$")
@@ -70,24 +70,12 @@ def export_chains(nodes: Sequence[Work]) -> tuple[Chain, ...]:
     names = [name_of(node) for node in nodes]
     kept = [i for i, n in enumerate(nodes) if n.node_index >= 0 and not names[i].made]
     counted = [i for i, name in enumerate(names) if counts_globally(name)]
-    chains = [_rising(_sorted(kept, lambda i: nodes[i].node_index))]
-    if len(counted) >= FEWEST:
-        chain = _sorted(counted, lambda i: names[i].number)
-        chains += [chain] if _rank_correlation(chain) >= RISING else []
-    return tuple(chain for chain in chains if chain)
+    chains = [_sorted(kept, lambda i: nodes[i].node_index), _sorted(counted, lambda i: names[i].number)]
+    return tuple(chain for chain in chains if len(chain) >= FEWEST and _rank_correlation(chain) >= RISING)
 
 
 def _sorted(positions: list[int], key: Callable[[int], int]) -> Chain:
     return tuple(sorted(positions, key=lambda i: (key(i), i)))
-
-
-def _rising(chain: Chain) -> Chain:
-    """The longest beginning of a chain that rises with execution.
-
-    Where no name tells which nodes ONNX Runtime made, its own are in the chain too, at the end and out of order.
-    """
-    lengths = (len(chain) * part // CUTS for part in range(CUTS, 0, -1))
-    return next((chain[:n] for n in lengths if _rank_correlation(chain[:n]) >= RISING), ())
 
 
 def _rank_correlation(chain: Chain) -> float:

@@ -147,7 +147,7 @@ def disagreement(
 def shares_vector(inputs: Sequence[Tensor], reads: Sequence[Tensor]) -> bool:
     """Whether a node reads a vector that its call reads; also if either side does not say all that it reads."""
     ours, theirs = (kinds_of(t for t in tensors if len(t.shape) == 1) for tensors in (inputs, reads))
-    return bool(ours & theirs) or len(inputs) < 2 or not reads
+    return bool(ours & theirs) or not inputs[1:] or not reads
 
 
 class Comparison(NamedTuple):

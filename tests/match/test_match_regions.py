@@ -219,6 +219,6 @@ def test_alignment_is_as_cheap_as_brute_force_and_monotone_without_jumps(rows, c
         return jumps or taken == sorted(taken)
 
     paths = filter(allowed, product(range(OPEN, columns), repeat=rows))
-    found = tuple(cheapest_path(lambda r: costs[r], Moves(skips, stays, opens, jumps)))
+    found = tuple(cheapest_path(lambda r, inside: costs[r, inside], Moves(skips, stays, opens, jumps)))
     assert allowed(found)
     assert price(found) == min(map(price, paths))
