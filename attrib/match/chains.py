@@ -12,22 +12,25 @@ from collections.abc import Iterable, Mapping
 from attrib.lineage.components import input_free_values
 from attrib.lineage.representation import producers
 from attrib.match.links import Unmatched
-from attrib.match.ops import onnx_role, op_role
+from attrib.match.ops import IDENTITY_OPS, base_op, onnx_role, op_role
 
 Groups = Mapping[tuple[str, str], list[int]]
 """Positions by (scope, module whose result they change)."""
 
 
 def layout_calls(state: Unmatched) -> Groups:
-    """Open layout calls that follow a call of another module, by position."""
+    """Open layout calls that follow a call of another module, with nothing computed in between, by position."""
     found: dict[tuple[str, str], list[int]] = defaultdict(list)
-    before: dict[str, str] = {}
+    before: dict[str, str | None] = {}
     last, fresh = "", set(state.open_calls)
     for position, call in enumerate(state.calls):
         if call.scope != last:
             before[call.scope], last = last, call.scope
-        if op_role(call.op) == "layout" and position in fresh:
-            found[call.scope, before.get(call.scope, "")].append(position)
+        source = before.get(call.scope)
+        if op_role(call.op) == "compute" and base_op(call.op) not in IDENTITY_OPS:
+            before[call.scope] = None
+        elif source is not None and op_role(call.op) == "layout" and position in fresh:
+            found[call.scope, source].append(position)
     return found
 
 

@@ -26,13 +26,13 @@ def nodes(*rows: tuple[str, str, str, str]) -> Graph:
 CALLS = (
     call("self.key", "linear"), call("self", "view"), call("self", "transpose"),
     call("self.value", "linear"), call("self", "view", 1), call("self", "transpose", 1),
-    call("self", "matmul"),
+    call("self", "matmul"), call("self", "transpose", 2), call("self", "view", 2),
 )  # fmt: skip
 GRAPH = nodes(
     ("MatMul_k", "x w", "k", "self.key"), ("MatMul_v", "x w", "v", "self.value"),
     ("Reshape_v", "v s", "v1", "self"), ("Transpose_v", "v1", "v2", "self"),
     ("Reshape_k", "k s", "k1", "self"), ("Transpose_k", "k1", "k2", "self"),
-    ("MatMul_o", "k2 v2", "o", "self"),
+    ("MatMul_o", "k2 v2", "m", "self"), ("Transpose_o", "m", "t", "self"), ("Reshape_o", "t s", "o", "self"),
 )  # fmt: skip
 RAN = tuple(Work(id=n.name, engine="onnxruntime", op=n.op, inputs=(X,)) for n in GRAPH.nodes)
 
@@ -44,3 +44,5 @@ def test_a_view_goes_to_the_call_on_the_result_that_it_changes():
     assert found["self/view#1"] == ("Reshape_v",)
     assert found["self/transpose#1"] == ("Transpose_v",)
     assert found["self/matmul#0"] == ("MatMul_o",)
+    assert found["self/transpose#2"] == ("Transpose_o",)
+    assert found["self/view#2"] == ("Reshape_o",)
