@@ -2,11 +2,13 @@
 
 1. `fx_nodes`: the exporter wrote the module scope and the fx node; inside one scope, fx nodes and calls of one op are in
    the same order.
-2. `scope_order`: the exporter wrote the module scope only (in a file without metadata, or in a profile without a file, the
+2. `weight_names`: the node reads the weights of a module, and names no other one.
+3. `scope_order`: the exporter wrote the module scope only (in a file without metadata, or in a profile without a file, the
    names of the nodes may hold it); inside one scope, nodes and calls are aligned in order, by what an exporter writes for
    an op.
-3. `shape_order`: nothing but order, ops and shapes over the whole graph.
-4. `wrapped`: layout nodes that ONNX Runtime put around another node go where that one went.
+4. `shape_order`: nothing but order, ops and shapes over the whole graph.
+5. `folded`: a batch norm without a node was folded into its neighbour's.
+6. `wrapped`: layout nodes that ONNX Runtime put around another node go where that one went.
 """
 
 from collections import Counter, defaultdict
@@ -14,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 
 from attrib.lineage.graph import GraphNode
+from attrib.match.absorbed import folded, weight_names
 from attrib.match.align import align
 from attrib.match.chains import layout_calls, layout_nodes
 from attrib.match.links import Link, Matcher, Unmatched, compared, without
@@ -48,7 +51,7 @@ def fx_nodes(state: Unmatched) -> list[Link]:
 
 
 def scope_order(state: Unmatched) -> list[Link]:
-    """Case 2: align calls and nodes inside each module scope, layout changes of another module's result first."""
+    """Case 3: align calls and nodes inside each module scope, layout changes of another module's result first."""
     nodes = [i for i in state.open_nodes if state.scopes[i] is not None and not state.graph.nodes[i].fx_node]
     hanging, ours = layout_nodes(state, nodes), layout_calls(state)
     links = [
@@ -70,14 +73,14 @@ def _in_scope(state: Unmatched, calls: list[int], nodes: list[int]) -> list[Link
 
 
 def shape_order(state: Unmatched) -> list[Link]:
-    """Case 3: align what has no scope with what is left, over the whole graph."""
+    """Case 4: align what has no scope with what is left, over the whole graph."""
     nodes = [i for i in state.open_nodes if state.scopes[i] is None]
     calls = list(range(len(state.calls))) if state.executed else list(state.open_calls)
     return _aligned(state, calls, nodes, "shape-order", SHAPE_CONFIDENCE)
 
 
 def wrapped(state: Unmatched) -> list[Link]:
-    """Case 4: give a layout node the calls of the node that it was put around."""
+    """Case 6: give a layout node the calls of the node that it was put around."""
     calls_of: dict[int, list[Link]] = defaultdict(list)
     for link in state.links:
         calls_of[link.node].append(link)
@@ -94,7 +97,7 @@ def wrapped(state: Unmatched) -> list[Link]:
     ]
 
 
-MATCHERS: tuple[Matcher, ...] = (fx_nodes, scope_order, shape_order, wrapped)
+MATCHERS: tuple[Matcher, ...] = (fx_nodes, weight_names, scope_order, shape_order, folded, wrapped)
 
 
 def _by_scope(items: Iterable[int], scopes: Iterable[str | None]) -> dict[str, list[int]]:

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-Method = Literal["identity", "fx-node", "scope-order", "shape-order", "none"]
+Method = Literal["identity", "fx-node", "weight-name", "scope-order", "shape-order", "folded", "none"]
 
 
 Origin = Literal["both", "torch", "onnxruntime", "unknown", "alone"]
