@@ -91,20 +91,29 @@ REWRITES: dict[str, Rewriter] = {
 }
 """Name for `--optimize` -> who does it and how."""
 
+_HALF = ("fp16", "bf16")
 _ROUGHER = ("fp32", "fp16", "bf16", "int8")
 
 
-def check_rewrites(names: Iterable[str]) -> None:
-    """Check the names given to `--optimize`.
+def check_rewrites(names: Iterable[str], precision: str) -> None:
+    """Check the names given to `--optimize` for a model of this precision.
 
     Raises:
-        UsageError: There is no such rewrite.
+        UsageError: There is no such rewrite, or it cannot begin with what it would get.
     """
     for name in (names,) if isinstance(names, str) else names:
         if name not in REWRITES:
             near = get_close_matches(name, REWRITES, n=1)
             hint = f"did you mean {near[0]}?" if near else f"--optimize with one of: {', '.join(REWRITES)}"
             raise UsageError(f"unknown rewrite {name!r}", hint=hint)
+        own = REWRITES[name].precision
+        if own == "int8" and precision in _HALF:
+            # onnxruntime quantizes such a graph without a word, and then refuses it: scales must be float32.
+            raise UsageError(
+                f"--optimize {name} begins with a float32 graph, not with {precision}",
+                hint="--precision fp32, and no float16 or optimum-o4 before it",
+            )
+        precision = own or precision
 
 
 def lowest_precision(precision: str, names: Iterable[str]) -> str:
