@@ -2,15 +2,16 @@
 
 Two neighbouring graphs of the chain are compared. Numbered cases, cited in the code:
 
-1. A node with the same op and the same outputs in both graphs is unchanged.
+1. A node with the same op and the same outputs in both graphs, and the same name or inputs, is unchanged.
 2. The others are cut at the values that both graphs share (`components` of the pair): what lies between two cuts in one
    graph became what lies between them in the other. The same ops on both sides were renamed only: unchanged.
-3. Nodes that became nothing were folded (no input of the model reaches them), merged (an equal node comes before them)
-   or removed.
+3. Nodes that became nothing were folded (no input of the model reaches them), merged (an equal node is there)
+   or removed. A shape that the file leaves open cannot have been folded.
 
 ONNX Runtime does not record which of its optimizers rewrote a node, but the new nodes bear marks: their op, their name,
-or what is gone beside them. Every row of `MARKS` was found by switching the optimizer off and watching the mark
-vanish; `tests/lineage/test_rewrites_in_ort.py` does so again.
+or what is gone beside them. The rows of `MARKS` that a CPU session can make were found by switching the optimizer off
+and watching the mark vanish (`tests/lineage/test_rewrites_in_ort.py` does so again); the others are ops that only that
+optimizer writes.
 """
 
 import re
@@ -19,7 +20,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from attrib.lineage.components import components, input_free_values
+from attrib.lineage.components import SHAPE_OPS, components, input_free_values
 from attrib.lineage.graph import Graph, GraphNode
 from attrib.model.trail import StepKind
 
@@ -74,7 +75,7 @@ MARKS: tuple[Mark, ...] = (
     Mark(by="ReshapeFusion", op="Reshape", gone=frozenset({"Concat"})),
     Mark(by="ReshapeFusion", op="Transpose", name=r"^Transpose(_token_\d+)?$", gone=frozenset({"Reshape"})),
     Mark(by="TransposeOptimizer", op="Transpose", name=r"^Transpose(_token_\d+)?$"),
-    Mark(by="NotWhereFusion", op="Where", gone=frozenset({"Not"})),
+    Mark(by="MatMul_BatchNormalization_Fusion", name="^MatMulBnFusion_Gemm"),
     Mark(by="DivMulFusion", op="Div", gone=frozenset({"Mul"})),
     Mark(by="Pad_Fusion", op="Conv", gone=frozenset({"Pad"})),
     Mark(by="Pad_Fusion", op="MaxPool", gone=frozenset({"Pad"})),
@@ -99,6 +100,8 @@ _REMOVING = {
     "Dropout": "EliminateDropout",
     "Expand": "ExpandElimination",
     "Identity": "EliminateIdentity",
+    "Not": "NotWhereFusion",
+    "Pad": "Pad_Fusion",
     "Slice": "EliminateSlice",
     "Unsqueeze": "UnsqueezeElimination",
 }
@@ -134,7 +137,7 @@ def rewrites(before: Graph, after: Graph, tool: str = "") -> tuple[Step, ...]:
     """
     kept = _kept(before, after)
     old, new = set(kept), set(kept.values())
-    free, twins = input_free_values(before), _twins(before)
+    free, twins = input_free_values(before) - _open_shapes(before), _twins(before)
     found = [Step(kind="unchanged", before=(i,), after=(j,)) for i, j in kept.items()]
     for part in components((before, after)):
         gone = tuple(i for i in part.exported if i not in old)
@@ -171,10 +174,14 @@ def _listed(nodes: Sequence[GraphNode], separator: str) -> str:
 
 
 def _kept(before: Graph, after: Graph) -> dict[int, int]:
-    """Positions of the nodes that have the same op and outputs in both graphs (case 1)."""
-    theirs = {(n.op, n.domain, n.outputs): n.index for n in after.nodes}
-    pairs = ((n.index, theirs.get((n.op, n.domain, n.outputs))) for n in before.nodes if any(n.outputs))
-    return {ours: other for ours, other in pairs if other is not None}
+    """Positions of the nodes that are the same in both graphs (case 1)."""
+    theirs = {(n.op, n.domain, n.outputs): n for n in after.nodes if any(n.outputs)}
+    found = {}
+    for node in before.nodes:
+        other = theirs.get((node.op, node.domain, node.outputs))
+        if other is not None and (other.name == node.name or other.inputs == node.inputs):
+            found[node.index] = other.index
+    return found
 
 
 def _rewritten(before: Graph, after: Graph, gone: tuple[int, ...], came: tuple[int, ...], tool: str) -> Step:
@@ -186,14 +193,16 @@ def _rewritten(before: Graph, after: Graph, gone: tuple[int, ...], came: tuple[i
 
 def _marked(old: Sequence[GraphNode], new: Sequence[GraphNode]) -> str:
     """The optimizers whose marks the new nodes bear."""
-    had, has = {n.op for n in old}, {n.op for n in new}
+    had, has = Counter(n.op for n in old), Counter(n.op for n in new)
     found = dict.fromkeys(mark.by for mark in MARKS if _bears(mark, had, has, new))
     return " and ".join(found) or UNKNOWN
 
 
-def _bears(mark: Mark, had: set[str], has: set[str], new: Sequence[GraphNode]) -> bool:
-    if not mark.gone <= had or mark.gone & has - {mark.op}:
+def _bears(mark: Mark, had: Counter[str], has: Counter[str], new: Sequence[GraphNode]) -> bool:
+    if not mark.gone <= had.keys() or mark.gone & has.keys() - {mark.op}:
         return False
+    if mark.op in had and has[mark.op] > had[mark.op]:
+        return False  # one more of the op took the place of what is gone: it was replaced, not fused
     fresh = bool(mark.name or mark.gone or mark.domain)
     return any(
         mark.op in ("", node.op)
@@ -218,8 +227,19 @@ def _fate(node: GraphNode, free: frozenset[str], twins: frozenset[int]) -> tuple
     return "removed", _REMOVING.get(node.op, UNKNOWN)
 
 
+def _open_shapes(graph: Graph) -> frozenset[str]:
+    """Values made of a shape that the file does not state."""
+    found = set()
+    for node in graph.nodes:
+        read = graph.values.get(node.inputs[0]) if node.op in SHAPE_OPS and node.inputs else None
+        unstated = node.op in SHAPE_OPS and (read is None or -1 in read.shape)
+        if unstated or not found.isdisjoint(node.inputs):
+            found.update(node.outputs)
+    return frozenset(found)
+
+
 def _twins(graph: Graph) -> frozenset[int]:
-    """Positions of the nodes that compute what an earlier node computes: same op, attributes and inputs."""
+    """Positions of the nodes that compute what another node computes: same op, attributes and inputs."""
     first: dict[tuple[object, ...], GraphNode] = {}
     same: dict[str, str] = {}
     found = set()
@@ -229,5 +249,5 @@ def _twins(graph: Graph) -> frozenset[int]:
         earlier = first.setdefault(key, node)
         if earlier is not node and node.inputs:
             same.update(zip(node.outputs, earlier.outputs, strict=True))
-            found.add(node.index)
+            found.update((node.index, earlier.index))
     return frozenset(found)
