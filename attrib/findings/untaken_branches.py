@@ -53,11 +53,18 @@ def audit(evidence: Evidence) -> Verdict:
     found = {what: group for what, group in by_what.items() if group}
     return Verdict(
         failed=bool(found),
-        detail=", ".join(f"{listed([fate.name for fate in group])} {what}" for what, group in found.items()),
+        detail=", ".join(_told(what, group) for what, group in found.items()),
         summary=_summary(evidence, fates),
         evidence=tuple(fate.line for group in found.values() for fate in group[:MOST_GROUPS]),
         fix=" ".join(FIXES[what] for what in found),
     )
+
+
+def _told(what: str, fates: Sequence[_Fate]) -> str:
+    """What became of them in a few words, with what it costs."""
+    cost = sum(fate.line.value_ns or 0 for fate in fates)
+    price = f" ({format_ns(cost)})" if cost else ""
+    return f"{listed([fate.name for fate in fates])} {what}{price}"
 
 
 def _summary(evidence: Evidence, fates: Sequence[_Fate]) -> str:
