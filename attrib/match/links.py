@@ -1,6 +1,7 @@
 """Links between PyTorch calls and nodes of the exported graph, and what the matchers work on."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -91,12 +92,27 @@ def _torch_scopes(calls: tuple[Work, ...], graph: Graph) -> tuple[str | None, ..
     """Scopes of the nodes as PyTorch spells them.
 
     An exporter's wrapper puts one more name in front of every scope; drop it if more scopes are then known.
+    TorchScript repeats the name of a container that is called itself (`layer.layer.0` for `layer.0` of a Sequential).
     """
     known = {call.scope for call in calls}
     known |= {".".join(scope.split(".")[:n]) for scope in known for n in range(scope.count(".") + 1)} | {""}
     raw = [node.scope for node in graph.nodes]
     inner = [None if scope is None else scope.partition(".")[2] for scope in raw]
-    return tuple(max(raw, inner, key=lambda scopes: sum(bool(scope) and scope in known for scope in scopes)))
+    chosen = max(raw, inner, key=lambda scopes: sum(bool(scope) and scope in known for scope in scopes))
+    return tuple(_called_containers(scope, known) if scope else scope for scope in chosen)
+
+
+_REPEATED = re.compile(r"(?:^|(?<=\.))(\w+(?:\.\d+)*)\.\1\.(?=\d)")
+
+
+def _called_containers(scope: str, known: Container[str]) -> str:
+    """The scope without repeated containers, if only that is known."""
+    shorter = scope
+    while scope not in known and (once := _REPEATED.sub(r"\1.", shorter, count=1)) != shorter:
+        shorter = once
+        if shorter in known:
+            return shorter
+    return scope
 
 
 Kind = tuple[str, int]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from attrib.lineage.graph import Graph, GraphNode
 from attrib.match.align import JUMP, OPEN, Moves, cheapest_path
+from attrib.match.links import unmatched
 from attrib.match.ops import base_op, call_role, emits, node_role
 from attrib.match.regions import regions
 from attrib.model.tensor import Tensor
@@ -222,3 +223,15 @@ def test_alignment_is_as_cheap_as_brute_force_and_monotone_without_jumps(rows, c
     found = tuple(cheapest_path(lambda r, inside: costs[r, inside], Moves(skips, stays, opens, jumps)))
     assert allowed(found)
     assert price(found) == min(map(price, paths))
+
+
+def test_a_container_that_is_called_itself_is_named_twice_by_torchscript():
+    calls = (call("enc.layer.0.conv", "aten::relu"), call("enc.layer.layer.0.conv", "aten::relu"))
+    scopes = ("enc.layer.layer.0.conv", "enc.seq.seq.0.seq.0.1.conv")
+    nodes = tuple(
+        gnode(i, f"n{i}", "Relu", f"v{i}", f"v{i + 1}", scope=scope) for i, scope in enumerate(scopes)
+    )
+    assert unmatched(calls, graph(*nodes)).scopes == scopes  # the longer name is known too
+    assert unmatched(calls[:1], graph(*nodes)).scopes[0] == "enc.layer.0.conv"
+    deeper = (call("enc.seq.0.1.conv", "aten::relu"),)
+    assert unmatched(deeper, graph(*nodes)).scopes[1] == "enc.seq.0.1.conv"
