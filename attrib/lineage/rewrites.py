@@ -229,7 +229,7 @@ def _fate(node: GraphNode, free: frozenset[str], twins: frozenset[int]) -> tuple
 
 def _open_shapes(graph: Graph) -> frozenset[str]:
     """Values made of a shape that the file does not state."""
-    found = set()
+    found: set[str] = set()
     for node in graph.nodes:
         read = graph.values.get(node.inputs[0]) if node.op in SHAPE_OPS and node.inputs else None
         unstated = node.op in SHAPE_OPS and (read is None or -1 in read.shape)
@@ -242,7 +242,7 @@ def _twins(graph: Graph) -> frozenset[int]:
     """Positions of the nodes that compute what another node computes: same op, attributes and inputs."""
     first: dict[tuple[object, ...], GraphNode] = {}
     same: dict[str, str] = {}
-    found = set()
+    found: set[int] = set()
     for node in graph.nodes:
         inputs = tuple(same.get(name, name) for name in node.inputs)
         key = (node.op, node.domain, inputs, tuple(sorted(node.attributes.items())), len(node.outputs))

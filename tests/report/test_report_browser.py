@@ -222,6 +222,114 @@ def test_opened_row_links_to_itself(opened, files):
     assert link.get_attribute("href") == "#" + page.locator("#rows tbody tr").first.get_attribute("id")
 
 
+LINEAR = "row/encoder.layer.3.intermediate.dense/linear/kernel"
+
+
+def evidence(page, place="#rows .trail-row") -> str:
+    page.wait_for_selector(f"{place} .trail")
+    return " ".join(page.locator(f"{place} .trail").first.inner_text().split())
+
+
+@pytest.mark.parametrize("how", ["mouse", "keyboard"])
+def test_row_opens_to_its_calls_nodes_and_rewrites_and_closes_again(opened, files, how):
+    page = opened(files["static"]).page
+    summary = page.locator(f"[id='{LINEAR}'] summary")
+
+    def act():
+        if how == "mouse":
+            summary.click()
+        else:
+            summary.focus()
+            page.keyboard.press("Enter")
+
+    act()
+    text = evidence(page)
+    row = next(row for row in document().ledger if row.id == LINEAR.removeprefix("row/"))
+    assert f"aten::linear {row.torch_ns / 1e6:.3f} ms" in text
+    assert "Exported graph 1 node Gemm node_Gemm_3 fx node fx_1" in text
+    assert "ONNX Runtime ran 1 node" in text
+    assert "CPUExecutionProvider" in text
+    assert "MatMul + Add → Gemm by MatMulAddFusion" in text
+    assert "Match: identity, confidence 100 % value name linear_3 is in both graphs" in text
+    assert page.locator(f"[id='{LINEAR}'] dl").is_hidden()
+    below = page.locator(f"[id='{LINEAR}'] + tr.trail-row")
+    assert below.get_attribute("id") == summary.get_attribute("aria-controls")
+    act()
+    eventually(lambda: page.locator("#rows .trail-row").count() == 0)
+
+
+def test_other_work_of_the_region_is_told_apart(opened, files):
+    page = opened(files["static"]).page
+    page.locator("[id='row/encoder.layer.3.attention.self.query/linear/kernel'] summary").click()
+    assert "Gemm" in evidence(page)
+    other = page.locator(".trail-row .lane li.other")
+    assert other.all_inner_texts()[0].startswith("Reshape")
+    assert "Layout changes" in other.first.inner_text()
+
+
+def test_compiled_kernel_lists_what_it_covers(opened, files):
+    page = opened(files["static"]).page
+    page.locator("[id='row/encoder.layer.3.intermediate.intermediate_act_fn/gelu/fused'] summary").click()
+    assert "one compiled kernel for 1 op: aten::gelu gelu_7" in evidence(page)
+
+
+def test_opened_evidence_moves_with_its_row_and_hides_with_it(opened, files):
+    page = opened(files["static"]).page
+    page.locator(f"[id='{LINEAR}'] summary").click()
+    evidence(page)
+    page.locator("#rows thead th").nth(0).locator("button").click()
+    assert page.locator(f"[id='{LINEAR}'] + tr.trail-row").count() == 1
+    page.fill("#filter", "no such thing")
+    assert page.locator("#rows tbody tr:visible").count() == 0
+    assert page.locator("#filter-sum").text_content().startswith(f"0 of {len(document().ledger)} rows")
+
+
+@pytest.mark.parametrize("how", ["mouse", "keyboard"])
+def test_line_of_the_module_tree_opens_to_the_same_evidence(opened, files, how):
+    page = opened(files["static"]).page
+    page.locator("#modules summary", has_text="encoder.layer.{0..11}").first.click()
+    page.locator("#modules summary > span:first-child", has_text=re.compile("^3$")).click()
+    leaf = page.locator("#modules .opens > details > summary:visible", has_text="intermediate.dense").first
+    if leaf.count() == 0:
+        page.locator(
+            "#modules summary:visible > span:first-child", has_text=re.compile("^intermediate$")
+        ).click()
+        leaf = page.locator("#modules .opens > details > summary:visible", has_text="dense").first
+    if how == "mouse":
+        leaf.click()
+    else:
+        leaf.focus()
+        page.keyboard.press("Enter")
+    text = evidence(page, "#modules")
+    assert "MatMul + Add → Gemm by MatMulAddFusion" in text
+    assert "aten::linear" in text
+
+
+def test_every_kind_of_row_opens_without_trouble(opened, files):
+    for name in ("hostile", "huge", "wrong"):
+        page = opened(files[name]).page
+        for summary in page.locator("#rows tbody summary").all()[:14]:
+            summary.evaluate("e => e.click()")
+        page.wait_for_timeout(300)
+        assert page.evaluate("window.pwned") is None
+        assert page.locator("img").count() == 0
+        shown = page.locator("main").inner_text()
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", shown)
+        assert page.evaluate("document.documentElement.scrollWidth") == 1280
+    assert page.locator(".trail-row").count() > 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_opened_evidence_fits_a_phone(opened, files, scheme):
+    page = opened(files["static"], viewport={"width": 400, "height": 900}, color_scheme=scheme).page
+    page.locator(f"[id='{LINEAR}'] summary").click()
+    evidence(page)
+    box, around = (page.locator(s).bounding_box() for s in (".trail-row .trail", "#operators .scroll"))
+    assert box["x"] >= around["x"]
+    assert box["x"] + box["width"] <= around["x"] + around["width"] + 1
+    assert page.evaluate("document.documentElement.scrollWidth") == 400
+
+
 def test_copy_gives_the_command(opened, files):
     one = opened(files["static"])
     one.context.grant_permissions(["clipboard-read", "clipboard-write"])

@@ -92,3 +92,9 @@ def test_old_terminals_get_plain_marks():
     text = stream.buffer.getvalue().decode()
     assert re.search(r"Kernel speed +\S+ \S+ \S+ ms +#+\|", text)
     assert "\n+ 12 attention calls" in text
+
+
+def test_unmatched_time_and_the_way_to_look_deeper_are_shown():
+    text = flat(printed(document()))
+    assert re.search(r"not matched: 12 calls of PyTorch \(0\.\d+ ms\) and \d+ nodes of ONNX Runtime", text)
+    assert "`attrib explain TRACE_DIR NAME` shows what is behind a node" in text
