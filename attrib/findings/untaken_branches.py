@@ -7,6 +7,7 @@ Numbered cases, cited in the code:
 2. Exported as an `If`: both branches are in the graph, one ran, and the `If` itself takes time.
 3. A module of which PyTorch read no weight, whose nodes ran in ONNX Runtime: executed on one side only.
 4. Both branches ran on either side, and a `Where` threw one result away.
+5. An input that the exported graph no longer takes: what it decides was decided when the model was traced.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,6 +25,8 @@ from attrib.model.manifest import EXPORTED, OPTIMIZED, UnusedModule
 from attrib.units import format_ns
 
 FIXES = {
+    "ignored by the graph": "Do not decide by `if tensor:` in a model that is traced: the value of this run is"
+    " in the graph for good.",
     "traced away": "The graph computes only the branch that ran here. If the other one is ever needed, choose by a tensor:"
     " `torch.cond` for `--exporter dynamo`, a scripted function for `--exporter torchscript`; or export one graph"
     " a setting.",
@@ -48,7 +51,7 @@ class _Fate:
 
 def audit(evidence: Evidence) -> Verdict:
     """Look for branches in the graph, and for modules that PyTorch did not use."""
-    fates = [*_unused(evidence), *_ifs(evidence), *_selected(evidence)]
+    fates = [*_frozen(evidence), *_unused(evidence), *_ifs(evidence), *_selected(evidence)]
     by_what = {what: [fate for fate in fates if fate.what == what] for what in FIXES}
     found = {what: group for what, group in by_what.items() if group}
     return Verdict(
@@ -74,8 +77,21 @@ def _summary(evidence: Evidence, fates: Sequence[_Fate]) -> str:
         return f"The graph that ran chooses between no branches, and {used}."
     cost = sum(fate.line.value_ns or 0 for fate in fates)
     if not cost:
-        return "The branch that was not taken costs no time in ONNX Runtime."
+        return "What was not needed costs no time in ONNX Runtime."
     return f"What ONNX Runtime does beyond the branch that was needed takes at least {format_ns(cost)} of a step."
+
+
+def _frozen(evidence: Evidence) -> Iterable[_Fate]:
+    """Case 5, where the graph has the names of the model's inputs."""
+    given = [spec.name for spec in evidence.manifest.workload.inputs] if evidence.manifest else []
+    taken = evidence.exported.inputs if evidence.exported else ()
+    if not taken or not set(taken) < set(given):
+        return
+    for name in (name for name in given if name not in taken):
+        text = (
+            f"the model takes {name}, the exported graph does not: whatever it decides was decided at export"
+        )
+        yield _Fate("ignored by the graph", name, EvidenceRow(text=text))
 
 
 def _unused(evidence: Evidence) -> Iterable[_Fate]:

@@ -1,5 +1,7 @@
 """What became of a branch that was not taken, and of work that the export folded away."""
 
+import dataclasses
+
 import pytest
 from evidence_factory import MS, evidence, graph, manifest, node, row
 
@@ -7,7 +9,7 @@ from attrib.findings.branches import conditionals, nodes_of_module, owners_of, s
 from attrib.findings.linear_layers import linear_layers, unmerged
 from attrib.findings.runner import run
 from attrib.lineage.graph import Graph
-from attrib.model.manifest import EXPORTED, OPTIMIZED, UnusedModule
+from attrib.model.manifest import EXPORTED, OPTIMIZED, InputSpec, UnusedModule
 from attrib.model.region import Match, Region
 from attrib.model.tensor import Tensor
 from attrib.model.work import Work
@@ -128,6 +130,23 @@ class TestTracedAway:
         found = finding(given(indexed(linear("if_true", "y")), taken(), unused=None))
         assert found.state == "passed"
         assert "was not recorded" in found.summary
+
+
+class TestFrozenInput:
+    def of(self, inputs, given_inputs=("x", "chosen")):
+        specs = tuple(InputSpec(name=name, tensor=Tensor("float", (1,))) for name in given_inputs)
+        graphs = indexed(linear("if_true", "y"), inputs=inputs)
+        base = given(graphs, taken(), unused=())
+        return finding(dataclasses.replace(base, manifest=manifest(workload={"inputs": specs, "unused": ()})))
+
+    def test_an_input_that_the_graph_does_not_take_is_named(self):
+        found = self.of(("x",))
+        assert found.title == "Branches: chosen ignored by the graph"
+        assert "whatever it decides was decided at export" in texts(found)
+
+    @pytest.mark.parametrize("inputs", [("x", "chosen"), ("input.1",), ()])
+    def test_all_inputs_or_other_names_say_nothing(self, inputs):
+        assert self.of(inputs).state == "passed"
 
 
 class TestIf:
