@@ -16,6 +16,7 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from attrib.attribute.intervals import innermost, parents
+from attrib.match.ops import op_role
 from attrib.model.compiled import Compiled, CompiledGraph, Launch, kernel_key
 from attrib.model.events import Int64s
 from attrib.model.work import Member
@@ -129,6 +130,7 @@ def _placed(member: Member, run: _Run) -> Member:
 
 
 def common_scope(members: Sequence[Member]) -> str:
-    """The innermost module that holds every member."""
-    paths = zip(*(member.scope.split(".") for member in members), strict=False)
+    """The innermost module that holds every member that computes; a view at its edge does not move a kernel."""
+    computing = [member for member in members if op_role(member.op) == "compute"] or members
+    paths = zip(*(member.scope.split(".") for member in computing), strict=False)
     return ".".join(parts[0] for parts in takewhile(lambda parts: len(set(parts)) == 1, paths))

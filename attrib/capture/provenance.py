@@ -21,13 +21,14 @@ from attrib.model.compiled import Compiled, CompiledGraph
 REGION = "Torch-Compiled Region: "
 """What torch's profiler puts before the compile id in the event around a run of a compiled graph."""
 
-_CONFIG: dict[str, object] = {
+_INDUCTOR: dict[str, object] = {
     "cpp.enable_kernel_profile": True,
     "trace.provenance_tracking_level": 1,
     "fx_graph_cache": False,
 }
+_AOT: dict[str, object] = {"enable_autograd_cache": False}
 """C++ kernels become profiler events (40 ns a launch where no profiler runs), Inductor records where each kernel comes
-from, and no graph comes from its cache, whose record names the nodes of the graph that was compiled first."""
+from, and no graph comes from a cache, whose record names the nodes of the graph that was compiled first."""
 
 
 class InductorProvenance:
@@ -44,6 +45,7 @@ class InductorProvenance:
 
     def backend(self, graph: Any, inputs: Sequence[Any]) -> Callable[..., object]:
         """Compile one graph that Dynamo traced, as `backend="inductor"` does."""
+        from torch._functorch import config as aot
         from torch._inductor import config
         from torch._inductor.compile_fx import compile_fx, compile_fx_inner
 
@@ -55,7 +57,7 @@ class InductorProvenance:
             self._note(region, traced, lowered, result, options.get("graph_id"))
             return result
 
-        with config.patch(_known(config, _CONFIG)):
+        with config.patch(_known(config, _INDUCTOR)), aot.patch(_known(aot, _AOT)):
             compiled: Callable[..., object] = compile_fx(graph, inputs, inner_compile=inner)
         return compiled
 
