@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from attrib.attribute.foreign_steps import foreign_steps, whole_trace
 from attrib.attribute.ort_partition import ort_partition
 from attrib.attribute.steps import StepWindow
 from attrib.attribute.torch_partition import torch_partition
@@ -43,11 +44,22 @@ def partition_of(directory: TraceDirectory, role: Role, latency: LatencyTable | 
     timed = _timed(latency, role)
     zero = int(side.settings.get(PROFILE_ZERO, 0)) if side and engine == "onnxruntime" else 0
     steps = step_windows(table, rows, timed, zero)
+    if not steps and engine == "torch" and not timed:
+        steps = _foreign_windows(table)
     if not steps:
         return None
     if engine == "torch":
         return torch_partition(table, steps, directory.compiled(role))
     return ort_partition(table, steps)
+
+
+def _foreign_windows(table: EventTable) -> list[StepWindow]:
+    """Steps of a trace that annotates none."""
+    rows = foreign_steps(table)
+    if rows.size:
+        return step_windows(table, rows, ())
+    whole = whole_trace(table)
+    return [StepWindow(-1, *whole, 0)] if whole else []
 
 
 def _timed(latency: LatencyTable | None, role: Role) -> list[TimedStep]:

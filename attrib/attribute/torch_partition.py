@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attrib.attribute.intervals import innermost, nesting_order
+from attrib.attribute.python_scopes import PYTHON_MODULE, python_scopes
 from attrib.attribute.steps import StepWindow, common_sequence
 from attrib.attribute.torch_kernels import Wraps, common_scope, covered, is_wrapper
 from attrib.errors import AttribError
@@ -126,12 +127,19 @@ def _thread(table: EventTable, track: int) -> _Thread:
     is_mark, is_wrap = (np.isin(table.name[events.row], codes) for codes in (wanted, wrapping))
     is_call = ~is_mark & ~is_wrap & np.isin(events.row, rows_of(table, {"call"}))
     marks = events.only(is_mark)
-    return _Thread(
-        ops=events.only(is_call),
-        wraps=events.only(is_wrap),
-        marks=marks,
-        scopes=tuple(table.text(code).removeprefix(MODULE_PREFIX) for code in table.name[marks.row].tolist()),
-    )
+    scopes = tuple(table.text(code).removeprefix(MODULE_PREFIX) for code in table.name[marks.row].tolist())
+    if not scopes:
+        marks, scopes = _python_marks(table, track)
+    return _Thread(ops=events.only(is_call), wraps=events.only(is_wrap), marks=marks, scopes=scopes)
+
+
+def _python_marks(table: EventTable, track: int) -> tuple[_Rows, tuple[str, ...]]:
+    """Module calls as torch.profiler records them itself, in a trace that attrib did not write."""
+    wanted = [code for code, text in enumerate(table.strings) if text.startswith(PYTHON_MODULE)]
+    events = _rows(table, track, {"python"})
+    marks = events.only(np.isin(table.name[events.row], wanted))
+    names = [table.text(code) for code in table.name[marks.row].tolist()]
+    return marks, python_scopes(names, marks.start, marks.end)
 
 
 def _rows(table: EventTable, track: int, kinds: set[Kind]) -> _Rows:

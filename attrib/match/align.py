@@ -87,6 +87,7 @@ class _Form(NamedTuple):
     reads: tuple[Tensor, ...]
     makes: tuple[Tensor, ...]
     taken_in: frozenset[str] = frozenset()
+    target: str = ""
 
 
 class _Part(NamedTuple):
@@ -148,8 +149,9 @@ def _parts(state: Unmatched, position: int, *, whole: bool) -> list[_Part]:
     node, values = state.graph.nodes[position], state.graph.values
     reads, makes = (tuple(values[n] for n in names if n in values) for names in (node.inputs, node.outputs))
     fused = Fused() if whole else FUSES.get(node.op, Fused())
+    target = base_op(node.fx_target) if node.fx_target else ""
     rows = (*fused.before, frozenset[str](), *fused.after)
-    return [_Part(position, _Form(node.op, reads, makes, ops)) for ops in rows]
+    return [_Part(position, _Form(node.op, reads, makes, ops, target)) for ops in rows]
 
 
 def _rows(
@@ -178,11 +180,16 @@ def _rows(
 
 
 def _price(kind: _Kind, form: _Form, *, sized: bool) -> int:
-    by_op = taken_in_price(kind.op, form.taken_in) if form.taken_in else op_price(kind.op, form.op)
+    if form.taken_in or form.target:
+        by_op = named_price(kind.op, form.taken_in or frozenset({form.target}))
+    else:
+        by_op = op_price(kind.op, form.op)
     if by_op >= UNLIKELY:
         return FAR
     if not sized:
         return by_op
+    if form.target:
+        return by_op + disagreement(kind.inputs, form.reads, form.makes, whole=False)
     if (base_op(kind.op), form.op) in READS_BIAS and not shares_vector(kind.inputs, form.reads):
         return FAR
     return by_op + disagreement(kind.inputs, form.reads, form.makes, whole=by_op == 0 and not form.taken_in)
@@ -196,8 +203,8 @@ def op_price(call_op: str, node_op: str) -> int:
     return PIECE if emits(call_op, plain) else UNLIKELY
 
 
-def taken_in_price(call_op: str, ops: frozenset[str]) -> int:
-    """Cost of a call for an op that a fused node may have taken in."""
+def named_price(call_op: str, ops: frozenset[str]) -> int:
+    """Cost of a call where the aten op is known: from an exporter, or as one that a fused node takes in."""
     return 0 if base_op(call_op) in ops else UNLIKELY
 
 

@@ -88,8 +88,12 @@ def without(state: Unmatched, links: list[Link]) -> Unmatched:
     )
 
 
+SPELLED_ALIKE = 0.5
+"""Least share of the nodes' modules that PyTorch's side must know for the two sides to name modules alike."""
+
+
 def _torch_scopes(calls: tuple[Work, ...], graph: Graph) -> tuple[str | None, ...]:
-    """Scopes of the nodes as PyTorch spells them.
+    """Scopes of the nodes as PyTorch spells them; all None where its side names no modules, or names them otherwise.
 
     An exporter's wrapper puts one more name in front of every scope; drop it if more scopes are then known.
     TorchScript repeats the name of a container that is called itself (`layer.layer.0` for `layer.0` of a Sequential).
@@ -99,7 +103,11 @@ def _torch_scopes(calls: tuple[Work, ...], graph: Graph) -> tuple[str | None, ..
     raw = [node.scope for node in graph.nodes]
     inner = [None if scope is None else scope.partition(".")[2] for scope in raw]
     chosen = max(raw, inner, key=lambda scopes: sum(bool(scope) and scope in known for scope in scopes))
-    return tuple(_called_containers(scope, known) if scope else scope for scope in chosen)
+    spelled = [_called_containers(scope, known) if scope else scope for scope in chosen]
+    named = [scope for scope in spelled if scope]
+    if sum(scope in known for scope in named) < SPELLED_ALIKE * len(named):
+        return (None,) * len(spelled)
+    return tuple(spelled)
 
 
 _REPEATED = re.compile(r"(?:^|(?<=\.))(\w+(?:\.\d+)*)\.\1\.(?=\d)")

@@ -34,7 +34,7 @@ CONTRADICTION = 0.5
 def fx_nodes(state: Unmatched) -> list[Link]:
     """Case 1: join by module scope, op and order of the fx nodes."""
     calls = _by_scope(state.open_calls, (state.calls[i].scope for i in state.open_calls))
-    nodes = [i for i in state.open_nodes if state.graph.nodes[i].fx_node]
+    nodes = [i for i in state.open_nodes if state.graph.nodes[i].fx_node and state.scopes[i] is not None]
     links = []
     for scope, members in _by_scope(nodes, (state.scopes[i] for i in nodes)).items():
         groups: dict[str, list[int]] = {}
@@ -134,9 +134,20 @@ def _aligned(
         groups = {working[0]: nodes}
     else:
         groups = _by_call(
-            _in_executed_order(state, calls, nodes) if state.executed else align(state, calls, nodes)
+            _in_executed_order(state, calls, nodes) if state.executed else _as_exported(state, calls, nodes)
         )
     return [link for call, group in groups.items() for link in _links(state, call, group, method, confidence)]
+
+
+def _as_exported(state: Unmatched, calls: list[int], nodes: list[int]) -> dict[int, frozenset[int]]:
+    """Align the nodes of a file, in its order; those of one fx node as one."""
+    first: dict[str, int] = {}
+    leader = {
+        i: first.setdefault(state.graph.nodes[i].fx_node, i) if state.graph.nodes[i].fx_node else i
+        for i in nodes
+    }
+    found = align(state, calls, [i for i in nodes if leader[i] == i])
+    return {i: found[leader[i]] for i in nodes if leader[i] in found}
 
 
 def _by_call(calls_of: Mapping[int, Iterable[int]]) -> dict[int, list[int]]:
