@@ -106,11 +106,14 @@ def finished(output: Path | None) -> dict[str, Result]:
 def main() -> None:
     """Run the cells and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", help="run the cells whose name holds this")
+    parser.add_argument(
+        "--only", action="append", metavar="SUBSTRING", help="run the cells whose name holds this; repeatable"
+    )
     parser.add_argument("--output", type=Path, help="JSON lines of finished cells, read and extended")
     parser.add_argument("--list", action="store_true", help="print the names of the cells")
     options = parser.parse_args()
-    cells = [cell for cell in all_cells() if options.only in cell.name]
+    wanted = options.only or [""]
+    cells = [cell for cell in all_cells() if any(text in cell.name for text in wanted)]
     if options.list:
         sys.stdout.write("".join(f"{cell.name}\n" for cell in cells))
         return

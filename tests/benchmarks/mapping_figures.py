@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
 import msgspec
+import numpy as np
 
 from attrib.api import Analysis
 from attrib.match.ops import role
@@ -27,6 +28,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         calls: Median calls in one.
         nodes: Median nodes in one.
         largest: Largest region's share of the node time, of those that are not one node.
+        largest_region: Its id.
         methods: Regions by method.
         method_time: Share of node time by method.
         confidence: Median confidence of the matched regions.
@@ -43,6 +45,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     calls: float
     nodes: float
     largest: float
+    largest_region: str
     methods: dict[str, int]
     method_time: dict[str, float]
     confidence: float
@@ -59,8 +62,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def node_times(partition: Partition) -> dict[str, int]:
-    """Profiled time of each unit of work, nanoseconds."""
-    return {work.id: int(ns.sum()) for work, ns in zip(partition.work, partition.work_ns, strict=True)}
+    """Median profiled time of each unit of work, nanoseconds: a few steps on a busy machine have outliers."""
+    return {work.id: int(np.median(ns)) for work, ns in zip(partition.work, partition.work_ns, strict=True)}
 
 
 def figures(analysis: Analysis) -> Figures:
@@ -72,13 +75,15 @@ def figures(analysis: Analysis) -> Figures:
     for region in both:
         spent[region.match.method] += sum(times[node] for node in region.nodes)
     coverage = analysis.document.coverage
+    largest = max(analysis.regions, key=lambda region: _share(region, times, total))
     return Figures(
         node_time=coverage.ort_node_time_mapped,
         call_time=coverage.torch_call_time_mapped,
         regions=len(both),
         calls=median([len(region.calls) for region in both] or [0]),
         nodes=median([len(region.nodes) for region in both] or [0]),
-        largest=max((_share(region, times, total) for region in analysis.regions), default=0.0),
+        largest=_share(largest, times, total),
+        largest_region=largest.id,
         methods=dict(Counter(region.match.method for region in both)),
         method_time={method: ns / total for method, ns in spent.items()},
         confidence=median([region.match.confidence for region in both] or [0.0]),

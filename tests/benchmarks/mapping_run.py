@@ -10,6 +10,7 @@ from mapping_cells import Cell
 from mapping_figures import Figures, correct_share, figures, node_times
 from msgspec.structs import replace
 from numeric.captured import Numbers, numbers_of
+from numeric.verdicts import Verdict
 
 from attrib.api import Analysis, load
 from attrib.capture import CaptureOptions, capture
@@ -70,20 +71,22 @@ def _checked(row: Figures, cell: Cell, trace_dir: Path, models: Path) -> Figures
     """The row with what the numbers say."""
     options = _options(cell.options, trace_dir)
     precision = lowest_precision(options.precision, options.optimize)
-    if options.torch_mode == "autocast":
-        precision = max(precision, "bf16", key=("fp32", "fp16", "bf16", "int8").index)
     numbers = numbers_of(options, trace_dir, models, precision)
     verdicts = {verdict.region: verdict for verdict in numbers.verdicts()}
     return replace(
         row,
         states=dict(Counter(verdict.state for verdict in verdicts.values())),
         verified_time=_verified_time(numbers, {k for k, v in verdicts.items() if v.state == "verified"}),
-        wrong=tuple(
-            f"{v.region}: {v.state}: {v.reason} ({v.value})"
-            for v in verdicts.values()
-            if v.state in ("wrong", "loose")
-        ),
+        wrong=tuple(_told(v, numbers) for v in verdicts.values() if v.state in ("wrong", "loose")),
     )
+
+
+def _told(verdict: Verdict, numbers: Numbers) -> str:
+    """One line on a region whose numbers do not agree."""
+    region = next(region for region in numbers.matched if region.id == verdict.region)
+    words = [verdict.region, verdict.state, verdict.reason, verdict.value]
+    sides = [f"its calls {', '.join(region.calls[:4])}", f"its nodes {', '.join(region.nodes[:4])}"]
+    return "; ".join([*words, *sides, f"returned by {', '.join(verdict.elsewhere[:4]) or 'none'}"])
 
 
 def _verified_time(numbers: Numbers, verified: set[str]) -> float:

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import torch
 
 from attrib.api import Analysis, load
 from attrib.capture.build import build
 from attrib.capture.commands import recipe_of
 from attrib.capture.options import CaptureOptions
 from attrib.capture.sources import resolve_source
+from attrib.lineage.graph import Graph, GraphNode
 from attrib.lineage.reader import graph_from_bytes
+from attrib.match.ops import role
 from attrib.model.manifest import OPTIMIZED
 from attrib.model.region import Region
 from attrib.model.work import Work
@@ -22,8 +25,8 @@ from numeric.tensors import Values
 from numeric.torch_values import Call, calls_of
 from numeric.verdicts import Step, Verdict, verdict
 
-TOLERANCE = {"fp32": 1e-3, "fp16": 2e-2, "bf16": 6e-2}
-"""By the roughest precision that takes part."""
+TOLERANCE = {"fp32": 1e-3, "fp16": 2e-2, "bf16": 6e-2, "int8": 0.15}
+"""By the roughest precision that takes part. Unrelated tensors differ by more than their root mean square."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +37,13 @@ class Numbers:
         analysis: The capture.
         step: What PyTorch computed.
         values: What leaves each region in ONNX Runtime, by region and value name.
+        moved: Values of nodes that compute nothing: they hold the numbers that such a node was given.
     """
 
     analysis: Analysis
     step: Step
     values: dict[str, dict[str, Values]]
+    moved: frozenset[str]
 
     @property
     def matched(self) -> list[Region]:
@@ -53,7 +58,7 @@ class Numbers:
     def verdict(self, region: Region) -> Verdict:
         """What the numbers say of one region."""
         calls = [self.work[call] for call in region.calls]
-        return verdict(region, calls, self.values.get(region.id, {}), self.step)
+        return verdict(region, calls, self.values.get(region.id, {}), self.moved, self.step)
 
     def verdicts(self) -> list[Verdict]:
         """The verdict on every matched region."""
@@ -72,7 +77,8 @@ def numbers_of(options: CaptureOptions, trace_dir: Path, models: Path, precision
     analysis = load(trace_dir)
     model_file = models / Path(OPTIMIZED).name
     model = onnx.load(str(model_file), load_external_data=False)
-    names = _leaving_names(analysis, model)
+    graph = graph_from_bytes(analysis.directory.graphs()[OPTIMIZED], OPTIMIZED)
+    names = _leaving_names(analysis, graph, model)
     with np.load(trace_dir / "inputs.npz") as file:
         inputs = dict(file)
     values = run_with(model_file, [n for found in names.values() for n in found], inputs)
@@ -80,12 +86,16 @@ def numbers_of(options: CaptureOptions, trace_dir: Path, models: Path, precision
         analysis,
         Step(_calls(options), TOLERANCE[precision]),
         {region: {n: values[n] for n in found if n in values} for region, found in names.items()},
+        frozenset(name for node in graph.nodes if _moves(node) for name in node.outputs),
     )
 
 
-def _leaving_names(analysis: Analysis, model: onnx.ModelProto) -> dict[str, list[str]]:
+def _moves(node: GraphNode) -> bool:
+    return role(Work(id=node.name, engine="onnxruntime", op=node.op)) in ("layout", "cast")
+
+
+def _leaving_names(analysis: Analysis, graph: Graph, model: onnx.ModelProto) -> dict[str, list[str]]:
     """Values of the main graph that leave each matched region: what a subgraph computes cannot be an output."""
-    graph = graph_from_bytes(analysis.directory.graphs()[OPTIMIZED], OPTIMIZED)
     main = {name for node in model.graph.node for name in node.output}
     matched: Sequence[Region] = [r for r in analysis.regions if r.origin == "both"]
     found = leaving(matched, graph, values_in_subgraphs(model))
@@ -94,4 +104,6 @@ def _leaving_names(analysis: Analysis, model: onnx.ModelProto) -> dict[str, list
 
 def _calls(options: CaptureOptions) -> list[Call]:
     built = build(recipe_of(options, resolve_source(options)))
-    return calls_of(built.module, built.inputs, built.step)
+    lower = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(options.precision)
+    with torch.autocast(options.device, dtype=lower, enabled=options.autocast):
+        return calls_of(built.module, built.inputs, built.step)

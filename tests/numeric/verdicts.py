@@ -1,7 +1,7 @@
 """Region by region: do the tensors that leave it in ONNX Runtime equal what its own PyTorch calls return?
 
-- `verified`: every tensor that leaves it in ONNX Runtime equals an output of one of its calls (in a region that only
-  moves data, an input will do); every tensor that its calls hand on to others leaves it in ONNX Runtime too; and at
+- `verified`: every tensor that leaves it in ONNX Runtime equals an output of one of its calls (for a node or a region that
+  only moves data, an input will do); every tensor that its calls hand on to others leaves it in ONNX Runtime too; and at
   least one of these equals no unrelated computation of the model.
 - `loose`: what leaves is right, but the region holds calls whose results go to calls outside of it, and ONNX Runtime
   has no such tensor there: the region is too large, or a call in it belongs elsewhere.
@@ -10,7 +10,7 @@
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -22,6 +22,9 @@ from numeric.tensors import Values, same
 from numeric.torch_values import Call
 
 State = Literal["verified", "loose", "wrong", "unchecked"]
+
+ROUGH = 0.1
+"""A tolerance above this is one of quantized numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +83,23 @@ class Step:
         """Positions of the calls that return these numbers."""
         return (i for i, c in enumerate(self.calls) if any(self.same(value, out) for out in c.outputs))
 
+    def users(self, call: int, output: int, inside: set[int]) -> set[int]:
+        """The calls that use one output; for one that hands it on as it is (a dropout), those that use its output.
+
+        Args:
+            call: Position of the call.
+            output: Position of the output.
+            inside: Calls that are not looked through.
+        """
+        found = set()
+        for reader in self.readers.get((call, output), ()):
+            same_numbers = self.family[reader] == self.family[call] and len(self.calls[reader].outputs) == 1
+            if reader in inside or not same_numbers:
+                found.add(reader)
+            else:
+                found |= self.users(reader, 0, inside)
+        return found
+
     def positions(self, work: Sequence[Work]) -> list[int]:
         """The calls behind units of work: their own, or for a compiled kernel those that it covers."""
         found = [self.by_id[w.id] for w in work if w.id in self.by_id]
@@ -87,13 +107,16 @@ class Step:
         return found + [i for i, c in enumerate(self.calls) if (c.scope, base_op(c.op)) in covered]
 
 
-def verdict(region: Region, work: Sequence[Work], values: Mapping[str, Values], step: Step) -> Verdict:
+def verdict(
+    region: Region, work: Sequence[Work], values: Mapping[str, Values], moved: Set[str], step: Step
+) -> Verdict:
     """Compare what leaves one region.
 
     Args:
         region: A region with calls and nodes.
         work: Its calls.
         values: What leaves it in ONNX Runtime, by name.
+        moved: Values of nodes that compute nothing.
         step: What PyTorch computed.
     """
     floats = {name: value for name, value in values.items() if value.is_float}
@@ -104,9 +127,9 @@ def verdict(region: Region, work: Sequence[Work], values: Mapping[str, Values], 
     distinct = False
     for name, value in telling.items():
         returning = list(step.returning(value))
-        mine = [i for i in returning if i in ours] or _handed_on(value, ours, step)
+        mine = [i for i in returning if i in ours] or _handed_on(value, ours, step, name in moved)
         if not mine:
-            return _wrong(region, name, [step.calls[i].id for i in returning])
+            return _strange(region, name, [step.calls[i].id for i in returning], step)
         families = {step.family[i] for i in mine}
         distinct |= all(step.family[i] in families for i in returning)
     if not distinct:
@@ -117,7 +140,12 @@ def verdict(region: Region, work: Sequence[Work], values: Mapping[str, Values], 
     return Verdict(region=region.id, state="verified")
 
 
-def _wrong(region: Region, name: str, elsewhere: list[str]) -> Verdict:
+def _strange(region: Region, name: str, elsewhere: list[str], step: Step) -> Verdict:
+    """A value that none of the region's calls returns; after quantization it may be too far from what it stands for."""
+    if not elsewhere and step.tolerance > ROUGH:
+        return Verdict(
+            region=region.id, state="unchecked", reason="quantized too coarsely to tell", value=name
+        )
     reason = "another call returns this" if elsewhere else "no call returns this"
     return Verdict(region=region.id, state="wrong", reason=reason, value=name, elsewhere=tuple(elsewhere))
 
@@ -134,9 +162,9 @@ def _uncheckable(
     return next((reason for reason, holds in reasons.items() if holds), "")
 
 
-def _handed_on(value: Values, ours: list[int], step: Step) -> list[int]:
-    """Calls that take this value, in a region that only moves data."""
-    if not all(_moves(step.calls[i]) for i in ours):
+def _handed_on(value: Values, ours: list[int], step: Step, moved: bool) -> list[int]:
+    """Calls that take this value, if nothing was computed: by the node that hands it on, or in the whole region."""
+    if not moved and not all(_moves(step.calls[i]) for i in ours):
         return []
     return [i for i in ours if any(step.same(value, given) for given in step.calls[i].inputs)]
 
@@ -148,10 +176,14 @@ def _moves(call: Call) -> bool:
 
 def _unseen(ours: list[int], leaving: list[Values], step: Step) -> Iterator[Call]:
     """Calls that hand a new tensor on to others, which ONNX Runtime does not let out of the region."""
+    inside = set(ours)
     for i in ours:
         call = step.calls[i]
         for k, output in enumerate(call.outputs):
-            handed_on = not step.readers.get((i, k), set()) <= set(ours)
             new = output.is_float and not output.is_trivial
-            if handed_on and new and not any(step.same(output, known) for known in (*leaving, *call.inputs)):
+            if (
+                new
+                and not step.users(i, k, inside) <= inside
+                and not any(step.same(output, known) for known in (*leaving, *call.inputs))
+            ):
                 yield call
