@@ -15,6 +15,9 @@ _TITLE_LIMIT = 400
 _BREAKS = re.compile(r"([./])(?=\w)(?![^<]*>)")
 """Where a qualified name may break; not inside a tag."""
 
+_FITS = 36
+"""Characters that the narrowest column of names holds."""
+
 _FIGURES = re.compile(r"(?<=\d) (?=±|[mµn]?s\b|%)|(?<=±) ")
 
 
@@ -72,7 +75,9 @@ def short_text(text: str, limit: int) -> str:
 
 
 def path(text: str, limit: int) -> Markup:
-    """A qualified name that breaks after its dots and slashes."""
+    """A qualified name that breaks after its dots and slashes, if it is longer than a line."""
+    if len(text) <= _FITS:
+        return Markup.escape(short(text, limit))
     return Markup(_BREAKS.sub(r"\1<wbr>", str(Markup.escape(short(text, limit)))))  # noqa: S704 - escaped before
 
 

@@ -110,6 +110,6 @@ def _page(view: View, *, plotly: str, library: str, data: str, data_note: str = 
 
 @functools.cache
 def _static(name: str) -> Markup:
-    """A file of our own, put into the page as it is: none holds `</`, which would end its element."""
+    """A file of our own, put into the page without its indentation: none holds `</`, which would end its element."""
     text = resources.files("attrib.report").joinpath("static", name).read_text(encoding="utf-8")
-    return Markup(text)  # noqa: S704 - not a stranger's text
+    return Markup("".join(line.lstrip() for line in text.splitlines(keepends=True)))  # noqa: S704 - not a stranger's text
