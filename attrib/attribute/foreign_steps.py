@@ -4,15 +4,18 @@ The first of these that the trace has; each must hold operators:
 
 1. The user's own ranges (`record_function`): the most frequent name among the outermost ones.
 2. Calls of the outermost module (`with_stack=True`).
-3. The whole trace, as one step on the thread that ran most operators.
+3. The shortest sequence of operators of which the busiest thread ran nothing but repetitions.
+4. The whole trace, as one step of that thread.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from attrib.attribute.python_scopes import PYTHON_MODULE
+from attrib.attribute.steps import StepWindow
 from attrib.model.events import EventTable, Int64s
 from attrib.traces.kinds import Kind, rows_of
 from attrib.traces.runs import outermost
@@ -29,15 +32,37 @@ def foreign_steps(table: EventTable) -> Int64s:
     return np.zeros(0, dtype=np.int64)
 
 
-def whole_trace(table: EventTable) -> tuple[int, int, int] | None:
-    """Start, end and thread of the one step that a trace without any range is (case 3); None without operators."""
+def unmarked_steps(table: EventTable) -> list[StepWindow]:
+    """Steps on the thread that ran most operators (cases 3 and 4); empty without operators."""
     calls = rows_of(table, {"call"})
     if not calls.size:
-        return None
+        return []
     tracks, counts = np.unique(table.track[calls], return_counts=True)
     track = int(tracks[np.argmax(counts)])
-    own = calls[table.track[calls] == track]
-    return int(table.start_ns[own].min()), int((table.start_ns[own] + table.duration_ns[own]).max()), track
+    own = outermost(table, calls[table.track[calls] == track])
+    own = own[np.argsort(table.start_ns[own], kind="stable")]
+    end = int((table.start_ns[own] + table.duration_ns[own]).max())
+    length = period(table.name[own].tolist())
+    starts = [*table.start_ns[own[::length]].tolist(), end]
+    windows = [
+        StepWindow(-1, start, stop, track, block) for block, (start, stop) in enumerate(pairwise(starts))
+    ]
+    return windows[1:] or windows
+
+
+def period(sequence: Sequence[int]) -> int:
+    """Length of the shortest sequence of which another one consists; its own where it repeats nothing.
+
+    By the failure function of Knuth, Morris and Pratt (1977), in linear time.
+    """
+    border = [0] * len(sequence)
+    for i in range(1, len(sequence)):
+        k = border[i - 1]
+        while k and sequence[i] != sequence[k]:
+            k = border[k - 1]
+        border[i] = k + (sequence[i] == sequence[k])
+    shortest = len(sequence) - border[-1]
+    return shortest if len(sequence) % shortest == 0 else len(sequence)
 
 
 def _outermost(table: EventTable, kind: Kind, prefix: str) -> Int64s:

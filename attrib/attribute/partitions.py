@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from attrib.attribute.foreign_steps import foreign_steps, whole_trace
+from attrib.attribute.foreign_steps import foreign_steps, unmarked_steps
 from attrib.attribute.ort_partition import ort_partition
 from attrib.attribute.steps import StepWindow
 from attrib.attribute.torch_partition import torch_partition
@@ -56,10 +56,7 @@ def partition_of(directory: TraceDirectory, role: Role, latency: LatencyTable | 
 def _foreign_windows(table: EventTable) -> list[StepWindow]:
     """Steps of a trace that annotates none."""
     rows = foreign_steps(table)
-    if rows.size:
-        return step_windows(table, rows, ())
-    whole = whole_trace(table)
-    return [StepWindow(-1, *whole, 0)] if whole else []
+    return step_windows(table, rows, ()) if rows.size else unmarked_steps(table)
 
 
 def _timed(latency: LatencyTable | None, role: Role) -> list[TimedStep]:

@@ -7,11 +7,10 @@ Costs are integers, so that ties are ties; among equals the latest call wins, be
 before it uses it. Where a tie should decide nothing, `certain` asks for what the earliest and the latest path agree on.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from attrib.match.links import Unmatched, disagreement, shares_vector
 from attrib.match.ops import (
@@ -24,17 +23,13 @@ from attrib.match.ops import (
     call_role,
     emits,
     is_whole,
+    reads_all,
     writes_one,
 )
+from attrib.match.paths import FAR, OPEN, Costs, Moves, cheapest_path
 from attrib.model.tensor import Tensor
 from attrib.model.work import Work
 
-Costs = npt.NDArray[np.int32]
-Row = Callable[[int, slice], Costs]
-Least = Callable[[Costs], int]
-
-FAR = 1 << 28
-"""A cost that no path has."""
 UNLIKELY = 300
 """Cost of leaving a node open, because exporters write it for none of the calls, or for none that is near."""
 PIECE = 15
@@ -47,30 +42,8 @@ REPEATED = 20
 """Cost of a second node for a call that exporters write as one node."""
 TAKEN = 50
 """Cost of a call that a surer matcher has given its nodes already."""
-JUMP = 100
-"""Cost of going back in the calls, beside that of the calls between: leaving a branch for another one of the model."""
-
-MAX_CELLS = 4_000_000
-"""Larger alignments are done in windows, so that time grows with the number of nodes and memory not at all."""
-WINDOW_ROWS, WINDOW_COLUMNS = 1024, 2048
 MAX_PRICED = 1_000_000
 """With more pairs of distinct nodes and calls than this, sizes are left out of the costs."""
-
-
-OPEN = -1
-"""Stands for the column of a row that takes none."""
-
-
-class Moves(NamedTuple):
-    """What a path costs beside its cells.
-
-    `skips` is for passing over each column, `stays` for giving it another row, `opens` for each row that takes no column.
-    """
-
-    skips: Costs
-    stays: Costs
-    opens: Costs
-    jumps: bool = False
 
 
 class _Kind(NamedTuple):
@@ -123,15 +96,15 @@ def align(
         return {}
     fixed = pins or {}
     parts = [part for node in nodes for part in _parts(state, node, whole=node in fixed)]
-    row = _rows(state, calls, parts, fixed)
+    prices = _Prices(state, calls, parts, fixed)
     moves = Moves(
         skips=np.array([_skip(state.calls[i]) for i in calls], dtype=np.int32),
-        stays=np.array([REPEATED * writes_one(state.calls[i].op) for i in calls], dtype=np.int32),
+        stays=prices.stays,
         opens=np.array([LEFT_OUT if part.form.taken_in else UNLIKELY for part in parts], dtype=np.int32),
         jumps=jumps,
     )
-    path = cheapest_path(row, moves)
-    other = cheapest_path(row, moves, early=True) if certain else path
+    path = cheapest_path(prices.costs, moves)
+    other = cheapest_path(prices.costs, moves, early=True) if certain else path
     found: dict[int, frozenset[int]] = {}
     for part, column, early in zip(parts, path, other, strict=True):
         if column != OPEN and column == early:
@@ -154,29 +127,59 @@ def _parts(state: Unmatched, position: int, *, whole: bool) -> list[_Part]:
     return [_Part(position, _Form(node.op, reads, makes, ops, target)) for ops in rows]
 
 
-def _rows(
-    state: Unmatched, calls: Sequence[int], parts: Sequence[_Part], pins: Mapping[int, frozenset[int]]
-) -> Row:
-    """The cost of each call for the n-th row; equal rows and equal calls are priced once."""
-    kinds: dict[_Kind, int] = {}
-    kind_of = [kinds.setdefault(_Kind(state.calls[i].op, state.calls[i].inputs), len(kinds)) for i in calls]
-    forms: dict[_Form, int] = {}
-    form_of = [forms.setdefault(part.form, len(forms)) for part in parts]
-    sized = len(kinds) * len(forms) <= MAX_PRICED
-    price = np.array([[_price(kind, form, sized=sized) for kind in kinds] for form in forms], dtype=np.int32)
-    column_kind = np.array(kind_of)
-    taken = {link.call for link in state.links}
-    extra = np.array([TAKEN * (i in taken) for i in calls], dtype=np.int32)
-    column_of = {call: column for column, call in enumerate(calls)}
+class _Prices:
+    """What each call costs for the n-th row; equal rows and equal calls are priced once."""
 
-    def row(r: int, inside: slice) -> Costs:
-        if parts[r].node not in pins:
-            return np.asarray(price[form_of[r]][column_kind[inside]] + extra[inside], dtype=np.int32)
-        costs = np.full(len(calls), FAR, dtype=np.int32)
-        costs[[column_of[call] for call in pins[parts[r].node] if call in column_of]] = 0
-        return costs[inside]
+    def __init__(
+        self,
+        state: Unmatched,
+        calls: Sequence[int],
+        parts: Sequence[_Part],
+        pins: Mapping[int, frozenset[int]],
+    ) -> None:
+        kinds: dict[_Kind, int] = {}
+        kind_of = [
+            kinds.setdefault(_Kind(state.calls[i].op, state.calls[i].inputs), len(kinds)) for i in calls
+        ]
+        forms: dict[_Form, int] = {}
+        self._form_of = [forms.setdefault(part.form, len(forms)) for part in parts]
+        self._kind_of = np.array(kind_of)
+        sized = len(kinds) * len(forms) <= MAX_PRICED
+        self._price = _table(forms, kinds, lambda form, kind: _price(kind, form, sized=sized))
+        self._again = _table(forms, kinds, lambda form, kind: _again(kind, form))
+        taken = {link.call for link in state.links}
+        self._extra = np.array([TAKEN * (i in taken) for i in calls], dtype=np.int32)
+        columns = {call: column for column, call in enumerate(calls)}
+        self._pinned = [
+            [columns[i] for i in pins[part.node] if i in columns] if part.node in pins else None
+            for part in parts
+        ]
 
-    return row
+    def costs(self, r: int, inside: slice) -> Costs:
+        """Cost of each call of a slice."""
+        pinned = self._pinned[r]
+        if pinned is None:
+            price = self._price[self._form_of[r]][self._kind_of[inside]]
+            return np.asarray(price + self._extra[inside], dtype=np.int32)
+        costs = np.full(inside.stop - inside.start, FAR, dtype=np.int32)
+        costs[[column - inside.start for column in pinned if inside.start <= column < inside.stop]] = 0
+        return costs
+
+    def stays(self, r: int, inside: slice) -> Costs:
+        """Cost of each call of a slice if the row before went there too."""
+        if self._pinned[r] is not None:
+            return np.zeros(inside.stop - inside.start, dtype=np.int32)
+        return np.asarray(self._again[self._form_of[r]][self._kind_of[inside]], dtype=np.int32)
+
+
+def _table(forms: Iterable[_Form], kinds: Collection[_Kind], cost: Callable[[_Form, _Kind], int]) -> Costs:
+    return np.array([[cost(form, kind) for kind in kinds] for form in forms], dtype=np.int32)
+
+
+def _again(kind: _Kind, form: _Form) -> int:
+    """Cost of one more node: for what is written as one, and for a node that begins the call anew."""
+    anew = not form.taken_in and not form.target and reads_all(kind.op) and op_price(kind.op, form.op) == 0
+    return REPEATED * (anew or writes_one(kind.op))
 
 
 def _price(kind: _Kind, form: _Form, *, sized: bool) -> int:
@@ -188,11 +191,11 @@ def _price(kind: _Kind, form: _Form, *, sized: bool) -> int:
         return FAR
     if not sized:
         return by_op
-    if form.target:
+    if form.target or form.taken_in:
         return by_op + disagreement(kind.inputs, form.reads, form.makes, whole=False)
     if (base_op(kind.op), form.op) in READS_BIAS and not shares_vector(kind.inputs, form.reads):
         return FAR
-    return by_op + disagreement(kind.inputs, form.reads, form.makes, whole=by_op == 0 and not form.taken_in)
+    return by_op + disagreement(kind.inputs, form.reads, form.makes, whole=by_op == 0 and reads_all(kind.op))
 
 
 def op_price(call_op: str, node_op: str) -> int:
@@ -206,97 +209,3 @@ def op_price(call_op: str, node_op: str) -> int:
 def named_price(call_op: str, ops: frozenset[str]) -> int:
     """Cost of a call where the aten op is known: from an exporter, or as one that a fused node takes in."""
     return 0 if base_op(call_op) in ops else UNLIKELY
-
-
-def cheapest_path(row: Row, moves: Moves, *, early: bool = False) -> list[int]:
-    """Column of each row on the cheapest path, `OPEN` for a row that takes none.
-
-    Of equal paths the latest, or the earliest.
-
-    A column that is passed over costs its skip, every row after the first in one column its stay, and a step back `JUMP`
-    and the skips of what lies between. A row that takes no column leaves the path where it is.
-    """
-    rows, columns = len(moves.opens), len(moves.skips)
-    height, width = _window(rows, columns)
-    path: list[int] = []
-    while len(path) < rows:
-        top = len(path)
-        at = next((column for column in reversed(path) if column != OPEN), OPEN)
-        left = min(max(at - width // 4, 0), columns - width)
-        last = min(top + height, rows)
-        inside = slice(left, left + width)
-        window = Moves(moves.skips[inside], moves.stays[inside], moves.opens[top:last], moves.jumps)
-        found = _window_path(
-            lambda r, top=top, inside=inside: row(top + r, inside),  # type: ignore[misc]
-            window,
-            origin=at - left if at != OPEN else OPEN,
-            final=last == rows,
-            least=_first_least if early else _last_least,
-        )
-        kept = found if last == rows else found[: height * 3 // 4]
-        path += [left + column if column != OPEN else OPEN for column in kept]
-    return path
-
-
-def _window(rows: int, columns: int) -> tuple[int, int]:
-    if rows * columns <= MAX_CELLS:
-        return rows, columns
-    height = min(rows, WINDOW_ROWS)
-    width = min(columns, max(WINDOW_COLUMNS, 4 * height * columns // rows))
-    return max(2, min(height, MAX_CELLS // width)), width
-
-
-def _window_path(
-    row: Callable[[int], Costs], moves: Moves, *, origin: int, final: bool, least: Least
-) -> list[int]:
-    """The path through one window; column 0 of the work here stands for the place before the first column."""
-    inner = Moves(np.insert(moves.skips, 0, 0), np.insert(moves.stays, 0, FAR), moves.opens, moves.jumps)
-    before = np.concatenate([[0], np.cumsum(inner.skips)]).astype(np.int32)
-    rows, columns = len(moves.opens), len(inner.skips)
-    best = np.full((rows + 1, columns), FAR, dtype=np.int32)
-    best[0, origin + 1] = 0
-    for r in range(rows):
-        best[r + 1, 1:] = _reached(best[r], inner, before)[1:] + row(r)
-        best[r + 1] = np.minimum(best[r + 1], best[r] + moves.opens[r])
-    column = least(best[-1] + (before[-1] - before[1:] if final else 0))
-    path = []
-    for r in range(rows - 1, -1, -1):
-        place, cost = _came_from(best[r], column, inner, before, least)
-        taken = column > 0 and cost + row(r)[column - 1] <= best[r, column] + moves.opens[r]
-        path.append(column - 1 if taken else OPEN)
-        column = place if taken else column
-    return path[::-1]
-
-
-def _reached(best: Costs, moves: Moves, before: Costs) -> Costs:
-    """Least cost of standing in each column for the next row."""
-    ahead = np.minimum.accumulate(best - before[1:])
-    forward = np.concatenate([[FAR], ahead[:-1] + before[1:-1]]).astype(np.int32)
-    reached: Costs = np.minimum(forward, best + moves.stays)
-    if moves.jumps:
-        behind = np.minimum.accumulate((best + before[:-1])[::-1])[::-1]
-        reached[:-1] = np.minimum(reached[:-1], behind[1:] - before[:-2] + JUMP)
-    return reached
-
-
-def _came_from(best: Costs, column: int, moves: Moves, before: Costs, least: Least) -> tuple[int, int]:
-    """The column of the row before from which a column is reached at the least cost, and that cost."""
-    options = [(int(best[column]) + int(moves.stays[column]), column)]
-    if column:
-        forward = best[:column] + (before[column] - before[1 : column + 1])
-        place = least(forward)
-        options.insert(0, (int(forward[place]), place))
-    if moves.jumps and column + 1 < len(best):
-        back = best[column + 1 :] + (before[column + 1 : -1] - before[column]) + JUMP
-        place = least(back)
-        options.append((int(back[place]), column + 1 + place))
-    cost, place = min(options, key=lambda option: option[0])
-    return place, cost
-
-
-def _first_least(costs: Costs) -> int:
-    return int(np.argmin(costs))
-
-
-def _last_least(costs: Costs) -> int:
-    return len(costs) - 1 - int(np.argmin(costs[::-1]))

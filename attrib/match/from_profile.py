@@ -26,8 +26,9 @@ from attrib.model.work import Work
 Chain = tuple[int, ...]
 """Positions of nodes in the order in which they were exported."""
 
-RISING = 0.95
-"""Least rank correlation with execution for numbers to count as an order."""
+RISING = 0.9
+"""Least rank correlation with execution for numbers to count as an order: that of a true order was 0.93 and more on BERTs of
+2 to 12 layers, whatever the exporter and the optimization, and that of a false one 0.84 at most."""
 FEWEST = 4
 """Nodes that a chain needs."""
 NEAREST = 8

@@ -211,6 +211,11 @@ def is_whole(call_op: str, node_op: str) -> bool:
     return emits(call_op, node_op) and (base not in WHOLE or node_op in WHOLE[base])
 
 
+def reads_all(call_op: str) -> bool:
+    """Whether a node that stands for this aten op reads what the call reads, and nothing that another node made."""
+    return len(WHOLE.get(base_op(call_op), ())) <= 1
+
+
 def writes_one(call_op: str) -> bool:
     """Whether exporters write this aten op as a single node."""
     known = EMITS.get(base_op(call_op))

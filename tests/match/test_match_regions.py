@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attrib.lineage.graph import Graph, GraphNode
-from attrib.match.align import JUMP, OPEN, Moves, cheapest_path
 from attrib.match.links import unmatched
 from attrib.match.ops import base_op, call_role, emits, node_role
+from attrib.match.paths import JUMP, OPEN, Moves, cheapest_path
 from attrib.match.regions import regions
 from attrib.model.tensor import Tensor
 from attrib.model.work import Work
@@ -201,26 +201,28 @@ def test_roles_come_from_the_op_and_the_size_of_what_it_makes():
 def test_alignment_is_as_cheap_as_brute_force_and_monotone_without_jumps(rows, columns, jumps, random):
     costs = np.array([[random.choice([0, 100, 300]) for _ in range(columns)] for _ in range(rows)])
     skips = np.array([random.choice([10, 50]) for _ in range(columns)], dtype=np.int32)
-    stays = np.array([random.choice([0, 20]) for _ in range(columns)], dtype=np.int32)
+    stays = np.array([[random.choice([0, 20]) for _ in range(columns)] for _ in range(rows)], dtype=np.int32)
     opens = np.array([random.choice([30, 120]) for _ in range(rows)], dtype=np.int32)
 
-    def step(a, b):
+    def step(a, b, r):
         if a == b:
-            return stays[a]
+            return stays[r, a]
         return skips[a + 1 : b].sum() if b > a else skips[b:a].sum() + JUMP
 
     def price(path):
-        taken = [column for column in path if column != OPEN]
+        given = [r for r, column in enumerate(path) if column != OPEN]
+        taken = [path[r] for r in given]
         ends = skips[: taken[0]].sum() + skips[taken[-1] + 1 :].sum() if taken else skips.sum()
         cells = sum(opens[r] if c == OPEN else costs[r, c] for r, c in enumerate(path))
-        return ends + cells + sum(map(step, taken, taken[1:]))
+        return ends + cells + sum(map(step, taken, taken[1:], given[1:]))
 
     def allowed(path):
         taken = [column for column in path if column != OPEN]
         return jumps or taken == sorted(taken)
 
     paths = filter(allowed, product(range(OPEN, columns), repeat=rows))
-    found = tuple(cheapest_path(lambda r, inside: costs[r, inside], Moves(skips, stays, opens, jumps)))
+    moves = Moves(skips, lambda r, inside: stays[r, inside], opens, jumps)
+    found = tuple(cheapest_path(lambda r, inside: costs[r, inside], moves))
     assert allowed(found)
     assert price(found) == min(map(price, paths))
 
