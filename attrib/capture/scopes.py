@@ -4,12 +4,14 @@
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from typing import Any
 
 PREFIX = "module: "
 """The range of a module is named `module: ` and its qualified name; the root's name is empty."""
+
+Mark = Callable[[str], AbstractContextManager[object]]
 
 _MOST_NAMES = 100_000
 """Shared modules inside shared modules multiply the names; beyond this many a module is known by its first one only."""
@@ -46,14 +48,15 @@ class ModuleNames:
 
 
 @contextmanager
-def module_scopes(module: Any, *, compiled: bool = False) -> Iterator[None]:
-    """While this lasts, each call of a submodule is a profiler range that carries its qualified name.
+def module_scopes(module: Any, *, compiled: bool = False, mark: Mark | None = None) -> Iterator[None]:
+    """While this lasts, each call of a submodule is a range that carries its qualified name.
 
     Args:
         module: The model.
         compiled: Dynamo runs the model: it must neither trace nor compile the hooks.
+        mark: Makes a range from its label, `PREFIX` and the name; by default torch's profiler does.
     """
-    marks = _Marks(module, compiled=compiled)
+    marks = _Marks(module, mark or range_type(), compiled=compiled)
     handles = [handle for _, submodule in module.named_modules() for handle in marks.hooks(submodule)]
     try:
         yield
@@ -65,8 +68,9 @@ def module_scopes(module: Any, *, compiled: bool = False) -> Iterator[None]:
 class _Marks:
     """The hooks of one model, and which of its modules are running."""
 
-    def __init__(self, module: Any, *, compiled: bool) -> None:
+    def __init__(self, module: Any, mark: Mark, *, compiled: bool) -> None:
         self._names = ModuleNames(module)
+        self._mark = mark
         self._callers: list[str] = []
         self._tracked = any(self._names.shared(submodule) for submodule in module.modules())
         self._outside_graphs = _kept_out_of_graphs() if compiled else _unchanged
@@ -81,7 +85,7 @@ class _Marks:
         )
 
     def _plain(self, module: Any) -> tuple[Callable[..., None], Callable[..., None]]:
-        mark, label = range_type(), PREFIX + self._names.beneath(module, "")
+        mark, label = self._mark, PREFIX + self._names.beneath(module, "")
         # A stack, because a module can call itself.
         running: list[Any] = []
 
@@ -97,7 +101,7 @@ class _Marks:
 
     def _tracking(self, module: Any) -> tuple[Callable[..., None], Callable[..., None]]:
         """Hooks of a model in which a module has several names: who calls it tells which one is meant."""
-        mark, names, callers = range_type(), self._names, self._callers
+        mark, names, callers = self._mark, self._names, self._callers
         running: list[Any] = []
 
         def enter(_module: Any, _inputs: Any) -> None:
@@ -125,9 +129,10 @@ def _unchanged(hook: Any) -> Any:
     return hook
 
 
-def range_type() -> Any:
+def range_type() -> Mark:
     """The cheapest profiler range of torch: a tenth of the cost of `record_function`, in the versions that have it."""
     import torch
 
-    fast = getattr(torch._C._profiler, "_RecordFunctionFast", None)  # noqa: SLF001
-    return fast or torch.profiler.record_function
+    fast: Mark | None = getattr(torch._C._profiler, "_RecordFunctionFast", None)  # noqa: SLF001
+    profiler: Mark = torch.profiler.record_function
+    return fast or profiler

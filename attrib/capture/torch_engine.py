@@ -27,7 +27,7 @@ from attrib.capture.silence import silence_libraries
 from attrib.capture.steps import freeze_heap, quiet_collector, time_steps
 from attrib.capture.torch_modes import Prepared, prepare
 from attrib.capture.torch_overhead import measure_overhead
-from attrib.capture.unused import unused_modules
+from attrib.capture.watch import watched
 from attrib.capture.weights import fingerprint
 from attrib.errors import AttribError
 from attrib.model.compiled import COMPILED_FILE
@@ -65,7 +65,7 @@ class Engine:
         self._folder = Path(command.folder)
         built = build(command.recipe)
         outputs = built.first_outputs()
-        unused = unused_modules(built.module, built.step)
+        seen = watched(built.module, built.inputs.values(), built.step)
         prepared = self._prepared = prepare(built, command.torch_mode, command.autocast)
         inputs_file = self._folder / "inputs.npz"
         save_inputs(inputs_file, {name: _numpy(value) for name, value in built.inputs.items()})
@@ -79,7 +79,8 @@ class Engine:
             outputs=tuple(outputs),
             settings=_settings(built.module) | _mode_settings(prepared, command),
             inputs_file=str(inputs_file),
-            unused=unused,
+            unused=seen.unused if seen else None,
+            input_free=seen.input_free if seen else (),
         )
 
     def run(self, command: Run) -> Steps:

@@ -8,11 +8,15 @@ def torch():
     return pytest.importorskip("torch")
 
 
-def unused(module, *inputs):
-    from attrib.capture.unused import unused_modules
+def watch(module, *inputs):
+    from attrib.capture.watch import watched
 
-    found = unused_modules(module, lambda: module(*inputs))
-    return found if found is None else [(m.name, m.kind, m.parameters) for m in found]
+    return watched(module, inputs, lambda: module(*inputs))
+
+
+def unused(module, *inputs):
+    found = watch(module, *inputs)
+    return found if found is None else [(m.name, m.kind, m.parameters) for m in found.unused]
 
 
 def test_branch_that_is_not_taken_is_named_with_its_weights(torch):
@@ -103,3 +107,34 @@ def test_model_that_refuses_to_be_watched_is_not_judged(torch):
             return self.linear(x)
 
     assert unused(Refusing(), torch.zeros(2, 4)) is None
+
+
+def test_calls_that_depend_on_no_input_are_told(torch):
+    class Model(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.positions = torch.nn.Embedding(8, 4)
+            self.words = torch.nn.Embedding(8, 4)
+            self.register_buffer("ids", torch.arange(8).expand((1, -1)))
+
+        def forward(self, x):
+            mask = torch.ones_like(x, dtype=torch.float32)
+            mask[:, 0] = x[:, 0].float()
+            return self.words(x) + self.positions(self.ids[:, : x.shape[1]]) * mask.unsqueeze(-1)
+
+    found = watch(Model().eval(), torch.tensor([[1, 2, 3]])).input_free
+    assert "positions/aten::embedding#0" in found
+    assert "/aten::ones_like#0" in found  # it takes the shape only
+    assert "words/aten::embedding#0" not in found
+    assert "/aten::mul#0" not in found  # the input was written into the mask
+    assert "/aten::add#0" not in found
+
+
+def test_ids_are_those_of_the_profile(torch):
+    """The n-th call of an op in a module, nested calls left out."""
+    module = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4)).eval()
+    module.forward = lambda x: x + module[0](torch.ones(2, 4)) + module[1](torch.zeros(2, 4)).softmax(-1)
+    found = watch(module, torch.randn(2, 4)).input_free
+    assert {call for call in found if "detach" not in call} == {
+        "/aten::ones#0", "0/aten::linear#0", "/aten::zeros#0", "1/aten::linear#0", "/aten::softmax#0",
+    }  # fmt: skip
