@@ -24,7 +24,7 @@ from attrib.lineage.graph import Graph
 from attrib.lineage.reader import graph_from_bytes
 from attrib.match.regions import regions
 from attrib.model.document import Document
-from attrib.model.manifest import ROLES, Environment, Manifest, Role, Workload
+from attrib.model.manifest import EXPORTED, OPTIMIZED, ROLES, Environment, Manifest, Role, Workload
 from attrib.model.region import Region
 from attrib.model.trail import RegionTrail
 from attrib.model.work import Partition
@@ -125,7 +125,12 @@ def load(trace_dir: str | Path) -> Analysis:
     for partition in partitions.values():
         partition.self_check()
     graphs = {name: graph_from_bytes(data, name) for name, data in directory.graphs().items()}
-    matched = regions(_work(partitions, "torch"), _work(partitions, "onnxruntime"), tuple(graphs.values()))
+    matched = regions(
+        _work(partitions, "torch"),
+        _work(partitions, "onnxruntime"),
+        tuple(graphs.values()) if EXPORTED in graphs else (),
+        ran=OPTIMIZED in graphs,
+    )
     return _analysis(directory, partitions, matched, plain, graphs)
 
 

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from attrib.lineage.components import Component, components
 from attrib.lineage.disjoint import DisjointSets
 from attrib.lineage.graph import Graph
+from attrib.match.by_name import links_by_name
 from attrib.match.contradiction import contradictions
 from attrib.match.executed import executed_by_node
 from attrib.match.from_profile import graph_from_work
@@ -42,7 +43,7 @@ NO_COUNTERPART: dict[str, str] = {
 
 
 def regions(
-    calls: tuple[Work, ...], nodes: tuple[Work, ...], graphs: Sequence[Graph] = ()
+    calls: tuple[Work, ...], nodes: tuple[Work, ...], graphs: Sequence[Graph] = (), *, ran: bool = True
 ) -> tuple[Region, ...]:
     """Bring PyTorch's calls and ONNX Runtime's nodes together.
 
@@ -51,6 +52,7 @@ def regions(
         nodes: Work of the second side.
         graphs: The chain: the graph as exported, after each rewrite, and as it ran. Without it the executed nodes stand
             in for it.
+        ran: The last graph is the one that ran. Else executed nodes are found in it by the names that they kept.
 
     Returns:
         Regions in the order of the exported graph; every call and every node is in exactly one.
@@ -59,18 +61,21 @@ def regions(
         return _alone((*calls, *nodes))
     if {work.engine for work in calls} == {work.engine for work in nodes}:
         return _identical(calls, nodes)
-    chain = tuple(graphs) or (graph_from_work(nodes),)
+    chain = tuple(graphs) if ran and graphs else (graph_from_work(nodes),)
     seen = units(calls)
-    state = unmatched(seen.works, chain[0], () if graphs else nodes)
+    state = unmatched(seen.works, chain[0], () if ran and graphs else nodes)
+    if graphs and not ran:
+        exported = _all_links(unmatched(seen.works, graphs[0]))
+        state = without(state, links_by_name(exported, components(graphs), graphs[-1], nodes))
     links = _all_links(state)
     pairing = _Pairing(
-        calls, seen, state, nodes, components(chain), executed_by_node(nodes, chain[-1]), bool(graphs)
+        calls, seen, state, nodes, components(chain), executed_by_node(nodes, chain[-1]), ran and bool(graphs)
     )
     return _named(_merged(pairing, links))
 
 
 def _all_links(state: Unmatched) -> list[Link]:
-    links: list[Link] = []
+    links = list(state.links)
     for matcher in MATCHERS:
         found = matcher(state)
         state, links = without(state, found), links + found
@@ -130,9 +135,7 @@ def _region(
         calls=tuple(calls[i].id for i in ours),
         nodes=tuple(nodes[i].id for i in ran),
         exported=tuple(state.graph.nodes[i].name for i in exported),
-        lineage=tuple(
-            tuple(sorted(i for part in parts for i in part.stages[k])) for k in range(len(parts[0].stages))
-        ),
+        lineage=_stages(parts) if pairing.chained else (),
         match=_checked(
             _match(state, links, parts, exported),
             [calls[i] for i in ours],
@@ -140,6 +143,12 @@ def _region(
             rewritten=pairing.chained,
         ),
         origin=_origin_of(state, ours, ran, exported),
+    )
+
+
+def _stages(parts: list[Component]) -> tuple[tuple[int, ...], ...]:
+    return tuple(
+        tuple(sorted(i for part in parts for i in part.stages[k])) for k in range(len(parts[0].stages))
     )
 
 
