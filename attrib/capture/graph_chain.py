@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from attrib.capture.commands import optimize_command
+from attrib.capture.commands import optimize_command, weights_precision
 from attrib.capture.graph_files import shapes_of
 from attrib.capture.messages import Exported, Optimized
 from attrib.capture.options import CaptureOptions
@@ -42,7 +42,7 @@ class GraphChain:
             "opset": self.opset,
             "rewrites": self.rewrites,
             "settings": {
-                "precision": lowest_precision(options.precision, options.optimize),
+                "precision": lowest_precision(weights_precision(options), options.optimize),
                 "shapes": shapes_of(self.files[-1]),
             },
         }

@@ -104,7 +104,8 @@ def check_options(options: CaptureOptions) -> None:
     if options.task not in TASKS:
         known = ", ".join(name for name in TASKS if name)
         raise UsageError(f"unknown task {options.task!r}", hint=f"--task with one of: {known}")
-    check_rewrites(options.optimize, options.precision)
+    # Under autocast the exported graph keeps the weights' precision.
+    check_rewrites(options.optimize, "fp32" if options.autocast else options.precision)
     _check_combinations(options)
 
 

@@ -61,6 +61,17 @@ def test_every_rewrite_is_accepted_and_its_function_exists():
         assert callable(getattr(importlib.import_module(f"attrib.capture.{module}"), function))
 
 
+def test_graph_exported_for_autocast_is_a_float32_graph(tmp_path):
+    from attrib.capture.graph_chain import user_chain
+
+    autocast = options(optimize=("int8-dynamic",), precision="bf16", autocast=True)
+    check_options(autocast)
+    onnx.save(graph_with_weights(), tmp_path / "a.onnx")
+    chain = user_chain(tmp_path / "a.onnx", 17)
+    assert chain.side(autocast)["settings"]["precision"] == "int8"
+    assert chain.side(options(precision="bf16", autocast=True))["settings"]["precision"] == "fp32"
+
+
 def test_help_names_every_rewrite():
     from click.testing import CliRunner
 
