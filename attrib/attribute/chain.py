@@ -66,12 +66,14 @@ class Chain:
 
 
 def chain_of(graphs: Mapping[str, Graph], manifest: Manifest | None) -> Chain:
-    """The chain of graphs as the manifest names it.
+    """The chain of graphs as the manifest names it; empty without the exported graph, with which every chain begins.
 
     Args:
         graphs: By path in the trace directory, in the order of the chain.
         manifest: What the capture says of its rewrites.
     """
+    if EXPORTED not in graphs:
+        return Chain((), (), (), ())
     sides = manifest.sides.values() if manifest else ()
     offline = {rewrite.graph: rewrite for side in sides for rewrite in side.rewrites}
     names = [offline[path].name if path in offline else STAGE_NAMES.get(path, path) for path in graphs]
