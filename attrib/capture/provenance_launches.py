@@ -8,6 +8,7 @@ projections for the mask). Conditions, cited in the code:
 3. A view is part of a kernel only if it leads to something that the kernel computes, or from there.
 4. An op that computes something is represented by its computing nodes only; its views say nothing.
 5. The kernel that computes an op's last computing node computes its result; other kernels have a part in it.
+6. A kernel that is left with nothing (it brings a weight into the layout of a library call) has a part in what is listed.
 """
 
 import re
@@ -85,8 +86,9 @@ def launches_of(traced: Sequence[Traced], lowered: Lowered) -> tuple[tuple[Launc
     owners = {node for nodes in computed for node in nodes}
     launches, launched = [], set[str]()
     for kernel, nodes in zip(lowered.kernels, computed, strict=True):
-        held = {source for node in nodes for source in lowered.sources.get(node, ())}
-        touched = [op for op in traced if op.name in held and nodes & set(lowered.made_from[op.name])]
+        near = nodes or set(lowered.kernels[kernel])  # 6
+        held = {source for node in near for source in lowered.sources.get(node, ())}
+        touched = [op for op in traced if op.name in held and near & set(lowered.made_from[op.name])]
         # 5; a result that no kernel computes leaves nobody else to own the op.
         whole = [op for op in touched if results[op.name] in nodes or results[op.name] not in owners]
         part = [op for op in touched if op not in whole]

@@ -29,10 +29,12 @@ def traced_ops(graph: Any, names: ModuleNames) -> tuple[Traced, ...]:
     """The calls of a graph that Dynamo traced, in program order."""
     calls = [node for node in graph.nodes if node.op in ("call_function", "call_method")]
     seen = _replayed(calls)
-    return tuple(
-        Traced(node.name, scope_of(node, names), seen.get(i) or _by_name(node))
+    found = (
+        Traced(node.name, scope_of(node, names), seen[i] if i in seen else _by_name(node))
         for i, node in enumerate(calls)
     )
+    # A node without an op (one result out of several) is no part of the program as eager shows it.
+    return tuple(traced for traced in found if traced.ops)
 
 
 def scope_of(node: Any, names: ModuleNames) -> str:

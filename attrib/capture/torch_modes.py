@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -58,8 +59,9 @@ def _eager(built: Built, autocast: Precision | None) -> Prepared:
 
 def _compile(built: Built, autocast: Precision | None) -> Prepared:
     provenance = InductorProvenance(built.module)
-    step = _cast(built, built.step, autocast)
-    built.module.compile(backend=provenance.backend)
+    # Not `module.compile()`: that compiles nothing where the model is a container of torch's own, e.g. nn.Sequential.
+    compiled = replace(built, module=torch.compile(built.module, backend=provenance.backend))
+    step = _cast(built, compiled.step, autocast)
     _first_run(step, "torch.compile failed", "torch.compile needs a C++ compiler; or use --torch-mode eager")
     scopes = partial(module_scopes, built.module, compiled=True)
     return Prepared(step, scopes, compiled=lambda: provenance.compiled)

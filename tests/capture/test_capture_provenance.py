@@ -91,6 +91,16 @@ def test_a_library_call_with_two_candidates_keeps_what_is_listed():
     assert named(launches) == [("aten::mm", ["x", "y"], [])]
 
 
+def test_a_kernel_that_prepares_a_library_call_has_a_part_in_it():
+    traced = (Traced("conv", "stem", ("aten::conv2d",)),)
+    launches, _ = launches_of(traced, Lowered(
+        nodes=(compute("convolution", "aten::convolution"),), sources={"convolution": ["conv"]},
+        kernels={"cpp_fused_convolution_0:1": ["convolution"], "extern_kernels.convolution:2": ["convolution"]},
+        prefix="",
+    ))  # fmt: skip
+    assert named(launches) == [("cpp_fused_convolution_0", [], ["conv"]), ("aten::convolution", ["conv"], [])]
+
+
 @pytest.mark.parametrize(
     ("kernel", "op", "event"),
     [
@@ -222,6 +232,33 @@ def test_a_trace_has_eagers_calls_in_eagers_scopes(tmp_path):
     ]  # fmt: skip
     with torch.inference_mode():
         torch.testing.assert_close(ready.step()["output"], model()(INPUT))
+
+
+def test_an_op_that_the_executor_takes_apart_is_told_as_one(tmp_path):
+    inner = Chain(lambda self, x: torch.addmm(self.bias, x, self.weight))
+    inner.weight, inner.bias = nn.Parameter(torch.randn(8, 8)), nn.Parameter(torch.randn(8))
+    module = Chain(lambda self, x: torch.tanh(self.one(self.one(x))), one=inner).requires_grad_(False).eval()
+    built = Built(module=module, inputs={"x": torch.randn(4, 8)}, positional=True, weights="")
+    found = steps_of(prepare(built, "jit", None), tmp_path)
+    assert [(w.scope, w.op) for w in found.work] == [
+        ("one", "aten::mm"), ("one", "aten::add"), ("one", "aten::mm"), ("one", "aten::add"), ("", "aten::tanh"),
+    ]  # fmt: skip
+    told = [w.members for w in found.work[:4]]
+    assert {m.op for members in told for m in members} == {"aten::addmm"}
+    assert told[0] == told[1] != told[2] == told[3]
+
+
+@pytest.mark.engines
+def test_a_container_of_torchs_own_is_compiled_too():
+    torch._dynamo.reset()
+    module = nn.Sequential(nn.Flatten(), nn.ReLU()).eval()
+    ready = prepare(Built(module=module, inputs={"x": INPUT}, positional=True, weights=""), "compile", None)
+    compiled = ready.compiled()
+    assert compiled is not None
+    launches = [launch for graph in compiled.graphs for launch in graph.launches]
+    assert [(m.scope, m.op) for launch in launches for m in launch.members] == [
+        ("0", "aten::flatten"), ("1", "aten::relu"),
+    ]  # fmt: skip
 
 
 @pytest.fixture
