@@ -27,7 +27,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         regions: Regions with work on both sides.
         calls: Median calls in one.
         nodes: Median nodes in one.
-        largest: Largest region's share of the node time, of those that are not one node.
+        largest: Largest region's share of the node time, of those that are not one node and not one call.
         largest_region: Its id.
         methods: Regions by method.
         method_time: Share of node time by method.
@@ -75,7 +75,9 @@ def figures(analysis: Analysis) -> Figures:
     for region in both:
         spent[region.match.method] += sum(times[node] for node in region.nodes)
     coverage = analysis.document.coverage
-    largest = max(analysis.regions, key=lambda region: _share(region, times, total))
+    work = {w.id: w for w in analysis.partitions["torch"].work}
+    divisible = [r for r in analysis.regions if len(_computing(work[call] for call in r.calls)) != 1]
+    largest = max(divisible or analysis.regions, key=lambda region: _share(region, times, total))
     return Figures(
         node_time=coverage.ort_node_time_mapped,
         call_time=coverage.torch_call_time_mapped,
@@ -96,20 +98,24 @@ def _share(region: Region, times: Mapping[str, int], total: int) -> float:
     return 0.0 if not own or max(own) >= ONE_NODE * sum(own) else sum(own) / total
 
 
-def correct_share(truth: Analysis, found: Analysis) -> float:
+def correct_share(truth: Analysis, found: Analysis) -> float | None:
     """Share of node time whose calls are the right ones, by the same capture with all its evidence.
 
-    A node's calls are right if they and the true ones overlap by more than half of their union, so that no region is
-    right by being large. Calls that only move data count where there are no others.
+    None where the two graphs that ran are not the same.
+
+    A node's calls are right if at least half of them and the true ones together are in both, so that no region is right by
+    being large. Calls that only move data count where there are no others.
     """
     nodes = {side: a.partitions["onnxruntime"].work for side, a in (("truth", truth), ("found", found))}
     times = node_times(truth.partitions["onnxruntime"])
     expected, given = _calls_of_nodes(truth), _calls_of_nodes(found)
     pairs = _paired(nodes["truth"], nodes["found"])
     known = [(ours, theirs) for ours, theirs in pairs if expected.get(ours)]
+    if not known:
+        return None
     total = sum(times[ours] for ours, _ in known)
-    right = sum(times[a] for a, b in known if _overlap(expected[a], given.get(b, frozenset())) > 0.5)
-    return right / total if total else 0.0
+    right = sum(times[a] for a, b in known if _overlap(expected[a], given.get(b, frozenset())) >= 0.5)
+    return right / max(total, 1)
 
 
 def _paired(ours: Sequence[Work], theirs: Sequence[Work]) -> list[tuple[str, str]]:

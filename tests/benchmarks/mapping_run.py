@@ -6,11 +6,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import onnx
 from mapping_cells import Cell
 from mapping_figures import Figures, correct_share, figures, node_times
 from msgspec.structs import replace
 from numeric.captured import Numbers, numbers_of
 from numeric.verdicts import Verdict
+from renaming import renamed
 
 from attrib.api import Analysis, load
 from attrib.capture import CaptureOptions, capture
@@ -29,11 +31,9 @@ def run_cell(cell: Cell, folder: Path) -> Figures:
     begin = time.perf_counter()
     truth = _captured(cell.options, folder / "truth")
     if cell.kind == "renamed":
-        from renaming import rename_model
-
-        renamed = rename_model(folder / "truth-models" / "exported.onnx", folder / "renamed.onnx")
+        file = _renamed(folder / "truth-models" / "exported.onnx")
         options = {k: v for k, v in cell.options.items() if k not in ("opset", "dynamic_shapes")}
-        found = _captured(options | {"onnx": renamed}, folder / "found")
+        found = _captured(options | {"onnx": file}, folder / "found")
     elif cell.kind == "capture":
         found = truth
     else:
@@ -47,6 +47,13 @@ def run_cell(cell: Cell, folder: Path) -> Figures:
         row = _checked(row, cell, folder / name, folder / f"{name}-models")
     done = time.perf_counter()
     return replace(row, seconds=(round(captured - begin, 1), round(done - captured, 1)))
+
+
+def _renamed(file: Path) -> Path:
+    """The model without any name, beside the original, whose weights it shares."""
+    target = file.with_name("renamed.onnx")
+    onnx.save(renamed(onnx.load(file, load_external_data=False)).model, target)
+    return target
 
 
 def _captured(options: dict[str, Any], folder: Path) -> Analysis:

@@ -25,6 +25,7 @@ class Values:
     def __init__(self, array: npt.NDArray[np.generic]) -> None:
         self.array = array
         self.is_float = array.dtype.kind == "f"
+        self.is_quantized = array.dtype in (np.int8, np.uint8)
 
     @cached_property
     def numbers(self) -> npt.NDArray[np.float64]:
@@ -42,6 +43,12 @@ class Values:
             return self.numbers.size, self.numbers.size, 0.0, 0.0
         mean, power = float(kept.mean()), float(np.sqrt(np.mean(kept**2)))
         return self.numbers.size, self.numbers.size - kept.size, mean, power
+
+    @cached_property
+    def standard(self) -> "Values":
+        """The numbers without their offset and scale, which quantization chooses."""
+        spread = float(np.nanstd(self.numbers)) or 1.0
+        return Values((self.numbers - float(np.nanmean(self.numbers))) / spread)
 
     @cached_property
     def is_trivial(self) -> bool:

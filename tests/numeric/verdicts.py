@@ -76,8 +76,14 @@ class Step:
         self.family = [sets.find(i) for i in range(len(self.calls))]
 
     def same(self, a: Values, b: Values) -> bool:
-        """Whether two tensors hold the same numbers."""
+        """Whether two tensors hold the same numbers; a quantized one knows them up to its scale and zero point."""
+        if a.is_quantized or b.is_quantized:
+            return a.numbers.size == b.numbers.size and same(a.standard, b.standard, self.tolerance)
         return same(a, b, self.tolerance)
+
+    def compares(self, value: Values) -> bool:
+        """Whether a tensor holds numbers that can be compared, and not indices or a mask."""
+        return value.is_float or (value.is_quantized and self.tolerance > ROUGH)
 
     def returning(self, value: Values) -> Iterator[int]:
         """Positions of the calls that return these numbers."""
@@ -119,7 +125,7 @@ def verdict(
         moved: Values of nodes that compute nothing.
         step: What PyTorch computed.
     """
-    floats = {name: value for name, value in values.items() if value.is_float}
+    floats = {name: value for name, value in values.items() if step.compares(value)}
     telling = {name: value for name, value in floats.items() if not value.is_trivial}
     ours = step.positions(work)
     if reason := _uncheckable(values, floats, telling, ours):
