@@ -4,15 +4,17 @@ from collections.abc import Sequence
 
 import msgspec
 
-from attrib.attribute.chain import Chain
+from attrib.attribute.chain import STAGE_NAMES, Chain
 from attrib.attribute.ledger import Ledger
 from attrib.model.document import CauseRow, LedgerRow
+from attrib.model.manifest import OPTIMIZED
 from attrib.model.region import Match, Region
 from attrib.model.trail import RegionTrail, TrailStage
 from attrib.report.names import ROOT, NameKind, Names, Place, find, names_of
 
 _NO_ROW = Match(method="none", confidence=0.0)
 _NOTHING_LEFT = "ONNX Runtime ran no node for it, and no PyTorch call was linked to it"
+_UNTRACED = "the graph that ran was not recorded: what became of this node is not known"
 
 
 class ExplainedRegion(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +135,7 @@ class Explainer:
             id="",
             module=node.scope or "",
             origin="onnxruntime",
-            reason=_NOTHING_LEFT,
+            reason=_NOTHING_LEFT if self._chain.names[-1] == STAGE_NAMES[OPTIMIZED] else _UNTRACED,
             stages=stages,
             steps=tuple(self._chain.steps_of(lineage)),
         )

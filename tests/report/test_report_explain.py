@@ -185,3 +185,7 @@ def test_a_node_that_vanished_and_belongs_to_nobody_still_tells_its_fate():
     found = Explainer([], [], chain, Ledger((), np.zeros((0, 9)), 3)).explain("n_Identity")
     assert [step.text for step in found.regions[0].trail.steps] == ["Identity left out by EliminateIdentity"]
     assert "ONNX Runtime ran no node for it" in flat(printed(found))
+    found = Explainer([], [], chain_of({EXPORTED: before}, None), Ledger((), np.zeros((0, 9)), 3)).explain(
+        "n_Neg"
+    )
+    assert "the graph that ran was not recorded" in flat(printed(found))
