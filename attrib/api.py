@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrib.attribute.chain import Chain, chain_of
+from attrib.attribute.gaps import Recorded, gaps
 from attrib.attribute.headline import Blocks, headline
 from attrib.attribute.ledger import Ledger, build_ledger
 from attrib.attribute.partitions import partition_of
@@ -240,6 +241,14 @@ def _document(
             *manifest.warnings,
             *directory.missing,
             *(w for p in partitions.values() for w in p.warnings),
+        ),
+        gaps=gaps(
+            Recorded(
+                plain=frozenset(role for role, blocks in evidence.plain_ns.items() if blocks),
+                graphs=evidence.graphs,
+                partitions=partitions,
+                regions=matched,
+            )
         ),
         command=manifest.command,
     )

@@ -102,7 +102,11 @@ def _torch_scopes(calls: tuple[Work, ...], graph: Graph) -> tuple[str | None, ..
     known |= {".".join(scope.split(".")[:n]) for scope in known for n in range(scope.count(".") + 1)} | {""}
     raw = [node.scope for node in graph.nodes]
     inner = [None if scope is None else scope.partition(".")[2] for scope in raw]
-    chosen = max(raw, inner, key=lambda scopes: sum(bool(scope) and scope in known for scope in scopes))
+    chosen = max(
+        raw,
+        inner,
+        key=lambda scopes: [sum(bool(s) and s in known for s in scopes), sum(s in known for s in scopes)],
+    )
     spelled = [_called_containers(scope, known) if scope else scope for scope in chosen]
     named = [scope for scope in spelled if scope]
     if sum(scope in known for scope in named) < SPELLED_ALIKE * len(named):
@@ -184,9 +188,9 @@ class Comparison(NamedTuple):
 def compared(call: Work, graph: Graph, nodes: Sequence[GraphNode]) -> Comparison:
     """Compare every tensor that a call reads with those that its nodes read and write, by number of elements.
 
-    A contradiction takes two: a tensor of the call that the nodes do not have, and one that the nodes read instead. A
-    tensor that is only missing may be a weight that was packed or folded. Sizes that a file leaves open contradict
-    nothing.
+    A contradiction takes two: a tensor of the call that the nodes do not have, and one that the nodes read instead and did
+    not make themselves. A tensor that is only missing may be a weight that was packed or folded. Sizes that a file leaves
+    open contradict nothing.
     """
     made = {name for node in nodes for name in node.outputs}
     read = {name for node in nodes for name in node.inputs if name} - made
@@ -197,6 +201,7 @@ def compared(call: Work, graph: Graph, nodes: Sequence[GraphNode]) -> Comparison
         return Comparison(None, "")
     sizes, wanted = {t.elements for t in there}, {t.elements for t in call.inputs}
     missing = [t for t in ours if t.elements not in sizes]
+    wanted |= {values[name].elements for name in made & values.keys()}
     foreign = [values[name] for name in sorted(read & values.keys()) if values[name].elements not in wanted]
     stated = read <= values.keys() and all(min(t.shape, default=0) >= 0 for t in there)
     if missing and stated and (instead := [t for t in foreign if kinds_of([t])]):

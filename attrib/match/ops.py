@@ -118,6 +118,10 @@ READS_BIAS = frozenset({("linear", "Add"), ("addmm", "Add"), ("conv1d", "Add"), 
 """Pieces of a call that read its bias: without it, they are another call's."""
 
 WHOLE: dict[str, frozenset[str]] = {
+    "linear": frozenset({"MatMul", "Gemm"}),
+    "addmm": frozenset({"MatMul", "Gemm"}),
+    "baddbmm": frozenset({"MatMul"}),
+    "silu": frozenset({"Sigmoid"}),
     "layer_norm": frozenset({"LayerNormalization"}),
     "rms_norm": frozenset({"RMSNormalization"}),
     "gelu": frozenset({"Gelu"}),
@@ -211,9 +215,13 @@ def is_whole(call_op: str, node_op: str) -> bool:
     return emits(call_op, node_op) and (base not in WHOLE or node_op in WHOLE[base])
 
 
+SEQUENCES = frozenset({"scaled_dot_product_attention", "multi_head_attention_forward", "lstm", "gru"})
+"""Aten ops that are several computations in a row, each of which reads what the one before it made."""
+
+
 def reads_all(call_op: str) -> bool:
     """Whether a node that stands for this aten op reads what the call reads, and nothing that another node made."""
-    return len(WHOLE.get(base_op(call_op), ())) <= 1
+    return base_op(call_op) not in SEQUENCES
 
 
 def writes_one(call_op: str) -> bool:

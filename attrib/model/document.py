@@ -178,6 +178,14 @@ class Check(_Struct, frozen=True, kw_only=True):
     detail: str
 
 
+class Gap(_Struct, frozen=True, kw_only=True):
+    """A piece of evidence that was not recorded: what its absence costs this report, and how to record it."""
+
+    what: str
+    cost: str
+    how: str
+
+
 class StepTimes(_Struct, frozen=True, kw_only=True):
     """Profiled times of one side, straight from its trace: nothing removed, nothing scaled.
 
@@ -213,4 +221,6 @@ class Document(_Struct, frozen=True, kw_only=True):
     regions: tuple[RegionTrail, ...] = ()
     """What is behind the rows: calls, nodes and rewrites of each region, in the order of the exported graph."""
     warnings: tuple[str, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    """Evidence that the trace directory lacks, the most costly first."""
     command: str = ""
