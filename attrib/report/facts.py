@@ -17,7 +17,7 @@ def subtitle_of(document: Document) -> tuple[str, ...]:
     parts = (
         work.task,
         plural(work.layers, "layer") if work.layers else "",
-        f"batch {work.batch_size}",
+        f"batch {work.batch_size}" if work.batch_size else "",
         f"sequence {work.seq_len}" if work.seq_len else "",
         work.precision,
         f"{work.attention} attention" if work.attention else "",

@@ -4,7 +4,7 @@ import html
 import re
 from collections.abc import Sequence
 
-from attrib.model.document import CAUSES, CauseRow, Document
+from attrib.model.document import CAUSES, CauseRow, Document, Gap
 from attrib.report.text import EXPLAIN_HINT, code_spans, counted, plural, shorten, visible
 from attrib.report.view import FindingView, View, view_of
 from attrib.units import format_interval, format_ns
@@ -93,8 +93,14 @@ def _head(view: View) -> str:
         lines.append(
             f"{mark} **{escaped(alert.title)}**\n\n" + "\n".join(f"- {escaped(t)}" for t in alert.lines[:10])
         )
+    if view.gaps:
+        lines.append("ℹ️ **Evidence that was not recorded**\n\n" + "\n".join(map(_gap, view.gaps[:10])))
     lines.append(f"{code(view.title)} · " + " · ".join(escaped(part, 80) for part in view.subtitle[:12]))
     return "\n\n".join(lines)
+
+
+def _gap(gap: Gap) -> str:
+    return f"- {escaped(gap.what)}: {escaped(gap.cost)}. To record it: {escaped(gap.how)}"
 
 
 def _causes(view: View, shown: int) -> str:

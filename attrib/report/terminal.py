@@ -29,6 +29,7 @@ def print_summary(document: Document, console: "Console") -> None:
     _alerts(console, view, "error")
     _print(console, _verdict(view))
     _alerts(console, view, "warning")
+    _gaps(console, view)
     if view.waterfall:
         console.print()
         console.print(_causes(view, view.waterfall.bars, console))
@@ -84,6 +85,17 @@ def _alert(console: "Console", alert: Alert) -> None:
         console.print(Padding(_text(line), (0, 0, 0, 2), expand=False), highlight=False)
     if len(alert.lines) > 8:  # noqa: PLR2004
         _print(console, _text(f"  and {len(alert.lines) - 8} more", "dim"))
+
+
+def _gaps(console: "Console", view: View) -> None:
+    """What was not recorded, what that costs, and how to record it."""
+    from rich.padding import Padding
+
+    if view.gaps:
+        _print(console, _text("- Evidence that was not recorded", "bold"))
+    for gap in view.gaps:
+        for line, style in ((f"{gap.what}: {gap.cost}", ""), (f"  to record it: {gap.how}", "dim")):
+            console.print(Padding(_text(line, style), (0, 0, 0, 2), expand=False), highlight=False)
 
 
 def _causes(view: View, bars: tuple[Bar, ...], console: "Console") -> "Table":

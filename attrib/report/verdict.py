@@ -133,6 +133,8 @@ def _without_delta(document: Document, names: dict[Role, str]) -> Verdict:
 
 def _why_missing(document: Document, role: Role) -> str:
     side = document.sides.get(role)
+    if side is None and role in document.profiled:
+        return "only profiled steps were recorded"
     if side is None:
         return "the directory holds nothing of it"
     if side.state == "complete":

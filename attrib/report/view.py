@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from attrib.model.document import CauseRow, Check, Document, Finding, StepTimes
+from attrib.model.document import CauseRow, Check, Document, Finding, Gap, StepTimes
 from attrib.model.manifest import ROLES, Role
 from attrib.report.facts import Facts, machine_facts, method_facts, side_facts, subtitle_of
 from attrib.report.modules import (
@@ -82,6 +82,7 @@ class View:
     names: dict[Role, str]
     verdict: Verdict
     alerts: tuple[Alert, ...]
+    gaps: tuple[Gap, ...]
     figures: tuple[Figure, ...]
     waterfall: Waterfall | None
     causes: tuple[CauseRow, ...]
@@ -130,6 +131,7 @@ def view_of(document: Document, *, row_limit: int = ROW_LIMIT, node_limit: int =
         names=names,
         verdict=verdict_of(document),
         alerts=alerts_of(document),
+        gaps=document.gaps,
         figures=_figures(document),
         waterfall=waterfall_of(document),
         causes=ordered_causes(document),

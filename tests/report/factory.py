@@ -14,6 +14,7 @@ from attrib.model.document import (
     Estimate,
     EvidenceRow,
     Finding,
+    Gap,
     Latency,
     LedgerRow,
     StepTimes,
@@ -698,6 +699,7 @@ def hostile() -> Document:
         ),
         ledger=rows,
         regions=regions,
+        gaps=tuple(Gap(what=text, cost=text, how=text) for text in HOSTILE),
         findings=findings,
         profiled={
             role: StepTimes(

@@ -26,7 +26,7 @@ from factory import (
     slower_document,
 )
 
-from attrib.model.document import CAUSES, EvidenceRow
+from attrib.model.document import CAUSES, EvidenceRow, Gap
 from attrib.report.embed import packed, plotly_source
 from attrib.report.html import PAGE_LIMIT, to_html
 from attrib.report.json_report import from_json, to_json
@@ -251,6 +251,16 @@ def test_data_that_does_not_fit_is_reduced_and_the_page_says_so():
     assert len(from_json(_embedded(data)).ledger) in {500, 10_000}
     assert "to stay small: report.json holds" in Page(data).words
     assert 'data-name="report-reduced.json"' in data.decode()
+
+
+GAP = Gap(what="the graph that ran", cost="rewrites are unknown", how="set optimized_model_filepath")
+
+
+def test_missing_evidence_is_listed_near_the_top_with_its_cost_and_its_cure():
+    data = static(document(gaps=(GAP,)))
+    assert "the graph that ran : rewrites are unknown set optimized_model_filepath" in Page(data).words
+    assert data.index(b"rewrites are unknown") < data.index(b'id="difference"')
+    assert "Missing evidence" not in Page(static(document())).words
 
 
 def test_order_is_verdict_difference_findings_modules_operators_checks_environment(page):

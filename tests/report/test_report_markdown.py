@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from factory import HOSTILE, document, hostile, huge, mismatched, not_significant, one_sided
 
-from attrib.model.document import EvidenceRow
+from attrib.model.document import EvidenceRow, Gap
 from attrib.report.markdown import code, escaped, to_markdown
 
 SUM = "| **Sum** | 120.245 | 64.391 | **−55.854** | |"
@@ -51,7 +51,9 @@ def test_unmatched_work_is_folded_with_its_total_and_the_way_to_look_deeper():
     text = to_markdown(document())
     block = text[text.index("Not matched: ") :]
     block = block[: block.index("</details>")]
-    assert re.search(r"^Not matched: 12 calls of PyTorch \(0\.0\d\d ms\) and \d+ nodes of ONNX Runtime", block)
+    assert re.search(
+        r"^Not matched: 12 calls of PyTorch \(0\.0\d\d ms\) and \d+ nodes of ONNX Runtime", block
+    )
     assert "| `encoder.layer.{0..11}.output` | PyTorch | `aten::dropout ×12` |" in block
     assert "`attrib explain TRACE_DIR NAME`" in block
 
@@ -112,3 +114,10 @@ def test_code_spans_survive_backticks_and_bars():
 
 def test_same_document_gives_the_same_text():
     assert to_markdown(hostile()) == to_markdown(hostile())
+
+
+def test_missing_evidence_is_said_with_its_cost_and_its_cure():
+    gap = Gap(what="the graph that ran", cost="rewrites are unknown", how="set it")
+    assert "the graph that ran: rewrites are unknown. To record it: set it" in to_markdown(
+        document(gaps=(gap,))
+    )

@@ -8,6 +8,7 @@ import pytest
 from factory import document, hostile, mismatched, not_significant, one_sided, slower_document
 from rich.console import Console
 
+from attrib.model.document import Gap
 from attrib.report.terminal import print_summary
 
 
@@ -98,3 +99,10 @@ def test_unmatched_time_and_the_way_to_look_deeper_are_shown():
     text = flat(printed(document()))
     assert re.search(r"not matched: 12 calls of PyTorch \(0\.\d+ ms\) and \d+ nodes of ONNX Runtime", text)
     assert "`attrib explain TRACE_DIR NAME` shows what is behind a node" in text
+
+
+def test_missing_evidence_is_said_with_its_cost_and_its_cure():
+    gap = Gap(what="the graph that ran", cost="rewrites are unknown", how="set it")
+    assert "the graph that ran: rewrites are unknown to record it: set it" in flat(
+        printed(document(gaps=(gap,)))
+    )

@@ -267,3 +267,14 @@ def test_random_weights_are_said_once():
 
 def test_any_strings_make_a_view():
     assert view_of(hostile()).title in HOSTILE
+
+
+def test_foreign_traces_say_that_only_their_plain_steps_are_missing():
+    latency = msgspec.structs.replace(document().latency, torch_ns=None, onnxruntime_ns=None, delta_ns=None)
+    workload = msgspec.structs.replace(document().workload, batch_size=0)
+    view = view_of(document(sides={}, latency=latency, workload=workload))
+    assert (
+        view.verdict.note
+        == "PyTorch: only profiled steps were recorded; ONNX Runtime: only profiled steps were recorded"
+    )
+    assert not any(part.startswith("batch") for part in view.subtitle)
