@@ -9,9 +9,9 @@ the same tensors as what lies between them on the other. Numbered cases, cited i
    if every neighbour of that graph has it.
 2. A value that depends on no input of the model (initializers, `Constant`, and what is computed from them or from a
    `Shape`) is a cut: one shape subgraph may serve every layer, and must not tie the layers together.
-3. Any other value ties its producer to its first consumer. Several consumers either meet again further down, or the
-   value's work was folded, merged with an equal one or repeated, and must not tie them together (one attention mask
-   feeds every layer).
+3. Any other value ties its producer to its consumer. One with several consumers ties its producer to that of its
+   counterpart in the neighbouring graph, or else to the first consumer only (see `vanished`): one attention mask that
+   feeds every layer must not tie the layers together.
 4. A node that a rewrite put in to carry a value that is a cut somewhere else (a copy between devices, a cast) belongs
    to whoever produces that value, however many read the result.
 5. A node that a rewrite put in to prepare a constant at run time (weights that are dequantized in every run) belongs to
@@ -27,20 +27,10 @@ import msgspec
 
 from attrib.lineage.disjoint import DisjointSets
 from attrib.lineage.graph import Graph, GraphNode
-from attrib.lineage.representation import by_one_name, producers
+from attrib.lineage.representation import CARRIERS, by_one_name, producers
+from attrib.lineage.vanished import Vanished, join
 
 SHAPE_OPS = frozenset({"Shape", "Size"})
-CARRIERS = frozenset(
-    {
-        "MemcpyToHost",
-        "MemcpyFromHost",
-        "Cast",
-        "QuantizeLinear",
-        "DequantizeLinear",
-        "ReorderOutput",
-        "ReorderInput",
-    }
-)
 
 
 class Component(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,10 +83,13 @@ def components(graphs: Sequence[Graph]) -> tuple[Component, ...]:
     for i, names in enumerate(shared):
         for name in names:
             sets.union(offsets[i] + makers[i][name], offsets[i + 1] + makers[i + 1][name])
+    vanished = []
     for i, graph in enumerate(graphs):
         neighbours = [frozenset(names) for names in shared[max(i - 1, 0) : i + 1]]
         common = frozenset.intersection(*neighbours) if neighbours else frozenset(makers[i])
-        _tie(sets, offsets[i], graph, _Cuts(free, common, neighbours[0] if i else frozenset(makers[i])))
+        cuts = _Cuts(free, common, neighbours[0] if i else frozenset(makers[i]))
+        vanished.append(_tie(sets, offsets[i], graph, cuts))
+    join(sets, vanished)
     return tuple(
         _component(group, offsets, graphs[0], shared[0] if shared else set()) for group in sets.groups()
     )
@@ -113,6 +106,10 @@ class _Cuts(NamedTuple):
     common: frozenset[str]
     kept: frozenset[str]
 
+    def between(self, name: str, *, inserted: bool) -> bool:
+        """Whether the graph is cut at a value; what a rewrite put in to prepare a constant is not."""
+        return not inserted if name in self.free else name in self.common
+
 
 def _component(group: list[int], offsets: list[int], exported: Graph, shared: set[str]) -> Component:
     stages = tuple(tuple(i - first for i in group if first <= i < last) for first, last in pairwise(offsets))
@@ -120,10 +117,11 @@ def _component(group: list[int], offsets: list[int], exported: Graph, shared: se
     return Component(stages=stages, shared=tuple(names))
 
 
-def _tie(sets: DisjointSets, offset: int, graph: Graph, cuts: _Cuts) -> None:
-    """Tie producers to consumers across the values that are no cuts (cases 3 to 5)."""
-    makers, first = producers(graph), _first_readers(graph)
+def _tie(sets: DisjointSets, offset: int, graph: Graph, cuts: _Cuts) -> list[Vanished]:
+    """Tie producers to consumers across the values that are no cuts; the values with several consumers are left over."""
+    makers, readers = producers(graph), _readers(graph)
     carried: dict[str, int] = {}
+    left = []
     for node in graph.nodes:
         inserted = cuts.kept.isdisjoint(node.outputs)
         home = _home(node, makers, carried, cuts) if inserted else None
@@ -131,16 +129,21 @@ def _tie(sets: DisjointSets, offset: int, graph: Graph, cuts: _Cuts) -> None:
             if home is not None:
                 carried[name] = home
                 sets.union(offset + node.index, offset + home)  # 4
-            elif name in first and (inserted if name in cuts.free else name not in cuts.common):
-                sets.union(offset + node.index, offset + first[name])  # 3, 5
+            elif name not in readers or cuts.between(name, inserted=inserted):
+                continue  # 1, 2
+            elif name in cuts.free or len(readers[name]) == 1:
+                sets.union(offset + node.index, offset + readers[name][0])  # 3, 5
+            else:
+                left.append(Vanished(offset + node.index, tuple(offset + i for i in readers[name])))  # 3
+    return left
 
 
-def _first_readers(graph: Graph) -> dict[str, int]:
-    first: dict[str, int] = {}
+def _readers(graph: Graph) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
     for node in graph.nodes:
-        for name in node.inputs:
-            first.setdefault(name, node.index)
-    return first
+        for name in dict.fromkeys(node.inputs):
+            found.setdefault(name, []).append(node.index)
+    return found
 
 
 def _home(node: GraphNode, makers: dict[str, int], carried: dict[str, int], cuts: _Cuts) -> int | None:

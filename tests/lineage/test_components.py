@@ -103,7 +103,7 @@ def test_a_chain_of_rewrites_leads_from_the_export_to_what_ran():
 
 def test_a_value_that_one_rewrite_renamed_does_not_lose_its_origin():
     exported = graph(("A", ("x",), ("old",)), ("B", ("old",), ("z",)))
-    renamed = graph(("A", ("x",), ("new",)), ("B", ("new",), ("z",)))
+    renamed = graph(("A2", ("x",), ("new",)), ("B", ("new",), ("z",)))
     assert [c.stages for c in components((exported, renamed, renamed))] == [((0, 1), (0, 1), (0, 1))]
 
 
@@ -157,7 +157,8 @@ def test_weights_that_are_dequantized_in_every_run_belong_to_their_reader():
 
 def test_a_value_that_is_left_only_quantized_is_the_value_itself():
     exported = graph(*LINEAR, ("Relu", ("y",), ("z",)))
-    quantized = graph(("QLinearMatMul", ("x", "w"), ("h_quantized",)), ("QLinearAdd", ("h_quantized", "b"), ("y_quantized",)),
+    quantized = graph(("QLinearMatMul", ("x", "w"), ("h_quantized",)),
+                      ("QLinearAdd", ("h_quantized", "b"), ("y_quantized",)),
                       ("DequantizeLinear", ("y_quantized", "s"), ("y",)), ("Relu", ("y",), ("z",)),
                       constants=("w", "b", "s"))  # fmt: skip
     assert [(c.exported, c.optimized) for c in components((exported, quantized))] == [

@@ -48,3 +48,37 @@ def test_a_blocked_value_with_two_readers_does_not_tie_them_together():
 def test_a_node_whose_name_says_no_value_keeps_its_names():
     other = graph(("nothing_nchwc", "Conv", "x w b", "c0", ""), ("relu0", "Relu", "c0", "r0", ""))
     assert (0,) in {c.optimized for c in components((EXPORTED, other)) if 0 in c.exported}
+
+
+def test_an_inserted_cast_names_the_value_whose_type_it_changes():
+    exported = graph(("erf", "Erf", "x", "e", ""), ("exp", "Exp", "e", "y", ""), ("neg", "Neg", "y", "z", ""))
+    wide = graph(
+        ("erf0", "Erf", "x", "InsertedPrecisionFreeCast_e", ""),
+        ("exp0", "Exp", "InsertedPrecisionFreeCast_e", "InsertedPrecisionFreeCast_y", ""),
+        ("InsertedPrecisionFreeCast_y", "Cast", "InsertedPrecisionFreeCast_y", "y", ""),
+        ("neg", "Neg", "y", "z", ""),
+    )
+    found = {c.exported: c.optimized for c in components((exported, wide))}
+    assert found == {(0,): (0,), (1,): (1, 2), (2,): (3,)}
+
+
+def test_a_node_that_kept_its_name_makes_what_it_made():
+    exported = graph(
+        ("sum", "Add", "x w", "s", ""), ("view", "Reshape", "s b", "v", ""), ("out", "Neg", "v", "z", "")
+    )
+    quantized = graph(
+        ("sum", "QLinearAdd", "x w", "q7", ""),
+        ("view", "Reshape", "q7 b", "q9", ""),
+        ("out", "Neg", "q9", "z", ""),
+    )
+    assert [(c.exported, c.optimized) for c in components((exported, quantized))] == [
+        ((0,), (0,)),
+        ((1,), (1,)),
+        ((2,), (2,)),
+    ]
+
+
+def test_a_node_that_took_over_a_name_for_another_op_says_nothing():
+    exported = graph(("a", "Add", "x w", "s", ""), ("b", "Relu", "s", "z", ""))
+    fused = graph(("a", "Mul", "x w", "t", ""), ("b2", "Tanh", "t", "z", ""))
+    assert [(c.exported, c.optimized) for c in components((exported, fused))] == [((0, 1), (0, 1))]
