@@ -46,11 +46,16 @@ def coverage(
     """How much of either side's time was brought together.
 
     A node counts as mapped if its region leads to a PyTorch call or to a module of the exported graph; a call if its
-    region leads to a node that ran. With one side there is nothing to map to.
+    region leads to a node that ran, or to why none has to (it was folded). With one side there is nothing to map to.
     """
     both = torch is not None and ort is not None
     nodes = {n for r in regions if r.origin in ("both", "onnxruntime") for n in r.nodes}
-    calls = {c for r in regions if r.origin == "both" for c in r.calls}
+    calls = {
+        c
+        for r in regions
+        if r.origin == "both" or (r.origin == "torch" and r.match.confidence)
+        for c in r.calls
+    }
     return Coverage(
         ort_node_time_mapped=mapped_share(ort, nodes) if both and ort else 0.0,
         torch_call_time_mapped=mapped_share(torch, calls) if both and torch else 0.0,

@@ -5,18 +5,20 @@ Conditions, cited in the code:
 1. A call that is linked to several components makes them one region. A compiled kernel is linked by each op that it
    covers (see `units`).
 2. A component without a call stays a region of its own: nodes that PyTorch never ran.
-3. Calls without a link are gathered by module: calls that have no counterpart in the graph.
+3. Calls without a link are gathered by module: calls that have no counterpart in the graph. That is certain where the
+   graph names its modules, and explained where a call depends on no input.
 4. Two sides of one engine (an A/A capture) are joined by the identity of their work.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Container, Iterable, Sequence
+from typing import Literal, NamedTuple
 
 from msgspec.structs import replace
 
 from attrib.lineage.components import Component, components
 from attrib.lineage.disjoint import DisjointSets
 from attrib.lineage.graph import Graph
+from attrib.match.absorbed import FOLDED_CONFIDENCE
 from attrib.match.by_name import links_by_name
 from attrib.match.contradiction import contradictions
 from attrib.match.executed import executed_by_node
@@ -25,7 +27,7 @@ from attrib.match.links import Link, Unmatched, unmatched, without
 from attrib.match.matchers import CONTRADICTION, MATCHERS
 from attrib.match.ops import base_op, op_role, role
 from attrib.match.units import Units, units
-from attrib.model.region import Match, Origin, Region
+from attrib.model.region import Match, Method, Origin, Region
 from attrib.model.work import Work, distinct
 
 MAX_EVIDENCE = 12
@@ -37,13 +39,19 @@ LABEL_OPS = 3
 NO_COUNTERPART: dict[str, str] = {
     "call": "PyTorch ran this, and the exported graph has no node for it",
     "node": "the exported graph has this, and PyTorch ran no call for it",
+    "folded": "PyTorch computes this anew in each step, from nothing that the inputs hold: the export stored the result",
     "unsure": "no node was found for this call, in a graph that names no modules",
     "lost": "no value name, module or order leads from this node to the exported graph",
 }
 
 
 def regions(
-    calls: tuple[Work, ...], nodes: tuple[Work, ...], graphs: Sequence[Graph] = (), *, ran: bool = True
+    calls: tuple[Work, ...],
+    nodes: tuple[Work, ...],
+    graphs: Sequence[Graph] = (),
+    *,
+    ran: bool = True,
+    input_free: Container[str] = (),
 ) -> tuple[Region, ...]:
     """Bring PyTorch's calls and ONNX Runtime's nodes together.
 
@@ -52,6 +60,7 @@ def regions(
         nodes: Work of the second side.
         graphs: The chain: the graph as exported, after each rewrite, and as it ran. Without it the executed nodes stand
             in for it.
+        input_free: Ids of the calls that depend on nothing that the inputs hold.
         ran: The last graph is the one that ran. Else executed nodes are found in it by the names that they kept.
 
     Returns:
@@ -71,7 +80,7 @@ def regions(
     pairing = _Pairing(
         calls, seen, state, nodes, components(chain), executed_by_node(nodes, chain[-1]), ran and bool(graphs)
     )
-    return _named(_merged(pairing, links))
+    return _named(_merged(pairing, links, input_free))
 
 
 def _all_links(state: Unmatched) -> list[Link]:
@@ -97,7 +106,7 @@ class _Pairing(NamedTuple):
     chained: bool
 
 
-def _merged(pairing: _Pairing, links: list[Link]) -> list[Region]:
+def _merged(pairing: _Pairing, links: list[Link], input_free: Container[str]) -> list[Region]:
     calls, seen, state, nodes, parts, executed, _ = pairing
     part_of = {node: i for i, part in enumerate(parts) for node in part.exported}
     sets = DisjointSets(len(parts) + len(calls))
@@ -120,7 +129,14 @@ def _merged(pairing: _Pairing, links: list[Link]) -> list[Region]:
             found.append(_region(pairing, ours, held, ran, by_set.get(sets.find(group[0]), [])))
     found += [_lost_node(nodes[i]) for i in range(len(nodes)) if i not in reached]
     certain = any(scope is not None for scope in state.scopes)
-    return found + _lost_calls([call for i, call in enumerate(calls) if i not in linked], certain=certain)
+    left = [call for i, call in enumerate(calls) if i not in linked]
+    folded = [call for call in left if call.id in input_free]
+    others = [call for call in left if call.id not in input_free]
+    return [
+        *found,
+        *_lost_calls(others, "call" if certain else "unsure"),
+        *_lost_calls(folded, "folded"),
+    ]  # 3
 
 
 def _region(
@@ -206,13 +222,15 @@ def _lost_node(node: Work) -> Region:
     )
 
 
-def _lost_calls(calls: Iterable[Work], *, certain: bool) -> list[Region]:
-    """Calls without a link, by module; certain that they have no counterpart if the graph names its modules (3)."""
+def _lost_calls(calls: Iterable[Work], reason: Literal["call", "unsure", "folded"]) -> list[Region]:
+    """Calls without a link, by module."""
     by_module: dict[str, list[Work]] = {}
     for call in calls:
         by_module.setdefault(call.scope, []).append(call)
-    match = Match(method="none", confidence=0.0, evidence=(NO_COUNTERPART["call" if certain else "unsure"],))
-    origin: Origin = "torch" if certain else "unknown"
+    method: Method = "folded" if reason == "folded" else "none"
+    confidence = FOLDED_CONFIDENCE if reason == "folded" else 0.0
+    match = Match(method=method, confidence=confidence, evidence=(NO_COUNTERPART[reason],))
+    origin: Origin = "unknown" if reason == "unsure" else "torch"
     return [
         Region(
             id=_label(work),
@@ -236,7 +254,7 @@ def _identical(calls: tuple[Work, ...], nodes: tuple[Work, ...]) -> tuple[Region
     ]
     ours = {call.id for call in calls}
     only = [_lost_node(node) for node in nodes if node.id not in ours]
-    return _named(both + _lost_calls([call for call in calls if call.id not in theirs], certain=True) + only)
+    return _named(both + _lost_calls([call for call in calls if call.id not in theirs], "call") + only)
 
 
 def _alone(work: tuple[Work, ...]) -> tuple[Region, ...]:
