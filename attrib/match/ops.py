@@ -102,6 +102,7 @@ EMITS: dict[str, frozenset[str]] = {
     "eq": frozenset({"Equal"}),
     "ne": frozenset({"Equal", "Not"}),
     "rsub": frozenset({"Sub", "Mul", "Cast"}),
+    "is_nonzero": frozenset({"If"}),
     "all": frozenset({"ReduceMin", "ReduceMax", "Not"}),
     "mean": frozenset({"ReduceMean"}),
     "sum": frozenset({"ReduceSum"}),
