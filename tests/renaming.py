@@ -33,7 +33,7 @@ def renamed(
     Args:
         model: Any model; branches and loops are renamed too.
         seed: The same seed gives the same names.
-        nodes: `empty` takes the nodes' names away, `same` gives all nodes one name.
+        nodes: `empty` takes the nodes' names away; `same` gives all nodes one name, which ONNX Runtime 1.31 refuses.
         interface: Also rename the inputs and outputs of the model itself.
     """
     copy = onnx.ModelProto()
