@@ -38,7 +38,7 @@ _SAME_OP = {
     "slice_copy": "slice", "mm": "matmul", "bmm": "matmul", "true_divide": "div", "native_layer_norm": "layer_norm",
     "_native_batch_norm_legit_no_training": "batch_norm", "native_batch_norm": "batch_norm",
     "cudnn_batch_norm": "batch_norm",
-    "alias": "view", "sym_size": "size", "concat": "cat",
+    "_convolution": "convolution", "alias": "view", "sym_size": "size", "concat": "cat",
 }  # fmt: skip
 """Spellings of one op: the dispatcher's and the exporter's."""
 
@@ -109,6 +109,7 @@ EMITS: dict[str, frozenset[str]] = {
     "cumsum": frozenset({"CumSum", "Cast"}),
     "silu": frozenset({"Sigmoid", "Mul"}),
     "conv2d": frozenset({"Conv"}),
+    "convolution": frozenset({"Conv", "ConvTranspose"}),
     "conv1d": frozenset({"Conv"}),
     "batch_norm": frozenset({"BatchNormalization"}),
     "max_pool2d": frozenset({"MaxPool"}),
