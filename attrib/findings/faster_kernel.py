@@ -2,7 +2,7 @@
 
 from attrib.findings.kernels import KernelGroup, differing_groups, group_evidence, group_flops, kernel_groups
 from attrib.findings.protocol import Evidence, Rule, Verdict
-from attrib.findings.select import compared, counted, ids
+from attrib.findings.select import compared, counted, ids, torch_is_eager
 from attrib.model.document import EvidenceRow
 
 
@@ -19,7 +19,8 @@ def audit(evidence: Evidence) -> Verdict:
         detail=counted(len(groups), "kind of operator runs", "kinds of operators run"),
         summary=f"The same work takes {compared(rows)}; the largest part is {groups[0].label}.",
         evidence=group_evidence(evidence, groups) + _library_evidence(evidence, groups),
-        fix="Nothing to mend in ONNX Runtime. `--torch-mode compile` shows how fast PyTorch can be here.",
+        fix="Nothing to mend in ONNX Runtime."
+        + (" `--torch-mode compile` shows how fast PyTorch can be here." if torch_is_eager(evidence) else ""),
     )
 
 

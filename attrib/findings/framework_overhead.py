@@ -3,7 +3,7 @@
 import numpy as np
 
 from attrib.findings.protocol import Evidence, Rule, Verdict
-from attrib.findings.select import ENGINE_NAMES, compared, ids, rows_of, side_ns
+from attrib.findings.select import ENGINE_NAMES, compared, ids, rows_of, side_ns, torch_is_eager
 from attrib.model.document import EvidenceRow
 from attrib.model.manifest import ROLES, Role
 from attrib.units import format_ns, format_ratio
@@ -20,10 +20,13 @@ def audit(evidence: Evidence) -> Verdict:
         detail="more" if slower else "less",
         summary=f"Time outside any operator is {compared(rows)}{_ratio(ort_ns, torch_ns)}." if rows else "",
         evidence=tuple(line for role in ROLES for line in _parts(evidence, role)),
-        fix=_fix(evidence)
-        if slower
-        else "Nothing to mend in ONNX Runtime; `--torch-mode compile` cuts PyTorch's.",
+        fix=_fix(evidence) if slower else _fix_of_torch(evidence),
     )
+
+
+def _fix_of_torch(evidence: Evidence) -> str:
+    compile_it = "; `--torch-mode compile` cuts PyTorch's" if torch_is_eager(evidence) else ""
+    return f"Nothing to mend in ONNX Runtime{compile_it}."
 
 
 def _ratio(ort_ns: int, torch_ns: int) -> str:

@@ -22,6 +22,12 @@ ENGINE_NAMES: dict[Role, str] = {"torch": "PyTorch", "onnxruntime": "ONNX Runtim
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 
 
+def torch_is_eager(evidence: Evidence) -> bool:
+    """Whether PyTorch ran op by op, so that compiling it is something to try."""
+    side = evidence.manifest.sides.get("torch") if evidence.manifest else None
+    return side is None or side.mode in ("", "eager")
+
+
 def rows_of(evidence: Evidence, cause: Cause) -> tuple[LedgerRow, ...]:
     """Rows of one cause, in the ledger's order."""
     return tuple(row for row in evidence.ledger.rows if row.cause == cause)

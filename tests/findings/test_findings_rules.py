@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import msgspec
 import pytest
 from evidence_factory import MS, STEP_NS, evidence, graph, manifest, node, partition, row, steady, tensor
 
@@ -505,3 +506,14 @@ class TestUnmatchedTime:
     def test_without_a_manifest_it_says_how_to_record(self):
         lost = row("unattributed", 0, 10 * MS)
         assert "attrib profile" in finding("unmatched-time", evidence(lost, manifest=None)).fix
+
+
+@pytest.mark.parametrize(("mode", "advised"), [("eager", True), ("compile", False), ("jit", False)])
+def test_compiling_is_not_advised_to_who_compiles(mode, advised):
+    base = manifest()
+    torch = msgspec.structs.replace(base.sides["torch"], mode=mode)
+    given = evidence(
+        row("framework", 20 * MS, 2 * MS, name="(framework)/torch dispatch"),
+        manifest=msgspec.structs.replace(base, sides={**base.sides, "torch": torch}),
+    )
+    assert ("--torch-mode compile" in finding("framework-overhead", given).fix) is advised
