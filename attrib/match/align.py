@@ -8,6 +8,7 @@ before it uses it. Where a tie should decide nothing, `certain` asks for what th
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -105,11 +106,23 @@ def align(
     )
     path = cheapest_path(prices.costs, moves)
     other = cheapest_path(prices.costs, moves, early=True) if certain else path
+    doubtful = {part.node for part, late, early in zip(parts, path, other, strict=True) if late != early}
     found: dict[int, frozenset[int]] = {}
-    for part, column, early in zip(parts, path, other, strict=True):
-        if column != OPEN and column == early:
+    for part, column in zip(parts, path, strict=True):
+        if column != OPEN and part.node not in doubtful:
             found[part.node] = found.get(part.node, frozenset()) | {calls[column]}
     return found
+
+
+def misfit(state: Unmatched, found: Mapping[int, frozenset[int]], nodes: Sequence[int]) -> int:
+    """What an alignment costs by ops and sizes alone, whatever the order."""
+    kinds = {i: _Kind(state.calls[i].op, state.calls[i].inputs) for calls in found.values() for i in calls}
+    cost = cache(lambda kind, form: _price(kind, form, sized=True))
+    total = 0
+    for node in nodes:
+        core = next(part.form for part in _parts(state, node, whole=True))
+        total += min([UNLIKELY, *(cost(kinds[i], core) for i in found.get(node, ()))])
+    return total
 
 
 def _skip(call: Work) -> int:

@@ -8,7 +8,7 @@ the export, which is PyTorch's order of calls, shows in two places that are read
 2. Running numbers in names (`node_MatMul_45`, and `node_MatMul_45/MatMulAddFusion` for the node it went into).
 
 A chain counts only if it rises with execution: some exporters count per op, and in a file without names nothing tells
-which nodes ONNX Runtime made.
+which nodes ONNX Runtime made. One that is the order of execution says nothing new.
 
 Layout nodes that ONNX Runtime put around a node of its own (the reshapes of a `Gemm`, the reorders of a blocked
 convolution) belong to that node: the tensor between the two is one that PyTorch never had.
@@ -72,7 +72,9 @@ def export_chains(nodes: Sequence[Work]) -> tuple[Chain, ...]:
     kept = [i for i, n in enumerate(nodes) if n.node_index >= 0 and not names[i].made]
     counted = [i for i, name in enumerate(names) if counts_globally(name)]
     chains = [_sorted(kept, lambda i: nodes[i].node_index), _sorted(counted, lambda i: names[i].number)]
-    return tuple(chain for chain in chains if len(chain) >= FEWEST and _rank_correlation(chain) >= RISING)
+    return tuple(
+        chain for chain in chains if len(chain) >= FEWEST and RISING <= _rank_correlation(chain) < 1.0
+    )
 
 
 def _sorted(positions: list[int], key: Callable[[int], int]) -> Chain:

@@ -45,7 +45,9 @@ def score_of_times(
     return Score(sums[0] / total, sums[1] / total, sums[2] / max(sums[1], 1), largest / total)
 
 
-def _is_correct(ours: frozenset[str], true: frozenset[str], computing: set[str], home: dict[str, str]) -> bool:
+def _is_correct(
+    ours: frozenset[str], true: frozenset[str], computing: set[str], home: dict[str, str]
+) -> bool:
     if not true or not ours:
         return not true and not ours
     foreign = {home.get(call) for call in ours & computing} - {home.get(call) for call in true}

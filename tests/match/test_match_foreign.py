@@ -65,9 +65,9 @@ def test_without_any_onnx_file_nearly_all_node_time_is_matched_right(model):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_without_node_numbers_the_numbers_in_names_are_enough(model):
+def test_without_node_numbers_order_names_and_shapes_still_find_most(model):
     nodes = tuple(replace(w, node_index=-1) for w in sample(model).ort.work)
-    assert sample(model).score(regions(sample(model).calls, nodes)).correct >= 0.9
+    assert sample(model).score(regions(sample(model).calls, nodes)).correct >= 0.8
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -117,6 +117,23 @@ def test_metadata_matches_calls_without_modules_by_fx_targets_in_order(model):
 def test_both_exporters_and_every_optimization_level_are_matched_without_onnx_files(name):
     result = recorded(name).score()
     assert result.correct >= 0.95, name
+
+
+def test_node_numbers_in_the_order_of_execution_change_nothing():
+    pair = recorded("dynamo-sdpa-disabled")
+    numbered, bare = (
+        pair.score(nodes=tuple(replace(w, node_index=number(w)) for w in pair.nodes))
+        for number in (lambda w: w.order, lambda _: -1)
+    )
+    assert numbered == bare
+
+
+def test_an_order_that_nodes_fit_badly_is_not_believed():
+    """Numbers that swap neighbouring halves of the model's layers rise with execution, and are wrong."""
+    pair = recorded("dynamo-sdpa-basic")
+    wrong = tuple(replace(w, node_index=(w.order // 30 ^ 1) * 30 + w.order % 30) for w in pair.nodes)
+    bare = tuple(replace(w, node_index=-1) for w in pair.nodes)
+    assert pair.score(nodes=wrong).correct >= pair.score(nodes=bare).correct - 0.05
 
 
 def test_the_pairs_cover_exporters_attention_and_levels():

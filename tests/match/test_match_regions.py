@@ -237,3 +237,21 @@ def test_a_container_that_is_called_itself_is_named_twice_by_torchscript():
     assert unmatched(calls[:1], graph(*nodes)).scopes[0] == "enc.layer.0.conv"
     deeper = (call("enc.seq.0.1.conv", "aten::relu"),)
     assert unmatched(deeper, graph(*nodes)).scopes[1] == "enc.seq.0.1.conv"
+
+
+def test_a_path_found_in_windows_is_the_whole_one(monkeypatch):
+    rows, columns = 400, 300
+    costs = np.full((rows, columns), 300)
+    costs[np.arange(rows), np.arange(rows) * columns // rows] = 0
+    skips, opens = np.full(columns, 10, dtype=np.int32), np.full(rows, 120, dtype=np.int32)
+    moves = Moves(
+        skips, lambda _, inside: np.zeros(inside.stop - inside.start, dtype=np.int32), opens, jumps=True
+    )
+
+    def row(r, inside):
+        return costs[r, inside]
+
+    whole = cheapest_path(row, moves)
+    for name, value in {"MAX_CELLS": 3000, "WINDOW_ROWS": 40, "WINDOW_COLUMNS": 60}.items():
+        monkeypatch.setattr(f"attrib.match.paths.{name}", value)
+    assert cheapest_path(row, moves) == whole == [r * columns // rows for r in range(rows)]
