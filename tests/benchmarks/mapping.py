@@ -21,8 +21,8 @@ from mapping_cells import Cell, all_cells
 from mapping_figures import CALLS, CORRECT, LARGEST, OTHER_NODES, TRANSFORMER_NODES, Figures
 
 HEADER = (
-    "| cell | node time | call time | regions | calls × nodes | largest | by | confidence | verified | of their time"
-    " | wrong, loose | correct | floors |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n"
+    "| cell | node time | with a call | call time | regions | calls × nodes | largest | by | confidence | verified | of their time"
+    " | wrong, loose | correct | floors |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n"
 )
 
 
@@ -50,7 +50,7 @@ def line(cell: Cell, result: Result) -> str:
     """One row of the table."""
     row = result.figures
     if row is None:
-        return f"| {cell.name} | " + "| " * 11 + f"| {result.error.replace('|', '/')} |"
+        return f"| {cell.name} | " + "| " * 12 + f"| {result.error.replace('|', '/')} |"
     methods = ", ".join(f"{m} {n} ({row.method_time[m]:.0%})" for m, n in sorted(row.methods.items()))
     checked = f"{row.states.get('verified', 0)} of {row.checked}" if row.states else ""
     time = "" if row.verified_time is None else f"{row.verified_time:.1%}"
@@ -58,7 +58,7 @@ def line(cell: Cell, result: Result) -> str:
     correct = "" if row.correct is None else f"{row.correct:.1%}"
     verdict = ", ".join(missed(cell, row))
     return (
-        f"| {cell.name} | {row.node_time:.2%} | {row.call_time:.2%} | {row.regions} | {row.calls:g} × {row.nodes:g} "
+        f"| {cell.name} | {row.node_time:.2%} | {sum(row.method_time.values()):.1%} | {row.call_time:.2%} | {row.regions} | {row.calls:g} × {row.nodes:g} "
         f"| {row.largest:.1%} | {methods} | {row.confidence:.2f} | {checked} | {time} | {bad} | {correct} "
         f"| {'NOT ' + verdict if verdict else 'yes'} |"
     )

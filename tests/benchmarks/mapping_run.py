@@ -16,7 +16,6 @@ from renaming import renamed
 
 from attrib.api import Analysis, load
 from attrib.capture import CaptureOptions, capture
-from attrib.capture.rewrites import lowest_precision
 
 GRAPHS = ("onnx/exported.onnx", "onnx/optimized.onnx")
 TRACES = ("torch/trace.json.gz", "ort/profile.json.gz")
@@ -77,8 +76,7 @@ def _stranger(capture_dir: Path, folder: Path, cell: Cell) -> Path:
 def _checked(row: Figures, cell: Cell, trace_dir: Path, models: Path) -> Figures:
     """The row with what the numbers say."""
     options = _options(cell.options, trace_dir)
-    precision = lowest_precision(options.precision, options.optimize)
-    numbers = numbers_of(options, trace_dir, models, precision)
+    numbers = numbers_of(options, trace_dir, models)
     verdicts = {verdict.region: verdict for verdict in numbers.verdicts()}
     return replace(
         row,

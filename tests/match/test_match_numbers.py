@@ -68,7 +68,7 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Captured:
         model="bert-base-uncased", layers=2, seq_len=32, padding=0.25, output=folder / "trace",
         save_models=folder / "models", rounds=2, iterations=1, warmup=1,
     )  # fmt: skip
-    return Captured(numbers_of(options, capture(options), folder / "models", "fp32"))
+    return Captured(numbers_of(options, capture(options), folder / "models"))
 
 
 @pytest.mark.engines

@@ -13,6 +13,7 @@ from attrib.api import Analysis, load
 from attrib.capture.build import build
 from attrib.capture.commands import recipe_of
 from attrib.capture.options import CaptureOptions
+from attrib.capture.rewrites import lowest_precision
 from attrib.capture.sources import resolve_source
 from attrib.lineage.graph import Graph, GraphNode
 from attrib.lineage.reader import graph_from_bytes
@@ -27,6 +28,8 @@ from numeric.verdicts import Step, Verdict, verdict
 
 TOLERANCE = {"fp32": 1e-3, "fp16": 2e-2, "bf16": 6e-2, "int8": 0.15}
 """By the roughest precision that takes part. Unrelated tensors differ by more than their root mean square."""
+APPROXIMATED = {"optimum-o3": 2e-2, "optimum-o4": 2e-2}
+"""By rewrite: these replace Gelu by its tanh approximation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,14 +68,13 @@ class Numbers:
         return [self.verdict(region) for region in self.matched]
 
 
-def numbers_of(options: CaptureOptions, trace_dir: Path, models: Path, precision: str) -> Numbers:
+def numbers_of(options: CaptureOptions, trace_dir: Path, models: Path) -> Numbers:
     """Compute both sides' numbers.
 
     Args:
         options: What was captured: the model is built again from it.
         trace_dir: The capture.
         models: Where `--save-models` put the graphs with their weights.
-        precision: The roughest precision that takes part.
     """
     analysis = load(trace_dir)
     model_file = models / Path(OPTIMIZED).name
@@ -84,14 +86,19 @@ def numbers_of(options: CaptureOptions, trace_dir: Path, models: Path, precision
     values = run_with(model_file, [n for found in names.values() for n in found], inputs)
     return Numbers(
         analysis,
-        Step(_calls(options), TOLERANCE[precision]),
+        Step(_calls(options), _tolerance(options)),
         {region: {n: values[n] for n in found if n in values} for region, found in names.items()},
         frozenset(name for node in graph.nodes if _moves(node) for name in node.outputs),
     )
 
 
+def _tolerance(options: CaptureOptions) -> float:
+    precision = lowest_precision(options.precision, options.optimize)
+    return max(TOLERANCE[precision], *(APPROXIMATED.get(name, 0.0) for name in ("", *options.optimize)))
+
+
 def _moves(node: GraphNode) -> bool:
-    return role(Work(id=node.name, engine="onnxruntime", op=node.op)) in ("layout", "cast")
+    return role(Work(id=node.name, engine="onnxruntime", op=node.op)) in ("layout", "cast", "quantize")
 
 
 def _leaving_names(analysis: Analysis, graph: Graph, model: onnx.ModelProto) -> dict[str, list[str]]:

@@ -160,7 +160,7 @@ def _uncheckable(
     values: Mapping[str, Values], floats: Mapping[str, Values], telling: Mapping[str, Values], ours: list[int]
 ) -> str:
     reasons = {
-        "nothing leaves it": not values,
+        "nothing leaves it in the main graph": not values,
         "integers only": not floats,
         "one number throughout": not telling,
         "its calls do not run in eager mode": not ours,
