@@ -131,7 +131,7 @@ def load(trace_dir: str | Path) -> Analysis:
         _work(partitions, "onnxruntime"),
         tuple(graphs.values()) if EXPORTED in graphs else (),
         ran=OPTIMIZED in graphs,
-        input_free=frozenset(directory.manifest.workload.input_free) if directory.manifest else frozenset(),
+        flow=directory.flow("torch"),
     )
     return _analysis(directory, partitions, matched, plain, graphs)
 

@@ -9,6 +9,7 @@ from attrib.capture.graph_files import strip_graph
 from attrib.capture.kineto_merge import merge_kineto
 from attrib.capture.writer import TraceDirectory, deterministic_gzip
 from attrib.model.compiled import COMPILED_FILE
+from attrib.model.flow import FLOW_FILE
 from attrib.model.manifest import OutputDifference
 
 
@@ -27,8 +28,8 @@ def write_profiles(
         with directory.create(path) as stream, deterministic_gzip(stream) as packed:
             merge_kineto([Path(block) for block in blocks], packed)
     for file in map(Path, files):
-        if file.name == COMPILED_FILE:
-            directory.write(f"{folder}/{COMPILED_FILE}", file.read_bytes())
+        if file.name in (COMPILED_FILE, FLOW_FILE):
+            directory.write(f"{folder}/{file.name}", file.read_bytes())
         else:
             directory.write_gzip(f"{folder}/profile.json.gz", file)
 

@@ -132,7 +132,6 @@ class Loaded(_Message, frozen=True, kw_only=True):
         inputs: What the model takes.
         outputs: Names of its outputs, flattened.
         unused: Modules whose weights the step did not read; None where that could not be watched.
-        input_free: Calls of the step that depend on nothing that the inputs hold.
         settings: What bears on speed.
         inputs_file: Where the inputs were written.
     """
@@ -145,7 +144,6 @@ class Loaded(_Message, frozen=True, kw_only=True):
     settings: dict[str, str]
     inputs_file: str
     unused: tuple[UnusedModule, ...] | None = None
-    input_free: tuple[str, ...] = ()
 
 
 class Exported(_Message, frozen=True, kw_only=True):

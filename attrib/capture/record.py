@@ -110,7 +110,6 @@ def workload_of(options: CaptureOptions, source: Source, loaded: Loaded, inputs_
         text=bool(options.text),
         layers=options.layers or 0,
         unused=loaded.unused,
-        input_free=loaded.input_free,
     )
 
 

@@ -31,6 +31,7 @@ from attrib.capture.watch import watched
 from attrib.capture.weights import fingerprint
 from attrib.errors import AttribError
 from attrib.model.compiled import COMPILED_FILE
+from attrib.model.flow import FLOW_FILE, Flow
 from attrib.model.manifest import InputSpec
 from attrib.model.tensor import Tensor
 
@@ -54,6 +55,7 @@ class Engine:
             Finish: self.finish,
         }
         self._prepared: Prepared | None = None
+        self._flow: Flow | None = None
         self._folder = Path()
         self._steps_profiled = 0
         self._blocks_profiled = 0
@@ -66,6 +68,7 @@ class Engine:
         built = build(command.recipe)
         outputs = built.first_outputs()
         seen = watched(built.module, built.inputs.values(), built.step)
+        self._flow = seen.flow if seen else None
         prepared = self._prepared = prepare(built, command.torch_mode, command.autocast)
         inputs_file = self._folder / "inputs.npz"
         save_inputs(inputs_file, {name: _numpy(value) for name, value in built.inputs.items()})
@@ -80,7 +83,6 @@ class Engine:
             settings=_settings(built.module) | _mode_settings(prepared, command),
             inputs_file=str(inputs_file),
             unused=seen.unused if seen else None,
-            input_free=seen.input_free if seen else (),
         )
 
     def run(self, command: Run) -> Steps:
@@ -110,13 +112,16 @@ class Engine:
             return Calibrated(overhead=measure_overhead())
 
     def finish(self, _command: Finish) -> Written:
-        """Every block's trace was written when the block ended; what the kernels compute, if it was compiled, is now."""
+        """Every block's trace was written when the block ended; what was recorded of the model is now."""
         compiled = self._ready().compiled()
-        if compiled is None or not compiled.graphs:
-            return Written(files=())
-        file = self._folder / COMPILED_FILE
-        file.write_bytes(msgspec.json.format(msgspec.json.encode(compiled), indent=1) + b"\n")
-        return Written(files=(str(file),))
+        records = {
+            COMPILED_FILE: compiled if compiled and compiled.graphs else None,
+            FLOW_FILE: self._flow,
+        }
+        files = [self._folder / name for name, record in records.items() if record is not None]
+        for file in files:
+            file.write_bytes(msgspec.json.encode(records[file.name]) + b"\n")
+        return Written(files=tuple(map(str, files)))
 
     def _ready(self) -> Prepared:
         if self._prepared is None:

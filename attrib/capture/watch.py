@@ -1,4 +1,4 @@
-"""One inference call, watched: which weights it reads, and which of its calls depend on no input of the model.
+"""One inference call, watched: which weights it reads, and which of its calls read what which other call made.
 
 Under `torch.inference_mode` a dispatch mode sees each outermost aten op and nothing inside it: the calls of a profile.
 """
@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from attrib.capture.scopes import PREFIX, module_scopes
+from attrib.model.flow import Flow, FlowCall
 from attrib.model.manifest import UnusedModule
 
 _SHAPE_ONLY = frozenset({
@@ -27,11 +28,11 @@ class Watched(NamedTuple):
 
     Attributes:
         unused: Modules with weights of which the call reads none, the outermost of nested ones, in the model's order.
-        input_free: Calls that depend on nothing that the inputs hold, by the ids that the analysis gives them.
+        flow: Which call reads the result of which, and which depend on the inputs.
     """
 
     unused: tuple[UnusedModule, ...]
-    input_free: tuple[str, ...]
+    flow: Flow
 
 
 def watched(module: Any, inputs: Iterable[Any], step: Callable[[], object]) -> Watched | None:
@@ -55,19 +56,23 @@ def watched(module: Any, inputs: Iterable[Any], step: Callable[[], object]) -> W
     weights = list(module.parameters())
     if weights and not any(id(weight) in watch.read for weight in weights):
         return None
-    return Watched(tuple(_unused(module.named_modules(), watch.read)), tuple(watch.input_free))
+    return Watched(tuple(_unused(module.named_modules(), watch.read)), Flow(calls=tuple(watch.calls)))
 
 
 class _Watch(TorchDispatchMode):  # type: ignore[misc]  # torch is not type-checked here
-    """Notes the identity of every tensor that an op takes, and follows the inputs from storage to storage."""
+    """Notes the identity of every tensor that an op takes, and follows results to their readers.
+
+    What depends on the model's inputs is followed by storage, because views and in-place results share it.
+    """
 
     def __init__(self, inputs: Iterable[Any]) -> None:
         super().__init__()
         self.read: set[int] = set()
-        self.input_free: list[str] = []
+        self.calls: list[FlowCall] = []
         self._scopes = [""]
         self._seen: Counter[str] = Counter()
-        self._alive = list(inputs)  # no later tensor may take over a storage's identity
+        self._made: dict[int, tuple[int, int]] = {}
+        self._alive = list(inputs)  # no later tensor may take over an identity
         self._fed = {_storage(tensor) for tensor in self._alive}
 
     @contextmanager
@@ -95,8 +100,9 @@ class _Watch(TorchDispatchMode):  # type: ignore[misc]  # torch is not type-chec
         if fed:
             self._fed.update(_storage(tensor) for tensor in made)
         label = f"{self._scopes[-1]}/{op}"
-        if not fed:
-            self.input_free.append(f"{label}#{self._seen[label]}")
+        sources = dict.fromkeys(self._made[id(tensor)] for tensor in given if id(tensor) in self._made)
+        self._made |= {id(tensor): (len(self.calls), place) for place, tensor in enumerate(made)}
+        self.calls.append(FlowCall(id=f"{label}#{self._seen[label]}", sources=tuple(sources), fed=fed))
         self._seen[label] += 1
 
 

@@ -21,6 +21,7 @@ _PARTIAL = ".partial"
 _ARTEFACTS = (
     MANIFEST, "inputs.npz", "latency.parquet", "outputs.json", EXPORTED, "onnx/rewritten-[0-9]*.onnx", OPTIMIZED,
     "torch/trace.json.gz", "torch-2/trace.json.gz", "torch/compiled.json", "torch-2/compiled.json",
+    "torch/flow.json", "torch-2/flow.json",
     "ort/profile.json.gz", "ort-2/profile.json.gz", "ort/device.json.gz", "report.html", "report.json",
 )  # fmt: skip
 """Everything that a capture and its report can leave behind, as glob patterns."""

@@ -5,16 +5,18 @@
    nodes of a branch.
 2. `folded`: a batch norm that has no node of its own was folded into the weights of the call before it, or took that
    call's node over.
+3. `followers`: a view, a copy or a dropout without a node of its own passes on what the call before it made, as the watched
+   step shows: it goes where that call went.
 """
 
 from collections import defaultdict
 from collections.abc import Container
 from itertools import pairwise
 
+from attrib.match.linking import CONFIDENCE
 from attrib.match.links import Link, Unmatched
 from attrib.match.ops import IDENTITY_OPS, base_op, call_role, emits
 
-WEIGHT_CONFIDENCE, FOLDED_CONFIDENCE = 0.9, 0.8
 FOLDABLE = frozenset({"conv1d", "conv2d", "conv3d", "conv_transpose2d", "convolution", "linear"})
 """Calls into whose weights exporters and optimizers fold the batch norm that follows."""
 
@@ -38,7 +40,9 @@ def weight_names(state: Unmatched) -> list[Link]:
 def _weight_link(state: Unmatched, call: int, node: int) -> Link:
     scope, op = state.calls[call].scope, state.graph.nodes[node].op
     said = f"{op} reads the weights of module {scope}, which runs {state.calls[call].op}"
-    return Link(call=call, node=node, method="weight-name", confidence=WEIGHT_CONFIDENCE, evidence=said)
+    return Link(
+        call=call, node=node, method="weight-name", confidence=CONFIDENCE["weight-name"], evidence=said
+    )
 
 
 def _readers(state: Unmatched, scopes: Container[str]) -> dict[str, list[int]]:
@@ -90,7 +94,29 @@ def folded(state: Unmatched) -> list[Link]:
 def _folded_link(state: Unmatched, alone: int, kept: int, node: int) -> Link:
     op = state.graph.nodes[node].op
     said = f"{state.calls[alone].op} and {state.calls[kept].op} are one {op}: the export folded the norm into its weights"
-    return Link(call=alone, node=node, method="folded", confidence=FOLDED_CONFIDENCE, evidence=said)
+    return Link(call=alone, node=node, method="folded", confidence=CONFIDENCE["folded"], evidence=said)
+
+
+def followers(state: Unmatched) -> list[Link]:
+    """Link the open calls that pass on one result to the nodes that make it."""
+    nodes: dict[int, list[int]] = defaultdict(list)
+    for link in state.links:
+        nodes[link.call].append(link.node)
+    found = []
+    for call in state.open_calls:
+        sources = {above for above, _ in state.flow.get(call, ())}
+        if len(sources) != 1 or _computes(state, call):
+            continue
+        (source,) = sources
+        said = (
+            f"{state.calls[call].op} passes on what {state.calls[source].op} made, and the export left it out"
+        )
+        for node in nodes.get(source, ()):
+            nodes[call].append(node)
+            found.append(
+                Link(call=call, node=node, method="data-flow", confidence=CONFIDENCE["folded"], evidence=said)
+            )
+    return found
 
 
 def _computes(state: Unmatched, call: int) -> bool:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import msgspec
@@ -32,7 +32,7 @@ class Unmatched:
     `scopes` is by node position: the module scope in PyTorch's spelling, None where the graph does not say. The order of
     the nodes is that of the export, unless they are the executed ones (`executed`): then `chains` holds what is known of
     that order, and `wrapped` the node that each layout node of ONNX Runtime's own was put around. `links` are those made
-    so far.
+    so far. `flow` says of a call which results it reads: the call that made each, and its place among that call's results.
     """
 
     calls: tuple[Work, ...]
@@ -44,6 +44,7 @@ class Unmatched:
     chains: tuple[Chain, ...] = ()
     wrapped: Mapping[int, int] = field(default_factory=dict)
     links: tuple[Link, ...] = ()
+    flow: Mapping[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
 
 
 Matcher = Callable[[Unmatched], list[Link]]
@@ -75,16 +76,11 @@ def unmatched(calls: tuple[Work, ...], graph: Graph, executed: Sequence[Work] = 
 def without(state: Unmatched, links: list[Link]) -> Unmatched:
     """What is left after some links were made."""
     calls, nodes = {link.call for link in links}, {link.node for link in links}
-    return Unmatched(
-        state.calls,
-        state.graph,
-        state.scopes,
-        tuple(i for i in state.open_calls if i not in calls),
-        tuple(i for i in state.open_nodes if i not in nodes),
-        state.executed,
-        state.chains,
-        state.wrapped,
-        (*state.links, *links),
+    return replace(
+        state,
+        open_calls=tuple(i for i in state.open_calls if i not in calls),
+        open_nodes=tuple(i for i in state.open_nodes if i not in nodes),
+        links=(*state.links, *links),
     )
 
 

@@ -1,42 +1,49 @@
 """The matchers, in the order in which they are tried: each sees only what the ones before it left open.
 
 1. `fx_nodes`: the exporter wrote the module scope and the fx node; inside one scope, fx nodes and calls of one op are in
-   the same order.
+   the same order, if there are as many of each.
 2. `weight_names`: the node reads the weights of a module, and names no other one.
-3. `scope_order`: the exporter wrote the module scope only (in a file without metadata, or in a profile without a file, the
-   names of the nodes may hold it); inside one scope, nodes and calls are aligned in order, by what an exporter writes for
-   an op.
-4. `shape_order`: nothing but order, ops and shapes over the whole graph.
-5. `folded`: a batch norm without a node was folded into its neighbour's.
-6. `wrapped`: layout nodes that ONNX Runtime put around another node go where that one went.
+3. `leaves`: the exporter wrote the module scope only (in a file without metadata, or in a profile without a file, the names
+   of the nodes may hold it), and that module runs one op.
+4. `data_flow`: nodes and calls of a module that read the same results.
+5. `fx_runs`: as 1, where the export left calls out.
+6. `scope_order`: inside one scope, nodes and calls are aligned in order, by what an exporter writes for an op.
+7. `shape_order`: nothing but order, ops and shapes over the whole graph.
+8. `folded`: a batch norm without a node was folded into its neighbour's.
+9. `followers`: a view, copy or dropout without a node goes with the call whose result it passes on.
+10. `wrapped`: layout nodes that ONNX Runtime put around another node go where that one went.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 
-from attrib.lineage.graph import GraphNode
-from attrib.match.absorbed import folded, weight_names
+from attrib.match.absorbed import folded, followers, weight_names
 from attrib.match.align import align, misfit
 from attrib.match.chains import layout_calls, layout_nodes
+from attrib.match.data_flow import data_flow
 from attrib.match.from_profile import Chain
-from attrib.match.links import Link, Matcher, Unmatched, compared, without
+from attrib.match.linking import links_of
+from attrib.match.links import Link, Matcher, Unmatched, without
 from attrib.match.ops import IDENTITY_OPS, base_op
 from attrib.model.region import Method
-from attrib.model.work import Work
 
-FX_CONFIDENCE = 0.99
-SCOPE_CONFIDENCE = 0.9
-SHAPE_CONFIDENCE = 0.5
 BELIEVED = 1.8
 """How much worse nodes may fit their calls by a chain of known order than by that of execution for it to be believed. Orders
 of export gave 0.9 to 1.7 times the misfit on BERT (both exporters, all levels), those of files sorted anew up to 2.3."""
-CONTRADICTION = 0.5
-"""Factor on the confidence of a link whose two sides read tensors of different sizes."""
 
 
 def fx_nodes(state: Unmatched) -> list[Link]:
-    """Case 1: join by module scope, op and order of the fx nodes."""
+    """Case 1: join by module scope, op and order of the fx nodes, where both sides hold the same ops."""
+    return _by_fx_nodes(state, complete=True)
+
+
+def fx_runs(state: Unmatched) -> list[Link]:
+    """Case 5: join by the longest common runs of ops, where the export left some out."""
+    return _by_fx_nodes(state, complete=False)
+
+
+def _by_fx_nodes(state: Unmatched, *, complete: bool) -> list[Link]:
     calls = _by_scope(state.open_calls, (state.calls[i].scope for i in state.open_calls))
     nodes = [i for i in state.open_nodes if state.graph.nodes[i].fx_node and state.scopes[i] is not None]
     links = []
@@ -44,19 +51,35 @@ def fx_nodes(state: Unmatched) -> list[Link]:
         groups: dict[str, list[int]] = {}
         for i in members:
             groups.setdefault(state.graph.nodes[i].fx_node, []).append(i)
-        ours = calls.get(scope, [])
-        pairs = _pair_by_op(
-            [base_op(state.calls[i].op) for i in ours],
-            [base_op(state.graph.nodes[g[0]].fx_target) for g in groups.values()],
-        )
-        fx = list(groups.values())
-        links += [link for a, b in pairs for link in _links(state, ours[a], fx[b], "fx-node", FX_CONFIDENCE)]
+        ours, fx = calls.get(scope, []), list(groups.values())
+        our_ops = [base_op(state.calls[i].op) for i in ours]
+        fx_ops = [base_op(state.graph.nodes[group[0]].fx_target) for group in fx]
+        if complete and Counter(our_ops) != Counter(fx_ops):
+            continue
+        pairs = _pair_by_op(our_ops, fx_ops)
+        links += [link for a, b in pairs for link in links_of(state, ours[a], fx[b], "fx-node")]
     return links
 
 
+def leaves(state: Unmatched) -> list[Link]:
+    """Case 3: a module that runs one op has all the nodes of its name."""
+    calls = _by_scope(state.open_calls, (state.calls[i].scope for i in state.open_calls))
+    nodes = _unnamed_by_fx(state)
+    links = []
+    for scope, members in _by_scope(nodes, (state.scopes[i] for i in nodes)).items():
+        working = [i for i in calls.get(scope, []) if base_op(state.calls[i].op) not in IDENTITY_OPS]
+        if len(working) == 1 and _is_leaf(state, scope):
+            links += links_of(state, working[0], members, "scope-order")
+    return links
+
+
+def _unnamed_by_fx(state: Unmatched) -> list[int]:
+    return [i for i in state.open_nodes if state.scopes[i] is not None and not state.graph.nodes[i].fx_node]
+
+
 def scope_order(state: Unmatched) -> list[Link]:
-    """Case 3: align calls and nodes inside each module scope, layout changes of another module's result first."""
-    nodes = [i for i in state.open_nodes if state.scopes[i] is not None and not state.graph.nodes[i].fx_node]
+    """Case 6: align calls and nodes inside each module scope, layout changes of another module's result first."""
+    nodes = _unnamed_by_fx(state)
     hanging, ours = layout_nodes(state, nodes), layout_calls(state)
     links = [
         link for key, members in hanging.items() for link in _in_scope(state, ours.get(key, []), members)
@@ -73,18 +96,18 @@ def scope_order(state: Unmatched) -> list[Link]:
 
 
 def _in_scope(state: Unmatched, calls: list[int], nodes: list[int]) -> list[Link]:
-    return _aligned(state, calls, nodes, "scope-order", SCOPE_CONFIDENCE)
+    return _aligned(state, calls, nodes, "scope-order")
 
 
 def shape_order(state: Unmatched) -> list[Link]:
-    """Case 4: align what has no scope with what is left, over the whole graph."""
+    """Case 7: align what has no scope with what is left, over the whole graph."""
     nodes = [i for i in state.open_nodes if state.scopes[i] is None]
     calls = list(range(len(state.calls))) if state.executed else list(state.open_calls)
-    return _aligned(state, calls, nodes, "shape-order", SHAPE_CONFIDENCE)
+    return _aligned(state, calls, nodes, "shape-order")
 
 
 def wrapped(state: Unmatched) -> list[Link]:
-    """Case 6: give a layout node the calls of the node that it was put around."""
+    """Case 10: give a layout node the calls of the node that it was put around."""
     calls_of: dict[int, list[Link]] = defaultdict(list)
     for link in state.links:
         calls_of[link.node].append(link)
@@ -101,7 +124,10 @@ def wrapped(state: Unmatched) -> list[Link]:
     ]
 
 
-MATCHERS: tuple[Matcher, ...] = (fx_nodes, weight_names, scope_order, shape_order, folded, wrapped)
+MATCHERS: tuple[Matcher, ...] = (
+    fx_nodes, weight_names, leaves, data_flow, fx_runs, scope_order, shape_order, folded, followers,
+    wrapped,
+)  # fmt: skip
 
 
 def _by_scope(items: Iterable[int], scopes: Iterable[str | None]) -> dict[str, list[int]]:
@@ -128,19 +154,13 @@ def _is_leaf(state: Unmatched, scope: str) -> bool:
     return bool(scope) and not any(call.scope.startswith(f"{scope}.") for call in state.calls)
 
 
-def _aligned(
-    state: Unmatched, calls: list[int], nodes: list[int], method: Method, confidence: float
-) -> list[Link]:
+def _aligned(state: Unmatched, calls: list[int], nodes: list[int], method: Method) -> list[Link]:
     if not calls or not nodes:
         return []
-    working = [i for i in calls if base_op(state.calls[i].op) not in IDENTITY_OPS]
-    if method == "scope-order" and len(working) == 1 and _is_leaf(state, state.calls[working[0]].scope):
-        groups = {working[0]: nodes}
-    else:
-        groups = _by_call(
-            _in_executed_order(state, calls, nodes) if state.executed else _as_exported(state, calls, nodes)
-        )
-    return [link for call, group in groups.items() for link in _links(state, call, group, method, confidence)]
+    groups = _by_call(
+        _in_executed_order(state, calls, nodes) if state.executed else _as_exported(state, calls, nodes)
+    )
+    return [link for call, group in groups.items() for link in links_of(state, call, group, method)]
 
 
 def _as_exported(state: Unmatched, calls: list[int], nodes: list[int]) -> dict[int, frozenset[int]]:
@@ -197,29 +217,3 @@ def _along_chains(
         found = align(state, calls, [i for i in chain if i in inside], pins=fixed, certain=True)
         fixed |= {i: found[i] for i in found if i not in fixed}
     return align(state, calls, nodes, pins=fixed, jumps=True)
-
-
-def _links(state: Unmatched, call: int, group: list[int], method: Method, confidence: float) -> list[Link]:
-    ours = state.calls[call]
-    nodes = [state.graph.nodes[i] for i in group]
-    agree, said = compared(ours, state.graph, nodes)
-    trust = confidence * (CONTRADICTION if agree is False else 1.0)
-    return [
-        Link(
-            call=call,
-            node=i,
-            method=method,
-            confidence=trust,
-            evidence="; ".join(filter(None, (_evidence(method, ours, node), said))),
-        )
-        for i, node in zip(group, nodes, strict=True)
-    ]
-
-
-def _evidence(method: Method, call: Work, node: GraphNode) -> str:
-    where = f"module {call.scope or '(root)'}"
-    if method == "fx-node":
-        return f"{where}: fx node {node.fx_node} ({node.fx_target}) is {call.op}, in order"
-    if method == "scope-order":
-        return f"{where}: {node.op} follows from {call.op}, in order"
-    return f"{node.op} follows from {call.op} by order and shape; the graph names no module"

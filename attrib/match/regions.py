@@ -10,6 +10,7 @@ Conditions, cited in the code:
 4. Two sides of one engine (an A/A capture) are joined by the identity of their work.
 """
 
+import dataclasses
 from collections.abc import Container, Iterable, Sequence
 from typing import Literal, NamedTuple
 
@@ -18,15 +19,16 @@ from msgspec.structs import replace
 from attrib.lineage.components import Component, components
 from attrib.lineage.disjoint import DisjointSets
 from attrib.lineage.graph import Graph
-from attrib.match.absorbed import FOLDED_CONFIDENCE
 from attrib.match.by_name import links_by_name
 from attrib.match.contradiction import contradictions
 from attrib.match.executed import executed_by_node
 from attrib.match.from_profile import graph_from_work
+from attrib.match.linking import CONFIDENCE, CONTRADICTION
 from attrib.match.links import Link, Unmatched, unmatched, without
-from attrib.match.matchers import CONTRADICTION, MATCHERS
-from attrib.match.ops import base_op, op_role, role
+from attrib.match.matchers import MATCHERS
+from attrib.match.ops import IDENTITY_OPS, base_op, op_role, role
 from attrib.match.units import Units, units
+from attrib.model.flow import Flow
 from attrib.model.region import Match, Method, Origin, Region
 from attrib.model.work import Work, distinct
 
@@ -51,7 +53,7 @@ def regions(
     graphs: Sequence[Graph] = (),
     *,
     ran: bool = True,
-    input_free: Container[str] = (),
+    flow: Flow | None = None,
 ) -> tuple[Region, ...]:
     """Bring PyTorch's calls and ONNX Runtime's nodes together.
 
@@ -60,7 +62,7 @@ def regions(
         nodes: Work of the second side.
         graphs: The chain: the graph as exported, after each rewrite, and as it ran. Without it the executed nodes stand
             in for it.
-        input_free: Ids of the calls that depend on nothing that the inputs hold.
+        flow: Which call reads the result of which, where that was watched.
         ran: The last graph is the one that ran. Else executed nodes are found in it by the names that they kept.
 
     Returns:
@@ -73,6 +75,7 @@ def regions(
     chain = tuple(graphs) if ran and graphs else (graph_from_work(nodes),)
     seen = units(calls)
     state = unmatched(seen.works, chain[0], () if ran and graphs else nodes)
+    state = dataclasses.replace(state, flow=_flow_between(seen.works, flow))
     if graphs and not ran:
         exported = _all_links(unmatched(seen.works, graphs[0]))
         state = without(state, links_by_name(exported, components(graphs), graphs[-1], nodes))
@@ -80,7 +83,26 @@ def regions(
     pairing = _Pairing(
         calls, seen, state, nodes, components(chain), executed_by_node(nodes, chain[-1]), ran and bool(graphs)
     )
-    return _named(_merged(pairing, links, input_free))
+    return _named(_merged(pairing, links, flow.input_free if flow else frozenset()))
+
+
+def _flow_between(calls: Sequence[Work], flow: Flow | None) -> dict[int, tuple[tuple[int, int], ...]]:
+    """The sources of each call that was watched, by position; a call that the profile does not hold is looked through."""
+    position = {call.id: i for i, call in enumerate(calls)}
+    resolved: list[tuple[tuple[int, int], ...]] = []
+    found: dict[int, tuple[tuple[int, int], ...]] = {}
+    watched = flow.calls if flow else ()
+    for call in watched:
+        sources: dict[tuple[int, int], None] = {}
+        for at, place in call.sources:
+            if not 0 <= at < len(resolved):
+                continue
+            known = position.get(watched[at].id)
+            sources |= dict.fromkeys(resolved[at] if known is None else [(known, place)])
+        resolved.append(tuple(sources))
+        if (here := position.get(call.id)) is not None:
+            found[here] = resolved[-1]
+    return found
 
 
 def _all_links(state: Unmatched) -> list[Link]:
@@ -228,7 +250,7 @@ def _lost_calls(calls: Iterable[Work], reason: Literal["call", "unsure", "folded
     for call in calls:
         by_module.setdefault(call.scope, []).append(call)
     method: Method = "folded" if reason == "folded" else "none"
-    confidence = FOLDED_CONFIDENCE if reason == "folded" else 0.0
+    confidence = CONFIDENCE["folded"] if reason == "folded" else 0.0
     match = Match(method=method, confidence=confidence, evidence=(NO_COUNTERPART[reason],))
     origin: Origin = "unknown" if reason == "unsure" else "torch"
     return [
@@ -275,7 +297,7 @@ def _alone(work: tuple[Work, ...]) -> tuple[Region, ...]:
 
 def _label(work: Sequence[Work]) -> str:
     """Short name of a region: the computing ops of its calls, or of its nodes."""
-    computing = [w for w in work if role(w) == "compute"] or list(work)
+    computing = [w for w in work if role(w) == "compute" and base_op(w.op) not in IDENTITY_OPS] or list(work)
     names = list(dict.fromkeys(base_op(op) for w in computing for op in _ops(w)))
     shown = names[:LABEL_OPS]
     return "+".join(shown) + ("+…" if len(names) > len(shown) else "")
@@ -284,7 +306,8 @@ def _label(work: Sequence[Work]) -> str:
 def _ops(work: Work) -> list[str]:
     """The op of a unit of work; of a compiled kernel, the computing ops that it covers."""
     members = [m.op for m in work.members]
-    return [op for op in members if op_role(op) == "compute"] or members or [work.op]
+    computing = [op for op in members if op_role(op) == "compute" and base_op(op) not in IDENTITY_OPS]
+    return computing or members or [work.op]
 
 
 def _common_module(scopes: Iterable[str]) -> str:

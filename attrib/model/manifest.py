@@ -63,8 +63,7 @@ class Workload(_Struct, frozen=True, kw_only=True):
     `source` is where the model came from: `built-in`, `directory`, `hub` or `factory`.
     `padding` is the share of masked tokens, `parameters` the number of weights. `layers` is how many of the model's
     layers were built, 0 for all; `seq_len` is 0 where the inputs are no sequences. `unused` are the modules
-    whose weights took no part; None where nobody watched. `input_free` are the ids of the PyTorch calls that depend on
-    nothing that the inputs hold: what an export can compute once and store.
+    whose weights took no part; None where nobody watched.
     """
 
     model: str
@@ -83,7 +82,6 @@ class Workload(_Struct, frozen=True, kw_only=True):
     text: bool = False
     layers: int = 0
     unused: tuple[UnusedModule, ...] | None = None
-    input_free: tuple[str, ...] = ()
 
 
 class Overhead(_Struct, frozen=True, kw_only=True):

@@ -4,7 +4,9 @@ from typing import Literal
 
 import msgspec
 
-Method = Literal["identity", "fx-node", "weight-name", "scope-order", "shape-order", "folded", "none"]
+Method = Literal[
+    "identity", "fx-node", "data-flow", "weight-name", "scope-order", "shape-order", "folded", "none"
+]
 
 
 Origin = Literal["both", "torch", "onnxruntime", "unknown", "alone"]

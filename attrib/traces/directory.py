@@ -4,12 +4,14 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from attrib.errors import AttribError
 from attrib.model.compiled import COMPILED_FILE, COMPILED_VERSION, Compiled
 from attrib.model.events import EventTable
+from attrib.model.flow import FLOW_FILE, FLOW_VERSION, Flow
 from attrib.model.latency import LatencyTable
 from attrib.model.manifest import EXPORTED, OPTIMIZED, FileEntry, Manifest, OutputDifference, Role
 from attrib.traces.kineto import read_kineto
@@ -17,6 +19,7 @@ from attrib.traces.manifest_file import INTACT_COPY, MANIFEST, check_inside, rea
 from attrib.traces.ort_profile import read_ort_profile
 from attrib.traces.recognise import recognise
 
+_Record = TypeVar("_Record", Compiled, Flow)
 Read = Callable[[Path], EventTable]
 
 _TRACE_OF_ENGINE: dict[Role, tuple[str, Read]] = {
@@ -81,18 +84,24 @@ class TraceDirectory:
 
     def compiled(self, role: Role) -> Compiled | None:
         """What the kernels of one side's compiled model compute; None where nothing was compiled."""
+        return self._record(role, COMPILED_FILE, Compiled, COMPILED_VERSION)
+
+    def flow(self, role: Role) -> Flow | None:
+        """Which call of one side's PyTorch step reads the result of which; None where nobody watched."""
+        return self._record(role, FLOW_FILE, Flow, FLOW_VERSION)
+
+    def _record(self, role: Role, name: str, kind: type[_Record], version: int) -> _Record | None:
+        """What a capture noted of one side in a JSON file of its own."""
         side = self.manifest.sides.get(role) if self.manifest else None
-        path = None if side is None else self._checked(f"{side.folder}/{COMPILED_FILE}")
+        path = None if side is None else self._checked(f"{side.folder}/{name}")
         if path is None:
             return None
         try:
-            found = msgspec.json.decode(_bytes(path), type=Compiled)
+            found = msgspec.json.decode(_bytes(path), type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise AttribError(
-                f"{path}: not a record of compiled kernels: {error}", hint=INTACT_COPY
-            ) from error
-        if found.format_version > COMPILED_VERSION:
-            problem = f"format {found.format_version}, this attrib knows {COMPILED_VERSION}"
+            raise AttribError(f"{path}: damaged: {error}", hint=INTACT_COPY) from error
+        if found.format_version > version:
+            problem = f"format {found.format_version}, this attrib knows {version}"
             raise AttribError(f"{path}: {problem}", hint="use the version of attrib that captured it")
         return found
 

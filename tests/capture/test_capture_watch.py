@@ -122,7 +122,7 @@ def test_calls_that_depend_on_no_input_are_told(torch):
             mask[:, 0] = x[:, 0].float()
             return self.words(x) + self.positions(self.ids[:, : x.shape[1]]) * mask.unsqueeze(-1)
 
-    found = watch(Model().eval(), torch.tensor([[1, 2, 3]])).input_free
+    found = watch(Model().eval(), torch.tensor([[1, 2, 3]])).flow.input_free
     assert "positions/aten::embedding#0" in found
     assert "/aten::ones_like#0" in found  # it takes the shape only
     assert "words/aten::embedding#0" not in found
@@ -134,7 +134,26 @@ def test_ids_are_those_of_the_profile(torch):
     """The n-th call of an op in a module, nested calls left out."""
     module = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4)).eval()
     module.forward = lambda x: x + module[0](torch.ones(2, 4)) + module[1](torch.zeros(2, 4)).softmax(-1)
-    found = watch(module, torch.randn(2, 4)).input_free
+    found = watch(module, torch.randn(2, 4)).flow.input_free
     assert {call for call in found if "detach" not in call} == {
         "/aten::ones#0", "0/aten::linear#0", "/aten::zeros#0", "1/aten::linear#0", "/aten::softmax#0",
     }  # fmt: skip
+
+
+def test_each_call_says_whose_result_it_reads(torch):
+    class Model(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = torch.nn.Linear(4, 6)
+
+        def forward(self, x):
+            a, b, c = self.linear(x).split(2, dim=-1)
+            return c.transpose(0, 1) @ a.relu_() + b.sum()
+
+    calls = watch(Model().eval(), torch.randn(2, 4)).flow.calls
+    position = {call.id: i for i, call in enumerate(calls)}
+    split, left, right = (position[f"/aten::{op}#0"] for op in ("split", "transpose", "relu_"))
+    assert calls[split].sources == ((position["linear/aten::linear#0"], 0),)
+    assert calls[left].sources == ((split, 2),)
+    assert calls[right].sources == ((split, 0),)
+    assert calls[position["/aten::matmul#0"]].sources == ((left, 0), (right, 0))
