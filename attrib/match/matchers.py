@@ -130,6 +130,10 @@ MATCHERS: tuple[Matcher, ...] = (
 )  # fmt: skip
 
 
+MATCHERS_OF_CONSTANTS: tuple[Matcher, ...] = (fx_nodes, weight_names, leaves, fx_runs, scope_order)
+"""The same for calls and nodes that depend on no input of the model: sizes and sources say nothing of them."""
+
+
 def _by_scope(items: Iterable[int], scopes: Iterable[str | None]) -> dict[str, list[int]]:
     found: dict[str, list[int]] = defaultdict(list)
     for item, scope in zip(items, scopes, strict=True):

@@ -24,8 +24,8 @@ from attrib.match.contradiction import contradictions
 from attrib.match.executed import executed_by_node
 from attrib.match.from_profile import graph_from_work
 from attrib.match.linking import CONFIDENCE, CONTRADICTION
-from attrib.match.links import Link, Unmatched, unmatched, without
-from attrib.match.matchers import MATCHERS
+from attrib.match.links import Link, Matcher, Unmatched, unmatched, without
+from attrib.match.matchers import MATCHERS, MATCHERS_OF_CONSTANTS
 from attrib.match.ops import IDENTITY_OPS, base_op, op_role, role
 from attrib.match.units import Units, units
 from attrib.model.flow import Flow
@@ -77,13 +77,14 @@ def regions(
     state = unmatched(seen.works, chain[0], () if ran and graphs else nodes)
     state = dataclasses.replace(state, flow=_flow_between(seen.works, flow))
     if graphs and not ran:
-        exported = _all_links(unmatched(seen.works, graphs[0]))
+        exported = _all_links(unmatched(seen.works, graphs[0]), frozenset())
         state = without(state, links_by_name(exported, components(graphs), graphs[-1], nodes))
-    links = _all_links(state)
+    input_free = flow.input_free if flow else frozenset[str]()
+    links = _all_links(state, input_free)
     pairing = _Pairing(
         calls, seen, state, nodes, components(chain), executed_by_node(nodes, chain[-1]), ran and bool(graphs)
     )
-    return _named(_merged(pairing, links, flow.input_free if flow else frozenset()))
+    return _named(_merged(pairing, links, input_free))
 
 
 def _flow_between(calls: Sequence[Work], flow: Flow | None) -> dict[int, tuple[tuple[int, int], ...]]:
@@ -105,9 +106,26 @@ def _flow_between(calls: Sequence[Work], flow: Flow | None) -> dict[int, tuple[t
     return found
 
 
-def _all_links(state: Unmatched) -> list[Link]:
+def _all_links(state: Unmatched, input_free: Container[str]) -> list[Link]:
+    """The links of all matchers.
+
+    What depends on the model's inputs on one side does so on the other. The rest, which the export could fold but may
+    have left in the graph, is matched apart.
+    """
+    free = tuple(i for i in state.open_calls if state.calls[i].id in input_free)
+    fed = dataclasses.replace(state, open_calls=tuple(i for i in state.open_calls if i not in set(free)))
+    links = _run(MATCHERS, fed)
+    if not free or state.executed:
+        return links
+    linked = {link.node for link in links} | set(state.open_nodes)
+    nodes = tuple(node.index for node in state.graph.nodes if node.index not in linked)
+    rest = dataclasses.replace(state, open_calls=free, open_nodes=nodes, links=tuple(links))
+    return _run(MATCHERS_OF_CONSTANTS, rest)
+
+
+def _run(matchers: Sequence[Matcher], state: Unmatched) -> list[Link]:
     links = list(state.links)
-    for matcher in MATCHERS:
+    for matcher in matchers:
         found = matcher(state)
         state, links = without(state, found), links + found
     return links
