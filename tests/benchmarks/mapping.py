@@ -21,8 +21,8 @@ from mapping_cells import Cell, all_cells
 from mapping_figures import CALLS, CORRECT, LARGEST, OTHER_NODES, TRANSFORMER_NODES, Figures
 
 HEADER = (
-    "| cell | node time | with a call | call time | regions | calls × nodes | largest | by | confidence | verified | of their time"
-    " | wrong, loose | correct | floors |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n"
+    "| cell | node time | with a call | call time | regions | calls × nodes | largest | by | confidence | verified"
+    " | of their time | wrong, loose | correct | floors |\n" + "|---" * 14 + "|\n"
 )
 
 
@@ -57,11 +57,20 @@ def line(cell: Cell, result: Result) -> str:
     bad = f"{row.states.get('wrong', 0)}, {row.states.get('loose', 0)}" if row.states else ""
     correct = "" if row.correct is None else f"{row.correct:.1%}"
     verdict = ", ".join(missed(cell, row))
-    return (
-        f"| {cell.name} | {row.node_time:.2%} | {sum(row.method_time.values()):.1%} | {row.call_time:.2%} | {row.regions} | {row.calls:g} × {row.nodes:g} "
-        f"| {row.largest:.1%} | {methods} | {row.confidence:.2f} | {checked} | {time} | {bad} | {correct} "
-        f"| {'NOT ' + verdict if verdict else 'yes'} |"
-    )
+    cells = [
+        cell.name,
+        f"{row.node_time:.2%}",
+        f"{sum(row.method_time.values()):.1%}",
+        f"{row.call_time:.2%}",
+        f"{row.regions}",
+        f"{row.calls:g} × {row.nodes:g}",
+        f"{row.largest:.1%}",
+        methods,
+        f"{row.confidence:.2f}",
+        *(checked, time, bad, correct),
+        f"NOT {verdict}" if verdict else "yes",
+    ]
+    return f"| {' | '.join(cells)} |"
 
 
 def totals(pairs: Sequence[tuple[Cell, Result]]) -> str:
