@@ -16,7 +16,9 @@ the same tensors as what lies between them on the other. Numbered cases, cited i
    to whoever produces that value, however many read the result.
 5. A node that a rewrite put in to prepare a constant at run time (weights that are dequantized in every run) belongs to
    its first reader.
-6. A value that is left only in another representation goes by the name of the value itself (see `representation`).
+6. Nodes that read the same constant belong together; a value that vanished into a product of a matrix that both graphs
+   have does not tie its maker to it (see `anchors`).
+7. A value that is left only in another representation goes by the name of the value itself (see `representation`).
 """
 
 from collections.abc import Sequence
@@ -25,6 +27,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from attrib.lineage.anchors import Anchors
 from attrib.lineage.disjoint import DisjointSets
 from attrib.lineage.graph import Graph, GraphNode
 from attrib.lineage.representation import CARRIERS, by_one_name, producers
@@ -83,11 +86,12 @@ def components(graphs: Sequence[Graph]) -> tuple[Component, ...]:
     for i, names in enumerate(shared):
         for name in names:
             sets.union(offsets[i] + makers[i][name], offsets[i + 1] + makers[i + 1][name])
-    vanished = []
+    anchors, vanished = Anchors(graphs, offsets, sets), []  # 6
     for i, graph in enumerate(graphs):
         neighbours = [frozenset(names) for names in shared[max(i - 1, 0) : i + 1]]
         common = frozenset.intersection(*neighbours) if neighbours else frozenset(makers[i])
-        cuts = _Cuts(free, common, neighbours[0] if i else frozenset(makers[i]))
+        kept = neighbours[0] if i else frozenset(makers[i])
+        cuts = _Cuts(free, common, kept, anchors.held[i], anchors.products[i])
         vanished.append(_tie(sets, offsets[i], graph, cuts))
     join(sets, vanished)
     return tuple(
@@ -99,12 +103,15 @@ class _Cuts(NamedTuple):
     """Where one graph of the chain is cut.
 
     `free` values depend on no input; every neighbour has the `common` values, the graph before the `kept` ones: a node
-    that makes none of those was put in by the rewrite.
+    that makes none of those was put in by the rewrite. Constants tie the `held` nodes to a neighbour, matrices the
+    `products` to every one.
     """
 
     free: frozenset[str]
     common: frozenset[str]
     kept: frozenset[str]
+    held: frozenset[int]
+    products: frozenset[int]
 
     def between(self, name: str, *, inserted: bool) -> bool:
         """Whether the graph is cut at a value; what a rewrite put in to prepare a constant is not."""
@@ -121,7 +128,7 @@ def _tie(sets: DisjointSets, offset: int, graph: Graph, cuts: _Cuts) -> list[Van
     """Tie producers to consumers across the values that are no cuts; the values with several consumers are left over."""
     makers, readers = producers(graph), _readers(graph)
     carried: dict[str, int] = {}
-    left = []
+    held, left = set(cuts.held), []
     for node in graph.nodes:
         inserted = cuts.kept.isdisjoint(node.outputs)
         home = _home(node, makers, carried, cuts) if inserted else None
@@ -131,10 +138,21 @@ def _tie(sets: DisjointSets, offset: int, graph: Graph, cuts: _Cuts) -> list[Van
                 sets.union(offset + node.index, offset + home)  # 4
             elif name not in readers or cuts.between(name, inserted=inserted):
                 continue  # 1, 2
-            elif name in cuts.free or len(readers[name]) == 1:
-                sets.union(offset + node.index, offset + readers[name][0])  # 3, 5
+            elif name in cuts.free:
+                sets.union(offset + node.index, offset + readers[name][0])  # 5
             else:
-                left.append(Vanished(offset + node.index, tuple(offset + i for i in readers[name])))  # 3
+                after = [i for i in readers[name] if i not in cuts.products or node.index not in held]  # 6
+                held.update(after if node.index in held else ())
+                if len(readers[name]) > 1:
+                    left.append(
+                        Vanished(
+                            offset + node.index,
+                            tuple(offset + i for i in readers[name]),
+                            tuple(offset + i for i in after),
+                        )
+                    )
+                elif after:
+                    sets.union(offset + node.index, offset + after[0])  # 3
     return left
 
 

@@ -19,13 +19,18 @@ MOST_ROUNDS = 8
 
 
 class Vanished(msgspec.Struct, eq=False):
-    """A value that a neighbour does not have: who makes it and who reads it, first reader first.
+    """A value that a neighbour does not have.
 
-    `found` says that it has a counterpart.
+    Attributes:
+        maker: Who makes it.
+        readers: Who reads it.
+        ties: The readers that it may be tied to, first one first.
+        found: It has a counterpart.
     """
 
     maker: int
     readers: tuple[int, ...]
+    ties: tuple[int, ...]
     found: bool = False
 
 
@@ -39,8 +44,8 @@ def join(sets: DisjointSets, chain: Sequence[Sequence[Vanished]]) -> None:
     for _ in range(MOST_ROUNDS):
         if not sum(_pair(sets, ours, theirs) for ours, theirs in pairwise(chain)):
             break
-    for value in (value for values in chain for value in values if not value.found):
-        sets.union(value.maker, value.readers[0])
+    for value in (value for values in chain for value in values if not value.found and value.ties):
+        sets.union(value.maker, value.ties[0])
 
 
 def _pair(sets: DisjointSets, ours: Sequence[Vanished], theirs: Sequence[Vanished]) -> int:
