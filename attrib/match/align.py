@@ -160,7 +160,8 @@ class _Prices:
         sized = len(kinds) * len(forms) <= MAX_PRICED
         self._price = _table(forms, kinds, lambda form, kind: _price(kind, form, sized=sized))
         self._again = _table(forms, kinds, lambda form, kind: _again(kind, form))
-        taken = {link.call for link in state.links}
+        # Only executed nodes are aligned with calls that have nodes already.
+        taken = {link.call for link in state.links} if state.executed else frozenset[int]()
         self._extra = np.array([TAKEN * (i in taken) for i in calls], dtype=np.int32)
         columns = {call: column for column, call in enumerate(calls)}
         self._pinned = [

@@ -64,11 +64,11 @@ def _by_fx_nodes(state: Unmatched, *, complete: bool) -> list[Link]:
 def leaves(state: Unmatched) -> list[Link]:
     """Case 3: a module that runs one op has all the nodes of its name."""
     calls = _by_scope(state.open_calls, (state.calls[i].scope for i in state.open_calls))
-    nodes = _unnamed_by_fx(state)
+    nodes, parents = _unnamed_by_fx(state), _parents(state)
     links = []
     for scope, members in _by_scope(nodes, (state.scopes[i] for i in nodes)).items():
         working = [i for i in calls.get(scope, []) if base_op(state.calls[i].op) not in IDENTITY_OPS]
-        if len(working) == 1 and _is_leaf(state, scope):
+        if len(working) == 1 and scope not in parents:
             links += links_of(state, working[0], members, "scope-order")
     return links
 
@@ -154,8 +154,10 @@ def _pair_by_op(ours: Sequence[str], theirs: Sequence[str]) -> list[tuple[int, i
     return [(block.a + k, block.b + k) for block in blocks for k in range(block.size)]
 
 
-def _is_leaf(state: Unmatched, scope: str) -> bool:
-    return bool(scope) and not any(call.scope.startswith(f"{scope}.") for call in state.calls)
+def _parents(state: Unmatched) -> frozenset[str]:
+    """Modules that hold modules of which calls are known, and the root."""
+    scopes = {call.scope for call in state.calls}
+    return frozenset(scope[:i] for scope in scopes for i, sign in enumerate(scope) if sign == ".") | {""}
 
 
 def _aligned(state: Unmatched, calls: list[int], nodes: list[int], method: Method) -> list[Link]:

@@ -113,7 +113,8 @@ def _all_links(state: Unmatched, input_free: Container[str]) -> list[Link]:
     have left in the graph, is matched apart.
     """
     free = tuple(i for i in state.open_calls if state.calls[i].id in input_free)
-    fed = dataclasses.replace(state, open_calls=tuple(i for i in state.open_calls if i not in set(free)))
+    apart = set(free)
+    fed = dataclasses.replace(state, open_calls=tuple(i for i in state.open_calls if i not in apart))
     links = _run(MATCHERS, fed)
     if not free or state.executed:
         return links
