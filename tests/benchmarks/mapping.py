@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -80,10 +81,12 @@ def totals(pairs: Sequence[tuple[Cell, Result]]) -> str:
     regions = sum(row.regions for _, row in rows if row.states)
     checked = sum(row.checked for _, row in rows)
     verified = sum(row.states.get("verified", 0) for _, row in rows)
+    reasons = sum((Counter(row.reasons) for _, row in rows), Counter[str]())
+    why = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common())
     return (
         f"\n{len(pairs)} cells: {len(pairs) - len(rows)} failed, {reached} reach every floor. "
         f"{regions:,} matched regions: {checked:,} could be checked, {verified:,} of them are verified"
-        f" ({verified / max(checked, 1):.1%}).\n"
+        f" ({verified / max(checked, 1):.1%}). Not checkable: {why or 'none'}.\n"
     )
 
 

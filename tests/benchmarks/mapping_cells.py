@@ -95,8 +95,8 @@ def _exports() -> Iterator[Cell]:
         yield _cell(BERT, "dynamic shapes", exporter=exporter, dynamic_shapes=True)
     for padding, seq_len in ((0.3, 128), (0.0, 32)):
         yield _cell(BERT, f"padding {padding}, {seq_len} tokens", padding=padding, seq_len=seq_len)
-    for precision in ("fp16", "bf16"):
-        yield _cell(BERT, precision, precision=precision)
+    # ONNX Runtime has no bfloat16 kernels for a CPU; on PyTorch's side the autocast cells are in bfloat16.
+    yield _cell(BERT, "fp16", precision="fp16")
 
 
 def _modes() -> Iterator[Cell]:

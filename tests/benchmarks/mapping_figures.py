@@ -14,7 +14,7 @@ from attrib.model.work import Partition, Work
 
 TRANSFORMER_NODES, OTHER_NODES, CALLS, LARGEST, CORRECT = 0.999, 0.99, 0.99, 0.15, 0.90
 """The floors: node time mapped (transformers, others), call time mapped, largest region, correct without evidence."""
-ONE_NODE = 0.9
+ONE_NODE = 0.8
 """A node that takes this share of its region's time covers the region."""
 
 
@@ -33,6 +33,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         method_time: Share of node time by method.
         confidence: Median confidence of the matched regions.
         states: Matched regions by verdict of the numbers; empty where no numbers were compared.
+        reasons: Regions that are unchecked, by why.
         verified_time: Share of the node time of matched regions that is verified; None where not compared.
         wrong: Ids of wrong and loose regions.
         correct: Share of node time with the right calls, where there is a truth to compare with.
@@ -50,6 +51,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     method_time: dict[str, float]
     confidence: float
     states: dict[str, int] = {}
+    reasons: dict[str, int] = {}
     verified_time: float | None = None
     wrong: tuple[str, ...] = ()
     correct: float | None = None

@@ -81,6 +81,7 @@ def _checked(row: Figures, cell: Cell, trace_dir: Path, models: Path) -> Figures
     return replace(
         row,
         states=dict(Counter(verdict.state for verdict in verdicts.values())),
+        reasons=dict(Counter(v.reason for v in verdicts.values() if v.state == "unchecked")),
         verified_time=_verified_time(numbers, {k for k, v in verdicts.items() if v.state == "verified"}),
         wrong=tuple(_told(v, numbers) for v in verdicts.values() if v.state in ("wrong", "loose")),
     )

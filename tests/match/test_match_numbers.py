@@ -50,6 +50,16 @@ def test_masked_numbers_do_not_hide_a_difference():
     assert not same(Values(masked), Values(np.roll(masked, 1, axis=-1)), 1e-3)
 
 
+def test_quantized_numbers_are_the_same_but_not_every_two_tensors():
+    coarse = np.round(LARGE * 20) / 20 + np.where(np.abs(LARGE) > 3, 1.0, 0.0)
+    unrelated = np.random.default_rng(1).standard_normal(LARGE.shape)
+    assert same(Values(LARGE), Values(coarse), 0.15)
+    assert not same(Values(LARGE), Values(coarse), 1e-3)
+    assert not same(Values(LARGE), Values(unrelated), 0.15)
+    steps = Values(np.clip(np.round(LARGE * 40) + 128, 0, 255).astype(np.uint8))
+    assert same(steps.standard, Values(LARGE).standard, 0.15)
+
+
 @dataclass(frozen=True)
 class Captured:
     numbers: Numbers

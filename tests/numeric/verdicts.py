@@ -4,9 +4,10 @@
   only moves data, an input will do); every tensor that its calls hand on to others leaves it in ONNX Runtime too; and at
   least one of these equals no unrelated computation of the model.
 - `loose`: what leaves is right, but the region holds calls whose results go to calls outside of it, and ONNX Runtime
-  has no such tensor there: the region is too large, or a call in it belongs elsewhere.
+  has no such tensor there; or nodes that only prepare what its calls take: it is too large, or a part belongs elsewhere.
 - `wrong`: a tensor that leaves equals no output of its calls. `elsewhere` names the calls that do return it.
-- `unchecked`: the numbers cannot tell, and `reason` says why.
+- `unchecked`: the numbers cannot tell, and `reason` says why. Integers can verify a region, but not refute it: exporters
+  compute shapes, indices and masks in ways of their own.
 """
 
 from collections import defaultdict
@@ -18,13 +19,10 @@ from attrib.lineage.disjoint import DisjointSets
 from attrib.match.ops import IDENTITY_OPS, base_op, call_role
 from attrib.model.region import Region
 from attrib.model.work import Work
-from numeric.tensors import Values, same
+from numeric.tensors import ROUGH, Values, same
 from numeric.torch_values import Call
 
 State = Literal["verified", "loose", "wrong", "unchecked"]
-
-ROUGH = 0.1
-"""A tolerance above this is one of quantized numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,17 +123,17 @@ def verdict(
         moved: Values of nodes that compute nothing.
         step: What PyTorch computed.
     """
-    floats = {name: value for name, value in values.items() if step.compares(value)}
-    telling = {name: value for name, value in floats.items() if not value.is_trivial}
+    telling = {name: value for name, value in values.items() if not value.is_trivial}
+    certain = {name: value for name, value in telling.items() if step.compares(value)}
     ours = step.positions(work)
-    if reason := _uncheckable(values, floats, telling, ours):
+    if reason := _uncheckable(values, telling, ours):
         return Verdict(region=region.id, state="unchecked", reason=reason)
     distinct = False
-    for name, value in telling.items():
+    for name, value in (certain or telling).items():
         returning = list(step.returning(value))
         mine = [i for i in returning if i in ours] or _handed_on(value, ours, step, name in moved)
         if not mine:
-            return _strange(region, name, [step.calls[i].id for i in returning], step)
+            return _strange(region, name, value, ours, step)
         families = {step.family[i] for i in mine}
         distinct |= all(step.family[i] in families for i in returning)
     if not distinct:
@@ -146,22 +144,26 @@ def verdict(
     return Verdict(region=region.id, state="verified")
 
 
-def _strange(region: Region, name: str, elsewhere: list[str], step: Step) -> Verdict:
-    """A value that none of the region's calls returns; after quantization it may be too far from what it stands for."""
-    if not elsewhere and step.tolerance > ROUGH:
-        return Verdict(
-            region=region.id, state="unchecked", reason="quantized too coarsely to tell", value=name
-        )
-    reason = "another call returns this" if elsewhere else "no call returns this"
-    return Verdict(region=region.id, state="wrong", reason=reason, value=name, elsewhere=tuple(elsewhere))
+def _strange(region: Region, name: str, value: Values, ours: list[int], step: Step) -> Verdict:
+    """A leaving value that none of the region's calls returns."""
+    elsewhere = tuple(step.calls[i].id for i in step.returning(value))
+    state: State = "wrong"
+    if not step.compares(value):
+        state, reason = "unchecked", "integers that PyTorch has in another form"
+    elif any(step.same(value, given) for i in ours for given in step.calls[i].inputs):
+        state, reason = "loose", "what its calls take leaves it as well"
+    elif elsewhere:
+        reason = "another call returns this"
+    elif step.tolerance > ROUGH:
+        state, reason = "unchecked", "quantized too coarsely to tell"
+    else:
+        reason = "no call returns this"
+    return Verdict(region=region.id, state=state, reason=reason, value=name, elsewhere=elsewhere)
 
 
-def _uncheckable(
-    values: Mapping[str, Values], floats: Mapping[str, Values], telling: Mapping[str, Values], ours: list[int]
-) -> str:
+def _uncheckable(values: Mapping[str, Values], telling: Mapping[str, Values], ours: list[int]) -> str:
     reasons = {
         "nothing leaves it in the main graph": not values,
-        "integers only": not floats,
         "one number throughout": not telling,
         "its calls do not run in eager mode": not ours,
     }
@@ -186,7 +188,7 @@ def _unseen(ours: list[int], leaving: list[Values], step: Step) -> Iterator[Call
     for i in ours:
         call = step.calls[i]
         for k, output in enumerate(call.outputs):
-            new = output.is_float and not output.is_trivial
+            new = step.compares(output) and not output.is_trivial
             if (
                 new
                 and not step.users(i, k, inside) <= inside
