@@ -24,7 +24,7 @@ from attrib.model.work import Work
 from numeric.ort_values import leaving, run_with, values_in_subgraphs
 from numeric.tensors import Values
 from numeric.torch_values import Call, calls_of
-from numeric.verdicts import Step, Verdict, verdict
+from numeric.verdicts import Step, Verdict, members_of, verdict
 
 TOLERANCE = {"fp32": 1e-3, "fp16": 2e-2, "bf16": 6e-2, "int8": 0.15}
 """By the roughest precision that takes part. Unrelated tensors differ by more than their root mean square."""
@@ -84,9 +84,10 @@ def numbers_of(options: CaptureOptions, trace_dir: Path, models: Path) -> Number
     with np.load(trace_dir / "inputs.npz") as file:
         inputs = dict(file)
     values = run_with(model_file, [n for found in names.values() for n in found], inputs)
+    calls = _calls(options)
     return Numbers(
         analysis,
-        Step(_calls(options), _tolerance(options)),
+        Step(calls, _tolerance(options), members_of(analysis.partitions["torch"].work, calls)),
         {region: {n: values[n] for n in found if n in values} for region, found in names.items()},
         frozenset(name for node in graph.nodes if _moves(node) for name in node.outputs),
     )

@@ -18,7 +18,7 @@ from typing import Literal
 from attrib.lineage.disjoint import DisjointSets
 from attrib.match.ops import IDENTITY_OPS, base_op, call_role
 from attrib.model.region import Region
-from attrib.model.work import Work
+from attrib.model.work import Member, Work
 from numeric.tensors import ROUGH, Values, same
 from numeric.torch_values import Call
 
@@ -51,12 +51,14 @@ class Step:
     Attributes:
         calls: Its calls in order.
         tolerance: Two tensors are the same within it.
+        members: Positions of the calls behind what compiled kernels cover.
         family: By call, a number that calls share which return one tensor because one was made from the other.
         readers: By call and output, the calls that take it.
     """
 
     calls: Sequence[Call]
     tolerance: float
+    members: Mapping[Member, list[int]] = field(default_factory=dict)
     by_id: dict[str, int] = field(init=False)
     family: list[int] = field(init=False)
     readers: dict[tuple[int, int], set[int]] = field(init=False)
@@ -106,9 +108,34 @@ class Step:
 
     def positions(self, work: Sequence[Work]) -> list[int]:
         """The calls behind units of work: their own, or for a compiled kernel those that it covers."""
-        found = [self.by_id[w.id] for w in work if w.id in self.by_id]
-        covered = {(m.scope, base_op(m.op)) for w in work for m in w.members}
-        return found + [i for i, c in enumerate(self.calls) if (c.scope, base_op(c.op)) in covered]
+        own = [self.by_id[w.id] for w in work if w.id in self.by_id]
+        return own + [i for w in work for m in w.members for i in self.members.get(m, ())]
+
+
+def members_of(work: Sequence[Work], calls: Sequence[Call]) -> dict[Member, list[int]]:
+    """Positions of the eager calls behind each member of a compiled kernel.
+
+    Inside one module, the n-th traced node of an op is the n-th call of that op; where their numbers differ, a member may
+    be any of the calls.
+    """
+    traced: dict[tuple[str, str], set[Member]] = defaultdict(set)
+    for member in (m for w in work for m in w.members):
+        traced[member.scope, base_op(member.op)].add(member)
+    eager: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for i, call in enumerate(calls):
+        eager[call.scope, base_op(call.op)].append(i)
+    found: dict[Member, list[int]] = {}
+    for key, members in traced.items():
+        places, ordered = eager[key], sorted(members, key=_number)
+        alone = len(places) == len(ordered)
+        found |= {m: [places[n]] if alone else places for n, m in enumerate(ordered)}
+    return found
+
+
+def _number(member: Member) -> int:
+    """The number that torch.fx puts after a name that is taken: `add`, `add_1`, ... `add_10`."""
+    digits = member.name.rpartition("_")[2]
+    return int(digits) if digits.isdigit() else 0
 
 
 def verdict(
