@@ -41,9 +41,8 @@ def run_cell(cell: Cell, folder: Path) -> Figures:
     row = figures(found)
     if found is not truth:
         row = replace(row, correct=correct_share(truth, found))
-    if cell.kind in ("capture", "renamed"):
-        name = "truth" if found is truth else "found"
-        row = _checked(row, cell, folder / name, folder / f"{name}-models")
+    name = "found" if cell.kind == "renamed" else "truth"
+    row = _checked(row, found, _options(cell.options, folder / name))
     done = time.perf_counter()
     return replace(row, seconds=(round(captured - begin, 1), round(done - captured, 1)))
 
@@ -73,10 +72,11 @@ def _stranger(capture_dir: Path, folder: Path, cell: Cell) -> Path:
     return folder
 
 
-def _checked(row: Figures, cell: Cell, trace_dir: Path, models: Path) -> Figures:
-    """The row with what the numbers say."""
-    options = _options(cell.options, trace_dir)
-    numbers = numbers_of(options, trace_dir, models)
+def _checked(row: Figures, found: Analysis, options: CaptureOptions) -> Figures:
+    """The row with what the numbers say of the regions that were found."""
+    assert options.output is not None
+    assert options.save_models is not None
+    numbers = numbers_of(options, options.output, options.save_models, found)
     verdicts = {verdict.region: verdict for verdict in numbers.verdicts()}
     return replace(
         row,

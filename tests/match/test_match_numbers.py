@@ -13,6 +13,7 @@ from numeric.tensors import Values, same
 
 from attrib.capture import CaptureOptions, capture
 from attrib.model.region import Region
+from attrib.model.work import Member, Work
 
 if TYPE_CHECKING:
     from numeric.captured import Numbers
@@ -58,6 +59,22 @@ def test_quantized_numbers_are_the_same_but_not_every_two_tensors():
     assert not same(Values(LARGE), Values(unrelated), 0.15)
     steps = Values(np.clip(np.round(LARGE * 40) + 128, 0, 255).astype(np.uint8))
     assert same(steps.standard, Values(LARGE).standard, 0.15)
+
+
+def test_a_member_of_a_compiled_kernel_is_the_nth_call_of_its_module():
+    pytest.importorskip("torch")
+    from numeric.torch_values import Call
+    from numeric.verdicts import members_of
+
+    names = ["add", "add_2", "add_10"]
+    members = [Member("h", "aten::add", name) for name in names]
+    kernels = [
+        Work(id="k0", engine="torch", op="k0", members=(members[2], members[1])),
+        Work(id="k1", engine="torch", op="k1", members=(members[1], members[0])),
+    ]
+    calls = [Call(id=str(i), scope="h", op="aten::add", inputs=(), makers=(), outputs=()) for i in range(3)]
+    assert members_of(kernels, calls) == {member: [i] for i, member in enumerate(members)}
+    assert members_of(kernels, calls[:2]) == {member: [0, 1] for member in members}
 
 
 @dataclass(frozen=True)

@@ -68,18 +68,22 @@ class Numbers:
         return [self.verdict(region) for region in self.matched]
 
 
-def numbers_of(options: CaptureOptions, trace_dir: Path, models: Path) -> Numbers:
+def numbers_of(
+    options: CaptureOptions, trace_dir: Path, models: Path, found: Analysis | None = None
+) -> Numbers:
     """Compute both sides' numbers.
 
     Args:
         options: What was captured: the model is built again from it.
         trace_dir: The capture.
         models: Where `--save-models` put the graphs with their weights.
+        found: Another analysis of the same run, e.g. without its graphs; None for the capture's own.
     """
-    analysis = load(trace_dir)
+    own = load(trace_dir)
+    analysis = found or own
     model_file = models / Path(OPTIMIZED).name
     model = onnx.load(str(model_file), load_external_data=False)
-    graph = graph_from_bytes(analysis.directory.graphs()[OPTIMIZED], OPTIMIZED)
+    graph = graph_from_bytes(own.directory.graphs()[OPTIMIZED], OPTIMIZED)
     names = _leaving_names(analysis, graph, model)
     with np.load(trace_dir / "inputs.npz") as file:
         inputs = dict(file)

@@ -21,11 +21,12 @@ def leaving(
     """Names of the values that leave each region: made by one of its nodes, read by a node of another or the caller.
 
     Args:
-        regions: Regions with their lineage; the last stage holds positions in `graph`.
+        regions: Regions whose lineage, where they have one, ends with positions in `graph`.
         graph: The graph that ran.
         used_inside: Values that subgraphs read.
     """
-    region_of = {i: r.id for r in regions if r.lineage for i in r.lineage[-1]}
+    by_name = {node.name: node.index for node in graph.nodes}
+    region_of = {i: r.id for r in regions for i in _positions(r, by_name)}
     outside = set(graph.outputs) | used_inside
     makers = {name: node.index for node in graph.nodes for name in node.outputs if name}
     found: dict[str, list[str]] = {r.id: [] for r in regions}
@@ -37,6 +38,11 @@ def leaving(
         if name in outside and maker in region_of:
             found[region_of[maker]].append(name)
     return {region: tuple(names) for region, names in found.items()}
+
+
+def _positions(region: Region, by_name: Mapping[str, int]) -> Sequence[int]:
+    """Positions of its nodes; by name for a match that was made without the graphs."""
+    return region.lineage[-1] if region.lineage else [by_name[n] for n in region.nodes if n in by_name]
 
 
 def values_in_subgraphs(model: Any) -> frozenset[str]:
