@@ -23,7 +23,7 @@ from attrib.match.align import align, misfit
 from attrib.match.chains import layout_calls, layout_nodes
 from attrib.match.data_flow import data_flow
 from attrib.match.from_profile import Chain
-from attrib.match.linking import links_of
+from attrib.match.linking import CONFIDENCE, links_of
 from attrib.match.links import Link, Matcher, Unmatched, without
 from attrib.match.ops import IDENTITY_OPS, base_op
 from attrib.model.region import Method
@@ -102,8 +102,11 @@ def _in_scope(state: Unmatched, calls: list[int], nodes: list[int]) -> list[Link
 def shape_order(state: Unmatched) -> list[Link]:
     """Case 7: align what has no scope with what is left, over the whole graph."""
     nodes = [i for i in state.open_nodes if state.scopes[i] is None]
-    calls = list(range(len(state.calls))) if state.executed else list(state.open_calls)
-    return _aligned(state, calls, nodes, "shape-order")
+    if state.executed:
+        return _aligned(state, list(range(len(state.calls))), nodes, "shape-order")
+    found = _aligned(state, list(state.open_calls), nodes, "shape-order")
+    # Sizes are all that this match rests on: what they contradict is no match.
+    return [link for link in found if link.confidence == CONFIDENCE["shape-order"]]
 
 
 def wrapped(state: Unmatched) -> list[Link]:
