@@ -44,8 +44,10 @@ def test_weights_say_the_module_where_nothing_else_does():
     gemm = GraphNode(
         name="g", index=0, op="Gemm", domain="", inputs=("x", "right.weight", "right.bias"), outputs=("y",)
     )
-    graph = Graph(nodes=(gemm,), inputs=("x",), outputs=("y",), constants=frozenset({"right.weight", "right.bias"}),
-                  values={"right.weight": Tensor("float", (3, 3)), "right.bias": Tensor("float", (3,))}, opset=20)  # fmt: skip
+    weights = {"right.weight": Tensor("float", (3, 3)), "right.bias": Tensor("float", (3,))}
+    graph = Graph(
+        nodes=(gemm,), inputs=("x",), outputs=("y",), constants=frozenset(weights), values=weights, opset=20
+    )
     assert matched(graph, (left, right)) == {"g": ("right",)}
 
 
