@@ -11,7 +11,8 @@ Numbered cases, cited in the code:
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
 
 from attrib.lineage.components import input_free_values
 from attrib.lineage.representation import producers
@@ -100,32 +101,44 @@ class _Tracing:
     def _node_sources(self, group: list[int]) -> set[Source]:
         """Calls whose results a group of nodes reads (cases 1 and 2)."""
         inside, found = set(group), set[Source]()
-        waiting = [(name, 0) for i in group for name in self._state.graph.nodes[i].inputs]
-        while waiting:
-            name, depth = waiting.pop()
+
+        def above(name: str) -> tuple[str, ...]:
             maker = self._makers.get(name, -1)
-            if maker < 0 or name in self._free or maker in inside or depth > _DEEPEST:
-                continue
-            if maker in self._call_of:
-                outputs = self._state.graph.nodes[maker].outputs
-                place = outputs.index(name) if len(outputs) > 1 else _ANY
-                found.add((self._call_of[maker], place))
-            else:
-                waiting += [(above, depth + 1) for above in self._state.graph.nodes[maker].inputs]
+            if maker < 0 or name in self._free or maker in inside:
+                return ()
+            node = self._state.graph.nodes[maker]
+            if maker not in self._call_of:
+                return node.inputs
+            found.add((self._call_of[maker], node.outputs.index(name) if len(node.outputs) > 1 else _ANY))
+            return ()
+
+        _look_through([name for i in group for name in self._state.graph.nodes[i].inputs], above)
         return found
 
     def _call_sources(self, call: int) -> set[Source]:
         """Calls whose results a call reads (case 1)."""
         flow: Mapping[int, tuple[Source, ...]] = self._state.flow
         found = set[Source]()
-        waiting = [(source, 0) for source in flow.get(call, ())]
-        while waiting:
-            (above, place), depth = waiting.pop()
-            if above in self._linked:
-                found.add((above, place))
-            elif depth < _DEEPEST:
-                waiting += [(source, depth + 1) for source in flow.get(above, ())]
+
+        def above(source: Source) -> tuple[Source, ...]:
+            if source[0] not in self._linked:
+                return flow.get(source[0], ())
+            found.add(source)
+            return ()
+
+        _look_through(flow.get(call, ()), above)
         return found
+
+
+_T = TypeVar("_T", str, Source)
+
+
+def _look_through(start: Iterable[_T], above: Callable[[_T], Iterable[_T]]) -> None:
+    """Go from things to what lies above them, each once: results that are read twice would double the way."""
+    level, seen = set(start), set[_T]()
+    for _ in range(_DEEPEST + 1):
+        seen |= level
+        level = {thing for below in level for thing in above(below)} - seen
 
 
 def _same(node: Source, call: Source) -> bool:

@@ -99,3 +99,26 @@ def test_what_depends_on_no_input_is_explained():
     (region,) = (r for r in found if "/aten::arange#0" in r.calls)
     assert (region.origin, region.match.method) == ("torch", "folded")
     assert "the export stored the result" in region.match.evidence[0]
+
+
+def test_results_that_are_read_twice_do_not_double_the_way():
+    """Forty squares in a row, none of them linked: two ways up from each."""
+    rows = [("Mystery", f"v{i} v{i}", f"v{i + 1}") for i in range(40)] + [("Reshape", "v40 k", "y")]
+    nodes = tuple(
+        GraphNode(
+            name=f"n{i}", index=i, op=op, domain="", inputs=tuple(ins.split()), outputs=(out,), scope="m"
+        )
+        for i, (op, ins, out) in enumerate(rows)
+    )
+    graph = Graph(
+        nodes=nodes, inputs=("v0",), outputs=("y",), constants=frozenset({"k"}), values={}, opset=17
+    )
+    calls = (*(call("m", "square", i) for i in range(40)), call("m", "view"))
+    flow = Flow(
+        calls=tuple(
+            FlowCall(id=c.id, sources=((i - 1, 0), (i - 1, 1)) if i else ()) for i, c in enumerate(calls)
+        )
+    )
+    ran = tuple(Work(id=n.name, engine="onnxruntime", op=n.op, inputs=(X,)) for n in nodes)
+    found = regions(calls, ran, (graph, graph), flow=flow)
+    assert sorted(c for r in found for c in r.calls) == sorted(c.id for c in calls)
