@@ -110,13 +110,20 @@ def _torch_scopes(calls: tuple[Work, ...], graph: Graph) -> tuple[str | None, ..
     return tuple(spelled)
 
 
+MAX_SCOPE = 1000
+"""Longer names of modules are taken as they are: the pattern's time grows with the square of the length."""
+
 _REPEATED = re.compile(r"(?:^|(?<=\.))(\w+(?:\.\d+)*)\.\1\.(?=\d)")
 
 
 def _called_containers(scope: str, known: Container[str]) -> str:
     """The scope without repeated containers, if only that is known."""
     shorter = scope
-    while scope not in known and (once := _REPEATED.sub(r"\1.", shorter, count=1)) != shorter:
+    while (
+        len(scope) <= MAX_SCOPE
+        and scope not in known
+        and (once := _REPEATED.sub(r"\1.", shorter, count=1)) != shorter
+    ):
         shorter = once
         if shorter in known:
             return shorter
