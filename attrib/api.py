@@ -21,6 +21,7 @@ from attrib.errors import AttribError, UsageError
 from attrib.findings.comparability import checks
 from attrib.findings.protocol import Evidence
 from attrib.findings.runner import run
+from attrib.findings.verified import ordered, with_verified, without_steps
 from attrib.lineage.graph import Graph
 from attrib.lineage.reader import graph_from_bytes
 from attrib.match.regions import regions
@@ -49,6 +50,7 @@ class Analysis:
         ledger_rows: The ledger with its intervals.
         chain: The captured graphs and what turned each into the next.
         trails: What is behind each region, whole; the document holds the same with long lists cut.
+        evidence: What the rules read.
         document: The report as data.
     """
 
@@ -58,6 +60,7 @@ class Analysis:
     ledger_rows: Ledger
     chain: Chain
     trails: tuple[RegionTrail, ...]
+    evidence: Evidence
     document: Document
 
     @cached_property
@@ -201,7 +204,7 @@ def _analysis(
     chain = chain_of(graphs, manifest)
     trails = region_trails(matched, partitions, ledger, chain)
     document = _document(evidence, directory, ledger, matched, trails)
-    return Analysis(directory, partitions, matched, ledger, chain, trails, document)
+    return Analysis(directory, partitions, matched, ledger, chain, trails, evidence, document)
 
 
 def _document(
@@ -214,6 +217,7 @@ def _document(
     manifest = evidence.manifest or _unknown_capture()
     causes = ledger.causes()
     delta = {row.cause: row.delta_ns for row in causes}
+    experiments = ordered(directory.experiments())
     partitions = evidence.partitions
     return Document(
         attrib_version=__version__,
@@ -234,7 +238,8 @@ def _document(
         ),
         ledger=ledger.rows,
         causes=causes,
-        findings=run(evidence),
+        findings=with_verified(run(evidence), experiments),
+        experiments=tuple(map(without_steps, experiments)),
         profiled={role: step_times(p) for role, p in partitions.items()},
         plain_ns=dict(evidence.plain_ns),
         regions=tuple(map(shortened, trails)),

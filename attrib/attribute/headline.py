@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from attrib.attribute.bootstrap import Floats, Int64s, interval, median_replicates
-from attrib.model.document import Delta, Estimate, Latency
+from attrib.model.document import Latency
+from attrib.model.estimate import Delta, Estimate
 from attrib.model.manifest import Role
 
 Blocks = Mapping[int, Int64s]

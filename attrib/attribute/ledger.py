@@ -14,7 +14,8 @@ from attrib.attribute.bootstrap import Floats, Int64s, draws, interval, step_wei
 from attrib.attribute.causes import by_cause
 from attrib.attribute.headline import Headline
 from attrib.errors import InternalError
-from attrib.model.document import Cause, CauseRow, Delta, LedgerRow
+from attrib.model.document import Cause, CauseRow, LedgerRow
+from attrib.model.estimate import Delta
 from attrib.model.manifest import ROLES, Overhead, Role
 from attrib.model.region import Match, Region
 from attrib.model.work import Partition, Work
@@ -39,13 +40,15 @@ class Ledger:
         rows: The rows; the largest absolute delta first, the overhead last.
         replicates: Deltas in each resample, nanoseconds.
         blocks: Number of blocks behind the intervals.
-        segments: Time of every segment of each side (work first, then framework parts), of which the rows are sums.
+        sides: Times of every segment of each side (work first, then framework parts), of which the rows are sums.
+        work_ids: Ids of each side's calls or nodes, in the order of its segments.
     """
 
     rows: tuple[LedgerRow, ...]
     replicates: Floats
     blocks: int
-    segments: Mapping[Role, Floats] = field(default_factory=dict)
+    sides: Mapping[Role, "SideTimes"] = field(default_factory=dict)
+    work_ids: Mapping[Role, tuple[str, ...]] = field(default_factory=dict)
     _position: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -59,6 +62,17 @@ class Ledger:
         delta = sum(self.rows[i].delta_ns for i in positions)
         low, high = interval(delta, self.replicates[positions].sum(axis=0), self.blocks)
         return Delta(median=delta, low=low, high=high)
+
+    def work(self, role: Role, ids: Iterable[str]) -> Delta:
+        """Time of the named calls or nodes on one side, with the 95 % interval of that sum."""
+        wanted = set(ids)
+        chosen = [i for i, name in enumerate(self.work_ids.get(role, ())) if name in wanted]
+        if not chosen:
+            return Delta(median=0, low=0, high=0)
+        side = self.sides[role]
+        total = round(float(side.values[chosen].sum()))
+        low, high = interval(total, side.replicates(chosen).sum(axis=0), self.blocks)
+        return Delta(median=total, low=low, high=high)
 
     def causes(self, rows: Iterable[LedgerRow] | None = None) -> tuple[CauseRow, ...]:
         """Rows (all of them, or those given) summed by cause, the largest absolute delta first."""
@@ -98,10 +112,21 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SideTimes:
-    """Time of every segment of one side (work first, then framework parts): estimate and replicates, nanoseconds."""
+    """Time of every segment of one side (work first, then framework parts), nanoseconds.
+
+    Attributes:
+        values: The estimate `[segments]`.
+        samples: Each profiled step, the cost of recording removed `[segments, steps]`.
+        resampled: Weights of the steps in each resample `[steps, resamples]`.
+    """
 
     values: Floats
-    replicates: Floats
+    samples: Floats
+    resampled: Floats
+
+    def replicates(self, segments: Sequence[int]) -> Floats:
+        """Times of some segments in each resample `[segments, resamples]`."""
+        return np.asarray(self.samples[list(segments)] @ self.resampled)
 
 
 @dataclass(slots=True)
@@ -158,7 +183,8 @@ def build_ledger(
         tuple(rows[i] for i in order),
         deltas[order],
         len(numbers),
-        {role: side.values for role, side in times.items()},
+        times,
+        {role: tuple(work.id for work in p.work) for role, p in partitions.items()},
     )
     ledger.self_check(plain)
     return ledger
@@ -189,7 +215,7 @@ def _side_times(
             most = np.where(partition.outside > 0, partition.outside * overhead.between_ns, np.inf)
             samples = np.minimum(samples, most[:, None])
     weights, resampled = step_weights(partition.walls_ns, partition.blocks, numbers, drawn)
-    return SideTimes(samples @ weights, samples @ resampled)
+    return SideTimes(samples @ weights, samples, resampled)
 
 
 def _region_drafts(
@@ -239,7 +265,7 @@ def _row_replicates(
     if role in times:
         rows = [i for i, d in enumerate(drafts) for _ in d.segments.get(role, ())]
         segments = [s for d in drafts for s in d.segments.get(role, ())]
-        np.add.at(found, rows, times[role].replicates[segments])
+        np.add.at(found, rows, times[role].replicates(segments))
     return found
 
 

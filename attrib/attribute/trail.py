@@ -57,7 +57,7 @@ def _side(
     partitions: Mapping[Role, Partition], ledger: Ledger, role: Role
 ) -> tuple[dict[str, Work], dict[str, int]]:
     work = partitions[role].work if role in partitions else ()
-    times = ledger.segments.get(role)
+    times = ledger.sides[role].values if role in ledger.sides else None
     ns = [0] * len(work) if times is None else [round(float(value)) for value in times[: len(work)]]
     return {w.id: w for w in work}, {w.id: value for w, value in zip(work, ns, strict=True)}
 

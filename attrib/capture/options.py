@@ -33,6 +33,8 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
         dynamic_shapes: Export with symbolic batch and sequence dimensions.
         optimize: Offline rewrites of the graph, in order: names of `attrib.capture.rewrites.REWRITES`.
         save_models: A directory for the graphs with their weights; None to keep none.
+        session_options: `KEY=VALUE` for ONNX Runtime's session: an attribute of `SessionOptions`, or a configuration entry.
+        disabled_optimizers: ONNX Runtime's graph optimizers to leave out, by name.
         autocast: Keep PyTorch's weights in fp32 and run it under autocast to `precision`.
         threads: Intra-op threads of either engine; None for the cores that this process may use.
         iterations: Steps in a plain block.
@@ -60,6 +62,8 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     optimize: tuple[str, ...] = ()
     save_models: Path | None = None
     opt_level: OptLevel = "all"
+    session_options: tuple[str, ...] = ()
+    disabled_optimizers: tuple[str, ...] = ()
     attention: Attention = "sdpa"
     torch_mode: TorchMode = "eager"
     autocast: bool = False

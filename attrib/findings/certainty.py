@@ -2,7 +2,7 @@
 
 from statistics import NormalDist
 
-from attrib.model.document import Delta
+from attrib.model.estimate import Delta
 
 _Z95 = NormalDist().inv_cdf(0.975)
 

@@ -8,7 +8,8 @@ from attrib.findings.certainty import is_certain
 from attrib.findings.protocol import Evidence
 from attrib.findings.select import MOST_GROUPS, ids, rows_of, side_ns, step_ns
 from attrib.match.ops import base_op
-from attrib.model.document import Delta, EvidenceRow, LedgerRow
+from attrib.model.document import EvidenceRow, LedgerRow
+from attrib.model.estimate import Delta
 from attrib.model.manifest import Role
 from attrib.model.work import Work
 from attrib.units import format_ns

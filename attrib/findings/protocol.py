@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from attrib.lineage.graph import Graph
-from attrib.model.document import Cause, Delta, EvidenceRow, Latency, LedgerRow
+from attrib.model.document import Cause, EvidenceRow, Latency, LedgerRow
+from attrib.model.estimate import Delta
 from attrib.model.manifest import EXPORTED, OPTIMIZED, Manifest, OutputDifference, Role
 from attrib.model.region import Region
 from attrib.model.work import Partition, Work
@@ -24,6 +25,10 @@ class LedgerLike(Protocol):
 
     def total(self, ids: Iterable[str]) -> Delta:
         """Sum of the deltas of the named rows, with the 95 % interval of that sum."""
+        ...
+
+    def work(self, role: Role, ids: Iterable[str]) -> Delta:
+        """Time of the named calls or nodes on one side, with the 95 % interval of that sum."""
         ...
 
 
@@ -72,6 +77,9 @@ class Verdict:
         failed: The rule's condition for a finding holds. The runner lowers it to "passed" where the interval
             of the rows does not support it (a finding never claims more than its rows).
         rows: Ids of the ledger rows that the finding explains.
+        claim: The time that the finding is about, where that is not the whole delta of its rows: some of their nodes,
+            or a share of them. Never more than the rows take. None for the rows' own delta.
+        explains_delta: The claim is part of the difference between the engines; False for time that both waste.
         detail: Fills the `{}` of the failed title, e.g. `12 attention blocks`.
         summary: One or two sentences for the reader, with figures.
         evidence: What it rests on.
@@ -80,6 +88,8 @@ class Verdict:
 
     failed: bool
     rows: tuple[str, ...] = ()
+    claim: Delta | None = None
+    explains_delta: bool = True
     detail: str = ""
     summary: str = ""
     evidence: tuple[EvidenceRow, ...] = field(default=())
@@ -100,6 +110,9 @@ class Rule:
         needs: Evidence without which it cannot answer.
         direction: `slower`: the rows must cost time in ONNX Runtime; `faster`: save it; `any`: either.
         audit: The pure function.
+        catalog: Entries of the cause catalogue that it covers, e.g. `C13`.
+        experiments: Ids of the experiments (or families of them) of `attrib verify` that prove it.
+        unproved: Why no experiment can prove it, where there is none.
     """
 
     id: str
@@ -111,3 +124,6 @@ class Rule:
     needs: tuple[Need, ...]
     direction: Literal["slower", "faster", "any"]
     audit: Callable[[Evidence], Verdict]
+    catalog: tuple[str, ...] = ()
+    experiments: tuple[str, ...] = ()
+    unproved: str = ""

@@ -14,7 +14,8 @@ from attrib.findings import RULES
 from attrib.findings.certainty import is_certain
 from attrib.findings.protocol import Evidence, Need, Rule, Verdict
 from attrib.findings.select import step_ns
-from attrib.model.document import Delta, Finding
+from attrib.model.document import Finding
+from attrib.model.estimate import Delta
 from attrib.units import format_interval
 
 NEGLIGIBLE_SHARE = 0.005
@@ -126,7 +127,7 @@ def _judge(rule: Rule, evidence: Evidence) -> Finding:
     verdict = rule.audit(evidence)
     if not verdict.failed:
         return _passed(rule, verdict)
-    if rule.cause is None:
+    if rule.cause is None and verdict.claim is None:
         return _failed(rule, verdict)
     return _measured(rule, verdict, evidence)
 
@@ -135,19 +136,36 @@ def _measured(rule: Rule, verdict: Verdict, evidence: Evidence) -> Finding:
     """A finding about speed, as far as its rows support it (no cause without a measured share)."""
     if not verdict.rows:
         return _passed(rule, verdict, "no measured time belongs to it")
-    total = evidence.ledger.total(verdict.rows)
+    total = claimed(verdict, evidence)
     doubt = _doubt(rule, total, step_ns(evidence))
+    if doubt and rule.cause is None:
+        return _failed(
+            rule, verdict
+        )  # what makes a comparison unfair is said even where its cost is not certain
     if doubt:
         return _passed(rule, verdict, doubt)
     share = rounded(total)
     finding = _failed(rule, verdict)
     return msgspec.structs.replace(
         finding,
-        explains_ns=share.median,
+        explains_ns=share.median if verdict.explains_delta else 0,
         saving_ns=max(share.median, 0),
         low_ns=share.low,
         high_ns=share.high,
     )
+
+
+def claimed(verdict: Verdict, evidence: Evidence) -> Delta:
+    """What a verdict is about: the sum of its rows' deltas, or its own claim, held to the time of its rows."""
+    if verdict.claim is None:
+        return evidence.ledger.total(verdict.rows)
+    chosen = set(verdict.rows)
+    limit = sum(max(row.torch_ns, row.onnxruntime_ns) for row in evidence.ledger.rows if row.id in chosen)
+    low, median, high = (
+        max(-limit, min(limit, value))
+        for value in (verdict.claim.low, verdict.claim.median, verdict.claim.high)
+    )
+    return Delta(median=median, low=low, high=high)
 
 
 def _doubt(rule: Rule, total: Delta, step: int) -> str:

@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from attrib.model.estimate import Delta, Estimate
+from attrib.model.experiment import ExperimentResult
 from attrib.model.manifest import Environment, OutputDifference, Protocol, Role, Side, Workload
 from attrib.model.region import Match
 from attrib.model.trail import RegionTrail
@@ -56,23 +58,6 @@ CAUSES: dict[Cause, CauseText] = {
 
 class _Struct(msgspec.Struct, frozen=True, kw_only=True):
     pass
-
-
-class Estimate(_Struct, frozen=True, kw_only=True):
-    """A median of plain steps with its 95 % interval; `n` steps."""
-
-    median: int
-    low: int
-    high: int
-    n: int
-
-
-class Delta(_Struct, frozen=True, kw_only=True):
-    """Difference of the two medians (ONNX Runtime minus PyTorch) with its 95 % interval."""
-
-    median: int
-    low: int
-    high: int
 
 
 class Latency(_Struct, frozen=True, kw_only=True):
@@ -139,12 +124,18 @@ class EvidenceRow(_Struct, frozen=True, kw_only=True):
 
 
 class Verified(_Struct, frozen=True, kw_only=True):
-    """What applying the fix really gave."""
+    """What applying the fix really gave: the best of the finding's experiments that kept the outputs.
+
+    `experiment` names it in `Document.experiments`, where predicted and measured stand side by side. A measured saving is
+    positive where the change saves time.
+    """
 
     measured_ns: int
     low_ns: int
     high_ns: int
     outputs_equal: bool
+    experiment: str = ""
+    agrees: bool | None = None
 
 
 class Finding(_Struct, frozen=True, kw_only=True):
@@ -171,11 +162,16 @@ class Finding(_Struct, frozen=True, kw_only=True):
 
 
 class Check(_Struct, frozen=True, kw_only=True):
-    """One condition for a fair comparison, and whether it held."""
+    """One condition for a fair comparison, and whether it held.
+
+    `effect` says how a failed check may bend the result, `fix` how to record again without it.
+    """
 
     check: str
     state: CheckState
     detail: str
+    effect: str = ""
+    fix: str = ""
 
 
 class Gap(_Struct, frozen=True, kw_only=True):
@@ -215,6 +211,8 @@ class Document(_Struct, frozen=True, kw_only=True):
     ledger: tuple[LedgerRow, ...]
     causes: tuple[CauseRow, ...]
     findings: tuple[Finding, ...]
+    experiments: tuple[ExperimentResult, ...] = ()
+    """What `attrib verify` tried, the largest measured saving first; without the single steps."""
     profiled: dict[Role, StepTimes]
     plain_ns: dict[Role, tuple[tuple[int, ...], ...]] = {}
     """Every plain step, one tuple a block, in the order of the rounds."""

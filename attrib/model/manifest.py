@@ -132,6 +132,8 @@ class Side(_Struct, frozen=True, kw_only=True):
         opt_level: Graph optimization level (ONNX Runtime).
         exporter: Which exporter wrote the graph (ONNX Runtime).
         opset: Opset of the exported graph; 0 where there is none.
+        session_options: Options of the session that were asked for, by name (ONNX Runtime).
+        disabled_optimizers: Graph optimizers that were left out (ONNX Runtime).
         rewrites: Offline rewrites of the exported graph, in order (ONNX Runtime).
         threads: Intra-op threads used.
         settings: Further settings that bear on speed, e.g. `matmul_precision`, `mkldnn`, `training`, `inference_mode`.
@@ -152,6 +154,8 @@ class Side(_Struct, frozen=True, kw_only=True):
     opt_level: str = ""
     exporter: str = ""
     opset: int = 0
+    session_options: dict[str, str] = {}
+    disabled_optimizers: tuple[str, ...] = ()
     rewrites: tuple[Rewrite, ...] = ()
     threads: int = 0
     settings: dict[str, str] = {}

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from attrib.model.document import CAUSES, Delta, Document, Estimate
+from attrib.model.document import CAUSES, Document
+from attrib.model.estimate import Delta, Estimate
 from attrib.model.manifest import ROLES, Role
 from attrib.units import format_interval, format_ratio, unit_for
 

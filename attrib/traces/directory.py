@@ -11,6 +11,7 @@ import msgspec
 from attrib.errors import AttribError
 from attrib.model.compiled import COMPILED_FILE, COMPILED_VERSION, Compiled
 from attrib.model.events import EventTable
+from attrib.model.experiment import EXPERIMENT_VERSION, VERIFY_FOLDER, ExperimentResult
 from attrib.model.flow import FLOW_FILE, FLOW_VERSION, Flow
 from attrib.model.latency import LatencyTable
 from attrib.model.manifest import EXPORTED, OPTIMIZED, FileEntry, Manifest, OutputDifference, Role
@@ -115,6 +116,11 @@ class TraceDirectory:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise AttribError(f"{path}: not a comparison of outputs: {error}", hint=INTACT_COPY) from error
 
+    def experiments(self) -> tuple[ExperimentResult, ...]:
+        """What `attrib verify` has measured so far, by name."""
+        names = sorted(e.path for e in self.manifest.files if _is_experiment(e.path)) if self.manifest else []
+        return tuple(_experiment(path) for name in names if (path := self._checked(name)) is not None)
+
     def _read(self, name: str, read: Read) -> EventTable | None:
         path = self._checked(name)
         return None if path is None else read(path)
@@ -127,6 +133,22 @@ class TraceDirectory:
         path = check_inside(self.root, entry.path)
         check_file(path, entry)
         return path
+
+
+def _is_experiment(path: str) -> bool:
+    return path.startswith(f"{VERIFY_FOLDER}/") and path.endswith(".json")
+
+
+def _experiment(path: Path) -> ExperimentResult:
+    try:
+        found = msgspec.json.decode(_bytes(path), type=ExperimentResult)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        hint = f"delete {VERIFY_FOLDER}/{path.name} and run `attrib verify` again"
+        raise AttribError(f"{path}: not an experiment: {error}", hint=hint) from error
+    if found.format_version > EXPERIMENT_VERSION:
+        problem = f"format {found.format_version}, this attrib knows {EXPERIMENT_VERSION}"
+        raise AttribError(f"{path}: {problem}", hint="use the version of attrib that wrote it")
+    return found
 
 
 def open_directory(path: Path) -> TraceDirectory:

@@ -8,7 +8,8 @@ import numpy as np
 
 from attrib.findings.protocol import Evidence
 from attrib.lineage.graph import Graph, GraphNode
-from attrib.model.document import Delta, Estimate, Latency, LedgerRow
+from attrib.model.document import Latency, LedgerRow
+from attrib.model.estimate import Delta, Estimate
 from attrib.model.manifest import EXPORTED, OPTIMIZED, Environment, Manifest, Side, Workload
 from attrib.model.region import Match, Region
 from attrib.model.tensor import Tensor
@@ -23,6 +24,7 @@ class FakeLedger:
     """Independent rows: the half-widths of a sum add in quadrature."""
 
     rows: tuple[LedgerRow, ...]
+    work_ns: dict[str, int] | None = None
 
     def total(self, ids: Iterable[str]) -> Delta:
         known = {row.id: row for row in self.rows}
@@ -30,6 +32,10 @@ class FakeLedger:
         median = sum(row.delta_ns for row in chosen)
         half = math.isqrt(sum(((row.high_ns - row.low_ns) // 2) ** 2 for row in chosen))
         return Delta(median=median, low=median - half, high=median + half)
+
+    def work(self, role, ids):
+        total = sum((self.work_ns or {}).get(name, 0) for name in dict.fromkeys(ids))
+        return Delta(median=total, low=total - total // 100, high=total + total // 100)
 
 
 def row(

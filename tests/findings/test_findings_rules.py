@@ -469,7 +469,7 @@ class TestUnstableMeasurement:
     def test_a_wide_interval(self):
         import msgspec
 
-        from attrib.model.document import Delta
+        from attrib.model.estimate import Delta
 
         given_evidence = evidence()
         wide = Delta(median=0, low=-STEP_NS // 10, high=STEP_NS // 10)

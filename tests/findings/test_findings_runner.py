@@ -12,7 +12,7 @@ from attrib.errors import InternalError
 from attrib.findings import RULES
 from attrib.findings.protocol import Rule, Verdict
 from attrib.findings.runner import NEEDS, rounded, run
-from attrib.model.document import Delta
+from attrib.model.estimate import Delta
 from attrib.model.manifest import EXPORTED, OPTIMIZED
 
 

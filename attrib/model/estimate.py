@@ -1,0 +1,20 @@
+"""Measured durations with their intervals, in whole nanoseconds."""
+
+import msgspec
+
+
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+    """A median of plain steps with its 95 % interval; `n` steps."""
+
+    median: int
+    low: int
+    high: int
+    n: int
+
+
+class Delta(msgspec.Struct, frozen=True, kw_only=True):
+    """A difference or a sum with its 95 % interval; of two engines it is ONNX Runtime minus PyTorch."""
+
+    median: int
+    low: int
+    high: int
