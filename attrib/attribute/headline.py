@@ -3,14 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
-from attrib.attribute.bootstrap import Floats, Int64s, interval, median_replicates
+from attrib.attribute.bootstrap import Floats, median_replicates
+from attrib.attribute.paired import Blocks, difference, estimate
 from attrib.model.document import Latency
-from attrib.model.estimate import Delta, Estimate
 from attrib.model.manifest import Role
-
-Blocks = Mapping[int, Int64s]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,9 +31,13 @@ def headline(plain: Mapping[Role, Blocks]) -> Headline:
     if not rounds:
         rounds, timed = len(next(iter(timed.values()))), dict(list(timed.items())[:1])
     replicates = dict(zip(timed, median_replicates(list(timed.values())), strict=True))
-    estimates = {role: _estimate(blocks, replicates[role], rounds) for role, blocks in timed.items()}
+    estimates = {role: estimate(blocks, replicates[role], rounds) for role, blocks in timed.items()}
     torch, ort = estimates.get("torch"), estimates.get("onnxruntime")
-    delta = _delta(torch, ort, replicates, rounds) if torch and ort else None
+    delta = (
+        difference((torch, replicates["torch"]), (ort, replicates["onnxruntime"]), rounds)
+        if torch and ort
+        else None
+    )
     return Headline(
         Latency(
             torch_ns=torch,
@@ -48,16 +48,3 @@ def headline(plain: Mapping[Role, Blocks]) -> Headline:
         replicates,
         rounds,
     )
-
-
-def _estimate(blocks: Blocks, replicates: Floats, rounds: int) -> Estimate:
-    walls = np.concatenate(list(blocks.values()))
-    median = round(float(np.median(walls)))
-    low, high = interval(median, replicates, rounds)
-    return Estimate(median=median, low=low, high=high, n=len(walls))
-
-
-def _delta(torch: Estimate, ort: Estimate, replicates: Mapping[Role, Floats], rounds: int) -> Delta:
-    median = ort.median - torch.median
-    low, high = interval(median, replicates["onnxruntime"] - replicates["torch"], rounds)
-    return Delta(median=median, low=low, high=high)
