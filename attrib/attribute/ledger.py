@@ -5,7 +5,7 @@ half of the profiled steps (interquartile mean). Whatever is then left between t
 `profiler overhead`. So each side's rows sum to its plain median, and the deltas to the headline.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -41,7 +41,7 @@ class Ledger:
         replicates: Deltas in each resample, nanoseconds.
         blocks: Number of blocks behind the intervals.
         sides: Times of every segment of each side (work first, then framework parts), of which the rows are sums.
-        work_ids: Ids of each side's calls or nodes, in the order of its segments.
+        work_ids: Ids of each side's calls or nodes, then the regions of its framework parts, in the order of its segments.
     """
 
     rows: tuple[LedgerRow, ...]
@@ -65,14 +65,37 @@ class Ledger:
 
     def work(self, role: Role, ids: Iterable[str]) -> Delta:
         """Time of the named calls or nodes on one side, with the 95 % interval of that sum."""
-        wanted = set(ids)
-        chosen = [i for i, name in enumerate(self.work_ids.get(role, ())) if name in wanted]
+        return self.weighted(role, dict.fromkeys(ids, 1.0))
+
+    def weighted(self, role: Role, weights: Mapping[str, float]) -> Delta:
+        """Sum of the times of calls or nodes on one side, each times its weight, with the 95 % interval of that sum.
+
+        A negative weight takes away: what some nodes take beyond others of the same kind.
+        """
+        chosen, factors = self._chosen(role, weights)
         if not chosen:
             return Delta(median=0, low=0, high=0)
-        side = self.sides[role]
-        total = round(float(side.values[chosen].sum()))
-        low, high = interval(total, side.replicates(chosen).sum(axis=0), self.blocks)
+        total = round(float(self.sides[role].values[chosen] @ factors))
+        low, high = interval(total, self.resampled(role, weights), self.blocks)
         return Delta(median=total, low=low, high=high)
+
+    def resampled(self, role: Role, weights: Mapping[str, float]) -> Floats:
+        """The weighted sum in each resample."""
+        chosen, factors = self._chosen(role, weights)
+        if not chosen:
+            return np.zeros(self.replicates.shape[1])
+        return np.asarray(factors @ self.sides[role].replicates(chosen))
+
+    def _chosen(self, role: Role, weights: Mapping[str, float]) -> tuple[list[int], Floats]:
+        """Segments of the named work, and their weights."""
+        found = [(i, weights[n]) for i, n in enumerate(self.work_ids.get(role, ())) if n in weights]
+        return [i for i, _ in found], np.array([weight for _, weight in found])
+
+    def without(self, rows: Collection[str], works: Collection[str]) -> "Ledger":
+        """What is left of the ledger without whole rows, and without single calls and nodes of others."""
+        from attrib.attribute.remaining import without
+
+        return without(self, rows, works)
 
     def causes(self, rows: Iterable[LedgerRow] | None = None) -> tuple[CauseRow, ...]:
         """Rows (all of them, or those given) summed by cause, the largest absolute delta first."""
@@ -184,10 +207,19 @@ def build_ledger(
         deltas[order],
         len(numbers),
         times,
-        {role: tuple(work.id for work in p.work) for role, p in partitions.items()},
+        {role: _segment_ids(p) for role, p in partitions.items()},
     )
     ledger.self_check(plain)
     return ledger
+
+
+def _segment_ids(partition: Partition) -> tuple[str, ...]:
+    return (*(work.id for work in partition.work), *map(framework_region, partition.parts))
+
+
+def framework_region(part: str) -> str:
+    """The region that stands for a framework part."""
+    return f"(framework)/{part}"
 
 
 def _plain_medians(headline: Headline) -> dict[Role, int]:
@@ -241,7 +273,7 @@ def _framework_drafts(partitions: Mapping[Role, Partition]) -> list[_Draft]:
     drafts: dict[str, _Draft] = {}
     for role, partition in partitions.items():
         for i, part in enumerate(partition.parts):
-            draft = drafts.setdefault(part, _Draft(f"(framework)/{part}", "", "framework", FRAMEWORK_MATCH))
+            draft = drafts.setdefault(part, _Draft(framework_region(part), "", "framework", FRAMEWORK_MATCH))
             draft.segments[role] = [len(partition.work) + i]
     return list(drafts.values())
 
