@@ -137,7 +137,8 @@ def load(trace_dir: str | Path) -> Analysis:
         ran=OPTIMIZED in graphs,
         flow=directory.flow("torch"),
     )
-    return _analysis(directory, partitions, matched, plain, graphs)
+    warmup = {role: latency.before_plain(role) for role in plain} if latency else {}
+    return _analysis(directory, partitions, matched, plain, warmup, graphs)
 
 
 def profile(model: Any, inputs: Any = None, *, output: str | Path | None = None, **options: Any) -> Analysis:
@@ -179,6 +180,7 @@ def _analysis(
     partitions: dict[Role, Partition],
     matched: tuple[Region, ...],
     plain: dict[Role, Blocks],
+    warmup: dict[Role, tuple[int, ...]],
     graphs: dict[str, Graph],
 ) -> Analysis:
     manifest, head = directory.manifest, headline(plain)
@@ -201,6 +203,7 @@ def _analysis(
         graphs=graphs,
         outputs=directory.outputs(),
         plain_ns={role: tuple(tuple(b.tolist()) for b in blocks.values()) for role, blocks in plain.items()},
+        warmup_ns=warmup,
     )
     chain = chain_of(graphs, manifest)
     trails = region_trails(matched, partitions, ledger, chain)
@@ -227,7 +230,7 @@ def _document(
         environment=manifest.environment,
         sides=manifest.sides,
         protocol=manifest.protocol,
-        comparability=checks(evidence.manifest, evidence.outputs, evidence.plain_ns),
+        comparability=checks(evidence),
         outputs=evidence.outputs,
         latency=evidence.latency,
         coverage=coverage(

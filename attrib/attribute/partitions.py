@@ -1,11 +1,13 @@
 """The partition of one side of a trace directory: find its profiled steps, then split them."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from attrib.attribute.device import device_use
 from attrib.attribute.foreign_steps import foreign_steps, unmarked_steps
 from attrib.attribute.ort_partition import ort_partition
 from attrib.attribute.steps import StepWindow
@@ -49,8 +51,10 @@ def partition_of(directory: TraceDirectory, role: Role, latency: LatencyTable | 
     if not steps:
         return None
     if engine == "torch":
-        return torch_partition(table, steps, directory.compiled(role))
-    return ort_partition(table, steps)
+        partition = torch_partition(table, steps, directory.compiled(role))
+        return dataclasses.replace(partition, device=device_use(table, steps))
+    earlier = tuple(table.duration_ns[rows[table.start_ns[rows] < steps[0].start_ns]].tolist())
+    return dataclasses.replace(ort_partition(table, steps), earlier_ns=earlier)
 
 
 def _foreign_windows(table: EventTable) -> list[StepWindow]:

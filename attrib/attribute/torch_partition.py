@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -95,7 +96,7 @@ def torch_partition(
         )
     walls = np.array([steps[i].end_ns - steps[i].start_ns for i in chosen], dtype=np.int64)
     work_ns = np.stack([step.duration for step in kept], axis=1)
-    work = _work(table, kept[0])
+    work, counts = _work(table, kept[0]), _event_counts(kept[0])
     return Partition(
         engine="torch",
         work=work,
@@ -104,20 +105,28 @@ def torch_partition(
         parts_ns=(walls - work_ns.sum(axis=0))[None, :],
         walls_ns=walls,
         blocks=np.array([steps[i].block for i in chosen], dtype=np.int64),
-        **_event_counts(kept[0]),
+        inside=counts.inside,
+        outside=counts.outside,
+        scopes=counts.scopes,
         warnings=warnings,
     )
 
 
-def _event_counts(step: _Step) -> dict[str, Int64s]:
+class _Counts(NamedTuple):
+    inside: Int64s
+    outside: Int64s
+    scopes: Int64s
+
+
+def _event_counts(step: _Step) -> _Counts:
     """Where the cost of recording lands: a call pays for all inside it, dispatch for the space between events."""
     nested = np.array([len(ops) for ops in step.inner], dtype=np.int64)
     calls = len(nested)
-    return {
-        "inside": np.concatenate([nested + 1, [step.wraps]]),
-        "outside": np.concatenate([nested, [calls + step.wraps]]),
-        "scopes": np.array([*[0] * calls, step.modules], dtype=np.int64),
-    }
+    return _Counts(
+        inside=np.concatenate([nested + 1, [step.wraps]]),
+        outside=np.concatenate([nested, [calls + step.wraps]]),
+        scopes=np.array([*[0] * calls, step.modules], dtype=np.int64),
+    )
 
 
 def _thread(table: EventTable, track: int) -> _Thread:

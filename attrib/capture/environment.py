@@ -19,8 +19,9 @@ from attrib.errors import UsageError
 from attrib.model.manifest import Environment
 
 __all__ = [
-    "accelerators", "cpu_model", "cpu_quotas", "current_load", "describe_environment", "memory_bytes",
-    "package_versions", "physical_cores", "scrub", "thread_count", "usable_cores",
+    "ROOT", "accelerators", "affinity", "cgroup_folders", "cpu_model", "cpu_quotas", "cpuinfo", "current_load",
+    "describe_environment", "memory_bytes", "package_versions", "physical_cores", "read_text", "scrub",
+    "thread_count", "usable_cores",
 ]  # fmt: skip
 
 ROOT = Path("/")
@@ -48,7 +49,7 @@ def usable_cores(root: Path = ROOT) -> float:
     Returns:
         Cores, e.g. 1.5 in a container with that quota.
     """
-    return min(float(_affinity()), *(quota for quota in cpu_quotas(root)), math.inf)
+    return min(float(affinity()), *(quota for quota in cpu_quotas(root)), math.inf)
 
 
 def thread_count(requested: int | None, root: Path = ROOT) -> int:
@@ -70,7 +71,7 @@ def physical_cores(root: Path = ROOT) -> float:
     """Physical cores behind the processors that this process may use; infinity where nothing says so."""
     allowed = _affinity_set()
     cores: set[tuple[str, str]] = set()
-    for processor in _cpuinfo(root):
+    for processor in cpuinfo(root):
         number = processor.get("processor", "")
         if "core id" not in processor or not number.isdecimal():
             return math.inf
@@ -81,8 +82,8 @@ def physical_cores(root: Path = ROOT) -> float:
 
 def cpu_quotas(root: Path = ROOT) -> tuple[float, ...]:
     """Quotas, in cores, of this process's cgroup and of every cgroup above it (v2 `cpu.max`, v1 CFS)."""
-    quotas = [_quota_v2(folder) for folder in _cgroup_folders(root, "cgroup2", "")]
-    quotas += [_quota_v1(folder) for folder in _cgroup_folders(root, "cgroup", "cpu")]
+    quotas = [_quota_v2(folder) for folder in cgroup_folders(root, "cgroup2", "")]
+    quotas += [_quota_v1(folder) for folder in cgroup_folders(root, "cgroup", "cpu")]
     return tuple(quota for quota in quotas if quota is not None)
 
 
@@ -91,20 +92,21 @@ def _affinity_set() -> set[int] | None:
     return getter(0) if getter else None
 
 
-def _affinity() -> int:
+def affinity() -> int:
+    """Processors that this process may run on."""
     allowed = _affinity_set()
     return len(allowed) if allowed else (os.cpu_count() or 1)
 
 
 def _quota_v2(folder: Path) -> float | None:
     """`cpu.max` holds `QUOTA PERIOD` in microseconds, or `max PERIOD` where there is no limit."""
-    quota, _, period = _read(folder / "cpu.max").strip().partition(" ")
+    quota, _, period = read_text(folder / "cpu.max").strip().partition(" ")
     return _ratio(quota, period)
 
 
 def _quota_v1(folder: Path) -> float | None:
     """The CFS quota and period in microseconds; a quota of -1 is no limit."""
-    return _ratio(_read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us"))
+    return _ratio(read_text(folder / "cpu.cfs_quota_us"), read_text(folder / "cpu.cfs_period_us"))
 
 
 def _ratio(quota: str, period: str) -> float | None:
@@ -114,7 +116,7 @@ def _ratio(quota: str, period: str) -> float | None:
     return int(quota) / int(period)
 
 
-def _cgroup_folders(root: Path, filesystem: str, controller: str) -> Iterator[Path]:
+def cgroup_folders(root: Path, filesystem: str, controller: str) -> Iterator[Path]:
     """This process's cgroup directory and its parents, up to the mount point of the hierarchy.
 
     The formats are those of proc(5) and cgroups(7): `/proc/self/cgroup` has lines `ID:CONTROLLERS:PATH` (no
@@ -130,14 +132,14 @@ def _cgroup_folders(root: Path, filesystem: str, controller: str) -> Iterator[Pa
 
 
 def _cgroup_mounts(root: Path, filesystem: str, controller: str) -> Iterator[tuple[str, str]]:
-    for line in _read(root / "proc/self/mountinfo").splitlines():
+    for line in read_text(root / "proc/self/mountinfo").splitlines():
         found = _MOUNT.match(line)
         if found and found["type"] == filesystem and controller in ("", *found["options"].split(",")):
             yield found["root"], found["point"]
 
 
 def _cgroup_paths(root: Path, controller: str) -> Iterator[str]:
-    for line in _read(root / "proc/self/cgroup").splitlines():
+    for line in read_text(root / "proc/self/cgroup").splitlines():
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         if controller in controllers.split(","):  # v2 has the one line without controllers
@@ -198,7 +200,7 @@ def _processor_ticks(root: Path) -> tuple[int, int] | None:
 
 def cpu_model(root: Path = ROOT) -> str:
     """The processor's name as the system gives it."""
-    for processor in _cpuinfo(root):
+    for processor in cpuinfo(root):
         for key in ("model name", "Model", "cpu model", "cpu"):  # x86, ARM boards, MIPS, POWER
             if processor.get(key):
                 return " ".join(processor[key].split())
@@ -212,15 +214,15 @@ def memory_bytes(root: Path = ROOT) -> int:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
         total = 0
-    found = re.search(r"^MemTotal:\s*(\d+) kB", _read(root / "proc/meminfo"), re.MULTILINE)
+    found = re.search(r"^MemTotal:\s*(\d+) kB", read_text(root / "proc/meminfo"), re.MULTILINE)
     machine = int(found[1]) * 1024 if found else total
     return min([machine, *_memory_limits(root)])
 
 
 def _memory_limits(root: Path) -> list[int]:
-    texts = [_read(folder / "memory.max") for folder in _cgroup_folders(root, "cgroup2", "")]
-    folders = _cgroup_folders(root, "cgroup", "memory")
-    texts += [_read(folder / "memory.limit_in_bytes") for folder in folders]
+    texts = [read_text(folder / "memory.max") for folder in cgroup_folders(root, "cgroup2", "")]
+    folders = cgroup_folders(root, "cgroup", "memory")
+    texts += [read_text(folder / "memory.limit_in_bytes") for folder in folders]
     return [int(text) for text in map(str.strip, texts) if text.isdecimal()]
 
 
@@ -244,16 +246,16 @@ def accelerators() -> tuple[str, ...]:
     return tuple(f"{name.strip()} (driver {driver.strip()})" for name, driver in rows)
 
 
-def _cpuinfo(root: Path) -> Iterator[dict[str, str]]:
+def cpuinfo(root: Path) -> Iterator[dict[str, str]]:
     """One mapping a paragraph of `/proc/cpuinfo`."""
-    for paragraph in _read(root / "proc/cpuinfo").split("\n\n"):
+    for paragraph in read_text(root / "proc/cpuinfo").split("\n\n"):
         pairs = (line.partition(":") for line in paragraph.splitlines())
         found = {key.strip(): value.strip() for key, _, value in pairs}
         if found:
             yield found
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
     """A small file of the kernel's; empty where it is absent, which every caller reads as "no limit"."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")

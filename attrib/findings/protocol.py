@@ -1,6 +1,6 @@
 """What a rule is: its titles, the evidence that it needs, and one pure function."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -11,8 +11,15 @@ from attrib.model.manifest import EXPORTED, OPTIMIZED, Manifest, OutputDifferenc
 from attrib.model.region import Region
 from attrib.model.work import Partition, Work
 
-Need = Literal["delta", "manifest", "partitions", "regions", "exported", "optimized", "outputs", "plain"]
+Need = Literal[
+    "delta", "manifest", "partitions", "regions", "exported", "optimized", "outputs", "plain", "nodes", "graph",
+    "tokens", "device",
+]  # fmt: skip
 """Evidence that a directory may lack. A rule that needs what is missing is "not applicable", and says so."""
+
+Tier = Literal["cause", "pattern", "remainder"]
+TIERS: tuple[Tier, ...] = ("cause", "pattern", "remainder")
+"""How general rules are, the narrowest first."""
 
 
 class LedgerLike(Protocol):
@@ -31,6 +38,14 @@ class LedgerLike(Protocol):
         """Time of the named calls or nodes on one side, with the 95 % interval of that sum."""
         ...
 
+    def weighted(self, role: Role, weights: Mapping[str, float]) -> Delta:
+        """Time of calls or nodes on one side, each times its weight, with the 95 % interval of that sum."""
+        ...
+
+    def without(self, rows: Collection[str], works: Collection[str]) -> "LedgerLike":
+        """What is left without whole rows, and without single calls and nodes of others."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
@@ -46,6 +61,7 @@ class Evidence:
         graphs: The chain of graphs by file: as exported, after each rewrite, as it ran.
         outputs: How far the outputs are apart.
         plain_ns: Plain steps of either side, one tuple a block.
+        warmup_ns: Steps before the first plain block, in order of time.
     """
 
     ledger: LedgerLike
@@ -57,6 +73,13 @@ class Evidence:
     graphs: Mapping[str, Graph]
     outputs: tuple[OutputDifference, ...]
     plain_ns: Mapping[Role, tuple[tuple[int, ...], ...]]
+    warmup_ns: Mapping[Role, tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def loaded(self) -> Graph | None:
+        """The graph that the session opened: the last one before ONNX Runtime's own optimizations."""
+        before = [graph for name, graph in self.graphs.items() if name != OPTIMIZED]
+        return before[-1] if before else None
 
     @property
     def exported(self) -> Graph | None:
@@ -80,20 +103,25 @@ class Verdict:
         claim: The time that the finding is about, where that is not the whole delta of its rows: some of their nodes,
             or a share of them. Never more than the rows take. None for the rows' own delta.
         explains_delta: The claim is part of the difference between the engines; False for time that both waste.
+        works: Calls and nodes that it accounts for, where that is not all the work of its rows. Rules of a higher tier
+            get a ledger without them.
         detail: Fills the `{}` of the failed title, e.g. `12 attention blocks`.
         summary: One or two sentences for the reader, with figures.
         evidence: What it rests on.
         fix: The exact option, call or command that mends it.
+        lacks: What it would have to know and the directory does not say; the rule is then not applicable.
     """
 
     failed: bool
     rows: tuple[str, ...] = ()
     claim: Delta | None = None
     explains_delta: bool = True
+    works: tuple[str, ...] = ()
     detail: str = ""
     summary: str = ""
     evidence: tuple[EvidenceRow, ...] = field(default=())
     fix: str = ""
+    lacks: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +138,9 @@ class Rule:
         needs: Evidence without which it cannot answer.
         direction: `slower`: the rows must cost time in ONNX Runtime; `faster`: save it; `any`: either.
         audit: The pure function.
+        tier: How general it is. `cause`: it names one cause; `pattern`: a family of causes; `remainder`: whatever is left.
+            A finding of a narrower tier takes its work out of the ledger that wider rules see, so that no time is
+            explained twice.
         catalog: Entries of the cause catalogue that it covers, e.g. `C13`.
         experiments: Ids of the experiments (or families of them) of `attrib verify` that prove it.
         unproved: Why no experiment can prove it, where there is none.
@@ -124,6 +155,7 @@ class Rule:
     needs: tuple[Need, ...]
     direction: Literal["slower", "faster", "any"]
     audit: Callable[[Evidence], Verdict]
+    tier: Tier = "pattern"
     catalog: tuple[str, ...] = ()
     experiments: tuple[str, ...] = ()
     unproved: str = ""

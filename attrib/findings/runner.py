@@ -4,15 +4,15 @@ What is missing makes a rule not applicable, a bug in one is contained, and no f
 rows.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from attrib.errors import InternalError
 from attrib.findings import RULES
 from attrib.findings.certainty import is_certain
-from attrib.findings.protocol import Evidence, Need, Rule, Verdict
+from attrib.findings.protocol import TIERS, Evidence, Need, Rule, Verdict
 from attrib.findings.select import step_ns
 from attrib.model.document import Finding
 from attrib.model.estimate import Delta
@@ -81,6 +81,26 @@ NEEDS: dict[Need, _Missing] = {
         "plain steps",
         "`attrib profile` times steps without a profiler",
     ),
+    "nodes": _Missing(
+        lambda e: "onnxruntime" in e.partitions,
+        "a profile of ONNX Runtime",
+        "set `SessionOptions.enable_profiling`, or run `attrib profile`",
+    ),
+    "graph": _Missing(
+        lambda e: e.loaded is not None,
+        "the graph that the session opened",
+        "keep onnx/exported.onnx in the trace directory",
+    ),
+    "tokens": _Missing(
+        lambda e: e.manifest is not None and e.manifest.workload.seq_len > 0,
+        "inputs that are sequences",
+        "`attrib profile` records their length and the share that the mask hides",
+    ),
+    "device": _Missing(
+        lambda e: any(p.device is not None for p in e.partitions.values()),
+        "a trace with the device's work",
+        "record with `ProfilerActivity.CUDA`, or run `attrib profile --device cuda`",
+    ),
 }
 
 
@@ -100,8 +120,19 @@ def run(evidence: Evidence, rules: tuple[Rule, ...] = RULES) -> tuple[Finding, .
     """
     if len({rule.id for rule in rules}) != len(rules):
         raise InternalError("two rules have the same id")
-    findings = [_contained(rule, evidence) for rule in rules]
-    return tuple(sorted(findings, key=_rank))  # sorting is stable
+    found: dict[str, Finding] = {}
+    for tier in TIERS:
+        ran = [(rule, *_contained(rule, evidence)) for rule in rules if rule.tier == tier]
+        found |= {rule.id: finding for rule, finding, _ in ran}
+        evidence = _remaining(evidence, [verdict for _, _, verdict in ran if verdict is not None])
+    return tuple(sorted((found[rule.id] for rule in rules), key=_rank))  # sorting is stable
+
+
+def _remaining(evidence: Evidence, explained: Sequence[Verdict]) -> Evidence:
+    """The evidence for the next tier: the ledger without the work that findings account for."""
+    rows = {row for verdict in explained if not verdict.works and not verdict.claim for row in verdict.rows}
+    works = {work for verdict in explained for work in verdict.works}
+    return replace(evidence, ledger=evidence.ledger.without(rows, works)) if rows or works else evidence
 
 
 def _rank(finding: Finding) -> tuple[int, bool, int, int]:
@@ -109,22 +140,37 @@ def _rank(finding: Finding) -> tuple[int, bool, int, int]:
     return STATE_ORDER[finding.state], about_speed, -finding.saving_ns, -abs(finding.explains_ns)
 
 
-def _contained(rule: Rule, evidence: Evidence) -> Finding:
-    """Run one rule; a bug in it must not cost the reader the report."""
+def _contained(rule: Rule, evidence: Evidence) -> tuple[Finding, Verdict | None]:
+    """Run one rule; a bug in it must not cost the reader the report.
+
+    Returns:
+        The finding, and the verdict behind it where it explains time.
+    """
     try:
-        return _judge(rule, evidence)
+        finding, verdict = _judge(rule, evidence)
     except Exception as error:  # noqa: BLE001
         line = " ".join(f"{type(error).__name__}: {error}".split())
         reason = f"the rule {rule.id} failed, which is a bug in attrib: {line}"
-        return Finding(id=rule.id, state="error", title=rule.passed, cause=rule.cause, reason=reason)
+        return Finding(id=rule.id, state="error", title=rule.passed, cause=rule.cause, reason=reason), None
+    return finding, verdict if finding.explains_ns else None
 
 
-def _judge(rule: Rule, evidence: Evidence) -> Finding:
+def _judge(rule: Rule, evidence: Evidence) -> tuple[Finding, Verdict | None]:
     missing = [NEEDS[need] for need in rule.needs if not NEEDS[need].met(evidence)]
     if missing:
         reason = "; ".join(f"needs {need.what}: {need.how}" for need in missing)
-        return Finding(id=rule.id, state="not_applicable", title=rule.passed, cause=rule.cause, reason=reason)
+        return _not_applicable(rule, reason), None
     verdict = rule.audit(evidence)
+    if verdict.lacks:
+        return _not_applicable(rule, verdict.lacks), None
+    return _weighed(rule, verdict, evidence), verdict
+
+
+def _not_applicable(rule: Rule, reason: str) -> Finding:
+    return Finding(id=rule.id, state="not_applicable", title=rule.passed, cause=rule.cause, reason=reason)
+
+
+def _weighed(rule: Rule, verdict: Verdict, evidence: Evidence) -> Finding:
     if not verdict.failed:
         return _passed(rule, verdict)
     if rule.cause is None and verdict.claim is None:

@@ -19,6 +19,9 @@ IDLE_LIMIT = 0.10
 LOAD_LIMIT = 0.5
 """Load per usable core before the capture, above which other programs hold a good part of the machine."""
 
+STOLEN_LIMIT = 0.05
+"""Share of the processor time that went to other machines on the host: blocks of 5 steps see it as scatter."""
+
 LEAST_BLOCKS = 6
 """Below this many blocks thirds and quartiles say nothing."""
 
@@ -48,6 +51,7 @@ def drift(blocks: Sequence[Sequence[int]]) -> float:
 
 
 def load_per_core(manifest: Manifest) -> float:
-    """Load before the capture over the usable cores; 0 where either is unknown."""
+    """Load before or after the capture, the larger, over the usable cores; 0 where either is unknown."""
     environment = manifest.environment
-    return environment.load_before / environment.usable_cores if environment.usable_cores else 0.0
+    load = max(environment.load_before, environment.load_after)
+    return load / environment.usable_cores if environment.usable_cores else 0.0

@@ -41,7 +41,11 @@ class GraphNode(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Graph(msgspec.Struct, frozen=True, kw_only=True):
-    """One graph. `values` holds the types that the file states, `constants` the names of initializers."""
+    """One graph. `values` holds the types that the file states, `constants` the names of initializers.
+
+    `overridable` are initializers that are graph inputs as well: a caller may replace them, so that no optimizer may take
+    them for constants.
+    """
 
     nodes: tuple[GraphNode, ...]
     inputs: tuple[str, ...]
@@ -50,3 +54,4 @@ class Graph(msgspec.Struct, frozen=True, kw_only=True):
     values: dict[str, Tensor]
     opset: int
     producer: str = ""
+    overridable: frozenset[str] = frozenset()

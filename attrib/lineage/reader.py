@@ -14,6 +14,9 @@ FX_NODE = "pkg.torch.onnx.fx_node"
 MAX_METADATA = 100_000
 """Longer metadata values are ignored: the dynamo exporter writes a few hundred characters."""
 
+OVERRIDABLE_SINCE = 4
+"""IR version (onnx.proto) from which an initializer that is a graph input too is only its default value."""
+
 _FX = re.compile(r"%([\w.]+)\b.*?target=(?:torch\.ops\.)?([\w.:]+)")
 _DTYPES = {
     1: "float", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "string", 9: "bool",
@@ -58,7 +61,16 @@ def graph_from_bytes(data: bytes, name: str) -> Graph:
         values={name: tensor for g in reversed(graphs) for name, tensor in _values(g).items()},
         opset=next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0),
         producer=model.producer_name,
+        overridable=_overridable(model),
     )
+
+
+def _overridable(model: Any) -> frozenset[str]:
+    """Initializers among the inputs; before IR version 4 every initializer had to be one, and none could be replaced."""
+    if model.ir_version < OVERRIDABLE_SINCE:
+        return frozenset()
+    initial = {item.name for item in model.graph.initializer}
+    return frozenset(value.name for value in model.graph.input if value.name in initial)
 
 
 def _node(index: int, item: Nested) -> GraphNode:

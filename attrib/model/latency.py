@@ -47,3 +47,9 @@ class LatencyTable:
             int(number): self.wall_ns[rows[self.block[rows] == number]]
             for number in np.unique(self.block[rows])
         }
+
+    def before_plain(self, role: Role) -> tuple[int, ...]:
+        """Wall times in nanoseconds of one side's steps before its first plain one, in order of time."""
+        plain, rows = self.select(role, "plain"), self.select(role, "warmup")
+        chosen = rows[self.start_ns[rows] < self.start_ns[plain].min()] if plain.size else rows
+        return tuple(self.wall_ns[chosen].tolist())

@@ -170,6 +170,14 @@ class Environment(_Struct, frozen=True, kw_only=True):
     """The machine and the software, with nothing that names a person, a host or a path.
 
     `load_before` and `load_after` are the cores that were busy just before the capture and at its end.
+
+    Attributes:
+        cpu_flags: Instruction sets that matrix products may use, as the system names them, e.g. `amx_bf16`.
+        affinity: Processors that this process may run on; 0 where unknown.
+        cpu_quota: The smallest cgroup quota above it, in cores; 0 where there is none.
+        stolen_share: Share of the processor time that the host gave to other machines during the capture.
+        throttled_seconds: Time for which a cgroup's quota stopped its processes during the capture.
+        thermal_throttles: How often the processor slowed itself down during the capture, heat or power.
     """
 
     cpu: str = ""
@@ -182,6 +190,12 @@ class Environment(_Struct, frozen=True, kw_only=True):
     accelerators: tuple[str, ...] = ()
     load_before: float = 0.0
     load_after: float = 0.0
+    cpu_flags: tuple[str, ...] = ()
+    affinity: int = 0
+    cpu_quota: float = 0.0
+    stolen_share: float | None = None
+    throttled_seconds: float | None = None
+    thermal_throttles: int | None = None
 
 
 class Protocol(_Struct, frozen=True, kw_only=True):

@@ -76,6 +76,25 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class DeviceUse:
+    """What the device did for each profiled step, int64 `[steps]`, nanoseconds.
+
+    Attributes:
+        busy_ns: Time in which it did anything (union over streams).
+        kernels_ns: Sum of its kernels.
+        copies_ns: Sum of its copies and memsets.
+        kernels: How many kernels.
+        walls_ns: Wall time of the step on the host.
+    """
+
+    busy_ns: Int64s
+    kernels_ns: Int64s
+    copies_ns: Int64s
+    kernels: Int64s
+    walls_ns: Int64s
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Partition:
     """Profiled steps of one engine, split so that every instant has exactly one owner.
 
@@ -91,6 +110,8 @@ class Partition:
         outside: int64, likewise for the cost between events.
         scopes: int64, marks of module calls whose whole cost lands in a segment.
         warnings: What could not be told apart, one line each.
+        earlier_ns: Walls of the runs that the profile holds before the first of these steps, in order of time.
+        device: What the device did; None where its work was not recorded.
     """
 
     engine: Engine
@@ -104,6 +125,8 @@ class Partition:
     outside: Int64s
     scopes: Int64s
     warnings: tuple[str, ...] = ()
+    earlier_ns: tuple[int, ...] = ()
+    device: DeviceUse | None = None
 
     @property
     def steps(self) -> int:

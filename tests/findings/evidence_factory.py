@@ -10,7 +10,7 @@ from attrib.findings.protocol import Evidence
 from attrib.lineage.graph import Graph, GraphNode
 from attrib.model.document import Latency, LedgerRow
 from attrib.model.estimate import Delta, Estimate
-from attrib.model.manifest import EXPORTED, OPTIMIZED, Environment, Manifest, Side, Workload
+from attrib.model.manifest import EXPORTED, OPTIMIZED, Environment, Manifest, Protocol, Side, Workload
 from attrib.model.region import Match, Region
 from attrib.model.tensor import Tensor
 from attrib.model.work import Partition, Work
@@ -34,8 +34,20 @@ class FakeLedger:
         return Delta(median=median, low=median - half, high=median + half)
 
     def work(self, role, ids):
-        total = sum((self.work_ns or {}).get(name, 0) for name in dict.fromkeys(ids))
-        return Delta(median=total, low=total - total // 100, high=total + total // 100)
+        return self.weighted(role, dict.fromkeys(ids, 1.0))
+
+    def weighted(self, role, weights):
+        times = {name: (self.work_ns or {}).get(name, 0) * weight for name, weight in weights.items()}
+        total, half = round(sum(times.values())), round(sum(abs(part) for part in times.values()) / 100)
+        return Delta(median=total, low=total - half, high=total + half)
+
+    def without(self, rows, works):
+        kept = [
+            row
+            for row in self.rows
+            if row.id not in rows and not {*row.torch_calls, *row.onnx_nodes} & set(works)
+        ]
+        return FakeLedger(tuple(kept), self.work_ns)
 
 
 def row(
@@ -120,7 +132,13 @@ def partition(engine, works, work_ns, parts=(), parts_ns=(), steps=3):
 
 
 def side(engine, **changes):
-    settings = {"training": "false", "inference_mode": "true", "matmul_precision": "highest"}
+    settings = {
+        "training": "false",
+        "inference_mode": "true",
+        "matmul_precision": "highest",
+        "mkldnn": "true",
+        "denormal_weights": "0",
+    }
     values = {
         "engine": engine,
         "state": "complete",
@@ -150,6 +168,7 @@ def manifest(torch=None, onnxruntime=None, environment=None, workload=None):
                 "seq_len": 128,
                 "attention": "sdpa",
                 "inputs_sha256": "ab" * 32,
+                "parameters": 1_000_000,
                 **(workload or {}),
             }
         ),
@@ -157,7 +176,10 @@ def manifest(torch=None, onnxruntime=None, environment=None, workload=None):
             "torch": side("torch", **(torch or {})),
             "onnxruntime": side("onnxruntime", **(onnxruntime or {})),
         },
-        environment=Environment(**{"usable_cores": 2.0, "load_before": 0.1, **(environment or {})}),
+        environment=Environment(
+            **{"usable_cores": 2.0, "load_before": 0.1, "stolen_share": 0.0, **(environment or {})}
+        ),
+        protocol=Protocol(rounds=12, iterations=5, profiled_rounds=12, profiled_iterations=2, seed=0),
     )
 
 
@@ -182,7 +204,7 @@ def evidence(*rows, **changes):
         "regions": {
             r.region: Region(id=r.region, module=r.module, calls=(), nodes=(), match=r.match) for r in rows
         },
-        "graphs": {EXPORTED: graph(), OPTIMIZED: graph()},
+        "graphs": {EXPORTED: graph(values={"x": tensor(1, 128)}), OPTIMIZED: graph()},
         "outputs": (),
         "plain_ns": steady(),
     }

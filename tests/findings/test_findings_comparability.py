@@ -1,17 +1,16 @@
 """Conditions of a fair comparison: each can hold, fail and be unknown."""
 
 import pytest
-from evidence_factory import MS, manifest, steady
+from evidence_factory import MS, evidence, manifest, steady
 
 from attrib.findings.comparability import CHECKS, checks
 from attrib.model.manifest import OutputDifference
 
 
 def state(name, given_manifest, outputs=(), plain=None):
-    found = {
-        check.check: check for check in checks(given_manifest, outputs, steady() if plain is None else plain)
-    }
-    return found[name]
+    plain_ns = steady() if plain is None else plain
+    found = checks(evidence(manifest=given_manifest, outputs=outputs, plain_ns=plain_ns))
+    return next(check for check in found if check.check == name)
 
 
 GPU = {
@@ -36,26 +35,27 @@ FALLEN = {"requested_providers": ("CUDAExecutionProvider",), "providers": ("CPUE
                 "onnxruntime": {"settings": {"precision": "fp16"}},
                 "torch": {"settings": {"precision": "fp32"}},
             },
-            "fp16",
+            "--precision fp32",
         ),
         (
             "Same rounding of float32 products",
             {"torch": {"settings": {"matmul_precision": "high"}}},
             "highest",
         ),
-        ("Same rounding of float32 products", {"onnxruntime": GPU}, "use_tf32=0"),
+        ("Same rounding of float32 products", {"onnxruntime": GPU}, "use_tf32"),
         ("Requested provider used", {"onnxruntime": FALLEN}, "attrib doctor"),
         ("Same threads", {"onnxruntime": {"threads": 4}}, "--threads"),
         ("Threads fit the usable cores", {"environment": {"usable_cores": 1.0}}, "--threads 1"),
         ("Warm-up reached", {"onnxruntime": {"warmed_up": False}}, "--warmup"),
-        ("The waiting worker is idle", {"torch": {"idle_cpu_share": 0.5}}, "50 %"),
+        ("The waiting worker is idle", {"torch": {"idle_cpu_share": 0.5}}, "allow_spinning=0"),
         ("Machine not loaded", {"environment": {"load_before": 3.0}}, "stop other programs"),
     ],
 )
 def test_what_is_unfair_fails_with_its_cure(name, changes, detail):
     found = state(name, manifest(**changes))
     assert found.state == "failed"
-    assert detail in found.detail
+    assert detail in found.fix
+    assert found.effect
 
 
 def test_outputs_beyond_the_tolerance_fail():
@@ -75,12 +75,13 @@ def test_a_complete_fair_capture_passes_every_check():
         name="y", shape=(1,), max_abs=0.0, max_rel=0.0, cosine=1.0, tolerance=1e-3, equal=True
     )
     wobbling = tuple((100 * MS + i % 2 * MS,) for i in range(9)) + ((102 * MS,),) * 3
-    found = checks(manifest(), (right,), {"torch": wobbling, "onnxruntime": wobbling})
+    plain = {"torch": wobbling, "onnxruntime": wobbling}
+    found = checks(evidence(outputs=(right,), plain_ns=plain))
     assert [(check.check, check.detail) for check in found if check.state != "passed"] == []
 
 
 def test_nothing_recorded_is_unknown_and_never_passed():
-    found = checks(None, (), {})
+    found = checks(evidence(manifest=None, outputs=(), plain_ns={}, graphs={}))
     assert {check.state for check in found} == {"unknown"}
     assert all(check.detail for check in found)
     assert len(found) == len(CHECKS)

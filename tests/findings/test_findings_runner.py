@@ -4,7 +4,7 @@ import dataclasses
 
 import msgspec
 import pytest
-from evidence_factory import MS, FakeLedger, evidence, row
+from evidence_factory import MS, FakeLedger, evidence, manifest, row
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -110,6 +110,10 @@ LACKING = {
     "optimized": lambda e: {"graphs": {EXPORTED: e.exported}},
     "outputs": lambda _: {"outputs": ()},
     "plain": lambda _: {"plain_ns": {"torch": (), "onnxruntime": ((),)}},
+    "nodes": lambda e: {"partitions": {"torch": e.partitions["torch"]}},
+    "graph": lambda e: {"graphs": {OPTIMIZED: e.optimized}},
+    "tokens": lambda _: {"manifest": manifest(workload={"seq_len": 0})},
+    "device": lambda e: {"partitions": e.partitions},
 }
 
 

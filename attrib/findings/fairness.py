@@ -1,0 +1,88 @@
+"""What the checks of the fairness audit read and answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from attrib.findings.protocol import Evidence
+from attrib.model.document import CheckState
+from attrib.model.manifest import Manifest, Role, Side
+
+NOT_RECORDED = "the capture does not say"
+
+RECORD = "record with `attrib profile`, which notes it"
+
+
+class Answer(NamedTuple):
+    """What one check found.
+
+    Attributes:
+        state: Whether the condition held.
+        detail: What was found.
+        effect: How a failed check may bend the result: in which direction, and how far.
+        fix: The option or command that makes it hold, or that makes the answer known.
+    """
+
+    state: CheckState
+    detail: str
+    effect: str = ""
+    fix: str = ""
+
+
+def passed(detail: str) -> Answer:
+    """The condition held."""
+    return Answer("passed", detail)
+
+
+def failed(detail: str, effect: str, fix: str) -> Answer:
+    """The condition did not hold."""
+    return Answer("failed", detail, effect, fix)
+
+
+def unknown(detail: str = NOT_RECORDED, fix: str = RECORD) -> Answer:
+    """Nothing says whether it held."""
+    return Answer("unknown", detail, fix=fix)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """The evidence, with short ways to what the checks ask for; a side that did not complete is absent here."""
+
+    evidence: Evidence
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """What the capture says of itself."""
+        return self.evidence.manifest
+
+    @property
+    def sides(self) -> Mapping[Role, Side]:
+        """The sides that ran to the end."""
+        every: Mapping[Role, Side] = self.manifest.sides if self.manifest else {}
+        return {role: side for role, side in every.items() if side.state == "complete"}
+
+    def setting(self, role: Role, key: str) -> str:
+        """A setting of one side in lower case; empty where it was not recorded."""
+        side = self.sides.get(role)
+        return side.settings.get(key, "").lower() if side else ""
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether ONNX Runtime's session has a provider of NVIDIA's."""
+        side = self.sides.get("onnxruntime")
+        return side is not None and any(p.startswith(NVIDIA_PROVIDERS) for p in side.providers)
+
+
+NVIDIA_PROVIDERS = ("CUDA", "Tensorrt", "NvTensorR")
+
+_ON, _OFF = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+
+
+def is_on(setting: str) -> bool:
+    """Whether a recorded setting, in lower case, says yes."""
+    return setting in _ON
+
+
+def is_off(setting: str) -> bool:
+    """Whether a recorded setting, in lower case, says no."""
+    return setting in _OFF
