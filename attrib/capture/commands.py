@@ -4,6 +4,7 @@ from pathlib import Path
 
 from attrib.capture.messages import Export, Load, Open, Optimize, Recipe
 from attrib.capture.options import CaptureOptions, Precision
+from attrib.capture.ort_options import session_options
 from attrib.capture.sources import Source
 from attrib.model.manifest import Role, Side
 
@@ -89,6 +90,8 @@ def open_command(options: CaptureOptions, model: Path, inputs: Path, threads: in
         providers=providers_of(options),
         io_binding=options.io_binding,
         folder=folder,
+        session_options=session_options(options.session_options),
+        disabled_optimizers=options.disabled_optimizers,
     )
 
 
@@ -106,5 +109,7 @@ def new_side(options: CaptureOptions, engine: Role, folder: str, threads: int) -
         opt_level=options.opt_level,
         exporter="file" if options.onnx else options.exporter,
         opset=options.opset or 0,
+        session_options=session_options(options.session_options),
+        disabled_optimizers=options.disabled_optimizers,
         threads=threads,
     )

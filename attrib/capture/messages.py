@@ -77,7 +77,14 @@ class Optimize(_Message, frozen=True, kw_only=True):
 
 
 class Open(_Message, frozen=True, kw_only=True):
-    """Create the plain and the profiled session of one file; `folder` takes the profile and the optimized graph."""
+    """Create the sessions of one file; `folder` takes the profile and the optimized graph.
+
+    Attributes:
+        session_options: Of the session, by name; they hold before `threads`.
+        disabled_optimizers: Graph optimizers to leave out.
+        profiled: Create the profiled session beside the plain one.
+        any_floats: Inputs of another floating-point type than the graph's are converted to it.
+    """
 
     model: str
     inputs: str
@@ -87,6 +94,10 @@ class Open(_Message, frozen=True, kw_only=True):
     providers: tuple[str, ...]
     io_binding: bool
     folder: str
+    session_options: dict[str, str] = {}
+    disabled_optimizers: tuple[str, ...] = ()
+    profiled: bool = True
+    any_floats: bool = False
 
 
 class Run(_Message, frozen=True, kw_only=True):
@@ -133,6 +144,7 @@ class Loaded(_Message, frozen=True, kw_only=True):
         outputs: Names of its outputs, flattened.
         unused: Modules whose weights the step did not read; None where that could not be watched.
         settings: What bears on speed.
+        threads: Intra-op threads after that run: a model or its factory may have changed them.
         inputs_file: Where the inputs were written.
     """
 
@@ -142,6 +154,7 @@ class Loaded(_Message, frozen=True, kw_only=True):
     inputs: tuple[InputSpec, ...]
     outputs: tuple[str, ...]
     settings: dict[str, str]
+    threads: int
     inputs_file: str
     unused: tuple[UnusedModule, ...] | None = None
 
@@ -171,17 +184,19 @@ class Optimized(_Message, frozen=True, kw_only=True):
 
 
 class Opened(_Message, frozen=True, kw_only=True):
-    """Both sessions exist.
+    """The sessions exist.
 
     Attributes:
         outputs: Names of the session's outputs.
         optimized: Where the graph of the profiled session was written.
+        threads: Intra-op threads of a session.
     """
 
     providers: tuple[str, ...]
     outputs: tuple[str, ...]
     optimized: str
     settings: dict[str, str]
+    threads: int
     warnings: tuple[str, ...] = ()
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from attrib.capture.ort_options import session_options
 from attrib.capture.rewrites import check_rewrites
 from attrib.errors import UsageError
 from attrib.model.manifest import Role
@@ -110,6 +111,7 @@ def check_options(options: CaptureOptions) -> None:
         raise UsageError(f"unknown task {options.task!r}", hint=f"--task with one of: {known}")
     # Under autocast the exported graph keeps the weights' precision.
     check_rewrites(options.optimize, "fp32" if options.autocast else options.precision)
+    session_options(options.session_options)
     _check_combinations(options)
 
 
@@ -123,6 +125,8 @@ def _check_combinations(options: CaptureOptions) -> None:
         "--optimize": bool(options.optimize),
         "--dynamic-shapes": options.dynamic_shapes,
         "--save-models": options.save_models is not None,
+        "--session-option": bool(options.session_options),
+        "--disable-optimizer": bool(options.disabled_optimizers),
     }
     useless = next((name for name, given in of_a_graph.items() if given), None)
     if useless and options.against_itself == "torch":

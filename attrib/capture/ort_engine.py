@@ -1,4 +1,4 @@
-"""The ONNX Runtime side, inside its worker: one plain and one profiled session of the same file."""
+"""The ONNX Runtime side, inside its worker: a plain and, where wanted, a profiled session of the same file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +22,8 @@ from attrib.capture.messages import (
     Written,
 )
 from attrib.capture.ort_feeds import Feeds, feeds_of
+from attrib.capture.ort_optimizers import disabled
+from attrib.capture.ort_options import EXECUTION_MODES, set_options
 from attrib.capture.ort_overhead import measure_overhead
 from attrib.capture.silence import silence_libraries
 from attrib.capture.steps import freeze_heap, quiet_collector, time_steps
@@ -34,6 +36,9 @@ LEVELS = {
     "extended": ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
     "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
 }
+MODES = dict(
+    zip(EXECUTION_MODES, (ort.ExecutionMode.ORT_SEQUENTIAL, ort.ExecutionMode.ORT_PARALLEL), strict=True)
+)
 _ERRORS_ONLY = 3
 _LARGE = 1_500_000_000
 """Above this, folded weights could push the optimized graph over protobuf's 2 GB: they go into a file beside it."""
@@ -53,31 +58,30 @@ class Engine:
             Calibrate: self.calibrate,
             Finish: self.finish,
         }
-        self._command: Open | None = None
+        self._threads = 0
         self._plain: tuple[Any, Feeds] | None = None
         self._profiled: tuple[Any, Feeds] | None = None
 
     def open(self, command: Open) -> Opened:
-        """Create both sessions with the same options; only one of them records a profile."""
-        self._command = command
+        """Create the sessions with the same options; only one of them records a profile."""
         optimized = Path(command.folder) / "optimized.onnx"
-        inputs = load_inputs(Path(command.inputs))
-        warnings: list[str] = []
-        sessions = []
-        for profiled in (False, True):
-            session = _session(command, _options(command, optimized if profiled else None))
-            feeds, notes = feeds_of(session, inputs, io_binding=command.io_binding)
-            sessions.append((session, feeds))
-            warnings = notes
-        self._plain, self._profiled = sessions
+        before = _running_threads()
+        plain, feeds, notes = _opened(command, None)
+        started, self._plain = _running_threads() - before, (plain, feeds)
+        session = plain
+        if command.profiled:
+            session, feeds, notes = _opened(command, optimized)
+            self._profiled = session, feeds
         freeze_heap()
-        session = sessions[1][0]
+        settings = _settings(session, command, feeds)
+        self._threads = _intra_op_threads(session, started)
         return Opened(
             providers=tuple(session.get_providers()),
             outputs=tuple(output.name for output in session.get_outputs()),
             optimized=str(optimized),
-            settings=self._settings(session),
-            warnings=tuple(warnings),
+            settings=settings,
+            threads=self._threads,
+            warnings=tuple(notes),
         )
 
     def run(self, command: Run) -> Steps:
@@ -102,10 +106,8 @@ class Engine:
 
     def calibrate(self, command: Calibrate) -> Calibrated:
         """What ONNX Runtime's profiling costs per node here."""
-        assert self._command is not None  # noqa: S101  (the parent calibrates only a side that ran)
         with quiet_collector():
-            threads = self._command.threads
-            return Calibrated(overhead=measure_overhead(Path(command.chain), command.nodes, threads))
+            return Calibrated(overhead=measure_overhead(Path(command.chain), command.nodes, self._threads))
 
     def finish(self, _command: Finish) -> Written:
         """End profiling, which writes the profile."""
@@ -114,22 +116,57 @@ class Engine:
         session = self._profiled[0]
         return Written(files=(str(session.end_profiling()),))
 
-    def _settings(self, session: Any) -> dict[str, str]:
-        assert self._command is not None  # noqa: S101  (called by open alone)
-        return {
-            PROFILE_ZERO: str(session.get_profiling_start_time_ns()),
-            "inter_op_threads": "1",
-            "execution_mode": "sequential",
-            "io_binding": str(self._command.io_binding).lower(),
-        }
+
+def _opened(command: Open, optimized: Path | None) -> tuple[Any, Feeds, list[str]]:
+    """A session that is ready to run; with a file for the optimized graph, the profiled one."""
+    session = _session(command, _options(command, optimized))
+    inputs = load_inputs(Path(command.inputs))
+    feeds, notes = feeds_of(session, inputs, io_binding=command.io_binding, any_floats=command.any_floats)
+    return session, feeds, notes
+
+
+def _running_threads() -> int:
+    """Threads of this process; 0 where the system does not tell."""
+    tasks = Path("/proc/self/task")
+    return sum(1 for _ in tasks.iterdir()) if tasks.is_dir() else 0
+
+
+def _intra_op_threads(session: Any, started: int) -> int:
+    """Intra-op threads of a session whose creation started so many threads.
+
+    A pool of n has n - 1 threads beside the caller's. Where 0 was asked for, ONNX Runtime chose, and tells nobody.
+    """
+    options = session.get_session_options()
+    if options.intra_op_num_threads:
+        return int(options.intra_op_num_threads)
+    if options.execution_mode == ort.ExecutionMode.ORT_SEQUENTIAL:
+        return started + 1
+    inter = int(options.inter_op_num_threads)
+    return (started - (inter - 1) if inter else started // 2) + 1
+
+
+def _settings(session: Any, command: Open, feeds: Feeds) -> dict[str, str]:
+    options = session.get_session_options()
+    mode = next(name for name, value in MODES.items() if value == options.execution_mode)
+    zero = {PROFILE_ZERO: str(session.get_profiling_start_time_ns())} if command.profiled else {}
+    return zero | {
+        "inter_op_threads": str(options.inter_op_num_threads),
+        "execution_mode": mode,
+        "io_binding": str(command.io_binding).lower(),
+        "preallocated_outputs": str(feeds.preallocated).lower(),
+    }
 
 
 def _options(command: Open, optimized: Path | None) -> Any:
+    """The session's options: attrib's own, those that the user set, and those that the profile needs."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = command.threads
-    options.inter_op_num_threads = 1
     options.graph_optimization_level = LEVELS[command.opt_level]
     options.log_severity_level = _ERRORS_ONLY
+    # A parallel executor with one thread runs one node after another.
+    parallel = command.session_options.get("execution_mode") == "parallel"
+    options.inter_op_num_threads = command.threads if parallel else 1
+    set_options(options, command.session_options, MODES)
     if optimized is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(optimized.with_name("profile"))
@@ -152,8 +189,11 @@ def _session(command: Open, options: Any) -> Any:
         raise AttribError(
             f"this onnxruntime has no {', '.join(missing)}", hint=f"--provider with one of: {known}"
         )
+    without = disabled(command.disabled_optimizers)
+    # Where a session cannot be created, onnxruntime tries once more, with the optimizers that were to be left out.
+    extra = {"disabled_optimizers": without, "enable_fallback": 0} if without else {}
     try:
-        return ort.InferenceSession(command.model, options, providers=list(command.providers))
+        return ort.InferenceSession(command.model, options, providers=list(command.providers), **extra)
     except Exception as error:
         raise _refused(command, first_line(error)) from error
 

@@ -20,25 +20,39 @@ TYPES = {
     "tensor(uint8)": np.uint8,
     "tensor(bool)": np.bool_,
 }
+_BFLOAT16 = "tensor(bfloat16)"
 _ORT_BFLOAT16 = 16
 """ONNX's number for bfloat16, which numpy does not know."""
 
 
+Signature = list[tuple[str, str, list[Any]]]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Feeds:
-    """One step of a session, and its outputs."""
+    """One step of a session, and its outputs; `preallocated`: every step writes them into the same memory."""
 
     step: Callable[[], object]
     outputs: Callable[[], list[Any]]
+    preallocated: bool = False
 
 
-def feeds_of(session: Any, inputs: Arrays, *, io_binding: bool) -> tuple[Feeds, list[str]]:
+def feeds_of(
+    session: Any, inputs: Arrays, *, io_binding: bool, any_floats: bool = False
+) -> tuple[Feeds, list[str]]:
     """The step of a session on these inputs, and what the user should know about how they were matched.
+
+    Args:
+        session: The session.
+        inputs: The workload's inputs.
+        io_binding: Bind inputs and outputs once, not in every step.
+        any_floats: Inputs of another floating-point type than the graph's are converted to it.
 
     Raises:
         AttribError: The graph takes other inputs.
     """
-    matched, notes = match_inputs([(i.name, i.type, i.shape) for i in session.get_inputs()], inputs)
+    signature = [(i.name, i.type, i.shape) for i in session.get_inputs()]
+    matched, notes = match_inputs(signature, converted(signature, inputs) if any_floats else inputs)
     values = {i.name: _value(matched[i.name], i.type) for i in session.get_inputs()}
     if io_binding:
         return _bound(session, values), notes
@@ -46,7 +60,7 @@ def feeds_of(session: Any, inputs: Arrays, *, io_binding: bool) -> tuple[Feeds, 
 
 
 def _value(array: Any, onnx_type: str) -> Any:
-    if onnx_type != "tensor(bfloat16)":
+    if onnx_type != _BFLOAT16:
         return array
     import onnxruntime as ort
 
@@ -56,20 +70,49 @@ def _value(array: Any, onnx_type: str) -> Any:
 
 
 def _bound(session: Any, values: dict[str, Any]) -> Feeds:
+    """Inputs bound once, and outputs to memory of the size that a first run shows: every step gets these inputs."""
     binding = session.io_binding()
     for name, value in values.items():
-        binding.bind_cpu_input(name, value)
-    for output in session.get_outputs():
-        binding.bind_output(output.name)
+        if isinstance(value, np.ndarray):
+            binding.bind_cpu_input(name, np.ascontiguousarray(value))
+        else:
+            binding.bind_ortvalue_input(name, value)
+    names = [output.name for output in session.get_outputs()]
+    for name in names:
+        binding.bind_output(name)
+    session.run_with_iobinding(binding)
+    first = binding.get_outputs()
+    preallocated = all(value.is_tensor() for value in first)
+    if preallocated:
+        for name, value in zip(names, first, strict=True):
+            binding.bind_ortvalue_output(name, _like(value))
 
     def outputs() -> list[Any]:
         session.run_with_iobinding(binding)
         return list(binding.copy_outputs_to_cpu())
 
-    return Feeds(lambda: session.run_with_iobinding(binding), outputs)
+    return Feeds(lambda: session.run_with_iobinding(binding), outputs, preallocated)
 
 
-Signature = list[tuple[str, str, list[Any]]]
+def _like(value: Any) -> Any:
+    """Memory on the host for a tensor of the same size and type."""
+    import onnxruntime as ort
+
+    return ort.OrtValue.ortvalue_from_shape_and_type(value.shape(), value.element_type())
+
+
+def converted(signature: Signature, inputs: Arrays) -> Arrays:
+    """The inputs with the graph's own floating-point types, matched as `match_inputs` does."""
+    types = {name: onnx_type for name, onnx_type, _ in signature}
+    if not types.keys() & inputs.keys() and len(types) == len(inputs):
+        types = dict(zip(inputs, types.values(), strict=True))
+    return {name: _as_float(array, types.get(name, "")) for name, array in inputs.items()}
+
+
+def _as_float(array: Any, onnx_type: str) -> Any:
+    wanted = np.dtype(TYPES.get(onnx_type, np.float32 if onnx_type == _BFLOAT16 else array.dtype))
+    both = array.dtype.kind == wanted.kind == "f"
+    return array.astype(wanted, copy=False) if both else array
 
 
 def match_inputs(signature: Signature, inputs: Arrays) -> tuple[Arrays, list[str]]:
@@ -95,7 +138,7 @@ def match_inputs(signature: Signature, inputs: Arrays) -> tuple[Arrays, list[str
 
 
 def _fits(array: Any, onnx_type: str, shape: list[Any]) -> bool:
-    if onnx_type == "tensor(bfloat16)":
+    if onnx_type == _BFLOAT16:
         onnx_type = "tensor(float)"
     if TYPES.get(onnx_type) != array.dtype or array.ndim != len(shape):
         return False

@@ -198,7 +198,7 @@ class Session:
         for role in ROLES:
             if role == name:
                 settings = {"precision": self.options.precision} | loaded.settings
-                self._start_side(role, version=version, settings=settings)
+                self._start_side(role, version=version, settings=settings, threads=loaded.threads)
 
     def _start_side(self, role: Role, **facts: Any) -> None:
         """A side is ready to be measured."""
@@ -308,7 +308,7 @@ class Session:
             )
         facts = chain.side(self.options)
         facts["settings"] = opened.settings | facts["settings"]
-        self._start_side(role, version=version, providers=opened.providers, **facts)
+        self._start_side(role, version=version, providers=opened.providers, threads=opened.threads, **facts)
 
     def _warm_up(self) -> None:
         for number, runner in enumerate(list(self.runners.values())):

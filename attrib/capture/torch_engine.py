@@ -81,6 +81,7 @@ class Engine:
             inputs=tuple(InputSpec(name=name, tensor=_tensor(value)) for name, value in built.inputs.items()),
             outputs=tuple(outputs),
             settings=_settings(built.module) | _mode_settings(prepared, command),
+            threads=torch.get_num_threads(),
             inputs_file=str(inputs_file),
             unused=seen.unused if seen else None,
         )

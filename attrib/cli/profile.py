@@ -72,6 +72,21 @@ class InterruptedCommand(AttribError):  # noqa: N818  (an interruption is no err
     show_default=True,
     help="ONNX Runtime's graph optimization.",
 )
+@click.option(
+    "--session-option",
+    "session_options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set an option of ONNX Runtime's session; repeatable. An attribute, e.g. execution_mode=parallel, or a"
+    " configuration entry, e.g. session.intra_op.allow_spinning=0 (entries are passed on unchecked).",
+)
+@click.option(
+    "--disable-optimizer",
+    "disabled_optimizers",
+    multiple=True,
+    metavar="NAME",
+    help="Leave out one of ONNX Runtime's graph optimizers, e.g. MatMulAddFusion; repeatable.",
+)
 @click.option("--attention", type=click.Choice(["sdpa", "eager"]), default="sdpa", show_default=True)
 @click.option(
     "--torch-mode", type=click.Choice(["eager", "compile", "jit"]), default="eager", show_default=True
