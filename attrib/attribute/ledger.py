@@ -65,23 +65,25 @@ class Ledger:
 
     def work(self, role: Role, ids: Iterable[str]) -> Delta:
         """Time of the named calls or nodes on one side, with the 95 % interval of that sum."""
-        return self.weighted(role, dict.fromkeys(ids, 1.0))
+        return self.weighted({role: dict.fromkeys(ids, 1.0)})
 
-    def weighted(self, role: Role, weights: Mapping[str, float]) -> Delta:
-        """Sum of the times of calls or nodes on one side, each times its weight, with the 95 % interval of that sum.
+    def weighted(self, weights: Mapping[Role, Mapping[str, float]]) -> Delta:
+        """Sum of the times of calls and nodes, each times its weight, with the 95 % interval of that sum.
 
         A negative weight takes away: what some nodes take beyond others of the same kind.
         """
-        chosen, factors = self._chosen(role, weights)
-        if not chosen:
-            return Delta(median=0, low=0, high=0)
-        total = round(float(self.sides[role].values[chosen] @ factors))
-        low, high = interval(total, self.resampled(role, weights), self.blocks)
-        return Delta(median=total, low=low, high=high)
+        total, drawn = 0.0, np.zeros(self.replicates.shape[1])
+        for role, its in weights.items():
+            chosen, factors = self._chosen(role, its)
+            if chosen:
+                total += float(self.sides[role].values[chosen] @ factors)
+                drawn = drawn + factors @ self.sides[role].replicates(chosen)
+        low, high = interval(round(total), drawn, self.blocks)
+        return Delta(median=round(total), low=low, high=high)
 
-    def resampled(self, role: Role, weights: Mapping[str, float]) -> Floats:
-        """The weighted sum in each resample."""
-        chosen, factors = self._chosen(role, weights)
+    def resampled(self, role: Role, ids: Iterable[str]) -> Floats:
+        """Time of the named calls or nodes in each resample."""
+        chosen, factors = self._chosen(role, dict.fromkeys(ids, 1.0))
         if not chosen:
             return np.zeros(self.replicates.shape[1])
         return np.asarray(factors @ self.sides[role].replicates(chosen))

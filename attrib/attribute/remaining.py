@@ -45,7 +45,7 @@ def _works(row: LedgerRow, role: Role) -> tuple[str, ...]:
 
 def _replicates(ledger: Ledger, taken: dict[Role, list[str]]) -> Floats:
     """Resampled delta of the work that goes."""
-    ours, theirs = (ledger.resampled(role, dict.fromkeys(taken[role], 1.0)) for role in ROLES)
+    ours, theirs = (ledger.resampled(role, taken[role]) for role in ROLES)
     return theirs - ours
 
 

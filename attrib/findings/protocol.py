@@ -38,8 +38,8 @@ class LedgerLike(Protocol):
         """Time of the named calls or nodes on one side, with the 95 % interval of that sum."""
         ...
 
-    def weighted(self, role: Role, weights: Mapping[str, float]) -> Delta:
-        """Time of calls or nodes on one side, each times its weight, with the 95 % interval of that sum."""
+    def weighted(self, weights: Mapping[Role, Mapping[str, float]]) -> Delta:
+        """Time of calls and nodes, each times its weight, with the 95 % interval of that sum."""
         ...
 
     def without(self, rows: Collection[str], works: Collection[str]) -> "LedgerLike":

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from attrib.findings.protocol import Evidence
@@ -34,20 +35,44 @@ class FakeLedger:
         return Delta(median=median, low=median - half, high=median + half)
 
     def work(self, role, ids):
-        return self.weighted(role, dict.fromkeys(ids, 1.0))
+        return self.weighted({role: dict.fromkeys(ids, 1.0)})
 
-    def weighted(self, role, weights):
-        times = {name: (self.work_ns or {}).get(name, 0) * weight for name, weight in weights.items()}
-        total, half = round(sum(times.values())), round(sum(abs(part) for part in times.values()) / 100)
+    def weighted(self, weights):
+        known = self.work_ns or {}
+        times = [known.get(name, 0) * weight for its in weights.values() for name, weight in its.items()]
+        total, half = round(sum(times)), round(sum(map(abs, times)) / 100)
         return Delta(median=total, low=total - half, high=total + half)
 
     def without(self, rows, works):
-        kept = [
-            row
-            for row in self.rows
-            if row.id not in rows and not {*row.torch_calls, *row.onnx_nodes} & set(works)
-        ]
-        return FakeLedger(tuple(kept), self.work_ns)
+        left = (_left(row, set(works), self.work_ns or {}) for row in self.rows if row.id not in rows)
+        return FakeLedger(tuple(row for row in left if row is not None), self.work_ns)
+
+
+def _left(row, works, known):
+    """A row without some of its work; None where nothing is left."""
+    if works.isdisjoint(row.torch_calls) and works.isdisjoint(row.onnx_nodes):
+        return row
+    calls = [pair for pair in zip(row.torch_calls, row.torch_ops, strict=True) if pair[0] not in works]
+    nodes = [pair for pair in zip(row.onnx_nodes, row.onnx_ops, strict=True) if pair[0] not in works]
+    if not calls and not nodes:
+        return None
+    torch_ns, ort_ns = (
+        before - sum(known.get(name, 0) for name in its if name in works)
+        for before, its in ((row.torch_ns, row.torch_calls), (row.onnxruntime_ns, row.onnx_nodes))
+    )
+    shift = ort_ns - torch_ns - row.delta_ns
+    return msgspec.structs.replace(
+        row,
+        torch_calls=tuple(i for i, _ in calls),
+        torch_ops=tuple(op for _, op in calls),
+        onnx_nodes=tuple(i for i, _ in nodes),
+        onnx_ops=tuple(op for _, op in nodes),
+        torch_ns=torch_ns,
+        onnxruntime_ns=ort_ns,
+        delta_ns=ort_ns - torch_ns,
+        low_ns=row.low_ns + shift,
+        high_ns=row.high_ns + shift,
+    )
 
 
 def row(
