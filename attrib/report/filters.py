@@ -12,8 +12,8 @@ from attrib.report.text import anchor, code_spans, counted, plural, shorten, vis
 from attrib.units import format_interval, format_ns, format_percent
 
 _TITLE_LIMIT = 400
-_BREAKS = re.compile(r"([./])(?=\w)(?![^<]*>)")
-"""Where a qualified name may break; not inside a tag."""
+_BREAKS = re.compile(r"(.{16,}?[./])(?=\w)(?![^<]*>)")
+"""Where a qualified name may break: not inside a tag, and not in more places than a line needs."""
 
 _FITS = 36
 """Characters that the narrowest column of names holds."""

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from attrib.model.document import CAUSES, Document
 from attrib.report.embed import packed, plotly_source, policy
+from attrib.report.experiments import PROVE_HINT
 from attrib.report.filters import environment
 from attrib.report.json_report import to_json
 from attrib.report.operators import CONTRADICTS, ROW_LIMIT
@@ -34,7 +35,7 @@ def to_html(document: Document, *, interactive: bool = True) -> bytes:
     """
     plotly = plotly_source() if interactive else ""
     library = packed(plotly.encode()) if interactive else ""
-    whole = packed(to_json(document), level=9)
+    whole = packed(to_json(document, indent=-1), level=9)
     # Neither a model's author nor chance can put this into the document: it is the hash of the document.
     mark = f"data-{hashlib.sha256(whole.encode()).hexdigest()}"
     limit, data, note = _ROW_LIMITS[-1], "", _NOTHING_FITS
@@ -53,7 +54,7 @@ def to_html(document: Document, *, interactive: bool = True) -> bytes:
 def _lighter(document: Document, room: int) -> Iterator[tuple[str, str]]:
     """Ways to put less data into the page, fullest first, that leave room for the note that goes with them."""
     for lighter, note in ((_without_evidence, _EVIDENCE_LEFT_OUT), (_largest_rows, _ROWS_LEFT_OUT)):
-        data = packed(to_json(lighter(document)), level=9)
+        data = packed(to_json(lighter(document), indent=-1), level=9)
         if len(data) + 2 * len(note) <= room:
             yield data, note
 
@@ -98,6 +99,7 @@ def _page(view: View, *, plotly: str, library: str, data: str, data_note: str = 
         drawing=drawing_of(view.waterfall) if view.waterfall else None,
         causes=CAUSES,
         contradicts=CONTRADICTS,
+        prove_hint=PROVE_HINT,
         cause_titles={cause: text.title for cause, text in CAUSES.items()},
         csp=csp,
         style=style,

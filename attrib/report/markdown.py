@@ -1,23 +1,19 @@
 """The report as Markdown for a pull request: verdict first, one table, details folded, bounded in bytes."""
 
-import html
-import re
 from collections.abc import Sequence
 
 from attrib.model.document import CAUSES, CauseRow, Document, Gap
-from attrib.report.text import EXPLAIN_HINT, code_spans, counted, plural, shorten, visible
+from attrib.report.experiments_markdown import experiments, finding_results
+from attrib.report.markdown_text import code, escaped, fenced, summary
+from attrib.report.text import EXPLAIN_HINT, counted, plural
+from attrib.report.verdict import AlertLine
 from attrib.report.view import FindingView, View, view_of
 from attrib.units import format_interval, format_ns
 
 BYTE_LIMIT = 60_000
 """GitHub refuses comments above 65,536 characters; the rest is room for what a bot puts around."""
 
-_TEXT_LIMIT = 300
 _UNMATCHED_ROWS = 20
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~^$-])")
-_BREAK = r"\1<!-- -->"
-_LINKING = re.compile(r"(@|#(?=\w)|:(?=//)|www(?=\.))", re.IGNORECASE)
-"""After what GitHub would begin a mention, a reference or a link: an empty comment there keeps it text."""
 
 
 def to_markdown(document: Document, *, limit_bytes: int = BYTE_LIMIT) -> str:
@@ -33,10 +29,16 @@ def to_markdown(document: Document, *, limit_bytes: int = BYTE_LIMIT) -> str:
     blocks = [_finding(item) for item in view.findings]
     rows = [_operator(view, number) for number in range(len(view.operators.rows))]
     notes, left = _notes(view), _unmatched(view)
+    tried = experiments(view)
     causes = len(view.causes)
     while True:
         text = _joined(
-            head, _causes(view, causes), blocks, _operators(view, rows), left if notes else "", notes
+            head,
+            _causes(view, causes),
+            [*blocks, tried if notes else ""],
+            _operators(view, rows),
+            left if notes else "",
+            notes,
         )
         excess = len(text.encode()) - limit_bytes
         if excess <= 0 or not (rows or blocks or notes or causes):
@@ -61,26 +63,6 @@ def _joined(head: str, causes: str, blocks: Sequence[str], operators: str, left:
     return "\n\n".join(part for part in (head, causes, *blocks, operators, left, notes) if part) + "\n"
 
 
-def escaped(text: str, limit: int = _TEXT_LIMIT) -> str:
-    """Untrusted prose: but for code spans, no markup, no HTML, no mention and no link comes out of it."""
-    parts = code_spans(shorten(visible(text), limit))
-    return "".join(code(part, limit) if is_code else _inert(part) for part, is_code in parts)
-
-
-def _inert(text: str) -> str:
-    return _LINKING.sub(_BREAK, _SPECIAL.sub(r"\\\1", html.escape(text, quote=False)))
-
-
-def code(text: str, limit: int = 120) -> str:
-    """Untrusted text as a code span, longer fences around backticks; a bar would end a table cell."""
-    shown = shorten(visible(text), limit)
-    if not shown:
-        return ""
-    fence = "`" * (max((len(run) for run in re.findall("`+", shown)), default=0) + 1)
-    pad = " " if "`" in shown else ""
-    return f"{fence}{pad}{shown}{pad}{fence}".replace("|", "\\|")
-
-
 def _head(view: View) -> str:
     lines = [
         f"**{escaped(view.verdict.lead)}**"
@@ -90,13 +72,16 @@ def _head(view: View) -> str:
         lines.append(escaped(view.verdict.note))
     for alert in view.alerts:
         mark = {"error": "❌", "warning": "⚠️", "note": "ℹ️"}[alert.level]
-        lines.append(
-            f"{mark} **{escaped(alert.title)}**\n\n" + "\n".join(f"- {escaped(t)}" for t in alert.lines[:10])
-        )
+        lines.append(f"{mark} **{escaped(alert.title)}**\n\n" + "\n".join(map(_case, alert.lines[:10])))
     if view.gaps:
         lines.append("ℹ️ **Evidence that was not recorded**\n\n" + "\n".join(map(_gap, view.gaps[:10])))
     lines.append(f"{code(view.title)} · " + " · ".join(escaped(part, 80) for part in view.subtitle[:12]))
     return "\n\n".join(lines)
+
+
+def _case(line: AlertLine) -> str:
+    fix = f"to mend it: {line.fix}" if line.fix else ""
+    return "- " + ". ".join(escaped(part) for part in (line.text, line.effect, fix) if part)
 
 
 def _gap(gap: Gap) -> str:
@@ -145,21 +130,15 @@ def _finding(item: FindingView) -> str:
         gain = f" (can save up to {format_interval(finding.saving_ns, finding.low_ns, finding.high_ns, sign=False)})"
     elif finding.explains_ns:
         gain = f" (explains {format_ns(finding.explains_ns, sign=True)})"
-    title = f"<b>{html.escape(shorten(visible(finding.title), 160))}</b>"
     parts = [
-        f"<details><summary>{sign} {_LINKING.sub(_BREAK, title)}{gain}</summary>",
+        f"<details><summary>{sign} <b>{summary(finding.title)}</b>{gain}</summary>",
         escaped(finding.summary, 1000),
     ]
     parts.append("\n".join(f"- {escaped(piece.text)}" for piece in finding.evidence[:10]))
     if finding.fix:
         parts.append(f"**What to do:** {escaped(finding.fix, 2000)}")
+    parts.append(finding_results(item))
     return "\n\n".join(part for part in (*parts, "</details>") if part)
-
-
-def _fenced(text: str) -> str:
-    shown = shorten(visible(text, keep_newlines=True), 2000)
-    fence = "`" * max(3, max((len(run) for run in re.findall("`+", shown)), default=0) + 1)
-    return f"{fence}\n{shown}\n{fence}"
 
 
 def _operators(view: View, rows: list[str]) -> str:
@@ -221,7 +200,7 @@ def _notes(view: View) -> str:
     lines += [f"- {escaped(label)}: {escaped(value)}" for label, value in (*view.machine, *view.method)[:30]]
     for name, facts in view.sides:
         lines += [f"- {name}: " + ", ".join(f"{escaped(k, 60)} {escaped(v, 100)}" for k, v in facts[:20])]
-    command = f"\n\n{_fenced(view.command)}" if view.command else ""
+    command = f"\n\n{fenced(view.command)}" if view.command else ""
     return (
         "<details><summary>Checks, environment, method</summary>\n\n"
         + "\n".join(lines)

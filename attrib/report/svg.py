@@ -8,6 +8,8 @@ ROW_HEIGHT = 38
 TOP = 4
 AXIS_HEIGHT = 26
 _BAR_OFFSET = 20
+_PIXEL = 0.6
+"""Percent of the module tree's bars, which are 170 pixels wide."""
 _THINNEST = 0.4
 _THINNEST_WHISKER = 1.0
 
@@ -80,6 +82,6 @@ def _percent(value: float) -> str:
 
 
 def centred_bar(value: int, largest: int) -> tuple[str, str] | None:
-    """`x` and `width` in percent of a bar that grows left (negative) or right from the middle; None if too thin."""
+    """`x` and `width` in percent of a bar that grows left (negative) or right from the middle; None if under a pixel."""
     share = round(50 * min(abs(value) / largest, 1.0), 1) if largest else 0.0
-    return (_percent(50 - share if value < 0 else 50), _percent(share)) if share else None
+    return (_percent(50 - share if value < 0 else 50), _percent(share)) if share >= _PIXEL else None

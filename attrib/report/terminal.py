@@ -3,9 +3,12 @@
 from typing import TYPE_CHECKING
 
 from attrib.model.document import Document
-from attrib.report.text import EXPLAIN_HINT, code_spans, plural, shorten, visible
+from attrib.report.breakdown import Breakdown
+from attrib.report.experiments_terminal import finding_lines, print_experiments
+from attrib.report.terminal_text import print_line, text_of
+from attrib.report.text import EXPLAIN_HINT, plural
 from attrib.report.verdict import Alert
-from attrib.report.view import Breakdown, FindingView, View, view_of
+from attrib.report.view import FindingView, View, view_of
 from attrib.report.waterfall import Bar
 from attrib.units import format_interval, format_ns, format_percent
 
@@ -18,7 +21,6 @@ _TOP_FINDINGS = 5
 _TOP_OPERATORS = 8
 _BAR_CELLS = 12
 _WIDEST = 100
-_LINE_LIMIT = 240
 _STYLES = {"slower": "bold yellow", "faster": "bold cyan", "same": "bold", "none": "bold"}
 _MARKS = {"error": ("!!", "bold red"), "warning": ("!", "bold yellow"), "note": ("-", "dim")}
 
@@ -27,35 +29,26 @@ def print_summary(document: Document, console: "Console") -> None:
     """Print the verdict, what bears on it, where the difference comes from, and what to do about it."""
     view = view_of(document)
     _alerts(console, view, "error")
-    _print(console, _verdict(view))
+    print_line(console, _verdict(view))
     _alerts(console, view, "warning")
     _gaps(console, view)
     if view.waterfall:
         console.print()
         console.print(_causes(view, view.waterfall.bars, console))
-        _print(console, _text(_coverage(document), "dim"))
+        print_line(console, text_of(_coverage(document), "dim"))
         if view.unmatched:
-            _print(console, _text(f"not matched: {view.unmatched.sentence(view.names, view.unit)}", "dim"))
+            print_line(
+                console, text_of(f"not matched: {view.unmatched.sentence(view.names, view.unit)}", "dim")
+            )
     else:
         for breakdown in view.breakdowns:
             console.print()
             console.print(_breakdown(breakdown))
     _findings(console, view)
+    print_experiments(console, view)
     _alerts(console, view, "note")
     if view.operators.rows:
-        _print(console, _text(EXPLAIN_HINT, "dim"))
-
-
-def _text(text: str, style: str = "") -> "Text":
-    """Untrusted text as a line: nothing in it is markup or a control sequence."""
-    from rich.text import Text
-
-    parts = code_spans(shorten(visible(text), _LINE_LIMIT))
-    return Text.assemble(*((f"`{part}`", "bold") if code else part for part, code in parts), style=style)
-
-
-def _print(console: "Console", text: "Text") -> None:
-    console.print(text, highlight=False, soft_wrap=False)
+        print_line(console, text_of(EXPLAIN_HINT, "dim"))
 
 
 def _verdict(view: View) -> "Text":
@@ -63,12 +56,14 @@ def _verdict(view: View) -> "Text":
 
     verdict = view.verdict
     line = Text.assemble(
-        _text(verdict.lead, _STYLES[verdict.tone]), ": " if verdict.figures else "", _text(verdict.figures)
+        text_of(verdict.lead, _STYLES[verdict.tone]),
+        ": " if verdict.figures else "",
+        text_of(verdict.figures),
     )
     if verdict.note:
-        line.append("\n").append_text(_text(verdict.note))
+        line.append("\n").append_text(text_of(verdict.note))
     subject = " · ".join((view.title, *view.subtitle))
-    return line.append("\n").append_text(_text(subject, "dim"))
+    return line.append("\n").append_text(text_of(subject, "dim"))
 
 
 def _alerts(console: "Console", view: View, level: str) -> None:
@@ -80,11 +75,15 @@ def _alert(console: "Console", alert: Alert) -> None:
     from rich.padding import Padding
 
     mark, style = _MARKS[alert.level]
-    _print(console, _text(f"{mark} {alert.title}", style))
+    print_line(console, text_of(f"{mark} {alert.title}", style))
     for line in alert.lines[:8]:
-        console.print(Padding(_text(line), (0, 0, 0, 2), expand=False), highlight=False)
+        fix = f"to mend it: {line.fix}" if line.fix else ""
+        for number, text in enumerate(filter(None, (line.text, line.effect, fix))):
+            indent = 4 if number else 2
+            shown = text_of(text, "dim" if number else "")
+            console.print(Padding(shown, (0, 0, 0, indent), expand=False), highlight=False)
     if len(alert.lines) > 8:  # noqa: PLR2004
-        _print(console, _text(f"  and {len(alert.lines) - 8} more", "dim"))
+        print_line(console, text_of(f"  and {len(alert.lines) - 8} more", "dim"))
 
 
 def _gaps(console: "Console", view: View) -> None:
@@ -92,10 +91,10 @@ def _gaps(console: "Console", view: View) -> None:
     from rich.padding import Padding
 
     if view.gaps:
-        _print(console, _text("- Evidence that was not recorded", "bold"))
+        print_line(console, text_of("- Evidence that was not recorded", "bold"))
     for gap in view.gaps:
         for line, style in ((f"{gap.what}: {gap.cost}", ""), (f"  to record it: {gap.how}", "dim")):
-            console.print(Padding(_text(line, style), (0, 0, 0, 2), expand=False), highlight=False)
+            console.print(Padding(text_of(line, style), (0, 0, 0, 2), expand=False), highlight=False)
 
 
 def _causes(view: View, bars: tuple[Bar, ...], console: "Console") -> "Table":
@@ -110,10 +109,10 @@ def _causes(view: View, bars: tuple[Bar, ...], console: "Console") -> "Table":
     plain = console.options.ascii_only
     for bar in bars:
         if bar.kind == "total":
-            table.add_row(_text(bar.label, "bold"), _text(view.unit.text(bar.value_ns), "bold"), "")
+            table.add_row(text_of(bar.label, "bold"), text_of(view.unit.text(bar.value_ns), "bold"), "")
         else:
             table.add_row(
-                _text(f"  {bar.label}"), _text(_interval(view, bar)), _bar(bar, largest, ascii_only=plain)
+                text_of(f"  {bar.label}"), text_of(_interval(view, bar)), _bar(bar, largest, ascii_only=plain)
             )
     return table
 
@@ -149,14 +148,14 @@ def _coverage(document: Document) -> str:
 def _breakdown(side: Breakdown) -> "Table":
     from rich.table import Table
 
-    title = _text(f"{side.name}: profiled step {format_ns(side.step_ns)}", "bold")
+    title = text_of(f"{side.name}: profiled step {format_ns(side.step_ns)}", "bold")
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, overflow="ellipsis", max_width=44)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     table.add_row(title, "", "")
     for op in side.ops[:_TOP_OPERATORS]:
-        table.add_row(_text(f"  {op.op}"), _text(format_ns(op.ns)), _text(format_percent(op.share)))
+        table.add_row(text_of(f"  {op.op}"), text_of(format_ns(op.ns)), text_of(format_percent(op.share)))
     return table
 
 
@@ -164,14 +163,14 @@ def _findings(console: "Console", view: View) -> None:
     if not view.findings:
         if view.has_delta:
             console.print()
-            _print(console, _text("No finding: no rule explains more than the noise."))
+            print_line(console, text_of("No finding: no rule explains more than the noise."))
         return
     console.print()
     for item in view.findings[:_TOP_FINDINGS]:
         _finding(console, item)
     hidden = len(view.findings) - _TOP_FINDINGS
     if hidden > 0:
-        _print(console, _text(f"and {plural(hidden, 'more finding')} in the report", "dim"))
+        print_line(console, text_of(f"and {plural(hidden, 'more finding')} in the report", "dim"))
 
 
 def _finding(console: "Console", item: FindingView) -> None:
@@ -181,9 +180,9 @@ def _finding(console: "Console", item: FindingView) -> None:
     mark = {"slower": "▲", "faster": "▼", "same": "●"}[item.tone]
     if console.options.ascii_only:
         mark = {"slower": "+", "faster": "-", "same": "*"}[item.tone]
-    _print(console, _text(f"{mark} {finding.title}", _STYLES[item.tone]))
+    print_line(console, text_of(f"{mark} {finding.title}", _STYLES[item.tone]))
     for line in _finding_lines(item):
-        console.print(Padding(_text(line), (0, 0, 0, 2), expand=False), highlight=False)
+        console.print(Padding(text_of(line), (0, 0, 0, 2), expand=False), highlight=False)
 
 
 def _finding_lines(item: FindingView) -> list[str]:
@@ -197,8 +196,5 @@ def _finding_lines(item: FindingView) -> list[str]:
         f"fix: {line}" if number == 0 else f"     {line}"
         for number, line in enumerate(finding.fix.splitlines())
     ]
-    if finding.verified:
-        checked = finding.verified
-        gave = format_interval(checked.measured_ns, checked.low_ns, checked.high_ns)
-        lines.append(f"verified: {gave}, outputs {'equal' if checked.outputs_equal else 'changed'}")
+    lines += finding_lines(item)
     return lines

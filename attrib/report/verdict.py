@@ -40,13 +40,22 @@ class Verdict:
         return f"{self.lead}: {self.figures}" if self.figures else self.lead
 
 
+@dataclass(frozen=True, slots=True)
+class AlertLine:
+    """One case of an alert: what was seen, how that may bend the result, and how to record again without it."""
+
+    text: str
+    effect: str = ""
+    fix: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
     """Something that bears on whether the figures can be compared: a title and one line for each case."""
 
     level: Level
     title: str
-    lines: tuple[str, ...]
+    lines: tuple[AlertLine, ...]
 
 
 def side_names(document: Document) -> dict[Role, str]:
@@ -146,9 +155,15 @@ def _why_missing(document: Document, role: Role) -> str:
 def alerts_of(document: Document) -> tuple[Alert, ...]:
     """What to know first, gravest first: outputs that differ, conditions that failed, then the capture's warnings."""
     wrong = tuple(
-        _output_line(o.name, o.reason, o.max_abs, o.tolerance) for o in document.outputs if not o.equal
+        AlertLine(_output_line(o.name, o.reason, o.max_abs, o.tolerance))
+        for o in document.outputs
+        if not o.equal
     )
-    failed = tuple(f"{c.check}: {c.detail}" for c in document.comparability if c.state == "failed")
+    failed = tuple(
+        AlertLine(f"{c.check}: {c.detail}", c.effect, c.fix)
+        for c in document.comparability
+        if c.state == "failed"
+    )
     alerts = (
         Alert(
             level="error",
@@ -156,7 +171,7 @@ def alerts_of(document: Document) -> tuple[Alert, ...]:
             lines=wrong,
         ),
         Alert(level="warning", title="Conditions of a fair comparison do not hold", lines=failed),
-        Alert(level="note", title="Warnings of the capture", lines=document.warnings),
+        Alert(level="note", title="Warnings of the capture", lines=tuple(map(AlertLine, document.warnings))),
     )
     return tuple(alert for alert in alerts if alert.lines)
 

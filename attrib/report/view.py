@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from attrib.model.document import CauseRow, Check, Document, Finding, Gap, StepTimes
+from attrib.model.document import CauseRow, Check, Document, Finding, Gap
 from attrib.model.manifest import ROLES, Role
+from attrib.report.breakdown import Breakdown, breakdowns_of
+from attrib.report.experiments import Experiments, experiments_of
 from attrib.report.facts import Facts, machine_facts, method_facts, side_facts, subtitle_of
 from attrib.report.modules import (
     NODE_LIMIT,
@@ -16,23 +18,24 @@ from attrib.report.modules import (
 )
 from attrib.report.operators import ROW_LIMIT, OperatorTable, operator_table, unique_anchors
 from attrib.report.text import plural
+from attrib.report.tried import Tried
 from attrib.report.unmatched import Unmatched, unmatched_of
 from attrib.report.verdict import Alert, Verdict, alerts_of, side_names, verdict_of
 from attrib.report.waterfall import Waterfall, ordered_causes, waterfall_of
 from attrib.units import Unit, format_interval, format_ns, format_percent
 
-_BREAKDOWN_ROWS = 40
 _REPEATED_ROWS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingView:
-    """A finding, its link fragment, and the ledger rows of it that the operator table shows: ids and places."""
+    """A finding, its link fragment, its experiments, and the ledger rows of it that are shown: ids and places."""
 
     anchor: str
     finding: Finding
     rows: tuple[str, ...]
     positions: tuple[int, ...]
+    tried: tuple[Tried, ...] = ()
 
     @property
     def tone(self) -> str:
@@ -51,29 +54,6 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorTime:
-    """Time of one op type per profiled step, with its calls per step and its share of the step."""
-
-    op: str
-    count: int
-    ns: int
-    share: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Breakdown:
-    """Where the profiled step of one side goes, by op type; `rest_ns` lies outside every op."""
-
-    role: Role
-    name: str
-    step_ns: int
-    steps: int
-    ops: tuple[OperatorTime, ...]
-    other: OperatorTime | None
-    rest_ns: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """What every rendering shows, in the order of the page."""
 
@@ -87,6 +67,8 @@ class View:
     waterfall: Waterfall | None
     causes: tuple[CauseRow, ...]
     findings: tuple[FindingView, ...]
+    experiments: Experiments | None
+    provable: bool
     modules: ModuleNode | None
     module_scale: int
     repeated: tuple[RepeatedModule, ...]
@@ -124,6 +106,8 @@ def view_of(document: Document, *, row_limit: int = ROW_LIMIT, node_limit: int =
     table = operator_table(document.ledger, anchors, trails=document.regions, limit=row_limit)
     tree = module_tree(document.ledger, document.workload.model) if document.ledger else None
     names, unit = side_names(document), table_unit(document)
+    tried = experiments_of(document)
+    findings = _findings(document, table, tried.by_finding if tried else {})
     by_state = {state: _in_state(document, state) for state in ("passed", "not_applicable", "error")}
     return View(
         title=document.workload.model,
@@ -135,7 +119,9 @@ def view_of(document: Document, *, row_limit: int = ROW_LIMIT, node_limit: int =
         figures=_figures(document),
         waterfall=waterfall_of(document),
         causes=ordered_causes(document),
-        findings=_findings(document, table),
+        findings=findings,
+        experiments=tried,
+        provable=tried is None and _provable(findings),
         modules=pruned(tree, node_limit) if tree else None,
         module_scale=max((abs(child.delta_ns) for child in tree.children), default=0) if tree else 0,
         repeated=repeated_modules(document.ledger)[:_REPEATED_ROWS],
@@ -144,11 +130,7 @@ def view_of(document: Document, *, row_limit: int = ROW_LIMIT, node_limit: int =
         places={row.id: place for place, row in enumerate(document.ledger)},
         shown=frozenset(item.row.id for item in table.rows),
         unmatched=unmatched_of(document),
-        breakdowns=tuple(
-            _breakdown(role, names[role], document.profiled[role])
-            for role in ROLES
-            if role in document.profiled
-        ),
+        breakdowns=breakdowns_of(document, names),
         passed=by_state["passed"],
         checks=tuple(check for check in document.comparability if check.state == "passed"),
         unknown_checks=tuple(check for check in document.comparability if check.state == "unknown"),
@@ -187,21 +169,34 @@ def _in_state(document: Document, state: str) -> tuple[Finding, ...]:
     return tuple(sorted((f for f in document.findings if f.state == state), key=lambda f: f.id))
 
 
-def _findings(document: Document, table: OperatorTable) -> tuple[FindingView, ...]:
+def _provable(findings: Iterable[FindingView]) -> bool:
+    """Whether `attrib verify` has an experiment for one of these findings."""
+    from attrib.findings import RULES  # numpy, which a report that is only drawn can do without
+
+    proved = {rule.id for rule in RULES if rule.experiments}
+    return any(item.finding.id in proved for item in findings)
+
+
+def _findings(
+    document: Document, table: OperatorTable, tried: dict[str, tuple[Tried, ...]]
+) -> tuple[FindingView, ...]:
     """Failed rules: by what the fix can save, then by what they explain."""
     failed = sorted(_in_state(document, "failed"), key=lambda f: (-f.saving_ns, -abs(f.explains_ns), f.id))
     anchors = unique_anchors(finding.id for finding in failed)
     shown = {item.row.id: position for position, item in enumerate(table.rows)}
-    return tuple(_finding(finding, anchors[finding.id], shown) for finding in failed)
+    return tuple(
+        _finding(finding, anchors[finding.id], shown, tried.get(finding.id, ())) for finding in failed
+    )
 
 
-def _finding(finding: Finding, anchor: str, shown: dict[str, int]) -> FindingView:
+def _finding(finding: Finding, anchor: str, shown: dict[str, int], tried: tuple[Tried, ...]) -> FindingView:
     named = dict.fromkeys(row for piece in finding.evidence for row in piece.rows if row in shown)
     return FindingView(
         anchor=anchor,
         finding=finding,
         rows=tuple(named),
         positions=tuple(sorted(shown[row] for row in named)),
+        tried=tried,
     )
 
 
@@ -227,37 +222,3 @@ def _figures(document: Document) -> tuple[Figure, ...]:
             Figure("Profiler overhead taken out", format_ns(cover.profiler_overhead_ns, sign=True)),
         ]
     return tuple(figures)
-
-
-def _breakdown(role: Role, name: str, times: StepTimes) -> Breakdown:
-    steps = max(len(times.steps_ns), 1)
-    step_ns = round(sum(times.steps_ns) / steps)
-    ops = [
-        OperatorTime(
-            op=op, count=times.counts.get(op, 0), ns=round(ns / steps), share=_share(ns / steps, step_ns)
-        )
-        for op, ns in sorted(times.by_op_ns.items(), key=lambda item: (-item[1], item[0]))
-    ]
-    hidden = ops[_BREAKDOWN_ROWS:]
-    return Breakdown(
-        role=role,
-        name=name,
-        step_ns=step_ns,
-        steps=len(times.steps_ns),
-        ops=tuple(ops[:_BREAKDOWN_ROWS]),
-        other=_other(hidden, step_ns) if hidden else None,
-        rest_ns=step_ns - sum(op.ns for op in ops),
-    )
-
-
-def _other(hidden: Iterable[OperatorTime], step_ns: int) -> OperatorTime:
-    rows = list(hidden)
-    ns = sum(row.ns for row in rows)
-    count = sum(row.count for row in rows)
-    return OperatorTime(
-        op=f"other ({plural(len(rows), 'op type')})", count=count, ns=ns, share=_share(ns, step_ns)
-    )
-
-
-def _share(part: float, whole: int) -> float:
-    return part / whole if whole else 0.0

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from attrib.findings.verified import ordered, with_verified
 from attrib.model.document import (
     CauseRow,
     Check,
@@ -20,6 +21,7 @@ from attrib.model.document import (
     StepTimes,
     Verified,
 )
+from attrib.model.experiment import ExperimentResult, Prediction
 from attrib.model.manifest import Environment, InputSpec, OutputDifference, Overhead, Protocol, Side, Workload
 from attrib.model.region import Match
 from attrib.model.tensor import Tensor
@@ -329,9 +331,7 @@ def findings_of(rows: tuple[LedgerRow, ...]) -> tuple[Finding, ...]:
                 ),
             ),
             fix="Keep attention whole: `attrib profile --opset 23`",
-            verified=Verified(
-                measured_ns=-1_050_000, low_ns=-1_250_000, high_ns=-850_000, outputs_equal=True
-            ),
+            verified=Verified(measured_ns=1_050_000, low_ns=850_000, high_ns=1_250_000, outputs_equal=True),
         ),
         Finding(
             id="operator-fusion",
@@ -530,6 +530,93 @@ def document(rows: tuple[LedgerRow, ...] | None = None, **changes: object) -> Do
     return msgspec.structs.replace(base, **changes)
 
 
+def _tried(id_: str, title: str, saving: int | None, half: int = 0, **changes: object) -> ExperimentResult:
+    """One experiment beside a baseline of the document's ONNX Runtime step; a saving of None was not measured."""
+    baseline = 64_400_000
+    measured = {} if saving is None else {
+        "baseline_ns": _estimate(baseline, 500_000, 60),
+        "variant_ns": _estimate(baseline - saving, 500_000, 60),
+        "saving_ns": Delta(median=saving, low=saving - half, high=saving + half),
+        "significant": abs(saving) > half,
+        "outputs": (document().outputs[0],),
+        "outputs_equal": True,
+    }  # fmt: skip
+    base: dict[str, object] = {
+        "id": id_, "title": title, "side": "onnxruntime", "state": "measured" if measured else "failed"
+    }  # fmt: skip
+    return ExperimentResult(**(base | measured | changes))
+
+
+def _predicted(kind: str, median: int, half: int) -> Prediction:
+    low = 0 if kind == "at_most" else median - half
+    saving = Delta(median=median, low=low, high=median + half)
+    return Prediction(kind=kind, saving_ns=saving, basis="24 Transpose nodes take 1.1 ms", rows=())
+
+
+SNIPPET = """import onnxruntime as ort
+
+options = ort.SessionOptions()
+options.intra_op_num_threads = 2
+"""
+
+
+def experiments_of() -> tuple[ExperimentResult, ...]:
+    """One experiment of every kind: agreed, missed, unpredicted, declared, on PyTorch, and every way to fail."""
+    apart = msgspec.structs.replace(document().outputs[0], max_abs=0.02, cosine=0.9991, equal=False)
+    fused, churn = ("decomposed-attention",), ("layout-churn",)
+    results = (
+        _tried("best", "Best configuration", 3_900_000, 500_000, parts=("opset-23", "spinning-off"),
+               flags="--opset 23 --session-option session.intra_op.allow_spinning=0", snippet=SNIPPET),
+        _tried("opset-23", "Export with opset 23", 2_900_000, 650_000, findings=(*fused, *churn), agrees=True,
+               flags="--opset 23", predicted=_predicted("estimate", 3_100_000, 300_000)),
+        _tried("inverse-pairs", "Remove inverse pairs", 150_000, 100_000, findings=churn, agrees=False,
+               flags="--optimize drop-inverse-pairs", predicted=_predicted("estimate", 900_000, 100_000),
+               note="ONNX Runtime already removes them"),
+        _tried("spinning-off", "Threads that do not spin", 900_000, 200_000,
+               unpredicted="a profile does not hold what waiting threads cost"),
+        _tried("nan-guard", "Drop the NaN guard", 80_000, 120_000, findings=fused, agrees=True,
+               flags="--optimize drop-nan-guard", predicted=_predicted("at_most", 400_000, 100_000)),
+        _tried("opt-level-disabled", "Optimization disabled", -41_000_000, 900_000, flags="--opt-level disabled"),
+        _tried("int8-dynamic", "Dynamic int8", 21_000_000, 900_000, changes_numbers=True, outputs=(apart,),
+               outputs_equal=False, flags="--precision int8"),
+        _tried("torch-compile", "PyTorch compiled", 30_000_000, 1_200_000, side="torch", flags="--torch-mode compile",
+               baseline_ns=_estimate(120_000_000, 900_000, 60), variant_ns=_estimate(90_000_000, 900_000, 60)),
+        _tried("ort-transformers", "Offline fusion", None, findings=fused, reason="the optimizer raised KeyError",
+               flags="--optimize ort-transformers"),
+        _tried("onnxslim", "onnxslim", None, state="unavailable", reason="onnxslim is not installed"),
+        _tried("exporter", "TorchScript export", None, state="timed_out", findings=churn, reason="no step within 600 s"),
+        _tried("denormals-as-zero", "Denormals as zero", None, state="not_applicable", reason="no weight is one"),
+    )  # fmt: skip
+    return ordered(results)
+
+
+def tried_document(**changes: object) -> Document:
+    """A document whose fixes were measured."""
+    base = document()
+    results = experiments_of()
+    return document(**({"experiments": results, "findings": with_verified(base.findings, results)} | changes))
+
+
+def hostile_experiments() -> tuple[ExperimentResult, ...]:
+    """Every experiment with strings that a stranger might write, ids included."""
+    picked = iter(HOSTILE * 40)
+
+    def bad() -> str:
+        return next(picked)
+
+    def made(number: int, result: ExperimentResult) -> ExperimentResult:
+        basis = result.predicted and msgspec.structs.replace(result.predicted, basis=bad(), rows=(bad(),))
+        return msgspec.structs.replace(
+            result,
+            id=result.id if result.id == "best" else f"{bad()}{number}",
+            title=bad(), findings=(*result.findings, bad()), flags=bad(), parts=(bad(), bad()), reason=bad(),
+            note=bad(), unpredicted=bad(), predicted=basis, snippet=bad(),
+            outputs=tuple(msgspec.structs.replace(o, name=bad(), reason=bad(), equal=False) for o in result.outputs),
+        )  # fmt: skip
+
+    return tuple(made(number, result) for number, result in enumerate(experiments_of()))
+
+
 def slower_document() -> Document:
     """The two sides swapped in time: ONNX Runtime is slower."""
     swapped = tuple(
@@ -612,7 +699,9 @@ def mismatched() -> Document:
     failed = Check(
         check="equal threads",
         state="failed",
-        detail="PyTorch used 2 threads, ONNX Runtime 8; pass --threads 2",
+        detail="PyTorch used 2 threads, ONNX Runtime 8",
+        effect="the side with more threads looks faster than its code is",
+        fix="pass `--threads 2`",
     )
     return document(outputs=(wrong,), comparability=(failed, *base.comparability[1:]))
 
@@ -693,7 +782,9 @@ def hostile() -> Document:
             role: msgspec.structs.replace(s, version=bad(), settings={t: t for t in HOSTILE}, error=bad())
             for role, s in base.sides.items()
         },
-        comparability=tuple(Check(check=text, state="failed", detail=text) for text in HOSTILE),
+        comparability=tuple(
+            Check(check=text, state="failed", detail=text, effect=text, fix=text) for text in HOSTILE
+        ),
         outputs=tuple(
             msgspec.structs.replace(base.outputs[0], name=t, equal=False, reason=t) for t in HOSTILE
         ),
@@ -701,6 +792,10 @@ def hostile() -> Document:
         regions=regions,
         gaps=tuple(Gap(what=text, cost=text, how=text) for text in HOSTILE),
         findings=findings,
+        experiments=tuple(
+            msgspec.structs.replace(result, findings=tuple(f.id for f in findings))
+            for result in hostile_experiments()
+        ),
         profiled={
             role: StepTimes(
                 steps_ns=t.steps_ns, by_op_ns=dict.fromkeys(HOSTILE, 5), counts=dict.fromkeys(HOSTILE, 2)

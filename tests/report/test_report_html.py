@@ -24,6 +24,7 @@ from factory import (
     not_significant,
     one_sided,
     slower_document,
+    tried_document,
 )
 
 from attrib.model.document import CAUSES, EvidenceRow, Gap
@@ -36,7 +37,7 @@ ROOT = Path(__file__).parents[2]
 MAKERS = {
     "faster": document, "slower": slower_document, "same": not_significant, "wrong": mismatched,
     "torch only": one_sided, "ort only": lambda: one_sided("onnxruntime"), "hostile": hostile,
-    "no findings": lambda: document(findings=()),
+    "tried": tried_document, "no findings": lambda: document(findings=()),
 }  # fmt: skip
 TAGS = {
     "html", "head", "meta", "title", "style", "body", "a", "header", "div", "span", "nav", "button", "main", "section",
@@ -215,7 +216,7 @@ def _embedded(data: bytes) -> bytes:
 
 @pytest.mark.parametrize("interactive", [True, False])
 def test_page_carries_the_whole_report(interactive):
-    assert _embedded(to_html(document(), interactive=interactive)) == to_json(document())
+    assert _embedded(to_html(document(), interactive=interactive)) == to_json(document(), indent=-1)
 
 
 def test_static_page_of_bert_base_is_small():

@@ -4,10 +4,11 @@ import re
 
 import msgspec
 import pytest
-from factory import HOSTILE, document, hostile, huge, mismatched, not_significant, one_sided
+from factory import HOSTILE, document, hostile, huge, mismatched, not_significant, one_sided, tried_document
 
 from attrib.model.document import EvidenceRow, Gap
-from attrib.report.markdown import code, escaped, to_markdown
+from attrib.report.markdown import to_markdown
+from attrib.report.markdown_text import code, escaped
 
 SUM = "| **Sum** | 120.245 | 64.391 | **−55.854** | |"
 
@@ -30,7 +31,7 @@ def test_one_table_of_causes_ends_with_the_sum():
 
 
 @pytest.mark.parametrize("limit", [2_500, 5_000, 10_000, 30_000, 60_000])
-@pytest.mark.parametrize("make", [document, huge])
+@pytest.mark.parametrize("make", [document, huge, tried_document])
 def test_limit_in_bytes_holds_and_keeps_verdict_and_sum(make, limit):
     text = to_markdown(make(), limit_bytes=limit)
     assert len(text.encode()) <= limit

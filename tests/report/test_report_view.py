@@ -70,7 +70,7 @@ def test_sides_of_one_engine_are_told_apart():
 def test_gravest_alert_comes_first():
     alerts = alerts_of(msgspec.structs.replace(mismatched(), warnings=("the load was high",)))
     assert [alert.level for alert in alerts] == ["error", "warning", "note"]
-    assert "largest difference 0.37, tolerance 0.0001" in alerts[0].lines[0]
+    assert "largest difference 0.37, tolerance 0.0001" in alerts[0].lines[0].text
     assert alerts_of(document()) == ()
 
 

@@ -62,6 +62,7 @@
 
   /* Filter of the operator table: words that all occur, a cause, or the rows that a finding names. */
   const table = $("rows");
+  const deltas = table ? table.dataset.ns.split(" ").map(Number) : [];
   const written = table ? [...table.tBodies[0].rows] : [];
   let chosen = null;
   function applyFilter() {
@@ -69,7 +70,7 @@
     const cause = $("filter-cause").value;
     let shown = 0;
     let sum = 0;
-    for (const row of written) {
+    for (const [place, row] of written.entries()) {
       const text = row.textContent.toLowerCase();
       const keep = words.every((word) => text.includes(word))
         && (!cause || row.cells[1].textContent === cause)
@@ -79,7 +80,7 @@
       if (below) below.hidden = !keep;
       if (keep) {
         shown += 1;
-        sum += Number(row.dataset.ns);
+        sum += deltas[place];
       }
     }
     const signed = (sum > 0 ? "+" : sum < 0 ? MINUS : "") + Math.abs(sum / table.dataset.size).toFixed(table.dataset.digits);
