@@ -1,0 +1,1 @@
+"""Causes to plant in a BERT, each a small function and a row of `table.PLANTS`."""
