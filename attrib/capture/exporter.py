@@ -55,12 +55,14 @@ class Engine:
             Optimize: self.optimize,
         }
         self._found: Architecture | None = None
+        self._returned: tuple[str, ...] = ()
 
     def export(self, command: Export) -> Exported:
         """Build, export and save."""
         built = build(command.recipe)
         self._found = _architecture(built)
         names = list(built.first_outputs())
+        self._returned = tuple(names)
         file = Path(command.folder) / "exported.onnx"
         begin = time.perf_counter()
         opset = _written(built, names, command, file)
@@ -82,6 +84,7 @@ class Engine:
             seed=recipe.seed,
             gpu=recipe.device == "cuda",
             architecture=lambda: self._architecture(recipe),
+            outputs=lambda: self._outputs(recipe),
         )
         done = run_rewrites(command.rewrites, first)
         return Optimized(
@@ -89,6 +92,11 @@ class Engine:
             rewrites=tuple(one.entry for one in done),
             notes=tuple(note for one in done for note in one.notes),
         )
+
+    def _outputs(self, recipe: Recipe) -> tuple[str, ...]:
+        """What the model returns; beside a graph of the user's own it was not run yet."""
+        self._returned = self._returned or tuple(build(recipe).first_outputs())
+        return self._returned
 
     def _architecture(self, recipe: Recipe) -> Architecture:
         """What the model's configuration says; beside a graph of the user's own the model was not built yet."""

@@ -33,6 +33,7 @@ class Job:
         seed: Seed of whatever is random.
         gpu: The graph is meant for a GPU.
         architecture: Gives the model's architecture; asked only where a fusion needs it.
+        outputs: Gives the names of what the PyTorch model returns, flattened; asked only where it is needed.
     """
 
     source: Path
@@ -41,6 +42,7 @@ class Job:
     seed: int
     gpu: bool
     architecture: Callable[[], Architecture]
+    outputs: Callable[[], tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +61,13 @@ class Rewriter:
         package: Who does it: the package whose version is recorded.
         function: `module:function` in this package, called with a `Job`; returns its `Outcome`.
         precision: The precision that the graph computes in afterwards; empty where it stays.
+        changes_model: What it leaves out of the model, so that the outputs are bound to differ; empty for all others.
     """
 
     package: str
     function: str
     precision: str = ""
+    changes_model: str = ""
 
     def __call__(self, job: Job) -> Outcome:
         """Do it."""
@@ -74,6 +78,10 @@ class Rewriter:
 
 def _ort(function: str, precision: str = "") -> Rewriter:
     return Rewriter(package="onnxruntime", function=function, precision=precision)
+
+
+def _own(function: str, changes_model: str = "") -> Rewriter:
+    return Rewriter(package="attrib", function=f"rewrites_surgery_{function}", changes_model=changes_model)
 
 
 REWRITES: dict[str, Rewriter] = {
@@ -88,6 +96,13 @@ REWRITES: dict[str, Rewriter] = {
     "int8-dynamic": _ort("rewrites_convert:int8_dynamic", "int8"),
     "int8-qdq": _ort("rewrites_convert:int8_qdq", "int8"),
     "int8-qoperator": _ort("rewrites_convert:int8_qoperator", "int8"),
+    "drop-nan-guard": _own("guard:drop_nan_guard"),
+    "drop-inverse-pairs": _own("pairs:drop_inverse_pairs"),
+    "merge-duplicates": _own("merge:merge_duplicates"),
+    "double-to-float": _own("double:double_to_float"),
+    "einsum-to-matmul": _own("einsum:einsum_to_matmul"),
+    "drop-unused-outputs": _own("merge:drop_unused_outputs"),
+    "prune-heads": _own("heads:prune_heads", "a quarter of the attention heads"),
 }
 """Name for `--optimize` -> who does it and how."""
 

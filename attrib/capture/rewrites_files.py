@@ -8,7 +8,7 @@ from typing import Any
 
 from attrib.capture.graph_files import tensors_of
 
-_INLINE = 1024
+INLINE = 1024
 """Tensors below this many bytes stay in the file: shapes and scalars, which tools look up without the weights."""
 
 
@@ -29,7 +29,7 @@ def save_graph(model: Any, file: Path) -> None:
         save_as_external_data=True,
         all_tensors_to_one_file=True,
         location=f"{file.name}.data",
-        size_threshold=_INLINE,
+        size_threshold=INLINE,
     )
 
 

@@ -11,6 +11,7 @@ from attrib.capture.rewrites import REWRITES, Job
 from attrib.capture.rewrites_files import copy_graph, load_graph
 from attrib.errors import AttribError
 from attrib.model.manifest import Rewrite
+from attrib.version import __version__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +55,11 @@ def _run(name: str, job: Job) -> Rewritten:
     except Exception as error:
         if is_full_disk(error):
             raise
+        known = error if isinstance(error, AttribError) else None
         raise AttribError(
-            f"--optimize {name} failed: {reason(error)}",
-            hint=f"leave out --optimize {name}, or try another exporter, opset or --attention",
+            f"--optimize {name} failed: {known or reason(error)}",
+            hint=(known and known.hint)
+            or f"leave out --optimize {name}, or try another exporter, opset or --attention",
         ) from error
     notes = outcome.notes + ((f"--optimize {name} changed no node of the graph",) if before == after else ())
     entry = Rewrite(
@@ -76,7 +79,9 @@ def _nodes(file: Path) -> Counter[Any]:
 
 
 def _tool(package: str) -> str:
-    """A package and its version; onnxruntime is published under several names."""
+    """A package and its version; onnxruntime is published under several names, and attrib may run from its sources."""
+    if package == "attrib":
+        return f"attrib {__version__}"
     if package == "onnxruntime":
         import onnxruntime
 
