@@ -58,7 +58,8 @@ class InterruptedCommand(AttribError):  # noqa: N818  (an interruption is no err
     metavar="NAME",
     help="Rewrite the graph before ONNX Runtime opens it; repeatable, in order: ort-transformers, optimum-o1 to"
     " optimum-o4, onnxscript, onnxslim, float16, int8-dynamic, int8-qdq, int8-qoperator; or a single surgery:"
-    " drop-nan-guard, drop-inverse-pairs, merge-duplicates, double-to-float, einsum-to-matmul, drop-unused-outputs, prune-heads.",
+    " drop-nan-guard, drop-inverse-pairs, merge-duplicates, double-to-float, einsum-to-matmul, drop-unused-outputs,"
+    " prune-heads.",
 )
 @click.option(
     "--save-models",
