@@ -87,7 +87,14 @@ class Analysis:
         """
         from attrib.report.explain import Explainer
 
-        return Explainer(self.regions, self.trails, self.chain, self.ledger_rows).explain(name)
+        return Explainer(
+            self.regions,
+            self.trails,
+            self.chain,
+            self.ledger_rows,
+            findings=self.document.findings,
+            experiments=self.document.experiments,
+        ).explain(name)
 
     def _work(self, role: Role) -> pd.DataFrame:
         partition = self.partitions.get(role)

@@ -19,6 +19,9 @@ BEST = "best"
 
 PROVE_HINT = "`attrib verify TRACE_DIR` applies these fixes and measures what each gives."
 
+_WITHOUT = "(without "
+"""What flags hold where a flag of the capture must go (`attrib.verify.flags`)."""
+
 _DECLARED = "These are declared to change the outputs: weigh the saving against the difference."
 
 
@@ -121,8 +124,14 @@ def _best(item: Tried, document: Document) -> Best:
     if result.saving_ns is not None:
         outputs = f"; outputs {item.outputs}" if item.outputs else ""
         sentence = f"It saves {item.measured} of a step{_from_to(result)}{outputs}."
-    command = f"{document.command} {result.flags}" if document.command and result.flags else result.flags
-    return Best(tried=item, parts=parts, sentence=sentence, command=command)
+    return Best(tried=item, parts=parts, sentence=sentence, command=_command(document, result))
+
+
+def _command(document: Document, result: ExperimentResult) -> str:
+    """The capture's command with the flags behind it; the flags alone where something must be left out, too."""
+    if not document.command or not result.flags or _WITHOUT in result.flags:
+        return result.flags
+    return f"{document.command} {result.flags}"
 
 
 def _from_to(result: ExperimentResult) -> str:

@@ -52,7 +52,8 @@ def experiments(view: View) -> str:
 
 def _best(best: Best) -> str:
     command = f"\n\n{fenced(best.command)}" if best.command else ""
-    return f"**Best configuration found:** {escaped(best.sentence, 600)}{command}"
+    said = " ".join(filter(None, (best.sentence, best.tried.result.note)))
+    return f"**Best configuration found:** {escaped(said, 800)}{command}"
 
 
 def _table(groups: Iterable[Group]) -> str:

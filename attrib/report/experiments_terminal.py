@@ -61,6 +61,8 @@ def _best(console: "Console", best: Best) -> None:
     print_line(console, text_of(f"Best configuration found: {best.sentence}"), indent=2)
     if best.command:
         print_line(console, text_of(best.command, "bold"), indent=4)
+    if best.tried.result.note:
+        print_line(console, text_of(best.tried.result.note, "dim"), indent=4)
     if best.tried.result.snippet:
         print_line(console, text_of("The same as a Python script is in the report.", "dim"), indent=4)
 

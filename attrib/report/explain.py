@@ -6,7 +6,8 @@ import msgspec
 
 from attrib.attribute.chain import STAGE_NAMES, Chain
 from attrib.attribute.ledger import Ledger
-from attrib.model.document import CauseRow, LedgerRow
+from attrib.model.document import CauseRow, Finding, LedgerRow
+from attrib.model.experiment import ExperimentResult
 from attrib.model.manifest import OPTIMIZED
 from attrib.model.region import Match, Region
 from attrib.model.trail import RegionTrail, TrailStage
@@ -43,6 +44,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         causes: The same by cause.
         shared: Of a module: regions that hold work of other modules, too.
         regions: The largest difference first.
+        findings: Failed rules that name one of the rows.
+        experiments: What was tried for these findings, or predicted from one of the rows; without its script.
     """
 
     query: str
@@ -56,6 +59,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     causes: tuple[CauseRow, ...] = ()
     shared: int = 0
     regions: tuple[ExplainedRegion, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    experiments: tuple[ExperimentResult, ...] = ()
 
 
 class Explainer:
@@ -66,13 +71,24 @@ class Explainer:
         trails: Their trails, in the same order.
         chain: Its graphs.
         ledger: Its ledger.
+        findings: What the rules said of it.
+        experiments: What was tried on it.
     """
 
     def __init__(
-        self, regions: Sequence[Region], trails: Sequence[RegionTrail], chain: Chain, ledger: Ledger
+        self,
+        regions: Sequence[Region],
+        trails: Sequence[RegionTrail],
+        chain: Chain,
+        ledger: Ledger,
+        *,
+        findings: Sequence[Finding] = (),
+        experiments: Sequence[ExperimentResult] = (),
     ) -> None:
         self.names: Names = names_of(regions, trails, chain, ledger.rows)
         self._chain, self._ledger = chain, ledger
+        self._findings = [finding for finding in findings if finding.state == "failed"]
+        self._experiments = experiments
         self._trails = {trail.id: trail for trail in trails}
         self._rows: dict[str, list[LedgerRow]] = {}
         for row in ledger.rows:
@@ -91,6 +107,7 @@ class Explainer:
         )
         rows = [row for region in found for row in region.rows]
         total = self._ledger.total(row.id for row in rows)
+        findings = self._findings_on({row.id for row in rows})
         shared = sum(_reaches_out(region.trail, name) for region in found) if kind == "module" else 0
         return Explanation(
             query=query,
@@ -104,6 +121,23 @@ class Explainer:
             causes=self._ledger.causes(rows),
             shared=shared,
             regions=tuple(found),
+            findings=findings,
+            experiments=self._tried({row.id for row in rows}, {finding.id for finding in findings}),
+        )
+
+    def _findings_on(self, rows: set[str]) -> tuple[Finding, ...]:
+        return tuple(
+            finding
+            for finding in self._findings
+            if any(row in rows for piece in finding.evidence for row in piece.rows)
+        )
+
+    def _tried(self, rows: set[str], findings: set[str]) -> tuple[ExperimentResult, ...]:
+        return tuple(
+            msgspec.structs.replace(result, snippet="")
+            for result in self._experiments
+            if findings.intersection(result.findings)
+            or (result.predicted is not None and rows.intersection(result.predicted.rows))
         )
 
     def _region(self, place: Place) -> ExplainedRegion:

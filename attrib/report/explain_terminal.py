@@ -4,10 +4,12 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from attrib.model.document import CAUSES, CauseRow, LedgerRow
+from attrib.model.experiment import ExperimentResult
 from attrib.model.trail import RegionTrail, TrailCall, TrailRun
 from attrib.report.explain import ExplainedRegion, Explanation
 from attrib.report.operators import CONTRADICTS
 from attrib.report.text import plural, shorten, visible
+from attrib.report.tried import tried_of
 from attrib.units import Unit, format_interval, format_percent
 
 if TYPE_CHECKING:
@@ -38,10 +40,17 @@ def print_explanation(found: Explanation, console: "Console") -> None:
     console.print(Text.assemble(_text(found.name, "bold"), _text(f"  {_KINDS[found.kind]}", "dim")))
     if found.kind == "module":
         _module(console, found, unit)
-        return
-    for region in found.regions:
-        console.print()
-        _region(console, region, found, unit)
+    else:
+        for region in found.regions:
+            console.print()
+            _region(console, region, found, unit)
+    _lines(console, "Findings", [f"{finding.title} ({finding.id})" for finding in found.findings])
+    _lines(console, "Experiments", [_tried(result) for result in found.experiments])
+
+
+def _tried(result: ExperimentResult) -> str:
+    flags = f" ({result.flags})" if result.flags else ""
+    return f"{result.title}{flags}: {tried_of(result, '').sentence}"
 
 
 def _unit(found: Explanation) -> Unit:

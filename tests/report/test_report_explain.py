@@ -5,7 +5,7 @@ import io
 import msgspec
 import numpy as np
 import pytest
-from factory import HOSTILE
+from factory import HOSTILE, experiments_of
 from rich.console import Console
 
 import attrib
@@ -13,7 +13,7 @@ from attrib.attribute.chain import chain_of
 from attrib.attribute.ledger import Ledger
 from attrib.errors import UsageError
 from attrib.lineage.graph import Graph, GraphNode
-from attrib.model.document import LedgerRow
+from attrib.model.document import EvidenceRow, Finding, LedgerRow
 from attrib.model.manifest import EXPORTED
 from attrib.model.region import Match, Region
 from attrib.model.trail import RegionTrail, TrailCall, TrailMember, TrailNode, TrailRun, TrailStage, TrailStep
@@ -29,6 +29,34 @@ def sample(root):
 @pytest.fixture(scope="module")
 def explainer(sample):
     return Explainer(sample.regions, sample.trails, sample.chain, sample.ledger_rows)
+
+
+def test_findings_and_experiments_on_a_row_are_shown(sample):
+    row = next(r for r in sample.ledger_rows.rows if r.cause == "layout")
+    other = next(r for r in sample.ledger_rows.rows if r.cause == "framework")
+    finding = Finding(
+        id="some-rule", state="failed", title="it costs", evidence=(EvidenceRow(text="x", rows=(row.id,)),)
+    )
+    elsewhere = msgspec.structs.replace(
+        finding, id="elsewhere", evidence=(EvidenceRow(text="x", rows=(other.id,)),)
+    )
+    opset, pairs, spinning = (
+        next(r for r in experiments_of() if r.id == name)
+        for name in ("opset-23", "inverse-pairs", "spinning-off")
+    )
+    proof = msgspec.structs.replace(opset, findings=("some-rule",), snippet="code")
+    predicted = msgspec.structs.replace(pairs.predicted, rows=(row.id,))
+    asked = Explainer(
+        sample.regions, sample.trails, sample.chain, sample.ledger_rows, findings=(finding, elsewhere),
+        experiments=(proof, msgspec.structs.replace(pairs, findings=(), predicted=predicted), spinning),
+    )  # fmt: skip
+    found = asked.explain(row.id)
+    assert [f.id for f in found.findings] == ["some-rule"]
+    assert [(e.id, e.snippet) for e in found.experiments] == [("opset-23", ""), ("inverse-pairs", "")]
+    text = flat(printed(found))
+    assert "Findings it costs (some-rule)" in text
+    assert "Export with opset 23 (--opset 23): predicted 3.10 ms [2.80, 3.40], measured 2.90 ms" in text
+    assert "missed: ONNX Runtime already removes them" in text
 
 
 def printed(found, width=100) -> str:
