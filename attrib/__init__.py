@@ -1,13 +1,14 @@
 """attrib explains why a model is slower or faster in ONNX Runtime than in PyTorch.
 
-The two entry points, `profile` and `load`, are imported on first use, so that `import attrib` stays light.
+The entry points, `profile`, `load` and `verify.run`, are imported on first use, so that `import attrib` stays light.
 """
 
+import importlib
 from typing import Any
 
 from attrib.version import __version__
 
-__all__ = ["__version__", "load", "profile"]
+__all__ = ["__version__", "load", "profile", "verify"]
 
 
 def __getattr__(name: str) -> Any:
@@ -15,4 +16,6 @@ def __getattr__(name: str) -> Any:
         from attrib import api
 
         return getattr(api, name)
+    if name == "verify":
+        return importlib.import_module("attrib.verify")
     raise AttributeError(f"module 'attrib' has no attribute {name!r}")

@@ -23,6 +23,7 @@ _ARTEFACTS = (
     "torch/trace.json.gz", "torch-2/trace.json.gz", "torch/compiled.json", "torch-2/compiled.json",
     "torch/flow.json", "torch-2/flow.json",
     "ort/profile.json.gz", "ort-2/profile.json.gz", "ort/device.json.gz", "report.html", "report.json",
+    "verify/*.json", "verify/best.py",
 )  # fmt: skip
 """Everything that a capture and its report can leave behind, as glob patterns."""
 
@@ -30,11 +31,19 @@ _ARTEFACTS = (
 class TraceDirectory:
     """Writes artefacts under temporary names, syncs and renames them, and remembers their hashes."""
 
-    def __init__(self, root: Path, *, force: bool = False) -> None:
+    def __init__(self, root: Path, *, force: bool = False, existing: Manifest | None = None) -> None:
+        """Begin a directory, or go on with one.
+
+        Args:
+            root: The directory.
+            force: Replace an older capture.
+            existing: The manifest of a capture to add to; the artefacts that it lists stay as they are.
+        """
         self.root = root
-        self.files: dict[str, FileEntry] = {}
+        self.files: dict[str, FileEntry] = {} if existing is None else {e.path: e for e in existing.files}
         self._created = not root.exists()
-        _check_output(root, force=force)
+        if existing is None:
+            _check_output(root, force=force)
         with explained(root):
             root.mkdir(parents=True, exist_ok=True)
         self._clear_first = force
@@ -49,7 +58,7 @@ class TraceDirectory:
         with explained(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
-                with partial.open("wb") as stream:
+                with _opened(partial) as stream:
                     yield stream
                     stream.flush()
                     os.fsync(stream.fileno())
@@ -75,6 +84,13 @@ class TraceDirectory:
         with source.open("rb") as plain, self.create(path) as stream, deterministic_gzip(stream) as packed:
             shutil.copyfileobj(plain, packed, 1 << 20)
 
+    def remove(self, path: str, manifest: Manifest) -> None:
+        """Take an artefact out of the manifest, then off the disk: never one that is listed and not there."""
+        if self.files.pop(path, None) is not None:
+            self.write_manifest(manifest)
+        with explained(self.root / path):
+            (self.root / path).unlink(missing_ok=True)
+
     def missing(self, path: str, reason: str) -> None:
         """Say in the manifest that an artefact does not exist, and why."""
         self.files.setdefault(path, FileEntry(path=path, state="missing", reason=reason))
@@ -88,7 +104,7 @@ class TraceDirectory:
         partial = target.with_name(MANIFEST + _PARTIAL)
         with explained(target):
             try:
-                with partial.open("wb") as stream:
+                with _opened(partial) as stream:
                     stream.write(data)
                     stream.flush()
                     os.fsync(stream.fileno())
@@ -115,6 +131,12 @@ class TraceDirectory:
                 for folder in sorted(self.root.rglob("*"), reverse=True):
                     folder.rmdir()
                 self.root.rmdir()
+
+
+def _opened(partial: Path) -> BinaryIO:
+    """A new file, never what a link of that name points to: a directory to add to may come from a stranger."""
+    partial.unlink(missing_ok=True)
+    return partial.open("xb")
 
 
 def deterministic_gzip(stream: IO[bytes]) -> gzip.GzipFile:

@@ -1,0 +1,64 @@
+"""What the runner needs of a bench; `attrib.capture.bench.Bench` is one, and tests bring their own."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from attrib.capture.options import CaptureOptions
+from attrib.model.manifest import OutputDifference, Role
+
+Blocks = Sequence[Sequence[int]]
+
+
+class Measured(Protocol):
+    """Two sets of options that were measured side by side."""
+
+    @property
+    def baseline_ns(self) -> Blocks:
+        """Plain steps of the first, by round."""
+        ...
+
+    @property
+    def variant_ns(self) -> Blocks:
+        """Plain steps of the second, by round."""
+        ...
+
+    @property
+    def outputs(self) -> tuple[OutputDifference, ...]:
+        """How far the second's outputs are from the first's."""
+        ...
+
+    @property
+    def same(self) -> bool:
+        """Both ran the same: the change changed nothing."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the reader should know."""
+        ...
+
+
+class BenchLike(Protocol):
+    """Measures two sets of options side by side."""
+
+    @property
+    def inputs_sha256(self) -> str:
+        """Hash of the inputs that the model gets, as the manifest has it."""
+        ...
+
+    def compare(
+        self,
+        baseline: CaptureOptions,
+        variant: CaptureOptions,
+        role: Role,
+        *,
+        rounds: int,
+        iterations: int | None,
+        seed: int,
+    ) -> Measured:
+        """Run both in interleaved plain blocks."""
+        ...
+
+    def ran(self, options: CaptureOptions) -> Mapping[str, int]:
+        """Op types of the graph that ONNX Runtime runs with these options, with their number."""
+        ...

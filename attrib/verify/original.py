@@ -1,0 +1,273 @@
+"""The options of a capture, rebuilt from its manifest, so that `attrib verify` measures the same thing again.
+
+A trace directory may come from a stranger. Nothing in it makes attrib run code or open a file: a built-in model starts by
+itself, anything else is run only because the user has named it again on this command line.
+"""
+
+import shlex
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from attrib.capture.factory import is_factory
+from attrib.capture.options import CaptureOptions, check_options
+from attrib.errors import AttribError, UsageError
+from attrib.model.manifest import Manifest, Side, Workload
+from attrib.zoo.examples import EXAMPLES
+from attrib.zoo.names import BUILT_IN
+
+CAPTURE_AGAIN = "capture again with `attrib profile`"
+_OWN_INPUTS = ("factory", "module")
+"""Sources that bring their inputs: options of size do not apply to them."""
+
+
+def options_of(
+    manifest: Manifest, *, model: str | None = None, onnx: Path | None = None, text: Sequence[str] = ()
+) -> CaptureOptions:
+    """The options with which the capture can be repeated.
+
+    Args:
+        manifest: Of the capture.
+        model: What the user names as its model; needed for one that is not built in.
+        onnx: The ONNX file that the user brought; needed where the capture ran one.
+        text: The sentences of the capture, which its manifest does not hold.
+
+    Raises:
+        UsageError: The user has to name something, or names what the capture did not have.
+        AttribError: The manifest lacks something that is needed, or says what no capture says.
+    """
+    options = recorded_options(manifest)
+    workload = manifest.workload
+    if text and not workload.text:
+        raise UsageError("--text: the capture ran without sentences of its own")
+    if workload.text and not text:
+        hint = "--text 'SENTENCE' for each, in the same order"
+        raise UsageError("the capture ran on sentences, which its directory does not hold", hint=hint)
+    named = msgspec.structs.replace(
+        options, model=_model(manifest, model), onnx=_file(manifest, onnx), text=tuple(text)
+    )
+    if is_factory(named.model):
+        named = msgspec.structs.replace(named, **_SIZES_UNASKED)
+    check_options(named)
+    return named
+
+
+def recorded_options(manifest: Manifest) -> CaptureOptions:
+    """What the manifest says of the options; its model is only a name, and nothing is looked up.
+
+    Raises:
+        AttribError: Only one engine was captured, or the manifest says what no capture says.
+    """
+    torch, ort = _sides(manifest)
+    found = {
+        "model": manifest.workload.model,
+        "device": _device(manifest, ort),
+        **_of_workload(manifest.workload),
+        **_of_torch(torch),
+        **_of_runtime(ort),
+        "threads": _threads(torch, ort),
+        **_of_protocol(manifest),
+    }
+    try:
+        return msgspec.convert(found, CaptureOptions)
+    except msgspec.ValidationError as error:
+        raise AttribError(
+            f"manifest.json: not the options of a capture: {error}", hint=CAPTURE_AGAIN
+        ) from error
+
+
+def check_inputs(manifest: Manifest, sha256: str) -> None:
+    """Check that the model makes the inputs that the capture had.
+
+    Raises:
+        AttribError: It makes others; the message says which option is likely missing.
+    """
+    workload = manifest.workload
+    if not workload.inputs_sha256:
+        raise AttribError("manifest.json holds no hash of the inputs", hint=CAPTURE_AGAIN)
+    if sha256 == workload.inputs_sha256:
+        return
+    raise AttribError(
+        "the model gets other inputs than in the capture, so the two cannot be compared",
+        hint=_likely_cause(workload),
+    )
+
+
+def check_graph(captured: bytes | None, file: Path) -> None:
+    """Check that the user's ONNX file holds the graph that was captured.
+
+    Args:
+        captured: The first graph of the trace directory; None where it holds none.
+        file: What the user named.
+
+    Raises:
+        AttribError: It is another graph.
+    """
+    from attrib.lineage.reader import graph_from_bytes
+
+    if captured is None:
+        return
+    ours = graph_from_bytes(captured, "onnx/exported.onnx")
+    theirs = graph_from_bytes(_without_weights(file), file.name)
+    shapes = [[(n.op, n.inputs, n.outputs) for n in graph.nodes] for graph in (ours, theirs)]
+    if shapes[0] != shapes[1]:
+        raise AttribError(
+            f"{file.name} holds another graph than the one that was captured",
+            hint="--onnx with the file of the capture",
+        )
+
+
+def _without_weights(file: Path) -> bytes:
+    from attrib.capture.graph_files import strip_graph
+    from attrib.capture.user_graph import check_user_graph
+
+    check_user_graph(file)
+    return strip_graph(file)
+
+
+def _sides(manifest: Manifest) -> tuple[Side, Side]:
+    torch, ort = manifest.sides.get("torch"), manifest.sides.get("onnxruntime")
+    if torch is None or ort is None:
+        raise AttribError(
+            "the capture holds one engine only, so its options are not known", hint=CAPTURE_AGAIN
+        )
+    if torch.engine == ort.engine:
+        raise AttribError("an engine was captured against itself: there is nothing to verify")
+    return torch, ort
+
+
+def _of_workload(workload: Workload) -> dict[str, Any]:
+    sized = {} if workload.source in _OWN_INPUTS else _sizes(workload)
+    return sized | {"precision": workload.precision, "seed": workload.seed}
+
+
+def _sizes(workload: Workload) -> dict[str, Any]:
+    return {
+        "batch_size": workload.batch_size or None,
+        "seq_len": None if workload.model in EXAMPLES else workload.seq_len or None,
+        "layers": workload.layers or None,
+        "task": workload.task,
+        "padding": 0.0 if workload.text else workload.padding,
+    }
+
+
+_SIZES_UNASKED: dict[str, Any] = {
+    "batch_size": None, "seq_len": None, "layers": None, "task": "", "padding": 0.0,
+}  # fmt: skip
+
+
+def _of_torch(side: Side) -> dict[str, Any]:
+    attention = side.settings.get("attention", "")
+    return {
+        "torch_mode": side.mode,
+        "autocast": "autocast" in side.settings,
+        # A model without attention names none.
+        **({"attention": attention} if attention else {}),
+    }
+
+
+def _of_runtime(side: Side) -> dict[str, Any]:
+    exported = side.exporter != "file"
+    return {
+        **({"exporter": side.exporter, "opset": side.opset or None} if exported else {}),
+        "dynamic_shapes": exported and side.settings.get("shapes") == "dynamic",
+        "optimize": tuple(rewrite.name for rewrite in side.rewrites),
+        "opt_level": side.opt_level,
+        "session_options": tuple(
+            f"{key}={_checked(key, value)}" for key, value in side.session_options.items()
+        ),
+        "disabled_optimizers": side.disabled_optimizers,
+        "providers": side.requested_providers,
+        "io_binding": side.settings.get("io_binding") == "true",
+    }
+
+
+_SAFE_ENTRIES = (
+    "session.intra_op.", "session.inter_op.", "session.dynamic_block_base", "session.force_spinning_stop",
+    "session.set_denormal_as_zero", "session.disable_prepacking", "session.disable_cpu_ep_fallback",
+    "session.use_env_allocators", "session.use_device_allocator_for_initializers", "session.enable_quant_qdq_cleanup",
+    "session.disable_quant_qdq", "session.disable_double_qdq_remover", "session.qdqisint8allowed",
+    "session.x64quantprecision", "session.disable_aot_function_inlining", "optimization.", "mlas.",
+)  # fmt: skip
+"""Configuration entries that name no file. Others do, or may in a later ONNX Runtime, and a directory must not open any."""
+
+
+def _checked(key: str, value: str) -> str:
+    if "." in key and not key.startswith(_SAFE_ENTRIES):
+        raise AttribError(
+            f"the capture set the session option {key!r}, which attrib does not take from a trace directory: it may name a"
+            " file",
+            hint=CAPTURE_AGAIN + " without it",
+        )
+    return value
+
+
+def _threads(torch: Side, ort: Side) -> int | None:
+    """What `--threads` was: the session's own, unless an option of the session says otherwise."""
+    own = "intra_op_num_threads" in ort.session_options
+    return (torch if own else ort).threads or None
+
+
+def _of_protocol(manifest: Manifest) -> dict[str, Any]:
+    protocol = manifest.protocol
+    return {} if protocol is None else {"rounds": protocol.rounds, "iterations": protocol.iterations}
+
+
+def _device(manifest: Manifest, ort: Side) -> str:
+    """The device: as recorded, as the command has it, else the one whose own provider was requested."""
+    recorded = manifest.sides["torch"].settings.get("device") or _word_after("--device", manifest.command)
+    return recorded or ("cuda" if ort.requested_providers == ("CUDAExecutionProvider",) else "cpu")
+
+
+def _word_after(flag: str, command: str) -> str:
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return ""
+    joined = [word.partition("=")[2] for word in words if word.startswith(f"{flag}=")]
+    following = [after for word, after in pairwise(words) if word == flag]
+    return next(reversed(joined + following), "")
+
+
+def _model(manifest: Manifest, named: str | None) -> str:
+    if named is not None:
+        return named
+    workload = manifest.workload
+    # The source is a word in a file: what counts is that attrib itself has a model of that name.
+    if workload.source != "built-in" or workload.model not in BUILT_IN:
+        raise UsageError(
+            f"the captured model {workload.model!r} is not built in, and attrib runs no model because a trace directory"
+            " names it",
+            hint="name it yourself: attrib verify TRACE_DIR --model DIR, or --model file.py:factory",
+        )
+    if Path(workload.model).exists():
+        raise UsageError(
+            f"here is a file or directory {workload.model!r}, like the built-in model of the capture",
+            hint=f"--model {workload.model} for what lies here, or run the command elsewhere",
+        )
+    return workload.model
+
+
+def _file(manifest: Manifest, named: Path | None) -> Path | None:
+    brought = manifest.sides["onnxruntime"].exporter == "file"
+    if brought and named is None:
+        hint = "name it yourself: attrib verify TRACE_DIR --onnx FILE"
+        raise UsageError(
+            "the capture ran an ONNX file of the user's, which its directory does not hold", hint=hint
+        )
+    if named is not None and not brought:
+        raise UsageError("--onnx: the capture exported its graph, and brought no file")
+    return named
+
+
+def _likely_cause(workload: Workload) -> str:
+    if workload.text:
+        return "--text with the sentences of the capture, in the same order"
+    if workload.source in _OWN_INPUTS:
+        return "--model with the factory of the capture; it must make the same inputs each time: seed it"
+    if workload.source != "built-in":
+        return "--model with the directory of the capture"
+    return "the versions of torch, transformers and numpy may have changed: " + CAPTURE_AGAIN

@@ -1,0 +1,82 @@
+"""`verify/*.json` of one trace directory: read, added to, replaced; the manifest follows each."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from attrib.capture.writer import TraceDirectory
+from attrib.errors import AttribError
+from attrib.model.experiment import VERIFY_FOLDER, ExperimentResult
+from attrib.model.manifest import Manifest
+from attrib.traces.manifest_file import MANIFEST, check_inside, read_manifest
+
+SNIPPET = f"{VERIFY_FOLDER}/best.py"
+"""The program that runs the best configuration, beside its result."""
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_LONGEST = 80
+
+
+class Results:
+    """What was measured so far.
+
+    A capture writes its manifest anew, and with it forgets what was measured of an older one: a result that the
+    manifest lists belongs to this capture.
+    """
+
+    def __init__(self, root: Path, manifest: Manifest, found: Iterable[ExperimentResult]) -> None:
+        self._root = root
+        self._created = manifest.created
+        self._found = {result.id: result for result in found}
+
+    @property
+    def all(self) -> tuple[ExperimentResult, ...]:
+        """Every result."""
+        return tuple(self._found.values())
+
+    def find(self, name: str) -> ExperimentResult | None:
+        """The result of one experiment; None where there is none."""
+        return self._found.get(name)
+
+    def write(self, result: ExperimentResult) -> ExperimentResult:
+        """Keep a result: its file first, then the manifest, so that whatever is listed is there."""
+        path = file_of(result.id)
+        check_inside(self._root, path)
+        manifest = self._manifest()
+        directory = TraceDirectory(self._root, existing=manifest)
+        directory.write(path, msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
+        if result.snippet:
+            check_inside(self._root, SNIPPET)
+            directory.write(SNIPPET, result.snippet.encode())
+        directory.write_manifest(manifest)
+        self._found[result.id] = result
+        return result
+
+    def remove(self, name: str) -> None:
+        """Forget a result that no longer says anything."""
+        if self._found.pop(name, None) is not None:
+            path = file_of(name)
+            check_inside(self._root, path)
+            manifest = self._manifest()
+            TraceDirectory(self._root, existing=manifest).remove(path, manifest)
+
+    def _manifest(self) -> Manifest:
+        """The manifest as it is now: another process may have added a result meanwhile."""
+        manifest = read_manifest(self._root / MANIFEST)
+        if manifest.created != self._created:
+            raise AttribError(
+                f"{self._root} was captured anew meanwhile, and the results belong to the old capture",
+                hint=f"attrib verify {self._root}",
+            )
+        return manifest
+
+
+def file_of(name: str) -> str:
+    """The file of an experiment: its id, without what could lead elsewhere."""
+    safe = _UNSAFE.sub("-", name).strip("-.")[:_LONGEST]
+    if safe != name:
+        safe = f"{safe or 'experiment'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"{VERIFY_FOLDER}/{safe}.json"

@@ -1,0 +1,96 @@
+"""Stacking changes that save time one by one: each is kept only if it saves time on top of the others."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from attrib.capture.options import CaptureOptions
+from attrib.model.estimate import Delta
+from attrib.verify.merge import Conflict, merged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Win:
+    """A change that was measured alone, saves time for certain and keeps the outputs."""
+
+    id: str
+    title: str
+    options: CaptureOptions
+    saving: Delta
+    changes_numbers: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What a change gave on top of a stack."""
+
+    saving: Delta
+    outputs_equal: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """What was kept.
+
+    Attributes:
+        options: With every part.
+        parts: In the order in which they were added, the largest saving first.
+        left_out: Id of a change -> why it is no part.
+    """
+
+    options: CaptureOptions
+    parts: tuple[Win, ...]
+    left_out: dict[str, str]
+
+
+Try = Callable[[CaptureOptions, CaptureOptions, Win], Trial | str]
+"""Measures the second options against the first; a text says why that was not possible."""
+
+
+def is_gain(trial: Trial) -> bool:
+    """Time is saved for certain, and the outputs are the same."""
+    return trial.outputs_equal and trial.saving.low > 0
+
+
+def by_saving(wins: Iterable[Win]) -> list[Win]:
+    """The largest saving first."""
+    return sorted(wins, key=lambda win: (-win.saving.median, win.id))
+
+
+def stacked(base: CaptureOptions, wins: Iterable[Win], attempt: Try) -> Stack:
+    """Start with the change that saves most, and add each other one that saves time on top.
+
+    Args:
+        base: The original.
+        wins: Changes that were measured alone.
+        attempt: Measures a larger stack against the one so far.
+    """
+    ordered = by_saving(wins)
+    if not ordered:
+        return Stack(options=base, parts=(), left_out={})
+    options, parts = ordered[0].options, [ordered[0]]
+    left_out: dict[str, str] = {}
+    for win in ordered[1:]:
+        try:
+            larger = merged(base, options, win.options)
+        except Conflict as conflict:
+            left_out[win.id] = str(conflict)
+            continue
+        problem = _problem(options, larger, win, attempt)
+        if problem:
+            left_out[win.id] = problem
+        else:
+            options = larger
+            parts.append(win)
+    return Stack(options=options, parts=tuple(parts), left_out=left_out)
+
+
+def _problem(options: CaptureOptions, larger: CaptureOptions, win: Win, attempt: Try) -> str:
+    """Why a change does not become a part; empty where it does."""
+    if larger == options:
+        return "the parts before it make the same change"
+    trial = attempt(options, larger, win)
+    if isinstance(trial, str):
+        return trial
+    if not trial.outputs_equal:
+        return "the outputs differ with the parts before it"
+    return "" if is_gain(trial) else "it saves nothing more on top of the parts before it"
