@@ -1,27 +1,55 @@
 """Rules that read the ledger and say what it means: one file a rule, and the runner."""
 
+from attrib.findings.blocked_optimization import RULE as BLOCKED_OPTIMIZATION
+from attrib.findings.competing_pools import RULE as COMPETING_POOLS
 from attrib.findings.decomposed_attention import RULE as DECOMPOSED_ATTENTION
+from attrib.findings.denormal_values import RULE as DENORMAL_VALUES
+from attrib.findings.different_math import RULE as DIFFERENT_MATH
+from attrib.findings.engine_rebuild import RULE as ENGINE_REBUILD
+from attrib.findings.fallback_nodes import RULE as FALLBACK_NODES
 from attrib.findings.faster_kernel import RULE as FASTER_KERNEL
+from attrib.findings.first_shape_cost import RULE as FIRST_SHAPE_COST
 from attrib.findings.folded_work import RULE as FOLDED_WORK
 from attrib.findings.framework_overhead import RULE as FRAMEWORK_OVERHEAD
 from attrib.findings.fused_operators import RULE as FUSED_OPERATORS
+from attrib.findings.launch_bound import RULE as LAUNCH_BOUND
 from attrib.findings.layout_churn import RULE as LAYOUT_CHURN
+from attrib.findings.memcpy_nodes import RULE as MEMCPY_NODES
 from attrib.findings.output_mismatch import RULE as OUTPUT_MISMATCH
+from attrib.findings.padded_tokens import RULE as PADDED_TOKENS
+from attrib.findings.profiler_overhead import RULE as PROFILER_OVERHEAD
 from attrib.findings.protocol import Rule
+from attrib.findings.provider_not_used import RULE as PROVIDER_NOT_USED
 from attrib.findings.redundant_casts import RULE as REDUNDANT_CASTS
 from attrib.findings.shape_arithmetic import RULE as SHAPE_ARITHMETIC
 from attrib.findings.slower_kernel import RULE as SLOWER_KERNEL
 from attrib.findings.thread_mismatch import RULE as THREAD_MISMATCH
+from attrib.findings.unbound_inputs import RULE as UNBOUND_INPUTS
+from attrib.findings.unfair_timing import RULE as UNFAIR_TIMING
 from attrib.findings.unfused_layers import RULE as UNFUSED_LAYERS
 from attrib.findings.unmatched_time import RULE as UNMATCHED_TIME
 from attrib.findings.unstable_measurement import RULE as UNSTABLE_MEASUREMENT
 from attrib.findings.untaken_branches import RULE as UNTAKEN_BRANCHES
 
 RULES: tuple[Rule, ...] = (
+    PROVIDER_NOT_USED,
     OUTPUT_MISMATCH,
+    DIFFERENT_MATH,
     THREAD_MISMATCH,
+    BLOCKED_OPTIMIZATION,
+    UNFAIR_TIMING,
     UNSTABLE_MEASUREMENT,
+    COMPETING_POOLS,
+    DENORMAL_VALUES,
+    FIRST_SHAPE_COST,
+    ENGINE_REBUILD,
+    LAUNCH_BOUND,
+    PROFILER_OVERHEAD,
     UNMATCHED_TIME,
+    PADDED_TOKENS,
+    FALLBACK_NODES,
+    MEMCPY_NODES,
+    UNBOUND_INPUTS,
     UNTAKEN_BRANCHES,
     DECOMPOSED_ATTENTION,
     UNFUSED_LAYERS,

@@ -49,4 +49,7 @@ RULE = Rule(
     needs=("outputs",),
     direction="any",
     audit=audit,
+    tier="cause",
+    catalog=("C21",),
+    unproved="It is about the numbers, not the time: no change of speed can prove it.",
 )

@@ -6,7 +6,6 @@ from attrib.findings.protocol import Evidence, Rule, Verdict
 from attrib.findings.select import ENGINE_NAMES, counted, step_ns
 from attrib.findings.stability import (
     DRIFT_LIMIT,
-    IDLE_LIMIT,
     LOAD_LIMIT,
     SPREAD_LIMIT,
     drift,
@@ -71,13 +70,11 @@ def _of_machine(manifest: Manifest) -> Iterator[Problem]:
                 f"{ENGINE_NAMES[side.engine]} had not warmed up after {side.warmup} steps",
                 "raise `--warmup`",
             )
-        if side.idle_cpu_share > IDLE_LIMIT:
-            share = format_percent(side.idle_cpu_share)
-            text = f"the idle {ENGINE_NAMES[side.engine]} worker used {share} of a core"
-            yield text, "lower `--threads`, so that spinning threads of one engine leave cores to the other"
     if load_per_core(manifest) > LOAD_LIMIT:
-        load, cores = manifest.environment.load_before, manifest.environment.usable_cores
-        text = f"before the capture the load was {load:g} on {cores:g} usable cores"
+        environment = manifest.environment
+        load, cores = max(environment.load_before, environment.load_after), environment.usable_cores
+        when = "before" if load == environment.load_before else "after"
+        text = f"{when} the capture the load was {load:g} on {cores:g} usable cores"
         yield text, "stop other programs before recording"
 
 
@@ -89,12 +86,14 @@ RULE = Rule(
     about=(
         "Every figure rests on the plain steps. The rule looks for what disturbs them: blocks that "
         "scatter more than a shared machine explains, drift from the first to the last third, an interval "
-        "too wide to answer the question, a warm-up that ended too early, a worker that kept a core busy "
-        "while the other one was measured, and a machine that was loaded before the capture began. It "
-        "names the option that helps."
+        "too wide to answer the question, a warm-up that ended too early, and a machine that was loaded "
+        "before the capture began or when it ended. It names the option that helps."
     ),
     cause=None,
     needs=("plain",),
     direction="any",
     audit=audit,
+    tier="cause",
+    catalog=("C5",),
+    unproved="It is about this recording: another one, on a quiet machine, is the proof.",
 )

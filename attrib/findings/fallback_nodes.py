@@ -1,0 +1,126 @@
+"""fallback-nodes: nodes outside the execution provider that was asked for."""
+
+from collections.abc import Iterator, Sequence
+
+from attrib.findings.placement import (
+    Island,
+    by_label,
+    executed,
+    islands,
+    outside,
+    requested_provider,
+    rows_with,
+    split_shapes,
+)
+from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.select import MOST_GROUPS, counted, ids, op_counts
+from attrib.model.document import EvidenceRow
+from attrib.model.work import Work
+from attrib.units import format_ns
+
+MOST_TORCH_SHARE = 0.1
+"""Where PyTorch needs less than this share of the time for the same rows, the nodes' time is all difference."""
+
+
+def audit(evidence: Evidence) -> Verdict:
+    """Weigh the nodes that ran elsewhere by their time; shape arithmetic belongs on the host."""
+    provider = requested_provider(evidence)
+    elsewhere = outside(evidence, provider)
+    if not elsewhere or len(elsewhere) == len([n for n in executed(evidence) if n.provider]):
+        where = (
+            f"Every node ran on {provider}."
+            if provider and not elsewhere
+            else "No node ran on another provider's behalf."
+        )
+        return Verdict(failed=False, summary=where)
+    computing, shapes = split_shapes(elsewhere)
+    rows = rows_with(evidence.ledger.rows, {node.id for node in computing})
+    claim = evidence.ledger.work("onnxruntime", [node.id for node in computing])
+    found = islands(evidence, computing)
+    return Verdict(
+        failed=bool(computing),
+        rows=ids(rows),
+        claim=claim,
+        explains_delta=sum(row.torch_ns for row in rows) <= MOST_TORCH_SHARE * claim.median,
+        works=tuple(node.id for node in computing),
+        detail=f"{counted(len(computing), 'node')} in {counted(len(found), 'island')}",
+        summary=_summary(evidence, provider, computing, shapes, claim.median),
+        evidence=tuple(_lines(evidence, found)),
+        fix=_fix(provider, found),
+    )
+
+
+def _summary(
+    evidence: Evidence, provider: str, computing: Sequence[Work], shapes: Sequence[Work], spent: int
+) -> str:
+    other = " and ".join(dict.fromkeys(node.provider for node in (*computing, *shapes)))
+    text = (
+        f"{provider} was asked for; {counted(len(computing), 'computing node')} of {len(executed(evidence))} "
+        f"ran on {other} and took {format_ns(spent)}"
+        + (f" ({op_counts(evidence, 'onnxruntime', [node.id for node in computing])})." if computing else ".")
+    )
+    if not shapes:
+        return text
+    cost = evidence.ledger.work("onnxruntime", [node.id for node in shapes]).median
+    more = f"{counted(len(shapes), 'node')} of shape arithmetic beside them took {format_ns(cost)} and belong there."
+    return f"{text} {more}"
+
+
+def _lines(evidence: Evidence, found: Sequence[Island]) -> Iterator[EvidenceRow]:
+    """One line for islands that look alike in all layers."""
+    for label, alike in by_label(found)[:MOST_GROUPS]:
+        names = [node.id for island in alike for node in island.nodes]
+        spent = evidence.ledger.work("onnxruntime", names).median
+        yield EvidenceRow(
+            text=f"{len(alike)} times {label}: {format_ns(spent)}",
+            rows=ids(rows_with(evidence.ledger.rows, set(names))),
+            value_ns=spent,
+        )
+
+
+def _fix(provider: str, found: Sequence[Island]) -> str:
+    """By what the islands hold."""
+    ops = {node.op for island in found for node in island.nodes}
+    double = any(
+        t.dtype == "double" for island in found for n in island.nodes for t in (*n.inputs, *n.outputs)
+    )
+    ways = []
+    if "IsNaN" in ops:
+        ways.append(
+            "`--optimize drop-nan-guard` removes the IsNaN guard behind each Softmax where no row is masked out "
+            "entirely"
+        )
+    if double:
+        ways.append("`--optimize double-to-float` computes in float what few providers have in double")
+    ways.append(
+        f"export with another `--opset` or `--exporter`, so that {', '.join(sorted(ops)) or 'these ops'} become "
+        f"ops that "
+        f"{provider} has kernels for"
+    )
+    return "; ".join(ways) + "."
+
+
+RULE = Rule(
+    id="fallback-nodes",
+    passed="No measurable time is spent outside the provider that was asked for",
+    failed="{} ran outside the provider that was asked for",
+    example="24 nodes in 12 islands",
+    about=(
+        "A provider without a kernel for an op leaves that node to the CPU, and around each such island stand "
+        "copies and, on a "
+        "GPU, waiting. Quantized BERT on CUDA is the known case: 12 ms became 232 ms "
+        "(microsoft/onnxruntime#10267). The rule "
+        "weighs the islands by their time, not by their number, names what stands before and behind them, and "
+        "leaves shape "
+        "arithmetic aside, which ONNX Runtime puts on the host on purpose. Under CUDA a node's time in the "
+        "profile is that "
+        "of enqueuing; nodes on the CPU have their true one."
+    ),
+    cause="fallback",
+    needs=("nodes",),
+    direction="slower",
+    audit=audit,
+    tier="cause",
+    catalog=("C2",),
+    experiments=("nan-guard", "double-islands", "opset", "exporter"),
+)

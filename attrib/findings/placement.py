@@ -1,0 +1,193 @@
+"""Where nodes ran: the provider that was asked for, the nodes outside it, and the copies between them."""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from attrib.findings.protocol import Evidence
+from attrib.findings.select import folded, listed
+from attrib.lineage.graph import Graph, GraphNode
+from attrib.match.ops import node_role
+from attrib.model.document import LedgerRow
+from attrib.model.work import Work
+
+CPU_PROVIDER = "CPUExecutionProvider"
+COPY_OPS = ("MemcpyFromHost", "MemcpyToHost")
+
+
+@dataclass(frozen=True, slots=True)
+class Island:
+    """Nodes that ran one after the other outside the provider that was asked for.
+
+    Attributes:
+        nodes: The nodes.
+        module: Where they belong, its layer numbers folded.
+        before: What they read from.
+        behind: What reads them.
+    """
+
+    nodes: tuple[Work, ...]
+    module: str
+    before: str
+    behind: str
+
+    @property
+    def ops(self) -> str:
+        """Their op types, e.g. `IsNaN + Where`."""
+        return " + ".join(dict.fromkeys(node.op for node in self.nodes))
+
+    @property
+    def label(self) -> str:
+        """What equal islands of different layers have in common."""
+        place = f" in {self.module}" if self.module else ""
+        return f"{self.ops}{place}, between {self.before} and {self.behind}"
+
+
+def executed(evidence: Evidence) -> tuple[Work, ...]:
+    """The nodes of a step in the order in which they ran."""
+    partition = evidence.partitions.get("onnxruntime")
+    return partition.work if partition is not None else ()
+
+
+def requested_provider(evidence: Evidence) -> str:
+    """The execution provider that was asked for first.
+
+    Without a manifest: the only one in the profile, or the one beside the CPU's that ran most nodes. Empty where no
+    node names its provider.
+    """
+    side = evidence.manifest.sides.get("onnxruntime") if evidence.manifest else None
+    if side is not None and side.requested_providers:
+        return side.requested_providers[0]
+    used = Counter(node.provider for node in executed(evidence) if node.provider)
+    others = [name for name, _ in used.most_common() if name != CPU_PROVIDER]
+    return (others or list(used) or [""])[0]
+
+
+def outside(evidence: Evidence, provider: str) -> tuple[Work, ...]:
+    """Nodes that ran elsewhere; copies between devices belong to the provider, whoever runs them."""
+    return tuple(
+        node for node in executed(evidence) if node.provider not in ("", provider) and node.op not in COPY_OPS
+    )
+
+
+def split_shapes(nodes: Iterable[Work]) -> tuple[tuple[Work, ...], tuple[Work, ...]]:
+    """Nodes that compute, and nodes that only compute shapes, which belong on the host."""
+    every = tuple(nodes)
+    shapes = tuple(node for node in every if node_role(node) == "shape")
+    return tuple(node for node in every if node not in shapes), shapes
+
+
+def islands(evidence: Evidence, nodes: Collection[Work]) -> tuple[Island, ...]:
+    """The nodes, grouped by what ran without another node of the provider in between."""
+    neighbours = _Neighbours(evidence)
+    modules = {name: row.module for row in evidence.ledger.rows for name in row.onnx_nodes}
+    return tuple(
+        Island(
+            tuple(group), _common_module(group, modules), neighbours.before(group), neighbours.behind(group)
+        )
+        for group in _consecutive(executed(evidence), {node.id for node in nodes})
+    )
+
+
+def by_label(found: Iterable[Island]) -> list[tuple[str, list[Island]]]:
+    """Islands that look alike, the most frequent first."""
+    groups: dict[str, list[Island]] = defaultdict(list)
+    for island in found:
+        groups[island.label].append(island)
+    return sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
+
+
+def _consecutive(order: Sequence[Work], chosen: Collection[str]) -> Iterator[list[Work]]:
+    """Runs of chosen nodes; a copy between them does not end a run."""
+    group: list[Work] = []
+    for node in order:
+        if node.id in chosen:
+            group.append(node)
+        elif group and node.op not in COPY_OPS:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _common_module(group: Iterable[Work], modules: Mapping[str, str]) -> str:
+    names = [folded(modules[node.id]) for node in group if modules.get(node.id)]
+    return Counter(names).most_common(1)[0][0] if names else ""
+
+
+def copies(evidence: Evidence) -> tuple[Work, ...]:
+    """Copy nodes between host and device."""
+    return tuple(node for node in executed(evidence) if node.op in COPY_OPS)
+
+
+def copy_partners(evidence: Evidence) -> Mapping[str, tuple[str, ...]]:
+    """For each copy node the nodes on the host's side of it: what it serves there."""
+    neighbours = _Neighbours(evidence)
+    return {
+        copy.id: tuple(neighbours.readers([copy]) if copy.op == "MemcpyToHost" else neighbours.makers([copy]))
+        for copy in copies(evidence)
+    }
+
+
+class _Neighbours:
+    """Who reads from whom: by the graph that ran where it names the node, else by the order of execution."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._order = executed(evidence)
+        self._position = {node.id: i for i, node in enumerate(self._order)}
+        graph: Graph | None = evidence.optimized
+        nodes: tuple[GraphNode, ...] = graph.nodes if graph is not None else ()
+        self._nodes = {node.name: node for node in nodes if node.name}
+        self._maker = {value: node for node in nodes for value in node.outputs}
+        self._readers: dict[str, list[GraphNode]] = defaultdict(list)
+        for node in nodes:
+            for value in node.inputs:
+                self._readers[value].append(node)
+
+    def before(self, group: Sequence[Work]) -> str:
+        """What a group reads from, for a reader."""
+        return self._named(self.makers(group), "the inputs")
+
+    def behind(self, group: Sequence[Work]) -> str:
+        """What reads a group, for a reader."""
+        return self._named(self.readers(group), "the outputs")
+
+    def makers(self, group: Sequence[Work]) -> list[str]:
+        """Names of the nodes that made what a group reads."""
+        known = [self._nodes[node.id] for node in group if node.id in self._nodes]
+        if len(known) < len(group):
+            return self._beside(group[0], -1)
+        found = [self._maker[v] for node in known for v in node.inputs if v in self._maker]
+        return self._others(found, group)
+
+    def readers(self, group: Sequence[Work]) -> list[str]:
+        """Names of the nodes that read what a group made."""
+        known = [self._nodes[node.id] for node in group if node.id in self._nodes]
+        if len(known) < len(group):
+            return self._beside(group[-1], 1)
+        return self._others([n for node in known for v in node.outputs for n in self._readers[v]], group)
+
+    @staticmethod
+    def _others(found: Iterable[GraphNode], group: Iterable[Work]) -> list[str]:
+        own = {node.id for node in group}
+        return list(dict.fromkeys(node.name or node.op for node in found if node.name not in own))
+
+    def _beside(self, node: Work, step: int) -> list[str]:
+        """The next node in the order of execution that is no copy."""
+        at = self._position[node.id] + step
+        while 0 <= at < len(self._order) and self._order[at].op in COPY_OPS:
+            at += step
+        return [self._order[at].id] if 0 <= at < len(self._order) else []
+
+    def _named(self, names: Sequence[str], nothing: str) -> str:
+        """Ops rather than names where there are many, so that equal layers read alike."""
+        ops = [self._nodes[name].op if name in self._nodes else self._op(name) for name in names]
+        return listed(list(dict.fromkeys(ops)), 2) if ops else nothing
+
+    def _op(self, name: str) -> str:
+        return self._order[self._position[name]].op if name in self._position else name
+
+
+def rows_with(rows: Iterable[LedgerRow], nodes: Collection[str]) -> tuple[LedgerRow, ...]:
+    """Ledger rows that hold any of the nodes."""
+    return tuple(row for row in rows if any(node in nodes for node in row.onnx_nodes))

@@ -1,0 +1,139 @@
+"""unbound-inputs: inputs and outputs that are copied in every call because nothing is bound."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from attrib.findings.fairness import is_on
+from attrib.findings.placement import CPU_PROVIDER
+from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.select import ids
+from attrib.model.document import EvidenceRow, LedgerRow
+from attrib.model.estimate import Delta
+from attrib.model.manifest import Side
+from attrib.model.tensor import Tensor
+from attrib.units import format_ns
+
+API_ROW = "(framework)/ort api"
+"""Region of the time between the Python call and `model_run`: feeds are wrapped and outputs copied in it."""
+
+SLOWEST_COPY = 1.0
+"""Bytes a nanosecond (GB/s). Copying into new memory, which faults each page in, is hardly slower than that."""
+
+SIZES = {
+    "float": 4,
+    "double": 8,
+    "float16": 2,
+    "bfloat16": 2,
+    "int64": 8,
+    "int32": 4,
+    "int16": 2,
+    "uint64": 8,
+    "uint32": 4,
+}
+"""Bytes of an element; every other type has one."""
+
+
+def audit(evidence: Evidence) -> Verdict:
+    """Weigh the API's time, held to what copying the outputs (and, on a device, the inputs) can take at most."""
+    side = evidence.manifest.sides.get("onnxruntime") if evidence.manifest else None
+    if side is None or "io_binding" not in side.settings:
+        return Verdict(failed=False, lacks="needs to know how the session was fed: `attrib profile` notes it")
+    if is_on(side.settings["io_binding"].lower()):
+        return Verdict(failed=False, summary="Inputs and outputs were bound: no call copies them.")
+    moved = _moved(evidence, side)
+    if moved is None:
+        return Verdict(
+            failed=False, lacks="needs the sizes of the outputs: keep outputs.json or onnx/optimized.onnx"
+        )
+    rows = [row for row in evidence.ledger.rows if row.region == API_ROW]
+    claim = _claim(evidence, rows, moved)
+    spent = sum(row.onnxruntime_ns for row in rows)
+    return Verdict(
+        failed=bool(rows) and claim.median > 0,
+        rows=ids(rows),
+        claim=claim,
+        detail=f"{moved.own / 1e6:,.1f} MB",
+        summary=f"{what_is_copied(side)} {moved.own / 1e6:,.2f} MB a call; the API around `model_run` takes "
+        f"{format_ns(spent)}.",
+        evidence=(
+            EvidenceRow(text=f"{format_ns(spent)} between the Python call and `model_run`", rows=ids(rows)),
+        ),
+        fix="Bind them once: `attrib profile --io-binding`; in your code `binding = session.io_binding()`, "
+        "`bind_ortvalue_input`, "
+        "`bind_output` (with `bind_ortvalue_output` into memory that is kept), "
+        "`session.run_with_iobinding(binding)`. Leave "
+        "out outputs that nobody reads: `session.run([names], feeds)` or `--optimize drop-unused-outputs`.",
+    )
+
+
+def what_is_copied(side: Side) -> str:
+    """On a CPU inputs are wrapped and outputs copied; on a device both travel."""
+    return "Outputs are copied," if _on_host(side) else "Inputs and outputs travel between host and device,"
+
+
+def _on_host(side: Side) -> bool:
+    return not side.providers or side.providers[0] == CPU_PROVIDER
+
+
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """Bytes of a call: of the outputs that PyTorch gives too, and of everything that is copied."""
+
+    own: int
+    everything: int
+
+
+def _moved(evidence: Evidence, side: Side) -> _Moved | None:
+    """What a call copies; None where a size is unknown. Outputs that only the graph has are the rule unused-outputs'."""
+    graph = evidence.optimized
+    types = graph.values if graph is not None else {}
+    shapes = {output.name: output.shape for output in evidence.outputs}
+    names = graph.outputs if graph is not None else tuple(shapes)
+    outputs = {name: _tensor(types.get(name), shapes.get(name)) for name in names}
+    shared = {name: tensor for name, tensor in outputs.items() if name in shapes or not shapes}
+    inputs = evidence.manifest.workload.inputs if evidence.manifest and not _on_host(side) else ()
+    fed = sum(_bytes(spec.tensor) for spec in inputs)
+    own, everything = (sum(map(_bytes, them.values())) + fed for them in (shared, outputs))
+    known = all(size >= 0 for tensor in outputs.values() for size in tensor.shape)
+    return _Moved(own, everything) if own and known else None
+
+
+def _tensor(stated: Tensor | None, shape: tuple[int, ...] | None) -> Tensor:
+    """The type that the graph states, with the shape that was really given."""
+    return Tensor(stated.dtype if stated else "float", shape or (stated.shape if stated else (-1,)))
+
+
+def _bytes(tensor: Tensor) -> int:
+    return max(tensor.elements, 0) * SIZES.get(tensor.dtype, 1)
+
+
+def _claim(evidence: Evidence, rows: Iterable[LedgerRow], moved: _Moved) -> Delta:
+    """The API's time in proportion to the bytes, and no more than copying them can take."""
+    total = evidence.ledger.total([row.id for row in rows])
+    share, limit = moved.own / moved.everything, round(moved.own / SLOWEST_COPY)
+    low, middle, high = (min(round(value * share), limit) for value in (total.low, total.median, total.high))
+    return Delta(median=middle, low=low, high=high)
+
+
+RULE = Rule(
+    id="unbound-inputs",
+    passed="Copying inputs and outputs costs no measurable time",
+    failed="{} are copied in every call, because nothing is bound",
+    example="5.1 MB",
+    about=(
+        "`session.run` with numpy arrays gives every output new memory and copies it there; with a GPU provider "
+        "the inputs "
+        "travel as well, and the call waits for both (microsoft/onnxruntime#8166, #25852: there it was most of "
+        "the time). "
+        "The rule weighs the time between the Python call and `model_run`, held to what copying that many bytes "
+        "can take. On "
+        "a GPU the copies themselves lie inside the run: memcpy-nodes and the trace of the device hold them."
+    ),
+    cause="framework",
+    needs=("delta", "partitions", "manifest"),
+    direction="slower",
+    audit=audit,
+    tier="cause",
+    catalog=("C4",),
+    experiments=("io-binding", "unused-outputs"),
+)
