@@ -72,6 +72,8 @@ class Experiment:
         variants: The changes that make sense in a situation, or why there are none. Pure, and imports no engine.
         changes_numbers: Outputs may leave the tolerance of the original's precision: it is declared, and shown.
         packages: Distributions that must be installed, beyond attrib's own dependencies.
+        flags: What it adds to `attrib profile`, for a list, e.g. `--opset N`.
+        basis: What its prediction rests on, or why there is none, for a list; one phrase.
     """
 
     id: str
@@ -81,3 +83,5 @@ class Experiment:
     variants: Callable[[Situation], tuple[Variant, ...] | Inapplicable]
     changes_numbers: bool = False
     packages: tuple[str, ...] = ()
+    flags: str = ""
+    basis: str = ""
