@@ -125,7 +125,27 @@ class Finish(_Message, frozen=True, kw_only=True):
     """Write what is still in memory."""
 
 
-Command = Load | Export | Optimize | Open | Run | Outputs | Calibrate | Finish
+class Ablate(_Message, frozen=True, kw_only=True):
+    """Write the graph `model` with and without the nodes that make any of the values `produced`.
+
+    Attributes:
+        model: The graph that ONNX Runtime saved.
+        origin: Where weights lie that are not beside it.
+        inputs: The workload's inputs.
+        providers: Who runs it to record what the nodes made.
+        produced: The values by which the nodes are known.
+        folder: Takes both graphs.
+    """
+
+    model: str
+    origin: str
+    inputs: str
+    providers: tuple[str, ...]
+    produced: tuple[str, ...]
+    folder: str
+
+
+Command = Load | Export | Optimize | Open | Run | Outputs | Calibrate | Finish | Ablate
 
 
 class Ready(_Message, frozen=True, kw_only=True):
@@ -233,6 +253,23 @@ class Calibrated(_Message, frozen=True, kw_only=True):
     overhead: Overhead
 
 
+class Ablated(_Message, frozen=True, kw_only=True):
+    """Both graphs were written.
+
+    Attributes:
+        baseline: The file with the nodes.
+        variant: The file without them.
+        removed: How many nodes are gone.
+        fed: Values that hold what they held in a run, `bytes` in all.
+    """
+
+    baseline: str
+    variant: str
+    removed: int
+    fed: tuple[str, ...]
+    bytes: int
+
+
 class Failed(_Message, frozen=True, kw_only=True):
     """The command did not work.
 
@@ -249,4 +286,4 @@ class Failed(_Message, frozen=True, kw_only=True):
     details: str = ""
 
 
-Reply = Ready | Loaded | Exported | Optimized | Opened | Steps | Written | Calibrated | Failed
+Reply = Ready | Loaded | Exported | Optimized | Opened | Steps | Written | Calibrated | Ablated | Failed

@@ -160,8 +160,8 @@ def new_node(like: Any, op: str, inputs: list[Any], **attributes: Any) -> Any:
     return node
 
 
-def run_file(file: Path, inputs: Path) -> Arrays:
-    """Run a graph once on the workload's inputs, unoptimized, on the CPU; its outputs by name."""
+def run_file(file: Path, inputs: Path, providers: tuple[str, ...] = ("CPUExecutionProvider",)) -> Arrays:
+    """Run a graph once on the workload's inputs, unoptimized; its outputs by name."""
     import onnxruntime as ort
 
     from attrib.capture.ort_feeds import feeds_of
@@ -169,8 +169,8 @@ def run_file(file: Path, inputs: Path) -> Arrays:
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
-    session = ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    feeds, _ = feeds_of(session, load_inputs(inputs), io_binding=False)
+    session = ort.InferenceSession(str(file), options, providers=list(providers))
+    feeds, _ = feeds_of(session, load_inputs(inputs), io_binding=False, any_floats=True)
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, map(np.asarray, feeds.outputs()), strict=True))
 

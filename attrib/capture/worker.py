@@ -26,6 +26,7 @@ ENGINES = {
     "torch": "attrib.capture.torch_engine",
     "exporter": "attrib.capture.exporter",
     "onnxruntime": "attrib.capture.ort_engine",
+    "ablation": "attrib.capture.ablate_engine",
 }
 """Engine name -> module that defines `Engine`; its import is what makes a worker heavy."""
 

@@ -1,0 +1,241 @@
+"""`attrib verify --ablate NODE|REGION`: what a part of the graph costs in plain steps, measured by taking it out.
+
+The profile gives every node a time; a region that covers several calls in one node, or whose recording costs much, is
+worth a second look without the profiler. The saving is what the nodes cost in a plain step: their own time, what the
+executor does around them, and what they do to the caches of others.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from attrib.api import Analysis
+from attrib.capture.ablate import Cut
+from attrib.capture.options import CaptureOptions
+from attrib.errors import AttribError, UsageError
+from attrib.lineage.graph import Graph, GraphNode
+from attrib.lineage.reader import graph_from_bytes
+from attrib.match.executed import executed_by_node
+from attrib.model.experiment import ExperimentResult, Prediction
+from attrib.model.region import Region
+from attrib.units import format_interval, format_ns
+from attrib.verify.bench_like import BenchLike, Measured
+from attrib.verify.misses import Miss, agree, reason_of
+from attrib.verify.runner import Setup, with_figures
+
+PREFIX = "ablate-"
+_NAMES = 4
+
+
+class AblationBench(BenchLike, Protocol):
+    """A bench that can also write graphs to measure; `attrib.capture.bench.Bench` is one."""
+
+    def optimized_graph(self, options: CaptureOptions) -> Path:
+        """The graph that ONNX Runtime makes for these options, with weights that may lie elsewhere."""
+        ...
+
+    def cut_graph(self, options: CaptureOptions, ran: Path, produced: tuple[str, ...]) -> Cut:
+        """That graph with and without the nodes that make any of the values."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What is taken out.
+
+    Attributes:
+        name: What the user asked for.
+        nodes: Ids of the executed nodes.
+        values: What they make, by which they are found in the graph.
+        regions: Regions that hold any of them.
+        rows: Ids of their ledger rows.
+    """
+
+    name: str
+    nodes: tuple[str, ...]
+    values: tuple[str, ...]
+    regions: tuple[Region, ...]
+    rows: tuple[str, ...]
+
+
+def target_of(analysis: Analysis, name: str) -> Target:
+    """The nodes behind a name: a node, ledger row or region, or whatever else `attrib explain` knows.
+
+    Raises:
+        UsageError: Nothing has that name, or nothing of it ran in ONNX Runtime.
+        AttribError: Its nodes cannot be taken out of a graph.
+    """
+    graph, partition = analysis.evidence.optimized, analysis.partitions.get("onnxruntime")
+    if graph is None or partition is None:
+        raise AttribError(
+            "the capture holds no graph that ONNX Runtime ran", hint="capture again with `attrib profile`"
+        )
+    nodes = _nodes(analysis, name)
+    if not nodes:
+        raise UsageError(f"ONNX Runtime ran no node for {name!r}: there is nothing to take out")
+    position = {work.id: i for i, work in enumerate(partition.work)}
+    wanted = {position[node] for node in nodes}
+    executed = executed_by_node(partition.work, graph)
+    found = [graph.nodes[i] for i, places in executed.items() if wanted.intersection(places)]
+    _check_found(name, nodes, found, {i for places in executed.values() for i in places}, wanted)
+    return Target(
+        name=name,
+        nodes=nodes,
+        values=tuple(next(value for value in node.outputs if value) for node in found),
+        regions=tuple(region for region in analysis.regions if set(nodes).intersection(region.nodes)),
+        rows=tuple(row.id for row in analysis.ledger_rows.rows if set(nodes).intersection(row.onnx_nodes)),
+    )
+
+
+def _nodes(analysis: Analysis, name: str) -> tuple[str, ...]:
+    """Executed nodes of what has this name."""
+    if name in analysis.evidence.work.get("onnxruntime", {}):
+        return (name,)
+    row = next((row for row in analysis.ledger_rows.rows if row.id == name), None)
+    if row is not None:
+        return row.onnx_nodes
+    region = analysis.evidence.regions.get(name)
+    if region is not None:
+        return region.nodes
+    regions = analysis.explain(name).regions
+    return tuple(dict.fromkeys(run.id for found in regions for run in found.trail.ran))
+
+
+def _check_found(
+    name: str, nodes: tuple[str, ...], found: list[GraphNode], executed: set[int], wanted: set[int]
+) -> None:
+    if missing := wanted - executed:
+        raise AttribError(
+            f"{len(missing)} of the {len(nodes)} nodes of {name!r} are not in the graph that ONNX Runtime saved: a provider"
+            " compiled them, and a part of what it compiled cannot be taken out",
+            hint="an ablation of the whole model part is possible with --onnx and a graph without it",
+        )
+    if any(node.parent >= 0 for node in found):
+        raise AttribError(
+            f"{name!r} lies inside a branch or loop, whose nodes cannot be taken out one by one"
+        )
+
+
+def ablate(analysis: Analysis, bench: AblationBench, setup: Setup, name: str) -> ExperimentResult:
+    """Take a node or region out of the graph that ran, and measure what a plain step saves by that.
+
+    Args:
+        analysis: Of the capture.
+        bench: Makes the graphs and measures them.
+        setup: How to measure; its options are those of the capture.
+        name: A node, ledger row, region, module or value.
+
+    Raises:
+        UsageError: Nothing has that name.
+        AttribError: It cannot be taken out, or not be measured.
+    """
+    target = target_of(analysis, name)
+    ran = bench.optimized_graph(setup.options)
+    _check_same(analysis.evidence.optimized, ran)
+    cut = bench.cut_graph(setup.options, ran, target.values)
+    found = bench.compare(
+        _opened_as_it_is(setup.options, cut.baseline),
+        _opened_as_it_is(setup.options, cut.variant),
+        "onnxruntime",
+        rounds=setup.rounds,
+        iterations=setup.iterations,
+        seed=setup.seed,
+    )
+    result = with_figures(_row(analysis, target), found)
+    return _judged(result, found, analysis, target, cut, setup)
+
+
+def _opened_as_it_is(options: CaptureOptions, graph: Path) -> CaptureOptions:
+    """The capture's options for a graph that is optimized already and must stay as it is."""
+    return replace(
+        options,
+        onnx=graph,
+        opt_level="disabled",
+        optimize=(),
+        disabled_optimizers=(),
+        opset=None,
+        dynamic_shapes=False,
+        save_models=None,
+    )
+
+
+def _check_same(captured: Graph | None, ran: Path) -> None:
+    """The graph of now must be the one of the capture: the nodes are found in it by what they make."""
+    from attrib.capture.graph_files import strip_graph
+
+    now = graph_from_bytes(strip_graph(ran), ran.name)
+    assert captured is not None  # noqa: S101  (target_of looked)
+    shapes = [Counter((n.op, n.inputs, n.outputs) for n in graph.nodes) for graph in (captured, now)]
+    if shapes[0] != shapes[1]:
+        raise AttribError(
+            "ONNX Runtime makes another graph of the model than in the capture, so its nodes cannot be found again",
+            hint="capture again with the versions that are installed now",
+        )
+
+
+def _row(analysis: Analysis, target: Target) -> ExperimentResult:
+    time = analysis.ledger_rows.work("onnxruntime", target.nodes)
+    count = f"{len(target.nodes)} node{'s' if len(target.nodes) != 1 else ''}"
+    return ExperimentResult(
+        id=PREFIX + target.name,
+        title=f"Without {target.name} ({count})",
+        side="onnxruntime",
+        state="measured",
+        predicted=Prediction(
+            kind="estimate",
+            saving_ns=time,
+            basis=f"the ledger gives {_listed(target.nodes)} {format_interval(time.median, time.low, time.high)}",
+            rows=target.rows,
+        ),
+    )
+
+
+def _judged(
+    result: ExperimentResult, found: Measured, analysis: Analysis, target: Target, cut: Cut, setup: Setup
+) -> ExperimentResult:
+    predicted, saving, baseline = result.predicted, result.saving_ns, result.baseline_ns
+    assert predicted is not None  # noqa: S101  (_row gave it)
+    assert saving is not None  # noqa: S101  (with_figures gave both)
+    assert baseline is not None  # noqa: S101
+    agrees = agree(predicted, saving)
+    miss = Miss(
+        predicted=predicted,
+        saving=saving,
+        captured_ns=setup.captured_ns.get("onnxruntime"),
+        baseline_ns=baseline.median,
+        before=Counter(),
+        after=Counter(),
+        same=False,
+        notes=tuple(found.notes),
+    )
+    notes = [] if agrees else [reason_of(miss)]
+    notes.append(
+        f"{len(cut.fed)} recorded value{'s' if len(cut.fed) != 1 else ''} ({cut.bytes / 1e6:.1f} MB) took the place of"
+        f" {cut.removed} nodes; the graph that ran takes {format_ns(baseline.median)} a step when it is opened as it is"
+    )
+    notes += _untold(analysis, target)
+    return replace(result, agrees=agrees, note="; ".join(notes))
+
+
+def _untold(analysis: Analysis, target: Target) -> list[str]:
+    """What an ablation cannot say: how one node's time splits among the calls that it covers."""
+    scopes = {work.id: work.scope for work in analysis.evidence.work.get("torch", {}).values()}
+    calls = [call for region in target.regions for call in region.calls]
+    modules = sorted({scopes[call] for call in calls if call in scopes})
+    nodes = sum(len(region.nodes) for region in target.regions)
+    if len(modules) < 2 or nodes >= len(calls):  # noqa: PLR2004
+        return []
+    covered = f"{len(calls)} calls of {len(modules)} modules ({_listed(modules)})"
+    return [
+        f"these nodes cover {covered}: the figure is theirs together, and how it splits cannot be told by taking nodes out"
+    ]
+
+
+def _listed(names: Iterable[str]) -> str:
+    shown = list(names)
+    more = len(shown) - _NAMES
+    return ", ".join(shown[:_NAMES]) + (f" and {more} more" if more > 0 else "")
