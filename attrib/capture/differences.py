@@ -1,4 +1,4 @@
-"""How far ONNX Runtime's outputs are from PyTorch's."""
+"""How far the outputs of one side are from those of the other."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from attrib.capture.rewrites import REWRITES, lowest_precision
 from attrib.model.manifest import OutputDifference
 
 TOLERANCES = {"fp32": 1e-4, "fp16": 1e-2, "bf16": 5e-2, "int8": 1e-1}
-"""Largest difference, relative to the largest PyTorch value, that counts as the same result.
+"""Largest difference, relative to the first side's largest value, that counts as the same result.
 
 Two float32 implementations that sum in another order are 1e-6 to 1e-5 apart after 12 to 24 layers; TF32, or GELU by
 tanh instead of erf, gives about 1e-3 and must be noticed. float16 and bfloat16 carry 11 and 8 bits: some ten roundings.
@@ -19,17 +19,28 @@ int8 has 256 steps for the whole range of a tensor, whatever the size of a value
 """
 
 
+_ENGINES = ("PyTorch", "ONNX Runtime")
+
+
 def compare_outputs(
-    torch_outputs: Arrays, ort_outputs: Arrays, precision: str
+    first: Arrays, second: Arrays, precision: str, sides: tuple[str, str] = _ENGINES
 ) -> tuple[OutputDifference, ...]:
-    """Compare outputs by name; where the names differ throughout but the number agrees, by order."""
+    """Compare outputs by name; where the names differ throughout but the number agrees, by order.
+
+    Args:
+        first: Outputs of the side to which the differences are relative.
+        second: Outputs of the other one.
+        precision: Whose tolerance applies.
+        sides: What to call the sides.
+    """
     tolerance = TOLERANCES[precision]
-    if torch_outputs.keys() != ort_outputs.keys() and len(torch_outputs) == len(ort_outputs):
-        ort_outputs = dict(zip(torch_outputs, ort_outputs.values(), strict=True))
-    rows = [_compare(name, value, ort_outputs.get(name), tolerance) for name, value in torch_outputs.items()]
-    extra = [name for name in ort_outputs if name not in torch_outputs]
+    if first.keys() != second.keys() and len(first) == len(second):
+        second = dict(zip(first, second.values(), strict=True))
+    rows = [_compare(name, value, second.get(name), tolerance, sides) for name, value in first.items()]
     rows += [
-        _incomparable(name, ort_outputs[name], tolerance, "PyTorch has no such output") for name in extra
+        _incomparable(name, value, tolerance, f"{sides[0]} has no such output")
+        for name, value in second.items()
+        if name not in first
     ]
     return tuple(rows)
 
@@ -52,17 +63,20 @@ def note_on_outputs(rows: tuple[OutputDifference, ...], options: CaptureOptions)
 
 
 def _compare(
-    name: str, own: npt.NDArray[Any], other: npt.NDArray[Any] | None, tolerance: float
+    name: str,
+    own: npt.NDArray[Any],
+    other: npt.NDArray[Any] | None,
+    tolerance: float,
+    sides: tuple[str, str],
 ) -> OutputDifference:
     if other is None:
-        return _incomparable(name, own, tolerance, "ONNX Runtime has no such output")
+        return _incomparable(name, own, tolerance, f"{sides[1]} has no such output")
     if own.shape != other.shape:
-        return _incomparable(
-            name, own, tolerance, f"ONNX Runtime's shape is {other.shape}, PyTorch's {own.shape}"
-        )
+        reason = f"{sides[1]}'s shape is {other.shape}, {sides[0]}'s {own.shape}"
+        return _incomparable(name, own, tolerance, reason)
     a, b = own.astype(np.float64).ravel(), other.astype(np.float64).ravel()
     if not np.array_equal(np.isfinite(a), np.isfinite(b)) or not np.array_equal(np.isnan(a), np.isnan(b)):
-        return _incomparable(name, own, tolerance, "NaN or infinity where the other engine has none")
+        return _incomparable(name, own, tolerance, "NaN or infinity where the other side has none")
     finite = np.isfinite(a)
     a, b = a[finite], b[finite]
     max_abs = float(np.max(np.abs(a - b), initial=0.0))
@@ -76,7 +90,7 @@ def _compare(
         cosine=_cosine(a, b),
         tolerance=tolerance,
         equal=max_rel <= tolerance,
-        reason="" if finite.all() else f"{int((~finite).sum())} values are not finite in either engine",
+        reason="" if finite.all() else f"{int((~finite).sum())} values are not finite on either side",
     )
 
 

@@ -4,13 +4,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from attrib.capture.commands import optimize_command, weights_precision
+from attrib.capture.commands import weights_precision
 from attrib.capture.graph_files import shapes_of
 from attrib.capture.messages import Exported, Optimized
 from attrib.capture.options import CaptureOptions
-from attrib.capture.process import Worker
 from attrib.capture.rewrites import lowest_precision
-from attrib.capture.sources import Source
 from attrib.model.manifest import Rewrite
 
 
@@ -56,14 +54,3 @@ def exported_chain(options: CaptureOptions, exported: Exported) -> GraphChain:
 def user_chain(file: Path, opset: int) -> GraphChain:
     """The chain that begins with the user's file."""
     return GraphChain(exporter="file", opset=opset, files=(file,))
-
-
-def ask_for_rewrites(
-    worker: Worker, options: CaptureOptions, source: Source, chain: GraphChain, inputs: Path, folder: Path
-) -> Optimized:
-    """Let the exporter's worker rewrite the last graph of a chain.
-
-    Raises:
-        WorkerError: A rewrite failed.
-    """
-    return worker.ask(optimize_command(options, source, chain.files[-1], inputs, str(folder)), Optimized)

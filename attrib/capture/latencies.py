@@ -37,6 +37,14 @@ class Latencies:
         """Steps of one side and phase."""
         return sum(row[0] == role and row[1] == phase for row in self.rows)
 
+    def blocks(self, role: Role, phase: StepPhase) -> tuple[tuple[int, ...], ...]:
+        """Wall times of one side's blocks of a phase, in the order in which they ran."""
+        found: dict[int, list[int]] = {}
+        for side, kind, block, _, _, wall in self.rows:
+            if (side, kind) == (role, phase):
+                found.setdefault(block, []).append(wall)
+        return tuple(map(tuple, found.values()))
+
     def write(self, stream: BinaryIO) -> None:
         """Write `latency.parquet`."""
         import pyarrow as pa

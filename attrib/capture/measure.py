@@ -1,10 +1,10 @@
-"""The measurement: warm-up until the blocks agree, then interleaved rounds of plain and profiled blocks."""
+"""The measurement: warm-up until the blocks agree, then interleaved rounds of plain and, in a capture, profiled blocks."""
 
 import math
 import random
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -30,7 +30,7 @@ _MOST_STEPS = 500
 _BLOCK_LIMIT_S = 2.0
 _PROFILED_STEPS = (2, 10)
 _PROFILED_BLOCK_S = 0.03
-_LEAD_IN = 1
+LEAD_IN = 1
 _PHASES: tuple[StepPhase, ...] = ("plain", "profiled")
 
 NS = 1_000_000_000
@@ -77,10 +77,10 @@ class Runner:
         return steps
 
 
-def warm_up(runner: Runner, latencies: Latencies, exact: int | None) -> None:
+def warm_up(runner: Runner, latencies: Latencies, exact: int | None, *, profiled: bool = True) -> None:
     """Run blocks until the last ones agree, or a limit is reached; with `exact`, that many steps.
 
-    The profiled session of ONNX Runtime is another one and is warmed up as well.
+    The profiled session of ONNX Runtime is another one and is warmed up as well, where there is one.
     """
     size = max(1, math.ceil(exact / _AGREEING_BLOCKS)) if exact else _WARMUP_STEPS
     medians: list[float] = []
@@ -96,7 +96,8 @@ def warm_up(runner: Runner, latencies: Latencies, exact: int | None) -> None:
         medians.append(statistics.median(runner.run(1).wall_ns))
     runner.step_ns = medians[-1]
     runner.warmed_up = agree(medians)
-    _warm_up_profiled(runner, latencies)
+    if profiled:
+        _warm_up_profiled(runner, latencies)
 
 
 def _warm_up_profiled(runner: Runner, latencies: Latencies) -> None:
@@ -142,6 +143,18 @@ def plan_protocol(step_ns: list[float], *, rounds: int, iterations: int | None, 
     )
 
 
+def orders(runners: Sequence[Runner], protocol: Protocol) -> list[list[Runner]]:
+    """Who runs after whom, in each round: random, but either order equally often.
+
+    What the first of a round does to the second then falls on both alike, however few rounds there are.
+    """
+    chance = random.Random(protocol.seed)  # noqa: S311  (an order of blocks, no secret)
+    first = chance.sample(list(runners), len(runners))
+    turned = [number % 2 == 1 for number in range(protocol.rounds)]
+    chance.shuffle(turned)
+    return [first[::-1] if turn else first for turn in turned]
+
+
 def run_rounds(
     runners: list[Runner], protocol: Protocol, latencies: Latencies, tell: Callable[[float, float], None]
 ) -> None:
@@ -153,27 +166,35 @@ def run_rounds(
         latencies: Where the steps go.
         tell: Called with the share that is done and the seconds left.
     """
-    order = random.Random(protocol.seed)  # noqa: S311  (an order of blocks, no secret)
     begin = time.monotonic()
-    for number in range(protocol.rounds):
-        shuffled = order.sample(runners, len(runners))
-        for phase, runner in product(_PHASES, shuffled):
+    for number, order in enumerate(orders(runners, protocol)):
+        for phase, runner in product(_PHASES, order):
             if runner.error is None:
-                _run_block(runner, phase, number, protocol, latencies)
+                _try_block(runner, phase, number, protocol, latencies)
         done = (number + 1) / protocol.rounds
         tell(done, (time.monotonic() - begin) * (1 / done - 1))
 
 
-def _run_block(
+def _try_block(
     runner: Runner, phase: StepPhase, number: int, protocol: Protocol, latencies: Latencies
 ) -> None:
-    profiled = phase == "profiled"
-    iterations = protocol.profiled_iterations if profiled else protocol.iterations
     try:
-        steps = runner.run(iterations, lead_in=_LEAD_IN, profiled=profiled)
+        run_block(runner, phase, number, protocol, latencies)
     except WorkerError as error:
         runner.error = error
-        return
+
+
+def run_block(
+    runner: Runner, phase: StepPhase, number: int, protocol: Protocol, latencies: Latencies
+) -> None:
+    """One block of one side, its lead-in first.
+
+    Raises:
+        WorkerError: The side's worker failed.
+    """
+    profiled = phase == "profiled"
+    iterations = protocol.profiled_iterations if profiled else protocol.iterations
+    steps = runner.run(iterations, lead_in=LEAD_IN, profiled=profiled)
     runner.profiled_blocks += profiled
     if number:
         runner.idle_cpu_ns += steps.idle_cpu_ns

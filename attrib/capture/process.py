@@ -40,13 +40,23 @@ class WorkerError(AttribError):
         self.details = details
 
 
+class WorkerTimeout(WorkerError):  # noqa: N818  (its name says what happened)
+    """A worker gave no answer in time, and was killed."""
+
+
 class Worker:
     """One engine in its own process, session and process group: the terminal's Ctrl-C does not reach it."""
 
     def __init__(
-        self, engine: str, environment: Mapping[str, str], interpreter: str = sys.executable
+        self,
+        engine: str,
+        environment: Mapping[str, str],
+        interpreter: str = sys.executable,
+        *,
+        timeout_s: float | None = None,
     ) -> None:
         self.engine = engine
+        self._timeout_s = timeout_s
         read_end, write_end = os.pipe()
         try:
             self._process = subprocess.Popen(  # noqa: S603  (this interpreter, this package)
@@ -96,6 +106,7 @@ class Worker:
 
         Raises:
             WorkerError: The worker could not do it, or died.
+            WorkerTimeout: It gave no answer in time.
         """
         return self._expect(kind)
 
@@ -105,9 +116,10 @@ class Worker:
         return self._expect(kind)
 
     def _expect(self, kind: type[R]) -> R:
-        line = self._line(None)
+        deadline = None if self._timeout_s is None else time.monotonic() + self._timeout_s
+        line = self._line(deadline)
         if line is None:
-            raise self._died()
+            raise self._silent(deadline)
         reply = msgspec.json.decode(line, type=Reply)
         if isinstance(reply, Failed):
             raise _error_of(reply)
@@ -142,6 +154,16 @@ class Worker:
             self._unread += data
         line, _, self._unread = self._unread.partition(b"\n")
         return line
+
+    def _silent(self, deadline: float | None) -> WorkerError:
+        """Why there is no answer; a worker that hangs cannot be used any more, and is killed."""
+        if deadline is None or time.monotonic() < deadline or self._process.poll() is not None:
+            return self._died()
+        self.stop()
+        details = "\n".join(self._tail)
+        return WorkerTimeout(
+            f"the {self.engine} process gave no answer within {self._timeout_s:g} s", details=details
+        )
 
     def _died(self) -> WorkerError:
         with contextlib.suppress(subprocess.TimeoutExpired):

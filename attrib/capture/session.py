@@ -3,8 +3,6 @@
 import contextlib
 import dataclasses
 import functools
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,24 +14,24 @@ from attrib.capture.artefacts import write_graph, write_outputs, write_profiles
 from attrib.capture.chain import CHAIN_NODES, write_chain
 from attrib.capture.commands import (
     engine_title,
-    export_command,
     load_command,
     new_side,
     open_command,
     providers_of,
 )
 from attrib.capture.differences import compare_outputs, note_on_outputs
-from attrib.capture.environment import current_load, describe_environment, thread_count
-from attrib.capture.graph_chain import GraphChain, ask_for_rewrites, exported_chain, user_chain
+from attrib.capture.environment import describe_environment, thread_count
+from attrib.capture.graph_chain import GraphChain
+from attrib.capture.graphs import GraphMaker
 from attrib.capture.handover import Handover, save_handover
 from attrib.capture.inputs import inputs_hash, load_inputs
 from attrib.capture.interrupts import Interrupts
 from attrib.capture.latencies import Latencies
+from attrib.capture.machine import MachineWatch, with_limits
 from attrib.capture.measure import Runner, plan_protocol, run_rounds, warm_up
 from attrib.capture.messages import (
     Calibrate,
     Calibrated,
-    Exported,
     Finish,
     Loaded,
     Opened,
@@ -41,7 +39,7 @@ from attrib.capture.messages import (
     Written,
 )
 from attrib.capture.options import CaptureOptions
-from attrib.capture.process import Worker, WorkerError, stop_all, worker_environment
+from attrib.capture.process import WorkerError
 from attrib.capture.progress import Progress
 from attrib.capture.record import Ending, Record, workload_of
 from attrib.capture.rewrites import lowest_precision
@@ -49,12 +47,12 @@ from attrib.capture.saved_models import SavedModels
 from attrib.capture.scrub import scrub
 from attrib.capture.sources import Source
 from attrib.capture.user_graph import check_user_graph
+from attrib.capture.workers import Workers
 from attrib.capture.writer import TraceDirectory
 from attrib.errors import AttribError
 from attrib.model.manifest import EXPORTED, OPTIMIZED, ROLES, Role, Side, SideState
 
 LOADER = "loader"
-EXPORTER = "exporter"
 _LAST_WORDS_S = 5.0
 
 
@@ -78,9 +76,10 @@ class Session:
         folder = Path(options.save_models) if options.save_models else None
         self.saved_models = SavedModels(folder, output, force=options.force) if folder else None
         self.record = Record(command=options.command)
+        self.machine = MachineWatch()
         self.directory = TraceDirectory(output, force=options.force)
-        self.temporary = Path(tempfile.mkdtemp(prefix="attrib-"))
-        self.workers: dict[str, Worker] = {}
+        self.workers = Workers(source, interrupts)
+        self.graphs = GraphMaker(self.workers, source)
         self.runners: dict[Role, Runner] = {}
         self.latencies = Latencies()
         self.handover: Handover | None = None
@@ -110,18 +109,18 @@ class Session:
 
     def run(self) -> None:
         """Run every phase; the manifest is brought up to date after each."""
-        self.record.environment = describe_environment()
+        self.record.environment = with_limits(describe_environment())
         if self.options.device == "cuda" and self.needs_graph:
             self._warn("kernels that ONNX Runtime starts on the GPU are not recorded yet")
         if self.source.note:
             self._warn(self.source.note)
         with self._phase("load"):
             if self.handover is not None:
-                file = self.temporary / "module.pt"
+                file = self.workers.temporary / "module.pt"
                 save_handover(self.handover, file)
                 self.source = dataclasses.replace(self.source, location=str(file))
-            self._start_workers()
-            self._load()
+                self.graphs = GraphMaker(self.workers, self.source)
+            self._load(self._start_workers())
         with self._phase("export"):
             chain = self._graphs()
         with self._phase("sessions"):
@@ -158,35 +157,27 @@ class Session:
         self.record.warn(message)
         self.progress.warn(message)
 
-    def _start_workers(self) -> None:
-        environment = worker_environment(
-            self.temporary, offline=self.source.kind in ("configuration", "directory")
-        )
+    def _start_workers(self) -> list[str]:
+        """Start the engines; the names of those that build the model in PyTorch."""
         wanted: dict[str, str] = {str(role): engine for role, engine in self.engines.items()}
         if "torch" not in wanted.values():
             wanted[LOADER] = "torch"
-        if self.needs_graph and (self.options.onnx is None or self.options.optimize):
-            wanted[EXPORTER] = "exporter"
         for name, engine in wanted.items():
-            (self.temporary / name).mkdir()
-            with self.interrupts.deferred():
-                self.workers[name] = Worker(engine, environment)
+            self.workers.start(name, engine)
+        return [name for name, engine in wanted.items() if engine == "torch"]
 
-    def _load(self) -> None:
+    def _load(self, loaders: list[str]) -> None:
         """Build the model where PyTorch runs; the exporter builds its own at the same time."""
-        loaders = [name for name, worker in self.workers.items() if worker.engine == "torch"]
         for name in loaders:
-            folder = str(self.temporary / name)
+            folder = str(self.workers.folder(name))
             self.workers[name].send(load_command(self.options, self.source, self.threads, folder))
-        if EXPORTER in self.workers and self.options.onnx is None:
-            folder = str(self.temporary / EXPORTER)
-            self.workers[EXPORTER].send(export_command(self.options, self.source, folder))
+        if self.needs_graph:
+            self.graphs.begin(self.options)
         for name in loaders:
             version = self.workers[name].ready()
             loaded = self.workers[name].receive(Loaded)
             self._note_loaded(name, loaded, version)
-        if LOADER in self.workers:
-            self.workers.pop(LOADER).stop()
+        self.workers.stop(LOADER)
 
     def _note_loaded(self, name: str, loaded: Loaded, version: str) -> None:
         if self.record.workload is None:
@@ -206,46 +197,29 @@ class Session:
         self.runners[role] = Runner(role, self.workers[role])
 
     def _graphs(self) -> GraphChain | None:
-        """The graph to run and those before it; None where there is none."""
+        """The graph to run and those before it, which are kept as they come; None where there is none."""
         if not self.needs_graph:
             return None
         try:
-            if EXPORTER in self.workers:
-                self.workers[EXPORTER].ready()
-            chain = self._first_graph()
+            chain, fingerprint = self.graphs.first(self.options, self._user_opset)
+            self._check_weights(fingerprint)
             self._keep_graph(EXPORTED, chain.files[0])
-            return self._rewritten(chain)
+            return self._rewritten(chain) if self.options.optimize else chain
         except WorkerError as error:
             self._fail_graph_sides(error)
             return None
         finally:
-            if EXPORTER in self.workers:
-                self.workers.pop(EXPORTER).stop()
+            self.graphs.end()
 
-    def _first_graph(self) -> GraphChain:
-        """The user's graph, or the exported one."""
-        if self.options.onnx is not None:
-            return user_chain(self.options.onnx, self._user_opset)
-        exported = self.workers[EXPORTER].receive(Exported)
-        if exported.fingerprint != self.fingerprint:
+    def _check_weights(self, fingerprint: str) -> None:
+        if fingerprint and fingerprint != self.fingerprint:
             self._warn(
                 "the factory makes other weights each time it is called, so the two engines run different weights:"
                 " seed it, or load the weights from a file"
             )
-        return exported_chain(self.options, exported)
 
     def _rewritten(self, chain: GraphChain) -> GraphChain:
-        """The chain with the graphs of `--optimize`, which are kept as they come."""
-        if not self.options.optimize:
-            return chain
-        optimized = ask_for_rewrites(
-            self.workers[EXPORTER],
-            self.options,
-            self.source,
-            chain,
-            self.inputs_file,
-            self.temporary / EXPORTER,
-        )
+        optimized = self.graphs.rewritten(self.options, chain, self.inputs_file)
         for note in optimized.notes:
             self._warn(note)
         for file, rewrite in zip(optimized.models, optimized.rewrites, strict=True):
@@ -274,7 +248,7 @@ class Session:
         side = self.record.sides.get(role) or self._new_side(role)
         self.record.sides[role] = msgspec.structs.replace(side, state="failed", error=scrub(str(error)))
         self.runners.pop(role, None)
-        self.workers.pop(role).stop()
+        self.workers.stop(role)
 
     def _new_side(self, role: Role) -> Side:
         return new_side(self.options, self.engines[role], self.folder(role), self.threads)
@@ -286,7 +260,9 @@ class Session:
         roles = [role for role, engine in self.engines.items() if engine == "onnxruntime"]
         for role in roles:
             self.workers[role].send(
-                open_command(self.options, model, self.inputs_file, self.threads, str(self.temporary / role))
+                open_command(
+                    self.options, model, self.inputs_file, self.threads, str(self.workers.folder(role))
+                )
             )
         for role in roles:
             try:
@@ -364,7 +340,7 @@ class Session:
         if len(self.runners) < len(ROLES):
             self.directory.missing("outputs.json", "only one engine ran")
             return
-        files = {role: self.temporary / role / "outputs.npz" for role in ROLES}
+        files = {role: self.workers.folder(role) / "outputs.npz" for role in ROLES}
         for role in ROLES:
             self.workers[role].ask(Outputs(file=str(files[role])), Written)
         values = [load_inputs(files[role]) for role in ROLES]
@@ -376,7 +352,7 @@ class Session:
 
     def _calibrate(self) -> None:
         for number, runner in enumerate(self.runners.values()):
-            chain = self.temporary / runner.role / "chain.onnx"
+            chain = self.workers.folder(runner.role) / "chain.onnx"
             write_chain(chain)
             try:
                 reply = runner.worker.ask(Calibrate(chain=str(chain), nodes=CHAIN_NODES), Calibrated)
@@ -400,7 +376,7 @@ class Session:
         self._traces_written.add(runner.role)
 
     def _complete_sides(self) -> None:
-        self.record.environment = msgspec.structs.replace(self.record.environment, load_after=current_load())
+        self.record.environment = self.machine.end(self.record.environment)
         for role in self.runners:
             self._set_state(role, "complete")
 
@@ -429,5 +405,4 @@ class Session:
 
     def close(self) -> None:
         """Stop the workers and remove the temporary folder; can be called twice."""
-        stop_all(self.workers.values())
-        shutil.rmtree(self.temporary, ignore_errors=True)
+        self.workers.close()

@@ -9,6 +9,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from attrib.capture.build import build
+from attrib.capture.denormals import denormal_count
 from attrib.capture.inputs import save_inputs
 from attrib.capture.messages import (
     Calibrate,
@@ -23,6 +24,7 @@ from attrib.capture.messages import (
     Written,
 )
 from attrib.capture.outputs_of import named_outputs
+from attrib.capture.padding import padding_settings
 from attrib.capture.silence import silence_libraries
 from attrib.capture.steps import freeze_heap, quiet_collector, time_steps
 from attrib.capture.torch_modes import Prepared, prepare
@@ -80,7 +82,7 @@ class Engine:
             parameters=sum(parameter.numel() for parameter in built.module.parameters()),
             inputs=tuple(InputSpec(name=name, tensor=_tensor(value)) for name, value in built.inputs.items()),
             outputs=tuple(outputs),
-            settings=_settings(built.module) | _mode_settings(prepared, command),
+            settings=_settings(built.module) | _mode_settings(prepared, command) | padding_settings(built.inputs),
             threads=torch.get_num_threads(),
             inputs_file=str(inputs_file),
             unused=seen.unused if seen else None,
@@ -191,4 +193,5 @@ def _settings(module: Any) -> dict[str, str]:
         "matmul_precision": torch.get_float32_matmul_precision(),
         "mkldnn": str(torch.backends.mkldnn.enabled).lower(),
         "interop_threads": str(torch.get_num_interop_threads()),
+        "denormal_weights": str(denormal_count(module.parameters())),
     }

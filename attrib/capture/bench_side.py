@@ -1,0 +1,148 @@
+"""One side of a bench: a configuration that is loaded in a worker of its own and ready to be timed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from attrib.capture.bench_graphs import BenchGraphs, Made
+from attrib.capture.bench_inputs import BenchInputs
+from attrib.capture.commands import load_command, open_command, providers_of, weights_precision
+from attrib.capture.environment import thread_count
+from attrib.capture.inputs import Arrays, load_inputs
+from attrib.capture.messages import Load, Loaded, Open, Opened, Outputs, Written
+from attrib.capture.options import CaptureOptions
+from attrib.capture.process import Worker
+from attrib.capture.rewrites import lowest_precision
+from attrib.capture.sources import Source
+from attrib.capture.workers import Workers
+from attrib.model.manifest import Role
+
+_OTHER_WEIGHTS = (
+    "the model gets other weights each time it is built: seed the factory, or load them from a file"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a side is to run; two plans that are equal run the same.
+
+    Attributes:
+        command: What its worker is told, but for the folder.
+        precision: The roughest precision that takes part.
+        made: The graph; None for PyTorch.
+    """
+
+    command: Load | Open
+    precision: str
+    made: Made | None = field(default=None, compare=False)
+
+    @property
+    def engine(self) -> Role:
+        """Which engine runs it."""
+        return "torch" if isinstance(self.command, Load) else "onnxruntime"
+
+    def same(self, other: "Plan") -> bool:
+        """Whether the other one runs the same: the same command, and graphs of the same bytes."""
+        if self.made is None or other.made is None or not isinstance(other.command, Open):
+            return self == other
+        mine = msgspec.structs.replace(self.command, model=other.command.model)
+        return mine == other.command and self.made.same(other.made)
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Side:
+    """A side that is ready.
+
+    Attributes:
+        name: Its worker's name.
+        plan: What it runs.
+        worker: Its process.
+        folder: Where it writes.
+        settings: What bears on its speed, as in a manifest, and `threads`.
+        notes: What the user should know about it.
+    """
+
+    name: str
+    plan: Plan
+    worker: Worker
+    folder: Path
+    settings: dict[str, str]
+    notes: tuple[str, ...] = ()
+    _outputs: Arrays | None = None
+
+    def outputs(self) -> Arrays:
+        """What it computes; run once."""
+        if self._outputs is None:
+            file = self.folder / "outputs.npz"
+            self.worker.ask(Outputs(file=str(file)), Written)
+            self._outputs = load_inputs(file)
+        return self._outputs
+
+
+class Opener:
+    """Turns options into sides."""
+
+    def __init__(self, workers: Workers, original: CaptureOptions, source: Source) -> None:
+        self._workers = workers
+        self._source = source
+        self.inputs = BenchInputs(workers, original, source)
+        self._graphs = BenchGraphs(workers, source)
+        self._weights: dict[str, str] = {}
+
+    def plan(self, options: CaptureOptions, engine: Role) -> Plan:
+        """What these options mean for an engine; its graph is made here.
+
+        Raises:
+            AttribError: There is no such graph.
+        """
+        threads = thread_count(options.threads)
+        if engine == "torch":
+            return Plan(command=load_command(options, self._source, threads, ""), precision=options.precision)
+        made = self._graphs.made(options, self.inputs.file)
+        command = open_command(options, made.file, self.inputs.file, threads, "")
+        command = msgspec.structs.replace(command, profiled=False, any_floats=True)
+        precision = lowest_precision(weights_precision(options), options.optimize)
+        return Plan(command=command, precision=precision, made=made)
+
+    def open(self, name: str, plan: Plan, options: CaptureOptions) -> Side:
+        """Start a worker and load what is planned.
+
+        Raises:
+            WorkerError: It cannot be loaded.
+        """
+        folder = self._workers.folder(name)
+        worker = self._workers.start(name, plan.engine)
+        worker.ready()
+        command = msgspec.structs.replace(plan.command, folder=str(folder))
+        side = Side(name=name, plan=plan, worker=worker, folder=folder, settings={})
+        if isinstance(plan.command, Load):
+            loaded = worker.ask(command, Loaded)
+            self.inputs.accept(loaded, plan.command.recipe)
+            side.settings = _settings(loaded.settings, plan.precision, loaded.threads)
+            side.notes = self._check_weights(loaded.fingerprint, plan.command.recipe.precision)
+        else:
+            self._note_session(side, worker.ask(command, Opened), options)
+        return side
+
+    def _note_session(self, side: Side, opened: Opened, options: CaptureOptions) -> None:
+        made = side.plan.made
+        assert made is not None  # noqa: S101  (a plan for ONNX Runtime has a graph)
+        settings = opened.settings | made.chain.side(options)["settings"]
+        settings["providers"] = ",".join(opened.providers)
+        side.settings = _settings(settings, side.plan.precision, opened.threads)
+        absent = [name for name in providers_of(options) if name not in opened.providers]
+        missing = (f"{', '.join(absent)} could not be loaded: see `attrib doctor`",) if absent else ()
+        weights = self._check_weights(made.fingerprint, weights_precision(options))
+        side.notes = (*made.notes, *opened.warnings, *missing, *weights)
+
+    def _check_weights(self, fingerprint: str, precision: str) -> tuple[str, ...]:
+        """A note where a model of the same precision had other weights before."""
+        if not fingerprint:
+            return ()
+        return () if self._weights.setdefault(precision, fingerprint) == fingerprint else (_OTHER_WEIGHTS,)
+
+
+def _settings(settings: Mapping[str, str], precision: str, threads: int) -> dict[str, str]:
+    return {**settings, "precision": precision, "threads": str(threads)}

@@ -1,0 +1,55 @@
+"""The worker processes of one capture or bench, and the temporary folder that goes with them."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from attrib.capture.interrupts import Interrupts
+from attrib.capture.process import Worker, stop_all, worker_environment
+from attrib.capture.sources import Source
+
+
+class Workers:
+    """Worker processes by name, each with a folder of its own in one temporary folder.
+
+    Attributes:
+        temporary: That folder.
+    """
+
+    def __init__(self, source: Source, interrupts: Interrupts, *, timeout_s: float | None = None) -> None:
+        """`timeout_s` bounds every wait for a worker; models of the kinds that lie on this disk are loaded offline."""
+        self.temporary = Path(tempfile.mkdtemp(prefix="attrib-"))
+        self._interrupts = interrupts
+        self._timeout_s = timeout_s
+        self._running: dict[str, Worker] = {}
+        offline = source.kind in ("configuration", "directory")
+        self._environment = worker_environment(self.temporary, offline=offline)
+
+    def start(self, name: str, engine: str) -> Worker:
+        """Start a process; an interruption waits until it can be found and stopped."""
+        self.folder(name).mkdir(exist_ok=True)
+        with self._interrupts.deferred():
+            worker = self._running[name] = Worker(engine, self._environment, timeout_s=self._timeout_s)
+        return worker
+
+    def folder(self, name: str) -> Path:
+        """Where a worker writes its files; it outlives the worker."""
+        return self.temporary / name
+
+    def __getitem__(self, name: str) -> Worker:
+        return self._running[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._running
+
+    def stop(self, name: str) -> None:
+        """End a worker; nothing where none of that name runs."""
+        with self._interrupts.deferred():
+            worker = self._running.pop(name, None)
+            if worker is not None:
+                worker.stop()
+
+    def close(self) -> None:
+        """End all of them and remove the temporary folder; can be called twice."""
+        stop_all(self._running.values())
+        shutil.rmtree(self.temporary, ignore_errors=True)
