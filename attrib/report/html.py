@@ -35,7 +35,7 @@ def to_html(document: Document, *, interactive: bool = True) -> bytes:
     """
     plotly = plotly_source() if interactive else ""
     library = packed(plotly.encode()) if interactive else ""
-    whole = packed(to_json(document, indent=-1), level=9)
+    whole = packed(to_json(document), level=9)
     # Neither a model's author nor chance can put this into the document: it is the hash of the document.
     mark = f"data-{hashlib.sha256(whole.encode()).hexdigest()}"
     limit, data, note = _ROW_LIMITS[-1], "", _NOTHING_FITS
@@ -54,7 +54,7 @@ def to_html(document: Document, *, interactive: bool = True) -> bytes:
 def _lighter(document: Document, room: int) -> Iterator[tuple[str, str]]:
     """Ways to put less data into the page, fullest first, that leave room for the note that goes with them."""
     for lighter, note in ((_without_evidence, _EVIDENCE_LEFT_OUT), (_largest_rows, _ROWS_LEFT_OUT)):
-        data = packed(to_json(lighter(document), indent=-1), level=9)
+        data = packed(to_json(lighter(document)), level=9)
         if len(data) + 2 * len(note) <= room:
             yield data, note
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from factory import document, hostile, huge, mismatched, one_sided
+from factory import SNIPPET, document, hostile, huge, mismatched, one_sided, tried_document
 
 from attrib.report.html import to_html
 from attrib.report.json_report import to_json
@@ -44,6 +44,7 @@ def files(tmp_path_factory) -> dict[str, str]:
         "huge": to_html(huge(), interactive=False),
         "wrong": to_html(mismatched(), interactive=False),
         "one": to_html(one_sided(), interactive=False),
+        "tried": to_html(tried_document(), interactive=False),
     }
     for name, data in pages.items():
         (folder / f"{name}.html").write_bytes(data)
@@ -96,7 +97,7 @@ def draw(page) -> None:
     page.wait_for_selector("#charts[data-drawn=yes]")
 
 
-@pytest.mark.parametrize("name", ["base", "hostile", "huge", "wrong", "one"])
+@pytest.mark.parametrize("name", ["base", "hostile", "huge", "wrong", "one", "tried"])
 @pytest.mark.parametrize("width", [400, 1280])
 def test_nothing_sticks_out_sideways(opened, files, name, width):
     page = opened(files[name], viewport={"width": width, "height": 900}).page
@@ -338,6 +339,35 @@ def test_copy_gives_the_command(opened, files):
     assert one.page.evaluate("navigator.clipboard.readText()") == document().command
     one.page.locator(".fix button").first.click()
     eventually(lambda: one.page.evaluate("navigator.clipboard.readText()") == "attrib profile --opset 23")
+
+
+def test_the_best_configuration_is_copied_as_a_command_and_as_a_script(opened, files):
+    one = opened(files["tried"])
+    one.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    best = next(result for result in tried_document().experiments if result.id == "best")
+    one.page.locator("[data-copy=best-command]").click()
+    eventually(
+        lambda: one.page.evaluate("navigator.clipboard.readText()") == f"{document().command} {best.flags}"
+    )
+    one.page.locator(".best summary").click()
+    one.page.locator("[data-copy=best-snippet]").click()
+    eventually(lambda: one.page.evaluate("navigator.clipboard.readText()") == SNIPPET)
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_predicted_and_measured_are_drawn_without_script_and_dots_stand_where_they_should(
+    opened, files, width
+):
+    page = opened(files["tried"], java_script_enabled=False, viewport={"width": width, "height": 900}).page
+    row = page.locator("[id='experiment/opset-23']")
+    predicted, measured = (row.locator("circle").nth(n).bounding_box() for n in (0, 1))
+    assert measured["y"] > predicted["y"]
+    assert measured["x"] < predicted["x"], "2.9 ms is left of 3.1 ms"
+    missed = page.locator("[id='experiment/inverse-pairs']")
+    assert missed.locator(".bad").text_content() == "missed"
+    page.locator("[id='finding/layout-churn'] .gave a").first.click()
+    assert row.is_visible()
+    assert row.bounding_box()["y"] < 900
 
 
 def test_download_is_the_report_byte_for_byte(opened, files):

@@ -216,7 +216,7 @@ def _embedded(data: bytes) -> bytes:
 
 @pytest.mark.parametrize("interactive", [True, False])
 def test_page_carries_the_whole_report(interactive):
-    assert _embedded(to_html(document(), interactive=interactive)) == to_json(document(), indent=-1)
+    assert _embedded(to_html(document(), interactive=interactive)) == to_json(document())
 
 
 def test_static_page_of_bert_base_is_small():
