@@ -8,7 +8,8 @@ from plants.edit import PREFIX, Editing
 def copied_linears(editing: Editing, linears: tuple[str, ...]) -> None:
     """Compute linears twice, the second time with a copy of the weights, as exporters of tied weights do.
 
-    ONNX Runtime merges nodes that read the same values; it does not compare weights. The larger of two equal results is taken.
+    ONNX Runtime merges nodes that read the same values; it does not compare weights. The larger of two equal results
+    is taken.
     """
     for module in linears:
         first = editing.node("Add", module).output[0]

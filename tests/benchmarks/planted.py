@@ -1,0 +1,110 @@
+"""Benchmark of truth: `python tests/benchmarks/planted.py [--plant NAME]... [--out DIR] [--aa N]`.
+
+Known causes are planted in a BERT (two layers, full width), one at a time. What each costs in truth is the plain
+difference between the planted and the unplanted run of the same engine, in interleaved blocks of two processes. Then
+attrib is asked: the planted pair and the unplanted pair are captured, and the reports are compared. What is counted:
+
+- True cost: median plain step with the plant minus median plain step without it, with the bootstrap interval of
+  attrib's headline. It is above the noise where the interval excludes 0 and the cost exceeds 0.5 % of the planted step.
+- A plant is void where ONNX Runtime does not execute what it adds: its optimizer took it out.
+- Right rows: rows of the ledger whose module is one that the plant touches (or lies inside one), and whose cause is one
+  that its time belongs to. Both are fixed in `plants/table.py` before anything is measured.
+- Attributed cost: time of the right rows on the planted side in the planted report, minus that of the right rows in the
+  unplanted report. The unplanted time is first scaled by the drift of the machine between the two captures: the other
+  engine's plain step in one, divided by that in the other (the plant does not touch the other engine). The unplanted
+  capture that was made nearest in time is taken; one is made before every sixth plant.
+- Error: attributed over true cost, minus 1.
+- Right finding: the first failed finding of the planted report, in the report's order, that the table names for the
+  plant. Its figure is its saving, or the share that it explains where it has no saving, beyond that in the unplanted
+  report.
+- Rank: its place among the failed findings with a figure, those taken out that the unplanted report also has with a
+  figure that reaches the interval of this one's. The raw rank is its place with those left in.
+- Innocents: rows that are not right are added up by cause and part of the model (either half of a layer, and what lies
+  outside the layers). Each sum's growth on the planted side counts as far as its interval stays away from 0; together
+  they are given as a share of the step. The row `profiler overhead`, which blames nobody, is not among them.
+- Top-1, top-3, errors and innocents over all are those of the plants above the noise.
+
+`--aa N` captures each engine against itself, N captures in all, and counts failed findings with a saving. Everything
+that is measured is kept in `--out` and not measured again, so that the command can be stopped and called again;
+`--again` measures the named plants anew, `--table` only prints, `--show` says why a plant scores as it does.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from planted_run import against_itself, measure, measure_against_itself, pairs, say, scored
+from planted_score import cells_of
+from planted_site import Site, Size
+from planted_table import aa_table, details, overall, table
+from plants.plant import Plant
+from plants.table import PLANTS
+
+from attrib.errors import AttribError
+
+
+def main() -> None:
+    """Measure, score, and print."""
+    given = _arguments()
+    try:
+        site = _site(given)
+        plants = _chosen(given.plant)
+        if not given.table:
+            measure(plants, site, again=given.again)
+            measure_against_itself(site, given.aa)
+        sys.stdout.write(_report(site, plants, given))
+    except AttribError as error:
+        sys.exit(f"{error}" + (f" ({error.hint})" if error.hint else ""))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="What attrib says of causes that were planted.")
+    parser.add_argument("--plant", action="append", metavar="NAME", help=", ".join(p.name for p in PLANTS))
+    parser.add_argument("--out", type=Path, default=Path("planted-results"), metavar="DIR")
+    for name, value in msgspec.structs.asdict(Size()).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=value, metavar=name[0].upper())
+    parser.add_argument(
+        "--aa", type=int, default=0, metavar="N", help="capture the engines against themselves"
+    )
+    parser.add_argument("--again", action="store_true", help="measure the named plants anew")
+    parser.add_argument("--table", action="store_true", help="measure nothing")
+    parser.add_argument("--show", action="store_true", help="print where the time of each plant went")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores")
+    return parser.parse_args()
+
+
+def _site(given: argparse.Namespace) -> Site:
+    if given.table:
+        return Site.reopened(given.out)
+    return Site.opened(given.out, Size(**{name: getattr(given, name) for name in Size.__struct_fields__}))
+
+
+def _chosen(names: Sequence[str] | None) -> list[Plant]:
+    known = {plant.name: plant for plant in PLANTS}
+    if unknown := sorted(set(names or ()) - set(known)):
+        raise AttribError(f"no plant is called {', '.join(unknown)}", hint=f"--plant with {', '.join(known)}")
+    return [known[name] for name in names] if names else list(PLANTS)
+
+
+def _report(site: Site, plants: Sequence[Plant], given: argparse.Namespace) -> str:
+    """The tables; the scores go into a file where one is asked for."""
+    rows, parts = [], []
+    for pair in pairs(plants, site):
+        score = scored(pair, site)
+        rows.append((pair.plant, score))
+        if given.show:
+            parts.append(details(pair.plant, score, cells_of(pair)))
+    parts.append(table(rows))
+    if itself := against_itself(site):
+        parts.append(aa_table(itself))
+    if given.json:
+        scores = [score for _, score in rows]
+        given.json.write_bytes(msgspec.json.encode({"overall": overall(scores), "plants": scores}))
+        say(f"scores: {given.json}")
+    return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""What a plant costs in truth: plain steps of one engine with it and without it, in interleaved blocks."""
+
+import math
+from contextlib import ExitStack
+
+from planted_score import Truth
+from planted_site import Site
+from plants.plant import Plant
+
+from attrib.attribute.paired import paired
+from attrib.capture import CaptureOptions
+from attrib.capture.bench_side import Opener
+from attrib.capture.interrupts import Interrupts
+from attrib.capture.latencies import Latencies
+from attrib.capture.measure import Runner, orders, plan_protocol, run_block, warm_up
+from attrib.capture.process import Worker
+from attrib.capture.sources import resolve_source
+from attrib.capture.workers import Workers
+from attrib.model.manifest import ROLES, Role
+
+MORE = 1.5
+"""Rounds of a comparison for each of a capture: the truth must be better known than what is held against it."""
+
+
+def measure_truth(plant: Plant, site: Site) -> Truth:
+    """Run the planted engine with and without the plant, each in a process of its own.
+
+    `Bench.compare` gives both sides the same model and inputs; some plants are in the model or the inputs.
+    """
+    pairs = (site.baseline(plant.baseline), site.planted(plant))
+    with ExitStack() as stack:
+        interrupts = stack.enter_context(Interrupts())
+        workers = [_opened(options, plant.side, interrupts, stack) for options in pairs]
+        blocks = _timed([Runner(role, worker) for role, worker in zip(ROLES, workers, strict=True)], site)
+    baseline, variant, cost = paired(*blocks)
+    return Truth(
+        baseline_ns=baseline,
+        variant_ns=variant,
+        cost_ns=cost,
+        plain_ns={"baseline": blocks[0], "variant": blocks[1]},
+    )
+
+
+def _opened(options: CaptureOptions, engine: Role, interrupts: Interrupts, stack: ExitStack) -> Worker:
+    """A worker that is ready to run one of the two."""
+    source = resolve_source(options)
+    workers = Workers(source, interrupts)
+    stack.callback(workers.close)
+    opener = Opener(workers, options, source)
+    return opener.open(engine, opener.plan(options, engine), options).worker
+
+
+def _timed(runners: list[Runner], site: Site) -> list[tuple[tuple[int, ...], ...]]:
+    """Blocks of both, in the order of the rounds."""
+    latencies = Latencies()
+    for runner in runners:
+        warm_up(runner, latencies, None, profiled=False)
+    rounds = math.ceil(MORE * site.size.rounds)
+    protocol = plan_protocol([runner.step_ns for runner in runners], rounds=rounds, iterations=None, seed=0)
+    for number, order in enumerate(orders(runners, protocol)):
+        for runner in order:
+            run_block(runner, "plain", number, protocol, latencies)
+    return [latencies.blocks(role, "plain") for role in ROLES]

@@ -1,0 +1,246 @@
+"""What attrib says of a plant, beside what the plant costs. The definitions are in the docstring of `planted.py`."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+
+import msgspec
+from plants.graphs import void_reason
+from plants.plant import Plant
+
+from attrib.api import Analysis
+from attrib.model.document import Finding, LedgerRow
+from attrib.model.estimate import Delta, Estimate
+from attrib.model.manifest import OPTIMIZED, Role
+
+NOTICEABLE = 0.005
+"""Share of the step that a cost must exceed to be asked for: attrib's own margin for what no interval can know."""
+
+OVERHEAD = "profiler_overhead"
+
+
+class Truth(msgspec.Struct, frozen=True, kw_only=True):
+    """What a plant costs: plain, interleaved steps with and without it.
+
+    Attributes:
+        cost_ns: Planted minus unplanted.
+        plain_ns: Every step by block, `baseline` and `variant`.
+    """
+
+    baseline_ns: Estimate
+    variant_ns: Estimate
+    cost_ns: Delta
+    plain_ns: dict[str, tuple[tuple[int, ...], ...]] = {}
+
+    @property
+    def certain(self) -> bool:
+        """Whether the cost is above the noise."""
+        excludes_zero = self.cost_ns.low > 0 or self.cost_ns.high < 0
+        return excludes_zero and abs(self.cost_ns.median) > NOTICEABLE * self.variant_ns.median
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """Growth of one cause in one part of the model, nanoseconds on the planted side; right where the plant may cause it."""
+
+    place: str
+    cause: str
+    right: bool
+    growth_ns: Delta
+
+
+class Named(msgspec.Struct, frozen=True, kw_only=True):
+    """The right finding: its figure beyond that of the unplanted report, and its places."""
+
+    finding: str
+    figure_ns: int
+    raw_rank: int
+    rank: int
+
+
+class Score(msgspec.Struct, frozen=True, kw_only=True):
+    """One plant.
+
+    Attributes:
+        void: Why nothing was planted; empty where something was.
+        step_ns: Plain step of the planted side.
+        attributed_ns: Growth of the right rows.
+        named: The right finding; None where no right finding failed.
+        innocents: Growth blamed on other rows beyond its interval, as a share of the step.
+        worst: The other rows that grew most beyond their intervals.
+        overhead: Growth of the row `profiler overhead`, which blames nobody, as a share of the step.
+        drift: How much slower the engine without a plant ran in the planted capture.
+        rivals: Ids of the findings before the right one.
+    """
+
+    plant: str
+    truth: Truth
+    void: str
+    step_ns: int
+    attributed_ns: Delta
+    named: Named | None
+    innocents: float
+    worst: tuple[Cell, ...]
+    overhead: float
+    drift: float
+    rivals: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> bool:
+        """Whether the plant is there and its cost above the noise."""
+        return not self.void and self.truth.certain
+
+    @property
+    def error(self) -> float:
+        """Attributed minus true cost, as a share of the true cost."""
+        return self.attributed_ns.median / self.truth.cost_ns.median - 1 if self.truth.cost_ns.median else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The planted and the unplanted report of one plant, and how to compare them."""
+
+    plant: Plant
+    planted: Analysis
+    unplanted: Analysis
+
+    @property
+    def drift(self) -> float:
+        """The machine's drift between the captures, told by the engine that has no plant."""
+        other: Role = "torch" if self.plant.side == "onnxruntime" else "onnxruntime"
+        if self.plant.factory and self.plant.side == "onnxruntime":
+            return 1.0  # planted in the inputs: both engines have it
+        return _median(self.planted, other) / _median(self.unplanted, other)
+
+    def growth(self, chosen: Callable[[LedgerRow], bool]) -> Delta:
+        """Time of the chosen rows on the planted side, beyond that of the same rows in the unplanted report."""
+        after = _time(self.planted, self.plant.side, filter(chosen, self.planted.document.ledger))
+        before = _time(self.unplanted, self.plant.side, filter(chosen, self.unplanted.document.ledger))
+        return _difference(after, before, self.drift)
+
+
+def score(pair: Pair, truth: Truth) -> Score:
+    """Compare what attrib says with what the plant costs."""
+    plant, step = pair.plant, _median(pair.planted, pair.plant.side)
+    cells = [cell for cell in cells_of(pair) if not cell.right]
+    named, rivals = _named(pair)
+    return Score(
+        plant=plant.name,
+        truth=truth,
+        void=_void(pair),
+        step_ns=step,
+        attributed_ns=pair.growth(lambda row: is_right(plant, row)),
+        named=named,
+        innocents=sum(_beyond(cell.growth_ns) for cell in cells) / step,
+        worst=tuple(sorted(cells, key=lambda cell: -_beyond(cell.growth_ns))[:3]),
+        overhead=pair.growth(lambda row: row.cause == OVERHEAD).median / step,
+        drift=pair.drift,
+        rivals=rivals,
+    )
+
+
+def is_right(plant: Plant, row: LedgerRow) -> bool:
+    """Whether the plant's time may be in this row."""
+    inside = any(
+        not module or row.module == module or row.module.startswith(f"{module}.") for module in plant.where
+    )
+    return inside and row.cause in plant.causes
+
+
+def place_of(row: LedgerRow) -> str:
+    """The part of the model that a row is in: a layer's attention or feed-forward half, or a part of its own."""
+    parts = row.module.split(".")
+    return ".".join(parts[:4]) if parts[0] == "encoder" else parts[0] or row.region
+
+
+def cells_of(pair: Pair) -> list[Cell]:
+    """Growth by place and cause, right rows apart from others; the row `profiler overhead` is left out."""
+    keys = {
+        (place_of(row), row.cause, is_right(pair.plant, row))
+        for analysis in (pair.planted, pair.unplanted)
+        for row in analysis.document.ledger
+        if row.cause != OVERHEAD
+    }
+    return [
+        Cell(
+            place=place,
+            cause=cause,
+            right=right,
+            growth_ns=pair.growth(partial(_is_in, pair.plant, (place, cause, right))),
+        )
+        for place, cause, right in sorted(keys)
+    ]
+
+
+def _is_in(plant: Plant, key: tuple[str, str, bool], row: LedgerRow) -> bool:
+    return (place_of(row), row.cause, is_right(plant, row)) == key
+
+
+def _void(pair: Pair) -> str:
+    graphs = [analysis.directory.root / OPTIMIZED for analysis in (pair.planted, pair.unplanted)]
+    return void_reason(pair.plant, *graphs) if all(graph.is_file() for graph in graphs) else ""
+
+
+def _beyond(growth: Delta) -> int:
+    """How far an interval is from 0."""
+    return max(growth.low, -growth.high, 0)
+
+
+def _time(analysis: Analysis, side: Role, rows: Iterable[LedgerRow]) -> Delta:
+    chosen = list(rows)
+    overhead = [row for row in chosen if row.cause == OVERHEAD]
+    if overhead:  # no single segment, so that only the row's own figure is known
+        value = sum(row.torch_ns if side == "torch" else row.onnxruntime_ns for row in overhead)
+        return Delta(median=value, low=value, high=value)
+    work = [w for row in chosen for w in (row.torch_calls if side == "torch" else row.onnx_nodes)]
+    parts = [row.region for row in chosen if row.cause == "framework"]
+    return analysis.ledger_rows.work(side, [*work, *parts])
+
+
+def _difference(after: Delta, before: Delta, scale: float) -> Delta:
+    """Independent captures: half-widths add as squares."""
+    median = round(after.median - scale * before.median)
+    up = _both(after.high - after.median, scale * (before.median - before.low))
+    down = _both(after.median - after.low, scale * (before.high - before.median))
+    return Delta(median=median, low=median - down, high=median + up)
+
+
+def _both(first: float, second: float) -> int:
+    return round((first**2 + second**2) ** 0.5)
+
+
+def _median(analysis: Analysis, role: Role) -> int:
+    latency = analysis.document.latency
+    estimate = latency.torch_ns if role == "torch" else latency.onnxruntime_ns
+    if estimate is None:
+        raise ValueError(f"{role} was not measured")
+    return estimate.median
+
+
+def _named(pair: Pair) -> tuple[Named | None, tuple[str, ...]]:
+    """The first right finding and the ids of those before it that the unplanted report does not explain."""
+    failed = _with_figure(pair.planted, pair.plant)
+    before = {finding.id: _figure(finding) for finding in _with_figure(pair.unplanted, pair.plant)}
+    rivals: list[str] = []
+    for raw_rank, finding in enumerate(failed, 1):
+        known = round(before.get(finding.id, 0) * pair.drift)
+        if finding.id in pair.plant.findings:
+            named = Named(
+                finding=finding.id,
+                figure_ns=_figure(finding) - known,
+                raw_rank=raw_rank,
+                rank=len(rivals) + 1,
+            )
+            return named, tuple(rivals)
+        if known < min(abs(finding.low_ns), abs(finding.high_ns)):
+            rivals.append(finding.id)
+    return None, tuple(rivals)
+
+
+def _with_figure(analysis: Analysis, plant: Plant) -> list[Finding]:
+    """Failed findings about speed in the report's order; the right ones count with or without a figure."""
+    failed = [finding for finding in analysis.document.findings if finding.state == "failed"]
+    return [finding for finding in failed if _figure(finding) or finding.id in plant.findings]
+
+
+def _figure(finding: Finding) -> int:
+    return finding.saving_ns or abs(finding.explains_ns)

@@ -1,0 +1,127 @@
+"""Where the benchmark keeps what it measured, so that it can go on where it was stopped, and the options of each pair."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from plants.graphs import write_planted
+from plants.plant import Plant
+
+from attrib.capture import CaptureOptions, capture
+from attrib.errors import UsageError
+
+MODULES = Path(__file__).parent / "plants" / "modules.py"
+EXPORTED = "exported.onnx"
+
+
+class Size(msgspec.Struct, frozen=True, kw_only=True):
+    """The BERT that is planted in, and how long each pair is measured."""
+
+    layers: int = 2
+    seq_len: int = 128
+    batch_size: int = 1
+    rounds: int = 12
+
+    def apply(self) -> None:
+        """Tell the factories, which read the environment."""
+        for name in ("layers", "seq_len", "batch_size"):
+            os.environ[f"PLANTED_{name.upper()}"] = str(getattr(self, name))
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One folder of results.
+
+    Attributes:
+        root: `graphs/`, `captures/`, `truth/` and `aa/` are in it.
+        size: What everything in it was measured with.
+    """
+
+    root: Path
+    size: Size
+
+    @classmethod
+    def opened(cls, root: Path, size: Size) -> "Site":
+        """The folder, made if it is new.
+
+        Raises:
+            UsageError: It holds results of another size.
+        """
+        file = root / "size.json"
+        if file.is_file() and msgspec.json.decode(file.read_bytes(), type=Size) != size:
+            raise UsageError(
+                f"{root} was measured with {file.read_text()}",
+                hint="--out with another folder, or the same --layers, --seq-len, --batch-size and --rounds",
+            )
+        root.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(msgspec.json.encode(size))
+        size.apply()
+        return cls(root, size)
+
+    @classmethod
+    def reopened(cls, root: Path) -> "Site":
+        """A folder that holds results, whatever their size.
+
+        Raises:
+            UsageError: It holds none.
+        """
+        file = root / "size.json"
+        if not file.is_file():
+            raise UsageError(f"{root} holds no results")
+        return cls.opened(root, msgspec.json.decode(file.read_bytes(), type=Size))
+
+    # What was measured
+
+    def capture_of(self, name: str) -> Path:
+        """The trace directory of a planted pair, or of one that nothing was planted in."""
+        return self.root / "captures" / name
+
+    def truth_of(self, plant: Plant) -> Path:
+        """What the plant costs, measured plainly."""
+        return self.root / "truth" / f"{plant.name}.json"
+
+    def unplanted(self, baseline: str) -> list[Path]:
+        """Captures of pairs that nothing was planted in."""
+        return sorted(self.root.glob(f"captures/unplanted-{baseline}-[0-9][0-9]"))
+
+    # Graphs
+
+    def graph(self, factory: str) -> Path:
+        """The graph exported from a factory, weights beside it; exported when it is first asked for."""
+        folder = self.root / "graphs" / factory
+        if not (folder / EXPORTED).is_file():
+            quick = {"save_models": folder, "rounds": 2, "warmup": 1, "iterations": 1, "force": True}
+            scratch = self.root / "scratch"
+            capture(self._options(factory, None, output=scratch, **quick))
+            shutil.rmtree(scratch)
+        return folder / EXPORTED
+
+    def planted_graph(self, plant: Plant) -> Path:
+        """The graph that the planted pair runs, beside the one that it was made from."""
+        exported = self.graph("plain" if plant.factory else plant.baseline)
+        if plant.edit is None:
+            return exported
+        return write_planted(plant, exported, exported.with_name(f"{plant.name}.onnx"))
+
+    # Options
+
+    def planted(self, plant: Plant, **more: Any) -> CaptureOptions:
+        """Options of the planted pair."""
+        factory = plant.factory or plant.baseline
+        return self._options(factory, self.planted_graph(plant), **(dict(plant.options) | more))
+
+    def baseline(self, factory: str, **more: Any) -> CaptureOptions:
+        """Options of the pair that it is compared with."""
+        return self._options(factory, self.graph(factory), **more)
+
+    def against_itself(self, engine: str, output: Path) -> CaptureOptions:
+        """Options of an A/A capture."""
+        graph = self.graph("plain") if engine == "onnxruntime" else None
+        return self._options("plain", graph, against_itself=engine, output=output, force=True)
+
+    def _options(self, factory: str, graph: Path | None, **more: Any) -> CaptureOptions:
+        given = {"rounds": self.size.rounds} | more
+        return CaptureOptions(model=f"{MODULES}:{factory}", onnx=graph, **given)
