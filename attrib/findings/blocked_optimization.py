@@ -1,6 +1,7 @@
 """blocked-optimization: ONNX Runtime was kept from optimizing the graph."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import NamedTuple
 
 from attrib.findings.placement import rows_with
 from attrib.findings.protocol import Evidence, Rule, Verdict
@@ -21,34 +22,45 @@ def audit(evidence: Evidence) -> Verdict:
     """Look at the level, at the optimizers that were left out, and at what the graph itself forbids."""
     side = evidence.manifest.sides.get("onnxruntime") if evidence.manifest else None
     level, without = (side.opt_level, side.disabled_optimizers) if side else ("", ())
-    loaded, ran = evidence.loaded, evidence.optimized
-    overridable = loaded.overridable if loaded else frozenset()
-    left = absorbable(ran, level) if ran else {}
-    untouched = (
-        loaded is not None and ran is not None and _same(loaded, ran) and bool(absorbable(ran, "disabled"))
-    )
-    reasons = [
-        (level in LEVELS[:-1], f"the level is {level}, not all"),
-        (bool(without), f"left out: {listed(list(without))}"),
+    ran, overridable = evidence.optimized, evidence.loaded.overridable if evidence.loaded else frozenset()
+    left = absorbable(ran, level if level in LEVELS else "all", without) if ran is not None else {}
+    reasons = (
+        (_is_low(level, ran), f"the level is {level}, not all"),
+        (bool(left) and bool(without), f"left out: {listed(list(without))}"),
         (
             bool(overridable),
             f"{counted(len(overridable), 'initializer')} are graph inputs: not treated as constants",
         ),
-        (untouched and not level, "the graph ran as it was loaded, node by node"),
-    ]
+        (not level and _untouched(evidence), "the graph ran as it was loaded, node by node"),
+    )
     wrong = [text for holds, text in reasons if holds]
     works = tuple(node for names in left.values() for node in names) if wrong else ()
     claim = _claim(evidence, works)
     return Verdict(
         failed=bool(wrong),
         rows=ids(rows_with(evidence.ledger.rows, set(works))),
-        claim=claim if works else None,
+        claim=claim if claim.median else None,
         works=works,
         detail="; ".join(wrong),
         summary=_summary(evidence, level, works, claim),
         evidence=(*(EvidenceRow(text=text) for text in wrong), *_lines(evidence, left if wrong else {})),
         fix=_fix(level, without, overridable),
     )
+
+
+def _is_low(level: str, ran: Graph | None) -> bool:
+    """Whether the level leaves something out: what `all` has beyond `extended` is the layout of convolutions."""
+    convolves = ran is not None and any(node.op == "Conv" for node in ran.nodes)
+    return level in LEVELS[:2] or (level == "extended" and convolves)
+
+
+def _untouched(evidence: Evidence) -> bool:
+    """Whether the graph ran as it was loaded, although the lowest level of optimization would have changed it."""
+    loaded, ran = evidence.loaded, evidence.optimized
+    if loaded is None or ran is None:
+        return False
+    one, other = ([(node.op, node.outputs) for node in graph.nodes] for graph in (loaded, ran))
+    return sorted(one) == sorted(other) and bool(absorbable(ran, "disabled", ()))
 
 
 def _summary(evidence: Evidence, level: str, works: tuple[str, ...], claim: Delta) -> str:
@@ -93,26 +105,24 @@ def _fix(level: str, without: tuple[str, ...], overridable: frozenset[str]) -> s
     return "; ".join(ways)
 
 
-def absorbable(graph: Graph, level: str) -> dict[str, tuple[str, ...]]:
-    """Names of nodes that higher levels than this one merge into others or compute beforehand, by what happens to them.
+def absorbable(graph: Graph, level: str, without: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Names of nodes that ONNX Runtime would merge into others or compute beforehand, by what happens to them.
 
     A node is counted once, for the first of `PATTERNS` that it fits.
+
+    Args:
+        graph: The graph that ran.
+        level: The level that was allowed.
+        without: Optimizers that were left out.
     """
-    reached = LEVELS.index(level) if level in LEVELS else 0
     taken: set[str] = set()
     found: dict[str, tuple[str, ...]] = {}
-    for needed, what, matches in PATTERNS:
-        if LEVELS.index(needed) > reached:
-            names = tuple(name for name in matches(graph) if name and name not in taken)
+    for pattern in PATTERNS:
+        if LEVELS.index(pattern.level) > LEVELS.index(level) or pattern.optimizer in without:
+            names = tuple(name for name in pattern.nodes(graph) if name and name not in taken)
             taken.update(names)
-            found |= {what: names} if names else {}
+            found |= {pattern.what: names} if names else {}
     return found
-
-
-def _same(loaded: Graph, ran: Graph) -> bool:
-    """Whether no node was changed."""
-    one, other = ([(node.op, node.outputs) for node in graph.nodes] for graph in (loaded, ran))
-    return len(one) == len(other) and sorted(one) == sorted(other)
 
 
 def _computed_from_constants(graph: Graph) -> Iterator[str]:
@@ -190,14 +200,27 @@ def _undone_transposes(graph: Graph) -> Iterator[str]:
             yield node.name
 
 
-PATTERNS: tuple[tuple[str, str, Callable[[Graph], Iterator[str]]], ...] = (
-    ("basic", "computed beforehand, because they read constants alone", _computed_from_constants),
-    ("basic", "taken out, because they do nothing", _doing_nothing),
-    ("basic", "added in the product that they follow (MatMulAddFusion)", _bias_of_product),
-    ("extended", "multiplied in the product beside them (MatMulScaleFusion)", _scale_of_product),
-    ("extended", "read by the product as they are (MatmulTransposeFusion)", _undone_transposes),
+class _Pattern(NamedTuple):
+    """What one of ONNX Runtime's optimizers does, from which level on, and the nodes that it does it to."""
+
+    level: str
+    optimizer: str
+    what: str
+    nodes: Callable[[Graph], Iterator[str]]
+
+
+PATTERNS = (
+    _Pattern(
+        "basic",
+        "ConstantFolding",
+        "computed beforehand, because they read constants alone",
+        _computed_from_constants,
+    ),
+    _Pattern("basic", "EliminateIdentity", "taken out, because they do nothing", _doing_nothing),
+    _Pattern("basic", "MatMulAddFusion", "added in the product that they follow", _bias_of_product),
+    _Pattern("extended", "MatMulScaleFusion", "multiplied in the product beside them", _scale_of_product),
+    _Pattern("extended", "MatmulTransposeFusion", "read by the product as they are", _undone_transposes),
 )
-"""The level that does it, what it does, and the nodes that it does it to."""
 
 RULE = Rule(
     id="blocked-optimization",

@@ -31,17 +31,11 @@ def provider_used(facts: Facts) -> Answer:
 def engines_optimize(facts: Facts) -> Answer:
     """Neither engine was held back by a setting of its own."""
     torch, ort = facts.sides.get("torch"), facts.sides.get("onnxruntime")
-    if ort is not None and ort.opt_level not in ("", "all"):
+    if ort is not None and ort.opt_level in ("disabled", "basic"):
         return failed(
             f"ONNX Runtime's graph optimizations are {ort.opt_level}, not all",
             "ONNX Runtime looks slower by every fusion that was left out.",
             "`attrib profile --opt-level all`",
-        )
-    if ort is not None and ort.disabled_optimizers:
-        return failed(
-            f"ONNX Runtime ran without {', '.join(ort.disabled_optimizers)}",
-            "ONNX Runtime looks slower by what these optimizers do, or faster where one of them hurts.",
-            "`attrib profile` without `--disable-optimizer`",
         )
     if torch is not None and is_off(facts.setting("torch", "mkldnn")):
         return failed(
@@ -51,9 +45,9 @@ def engines_optimize(facts: Facts) -> Answer:
         )
     if torch is None or ort is None:
         return unknown()
-    return passed(
-        f"ONNX Runtime optimizes at level {ort.opt_level or 'all'}, PyTorch runs {torch.mode or 'eager'}"
-    )
+    without = f" without {', '.join(ort.disabled_optimizers)}" if ort.disabled_optimizers else ""
+    level = ort.opt_level or "all"
+    return passed(f"ONNX Runtime optimizes at level {level}{without}, PyTorch runs {torch.mode or 'eager'}")
 
 
 def same_threads(facts: Facts) -> Answer:

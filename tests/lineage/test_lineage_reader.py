@@ -63,3 +63,16 @@ def test_foreign_scope_metadata_is_ignored(text):
 def test_what_is_no_model_is_one_line(data):
     with pytest.raises(AttribError, match=r"m\.onnx: not an ONNX model"):
         graph_from_bytes(data, "m.onnx")
+
+
+@pytest.mark.parametrize(("ir_version", "overridable"), [(3, set()), (4, {"w"}), (10, {"w"})])
+def test_initializers_that_are_inputs_may_be_replaced_since_ir_version_4(ir_version, overridable):
+    weight = helper.make_tensor("w", TensorProto.FLOAT, [1], [1.0])
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "w", "y")]
+    body = helper.make_graph(
+        [helper.make_node("Mul", ["x", "w"], ["y"])], "g", values[:2], values[2:], initializer=[weight]
+    )
+    model = helper.make_model(body, ir_version=ir_version)
+    found = graph_from_bytes(model.SerializeToString(), "g.onnx")
+    assert found.overridable == overridable
+    assert found.inputs == ("x",)
