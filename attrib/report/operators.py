@@ -1,7 +1,7 @@
 """The table of matched operators: ledger rows, the small ones rolled up into one that keeps the sum."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from attrib.model.document import LedgerRow
 from attrib.model.trail import RegionTrail
@@ -14,12 +14,16 @@ CONTRADICTS = " DIFFER"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorRow:
-    """One ledger row, the id by which links find it, its place in the document, and what rewrote its nodes."""
+    """One ledger row, the id by which links find it, its place in the document, and what rewrote its nodes.
+
+    `same` is an earlier row of the region that says the same of match and rewrites, so that a page need not repeat it.
+    """
 
     anchor: str
     row: LedgerRow
     place: int = -1
     steps: tuple[str, ...] = ()
+    same: "OperatorRow | None" = None
 
     @property
     def half_ns(self) -> int:
@@ -80,7 +84,7 @@ def operator_table(
     keep = limit if len(ordered) <= limit else limit - 1
     hidden = ordered[keep:]
     return OperatorTable(
-        rows=tuple(
+        rows=_with_same(
             OperatorRow(
                 anchor=anchors[row.id], row=row, place=places[row.id], steps=steps.get(row.region, ())
             )
@@ -92,6 +96,16 @@ def operator_table(
         onnxruntime_ns=sum(row.onnxruntime_ns for row in ordered),
         delta_ns=sum(row.delta_ns for row in ordered),
     )
+
+
+def _with_same(rows: Iterable[OperatorRow]) -> tuple[OperatorRow, ...]:
+    first: dict[tuple[object, ...], OperatorRow] = {}
+    found = []
+    for item in rows:
+        told = (item.row.region, item.row.match, item.steps)
+        found.append(replace(item, same=first.get(told)))
+        first.setdefault(told, item)
+    return tuple(found)
 
 
 def _rewrites(trail: RegionTrail) -> tuple[str, ...]:

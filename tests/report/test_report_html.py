@@ -413,3 +413,15 @@ def test_odd_figures_still_make_every_rendering(median):
     made = msgspec.structs.replace(base, latency=latency)
     assert Page(static(made)).words.count("ONNX Runtime") > 1
     assert to_markdown(made).startswith("**ONNX Runtime is")
+
+
+def test_what_one_row_says_of_a_match_is_not_repeated_by_the_other_rows_of_its_region():
+    whole = ledger(1)
+    first, second = (row for row in whole if row.region == "encoder.layer.0.output.LayerNorm/layer_norm")
+    other = msgspec.structs.replace(second, match=first.match)
+    steps = document().regions
+    data = static(document((first, other), regions=tuple(r for r in steps if r.id == first.region))).decode()
+    line = first.match.evidence[0]
+    assert data.count(f"<dd>{line}") == 1
+    assert f'as in <a href="#row/{first.id}">Fused operators</a>' in data
+    assert static(document((first, second))).decode().count("<dd>as in") == 0, "its match is another one"
