@@ -4,6 +4,7 @@ Either configuration has a worker process of its own and gets the same inputs; b
 blocks alternate in random order while the other worker waits. Nothing is profiled.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 from attrib.capture.ablate import Cut, cut_graph, optimized_graph
+from attrib.capture.bench_graphs import op_types
 from attrib.capture.bench_outputs import compared
 from attrib.capture.bench_rounds import Wanted, notes_on, time_blocks
 from attrib.capture.bench_side import Opener, Side
@@ -174,6 +176,14 @@ class Bench:
             WorkerError: It cannot be cut there.
         """
         return cut_graph(*self._opening(options), ran, produced)
+
+    def ran(self, options: CaptureOptions) -> Counter[str]:
+        """How many nodes of which op type the graph has that ONNX Runtime makes for these options.
+
+        Raises:
+            AttribError: There is no such graph.
+        """
+        return op_types(self.optimized_graph(options))
 
     def _opening(self, options: CaptureOptions) -> tuple[Workers, Open]:
         """What opens the model of these options in ONNX Runtime."""

@@ -3,6 +3,7 @@
 import filecmp
 import glob
 import shutil
+from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from itertools import zip_longest
@@ -14,6 +15,7 @@ from attrib.capture.commands import export_command, recipe_of
 from attrib.capture.graph_chain import GraphChain
 from attrib.capture.graphs import GraphMaker
 from attrib.capture.options import CaptureOptions
+from attrib.capture.rewrites_files import load_graph
 from attrib.capture.sources import Source
 from attrib.capture.user_graph import check_user_graph
 from attrib.capture.workers import Workers
@@ -153,3 +155,8 @@ class BenchGraphs:
             if isinstance(made, Made) and made is not before:
                 shutil.rmtree(made.file.parent, ignore_errors=True)
                 del self._made[key]
+
+
+def op_types(file: Path) -> Counter[str]:
+    """How many nodes of which op type a graph has."""
+    return Counter(str(node.op_type) for node in load_graph(file).graph.node)
