@@ -158,6 +158,6 @@ def not_throttled(facts: Facts) -> Answer:
             "; ".join(wrong),
             "Either engine can be hit. Interleaved rounds share it out, so that both look slower and the interval is "
             "wider; the engine with more threads loses more.",
-            "`attrib profile --threads N` with N below the quota, a cooler or quieter machine, and more `--rounds`",
+            "`attrib profile --threads N` with N below the quota, a cooler or quieter machine, and more `--iterations`",
         )
     return passed("no throttling by quota, heat or host as far as the system counts it")

@@ -48,7 +48,10 @@ def no_drift(facts: Facts) -> Answer:
     """Neither engine became slower or faster while it was measured."""
     drifts = {role: drift(blocks) for role, blocks in facts.evidence.plain_ns.items() if blocks}
     if not drifts or not any(drifts.values()):
-        return unknown("too few blocks to tell", "`attrib profile --rounds 12`")
+        return unknown(
+            "too few blocks to tell",
+            "`attrib profile` makes 12 rounds; in Python `attrib.profile(model, rounds=12)`",
+        )
     text = ", ".join(f"{ENGINE_NAMES[role]} {format_percent(d, sign=True)}" for role, d in drifts.items())
     if max(abs(d) for d in drifts.values()) > DRIFT_LIMIT:
         together = len(drifts) > 1 and min(drifts.values()) * max(drifts.values()) > 0
@@ -57,6 +60,6 @@ def no_drift(facts: Facts) -> Answer:
             "Both drift the same way (clock or heat), which interleaved rounds cancel out of the difference."
             if together
             else "One engine drifts alone: it looks slower or faster by about half of that.",
-            "`attrib profile --warmup 50 --rounds 24` on a machine with a steady clock",
+            "`attrib profile --warmup 50 --iterations 20` on a machine with a steady clock",
         )
     return passed(f"from the first third of the blocks to the last: {text}")

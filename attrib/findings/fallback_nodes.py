@@ -28,11 +28,11 @@ def audit(evidence: Evidence) -> Verdict:
     elsewhere = outside(evidence, provider)
     if not elsewhere or len(elsewhere) == len([n for n in executed(evidence) if n.provider]):
         where = (
-            f"Every node ran on {provider}."
+            f"on {provider}"
             if provider and not elsewhere
-            else "No node ran on another provider's behalf."
+            else "where the profile does not tell, or all elsewhere"
         )
-        return Verdict(failed=False, summary=where)
+        return Verdict(failed=False, summary=f"Every node ran {where}.")
     computing, shapes = split_shapes(elsewhere)
     rows = rows_with(evidence.ledger.rows, {node.id for node in computing})
     claim = evidence.ledger.work("onnxruntime", [node.id for node in computing])

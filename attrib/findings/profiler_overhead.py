@@ -33,7 +33,7 @@ def audit(evidence: Evidence) -> Verdict:
         evidence=tuple(EvidenceRow(text=texts[role], rows=ids(rows), value_ns=left[role]) for role in large),
         fix="Profile more work a call, so that recording weighs less: a larger `--batch-size` or `--seq-len`, "
         "or fewer calls "
-        "(`--layers`); more `--rounds` where single blocks scatter.",
+        "(`--layers`); more `--iterations` where single blocks scatter.",
     )
 
 

@@ -15,7 +15,7 @@ from attrib.units import format_interval
 PARALLEL_ELEMENTS = 32_768
 """Smaller tensors are computed by one thread: the grain size of PyTorch's loops (`at::internal::GRAIN_SIZE`)."""
 
-SCALING, LEAST_SCALING = 0.85, 0.5
+SCALING, LEAST_SCALING = 0.9, 0.5
 """What each further thread adds, in threads: of large matrix products on cores of their own, and where caches, memory or
 hardware threads of one core are shared."""
 

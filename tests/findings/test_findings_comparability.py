@@ -66,7 +66,7 @@ FALLEN = {"requested_providers": ("CUDAExecutionProvider",), "providers": ("CPUE
             {"onnxruntime": {"session_options": {"mlas.enable_gemm_fastmath_arm64_bfloat16": "1"}}},
             "mlas.enable_gemm_fastmath",
         ),
-        ("No throttling", {"environment": {"stolen_share": 0.2}}, "--rounds"),
+        ("No throttling", {"environment": {"stolen_share": 0.2}}, "--iterations"),
         ("No throttling", {"environment": {"throttled_seconds": 1.5}}, "--threads"),
         ("No throttling", {"environment": {"thermal_throttles": 4}}, "cooler"),
         ("No denormal weights", {"torch": {"settings": {"denormal_weights": "50000"}}}, "denormals-as-zero"),
