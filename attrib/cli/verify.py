@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     "--accept-changed-numbers", is_flag=True, help="With --best: fp16, int8 and the like may be parts."
 )
 @click.option("--list", "list_only", is_flag=True, help="List the experiments and what they would give.")
+@click.option(
+    "--ablate",
+    multiple=True,
+    metavar="NODE|REGION",
+    help="Take this out of the graph and measure what it costs; any name that `attrib explain` knows; repeatable.",
+)
 @click.option("--rounds", type=click.IntRange(min=2), help="Interleaved rounds.  [default: the capture's]")
 @click.option("--iterations", type=click.IntRange(min=1), help="Steps in a block.  [default: the capture's]")
 @click.option(
@@ -65,23 +71,20 @@ def command(trace_dir: Path, **options: Any) -> None:
 def _run(trace_dir: Path, options: dict[str, Any]) -> None:
     from attrib.cli.progress import shown_progress
     from attrib.cli.verify_output import show_offers, show_results
-    from attrib.verify.verification import Settings, Verification
+    from attrib.verify.subject import Settings, Subject
+    from attrib.verify.verification import Verification
 
     request, as_json = _request(options), options["as_json"]
     known = Settings.__dataclass_fields__
     settings = Settings(**{name: value for name, value in options.items() if name in known})
+    subject = Subject(root=trace_dir, settings=settings)
     if options["list_only"]:
-        listed = Verification(root=trace_dir, settings=settings)
-        show_offers(listed.offers(named=False), listed.results, as_json=as_json)
+        show_offers(subject.offers(named=False), subject.results, as_json=as_json)
         return
-    with (
-        shown_progress() as progress,
-        Verification(root=trace_dir, settings=settings, progress=progress) as run,
-    ):
+    with shown_progress() as progress, Verification(subject, progress) as run:
         results = run.perform(request, best=options["best"])
-        nothing = "" if results else run.why_nothing(request)
-    if nothing:
-        click.echo(f"attrib: {nothing}", err=True)
+    if not results:
+        click.echo(f"attrib: {subject.why_nothing(request)}", err=True)
     show_results(results, as_json=as_json, root=trace_dir)
     if results and not options["no_report"]:
         _rebuild_reports(trace_dir, quietly=as_json)
@@ -92,9 +95,7 @@ def _request(options: dict[str, Any]) -> "Request":
 
     if options["accept_changed_numbers"] and not options["best"]:
         raise UsageError("--accept-changed-numbers belongs to --best")
-    return Request(
-        findings=options["findings"], experiments=options["experiments"], everything=options["everything"]
-    )
+    return Request(**{name: options[name] for name in Request.__dataclass_fields__})
 
 
 def _rebuild_reports(trace_dir: Path, *, quietly: bool) -> None:

@@ -24,8 +24,8 @@ from attrib.model.experiment import ExperimentResult, Prediction
 from attrib.model.region import Region
 from attrib.units import format_interval, format_ns
 from attrib.verify.bench_like import BenchLike, Measured
+from attrib.verify.measuring import Setup, with_figures
 from attrib.verify.misses import Miss, agree, reason_of
-from attrib.verify.runner import Setup, with_figures
 
 PREFIX = "ablate-"
 _NAMES = 4
@@ -118,6 +118,16 @@ def _check_found(
         raise AttribError(
             f"{name!r} lies inside a branch or loop, whose nodes cannot be taken out one by one"
         )
+
+
+def ablation_row(analysis: Analysis, name: str) -> ExperimentResult:
+    """What the ledger says of a part of the graph, before it is taken out.
+
+    Raises:
+        UsageError: Nothing has that name.
+        AttribError: It cannot be taken out of a graph.
+    """
+    return _row(analysis, target_of(analysis, name))
 
 
 def ablate(analysis: Analysis, bench: AblationBench, setup: Setup, name: str) -> ExperimentResult:

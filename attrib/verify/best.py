@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from attrib.capture.options import CaptureOptions
-from attrib.capture.progress import Progress
 from attrib.errors import AttribError
 from attrib.model.estimate import Delta
 from attrib.model.experiment import ExperimentResult
@@ -14,8 +13,9 @@ from attrib.model.manifest import Role
 from attrib.units import format_interval
 from attrib.verify.bench_like import Measured
 from attrib.verify.flags import flags_of
+from attrib.verify.measuring import Measuring, with_figures
 from attrib.verify.plan import Planned
-from attrib.verify.runner import Runner, interruption, with_figures
+from attrib.verify.runner import Runner
 from attrib.verify.stack import Stack, Trial, Win, by_saving, is_gain, stacked
 
 BEST = "best"
@@ -60,11 +60,11 @@ def wins_of(
 class Search:
     """Finds the best configuration from changes that were measured alone."""
 
-    def __init__(self, runner: Runner, progress: Progress, snippet: Snippet) -> None:
+    def __init__(self, measuring: Measuring, runner: Runner, snippet: Snippet) -> None:
+        self._measuring = measuring
         self._runner = runner
-        self._progress = progress
         self._snippet = snippet
-        self._base = runner.setup.options
+        self._base = measuring.setup.options
 
     def run(self, wins: Sequence[Win]) -> ExperimentResult:
         """Stack, measure, and keep the result as `best`.
@@ -76,7 +76,7 @@ class Search:
         try:
             result = self._result(wins) if wins else _row("not_applicable", reason=_NOTHING)
         except KeyboardInterrupt as stop:
-            raise interruption(self._runner.results) from stop
+            raise self._runner.interruption() from stop
         return self._runner.keep(result)
 
     def _result(self, wins: Sequence[Win]) -> ExperimentResult:
@@ -84,7 +84,7 @@ class Search:
         number = iter(range(2, len(ordered) + 2))
 
         def attempt(options: CaptureOptions, larger: CaptureOptions, win: Win) -> Trial | str:
-            self._progress.phase(f"Best, {next(number)} of {len(ordered)}: adding {win.title}")
+            self._runner.progress.phase(f"Best, {next(number)} of {len(ordered)}: adding {win.title}")
             return self._trial(options, larger, tolerant=win.changes_numbers)
 
         stack = stacked(self._base, ordered, attempt)
@@ -108,10 +108,10 @@ class Search:
     def _final(self, stack: Stack, single: Stack) -> Found:
         """The stack where it is faster than the best single change, measured side by side; else that change."""
         if len(stack.parts) > 1:
-            self._progress.phase("Best: all parts beside the best single change")
+            self._runner.progress.phase("Best: all parts beside the best single change")
             ahead = self._trial(single.options, stack.options, tolerant=_changes(stack))
             if not isinstance(ahead, str) and is_gain(ahead):
-                self._progress.phase("Best: all parts beside the original")
+                self._runner.progress.phase("Best: all parts beside the original")
                 whole = self._against_original(stack)
                 if whole.significant and (_changes(stack) or whole.outputs_equal):
                     figure = format_interval(
@@ -122,7 +122,7 @@ class Search:
                         f"measured side by side it saves {figure} more than the best single change ({title})"
                     )
                     return Found(options=stack.options, parts=stack.parts, result=whole, beside=beside)
-        self._progress.phase("Best: the best single change beside the original")
+        self._runner.progress.phase("Best: the best single change beside the original")
         alone = (
             "no further change saves time on top of it"
             if len(stack.parts) == 1
@@ -138,7 +138,7 @@ class Search:
         return with_figures(_row("measured", title=titles, changes_numbers=_changes(stack)), found)
 
     def _compare(self, one: CaptureOptions, other: CaptureOptions) -> Measured:
-        return self._runner.compare(one, other, _SIDE)
+        return self._measuring.compare(one, other, _SIDE)
 
 
 def _row(state: str, **facts: object) -> ExperimentResult:

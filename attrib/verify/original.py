@@ -227,9 +227,9 @@ def _word_after(flag: str, command: str) -> str:
         words = shlex.split(command)
     except ValueError:
         return ""
-    joined = [word.partition("=")[2] for word in words if word.startswith(f"{flag}=")]
-    following = [after for word, after in pairwise(words) if word == flag]
-    return next(reversed(joined + following), "")
+    given = [after for word, after in pairwise(words) if word == flag]
+    given += [word.partition("=")[2] for word in words if word.startswith(f"{flag}=")]
+    return given[-1] if given else ""
 
 
 def _model(manifest: Manifest, named: str | None) -> str:

@@ -21,11 +21,18 @@ class Request:
         findings: Only what these findings name, failed or not.
         experiments: These experiments, or single variants of them, whether or not a finding names them.
         everything: All that apply.
+        ablate: Nodes or regions to take out of the graph.
     """
 
     findings: tuple[str, ...] = ()
     experiments: tuple[str, ...] = ()
     everything: bool = False
+    ablate: tuple[str, ...] = ()
+
+    @property
+    def names_experiments(self) -> bool:
+        """Something is asked for that experiments answer."""
+        return bool(self.findings or self.experiments or self.everything)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,9 @@ from attrib.capture.progress import NoProgress
 from attrib.model.estimate import Delta
 from attrib.traces.directory import TraceDirectory
 from attrib.verify.best import BEST, Search, wins_of
+from attrib.verify.measuring import Measuring, Setup
 from attrib.verify.results import Results
-from attrib.verify.runner import Runner, Setup, VerifyInterrupted
+from attrib.verify.runner import Runner, VerifyInterrupted
 from attrib.verify.stack import Trial, Win, stacked
 
 OPTIMIZERS = "ABCDEF"
@@ -43,10 +44,11 @@ def searched(tmp_path, bench, items, *, accept=False):
     results = Results(tmp_path / "trace", manifest, ())
     setup = Setup(options=fakes.ORIGINAL, captured_ns={}, rounds=8)
     with Interrupts() as interrupts:
-        runner = Runner(setup, results, bench, NoProgress(), interrupts)
-        runner.run(items)
+        measuring = Measuring(setup, lambda: bench)
+        runner = Runner(results, NoProgress(), interrupts, prepare=lambda: bench)
+        runner.run([measuring.job(item) for item in items])
         wins = wins_of(items, results.all, accept_changed_numbers=accept)
-        best = Search(runner, NoProgress(), lambda options: " ".join(options.disabled_optimizers)).run(wins)
+        best = Search(measuring, runner, lambda options: " ".join(options.disabled_optimizers)).run(wins)
     kept = TraceDirectory(root=tmp_path / "trace", manifest=fakes.read(tmp_path / "trace")).experiments()
     assert best in kept
     return best

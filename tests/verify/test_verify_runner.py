@@ -1,5 +1,6 @@
 """What a run keeps, whatever happens to a single experiment."""
 
+import functools
 import os
 import signal
 import sys
@@ -14,9 +15,10 @@ from attrib.capture.progress import NoProgress
 from attrib.errors import AttribError
 from attrib.model.experiment import ExperimentResult
 from attrib.traces.directory import TraceDirectory
+from attrib.verify.measuring import Measuring, Setup
 from attrib.verify.plan import Planned
 from attrib.verify.results import Results
-from attrib.verify.runner import Runner, Setup, VerifyInterrupted
+from attrib.verify.runner import Runner, VerifyInterrupted
 
 
 class Heard(NoProgress):
@@ -35,8 +37,10 @@ def results_of(root):
 def run(root, bench, items, *, again=False, captured_ns=fakes.STEP, progress=None):
     setup = Setup(options=fakes.ORIGINAL, captured_ns={"onnxruntime": captured_ns}, rounds=8)
     with Interrupts() as interrupts:
-        runner = Runner(setup, results_of(root), bench, progress or NoProgress(), interrupts, again=again)
-        return runner.run(items)
+        started = functools.cache(bench)
+        measuring = Measuring(setup, started)
+        runner = Runner(results_of(root), progress or NoProgress(), interrupts, prepare=started, again=again)
+        return runner.run([measuring.job(item) for item in items])
 
 
 def faster(share):

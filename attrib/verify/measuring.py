@@ -1,0 +1,145 @@
+"""Measuring one planned experiment: predicted, measured side by side with the original, and judged."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from attrib.attribute.paired import paired
+from attrib.capture.options import CaptureOptions, check_options
+from attrib.errors import AttribError
+from attrib.model.estimate import Delta
+from attrib.model.experiment import ExperimentResult
+from attrib.model.manifest import Role
+from attrib.verify.bench_like import BenchLike, Measured
+from attrib.verify.flags import flags_of
+from attrib.verify.misses import Miss, agree, reason_of
+from attrib.verify.plan import Planned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """How every experiment of a run is measured.
+
+    Attributes:
+        options: Of the original.
+        captured_ns: Median plain step of each engine in the capture.
+        rounds: Interleaved rounds.
+        iterations: Steps in a plain block; None to fill about a tenth of a second.
+        seed: Of the order of the blocks.
+    """
+
+    options: CaptureOptions
+    captured_ns: Mapping[Role, int]
+    rounds: int
+    iterations: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One row of a run.
+
+    Attributes:
+        row: What is known without measuring; the whole result where there is nothing to measure.
+        measure: Gives the result; None where there is nothing to measure.
+        family: Id of the experiment that this is a variant of; empty where it has no variants.
+    """
+
+    row: ExperimentResult
+    measure: Callable[[], ExperimentResult] | None = None
+    family: str = ""
+
+
+class Measuring:
+    """Makes the jobs of a run."""
+
+    def __init__(self, setup: Setup, bench: Callable[[], BenchLike]) -> None:
+        """Prepare; `bench` starts the bench, or gives the one that runs."""
+        self.setup = setup
+        self.bench = bench
+
+    def compare(self, baseline: CaptureOptions, variant: CaptureOptions, role: Role) -> Measured:
+        """Two sets of options side by side, as every experiment is measured."""
+        setup = self.setup
+        return self.bench().compare(
+            baseline, variant, role, rounds=setup.rounds, iterations=setup.iterations, seed=setup.seed
+        )
+
+    def job(self, item: Planned) -> Job:
+        """What to do for a planned experiment."""
+        variant = item.variant
+        row = ExperimentResult(
+            id=item.id,
+            title=item.title,
+            side=item.experiment.side,
+            findings=item.findings,
+            flags=flags_of(self.setup.options, variant.options) if variant else "",
+            changes_numbers=item.experiment.changes_numbers,
+            state=item.state or ("measured" if variant else "not_applicable"),
+            reason=item.reason,
+            predicted=variant.predicted if variant else None,
+            unpredicted=variant.unpredicted if variant else "",
+        )
+        if variant is None:
+            return Job(row=row)
+        family = item.experiment.id if item.experiment.id != item.id else ""
+        return Job(row=row, measure=lambda: self._measured(row, variant.options), family=family)
+
+    def _measured(self, row: ExperimentResult, options: CaptureOptions) -> ExperimentResult:
+        check_options(options)
+        found = self.compare(self.setup.options, options, row.side)
+        result = with_figures(row, found)
+        predicted, saving = result.predicted, result.saving_ns
+        if predicted is None or saving is None or agree(predicted, saving):
+            return replace(result, agrees=None if predicted is None else True)
+        return replace(result, agrees=False, note=reason_of(self._miss(result, found, options)))
+
+    def _miss(self, result: ExperimentResult, found: Measured, options: CaptureOptions) -> Miss:
+        predicted, saving, baseline = result.predicted, result.saving_ns, result.baseline_ns
+        assert predicted is not None  # noqa: S101  (without a prediction there is no miss)
+        assert saving is not None  # noqa: S101  (with_figures gave both)
+        assert baseline is not None  # noqa: S101
+        before, after = self._graphs(result.side, options)
+        return Miss(
+            predicted=predicted,
+            saving=saving,
+            captured_ns=self.setup.captured_ns.get(result.side),
+            baseline_ns=baseline.median,
+            same=found.same,
+            before=before,
+            after=after,
+            notes=found.notes,
+        )
+
+    def _graphs(self, side: Role, options: CaptureOptions) -> tuple[Counter[str], Counter[str]]:
+        """What ran without and with a change; looked up only where a prediction missed. Empty where it is not known."""
+        if side != "onnxruntime":
+            return Counter(), Counter()
+        bench = self.bench()
+        try:
+            before, after = (bench.ran(one) for one in (self.setup.options, options))
+        except AttribError:
+            return Counter(), Counter()
+        return Counter(before), Counter(after)
+
+
+def with_figures(result: ExperimentResult, found: Measured) -> ExperimentResult:
+    """A result with what was measured side by side; positive saves time."""
+    baseline, variant, delta = paired(found.baseline_ns, found.variant_ns)
+    saving = Delta(median=-delta.median, low=-delta.high, high=-delta.low)
+    return replace(
+        result,
+        baseline_ns=baseline,
+        variant_ns=variant,
+        saving_ns=saving,
+        significant=saving.low > 0 or saving.high < 0,
+        outputs=found.outputs,
+        outputs_equal=all(row.equal for row in found.outputs) if found.outputs else None,
+        plain_ns={"baseline": _steps(found.baseline_ns), "variant": _steps(found.variant_ns)},
+    )
+
+
+def _steps(blocks: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(map(int, block)) for block in blocks)
