@@ -13,6 +13,7 @@ import numpy as np
 from attrib.attribute.bootstrap import Floats, Int64s, draws, interval, step_weights
 from attrib.attribute.causes import by_cause
 from attrib.attribute.headline import Headline
+from attrib.attribute.python_time import module_of_part, with_module_parts
 from attrib.errors import InternalError
 from attrib.model.document import Cause, CauseRow, LedgerRow
 from attrib.model.estimate import Delta
@@ -184,6 +185,7 @@ def build_ledger(
         overheads: Calibrated cost per profiler event, by role.
         provider: The execution provider that was asked for first.
     """
+    partitions = with_module_parts(partitions)
     numbers = sorted({int(block) for partition in partitions.values() for block in partition.blocks})
     drawn = draws(len(numbers))
     times = {role: _side_times(p, overheads.get(role), numbers, drawn) for role, p in partitions.items()}
@@ -275,7 +277,8 @@ def _framework_drafts(partitions: Mapping[Role, Partition]) -> list[_Draft]:
     drafts: dict[str, _Draft] = {}
     for role, partition in partitions.items():
         for i, part in enumerate(partition.parts):
-            draft = drafts.setdefault(part, _Draft(framework_region(part), "", "framework", FRAMEWORK_MATCH))
+            draft = _Draft(framework_region(part), module_of_part(part), "framework", FRAMEWORK_MATCH)
+            draft = drafts.setdefault(part, draft)
             draft.segments[role] = [len(partition.work) + i]
     return list(drafts.values())
 

@@ -16,12 +16,13 @@ import numpy.typing as npt
 
 from attrib.attribute.intervals import innermost, nesting_order
 from attrib.attribute.python_scopes import PYTHON_MODULE, python_scopes
+from attrib.attribute.python_time import own_python, summed
 from attrib.attribute.steps import StepWindow, common_sequence
 from attrib.attribute.torch_kernels import Wraps, common_scope, covered, is_wrapper
 from attrib.errors import AttribError
 from attrib.model.compiled import Compiled
 from attrib.model.events import EventTable, Int64s
-from attrib.model.work import Member, Partition, Work
+from attrib.model.work import Member, ModulePython, Partition, Work
 from attrib.traces.kinds import Kind, rows_of
 from attrib.traces.runs import is_outermost
 
@@ -61,14 +62,18 @@ class _Thread:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Step:
-    """The calls of one step: row, clipped interval, scope and op, what each covers, and the ops recorded inside."""
+    """The calls of one step: row, clipped interval, scope and op, what each covers, and the ops recorded inside.
+
+    `scopes` are its module calls, `own` their nanoseconds of Python and what lies directly inside each.
+    """
 
     calls: Int64s
     duration: Int64s
     key: tuple[tuple[str, str], ...]
     members: tuple[tuple[Member, ...], ...]
     inner: tuple[tuple[str, ...], ...]
-    modules: int
+    scopes: tuple[str, ...]
+    own: tuple[Int64s, Int64s, Int64s]
     wraps: int
 
 
@@ -109,7 +114,18 @@ def torch_partition(
         outside=counts.outside,
         scopes=counts.scopes,
         warnings=warnings,
+        python=_module_python(kept),
     )
+
+
+def _module_python(steps: Sequence[_Step]) -> ModulePython | None:
+    """What each module spends in its own Python, where all steps call the same modules."""
+    modules = tuple(dict.fromkeys(steps[0].scopes))
+    if not modules or any(set(step.scopes) != set(modules) for step in steps):
+        return None
+    own = [summed(step.scopes, modules, step.own[0]) for step in steps]
+    calls, marks = (summed(steps[0].scopes, modules, counts) for counts in steps[0].own[1:])
+    return ModulePython(modules=modules, own_ns=np.stack(own, axis=1), calls=calls, marks=marks)
 
 
 class _Counts(NamedTuple):
@@ -125,7 +141,7 @@ def _event_counts(step: _Step) -> _Counts:
     return _Counts(
         inside=np.concatenate([nested + 1, [step.wraps]]),
         outside=np.concatenate([nested, [calls + step.wraps]]),
-        scopes=np.array([*[0] * calls, step.modules], dtype=np.int64),
+        scopes=np.array([*[0] * calls, len(step.scopes)], dtype=np.int64),
     )
 
 
@@ -171,9 +187,10 @@ def _step(table: EventTable, thread: _Thread, step: StepWindow, compiled: Compil
     held = Wraps(_names(table, wraps), wraps.start, wraps.end)
     known = covered(compiled, held, tops, ops.start[top], scopes) if compiled else {}
     members = [known.get(i, ()) for i in range(len(tops))]
+    duration = _clipped(ops, top, step)
     return _Step(
         calls=ops.row[top],
-        duration=_clipped(ops, top, step),
+        duration=duration,
         key=tuple(
             (common_scope(its) if its else scope, op)
             for scope, op, its in zip(scopes, tops, members, strict=True)
@@ -184,7 +201,8 @@ def _step(table: EventTable, thread: _Thread, step: StepWindow, compiled: Compil
             for op, its in zip(tops, members, strict=True)
         ),
         inner=tuple(tuple(names[a + 1 : b]) for a, b in pairwise(bounds)),
-        modules=len(marks.row),
+        scopes=thread.scopes[first_mark : first_mark + len(marks.row)],
+        own=own_python(marks.start, marks.end, holders, duration, step.start_ns, step.end_ns),
         wraps=len(wraps.row),
     )
 

@@ -3,33 +3,47 @@
 from attrib.findings.blocked_optimization import RULE as BLOCKED_OPTIMIZATION
 from attrib.findings.competing_pools import RULE as COMPETING_POOLS
 from attrib.findings.decomposed_attention import RULE as DECOMPOSED_ATTENTION
+from attrib.findings.decomposed_operators import RULE as DECOMPOSED_OPERATORS
 from attrib.findings.denormal_values import RULE as DENORMAL_VALUES
 from attrib.findings.different_math import RULE as DIFFERENT_MATH
+from attrib.findings.double_precision import RULE as DOUBLE_PRECISION
+from attrib.findings.duplicated_work import RULE as DUPLICATED_WORK
+from attrib.findings.einsum_products import RULE as EINSUM_PRODUCTS
 from attrib.findings.engine_rebuild import RULE as ENGINE_REBUILD
+from attrib.findings.exported_subgraphs import RULE as EXPORTED_SUBGRAPHS
+from attrib.findings.extra_nodes import RULE as EXTRA_NODES
 from attrib.findings.fallback_nodes import RULE as FALLBACK_NODES
 from attrib.findings.faster_kernel import RULE as FASTER_KERNEL
 from attrib.findings.first_shape_cost import RULE as FIRST_SHAPE_COST
 from attrib.findings.folded_work import RULE as FOLDED_WORK
 from attrib.findings.framework_overhead import RULE as FRAMEWORK_OVERHEAD
 from attrib.findings.fused_operators import RULE as FUSED_OPERATORS
+from attrib.findings.inverse_transposes import RULE as INVERSE_TRANSPOSES
 from attrib.findings.launch_bound import RULE as LAUNCH_BOUND
 from attrib.findings.layout_churn import RULE as LAYOUT_CHURN
 from attrib.findings.memcpy_nodes import RULE as MEMCPY_NODES
+from attrib.findings.nan_guard import RULE as NAN_GUARD
 from attrib.findings.output_mismatch import RULE as OUTPUT_MISMATCH
 from attrib.findings.padded_tokens import RULE as PADDED_TOKENS
 from attrib.findings.profiler_overhead import RULE as PROFILER_OVERHEAD
 from attrib.findings.protocol import Rule
 from attrib.findings.provider_not_used import RULE as PROVIDER_NOT_USED
+from attrib.findings.python_overhead import RULE as PYTHON_OVERHEAD
 from attrib.findings.redundant_casts import RULE as REDUNDANT_CASTS
 from attrib.findings.shape_arithmetic import RULE as SHAPE_ARITHMETIC
+from attrib.findings.slow_module import RULE as SLOW_MODULE
+from attrib.findings.slower_fusion import RULE as SLOWER_FUSION
 from attrib.findings.slower_kernel import RULE as SLOWER_KERNEL
 from attrib.findings.thread_mismatch import RULE as THREAD_MISMATCH
 from attrib.findings.unbound_inputs import RULE as UNBOUND_INPUTS
 from attrib.findings.unfair_timing import RULE as UNFAIR_TIMING
 from attrib.findings.unfused_layers import RULE as UNFUSED_LAYERS
+from attrib.findings.unfused_quantization import RULE as UNFUSED_QUANTIZATION
 from attrib.findings.unmatched_time import RULE as UNMATCHED_TIME
 from attrib.findings.unstable_measurement import RULE as UNSTABLE_MEASUREMENT
+from attrib.findings.unsupported_precision import RULE as UNSUPPORTED_PRECISION
 from attrib.findings.untaken_branches import RULE as UNTAKEN_BRANCHES
+from attrib.findings.unused_outputs import RULE as UNUSED_OUTPUTS
 
 RULES: tuple[Rule, ...] = (
     PROVIDER_NOT_USED,
@@ -51,14 +65,28 @@ RULES: tuple[Rule, ...] = (
     MEMCPY_NODES,
     UNBOUND_INPUTS,
     UNTAKEN_BRANCHES,
+    EXPORTED_SUBGRAPHS,
+    UNSUPPORTED_PRECISION,
+    UNFUSED_QUANTIZATION,
+    DOUBLE_PRECISION,
+    EINSUM_PRODUCTS,
+    DUPLICATED_WORK,
+    UNUSED_OUTPUTS,
+    INVERSE_TRANSPOSES,
+    NAN_GUARD,
     DECOMPOSED_ATTENTION,
     UNFUSED_LAYERS,
+    DECOMPOSED_OPERATORS,
+    SLOWER_FUSION,
+    SLOW_MODULE,
+    PYTHON_OVERHEAD,
     SLOWER_KERNEL,
     FASTER_KERNEL,
     FUSED_OPERATORS,
     LAYOUT_CHURN,
     REDUNDANT_CASTS,
     SHAPE_ARITHMETIC,
+    EXTRA_NODES,
     FOLDED_WORK,
     FRAMEWORK_OVERHEAD,
 )

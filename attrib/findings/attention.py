@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from attrib.findings.protocol import Evidence
 from attrib.findings.select import op_of
-from attrib.lineage.graph import Graph
+from attrib.lineage.graph import Graph, GraphNode
 from attrib.match.ops import base_op
 from attrib.model.document import LedgerRow
 
@@ -41,7 +41,7 @@ def count_calls(evidence: Evidence, calls: Iterable[str]) -> int:
     return sum(base_op(op_of(evidence, "torch", call)) in ATTENTION_CALLS for call in calls)
 
 
-def nan_guard(graph: Graph) -> frozenset[str]:
+def guard_nodes(graph: Graph) -> tuple[GraphNode, ...]:
     """Nodes of the guard that exporters put behind Softmax: IsNaN, and the Where that it steers.
 
     PyTorch's attention gives 0 for a row whose every score is masked, Softmax gives NaN: hence the guard.
@@ -49,7 +49,7 @@ def nan_guard(graph: Graph) -> frozenset[str]:
     guards = [node for node in graph.nodes if node.op == "IsNaN"]
     flags = {value for node in guards for value in node.outputs}
     chosen = [node for node in graph.nodes if node.op == "Where" and node.inputs and node.inputs[0] in flags]
-    return frozenset(node.name for node in guards + chosen)
+    return tuple(sorted(guards + chosen, key=lambda node: node.index))
 
 
 def softmax_blocks(graph: Graph) -> int:

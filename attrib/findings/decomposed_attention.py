@@ -4,24 +4,23 @@ from attrib.findings.attention import (
     ATTENTION_NODES,
     attention_regions,
     count_calls,
+    guard_nodes,
     is_whole,
-    nan_guard,
     softmax_blocks,
 )
 from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.ran import ran_of
 from attrib.findings.select import (
     MOST_GROUPS,
     calls_of,
     compared,
     counted,
     ids,
-    node_ns,
     nodes_of,
     op_counts,
     side_ns,
     step_ns,
 )
-from attrib.lineage.graph import Graph
 from attrib.model.document import EvidenceRow, LedgerRow
 from attrib.units import format_ns, format_percent
 
@@ -69,18 +68,21 @@ def _summary(evidence: Evidence, rows: tuple[LedgerRow, ...], blocks: int) -> st
     text = (
         f"Each block is {each} instead of one call: {compared(rows)} ({format_percent(share)} of the step)."
     )
-    return f"{text} {_guard(evidence, evidence.optimized)}".strip()
+    return f"{text} {_guard(evidence, nodes)}".strip()
 
 
-def _guard(evidence: Evidence, graph: Graph | None) -> str:
-    """The exporter's guard against fully masked rows, with its own time."""
-    guard = nan_guard(graph) if graph else frozenset()
-    spent = node_ns(evidence, guard)
+def _guard(evidence: Evidence, nodes: tuple[str, ...]) -> str:
+    """The exporter's guard against fully masked rows, which has a rule of its own."""
+    if evidence.optimized is None:
+        return ""
+    ran = ran_of(evidence)
+    guard = ran.ids(guard_nodes(ran.graph))
+    spent = evidence.ledger.work("onnxruntime", guard).median
     if not spent:
         return ""
+    where = "Of that," if set(guard) <= set(nodes) else "Counted apart, under nan-guard:"
     return (
-        f"Of that, {format_ns(spent)} (profiled) is the IsNaN + Where guard that the exporter puts behind "
-        "every Softmax for rows that are masked out entirely."
+        f"{where} {format_ns(spent)} is the IsNaN + Where guard that the exporter puts behind every Softmax."
     )
 
 
@@ -131,4 +133,6 @@ RULE = Rule(
     needs=("delta", "partitions", "regions"),
     direction="slower",
     audit=audit,
+    catalog=("C6",),
+    experiments=("attention", "opset", "onnxscript", "ort-transformers", "exporter"),
 )

@@ -52,4 +52,7 @@ RULE = Rule(
     needs=("delta", "partitions"),
     direction="faster",
     audit=audit,
+    tier="remainder",
+    catalog=("C20",),
+    experiments=("torch-compile", "torch-attention"),
 )

@@ -101,4 +101,7 @@ RULE = Rule(
     needs=("delta", "partitions", "exported"),
     direction="faster",
     audit=audit,
+    tier="remainder",
+    catalog=("C14",),
+    unproved="It explains why PyTorch takes longer; the remedy is a change of the module's code.",
 )

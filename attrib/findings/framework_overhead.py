@@ -74,4 +74,7 @@ RULE = Rule(
     needs=("delta", "partitions"),
     direction="any",
     audit=audit,
+    tier="remainder",
+    catalog=("C23",),
+    experiments=("io-binding", "parallel-execution", "memory-pattern-off", "arena-off", "torch-compile"),
 )

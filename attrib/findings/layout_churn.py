@@ -6,50 +6,43 @@ from attrib.findings.select import (
     counted,
     delta_ns,
     ids,
+    listed,
     module_evidence,
     nodes_of,
     op_counts,
     op_of,
     rows_of,
 )
-from attrib.lineage.graph import Graph, GraphNode
 from attrib.model.document import EvidenceRow, LedgerRow
+from attrib.units import format_ns
 
 
 def audit(evidence: Evidence) -> Verdict:
     """Weigh the nodes that move data against what PyTorch spends on the same."""
     rows = rows_of(evidence, "layout")
     nodes = nodes_of(rows)
-    pairs = inverse_transposes(evidence.optimized) if evidence.optimized else ()
     return Verdict(
         failed=delta_ns(rows) > 0,
         rows=ids(rows),
         detail=counted(len(nodes), "node"),
         summary=_summary(evidence, rows),
-        evidence=module_evidence(evidence, rows) + _pair_evidence(pairs),
-        fix=_fix(evidence, nodes, bool(pairs)),
+        evidence=module_evidence(evidence, rows) + _free_views(evidence, nodes),
+        fix=_fix(evidence, nodes),
     )
 
 
-def inverse_transposes(graph: Graph) -> tuple[tuple[str, str], ...]:
-    """Names of Transpose nodes of which the second undoes the first."""
-    makers = {value: node for node in graph.nodes if node.op == "Transpose" for value in node.outputs}
-    found = []
-    for node in graph.nodes:
-        before = makers.get(node.inputs[0]) if node.op == "Transpose" and node.inputs else None
-        if before is not None and _undoes(before, node):
-            found.append((before.name, node.name))
-    return tuple(found)
-
-
-def _undoes(first: GraphNode, second: GraphNode) -> bool:
-    try:
-        inner, outer = (
-            [int(axis) for axis in node.attributes["perm"].split(",")] for node in (first, second)
-        )
-    except (KeyError, ValueError):  # no `perm`: the axes are reversed, which undoes itself
-        return "perm" not in first.attributes and "perm" not in second.attributes
-    return len(inner) == len(outer) and [inner[axis] for axis in outer if axis < len(inner)] == sorted(inner)
+def _free_views(evidence: Evidence, nodes: tuple[str, ...]) -> tuple[EvidenceRow, ...]:
+    """What each kind of node takes: a Reshape copies nothing, a Transpose copies all."""
+    kinds: dict[str, list[str]] = {}
+    for node in nodes:
+        kinds.setdefault(op_of(evidence, "onnxruntime", node), []).append(node)
+    spent = {op: evidence.ledger.work("onnxruntime", names).median for op, names in kinds.items()}
+    texts = [
+        f"{len(kinds[op])} {op} in {format_ns(ns)}"
+        for op, ns in sorted(spent.items(), key=lambda i: -i[1])
+        if ns
+    ]
+    return (EvidenceRow(text=f"By kind: {listed(texts)}"),) if texts else ()
 
 
 def _summary(evidence: Evidence, rows: tuple[LedgerRow, ...]) -> str:
@@ -62,16 +55,7 @@ def _summary(evidence: Evidence, rows: tuple[LedgerRow, ...]) -> str:
     )
 
 
-def _pair_evidence(pairs: tuple[tuple[str, str], ...]) -> tuple[EvidenceRow, ...]:
-    if not pairs:
-        return ()
-    text = f"{counted(len(pairs), 'Transpose')} undone by the next one, e.g. {pairs[0][0]} and {pairs[0][1]}"
-    return (EvidenceRow(text=text),)
-
-
-def _fix(evidence: Evidence, nodes: tuple[str, ...], pairs: bool) -> str:
-    if pairs:
-        return "Remove the pairs of Transpose before the session sees the graph: `onnxslim in.onnx out.onnx`."
+def _fix(evidence: Evidence, nodes: tuple[str, ...]) -> str:
     if any(op_of(evidence, "onnxruntime", node) == "Transpose" for node in nodes):
         return (
             "Most transposes of a transformer stand around its attention: an exporter that keeps "
@@ -89,11 +73,13 @@ RULE = Rule(
     about=(
         "Transpose, Reshape, Concat, Slice, Expand and their like compute nothing. In PyTorch most of "
         "them are views that cost next to nothing; an ONNX node copies the tensor, or at least costs a "
-        "dispatch. The rule adds up the ledger rows of the cause `layout`, names the modules that hold "
-        "the most, and looks in the optimized graph for a Transpose that the next one undoes."
+        "dispatch. The rule adds up the ledger rows of the cause `layout` and names the modules that hold "
+        "the most. Pairs that undo each other have a rule of their own."
     ),
     cause="layout",
     needs=("delta", "partitions"),
     direction="slower",
     audit=audit,
+    catalog=("C13",),
+    experiments=("static-shapes", "onnxslim", "attention", "opset", "exporter", "inverse-pairs"),
 )

@@ -22,6 +22,7 @@ class Ran:
         executed: Ids of the executed nodes by position of the node in the graph.
         makers: The node behind each value.
         reads: How many nodes read each value; a graph output is read once more.
+        readers: The last node that reads each value.
     """
 
     evidence: Evidence
@@ -29,6 +30,7 @@ class Ran:
     executed: dict[int, tuple[str, ...]] = field(default_factory=dict)
     makers: dict[str, GraphNode] = field(default_factory=dict)
     reads: Counter[str] = field(default_factory=Counter)
+    readers: dict[str, GraphNode] = field(default_factory=dict)
 
     def ids(self, nodes: Iterable[GraphNode]) -> tuple[str, ...]:
         """Ids of what was executed for the nodes, in their order."""
@@ -57,9 +59,7 @@ class Ran:
 
     def reader(self, value: str) -> GraphNode | None:
         """The one node that reads a value; None where there are more, or none."""
-        if self.reads[value] != 1:
-            return None
-        return next((node for node in self.graph.nodes if value in node.inputs), None)
+        return self.readers.get(value) if self.reads[value] == 1 else None
 
 
 def ran_of(evidence: Evidence) -> Ran:
@@ -75,6 +75,7 @@ def ran_of(evidence: Evidence) -> Ran:
         {i: tuple(work[j].id for j in found) for i, found in executed_by_node(work, graph).items()},
         {value: node for node in graph.nodes for value in node.outputs if value},
         reads,
+        {value: node for node in graph.nodes for value in node.inputs},
     )
 
 

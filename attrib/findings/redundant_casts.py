@@ -1,12 +1,12 @@
 """redundant-casts: conversions between element types."""
 
 from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.ran import rows_holding
 from attrib.findings.select import compared, counted, delta_ns, ids, module_evidence, nodes_of, rows_of
+from attrib.findings.unsupported_precision import INSERTED
 from attrib.lineage.graph import Graph
 from attrib.model.document import EvidenceRow
-
-INSERTED = ("InsertedPrecisionFreeCast_", "InsertedCast_")
-"""Names that ONNX Runtime gives to the casts of its own (core/optimizer/insert_cast_transformer.cc)."""
+from attrib.units import format_ns
 
 
 def audit(evidence: Evidence) -> Verdict:
@@ -23,7 +23,7 @@ def audit(evidence: Evidence) -> Verdict:
         detail=counted(len(nodes), "cast"),
         summary=f"{counted(len(nodes), 'Cast node')}, {len(inserted)} of them put in by ONNX Runtime itself. "
         f"Conversions take {compared(rows)}.",
-        evidence=module_evidence(evidence, rows) + _pair_evidence(pairs),
+        evidence=module_evidence(evidence, rows) + _pair_evidence(evidence, pairs),
         fix=_fix(bool(inserted), bool(pairs)),
     )
 
@@ -42,11 +42,17 @@ def inverse_casts(graph: Graph) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def _pair_evidence(pairs: tuple[tuple[str, str], ...]) -> tuple[EvidenceRow, ...]:
+def _pair_evidence(evidence: Evidence, pairs: tuple[tuple[str, str], ...]) -> tuple[EvidenceRow, ...]:
+    """The pairs, with their own share."""
     if not pairs:
         return ()
-    text = f"{counted(len(pairs), 'cast')} undone by the next one, e.g. {pairs[0][0]} and {pairs[0][1]}"
-    return (EvidenceRow(text=text),)
+    nodes = {name for pair in pairs for name in pair}
+    spent = evidence.ledger.work("onnxruntime", nodes).median
+    text = (
+        f"{counted(len(pairs), 'cast')} undone by the next one, e.g. {pairs[0][0]} and {pairs[0][1]}: the pairs take"
+        f" {format_ns(spent)}"
+    )
+    return (EvidenceRow(text=text, rows=ids(rows_holding(evidence, nodes)), value_ns=spent),)
 
 
 def _fix(inserted: bool, pairs: bool) -> str:
@@ -56,7 +62,11 @@ def _fix(inserted: bool, pairs: bool) -> str:
             "fp32, or on a provider that has them."
         )
     if pairs:
-        return "Remove the pairs before the session sees the graph: `onnxslim in.onnx out.onnx`."
+        return (
+            "Take the pairs out before the session sees the graph: `attrib profile --optimize drop-inverse-pairs` drops"
+            " those that lose nothing. A pair that rounds (float to float16 and back) must go from the model, because it"
+            " changes the numbers."
+        )
     return "Pass inputs (masks above all) in the type that the model computes with, and export again."
 
 
@@ -75,4 +85,6 @@ RULE = Rule(
     needs=("delta", "partitions"),
     direction="slower",
     audit=audit,
+    catalog=("C10",),
+    experiments=("inverse-pairs", "onnxslim"),
 )

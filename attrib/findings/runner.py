@@ -4,7 +4,7 @@ What is missing makes a rule not applicable, a bug in one is contained, and no f
 rows.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -120,12 +120,18 @@ def run(evidence: Evidence, rules: tuple[Rule, ...] = RULES) -> tuple[Finding, .
     """
     if len({rule.id for rule in rules}) != len(rules):
         raise InternalError("two rules have the same id")
-    found: dict[str, Finding] = {}
+    found = {rule.id: finding for rule, finding, _ in examined(evidence, rules)}
+    return tuple(sorted((found[rule.id] for rule in rules), key=_rank))  # sorting is stable
+
+
+def examined(
+    evidence: Evidence, rules: tuple[Rule, ...] = RULES
+) -> Iterator[tuple[Rule, Finding, Verdict | None]]:
+    """Each rule with its finding, and with the verdict behind it where that explains time; the narrowest tier first."""
     for tier in TIERS:
         ran = [(rule, *_contained(rule, evidence)) for rule in rules if rule.tier == tier]
-        found |= {rule.id: finding for rule, finding, _ in ran}
+        yield from ran
         evidence = _remaining(evidence, [verdict for _, _, verdict in ran if verdict is not None])
-    return tuple(sorted((found[rule.id] for rule in rules), key=_rank))  # sorting is stable
 
 
 def _remaining(evidence: Evidence, explained: Sequence[Verdict]) -> Evidence:

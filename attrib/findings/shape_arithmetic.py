@@ -46,4 +46,6 @@ RULE = Rule(
     needs=("delta", "partitions"),
     direction="slower",
     audit=audit,
+    catalog=("C13",),
+    experiments=("static-shapes", "onnxslim"),
 )

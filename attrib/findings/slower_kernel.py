@@ -25,7 +25,8 @@ def audit(evidence: Evidence) -> Verdict:
 def _fix(evidence: Evidence, groups: tuple[KernelGroup, ...]) -> str:
     if any(group_flops(evidence, group.rows, "onnxruntime") for group in groups):
         return (
-            "Make sure that threads and precision are equal (checks above); then these are other matrix "
+            "Before blaming a kernel, make sure that the checks above on threads, TF32 and precision hold; then these are "
+            "other matrix "
             "kernels: try another execution provider (`--provider OpenVINOExecutionProvider` on Intel), a "
             "newer onnxruntime, or report the shapes to microsoft/onnxruntime."
         )
@@ -48,4 +49,7 @@ RULE = Rule(
     needs=("delta", "partitions"),
     direction="slower",
     audit=audit,
+    tier="remainder",
+    catalog=("C20",),
+    unproved="A kernel is part of ONNX Runtime: only another version or execution provider has a different one.",
 )

@@ -1,11 +1,13 @@
 """unfused-layers: layers that ONNX Runtime has a fused operator for, and runs node by node."""
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from attrib.findings.attention import attention_regions
 from attrib.findings.linear_layers import linear_layers
+from attrib.findings.peers import whole
 from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.ran import accounted, rows_holding
 from attrib.findings.select import (
     calls_of,
     compared,
@@ -17,50 +19,11 @@ from attrib.findings.select import (
     op_counts,
     rows_of,
 )
+from attrib.findings.single_operators import LAYERS, Layer, Single, by_arithmetic, single_lines, terms_of
 from attrib.lineage.graph import Graph
 from attrib.match.ops import base_op
 from attrib.model.document import EvidenceRow, LedgerRow
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """A layer that ONNX Runtime can run as one node.
-
-    Attributes:
-        name: For the reader.
-        calls: Aten ops of the layer.
-        fused: Nodes that compute it whole.
-        parts: Nodes of which at least one shows that it was taken apart.
-    """
-
-    name: str
-    calls: frozenset[str]
-    fused: frozenset[str]
-    parts: frozenset[str]
-
-
-_NORMS = frozenset({
-    "LayerNormalization", "SkipLayerNormalization", "EmbedLayerNormalization", "SimplifiedLayerNormalization",
-    "SkipSimplifiedLayerNormalization", "RMSNormalization",
-})  # fmt: skip
-
-LAYERS = (
-    Layer(
-        "LayerNorm", frozenset({"layer_norm", "rms_norm"}), _NORMS, frozenset({"ReduceMean", "Pow", "Sqrt"})
-    ),
-    Layer(
-        "GELU",
-        frozenset({"gelu"}),
-        frozenset({"Gelu", "BiasGelu", "FastGelu", "QuickGelu"}),
-        frozenset({"Erf", "Tanh", "Pow"}),
-    ),
-    Layer(
-        "linear bias",
-        frozenset({"linear", "addmm"}),
-        frozenset({"Gemm", "FusedGemm", "BiasGelu", "FastGelu", "SkipLayerNormalization"}),
-        frozenset({"Add"}),
-    ),
-)
+from attrib.model.estimate import Delta
 
 COUNTED_FUSIONS = (
     "EmbedLayerNormalization", "SkipLayerNormalization", "LayerNormalization", "BiasGelu", "Gelu", "FastGelu",
@@ -72,20 +35,51 @@ one EmbedLayerNormalization, 12 Attention, 12 BiasGelu and 24 SkipLayerNormaliza
 
 def audit(evidence: Evidence) -> Verdict:
     """Weigh the layers that stayed apart."""
-    found = unfused(evidence)
-    rows = tuple(row for group in found.values() for row in group)
-    graph = evidence.optimized
-    parts = [_counted_layers(name, group) for name, group in found.items()]
+    single = by_arithmetic(evidence)
+    nodes = {name for apart in single for name in apart.nodes}
+    rest = {
+        name: left
+        for name, group in unfused(evidence).items()
+        if (left := [row for row in group if nodes.isdisjoint(row.onnx_nodes)])
+    }
+    rows = (*rows_holding(evidence, nodes), *(row for group in rest.values() for row in group))
+    parts = [*_counted(single), *(_counted_layers(name, group) for name, group in rest.items())]
+    claim = _claim(evidence, single, rest) if single else None
     return Verdict(
-        failed=delta_ns(rows) > 0,
+        failed=claim is not None or delta_ns(rows) > 0,
         rows=ids(rows),
+        claim=claim,
+        works=(*accounted(rows, nodes), *calls_of(rows), *nodes_of(rows)) if single else (),
         detail=listed(parts),
-        summary=f"{listed(parts)} run as separate nodes: {compared(rows)}."
+        summary=f"{listed(parts)} run as separate nodes: {compared(rows)}.{_peers(single)}"
         if rows
-        else f"{_fused_counts(graph)} {linear_layers(evidence)}".rstrip(),
-        evidence=tuple(_line(evidence, name, group) for name, group in found.items()) + _residuals(graph),
+        else f"{_fused_counts(evidence.optimized)} {linear_layers(evidence)}".rstrip(),
+        evidence=(
+            *single_lines(evidence, single),
+            *(_line(evidence, name, group) for name, group in rest.items()),
+            *_residuals(evidence.optimized),
+        ),
         fix=_fix(evidence),
     )
+
+
+def _claim(evidence: Evidence, single: Iterable[Single], rest: dict[str, list[LedgerRow]]) -> Delta:
+    terms = terms_of(single)
+    for group in rest.values():
+        terms.add(whole(nodes_of(group)))
+        terms.add_calls(whole(calls_of(group)), -1)
+    return evidence.ledger.weighted({"onnxruntime": terms.nodes, "torch": terms.calls})
+
+
+def _counted(single: Iterable[Single]) -> list[str]:
+    counts = Counter(apart.layer for apart in single)
+    return [f"{count} {name}" for name, count in sorted(counts.items())]
+
+
+def _peers(single: Iterable[Single]) -> str:
+    if not any(apart.peers for apart in single):
+        return ""
+    return " What one fused node takes elsewhere in this graph is left out of the saving."
 
 
 def unfused(evidence: Evidence) -> dict[str, list[LedgerRow]]:
@@ -177,4 +171,6 @@ RULE = Rule(
     needs=("delta", "partitions", "regions"),
     direction="slower",
     audit=audit,
+    catalog=("C7", "C9"),
+    experiments=("opt-level", "onnxscript", "ort-transformers", "exporter", "opset"),
 )

@@ -87,4 +87,6 @@ RULE = Rule(
     needs=("delta", "partitions"),
     direction="any",
     audit=audit,
+    tier="remainder",
+    unproved="It is about attrib's own evidence: a better record is the remedy, and no setting of an engine.",
 )

@@ -246,4 +246,6 @@ RULE = Rule(
     needs=("partitions", "exported", "optimized"),
     direction="any",
     audit=audit,
+    catalog=("C14",),
+    unproved="What to do is a decision about the model: which branch it shall keep.",
 )

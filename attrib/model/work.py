@@ -95,6 +95,23 @@ class DeviceUse:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class ModulePython:
+    """What each module spends in its own `forward`, outside its calls and the modules that it calls.
+
+    Attributes:
+        modules: Qualified names.
+        own_ns: int64 `[modules, steps]`, nanoseconds; a share of the part that holds dispatch.
+        calls: int64 `[modules]`, calls directly inside.
+        marks: int64 `[modules]`, module calls directly inside.
+    """
+
+    modules: tuple[str, ...]
+    own_ns: Int64s
+    calls: Int64s
+    marks: Int64s
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Partition:
     """Profiled steps of one engine, split so that every instant has exactly one owner.
 
@@ -112,6 +129,7 @@ class Partition:
         warnings: What could not be told apart, one line each.
         earlier_ns: Walls of the runs that the profile holds before the first of these steps, in order of time.
         device: What the device did; None where its work was not recorded.
+        python: How the first framework part divides among the modules; None where no module was marked.
     """
 
     engine: Engine
@@ -127,6 +145,7 @@ class Partition:
     warnings: tuple[str, ...] = ()
     earlier_ns: tuple[int, ...] = ()
     device: DeviceUse | None = None
+    python: ModulePython | None = None
 
     @property
     def steps(self) -> int:

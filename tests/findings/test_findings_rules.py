@@ -7,7 +7,7 @@ import pytest
 from evidence_factory import MS, STEP_NS, evidence, graph, manifest, node, partition, row, steady, tensor
 
 from attrib.findings import RULES
-from attrib.findings.layout_churn import inverse_transposes
+from attrib.findings.inverse_transposes import undoes_axes
 from attrib.findings.redundant_casts import inverse_casts
 from attrib.findings.runner import run
 from attrib.findings.unfused_layers import separate_residuals
@@ -67,6 +67,7 @@ def guard_graph(layers):
 
 
 class TestDecomposedAttention:
+    @pytest.mark.rule("decomposed-attention", "fires")
     def test_blocks_nodes_and_the_guard_are_counted(self):
         rows = [attention_row(i, 2 * MS, 5 * MS) for i in range(12)]
         found = finding("decomposed-attention", evidence(*rows, graphs={OPTIMIZED: guard_graph(12)}))
@@ -74,11 +75,9 @@ class TestDecomposedAttention:
         assert found.title == "12 attention blocks run as separate nodes"
         assert found.saving_ns == 36 * MS
         assert "6 nodes instead of one call" in found.summary
-        assert (
-            "24 ms (profiled) is the IsNaN + Where guard" in found.summary
-        )  # two nodes of 1 ms in 12 blocks
         assert "--opset 23" in found.fix
 
+    @pytest.mark.rule("decomposed-attention", "passes")
     def test_attention_that_is_faster_apart_passes_with_the_figure(self):
         found = finding(
             "decomposed-attention", evidence(*[attention_row(i, 5 * MS, 2 * MS) for i in range(12)])
@@ -128,6 +127,7 @@ class TestUnfusedLayers:
         nodes = [(f"{op} g", op) for op in ("Div", "Erf", "Add", "Mul")]
         return row("decomposed", torch_ns, ort_ns, calls=[("gelu", "aten::gelu")], nodes=nodes)
 
+    @pytest.mark.rule("unfused-layers", "fires")
     def test_layers_are_named_and_weighed(self):
         norm = row(
             "decomposed",
@@ -218,6 +218,7 @@ class TestKernels:
         }
         return {"torch": calls, "onnxruntime": nodes}
 
+    @pytest.mark.rule("slower-kernel", "fires")
     def test_a_slower_kernel_is_named_with_both_rates(self):
         found = finding("slower-kernel", evidence(*self.linears(3 * MS, 6 * MS), works=self.works()))
         assert found.state == "failed"
@@ -226,6 +227,7 @@ class TestKernels:
         assert "(101 GFLOP/s) in ONNX Runtime" in texts(found)
         assert "(201 GFLOP/s) in PyTorch" in texts(found)
 
+    @pytest.mark.rule("faster-kernel", "fires")
     def test_a_faster_kernel_explains_and_saves_nothing(self):
         amd = manifest(environment={"cpu": "AMD EPYC"})
         found = finding(
@@ -238,6 +240,8 @@ class TestKernels:
         given_evidence = evidence(*self.linears(6 * MS, 3 * MS))
         assert finding("slower-kernel", given_evidence).state == "passed"
 
+    @pytest.mark.rule("slower-kernel", "passes")
+    @pytest.mark.rule("faster-kernel", "passes")
     def test_positive_rows_are_not_picked_out_of_noise(self):
         rows = [
             row(
@@ -262,7 +266,7 @@ class TestKernels:
                     "kernel",
                     9 * MS,
                     (12 if i == 0 else 9) * MS,
-                    noise=2.0 * MS,
+                    noise=1.7 * MS,
                     module=f"m{i}",
                     calls=[(f"c{i}", "aten::add")],
                     nodes=[(f"n{i}", "Add")],
@@ -272,7 +276,7 @@ class TestKernels:
             ]
 
         assert finding("slower-kernel", evidence(*groups(1))).state == "failed"
-        assert finding("slower-kernel", evidence(*groups(40))).state == "passed"
+        assert finding("slower-kernel", evidence(*groups(400))).state == "passed"
 
 
 class TestFusedOperators:
@@ -280,22 +284,39 @@ class TestFusedOperators:
         calls = [("add", "aten::add"), ("ln", "aten::layer_norm")]
         return row("fused", torch_ns, ort_ns, calls=calls, nodes=[("skip", "SkipLayerNormalization")])
 
+    @pytest.mark.rule("fused-operators", "fires")
+    @pytest.mark.rule("slower-fusion", "passes")
     def test_a_gain_is_explained(self):
         found = finding("fused-operators", evidence(self.skip(4 * MS, MS)))
         assert found.title == "1 fused node is faster than the calls they replace"
+        assert finding("slower-fusion", evidence(self.skip(4 * MS, MS))).state == "passed"
         assert (found.saving_ns, found.explains_ns) == (0, -3 * MS)
         assert "aten::add + aten::layer_norm → SkipLayerNormalization" in texts(found)
 
+    @pytest.mark.rule("slower-fusion", "fires")
     def test_a_fusion_that_costs_time_can_be_switched_off(self):
-        found = finding("fused-operators", evidence(self.skip(MS, 4 * MS)))
-        assert found.saving_ns == 3 * MS
+        given_evidence = evidence(self.skip(MS, 4 * MS))
+        found = finding("slower-fusion", given_evidence)
+        assert found.title == "1 fused node takes longer than the calls that they cover"
+        assert (found.saving_ns, found.explains_ns) == (3 * MS, 3 * MS)
+        assert "--disable-optimizer SkipLayerNormFusion" in found.fix
         assert "'optimization.disable_specified_optimizers', 'SkipLayerNormFusion'" in found.fix
 
+    def test_what_a_slow_fusion_explains_is_not_explained_again(self):
+        gelu = row(
+            "fused", 9 * MS, MS, module="act", calls=[("l", "aten::linear"), ("g", "aten::gelu")], nodes=[("b", "BiasGelu")]
+        )  # fmt: skip
+        given_evidence = evidence(self.skip(MS, 4 * MS), gelu)
+        assert finding("slower-fusion", given_evidence).explains_ns == 3 * MS
+        assert finding("fused-operators", given_evidence).explains_ns == -8 * MS
+
+    @pytest.mark.rule("fused-operators", "passes")
     def test_nothing_fused(self):
         assert finding("fused-operators", evidence(row("layout", 0, MS))).state == "passed"
 
 
 class TestLayoutChurn:
+    @pytest.mark.rule("layout-churn", "fires")
     def test_modules_are_listed_with_their_layers_folded(self):
         rows = [
             row("layout", 0, MS, module=f"encoder.layer.{i}.attention", nodes=[(f"t{i}", "Transpose")])
@@ -308,6 +329,7 @@ class TestLayoutChurn:
         assert found.evidence[0].text.startswith("encoder.layer.*.attention: 12 Transpose")
         assert len(found.evidence[0].rows) == 12
 
+    @pytest.mark.rule("layout-churn", "passes")
     def test_cheap_layout_passes(self):
         noisy = row("layout", MS, 2 * MS, noise=2 * MS, nodes=[("t", "Transpose")])
         assert finding("layout-churn", evidence(noisy)).state == "passed"
@@ -321,25 +343,20 @@ class TestLayoutChurn:
             ("0,1", "0,1,2", False),
             ("a,b", "0,1", False),
             ("0,9", "9,0", False),
+            ("0,-9", "0,-9", False),
+            ("0,1", "0,1", False),
         ],
     )
     def test_transposes_that_undo_each_other(self, first, second, undone):
-        pair = graph(
-            node("Transpose", ["x"], ["t"], perm=first), node("Transpose", ["t"], ["y"], perm=second)
-        )
-        assert bool(inverse_transposes(pair)) is undone
+        inner, outer = (node("Transpose", ["x"], ["t"], perm=perm) for perm in (first, second))
+        assert undoes_axes(inner, outer) is undone
 
     def test_reversing_twice_undoes_itself(self):
-        pair = graph(node("Transpose", ["x"], ["t"]), node("Transpose", ["t"], ["y"]))
-        found = finding(
-            "layout-churn",
-            evidence(row("layout", 0, 2 * MS, nodes=[("t", "Transpose")]), graphs={OPTIMIZED: pair}),
-        )
-        assert "undone by the next one" in texts(found)
-        assert "onnxslim" in found.fix
+        assert undoes_axes(node("Transpose", ["x"], ["t"]), node("Transpose", ["t"], ["y"]))
 
 
 class TestRedundantCasts:
+    @pytest.mark.rule("redundant-casts", "fires")
     def test_casts_that_the_runtime_put_in_point_to_the_type(self):
         casts = row("cast", 0, 3 * MS, nodes=[("InsertedPrecisionFreeCast_1", "Cast"), ("own", "Cast")])
         found = finding("redundant-casts", evidence(casts))
@@ -356,6 +373,7 @@ class TestRedundantCasts:
         )
         assert inverse_casts(there_only) == ()
 
+    @pytest.mark.rule("redundant-casts", "passes")
     def test_no_cast_no_finding(self):
         found = finding("redundant-casts", evidence())
         assert (found.state, found.summary) == ("passed", "ONNX Runtime converts no element types.")
@@ -367,12 +385,14 @@ class TestRedundantCasts:
 
 
 class TestShapeArithmetic:
+    @pytest.mark.rule("shape-arithmetic", "fires")
     def test_nodes_and_time(self):
         shapes = row("shape_arithmetic", 0, 2 * MS, nodes=[("s", "Shape"), ("g", "Gather")])
         found = finding("shape-arithmetic", evidence(shapes))
         assert found.title == "2 nodes compute shapes at run time"
         assert "add_free_dimension_override_by_name" in found.fix
 
+    @pytest.mark.rule("shape-arithmetic", "passes")
     def test_static_shapes_pass(self):
         assert "constant of the graph" in finding("shape-arithmetic", evidence()).summary
 
@@ -388,6 +408,7 @@ class TestFrameworkOverhead:
         }
         return evidence(*rows, partitions=parts)
 
+    @pytest.mark.rule("framework-overhead", "fires")
     def test_more_overhead_in_onnx_runtime_names_the_part(self):
         found = finding("framework-overhead", self.frameworks(2 * MS, 8 * MS))
         assert (found.title, found.saving_ns) == ("ONNX Runtime spends more time outside operators", 6 * MS)
@@ -400,6 +421,7 @@ class TestFrameworkOverhead:
         assert (found.state, found.saving_ns, found.explains_ns) == ("failed", 0, -6 * MS)
         assert "less" in found.title
 
+    @pytest.mark.rule("framework-overhead", "passes")
     def test_equal_overhead_passes(self):
         assert finding("framework-overhead", self.frameworks(2 * MS, 2 * MS)).state == "passed"
 

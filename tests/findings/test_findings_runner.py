@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from attrib.errors import InternalError
 from attrib.findings import RULES
 from attrib.findings.protocol import Rule, Verdict
-from attrib.findings.runner import NEEDS, rounded, run
+from attrib.findings.runner import NEEDS, examined, rounded, run
 from attrib.model.estimate import Delta
 from attrib.model.manifest import EXPORTED, OPTIMIZED
 
@@ -169,10 +169,9 @@ def busy_rows(values, noise):
 def test_a_saving_is_never_negative_and_never_more_than_the_rows_it_explains(values, noise):
     rows = busy_rows(values, noise)
     given_evidence = evidence(*rows)
-    audits = {known.id: known.audit for known in RULES}
-    for finding in run(given_evidence):
+    for _, finding, verdict in examined(given_evidence):
         assert finding.state != "error", finding.reason
-        named = audits[finding.id](given_evidence).rows if finding.state == "failed" else ()
+        named = verdict.rows if finding.state == "failed" and verdict else ()
         total = sum(r.delta_ns for r in rows if r.id in named)
         assert 0 <= finding.saving_ns <= max(total, 0)
         if finding.state == "failed" and finding.cause is not None:
@@ -184,7 +183,8 @@ def test_a_saving_is_never_negative_and_never_more_than_the_rows_it_explains(val
 @given(values=st.lists(st.tuples(st.sampled_from(CAUSES), deltas), min_size=1))
 def test_findings_about_speed_share_no_row(values):
     given_evidence = evidence(*busy_rows(values, 0))
-    named = [name for known in RULES if known.cause for name in known.audit(given_evidence).rows]
+    explained = [verdict for _, _, verdict in examined(given_evidence) if verdict is not None]
+    named = [name for verdict in explained for name in verdict.rows]
     assert len(named) == len(set(named))
 
 
