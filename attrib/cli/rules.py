@@ -1,14 +1,16 @@
 """`attrib rules [ID]`: list the rules, or explain one."""
 
 import difflib
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 
 import click
 
+from attrib.cli.rulebook import SHARE_OF_NONE, Named, RuleText, rule_texts
 from attrib.errors import UsageError
 
 NAME_GAP = 2
 WIDEST = 100
-INDENT = "  "
 
 
 @click.command("rules")
@@ -16,72 +18,64 @@ INDENT = "  "
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def command(rule_id: str | None, *, as_json: bool) -> None:
     """List the rules that look for causes, or explain the one named ID."""
-    rows = described()
+    rules = rule_texts()
     if rule_id is not None:
-        rows = [row for row in rows if row["id"] == rule_id]
-        if not rows:
-            raise unknown(rule_id)
+        chosen = tuple(rule for rule in rules if rule.id == rule_id)
+        if not chosen:
+            raise unknown(rule_id, [rule.id for rule in rules])
+        rules = chosen
     if as_json:
-        import json
+        import msgspec
 
-        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
-    elif rule_id is None:
-        click.echo(listing(rows), nl=False)
+        click.echo(msgspec.json.format(msgspec.json.encode(rules), indent=2))
     else:
-        click.echo(explanation(rows[0]), nl=False)
+        click.echo(listing(rules) if rule_id is None else explanation(rules[0]), nl=False)
 
 
-def described() -> list[dict[str, str]]:
-    """Every rule as plain strings."""
-    from attrib.findings import RULES
-    from attrib.findings.runner import NEEDS
-    from attrib.model.document import CAUSES
-
-    return [
-        {
-            "id": rule.id,
-            "finding": rule.failed.replace("{}", rule.example),
-            "passed": rule.passed,
-            "about": rule.about,
-            "cause": CAUSES[rule.cause].title if rule.cause else "",
-            "needs": ", ".join(NEEDS[need].what for need in rule.needs),
-        }
-        for rule in RULES
-    ]
-
-
-def listing(rows: list[dict[str, str]]) -> str:
-    """One line a rule, in the width of the terminal."""
+def listing(rules: Iterable[RuleText]) -> str:
+    """One line a rule under the heading of its group, in the width of the terminal."""
     formatter = click.HelpFormatter(max_width=WIDEST)
-    formatter.write_dl([(row["id"], row["finding"]) for row in rows], col_spacing=NAME_GAP)
+    for group, members in groupby(rules, key=lambda rule: rule.group):
+        with formatter.section(group):
+            formatter.write_dl([(rule.id, rule.finding) for rule in members], col_spacing=NAME_GAP)
     formatter.write_paragraph()
     formatter.write_text("`attrib rules ID` explains one.")
-    return formatter.getvalue()
+    return formatter.getvalue().lstrip("\n")
 
 
-def explanation(row: dict[str, str]) -> str:
-    """What one rule looks for, what it says, and what it needs."""
+def explanation(rule: RuleText) -> str:
+    """What one rule looks for, what it says, what it needs, and how it can be proved."""
     formatter = click.HelpFormatter(max_width=WIDEST)
-    formatter.write_heading(row["id"])
+    formatter.write_heading(rule.id)
     with formatter.indentation():
-        formatter.write_text(row["about"])
+        formatter.write_text(rule.about)
         formatter.write_paragraph()
-        facts = [("finding", row["finding"]), ("passed", row["passed"]), ("needs", row["needs"])]
-        facts.append(
-            (
-                "share",
-                f"ledger rows of the cause {row['cause'].lower()}"
-                if row["cause"]
-                else "none: it is about the measurement",
-            )
-        )
-        formatter.write_dl(facts, col_spacing=NAME_GAP)
+        formatter.write_dl(list(_facts(rule)), col_spacing=NAME_GAP)
+        if rule.experiments:
+            formatter.write_paragraph()
+            formatter.write_text("`attrib verify TRACE_DIR` can try these, and measures what each gives:")
+            with formatter.indentation():
+                formatter.write_dl([(e.id, e.title) for e in rule.experiments], col_spacing=NAME_GAP)
     return formatter.getvalue()
 
 
-def unknown(rule_id: str) -> UsageError:
+def _facts(rule: RuleText) -> Iterator[tuple[str, str]]:
+    yield "finding", rule.finding
+    yield "passed", rule.passed
+    yield "needs", ", ".join(need.id for need in rule.needs) or "nothing but a trace"
+    yield "share", f"ledger rows of the cause {rule.cause.lower()}" if rule.cause else SHARE_OF_NONE
+    if rule.catalog:
+        yield "catalogue", "; ".join(_entry(entry) for entry in rule.catalog)
+    if not rule.experiments and rule.unproved:
+        yield "no experiment", rule.unproved
+
+
+def _entry(entry: Named) -> str:
+    return f"{entry.id} {entry.title}".strip()
+
+
+def unknown(rule_id: str, known: list[str]) -> UsageError:
     """The error for an id that no rule has, with the nearest one."""
-    known = [row["id"] for row in described()]
     near = difflib.get_close_matches(rule_id, known, n=1)
     return UsageError(
         f"no rule is named {rule_id}", hint=f"attrib rules {near[0]}" if near else "attrib rules"
