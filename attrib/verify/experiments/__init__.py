@@ -1,0 +1,37 @@
+"""Every experiment: one small file a family. Importing them imports no engine."""
+
+from attrib.verify.experiments.another_exporter import EXPERIMENT as EXPORTER
+from attrib.verify.experiments.attention import EXPERIMENT as ATTENTION
+from attrib.verify.experiments.claimed_rewrites import EXPERIMENTS as CLAIMED_REWRITES
+from attrib.verify.experiments.disabled_optimizer import EXPERIMENT as DISABLED_OPTIMIZER
+from attrib.verify.experiments.inverse_pairs import EXPERIMENT as INVERSE_PAIRS
+from attrib.verify.experiments.io_binding import EXPERIMENT as IO_BINDING
+from attrib.verify.experiments.lower_precision import EXPERIMENTS as LOWER_PRECISION
+from attrib.verify.experiments.offline_rewrites import EXPERIMENTS as OFFLINE_REWRITES
+from attrib.verify.experiments.opset import EXPERIMENT as OPSET
+from attrib.verify.experiments.opt_level import EXPERIMENT as OPT_LEVEL
+from attrib.verify.experiments.prune_heads import EXPERIMENT as PRUNE_HEADS
+from attrib.verify.experiments.session import EXPERIMENTS as SESSION
+from attrib.verify.experiments.static_shapes import EXPERIMENT as STATIC_SHAPES
+from attrib.verify.experiments.threads import EXPERIMENTS as THREADS
+from attrib.verify.experiments.torch_modes import EXPERIMENTS as TORCH_MODES
+from attrib.verify.protocol import Experiment
+
+EXPERIMENTS: tuple[Experiment, ...] = (
+    OPT_LEVEL,
+    DISABLED_OPTIMIZER,
+    *OFFLINE_REWRITES,
+    EXPORTER,
+    OPSET,
+    ATTENTION,
+    STATIC_SHAPES,
+    INVERSE_PAIRS,
+    *CLAIMED_REWRITES,
+    *THREADS,
+    *SESSION,
+    IO_BINDING,
+    *LOWER_PRECISION,
+    PRUNE_HEADS,
+    *TORCH_MODES,
+)
+"""What may be tried: the graph first, then the session, then what changes the numbers, then PyTorch."""

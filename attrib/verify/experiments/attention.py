@@ -1,0 +1,60 @@
+"""attention: the ONNX graph exported from the model's other attention implementation."""
+
+from msgspec.structs import replace
+
+from attrib.capture.options import Attention
+from attrib.findings.nan_guard import RULE as NAN_GUARD
+from attrib.findings.select import op_counts
+from attrib.model.experiment import Prediction
+from attrib.units import format_ns
+from attrib.verify.experiments.change import NOT_EXPORTED, experiment, variant
+from attrib.verify.predict import estimate
+from attrib.verify.predict_claims import verdict_of
+from attrib.verify.predict_nodes import vanishing
+from attrib.verify.protocol import Inapplicable, Situation, Variant
+
+OTHER: dict[Attention, Attention] = {"sdpa": "eager", "eager": "sdpa"}
+NO_CHOICE = Inapplicable(reason="the model has no choice of attention implementations")
+
+
+def has_choice(situation: Situation) -> bool:
+    """Whether the model named its attention implementation when it was loaded."""
+    return bool(situation.manifest.workload.attention)
+
+
+def variants(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
+    """The other implementation."""
+    if situation.options.onnx is not None:
+        return NOT_EXPORTED
+    if not has_choice(situation):
+        return NO_CHOICE
+    other = OTHER[situation.options.attention]
+    options = replace(situation.options, attention=other)
+    predicted = _without_guard(situation) if other == "eager" else None
+    why = "what an exporter writes for the other implementation is in no profile"
+    return (variant(f"attention-{other}", f"Exported from {other} attention", options, predicted, why),)
+
+
+def _without_guard(situation: Situation) -> Prediction | None:
+    """Eager attention is the same products, mask and Softmax, without the guard."""
+    verdict = verdict_of(situation, NAN_GUARD)
+    if verdict is None or not verdict.works:
+        return None
+    time = vanishing(situation, verdict.works)
+    basis = (
+        f"Eager attention is exported without the guard behind Softmax"
+        f" ({op_counts(situation.evidence, 'onnxruntime', verdict.works)}), which takes {format_ns(time.median)}."
+    )
+    return estimate(situation, "onnxruntime", time, basis, verdict.works)
+
+
+EXPERIMENT = experiment(
+    "attention",
+    "Exported from another attention",
+    "Exports the model with its eager attention instead of scaled_dot_product_attention, or the other way round:"
+    " exporters write them differently, and only one has a guard against fully masked rows.",
+    "onnxruntime",
+    variants,
+    flags="--attention NAME",
+    basis="the guard behind Softmax, which eager attention lacks; the other way round none, because no profile holds it",
+)

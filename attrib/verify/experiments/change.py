@@ -1,0 +1,100 @@
+"""What the experiments have in common: making a change of options, and when none can be made."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from msgspec.structs import replace
+
+from attrib.capture.options import CaptureOptions, check_options
+from attrib.errors import UsageError
+from attrib.findings.placement import CPU_PROVIDER
+from attrib.model.experiment import Prediction
+from attrib.model.manifest import Role
+from attrib.verify.protocol import Experiment, Inapplicable, Situation, Variant
+
+Variants = Callable[[Situation], tuple[Variant, ...] | Inapplicable]
+
+_NAMES: dict[Role, str] = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
+
+
+def experiment(name: str, title: str, about: str, side: Role, variants: Variants, **facts: Any) -> Experiment:
+    """An experiment whose variants are sure to be changes of its own engine that a capture accepts."""
+
+    def checked(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
+        ran = situation.manifest.sides.get(side)
+        if ran is None or ran.engine != side:
+            return Inapplicable(reason=f"the capture has no side that ran {_NAMES[side]}")
+        found = variants(situation)
+        return found if isinstance(found, Inapplicable) else _valid(situation, found)
+
+    return Experiment(id=name, title=title, about=about, side=side, variants=checked, **facts)
+
+
+def _valid(situation: Situation, found: Iterable[Variant]) -> tuple[Variant, ...] | Inapplicable:
+    """The variants that differ from the original and that a capture accepts; where none is left, why."""
+    valid, why = [], "it would change nothing here"
+    for variant in found:
+        try:
+            check_options(variant.options)
+        except UsageError as error:
+            why = str(error)
+            continue
+        if variant.options != situation.options:
+            valid.append(variant)
+    return tuple(valid) or Inapplicable(reason=why)
+
+
+def variant(
+    name: str, title: str, options: CaptureOptions, predicted: Prediction | None, unpredicted: str = ""
+) -> Variant:
+    """A variant; why it is not predicted matters only where it is not."""
+    return Variant(
+        id=name,
+        title=title,
+        options=options,
+        predicted=predicted,
+        unpredicted="" if predicted else unpredicted,
+    )
+
+
+def with_session(options: CaptureOptions, **entries: str) -> CaptureOptions:
+    """The options with attributes of the session set, each in place of what was set before."""
+    return with_entries(options, entries)
+
+
+def with_entries(options: CaptureOptions, entries: dict[str, str]) -> CaptureOptions:
+    """The options with entries of the session set, each in place of what was set before."""
+    kept = [item for item in options.session_options if item.partition("=")[0] not in entries]
+    return replace(options, session_options=(*kept, *(f"{key}={value}" for key, value in entries.items())))
+
+
+def session_value(options: CaptureOptions, key: str) -> str | None:
+    """What an entry of the session was set to; None where it was not."""
+    found = [item.partition("=")[2] for item in options.session_options if item.partition("=")[0] == key]
+    return found[-1] if found else None
+
+
+def rewritten(options: CaptureOptions, name: str) -> CaptureOptions:
+    """The options with one more offline rewrite, behind those that there are."""
+    return replace(options, optimize=(*options.optimize, name))
+
+
+def on_cpu(situation: Situation) -> bool:
+    """Whether ONNX Runtime computed on its own CPU provider."""
+    side = situation.manifest.sides.get("onnxruntime")
+    used = (side.providers or side.requested_providers) if side else ()
+    return not used or used[0] == CPU_PROVIDER
+
+
+NOT_EXPORTED = Inapplicable(
+    reason="the capture ran an ONNX file of the user's own, so that nothing was exported"
+)
+NO_GRAPH = Inapplicable(
+    reason="needs the graph that ONNX Runtime ran and its profile: the trace directory lacks one of them"
+)
+
+
+def saw_graph(situation: Situation) -> bool:
+    """Whether it is known which graph ran, and how long its nodes took."""
+    evidence = situation.evidence
+    return evidence.optimized is not None and "onnxruntime" in evidence.partitions

@@ -1,0 +1,112 @@
+"""nan-guard, double-islands, einsum, duplicates, unused-outputs: graph surgery whose gain a rule claims already."""
+
+from attrib.findings.double_precision import RULE as DOUBLE_PRECISION
+from attrib.findings.duplicated_work import RULE as DUPLICATED_WORK
+from attrib.findings.einsum_products import RULE as EINSUM_PRODUCTS
+from attrib.findings.nan_guard import RULE as NAN_GUARD
+from attrib.findings.protocol import Rule
+from attrib.findings.unused_outputs import RULE as UNUSED_OUTPUTS
+from attrib.verify.experiments.change import NO_GRAPH, Variants, experiment, rewritten, variant
+from attrib.verify.predict_claims import claimed, verdict_of
+from attrib.verify.protocol import Experiment, Inapplicable, Situation, Variant
+
+
+def surgery(name: str, rewrite: str, title: str, rule: Rule, without: str) -> Variants:
+    """The one variant of a rewrite, where the rule finds something to take out."""
+
+    def variants(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
+        if rewrite in situation.options.optimize:
+            return Inapplicable(reason=f"the capture used {rewrite} already")
+        verdict = verdict_of(situation, rule)
+        if verdict is None:
+            return NO_GRAPH
+        if not verdict.works:
+            return Inapplicable(reason=without)
+        why = "the graph holds nothing else to compare them with"
+        options = rewritten(situation.options, rewrite)
+        return (variant(name, title, options, claimed(situation, verdict), why),)
+
+    return variants
+
+
+EXPERIMENTS: tuple[Experiment, ...] = (
+    experiment(
+        "nan-guard",
+        "No guard behind Softmax",
+        "Drops IsNaN and Where behind every Softmax that the workload's own mask never needs: no row is masked out"
+        " entirely, which the rewrite checks on the inputs.",
+        "onnxruntime",
+        surgery(
+            "nan-guard",
+            "drop-nan-guard",
+            "No guard behind Softmax",
+            NAN_GUARD,
+            "no Softmax of the graph that ran is followed by a guard",
+        ),
+        flags="--optimize drop-nan-guard",
+        basis="the time of the guard, and of the executor for it",
+    ),
+    experiment(
+        "double-islands",
+        "Double computed in float",
+        "Computes islands of float64 between casts from and to float32 in float32, and checks that the outputs"
+        " stay within the tolerance.",
+        "onnxruntime",
+        surgery(
+            "double-islands",
+            "double-to-float",
+            "Double computed in float",
+            DOUBLE_PRECISION,
+            "nothing is computed in double that PyTorch does not compute in double, too",
+        ),
+        flags="--optimize double-to-float",
+        basis="the casts, and what double takes beyond float, told by other nodes of the run",
+    ),
+    experiment(
+        "einsum",
+        "Einsum as MatMul",
+        "Writes Einsum nodes that are matrix products as MatMul, for which ONNX Runtime has a tuned kernel and fusions.",
+        "onnxruntime",
+        surgery(
+            "einsum",
+            "einsum-to-matmul",
+            "Einsum as MatMul",
+            EINSUM_PRODUCTS,
+            "no matrix product of the graph that ran is computed by Einsum",
+        ),
+        flags="--optimize einsum-to-matmul",
+        basis="what Einsum takes beyond the rate of the other products of the run",
+    ),
+    experiment(
+        "duplicates",
+        "Duplicates merged",
+        "Lets one node serve where several compute the same from the same, equal weights under different names"
+        " included, which ONNX Runtime's own rules do not compare.",
+        "onnxruntime",
+        surgery(
+            "duplicates",
+            "merge-duplicates",
+            "Duplicates merged",
+            DUPLICATED_WORK,
+            "no node of the graph that ran computes again what another one has computed",
+        ),
+        flags="--optimize merge-duplicates",
+        basis="the time of the duplicates, and of the executor for them",
+    ),
+    experiment(
+        "unused-outputs",
+        "Only the outputs that PyTorch returns",
+        "Drops the outputs that PyTorch's model does not return, with what only they need: no copy out of the"
+        " session, and no work for them.",
+        "onnxruntime",
+        surgery(
+            "unused-outputs",
+            "drop-unused-outputs",
+            "Only the outputs that PyTorch returns",
+            UNUSED_OUTPUTS,
+            "the graph returns what PyTorch returns, and nothing beyond it",
+        ),
+        flags="--optimize drop-unused-outputs",
+        basis="the nodes that only serve them, and the copies at the rate of nodes that copy",
+    ),
+)

@@ -1,0 +1,47 @@
+"""io-binding: inputs and outputs bound to memory once, instead of handed over in every step."""
+
+from msgspec.structs import replace
+
+from attrib.model.estimate import Delta
+from attrib.model.experiment import Prediction
+from attrib.units import format_ns
+from attrib.verify.experiments.change import experiment, variant
+from attrib.verify.predict import at_most
+from attrib.verify.protocol import Inapplicable, Situation, Variant
+
+API = "ort api"
+
+
+def variants(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
+    """IO binding, where it was off."""
+    if situation.options.io_binding:
+        return Inapplicable(reason="the capture ran with IO binding already")
+    options = replace(situation.options, io_binding=True)
+    why = "the profile does not hold the time of the calls around the steps"
+    return (variant("io-binding", "IO binding", options, _predicted(situation), why),)
+
+
+def _predicted(situation: Situation) -> Prediction | None:
+    rows = [row for row in situation.evidence.ledger.rows if row.region == f"(framework)/{API}"]
+    if not rows:
+        return None
+    row = rows[0]
+    wide = max(row.high_ns - row.delta_ns, 0)
+    bound = Delta(median=row.onnxruntime_ns, low=0, high=row.onnxruntime_ns + wide)
+    basis = (
+        f"Handing over inputs and outputs, and the Python call itself, take {format_ns(row.onnxruntime_ns)}"
+        " outside of ONNX Runtime's own run."
+    )
+    found = at_most(situation, "onnxruntime", bound, basis)
+    return Prediction(kind=found.kind, saving_ns=found.saving_ns, basis=basis, rows=(row.id,))
+
+
+EXPERIMENT = experiment(
+    "io-binding",
+    "IO binding",
+    "Binds inputs and outputs to memory once, with `run_with_iobinding`: no conversion and, on a GPU, no copy in each step.",
+    "onnxruntime",
+    variants,
+    flags="--io-binding",
+    basis="at most the time of the call around ONNX Runtime's own run",
+)

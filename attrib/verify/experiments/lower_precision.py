@@ -1,0 +1,128 @@
+"""fp16, bf16, int8-dynamic, int8-qdq: the graph computed in fewer bits. They change the numbers."""
+
+from msgspec.structs import replace
+
+from attrib.capture.rewrites import lowest_precision
+from attrib.findings.kernels import MATRIX_NODES
+from attrib.lineage.graph import Graph
+from attrib.model.experiment import Prediction
+from attrib.model.work import Work
+from attrib.verify.experiments.change import Variants, experiment, on_cpu, rewritten, saw_graph, variant
+from attrib.verify.predict_bounds import products_of_weights
+from attrib.verify.protocol import Experiment, Inapplicable, Situation, Variant
+
+_NO_BF16 = Inapplicable(
+    reason="ONNX Runtime's CPU provider has no bfloat16 kernels for a transformer's products"
+)
+
+
+def fp16(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
+    """The graph converted to float16."""
+    if why := _lower_already(situation):
+        return why
+    unpredicted = (
+        "the CPU provider has few float16 kernels and casts around the other nodes: what the casts cost, and what"
+        " they keep from being fused, is in no profile of the float32 graph"
+        if on_cpu(situation)
+        else "how much faster this GPU computes in float16 is not in a profile of float32"
+    )
+    return (variant("fp16", "float16", rewritten(situation.options, "float16"), None, unpredicted),)
+
+
+def bf16(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
+    """The model exported in bfloat16, where a provider can run it."""
+    if on_cpu(situation):
+        return _NO_BF16
+    if why := _lower_already(situation):
+        return why
+    options = replace(situation.options, precision="bf16")
+    return (
+        variant(
+            "bf16",
+            "bfloat16",
+            options,
+            None,
+            "how much faster bfloat16 is here is not in a profile of float32",
+        ),
+    )
+
+
+def _lower_already(situation: Situation) -> Inapplicable | None:
+    options = situation.options
+    now = lowest_precision(options.precision, options.optimize)
+    return Inapplicable(reason=f"the capture computes in {now} already") if now != "fp32" else None
+
+
+def _int8(rewrite: str, title: str, *, predicted: bool) -> Variants:
+    def variants(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
+        if why := _lower_already(situation):
+            return why
+        bound = weight_products(situation) if predicted and saw_graph(situation) else None
+        why_not = (
+            "the pairs of QuantizeLinear and DequantizeLinear go into integer kernels only where ONNX Runtime's"
+            " patterns fit; elsewhere they cost more than the products gain"
+            if not predicted
+            else "no product of activations and weights is seen"
+        )
+        return (variant(rewrite, title, rewritten(situation.options, rewrite), bound, why_not),)
+
+    return variants
+
+
+def weight_products(situation: Situation) -> Prediction | None:
+    """Products of which one factor is a weight: those that quantization replaces."""
+    graph = situation.evidence.optimized
+    weighted = {node.name for node in graph.nodes if _reads_weight(graph, node.inputs)} if graph else set()
+
+    def chosen(work: Work) -> bool:
+        return work.op in MATRIX_NODES and work.id in weighted
+
+    return products_of_weights(situation, chosen)
+
+
+def _reads_weight(graph: Graph, inputs: tuple[str, ...]) -> bool:
+    return len(inputs) > 1 and inputs[1] in graph.constants
+
+
+EXPERIMENTS: tuple[Experiment, ...] = (
+    experiment(
+        "fp16",
+        "float16",
+        "Converts the graph to float16: twice the rate on a GPU, casts around most nodes on a CPU.",
+        "onnxruntime",
+        fp16,
+        changes_numbers=True,
+        flags="--optimize float16",
+        basis="none: no profile of float32 holds the casts, or another precision's speed",
+    ),
+    experiment(
+        "bf16",
+        "bfloat16",
+        "Exports the model in bfloat16, for a provider that has kernels for it.",
+        "onnxruntime",
+        bf16,
+        changes_numbers=True,
+        flags="--precision bf16",
+        basis="none: no profile of float32 holds another precision's speed",
+    ),
+    experiment(
+        "int8-dynamic",
+        "int8, dynamic",
+        "Stores weights as int8 and quantizes activations in every step: products run on integers.",
+        "onnxruntime",
+        _int8("int8-dynamic", "int8, dynamic", predicted=True),
+        changes_numbers=True,
+        flags="--optimize int8-dynamic",
+        basis="at most the products of activations and weights",
+    ),
+    experiment(
+        "int8-qdq",
+        "int8, static (QDQ)",
+        "Quantizes weights and activations with scales from a calibration, as QuantizeLinear and DequantizeLinear pairs.",
+        "onnxruntime",
+        _int8("int8-qdq", "int8, static (QDQ)", predicted=False),
+        changes_numbers=True,
+        flags="--optimize int8-qdq",
+        basis="none: whether pairs become integer kernels, only the optimized graph shows",
+    ),
+)

@@ -1,0 +1,34 @@
+"""prune-heads: a share of the attention heads less. It changes the model."""
+
+from attrib.verify.experiments.change import NO_GRAPH, experiment, rewritten, saw_graph, variant
+from attrib.verify.predict_heads import heads_of, without_heads
+from attrib.verify.protocol import Inapplicable, Situation, Variant
+
+REWRITE = "prune-heads"
+SHARE = 0.25
+"""Of the heads, what `attrib.capture.rewrites_surgery_heads` leaves out."""
+
+
+def variants(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
+    """Fewer heads, where there are several."""
+    if REWRITE in situation.options.optimize:
+        return Inapplicable(reason=f"the capture used {REWRITE} already")
+    if not saw_graph(situation):
+        return NO_GRAPH
+    if heads_of(situation)[0] <= 1:
+        return Inapplicable(reason="no attention with several heads is seen in the graph that ran")
+    options = rewritten(situation.options, REWRITE)
+    return (variant(REWRITE, "A quarter of the heads less", options, without_heads(situation, SHARE)),)
+
+
+EXPERIMENT = experiment(
+    "prune-heads",
+    "Fewer attention heads",
+    "Leaves out the quarter of the attention heads whose weights are smallest, to show what pruning could give;"
+    " whether the model is still good enough, only its accuracy can say.",
+    "onnxruntime",
+    variants,
+    changes_numbers=True,
+    flags="--optimize prune-heads",
+    basis="a quarter of the products and of Softmax of attention",
+)

@@ -1,0 +1,31 @@
+"""static-shapes: a graph with symbolic dimensions, exported for the sizes of the workload."""
+
+from msgspec.structs import replace
+
+from attrib.verify.experiments.change import NOT_EXPORTED, experiment, saw_graph, variant
+from attrib.verify.predict_bounds import moving_nodes
+from attrib.verify.protocol import Inapplicable, Situation, Variant
+
+
+def variants(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
+    """Fixed sizes, where they were symbolic."""
+    if situation.options.onnx is not None:
+        return NOT_EXPORTED
+    if not situation.options.dynamic_shapes:
+        return Inapplicable(reason="the graph was exported with fixed sizes already")
+    options = replace(situation.options, dynamic_shapes=False)
+    predicted = moving_nodes(situation) if saw_graph(situation) else None
+    why = "no node moves data or computes shapes, or the graph that ran is not known"
+    return (variant("static-shapes", "Exported with fixed sizes", options, predicted, why),)
+
+
+EXPERIMENT = experiment(
+    "static-shapes",
+    "Fixed sizes",
+    "Exports the model for the sizes of the workload: shapes become constants, what computes them is folded, and"
+    " fusions that must know sizes apply.",
+    "onnxruntime",
+    variants,
+    flags="leave out --dynamic-shapes",
+    basis="at most the nodes that move, convert or measure data",
+)

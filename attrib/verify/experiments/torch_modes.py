@@ -1,0 +1,53 @@
+"""torch-attention, torch-compile: PyTorch as the user could also run it."""
+
+from msgspec.structs import replace
+
+from attrib.verify.experiments.attention import NO_CHOICE, OTHER, has_choice
+from attrib.verify.experiments.change import experiment, variant
+from attrib.verify.predict_torch import compiled, eager_attention
+from attrib.verify.protocol import Experiment, Inapplicable, Situation, Variant
+
+
+def attention(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
+    """The other attention implementation."""
+    if not has_choice(situation):
+        return NO_CHOICE
+    other = OTHER[situation.options.attention]
+    options = replace(situation.options, attention=other)
+    predicted = eager_attention(situation) if other == "eager" else None
+    why = "neither engine ran the other form of attention, so that no profile holds its time"
+    return (variant(f"torch-attention-{other}", f"PyTorch with {other} attention", options, predicted, why),)
+
+
+def compilation(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
+    """`torch.compile`, where PyTorch ran something else."""
+    mode = situation.options.torch_mode
+    if mode == "compile":
+        return Inapplicable(reason="the capture ran PyTorch compiled already")
+    options = replace(situation.options, torch_mode="compile")
+    predicted = compiled(situation) if mode == "eager" else None
+    why = "a TorchScript trace is fused already, in another way than torch.compile would"
+    return (variant("torch-compile", "PyTorch with torch.compile", options, predicted, why),)
+
+
+EXPERIMENTS: tuple[Experiment, ...] = (
+    experiment(
+        "torch-attention",
+        "PyTorch: another attention",
+        "Runs PyTorch with the model's other attention implementation, so that ONNX Runtime is compared with what"
+        " the user could have.",
+        "torch",
+        attention,
+        flags="--attention NAME",
+        basis="the same attention as ONNX Runtime's single nodes, and the dispatch of the calls",
+    ),
+    experiment(
+        "torch-compile",
+        "PyTorch: torch.compile",
+        "Runs PyTorch compiled by Inductor, so that ONNX Runtime is compared with what the user could have.",
+        "torch",
+        compilation,
+        flags="--torch-mode compile",
+        basis="at most dispatch and the calls that are no products",
+    ),
+)
