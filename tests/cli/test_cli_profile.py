@@ -129,9 +129,10 @@ def test_model_that_cannot_be_exported_is_reported_with_what_there_is(workplace)
     assert (workplace / "out/torch/trace.json.gz").exists()
 
 
-def interrupt(workplace, phrase, seconds, number=signal.SIGINT):
-    """Start a capture, wait for a phase and a little longer, and send the signal to its process group."""
-    iterations = "20000" if "Measuring" in phrase else "3"
+def interrupt(workplace, phrase, seconds, number=signal.SIGINT, *, iterations=None, until=lambda: True):
+    """Start a capture, wait for a phase and a little longer, or until something is so, and send its process group the
+    signal."""
+    iterations = iterations or ("20000" if "Measuring" in phrase else "3")
     process = subprocess.Popen(
         [sys.executable, "-m", "attrib", "profile", "--model", "mine.py:linear", "-o", "out", "--iterations", iterations],
         cwd=workplace, env=environment(workplace), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -144,6 +145,8 @@ def interrupt(workplace, phrase, seconds, number=signal.SIGINT):
         assert line, head
         head += line
     time.sleep(seconds)
+    while not until() and process.poll() is None:
+        time.sleep(0.02)
     os.killpg(process.pid, number)
     stdout, stderr = process.communicate(timeout=60)
     return process.returncode, stdout, stderr
@@ -180,7 +183,12 @@ def test_interruption_leaves_a_usable_directory_and_nothing_else(workplace, phra
 
 
 def test_interrupted_measurement_keeps_profiles_and_latencies(workplace):
-    interrupt(workplace, "Measuring", 3.0)
+    def one_round_is_over():
+        """PyTorch writes a file for each profiled block: of the warm-up, of the first round, of the second."""
+        return any((workplace / "private").glob("attrib-*/torch/block-2.json"))
+
+    code, _, stderr = interrupt(workplace, "Measuring", 0.0, iterations="2000", until=one_round_is_over)
+    assert code == 130, stderr
     found = {str(path.relative_to(workplace / "out")) for path in (workplace / "out").rglob("*.*")}
     assert {"latency.parquet", "torch/trace.json.gz", "ort/profile.json.gz", "onnx/optimized.onnx"} <= found
 
