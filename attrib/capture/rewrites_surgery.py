@@ -1,6 +1,7 @@
 """What the graph surgeries share: a model with its shapes, moving readers to another value, and running a file once."""
 
 from collections.abc import Callable, Iterable
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -153,11 +154,20 @@ def new_node(like: Any, op: str, inputs: list[Any], **attributes: Any) -> Any:
     import onnx_ir as ir
 
     node = ir.node(op, inputs, attributes, metadata_props=dict(like.metadata_props))
-    head = (like.name or like.op_type).removesuffix(like.op_type)
-    node.name = f"{head if head.endswith('/') else f'{like.name or like.op_type}/'}{op}"
+    node.name = _fresh_name(like, op)
     node.doc_string = like.doc_string
     like.graph.insert_before(like, node)
     return node
+
+
+def _fresh_name(like: Any, op: str) -> str:
+    """`/encoder/MatMul` for `/encoder/Einsum`, else `node_Einsum_3/MatMul`; ONNX Runtime refuses a name that is taken."""
+    own = like.name or like.op_type
+    folder = own.removesuffix(like.op_type)
+    name = f"{folder}{op}" if folder.endswith("/") else f"{own}/{op}"
+    taken = {node.name for node in like.graph.all_nodes()}
+    numbered = (f"{name}_{number}" for number in count(1))
+    return next(fresh for fresh in chain([name], numbered) if fresh not in taken)
 
 
 def run_file(file: Path, inputs: Path, providers: tuple[str, ...] = ("CPUExecutionProvider",)) -> Arrays:

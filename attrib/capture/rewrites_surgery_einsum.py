@@ -123,7 +123,7 @@ class _Plan:
             right = self._flattened(graph, node, right, (product.batch, product.summed, product.columns))
         made = new_node(node, "MatMul", [left, right]).outputs[0]
         natural = product.batch + product.rows + product.columns
-        if self.flat:
+        if self.flat and not len(product.rows) == len(product.columns) == 1:
             made = self._reshaped(graph, node, made, [self._size(label) for label in natural])
         if natural != product.out:
             perm = [natural.index(label) for label in product.out]
@@ -148,11 +148,18 @@ class _Plan:
 
     def _flattened(self, graph: Any, node: Any, value: Any, groups: tuple[str, str, str]) -> Any:
         batch, *axes = groups
+        if all(len(axis) == 1 for axis in axes):
+            return value
         sizes = [self._size(label) for label in batch] + [self._size(axis) for axis in axes]
         return self._reshaped(graph, node, value, sizes)
 
     @staticmethod
     def _reshaped(graph: Any, node: Any, value: Any, sizes: list[int]) -> Any:
+        held = constant(value)
+        if held is not None:
+            fresh = new_constant(graph, f"{value.name}/flat", held.reshape(sizes))
+            forget([value])
+            return fresh
         shape = new_constant(graph, f"{node.outputs[0].name}/shape", np.array(sizes, np.int64))
         return new_node(node, "Reshape", [value, shape]).outputs[0]
 

@@ -10,13 +10,12 @@ Numbered cases, cited in the code:
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from attrib.capture.rewrites_surgery import Array, constant, new_constant, static_shape
+from attrib.capture.rewrites_surgery import constant, static_shape
 from attrib.capture.rewrites_surgery_head_axes import Heads, Unknown, heads_after
+from attrib.capture.rewrites_surgery_head_block import Block, Weight
 from attrib.errors import AttribError
 
 _UP = frozenset(
@@ -37,76 +36,6 @@ _UP = frozenset(
 )
 _AROUND_SOFTMAX = frozenset({"Add", "Cast", "Div", "Dropout", "Identity", "IsNaN", "Mul", "Sub", "Where"})
 _PRODUCTS = frozenset({"MatMul", "Gemm"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Weight:
-    """A constant input that holds something for each head along one axis: `outer` groups of `heads` of `inner`."""
-
-    node: Any
-    place: int
-    axis: int
-    heads: int
-    inner: int
-    is_matrix: bool
-
-    @property
-    def _array(self) -> Array:
-        held = constant(self.node.inputs[self.place])
-        assert held is not None  # noqa: S101  (only constants become weights)
-        return held
-
-    def by_head(self) -> Array:
-        """What belongs to each head, `[heads, elements]`."""
-        moved = np.moveaxis(self._array, self.axis, 0)
-        return np.asarray(moved.reshape(self.heads, -1), dtype=np.float64)
-
-    def keep(self, graph: Any, kept: list[int]) -> None:
-        """Put a constant with these heads alone in its place."""
-        self._replace(graph, np.take(self._array, self._positions(kept), axis=self.axis))
-
-    def silence(self, graph: Any, heads: list[int]) -> None:
-        """Put a constant with zeros for these heads in its place."""
-        array = np.moveaxis(self._array.copy(), self.axis, 0)
-        array[self._positions(heads)] = 0
-        self._replace(graph, np.moveaxis(array, 0, self.axis))
-
-    def _positions(self, heads: list[int]) -> Array:
-        return (np.array(heads)[:, None] * self.inner + np.arange(self.inner)).ravel()
-
-    def _replace(self, graph: Any, array: Array) -> None:
-        old = self.node.inputs[self.place]
-        self.node.replace_input_with(self.place, new_constant(graph, f"{old.name}/heads", array))
-
-
-@dataclass(frozen=True, slots=True)
-class Resize:
-    """A Reshape on the way, and where its result holds the heads."""
-
-    node: Any
-    heads: Heads
-
-    def resize(self, graph: Any, count: int) -> None:
-        """Write the shape for another number of heads."""
-        shape = list(static_shape(self.node.outputs[0]) or ())
-        shape[self.heads.axis] = self.heads.outer * count * self.heads.inner
-        name = f"{self.node.outputs[0].name}/shape"
-        self.node.replace_input_with(1, new_constant(graph, name, np.array(shape, np.int64)))
-
-
-@dataclass(slots=True)
-class Block:
-    """One attention: how many heads it has, the weights that hold something for each, and the Reshapes between them."""
-
-    heads: int
-    weights: list[Weight] = field(default_factory=list)
-    reshapes: list[Resize] = field(default_factory=list)
-    seen: set[Any] = field(default_factory=set)
-
-    @property
-    def mixing(self) -> Weight:
-        """The weight that mixes the heads: the last one."""
-        return self.weights[-1]
 
 
 def find_blocks(graph: Any, heads: Callable[[], int]) -> list[Block]:
@@ -193,6 +122,8 @@ def _uses_through(value: Any, depth: int) -> Iterator[Any]:
 
 def _followed(core: _Core, heads: Callable[[], int]) -> Block:
     *_, count = core.batch_shape if len(core.batch_shape) > 1 else (heads(),)
+    if count < 2:  # noqa: PLR2004
+        raise AttribError("a layer has a single attention head, which cannot be pruned")
     block = Block(heads=count)
     waiting: list[tuple[Any, Heads]] = []
     for value in core.taken:
@@ -203,7 +134,7 @@ def _followed(core: _Core, heads: Callable[[], int]) -> Block:
     while waiting:
         value, where = waiting.pop(0)
         if value not in block.seen:
-            block.seen.add(value)
+            block.seen[value] = where
             waiting += _down(block, value, where)
     mixing = [weight for weight in block.weights if weight.axis == _rows(weight) and weight.is_matrix]
     if len(mixing) != 1:
@@ -269,7 +200,7 @@ def _down(block: Block, value: Any, where: Heads) -> list[tuple[Any, Heads]]:
         except Unknown as unknown:
             raise _unknown(node, str(unknown)) from unknown
         if node.op_type == "Reshape":
-            block.reshapes.append(Resize(node, after))
+            block.reshapes.append(node)
         if node.outputs[0] not in block.seen:
             # A node of two operands that hold heads is come to twice, its constants belong to it once.
             block.weights += [_weight(block, node, at, axis, inner) for at, axis, inner in constants]

@@ -15,8 +15,9 @@ import numpy as np
 from attrib.capture.differences import TOLERANCES
 from attrib.capture.rewrites import Job, Outcome
 from attrib.capture.rewrites_files import INLINE
-from attrib.capture.rewrites_surgery import Array, largest_difference, load_model, operate, run_file
-from attrib.capture.rewrites_surgery_head_flow import Block, Weight, find_blocks
+from attrib.capture.rewrites_surgery import Array, counted, largest_difference, load_model, operate, run_file
+from attrib.capture.rewrites_surgery_head_block import Block
+from attrib.capture.rewrites_surgery_head_flow import find_blocks
 from attrib.errors import AttribError
 
 SHARE = 0.25
@@ -42,16 +43,12 @@ def prune_heads(job: Job) -> Outcome:
 
 def _prune(model: Any, job: Job) -> Outcome:
     blocks = find_blocks(model.graph, lambda: job.architecture().heads)
+    counts = sorted({f"{b.heads - len(kept_heads(b))} of {b.heads}" for b in blocks})
     for block in blocks:
-        kept = kept_heads(block)
-        for weight in block.weights:
-            weight.keep(model.graph, kept)
-        for reshape in block.reshapes:
-            reshape.resize(model.graph, len(kept))
-    heads = ", ".join(sorted({f"{b.heads - len(kept_heads(b))} of {b.heads}" for b in blocks}))
+        block.prune(model.graph, kept_heads(block))
     return Outcome(
         settings={
-            "pruned": f"{heads} heads in {len(blocks)} layers",
+            "pruned": f"{', '.join(counts)} heads in {counted(len(blocks), 'layer')}",
             "share": f"{SHARE:g}",
             "choice": "smallest norm of a head's query, key, value and output weights",
         }
@@ -60,8 +57,6 @@ def _prune(model: Any, job: Job) -> Outcome:
 
 def kept_heads(block: Block) -> list[int]:
     """The heads that stay: all but the share whose weights have the smallest norm, and one less at least."""
-    if block.heads < 2:  # noqa: PLR2004
-        raise AttribError("a layer has a single attention head, which cannot be pruned")
     norms = np.zeros(block.heads)
     for weight in block.weights:
         if weight.is_matrix:
@@ -77,8 +72,7 @@ def _silenced(job: Job) -> dict[str, Array]:
     model = load_model(job)
     for block in find_blocks(model.graph, lambda: job.architecture().heads):
         kept = kept_heads(block)
-        mixing: Weight = block.mixing
-        mixing.silence(model.graph, [head for head in range(block.heads) if head not in kept])
+        block.mixing.silence(model.graph, [head for head in range(block.heads) if head not in kept])
     probe = job.source.with_name(f"{job.target.stem}-silenced.onnx")
     data = Path(f"{probe}.data")
     try:
