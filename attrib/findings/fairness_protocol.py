@@ -5,6 +5,9 @@ from attrib.findings.select import ENGINE_NAMES
 from attrib.findings.stability import DRIFT_LIMIT, drift
 from attrib.units import format_percent
 
+ALIKE = 2.0
+"""Drifts that differ by no more than this factor have one reason, such as the clock."""
+
 
 def warm_up(facts: Facts) -> Answer:
     """Both engines had settled before the first block."""
@@ -54,7 +57,8 @@ def no_drift(facts: Facts) -> Answer:
         )
     text = ", ".join(f"{ENGINE_NAMES[role]} {format_percent(d, sign=True)}" for role, d in drifts.items())
     if max(abs(d) for d in drifts.values()) > DRIFT_LIMIT:
-        together = len(drifts) > 1 and min(drifts.values()) * max(drifts.values()) > 0
+        low, high = min(drifts.values()), max(drifts.values())
+        together = len(drifts) > 1 and low * high > 0 and 1 / ALIKE < low / high < ALIKE
         return failed(
             f"from the first third of the blocks to the last: {text}",
             "Both drift the same way (clock or heat), which interleaved rounds cancel out of the difference."

@@ -130,5 +130,6 @@ RULE = Rule(
     direction="slower",
     audit=audit,
     tier="cause",
+    catalog=("C21",),
     unproved="Inputs without padding are another workload, which `attrib profile --padding 0 --seq-len N` measures.",
 )

@@ -172,6 +172,33 @@ class TestBlockedOptimization:
         found = finding("blocked-optimization", self.given())
         assert (found.state, found.summary) == ("passed", "The level is all: 7 nodes were loaded, 7 ran.")
 
+    def test_where_layer_norms_would_be_fused_too_no_saving_is_promised(self):
+        given = self.given(level="disabled")
+        residual = graph(
+            *self.BIAS.nodes,
+            node("Add", ["s", "i"], ["r"], name="residual"),
+            node("LayerNormalization", ["r", "g"], ["n"], name="norm"),
+        )
+        ran = msgspec.structs.replace(given.graphs[OPTIMIZED], nodes=residual.nodes)
+        found = finding(
+            "blocked-optimization", dataclasses.replace(given, graphs={EXPORTED: ran, OPTIMIZED: ran})
+        )
+        assert (found.state, found.saving_ns) == ("failed", 0)
+        assert "1 residual sum would become part of their layer norm" in found.summary
+
+    def test_a_bias_of_three_dimensions_comes_back_as_two_reshapes(self):
+        given = self.given(disabled_optimizers=("MatMulAddFusion",))
+        works = {
+            "bias": Work(id="bias", engine="onnxruntime", op="Add", outputs=(tensor(1, 128, 768),)),
+            "reshape": Work(id="reshape", engine="onnxruntime", op="Reshape"),
+        }
+        rows = (*given.ledger.rows, row("layout", 0, MS, nodes=[("reshape", "Reshape")], name="reshape"))
+        ledger = FakeLedger(rows, {"bias": 2 * MS, "reshape": MS // 2})
+        ort = partition("onnxruntime", works.values(), [2 * MS, MS // 2])
+        wide = dataclasses.replace(given, ledger=ledger, partitions={**given.partitions, "onnxruntime": ort})
+        found = finding("blocked-optimization", wide)
+        assert found.saving_ns == pytest.approx(MS, rel=0.05)
+
     def test_an_unknown_level_is_no_error(self):
         assert finding("blocked-optimization", self.given(level="99")).state == "passed"
 
