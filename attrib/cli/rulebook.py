@@ -113,7 +113,7 @@ def experiment_titles() -> dict[str, str]:
 
 
 def _group(rule: "Rule") -> str:
-    key = rule.cause or next((entry for entry in rule.catalog if entry in CATALOG), None)
+    key: str | None = rule.cause or next(filter(CATALOG.__contains__, rule.catalog), None)
     return next(title for title, members in GROUPS if key in members)
 
 

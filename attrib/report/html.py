@@ -20,7 +20,11 @@ from attrib.report.view import View, view_of
 PAGE_LIMIT = 2_500_000
 """Bytes of a page, whatever the model: reports of 48 MB and more are what people complain about in other tools."""
 
+STATIC_SIZE = 400_000
+"""Bytes that a page without interactive charts keeps to where fewer rows make that possible: it goes into reviews."""
+
 _ROW_LIMITS = (ROW_LIMIT, 200, 60, 15)
+_STATIC_ROW_LIMITS = (ROW_LIMIT, 400, 320, 260, 200)
 
 
 def to_html(document: Document, *, interactive: bool = True) -> bytes:
@@ -36,6 +40,8 @@ def to_html(document: Document, *, interactive: bool = True) -> bytes:
     plotly = plotly_source() if interactive else ""
     library = packed(plotly.encode()) if interactive else ""
     whole = packed(to_json(document), level=9)
+    if not interactive and (small := _small(document, whole)):
+        return small
     # Neither a model's author nor chance can put this into the document: it is the hash of the document.
     mark = f"data-{hashlib.sha256(whole.encode()).hexdigest()}"
     limit, data, note = _ROW_LIMITS[-1], "", _NOTHING_FITS
@@ -49,6 +55,17 @@ def to_html(document: Document, *, interactive: bool = True) -> bytes:
             break
     view = view_of(document, row_limit=limit)
     return _page(view, plotly=plotly, library=library, data=data, data_note=note).encode()
+
+
+def _small(document: Document, data: str) -> bytes:
+    """The page with as many rows as fit into the size of a static one; empty where its data alone is too large."""
+    if len(data) > STATIC_SIZE // 2:
+        return b""
+    for limit in dict.fromkeys(min(limit, max(len(document.ledger), 1)) for limit in _STATIC_ROW_LIMITS):
+        page = _page(view_of(document, row_limit=limit), plotly="", library="", data=data).encode()
+        if len(page) < STATIC_SIZE:
+            return page
+    return b""
 
 
 def _lighter(document: Document, room: int) -> Iterator[tuple[str, str]]:
