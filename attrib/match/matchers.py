@@ -8,15 +8,19 @@
 4. `data_flow`: nodes and calls of a module that read the same results.
 5. `fx_runs`: as 1, where the export left calls out.
 6. `scope_order`: inside one scope, nodes and calls are aligned in order, by what an exporter writes for an op.
-7. `shape_order`: nothing but order, ops and shapes over the whole graph.
-8. `folded`: a batch norm without a node was folded into its neighbour's.
-9. `followers`: a view, copy or dropout without a node goes with the call whose result it passes on.
-10. `wrapped`: layout nodes that ONNX Runtime put around another node go where that one went.
+7. `carried`: a cast or layout change that names no module, in a graph that names the others, goes with the node whose
+   result it takes: some tool put it in.
+8. `shape_order`: nothing but order, ops and shapes over the whole graph.
+9. `folded`: a batch norm without a node was folded into its neighbour's.
+10. `followers`: a view, copy or dropout without a node goes with the call whose result it passes on.
+11. `wrapped`: layout nodes that ONNX Runtime put around another node go where that one went.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
+
+from msgspec.structs import replace
 
 from attrib.match.absorbed import folded, followers, weight_names
 from attrib.match.align import align, misfit
@@ -25,7 +29,7 @@ from attrib.match.data_flow import data_flow
 from attrib.match.from_profile import Chain
 from attrib.match.linking import CONFIDENCE, links_of
 from attrib.match.links import Link, Matcher, Unmatched, without
-from attrib.match.ops import IDENTITY_OPS, base_op
+from attrib.match.ops import IDENTITY_OPS, base_op, onnx_role
 from attrib.model.region import Method
 
 BELIEVED = 1.8
@@ -99,8 +103,31 @@ def _in_scope(state: Unmatched, calls: list[int], nodes: list[int]) -> list[Link
     return _aligned(state, calls, nodes, "scope-order")
 
 
+def carried(state: Unmatched) -> list[Link]:
+    """Case 7: link what only converts or moves a result, and names no module, to the calls of the node that made it."""
+    calls_of: dict[int, list[Link]] = defaultdict(list)
+    for link in state.links:
+        calls_of[link.node].append(link)
+    makers = {name: node.index for node in state.graph.nodes for name in node.outputs if name}
+    found: list[Link] = []
+    for i in state.open_nodes:
+        node = state.graph.nodes[i]
+        source = makers.get(node.inputs[0]) if node.inputs else None
+        if source is None or state.scopes[i] is not None or onnx_role(node.op) not in CARRIED:
+            continue
+        said = f"{node.op} names no module, and takes what {state.graph.nodes[source].op} made"
+        own = [replace(link, node=i, evidence=said) for link in calls_of.get(source, ())]
+        calls_of[i] += own
+        found += own
+    return found
+
+
+CARRIED = frozenset({"cast", "layout"})
+"""Roles of nodes that compute nothing."""
+
+
 def shape_order(state: Unmatched) -> list[Link]:
-    """Case 7: align what has no scope with what is left, over the whole graph."""
+    """Case 8: align what has no scope with what is left, over the whole graph."""
     nodes = [i for i in state.open_nodes if state.scopes[i] is None]
     if state.executed:
         return _aligned(state, list(range(len(state.calls))), nodes, "shape-order")
@@ -110,7 +137,7 @@ def shape_order(state: Unmatched) -> list[Link]:
 
 
 def wrapped(state: Unmatched) -> list[Link]:
-    """Case 10: give a layout node the calls of the node that it was put around."""
+    """Case 11: give a layout node the calls of the node that it was put around."""
     calls_of: dict[int, list[Link]] = defaultdict(list)
     for link in state.links:
         calls_of[link.node].append(link)
@@ -128,7 +155,7 @@ def wrapped(state: Unmatched) -> list[Link]:
 
 
 MATCHERS: tuple[Matcher, ...] = (
-    fx_nodes, weight_names, leaves, data_flow, fx_runs, scope_order, shape_order, folded, followers,
+    fx_nodes, weight_names, leaves, data_flow, fx_runs, scope_order, carried, shape_order, folded, followers,
     wrapped,
 )  # fmt: skip
 
