@@ -110,24 +110,24 @@ def split(graph: Any, produced: set[str]) -> tuple[list[Any], list[str]]:
     return chosen, [name for name in made if name in read]
 
 
-def return_through_identity(graph: Any, produced: set[str]) -> None:
-    """Let every output of the graph that the chosen nodes make be a copy of what they make."""
+def return_through_identity(graph: Any, produced: set[str]) -> set[str]:
+    """Let every output of the graph that the chosen nodes make be a copy of what they make.
+
+    Returns:
+        The values by which the chosen nodes are known now.
+    """
     from onnx import helper
 
     from attrib.capture.graph_files import graphs_of
 
     made = {name for node in graph.node if produced.intersection(node.output) for name in node.output}
-    inner = {output.name: renamed(output.name) for output in graph.output if output.name in made}
+    inner = {output.name: f"{output.name}/ablated" for output in graph.output if output.name in made}
     for node in [node for part in graphs_of(graph) for node in part.node]:
         node.input[:] = [inner.get(name, name) for name in node.input]
         node.output[:] = [inner.get(name, name) for name in node.output]
     for name, own in inner.items():
         graph.node.append(helper.make_node("Identity", [own], [name], name=f"{own}/copy"))
-
-
-def renamed(output: str) -> str:
-    """The name that an output of the graph gets inside it, where it is returned through an Identity."""
-    return f"{output}/ablated"
+    return {inner.get(name, name) for name in produced}
 
 
 def take_out(graph: Any, produced: set[str], values: dict[str, Any]) -> int:

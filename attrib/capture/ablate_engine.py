@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from attrib.capture.ablate import renamed, return_through_identity, split, take_out
+from attrib.capture.ablate import return_through_identity, split, take_out
 from attrib.capture.messages import Ablate, Ablated, Reply
 from attrib.capture.rewrites_files import copy_graph, load_graph
 from attrib.capture.rewrites_surgery import Array, run_file
@@ -29,10 +29,7 @@ class Engine:
         baseline, variant = folder / "baseline.onnx", folder / "variant.onnx"
         copy_graph(Path(command.model), baseline, Path(command.origin))
         model = load_graph(baseline)
-        produced = set(command.produced)
-        return_through_identity(model.graph, produced)
-        # An output of the graph goes by another name now.
-        produced |= set(map(renamed, command.produced))
+        produced = return_through_identity(model.graph, set(command.produced))
         baseline.write_bytes(model.SerializeToString())
         chosen, read = split(model.graph, produced)
         if not chosen:

@@ -112,7 +112,7 @@ def _check_found(
         raise AttribError(
             f"{len(missing)} of the {len(nodes)} nodes of {name!r} are not in the graph that ONNX Runtime saved: a provider"
             " compiled them, and a part of what it compiled cannot be taken out",
-            hint="an ablation of the whole model part is possible with --onnx and a graph without it",
+            hint="`attrib profile --provider CPUExecutionProvider` runs them one by one, where each can be taken out",
         )
     if any(node.parent >= 0 for node in found):
         raise AttribError(
