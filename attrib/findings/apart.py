@@ -118,7 +118,7 @@ def _gelu(ran: Ran, curve: GraphNode) -> Apart | None:
         above.append(maker)
         joined = {_root(ran, name) for name in _data(ran, maker)}
         value = joined.pop() if len(joined) == 1 else _data(ran, maker)[0]
-    if ran.reads[value] < 2 or value in ran.graph.inputs:  # noqa: PLR2004 - read by the curve and by the join
+    if ran.reads[value] < 2:  # noqa: PLR2004 - read by the curve and by the join
         return None
     cone = _cone(ran, value)
     joins = [node for node in cone if _joins(ran, node, value)]

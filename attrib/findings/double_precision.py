@@ -22,10 +22,13 @@ def audit(evidence: Evidence) -> Verdict:
     """Weigh the nodes in double, and the casts at their shores, against the same work in float."""
     works = tuple(evidence.work["onnxruntime"].values())
     asked = _asked_for(evidence)
-    island = [w for w in works if w.id not in asked and _computes(w)]
-    shores = [w for w in works if w.id not in asked and _crosses(w)] if island else []
-    if not island:
-        return Verdict(failed=False, summary="ONNX Runtime computes nothing in double that PyTorch does not.")
+    every = [w for w in works if _computes(w)]
+    if not every:
+        return Verdict(failed=False, summary="ONNX Runtime computes nothing in double.")
+    island = [w for w in every if w.id not in asked]
+    both = not island
+    island = island or every
+    shores = [w for w in works if _crosses(w) and (both or w.id not in asked)]
     terms = Terms()
     terms.add(whole(work.id for work in (*island, *shores)))
     for work in island:
@@ -37,10 +40,12 @@ def audit(evidence: Evidence) -> Verdict:
         failed=True,
         rows=ids(rows),
         claim=evidence.ledger.weighted({"onnxruntime": terms.nodes}),
+        explains_delta=not both,
         works=accounted(rows, nodes),
         detail=counted(len(island), "node computes", "nodes compute"),
         summary=f"{op_counts(evidence, 'onnxruntime', [w.id for w in island])} in double: {compared(rows)}."
-        f" {counted(len(shores), 'cast')} to and from double take {format_ns(casts)} of it.",
+        f" {counted(len(shores), 'cast')} to and from double take {format_ns(casts)} of it."
+        + (" PyTorch computes in double, too: both engines waste it." if both else ""),
         evidence=_lines(evidence, rows, set(nodes)),
         fix="Compute in float: `attrib profile --optimize double-to-float`, or look in the model for a Python or numpy"
         " constant of type float64 and for `.double()`, which PyTorch's exporters keep.",
@@ -98,7 +103,7 @@ def _lines(evidence: Evidence, rows: Iterable[LedgerRow], nodes: set[str]) -> tu
 RULE = Rule(
     id="double-precision",
     passed="No measurable time is lost to computing in double",
-    failed="{} in double what PyTorch computes in float",
+    failed="{} in double precision",
     example="4 nodes compute",
     about=(
         "A constant of type float64, or a `.double()` for a sum that should be exact, turns what follows into double in"

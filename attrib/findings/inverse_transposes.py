@@ -53,24 +53,19 @@ def inverse_pairs(ran: Ran) -> tuple[Pair, ...]:
 
 def _partner(ran: Ran, node: GraphNode) -> GraphNode | None:
     """The nearest node of the same op above, where this one undoes it."""
-    value = node.inputs[0] if node.inputs else ""
-    for _ in range(FARTHEST):
-        maker = ran.maker(value)
-        if maker is not None and maker.op == node.op:
-            return maker if undoes(ran, maker, node) else None
-        if maker is None or maker.op not in POINTWISE:
-            return None
-        data = dict.fromkeys(name for name in maker.inputs if name and not ran.is_constant(name))
-        ways = [name for name in data if _leads_up(ran, name, node.op)]
-        if not ways:
-            return None
-        value = ways[0]
-    return None
+    above = _above(ran, node.inputs[0], node.op, FARTHEST) if node.inputs else None
+    return above if above is not None and undoes(ran, above, node) else None
 
 
-def _leads_up(ran: Ran, value: str, op: str) -> bool:
+def _above(ran: Ran, value: str, op: str, left: int) -> GraphNode | None:
+    """The node of an op that a value comes from by every way, through nodes that treat all elements alike."""
     maker = ran.maker(value)
-    return maker is not None and (maker.op == op or maker.op in POINTWISE)
+    if maker is None or maker.op == op or maker.op not in POINTWISE or not left:
+        return maker if maker is not None and maker.op == op else None
+    data = dict.fromkeys(name for name in maker.inputs if name and not ran.is_constant(name))
+    ways = [_above(ran, name, op, left - 1) for name in data]
+    first = ways[0] if ways else None
+    return first if all(way is first for way in ways) else None
 
 
 def undoes(ran: Ran, first: GraphNode, second: GraphNode) -> bool:

@@ -208,8 +208,11 @@ def _measured(rule: Rule, verdict: Verdict, evidence: Evidence) -> Finding:
 
 
 def claimed(verdict: Verdict, evidence: Evidence) -> Delta:
-    """What a verdict is about: the sum of its rows' deltas, or its own claim, held to the time of its rows."""
-    if verdict.claim is None:
+    """What a verdict is about: the sum of its rows' deltas, or its own claim, held to the time of its rows.
+
+    Where both sides ran the same engine, what it wastes on one side it wastes on the other: only the deltas count.
+    """
+    if verdict.claim is None or _is_against_itself(evidence):
         return evidence.ledger.total(verdict.rows)
     chosen = set(verdict.rows)
     limit = sum(max(row.torch_ns, row.onnxruntime_ns) for row in evidence.ledger.rows if row.id in chosen)
@@ -218,6 +221,11 @@ def claimed(verdict: Verdict, evidence: Evidence) -> Delta:
         for value in (verdict.claim.low, verdict.claim.median, verdict.claim.high)
     )
     return Delta(median=median, low=low, high=high)
+
+
+def _is_against_itself(evidence: Evidence) -> bool:
+    engines = [partition.engine for partition in evidence.partitions.values()]
+    return len(engines) > 1 and len(set(engines)) == 1
 
 
 def _doubt(rule: Rule, total: Delta, step: int) -> str:

@@ -125,7 +125,7 @@ def node(op, inputs, outputs, *, name="", **attributes):
 
 def graph(*nodes, values=None):
     return Graph(
-        nodes=tuple(nodes),
+        nodes=tuple(msgspec.structs.replace(given, index=i) for i, given in enumerate(nodes)),
         inputs=("x",),
         outputs=("y",),
         constants=frozenset(),

@@ -127,7 +127,6 @@ class TestUnfusedLayers:
         nodes = [(f"{op} g", op) for op in ("Div", "Erf", "Add", "Mul")]
         return row("decomposed", torch_ns, ort_ns, calls=[("gelu", "aten::gelu")], nodes=nodes)
 
-    @pytest.mark.rule("unfused-layers", "fires")
     def test_layers_are_named_and_weighed(self):
         norm = row(
             "decomposed",
