@@ -18,9 +18,11 @@ SPLIT_ELEMENTS = 16_384
 """Both engines keep work on fewer elements in one thread (torch's `GRAIN_SIZE` is 32,768; ONNX Runtime goes by cost)."""
 
 
-def rescaled(situation: Situation, role: Role, now: int, then: int) -> Prediction:
-    """What another number of threads saves; with fewer it is a loss."""
+def rescaled(situation: Situation, role: Role, now: int, then: int) -> Prediction | None:
+    """What another number of threads saves; with fewer it is a loss. None where no work is known that can be split."""
     works = [work.id for work in _split(situation.evidence.work.get(role, {}).values())]
+    if not works:
+        return None
     shared = situation.evidence.ledger.work(role, works)
     if then > now:
         bound = times(shared, 1 - now / then)

@@ -1,5 +1,6 @@
 """Every experiment in every situation: what it offers is a change that a capture accepts, and predicts no nonsense."""
 
+import dataclasses
 import re
 import subprocess
 import sys
@@ -12,9 +13,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from attrib.api import Analysis, load
+from attrib.attribute.chain import Chain
 from attrib.capture.options import CaptureOptions, check_options
 from attrib.errors import AttribError, UsageError
-from attrib.verify.experiments import EXPERIMENTS
+from attrib.model.document import Latency
+from attrib.verify.experiments import EXPERIMENTS, opt_level
 from attrib.verify.experiments.threads import counts
 from attrib.verify.original import recorded_options
 from attrib.verify.predict import step_ns
@@ -124,6 +127,38 @@ def test_a_reason_for_every_experiment_that_would_change_nothing():
     }  # fmt: skip
 
 
+LACKING = {
+    "graphs": {"graphs": {}},
+    "the ONNX profile": {"work": "onnxruntime", "partitions": "onnxruntime"},
+    "the PyTorch trace": {"work": "torch", "partitions": "torch"},
+    "regions": {"regions": {}},
+    "plain steps": {"latency": Latency(torch_ns=None, onnxruntime_ns=None, delta_ns=None, significant=False)},
+}
+
+
+@pytest.mark.parametrize("lacks", LACKING)
+def test_evidence_that_is_lacking_leaves_something_unpredicted_and_breaks_nothing(lacks):
+    where = situation()
+    kept = {
+        name: {key: item for key, item in getattr(where.evidence, name).items() if key != value}
+        if isinstance(value, str)
+        else value
+        for name, value in LACKING[lacks].items()
+    }
+    chain = Chain((), (), (), ()) if lacks == "graphs" else where.chain
+    poor = Situation(
+        options=where.options,
+        manifest=where.manifest,
+        evidence=dataclasses.replace(where.evidence, **kept),
+        chain=chain,
+        trails=where.trails,
+    )
+    found = offered(poor)
+    assert found
+    for variant in found.values():
+        check_prediction(poor, variant)
+
+
 def test_lists_say_what_each_experiment_adds_and_rests_on():
     for experiment in EXPERIMENTS:
         assert re.fullmatch(r"[a-z0-9-]+", experiment.id)
@@ -196,6 +231,22 @@ def test_a_lower_level_is_predicted_from_the_optimizers_that_it_leaves_out():
 def test_from_a_lower_level_only_all_is_tried():
     found = [name for name in offered(situation(opt_level="basic")) if name.startswith("opt-level")]
     assert found == ["opt-level-all"]
+
+
+def test_kernels_that_a_lower_level_does_not_have_are_not_predicted(monkeypatch):
+    monkeypatch.setattr(opt_level, "separate_residuals", lambda _: 25)
+    found = offered(situation(opt_level="basic"))["opt-level-all"]
+    assert found.predicted is None
+    assert "25 residual sums" in found.unpredicted
+
+
+def test_optimizers_that_were_left_out_are_taken_in_again():
+    found = offered(situation(disabled_optimizers=("GeluFusion",)))
+    assert found["with-all-optimizers"].options.disabled_optimizers == ()
+    assert found["without-SkipLayerNormFusion"].options.disabled_optimizers == (
+        "GeluFusion",
+        "SkipLayerNormFusion",
+    )
 
 
 def test_fewer_threads_cost_nothing_at_best_and_double_the_split_work_at_worst():

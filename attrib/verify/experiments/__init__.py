@@ -35,3 +35,10 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     *TORCH_MODES,
 )
 """What may be tried: the graph first, then the session, then what changes the numbers, then PyTorch."""
+
+GENERAL: dict[str, str] = {
+    "fp16": "shows what fewer bits could give; that a model computes in float32 is no finding",
+    "bf16": "shows what fewer bits could give; that a model computes in float32 is no finding",
+    "prune-heads": "shows what another model could give; that a model has all its heads is no finding",
+}
+"""Experiments that no rule names, because they prove none, and what they are for."""

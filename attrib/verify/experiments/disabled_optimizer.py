@@ -20,6 +20,31 @@ _NEEDED = frozenset({UNKNOWN, "InsertCastTransformer", "MemcpyTransformer"})
 
 
 def variants(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
+    """With all optimizers where some were left out; without each whose nodes look slower than what they replaced."""
+    again = _with_all(situation)
+    without = _without_suspects(situation)
+    if isinstance(without, Inapplicable):
+        return again or without
+    return (*again, *without)
+
+
+def _with_all(situation: Situation) -> tuple[Variant, ...]:
+    left_out = situation.options.disabled_optimizers
+    if not left_out:
+        return ()
+    why = f"what {' and '.join(left_out)} would write is in no profile that was taken without"
+    return (
+        variant(
+            "with-all-optimizers",
+            "With all optimizers",
+            replace(situation.options, disabled_optimizers=()),
+            None,
+            why,
+        ),
+    )
+
+
+def _without_suspects(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
     """Without each optimizer whose nodes cost more than PyTorch's calls, or more than what they replaced would."""
     if not saw_graph(situation) or not situation.chain.steps:
         return NO_GRAPH

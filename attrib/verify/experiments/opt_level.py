@@ -3,6 +3,8 @@
 from msgspec.structs import replace
 
 from attrib.capture.options import OptLevel
+from attrib.findings.select import counted
+from attrib.findings.unfused_layers import separate_residuals
 from attrib.lineage.rewrites import Step
 from attrib.model.experiment import Prediction
 from attrib.units import format_ns
@@ -44,11 +46,19 @@ def variants(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
 
 
 def _raised(situation: Situation) -> Variant:
+    """What fusions can take in bounds the gain, unless they lead to kernels of which this profile knows nothing."""
+    options = replace(situation.options, opt_level="all")
     bound = glue_nodes(situation)
-    why = "no node is left that a fusion could take in"
-    return variant(
-        "opt-level-all", "Graph optimization: all", replace(situation.options, opt_level="all"), bound, why
-    )
+    sums = separate_residuals(situation.evidence.optimized) if situation.evidence.optimized else 0
+    why = "no node is known that a fusion could take in"
+    if bound is not None and sums:
+        most = format_ns(bound.saving_ns.median)
+        why = (
+            f"{counted(sums, 'residual sum')} would become part of a layer norm, by a kernel that this profile does not hold"
+            f" and that may cost more than both; what fusions can take in besides takes {most} at most"
+        )
+        bound = None
+    return variant("opt-level-all", "Graph optimization: all", options, bound, why)
 
 
 def _blind(situation: Situation, level: OptLevel) -> Variant:

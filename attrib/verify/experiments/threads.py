@@ -33,7 +33,8 @@ def _with(situation: Situation, role: Role, name: str, number: int, now: int) ->
     if role == "onnxruntime" and session_value(options, _POOL) is not None:
         options = with_session(situation.options, **{_POOL: str(number)})
     title = f"{number} thread{'s' if number > 1 else ''}"
-    return variant(f"{name}-{number}", title, options, rescaled(situation, role, now, number))
+    why = "no work is seen that is large enough to be split"
+    return variant(f"{name}-{number}", title, options, rescaled(situation, role, now, number), why)
 
 
 EXPERIMENTS: tuple[Experiment, ...] = (

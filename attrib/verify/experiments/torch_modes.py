@@ -26,7 +26,11 @@ def compilation(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
         return Inapplicable(reason="the capture ran PyTorch compiled already")
     options = replace(situation.options, torch_mode="compile")
     predicted = compiled(situation) if mode == "eager" else None
-    why = "a TorchScript trace is fused already, in another way than torch.compile would"
+    why = (
+        "the profile does not hold PyTorch's calls"
+        if mode == "eager"
+        else "a TorchScript trace is fused already, in another way than torch.compile would"
+    )
     return (variant("torch-compile", "PyTorch with torch.compile", options, predicted, why),)
 
 
