@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from attrib.findings.select import counted
 from attrib.model.manifest import Role
 from attrib.verify.experiments.change import Variants, experiment, session_value, variant, with_session
 from attrib.verify.predict_threads import rescaled
@@ -32,7 +33,7 @@ def _with(situation: Situation, role: Role, name: str, number: int, now: int) ->
     options = replace(situation.options, threads=number)
     if role == "onnxruntime" and session_value(options, _POOL) is not None:
         options = with_session(situation.options, **{_POOL: str(number)})
-    title = f"{number} thread{'s' if number > 1 else ''}"
+    title = ("PyTorch with " if role == "torch" else "") + counted(number, "thread")
     why = "no work is seen that is large enough to be split"
     return variant(f"{name}-{number}", title, options, rescaled(situation, role, now, number), why)
 
