@@ -37,6 +37,11 @@ class Apart:
     source: str
     nodes: tuple[GraphNode, ...]
 
+    @property
+    def core(self) -> str:
+        """The op by which it was found."""
+        return next((node.op for node in self.nodes if node.op in ("Erf", "Tanh")), "Sqrt")
+
 
 def layers_apart(ran: Ran) -> tuple[Apart, ...]:
     """Layer norms and GELUs of single operators, in the order of the graph."""

@@ -1,11 +1,12 @@
 """redundant-casts: conversions between element types."""
 
 from attrib.findings.protocol import Evidence, Rule, Verdict
-from attrib.findings.ran import rows_holding
+from attrib.findings.ran import Ran, ran_of, rows_holding
 from attrib.findings.select import compared, counted, delta_ns, ids, module_evidence, nodes_of, rows_of
 from attrib.findings.unsupported_precision import INSERTED
-from attrib.lineage.graph import Graph
+from attrib.lineage.graph import GraphNode
 from attrib.model.document import EvidenceRow
+from attrib.model.tensor import Tensor
 from attrib.units import format_ns
 
 
@@ -16,7 +17,7 @@ def audit(evidence: Evidence) -> Verdict:
     if not nodes:
         return Verdict(failed=False, summary="ONNX Runtime converts no element types.")
     inserted = tuple(node for node in nodes if node.startswith(INSERTED))
-    pairs = inverse_casts(evidence.optimized) if evidence.optimized else ()
+    pairs = inverse_casts(ran_of(evidence)) if evidence.optimized else ()
     return Verdict(
         failed=delta_ns(rows) > 0,
         rows=ids(rows),
@@ -28,18 +29,22 @@ def audit(evidence: Evidence) -> Verdict:
     )
 
 
-def inverse_casts(graph: Graph) -> tuple[tuple[str, str], ...]:
+def inverse_casts(ran: Ran) -> tuple[tuple[str, str], ...]:
     """Names of Cast nodes of which the second goes back to the type that the first came from."""
-    makers = {value: node for node in graph.nodes if node.op == "Cast" for value in node.outputs}
-    found = []
-    for node in graph.nodes:
-        first = makers.get(node.inputs[0]) if node.op == "Cast" and node.inputs else None
-        if first is None or not first.inputs:
-            continue
-        source, result = graph.values.get(first.inputs[0]), graph.values.get(node.outputs[0])
-        if source is not None and result is not None and source.dtype == result.dtype:
-            found.append((first.name, node.name))
-    return tuple(found)
+    casts = [node for node in ran.graph.nodes if node.op == "Cast" and node.inputs]
+    pairs = ((first, node) for node in casts if (first := ran.maker(node.inputs[0])) and first.op == "Cast")
+    return tuple((first.name, second.name) for first, second in pairs if _goes_back(ran, first, second))
+
+
+def _goes_back(ran: Ran, first: GraphNode, second: GraphNode) -> bool:
+    source, result = _source(ran, first), ran.result(second)
+    return source is not None and result is not None and source.dtype == result.dtype
+
+
+def _source(ran: Ran, cast: GraphNode) -> Tensor | None:
+    """What a Cast reads: as executed, else as the file states it."""
+    work = ran.work(cast)
+    return work.inputs[0] if work is not None and work.inputs else ran.graph.values.get(cast.inputs[0])
 
 
 def _pair_evidence(evidence: Evidence, pairs: tuple[tuple[str, str], ...]) -> tuple[EvidenceRow, ...]:

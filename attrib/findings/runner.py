@@ -19,7 +19,7 @@ from attrib.model.estimate import Delta
 from attrib.units import format_interval
 
 NEGLIGIBLE_SHARE = 0.005
-"""A share of the step below which a cause is listed as checked, however narrow its interval.
+"""A share of the engine's own step below which a cause is listed as checked, however narrow its interval.
 
 A margin: an interval from one pair of processes cannot know how far another pair would land. In A/A captures
 (`tests/benchmarks/against_itself.py`) no cause that is sure of its sign comes near it.
@@ -189,7 +189,7 @@ def _measured(rule: Rule, verdict: Verdict, evidence: Evidence) -> Finding:
     if not verdict.rows:
         return _passed(rule, verdict, "no measured time belongs to it")
     total = claimed(verdict, evidence)
-    doubt = _doubt(rule, total, step_ns(evidence))
+    doubt = _doubt(rule, total, _step_of(evidence, total))
     if doubt and rule.cause is None:
         return _failed(
             rule, verdict
@@ -221,6 +221,13 @@ def claimed(verdict: Verdict, evidence: Evidence) -> Delta:
         for value in (verdict.claim.low, verdict.claim.median, verdict.claim.high)
     )
     return Delta(median=median, low=low, high=high)
+
+
+def _step_of(evidence: Evidence, total: Delta) -> int:
+    """The plain step of the engine that spends the time: what is much in it."""
+    sides = evidence.latency.onnxruntime_ns, evidence.latency.torch_ns
+    side = sides[0] if total.median > 0 else sides[1]
+    return side.median if side is not None else step_ns(evidence)
 
 
 def _is_against_itself(evidence: Evidence) -> bool:

@@ -55,18 +55,32 @@ LAYERS = (
     ),
 )
 
-TAKES_IN = {"SkipLayerNormalization": "Add", "SkipSimplifiedLayerNormalization": "Add", "BiasGelu": "Add"}
+TAKES_IN = frozenset({"SkipLayerNormalization", "SkipSimplifiedLayerNormalization", "BiasGelu"})
 """Fused nodes that hold the addition before the layer as well."""
+
+IN_ONE_NODE = "in one node of this graph"
+
+CORES = frozenset({"Erf", "Tanh"})
+"""Nodes that do most of what a fused node would: the others of the layer are passes over memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Single:
-    """A layer of single operators: its nodes, and the weights of what it would take in one node, or in PyTorch."""
+    """A layer of single operators: its nodes, and what is left out of its cost.
+
+    Attributes:
+        layer: `LayerNorm` or `GELU`.
+        nodes: Its nodes.
+        peers: Weights of executed nodes whose sum is the time that one fused node would take.
+        calls: Weights of PyTorch calls with that meaning, where no node tells.
+        measure: Where these are from, for the reader.
+    """
 
     layer: str
     nodes: tuple[str, ...]
     peers: dict[str, float]
     calls: dict[str, float]
+    measure: str
 
 
 def by_arithmetic(evidence: Evidence) -> tuple["Single", ...]:
@@ -84,10 +98,12 @@ def _single(ran: Ran, apart: Apart) -> "Single":
     peers = equal_size(works, result, lambda work: work.op in fused) if result is not None else {}
     if not peers and result is not None:
         peers = scaled(works, result, lambda work: work.op in fused)
-    taken_in = {work.op for work in works if work.id in peers} & TAKES_IN.keys()
+    taken_in = {work.op for work in works if work.id in peers} & TAKES_IN
     before = [add] if taken_in and (add := _taken_in(ran, apart.source)) is not None else []
-    calls = {} if peers else _calls(ran.evidence, apart.layer, result)
-    return Single(apart.layer, ran.ids((*before, *apart.nodes)), peers, calls)
+    core = ran.ids(node for node in apart.nodes if node.op in CORES)
+    calls = {} if peers or core else _calls(ran.evidence, apart.layer, result)
+    measure = IN_ONE_NODE if peers else "of its " + apart.core if core else "in PyTorch"
+    return Single(apart.layer, ran.ids((*before, *apart.nodes)), peers or whole(core), calls, measure)
 
 
 def _taken_in(ran: Ran, source: str) -> GraphNode | None:
@@ -122,7 +138,8 @@ def single_lines(evidence: Evidence, single: Iterable["Single"]) -> Iterator[Evi
     for apart in list(single)[:MOST_GROUPS]:
         spent = evidence.ledger.work("onnxruntime", apart.nodes).median
         whole_ns = evidence.ledger.weighted({"onnxruntime": apart.peers, "torch": apart.calls}).median
-        where = "in one node of this graph" if apart.peers else "in PyTorch"
         text = f"{apart.layer}: {op_counts(evidence, 'onnxruntime', apart.nodes)} in {format_ns(spent)}, against "
         rows = ids(rows_holding(evidence, apart.nodes))
-        yield EvidenceRow(text=f"{text}{format_ns(whole_ns)} {where}", rows=rows, value_ns=spent - whole_ns)
+        yield EvidenceRow(
+            text=f"{text}{format_ns(whole_ns)} {apart.measure}", rows=rows, value_ns=spent - whole_ns
+        )

@@ -19,7 +19,15 @@ from attrib.findings.select import (
     op_counts,
     rows_of,
 )
-from attrib.findings.single_operators import LAYERS, Layer, Single, by_arithmetic, single_lines, terms_of
+from attrib.findings.single_operators import (
+    IN_ONE_NODE,
+    LAYERS,
+    Layer,
+    Single,
+    by_arithmetic,
+    single_lines,
+    terms_of,
+)
 from attrib.lineage.graph import Graph
 from attrib.match.ops import base_op
 from attrib.model.document import EvidenceRow, LedgerRow
@@ -77,7 +85,7 @@ def _counted(single: Iterable[Single]) -> list[str]:
 
 
 def _peers(single: Iterable[Single]) -> str:
-    if not any(apart.peers for apart in single):
+    if not any(apart.measure == IN_ONE_NODE for apart in single):
         return ""
     return " What one fused node takes elsewhere in this graph is left out of the saving."
 

@@ -5,9 +5,11 @@ import dataclasses
 import msgspec
 import pytest
 from evidence_factory import MS, STEP_NS, evidence, graph, manifest, node, partition, row, steady, tensor
+from graph_evidence import Ran, given
 
 from attrib.findings import RULES
 from attrib.findings.inverse_transposes import undoes_axes
+from attrib.findings.ran import ran_of
 from attrib.findings.redundant_casts import inverse_casts
 from attrib.findings.runner import run
 from attrib.findings.unfused_layers import separate_residuals
@@ -363,14 +365,15 @@ class TestRedundantCasts:
         assert "1 of them put in by ONNX Runtime" in found.summary
         assert "fp32" in found.fix
 
-    def test_pairs_that_go_back_to_the_same_type(self):
-        types = {"x": tensor(4), "h": tensor(4, dtype="float16"), "y": tensor(4)}
-        pair = graph(node("Cast", ["x"], ["h"]), node("Cast", ["h"], ["y"]), values=types)
-        assert inverse_casts(pair) == (("Cast:h", "Cast:y"),)
-        there_only = graph(
-            node("Cast", ["x"], ["h"]), node("Cast", ["h"], ["y"]), values={**types, "y": types["h"]}
+    @pytest.mark.parametrize(("result", "pairs"), [("float", 1), ("float16", 0)])
+    def test_pairs_that_go_back_to_the_same_type(self, result, pairs):
+        half, whole = tensor(4, dtype="float16"), tensor(4)
+        ran = (
+            Ran(node("Cast", ["x"], ["h"]), MS, result=half, reads=(whole,), cause="cast"),
+            Ran(node("Cast", ["h"], ["y"]), MS, result=tensor(4, dtype=result), reads=(half,), cause="cast"),
         )
-        assert inverse_casts(there_only) == ()
+        assert inverse_casts(ran_of(given(*ran))) == (("Cast:h", "Cast:y"),) * pairs
+        assert ("the pairs take 2 ms" in texts(finding("redundant-casts", given(*ran)))) is bool(pairs)
 
     @pytest.mark.rule("redundant-casts", "passes")
     def test_no_cast_no_finding(self):

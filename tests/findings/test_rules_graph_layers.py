@@ -169,13 +169,18 @@ class TestClaim:
         )
         assert found.saving_ns == pytest.approx(3 * MS, rel=0.02)
 
-    def test_without_a_peer_pytorchs_call_is_the_measure(self):
-        calls = {"g": Work(id="g", engine="torch", op="aten::gelu", inputs=(WIDE,))}
-        found = given(*linear(), *layer(gelu_of_halves(), ns=3 * MS), calls=calls, constants=CONSTANTS)
-        found.ledger.work_ns["g"] = 4 * MS
+    def test_without_a_peer_a_norm_is_measured_by_pytorchs_call(self):
+        calls = {"n": Work(id="n", engine="torch", op="aten::layer_norm", inputs=(WIDE,))}
+        found = given(*linear(), *layer(norm(), ns=3 * MS), calls=calls, constants=CONSTANTS)
+        found.ledger.work_ns["n"] = 4 * MS
         found = finding("unfused-layers", found)
-        assert found.saving_ns == pytest.approx(11 * MS, rel=0.02)  # 15 less 4 ms
+        assert found.saving_ns == pytest.approx(23 * MS, rel=0.02)  # nine nodes less 4 ms
         assert "in PyTorch" in found.evidence[0].text
+
+    def test_without_a_peer_a_gelu_is_measured_by_its_own_curve(self):
+        found = finding("unfused-layers", given(*linear(), *layer(gelu_of_halves()), constants=CONSTANTS))
+        assert found.saving_ns == pytest.approx(4 * MS, rel=0.02)  # five nodes less the Erf
+        assert "of its Erf" in found.evidence[0].text
 
     @pytest.mark.rule("unfused-layers", "passes")
     def test_fused_layers_pass(self):
