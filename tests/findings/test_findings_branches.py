@@ -121,6 +121,7 @@ class TestTracedAway:
         found = finding(given(indexed(linear("if_true", "y")), taken(), unused=(other,)))
         assert found.title == "Branches: if traced away"
 
+    @pytest.mark.rule("untaken-branches", "passes")
     def test_a_model_that_uses_everything_passes(self):
         found = finding(given(indexed(linear("if_true", "y")), taken(), unused=()))
         assert found.state == "passed"
@@ -149,6 +150,7 @@ class TestFrozenInput:
         assert self.of(inputs).state == "passed"
 
 
+    @pytest.mark.rule("untaken-branches", "fires")
 class TestIf:
     @pytest.mark.parametrize("wrapper", ["", "model."])
     def test_the_branch_that_ran_and_the_price_of_the_choice_are_told(self, wrapper):
@@ -286,6 +288,7 @@ class TestFoldedWork:
         exported = changed(self.graph(), constants=frozenset({"positions"}))
         return evidence(*rows, graphs={EXPORTED: exported, OPTIMIZED: exported})
 
+    @pytest.mark.rule("folded-work", "fires")
     def test_what_only_pytorch_runs_is_told_with_the_constant_in_its_place(self):
         found = finding(self.given(self.folded()), "folded-work")
         assert found.title == "Run in PyTorch only: 2 calls that the export folded or dropped"
@@ -296,6 +299,7 @@ class TestFoldedWork:
         missed = row("extra_work", 0, MS, module="", nodes=[("n", "ReduceMean")])
         assert finding(self.given(self.folded(), missed), "folded-work").state == "passed"
 
+    @pytest.mark.rule("folded-work", "passes")
     def test_little_work_is_listed_as_checked(self):
         found = finding(self.given(self.folded(MS // 2, noise=1000)), "folded-work")
         assert found.state == "passed"
