@@ -58,7 +58,13 @@ def test_marks_stand_out(theme, name):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize(
     ("name", "ground"),
-    [("bad", "bad-soft"), ("warn", "warn-soft"), ("text", "bad-soft"), ("ink", "warn-soft")],
+    [
+        ("bad", "bad-soft"),
+        ("warn", "warn-soft"),
+        ("text", "bad-soft"),
+        ("ink", "warn-soft"),
+        ("muted", "warn-soft"),
+    ],
 )
 def test_alerts_stand_out(theme, name, ground):
     assert contrast(THEMES[theme][name], THEMES[theme][ground]) >= 4.5
