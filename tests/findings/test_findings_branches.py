@@ -150,8 +150,8 @@ class TestFrozenInput:
         assert self.of(inputs).state == "passed"
 
 
-    @pytest.mark.rule("untaken-branches", "fires")
 class TestIf:
+    @pytest.mark.rule("untaken-branches", "fires")
     @pytest.mark.parametrize("wrapper", ["", "model."])
     def test_the_branch_that_ran_and_the_price_of_the_choice_are_told(self, wrapper):
         found = finding(given(branching(wrapper=wrapper), taken(), choice()))
