@@ -118,8 +118,19 @@ class TraceDirectory:
 
     def experiments(self) -> tuple[ExperimentResult, ...]:
         """What `attrib verify` has measured so far, by name."""
-        names = sorted(e.path for e in self.manifest.files if _is_experiment(e.path)) if self.manifest else []
-        return tuple(_experiment(path) for name in names if (path := self._checked(name)) is not None)
+        entries = self.manifest.files if self.manifest else ()
+        named = sorted(e.path for e in entries if e.state == "complete" and _is_experiment(e.path))
+        return tuple(found for name in named if (found := self._experiment(name)) is not None)
+
+    def _experiment(self, name: str) -> ExperimentResult | None:
+        """One result; None where it was deleted, which is how one gets rid of a damaged one."""
+        try:
+            path = self._checked(name)
+        except AttribError as error:
+            if not check_inside(self.root, name).exists():
+                return None
+            raise AttribError(str(error), hint=_without(name)) from error
+        return None if path is None else _experiment(path)
 
     def _read(self, name: str, read: Read) -> EventTable | None:
         path = self._checked(name)
@@ -139,11 +150,15 @@ def _is_experiment(path: str) -> bool:
     return path.startswith(f"{VERIFY_FOLDER}/") and path.endswith(".json")
 
 
+def _without(name: str) -> str:
+    return f"delete {name} and run `attrib verify` again"
+
+
 def _experiment(path: Path) -> ExperimentResult:
     try:
         found = msgspec.json.decode(_bytes(path), type=ExperimentResult)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        hint = f"delete {VERIFY_FOLDER}/{path.name} and run `attrib verify` again"
+        hint = _without(f"{VERIFY_FOLDER}/{path.name}")
         raise AttribError(f"{path}: not an experiment: {error}", hint=hint) from error
     if found.format_version > EXPERIMENT_VERSION:
         problem = f"format {found.format_version}, this attrib knows {EXPERIMENT_VERSION}"

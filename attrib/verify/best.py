@@ -1,5 +1,6 @@
 """`attrib verify --best`: the best configuration of ONNX Runtime that was found, beside the best single change."""
 
+import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,6 @@ from msgspec.structs import replace
 
 from attrib.capture.options import CaptureOptions
 from attrib.errors import AttribError
-from attrib.model.estimate import Delta
 from attrib.model.experiment import ExperimentResult
 from attrib.model.manifest import Role
 from attrib.units import format_interval
@@ -20,6 +20,7 @@ from attrib.verify.stack import Stack, Trial, Win, by_saving, is_gain, stacked
 
 BEST = "best"
 _SIDE: Role = "onnxruntime"
+_ALONE = "no further change saves time on top of it"
 _NOTHING = "no single change saves time for certain and keeps the outputs"
 
 Snippet = Callable[[CaptureOptions], str]
@@ -29,8 +30,7 @@ Snippet = Callable[[CaptureOptions], str]
 class Found:
     """A configuration that was measured against the original."""
 
-    options: CaptureOptions
-    parts: tuple[Win, ...]
+    stack: Stack
     result: ExperimentResult
     beside: str = ""
 
@@ -80,57 +80,68 @@ class Search:
         return self._runner.keep(result)
 
     def _result(self, wins: Sequence[Win]) -> ExperimentResult:
-        ordered = by_saving(wins)
-        number = iter(range(2, len(ordered) + 2))
-
-        def attempt(options: CaptureOptions, larger: CaptureOptions, win: Win) -> Trial | str:
-            self._runner.progress.phase(f"Best, {next(number)} of {len(ordered)}: adding {win.title}")
-            return self._trial(options, larger, tolerant=win.changes_numbers)
-
-        stack = stacked(self._base, ordered, attempt)
-        single = Stack(options=ordered[0].options, parts=(ordered[0],), left_out=stack.left_out)
-        found = self._final(stack, single)
+        single, left_out = self._confirmed(by_saving(wins))
+        if single is None:
+            return _row("not_applicable", reason=f"{_NOTHING}, not even when it is measured again")
+        later = [win for win in by_saving(wins) if win.id not in left_out]
+        found = self._stacked(single, later)
         return replace(
             found.result,
-            parts=tuple(win.id for win in found.parts),
-            flags=flags_of(self._base, found.options),
-            note=_note(found, stack),
-            snippet=self._snippet(found.options),
+            parts=tuple(win.id for win in found.stack.parts),
+            flags=flags_of(self._base, found.stack.options),
+            note=_note(found, left_out | found.stack.left_out),
+            snippet=self._snippet(found.stack.options),
         )
+
+    def _confirmed(self, ordered: Sequence[Win]) -> tuple[Found | None, dict[str, str]]:
+        """The first change that saves time when it is measured again, and those before it.
+
+        Of many changes the one that looked best was also the luckiest one: it has to show its saving once more.
+        """
+        left_out: dict[str, str] = {}
+        for win in ordered:
+            self._runner.progress.phase(f"Best: once more, {win.title}")
+            stack = Stack(options=win.options, parts=(win,), left_out={})
+            result = self._against_original(stack)
+            if is_gain(_trial_of(result, tolerant=win.changes_numbers)):
+                return Found(stack=stack, result=result), left_out
+            left_out[win.id] = "measured once more, it does not save time for certain"
+        return None, left_out
+
+    def _stacked(self, single: Found, wins: Sequence[Win]) -> Found:
+        """All parts where they are faster than the best single change, measured side by side; else that change."""
+        number = iter(range(2, len(wins) + 2))
+
+        def attempt(options: CaptureOptions, larger: CaptureOptions, win: Win) -> Trial | str:
+            self._runner.progress.phase(f"Best: {next(number)} of {len(wins)}, adding {win.title}")
+            return self._trial(options, larger, tolerant=win.changes_numbers)
+
+        stack = stacked(self._base, wins, attempt)
+        alone = dataclasses.replace(single.stack, left_out=stack.left_out)
+        if len(stack.parts) == 1:
+            return Found(stack=alone, result=single.result, beside=_ALONE)
+        self._runner.progress.phase("Best: all parts beside the best single change")
+        ahead = self._trial(single.stack.options, stack.options, tolerant=_changes(stack))
+        if isinstance(ahead, str) or not is_gain(ahead):
+            beside = (
+                f"{' + '.join(win.id for win in stack.parts)} together are not faster, measured side by side"
+            )
+            return Found(stack=alone, result=single.result, beside=beside)
+        self._runner.progress.phase("Best: all parts beside the original")
+        whole = self._against_original(stack)
+        if not is_gain(_trial_of(whole, tolerant=_changes(stack))):
+            return Found(stack=alone, result=single.result, beside="all parts together change the outputs")
+        figure = format_interval(ahead.saving.median, ahead.saving.low, ahead.saving.high, sign=False)
+        title = single.stack.parts[0].title
+        beside = f"measured side by side it saves {figure} more than the best single change ({title})"
+        return Found(stack=stack, result=whole, beside=beside)
 
     def _trial(self, options: CaptureOptions, larger: CaptureOptions, *, tolerant: bool) -> Trial | str:
         try:
             result = with_figures(_row("measured"), self._compare(options, larger))
         except AttribError as error:
             return f"it does not work with the parts before it: {error}"
-        return Trial(saving=_saving(result), outputs_equal=tolerant or result.outputs_equal is True)
-
-    def _final(self, stack: Stack, single: Stack) -> Found:
-        """The stack where it is faster than the best single change, measured side by side; else that change."""
-        if len(stack.parts) > 1:
-            self._runner.progress.phase("Best: all parts beside the best single change")
-            ahead = self._trial(single.options, stack.options, tolerant=_changes(stack))
-            if not isinstance(ahead, str) and is_gain(ahead):
-                self._runner.progress.phase("Best: all parts beside the original")
-                whole = self._against_original(stack)
-                if whole.significant and (_changes(stack) or whole.outputs_equal):
-                    figure = format_interval(
-                        ahead.saving.median, ahead.saving.low, ahead.saving.high, sign=False
-                    )
-                    title = single.parts[0].title
-                    beside = (
-                        f"measured side by side it saves {figure} more than the best single change ({title})"
-                    )
-                    return Found(options=stack.options, parts=stack.parts, result=whole, beside=beside)
-        self._runner.progress.phase("Best: the best single change beside the original")
-        alone = (
-            "no further change saves time on top of it"
-            if len(stack.parts) == 1
-            else "more changes were not faster"
-        )
-        return Found(
-            options=single.options, parts=single.parts, result=self._against_original(single), beside=alone
-        )
+        return _trial_of(result, tolerant=tolerant)
 
     def _against_original(self, stack: Stack) -> ExperimentResult:
         found = self._compare(self._base, stack.options)
@@ -155,11 +166,11 @@ def _changes(stack: Stack) -> bool:
     return any(win.changes_numbers for win in stack.parts)
 
 
-def _saving(result: ExperimentResult) -> Delta:
+def _trial_of(result: ExperimentResult, *, tolerant: bool) -> Trial:
     assert result.saving_ns is not None  # noqa: S101  (with_figures sets it)
-    return result.saving_ns
+    return Trial(saving=result.saving_ns, outputs_equal=tolerant or result.outputs_equal is True)
 
 
-def _note(found: Found, stack: Stack) -> str:
-    left = [f"{name}: {why}" for name, why in stack.left_out.items()]
+def _note(found: Found, left_out: dict[str, str]) -> str:
+    left = [f"{name}: {why}" for name, why in left_out.items()]
     return "; ".join(text for text in (found.beside, f"left out: {', '.join(left)}" if left else "") if text)

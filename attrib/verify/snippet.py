@@ -6,6 +6,7 @@ from string import Template
 from attrib.capture.commands import providers_of
 from attrib.capture.options import CaptureOptions
 from attrib.capture.ort_options import ATTRIBUTES, session_options
+from attrib.capture.scrub import scrub
 from attrib.verify.flags import command_of
 
 _LEVELS = {
@@ -173,4 +174,5 @@ def _levels(name: str) -> list[str]:
 
 
 def _one_line(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)
+    """For a comment in a file that may be shared."""
+    return "".join(c if c.isprintable() else " " for c in scrub(text))

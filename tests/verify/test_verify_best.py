@@ -1,11 +1,13 @@
 """The stack holds only what saves time on top of the rest, and the answer is never slower than one change alone."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import verify_fakes as fakes
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from attrib.capture.interrupts import Interrupts
 from attrib.capture.process import WorkerError
@@ -16,6 +18,7 @@ from attrib.verify.best import BEST, Search, wins_of
 from attrib.verify.measuring import Measuring, Setup
 from attrib.verify.results import Results
 from attrib.verify.runner import Runner, VerifyInterrupted
+from attrib.verify.snippet import snippet_of
 from attrib.verify.stack import Trial, Win, stacked
 
 OPTIMIZERS = "ABCDEF"
@@ -184,3 +187,33 @@ def test_every_part_was_a_gain_when_it_was_added(world):
     assert all(after < before for before, after in pairwise(steps))
     if wins:
         assert steps[-1] <= min(table.get(frozenset([win.id]), 1000) for win in wins)
+
+
+def test_lucky_winner_that_cannot_repeat_its_saving_is_no_answer(tmp_path):
+    class Lucky(fakes.FakeBench):
+        """The first measurement of A shows a saving that it does not have."""
+
+        def compare(self, baseline, variant, role, **protocol):
+            seen = sum(one.disabled_optimizers == ("A",) for _, one in self.compared)
+            honest = self.cost
+            if variant.disabled_optimizers == ("A",) and not seen:
+                self.cost = costs({"A": 0.3, "B": 0.1})
+            try:
+                return super().compare(baseline, variant, role, **protocol)
+            finally:
+                self.cost = honest
+
+    best = searched(tmp_path, Lucky(costs({"A": 0.0, "B": 0.1})), [optimizer("A"), optimizer("B")])
+    assert best.parts == ("B",)
+    assert "A: measured once more, it does not save time for certain" in best.note
+    assert best.saving_ns.high < 0.15 * fakes.STEP
+
+
+def test_program_of_a_configuration_names_no_private_place():
+    named = replace(
+        fakes.ORIGINAL, model="/home/somebody/secret/mine.py:make", onnx=Path("/home/somebody/secret/m.onnx")
+    )
+    program = snippet_of(replace(named, model=named.model + '\n"""\nimport os'), 2)
+    assert "somebody" not in program
+    compile(program, "best.py", "exec")
+    assert not any(line.startswith("import os") for line in program.splitlines())
