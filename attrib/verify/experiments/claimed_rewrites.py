@@ -20,7 +20,7 @@ def surgery(name: str, rewrite: str, title: str, rule: Rule, without: str) -> Va
         verdict = verdict_of(situation, rule)
         if verdict is None:
             return NO_GRAPH
-        if not verdict.works:
+        if not verdict.rows:
             return Inapplicable(reason=without)
         why = "the graph holds nothing else to compare them with"
         options = rewritten(situation.options, rewrite)

@@ -35,7 +35,7 @@ def paired(situation: Situation) -> tuple[str, ...]:
     ran = ran_of(situation.evidence)
     verdict = verdict_of(situation, INVERSE_TRANSPOSES)
     moves = verdict.works if verdict is not None else ()
-    names = {name for pair in inverse_casts(ran.graph) for name in pair}
+    names = {name for pair in inverse_casts(ran) for name in pair}
     casts = ran.ids(node for node in ran.graph.nodes if node.name in names)
     known = situation.evidence.work["onnxruntime"]
     return tuple(dict.fromkeys(name for name in (*moves, *casts) if name in known))
