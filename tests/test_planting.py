@@ -46,7 +46,7 @@ def test_plant_is_executed_and_keeps_the_outputs(plant, exported, unplanted):
 @pytest.mark.parametrize(
     "edit",
     [
-        partial(casts.pairs_before, linears=("encoder.layer.0.output.dense",), to=TensorProto.DOUBLE),
+        partial(casts.pairs_before, linears=("encoder.layer.0.output.dense",), to=(TensorProto.DOUBLE,)),
         partial(casts.pairs_before, linears=()),
     ],
     ids=["pair that loses nothing", "nothing at all"],

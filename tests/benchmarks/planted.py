@@ -36,7 +36,7 @@ from pathlib import Path
 
 import msgspec
 from planted_run import against_itself, measure, measure_against_itself, pairs, say, scored
-from planted_score import cells_of
+from planted_score import cells_of, strays
 from planted_site import Site, Size
 from planted_table import aa_table, details, overall, table
 from plants.plant import Plant
@@ -95,7 +95,7 @@ def _report(site: Site, plants: Sequence[Plant], given: argparse.Namespace) -> s
         score = scored(pair, site)
         rows.append((pair.plant, score))
         if given.show:
-            parts.append(details(pair.plant, score, cells_of(pair)))
+            parts.append(details(pair.plant, score, cells_of(pair), strays(pair)))
     parts.append(table(rows))
     if itself := against_itself(site):
         parts.append(aa_table(itself))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import msgspec
+from plants.edit import PREFIX
 from plants.graphs import void_reason
 from plants.plant import Plant
 
@@ -144,6 +145,12 @@ def is_right(plant: Plant, row: LedgerRow) -> bool:
         not module or row.module == module or row.module.startswith(f"{module}.") for module in plant.where
     )
     return inside and row.cause in plant.causes
+
+
+def strays(pair: Pair) -> tuple[str, ...]:
+    """Planted nodes that the planted report counts in other rows than the right ones, each with its row."""
+    wrong = [row for row in pair.planted.document.ledger if not is_right(pair.plant, row)]
+    return tuple(f"{node} in {row.id}" for row in wrong for node in row.onnx_nodes if PREFIX in node)
 
 
 def place_of(row: LedgerRow) -> str:

@@ -90,14 +90,15 @@ def _summary(found: Overall) -> list[str]:
     ]
 
 
-def details(plant: Plant, score: Score, cells: Sequence[Cell]) -> str:
-    """Why a plant scores as it does: growth of every cell, the right ones marked."""
+def details(plant: Plant, score: Score, cells: Sequence[Cell], strays: Sequence[str]) -> str:
+    """Why a plant scores as it does: what is counted elsewhere, and the growth of every cell, the right ones marked."""
     lines = [
         f"{plant.name}: {plant.kind}, {plant.place}" + (f" (void: {score.void})" if score.void else ""),
         f"true cost {_interval(score.truth.cost_ns)} ms; attributed {_interval(score.attributed_ns)} ms",
         f"profiler overhead {score.overhead:+.1%} of the step; drift {score.drift - 1:+.1%}",
         _named(score.named) + f"; before it: {', '.join(score.rivals) or 'none'}",
     ]
+    lines += [f"  planted, but counted elsewhere: {stray}" for stray in strays]
     for cell in sorted(cells, key=lambda cell: -abs(cell.growth_ns.median)):
         mark = "right" if cell.right else "     "
         lines.append(f"  {mark} {_interval(cell.growth_ns):>26}  {cell.cause:18} {cell.place}")

@@ -4,20 +4,23 @@ from onnx import TensorProto
 
 from plants.edit import Editing
 
+HALVES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
+
 
 def pairs_before(
-    editing: Editing, linears: tuple[str, ...], *, pairs: int = 1, to: int = TensorProto.FLOAT16
+    editing: Editing, linears: tuple[str, ...], *, pairs: int = 1, to: tuple[int, ...] = HALVES
 ) -> None:
-    """Convert what linears read to another type and back.
+    """Convert what linears read to other types and back, to one after the other.
 
-    ONNX Runtime takes a pair out that loses nothing (float to double and back), and keeps one that rounds.
+    ONNX Runtime takes a pair out that loses nothing (float to double and back), and of each that rounds it keeps one Cast
+    and the last of all.
     """
     for module in linears:
         product = editing.node("MatMul", module)
         editing.imitate(product)
         value = source = product.input[0]
-        for _ in range(pairs):
-            lower = editing.add("Cast", [value], to=to)
+        for number in range(pairs):
+            lower = editing.add("Cast", [value], to=to[number % len(to)])
             value = editing.add("Cast", [lower], to=TensorProto.FLOAT)
         editing.redirect([product], source, value)
 
