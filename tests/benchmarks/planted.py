@@ -5,7 +5,7 @@ difference between the planted and the unplanted run of the same engine, in inte
 attrib is asked: the planted pair and the unplanted pair are captured, and the reports are compared. What is counted:
 
 - True cost: median plain step with the plant minus median plain step without it, with the bootstrap interval of
-  attrib's headline. It is above the noise where the interval excludes 0 and the cost exceeds 0.5 % of the planted step.
+  attrib's headline. It is above the noise where the interval lies above 0 and the cost exceeds 0.5 % of the planted step.
 - A plant is void where ONNX Runtime does not execute what it adds: its optimizer took it out.
 - Right rows: rows of the ledger whose module is one that the plant touches (or lies inside one), and whose cause is one
   that its time belongs to. Both are fixed in `plants/table.py` before anything is measured.

@@ -35,9 +35,8 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def certain(self) -> bool:
-        """Whether the cost is above the noise."""
-        excludes_zero = self.cost_ns.low > 0 or self.cost_ns.high < 0
-        return excludes_zero and abs(self.cost_ns.median) > NOTICEABLE * self.variant_ns.median
+        """Whether there is a cost above the noise; a plant that saves time has none."""
+        return self.cost_ns.low > 0 and self.cost_ns.median > NOTICEABLE * self.variant_ns.median
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):

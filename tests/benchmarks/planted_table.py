@@ -24,6 +24,7 @@ class Overall(msgspec.Struct, frozen=True, kw_only=True):
         top_3: The same for the first three places.
         median_error: Median of the absolute relative errors of the attributed cost.
         worst_error: The largest of them.
+        median_figure_error: Median of those of the right finding's figure, where there is one.
         median_innocents: Median share of the step blamed on the innocent.
         worst_innocents: The largest of them.
     """
@@ -33,6 +34,7 @@ class Overall(msgspec.Struct, frozen=True, kw_only=True):
     top_3: float
     median_error: float
     worst_error: float
+    median_figure_error: float
     median_innocents: float
     worst_innocents: float
 
@@ -44,6 +46,7 @@ def overall(scores: Sequence[Score]) -> Overall | None:
         return None
     ranks = [score.named.rank if score.named else None for score in counted]
     errors = [abs(score.error) for score in counted]
+    figures = [abs(s.named.figure_ns / s.truth.cost_ns.median - 1) for s in counted if s.named]
     innocents = [score.innocents for score in counted]
     return Overall(
         plants=len(counted),
@@ -51,6 +54,7 @@ def overall(scores: Sequence[Score]) -> Overall | None:
         top_3=sum(rank is not None and rank <= 3 for rank in ranks) / len(ranks),
         median_error=statistics.median(errors),
         worst_error=max(errors),
+        median_figure_error=statistics.median(figures) if figures else 1.0,
         median_innocents=statistics.median(innocents),
         worst_innocents=max(innocents),
     )
@@ -72,7 +76,7 @@ def _line(plant: Plant, score: Score) -> str:
         _interval(cost),
         f"{cost.median / score.truth.variant_ns.median:+.1%}",
         _interval(score.attributed_ns),
-        f"{score.error:+.0%}" if score.counts else "void" if score.void else "in the noise",
+        _error(score),
         score.named.finding if score.named else "none",
         _ms(score.named.figure_ns) if score.named else "",
         f"{score.named.rank} ({score.named.raw_rank})" if score.named else "",
@@ -81,11 +85,20 @@ def _line(plant: Plant, score: Score) -> str:
     return f"| {' | '.join(shown)} |"
 
 
+def _error(score: Score) -> str:
+    if score.counts:
+        return f"{score.error:+.0%}"
+    if score.void:
+        return "void"
+    return "a gain" if score.truth.cost_ns.high < 0 else "in the noise"
+
+
 def _summary(found: Overall) -> list[str]:
     return [
         f"{found.plants} plants above the noise",
         f"right finding first: {found.top_1:.0%}; in the first three: {found.top_3:.0%}",
         f"error of the attributed cost: median {found.median_error:.0%}, worst {found.worst_error:.0%}",
+        f"error of the right finding's figure: median {found.median_figure_error:.0%}",
         f"blamed on the innocent: median {found.median_innocents:.1%} of the step, worst {found.worst_innocents:.1%}",
     ]
 
