@@ -169,6 +169,8 @@ def _rows(offer: Offer, wanted: Sequence[Rule]) -> list[Planned]:
 
 
 def _is_asked(row: Planned, request: Request) -> bool:
+    if request.ablate and not request.names_experiments:
+        return False  # an ablation, and nothing else
     named = {row.id, row.experiment.id}
     if request.experiments or request.findings:
         return bool(
