@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from attrib.attribute.chain import Chain, chain_of
 from attrib.attribute.gaps import Recorded, gaps
 from attrib.attribute.headline import headline
-from attrib.attribute.ledger import Ledger, build_ledger
+from attrib.attribute.ledger import build_ledger
+from attrib.attribute.ledger_rows import Ledger
 from attrib.attribute.paired import Blocks
 from attrib.attribute.partitions import partition_of
 from attrib.attribute.profiled import coverage, step_times

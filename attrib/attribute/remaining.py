@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 
 from attrib.attribute.bootstrap import Floats, interval
-from attrib.attribute.ledger import Ledger
+from attrib.attribute.ledger_rows import Ledger
 from attrib.model.document import LedgerRow
 from attrib.model.manifest import ROLES, Role
 

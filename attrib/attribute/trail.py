@@ -7,7 +7,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from attrib.attribute.chain import Chain
-from attrib.attribute.ledger import Ledger
+from attrib.attribute.ledger_rows import Ledger
 from attrib.match.executed import executed_by_node
 from attrib.model.manifest import Role
 from attrib.model.region import Region

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from attrib.attribute.chain import STAGE_NAMES, Chain
-from attrib.attribute.ledger import Ledger
+from attrib.attribute.ledger_rows import Ledger
 from attrib.model.document import CauseRow, Finding, LedgerRow
 from attrib.model.experiment import ExperimentResult
 from attrib.model.manifest import OPTIMIZED

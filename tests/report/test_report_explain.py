@@ -10,7 +10,7 @@ from rich.console import Console
 
 import attrib
 from attrib.attribute.chain import chain_of
-from attrib.attribute.ledger import Ledger
+from attrib.attribute.ledger_rows import Ledger
 from attrib.errors import UsageError
 from attrib.lineage.graph import Graph, GraphNode
 from attrib.model.document import EvidenceRow, Finding, LedgerRow
