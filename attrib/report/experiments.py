@@ -43,6 +43,7 @@ class Best:
     parts: tuple[str, ...]
     sentence: str
     command: str
+    note: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +125,17 @@ def _best(item: Tried, document: Document) -> Best:
     if result.saving_ns is not None:
         outputs = f"; outputs {item.outputs}" if item.outputs else ""
         sentence = f"It saves {item.measured} of a step{_from_to(result)}{outputs}."
-    return Best(tried=item, parts=parts, sentence=sentence, command=_command(document, result))
+    return Best(
+        tried=item,
+        parts=parts,
+        sentence=sentence,
+        command=_command(document, result),
+        note=_sentence(result.note),
+    )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}." if text else ""
 
 
 def _command(document: Document, result: ExperimentResult) -> str:

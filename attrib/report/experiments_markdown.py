@@ -52,7 +52,7 @@ def experiments(view: View) -> str:
 
 def _best(best: Best) -> str:
     command = f"\n\n{fenced(best.command)}" if best.command else ""
-    said = " ".join(filter(None, (best.sentence, best.tried.result.note)))
+    said = " ".join(filter(None, (best.sentence, best.note)))
     return f"**Best configuration found:** {escaped(said, 800)}{command}"
 
 

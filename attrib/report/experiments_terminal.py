@@ -38,6 +38,8 @@ def _line(tried: Tried) -> str:
 
 def print_experiments(console: "Console", view: View) -> None:
     """Print what was tried; where nothing was and something could be, how to prove the findings."""
+    from rich.padding import Padding
+
     if view.provable:
         print_line(console, text_of(PROVE_HINT, "dim"))
     if view.experiments is None:
@@ -49,7 +51,7 @@ def print_experiments(console: "Console", view: View) -> None:
         _best(console, tried.best)
     for group in tried.groups:
         print_line(console, text_of(group.title, "bold"), indent=2)
-        console.print(_table(group.tried[:_TRIED_ROWS]))
+        console.print(Padding(_table(group.tried[:_TRIED_ROWS]), (0, 0, 0, 4), expand=False))
         if hidden := group.tried[_TRIED_ROWS:]:
             print_line(console, text_of(f"and {len(hidden)} more in the report", "dim"), indent=4)
     if tried.torch:
@@ -61,8 +63,8 @@ def _best(console: "Console", best: Best) -> None:
     print_line(console, text_of(f"Best configuration found: {best.sentence}"), indent=2)
     if best.command:
         print_line(console, text_of(best.command, "bold"), indent=4)
-    if best.tried.result.note:
-        print_line(console, text_of(best.tried.result.note, "dim"), indent=4)
+    if best.note:
+        print_line(console, text_of(best.note, "dim"), indent=4)
     if best.tried.result.snippet:
         print_line(console, text_of("The same as a Python script is in the report.", "dim"), indent=4)
 
@@ -73,13 +75,12 @@ def _table(tried: tuple[Tried, ...]) -> "Table":
     table = Table.grid(padding=(0, 2))
     for width in (40, 30, 30, None):
         table.add_column(overflow="fold", max_width=width)
-    table.add_row(*(text_of(head, "dim") for head in ("    Change", "Predicted", "Saved", "")))
+    table.add_row(*(text_of(head, "dim") for head in ("Change", "Predicted", "Saved", "")))
     for item in tried:
-        said = ", ".join(
-            filter(None, (item.verdict, _apart(item), "" if item.result.significant else "noise"))
-        )
+        verdict = item.verdict if item.predicted else ""
+        said = ", ".join(filter(None, (verdict, _apart(item), "" if item.result.significant else "noise")))
         style = "bold red" if item.verdict == "missed" else ""
-        row = (f"    {item.result.title}", item.predicted or "-", item.measured)
+        row = (item.result.title, item.predicted or "-", item.measured)
         table.add_row(*map(text_of, row), text_of(said, style))
     return table
 

@@ -61,8 +61,10 @@ class Tried:
 
 def figure(saving: Delta) -> str:
     """A duration with the ends of its interval, e.g. `3.10 ms [2.80, 3.40]`."""
-    half = max(saving.high - saving.median, saving.median - saving.low, 0)
-    unit = unit_for(max(abs(saving.median), half), noise=half)
+    halves = [half for half in (saving.high - saving.median, saving.median - saving.low) if half > 0]
+    # The unit of the longest of the three, with the decimals that the nearer end of a skewed interval needs.
+    longest = max(abs(saving.median), abs(saving.low), abs(saving.high))
+    unit = unit_for(longest, noise=min(halves, default=0))
     return f"{unit.text(saving.median)} [{unit.number(saving.low)}, {unit.number(saving.high)}]"
 
 

@@ -158,6 +158,20 @@ def test_the_chart_needs_no_script_and_places_dots_by_their_saving():
     assert not best.measured.off
 
 
+@pytest.mark.parametrize(
+    ("low", "median", "high", "text"),
+    [
+        (2_800_000, 3_100_000, 3_400_000, "3.10 ms [2.80, 3.40]"),
+        (-30_000_000, -5_000, -2_000, "−0.005 ms [−30.000, −0.002]"),
+        (0, 400_000, 500_000, "400 µs [0, 500]"),
+        (7, 7, 7, "7 ns [7, 7]"),
+        (0, 0, 0, "0 ns [0, 0]"),
+    ],
+)
+def test_a_figure_keeps_its_digits_beside_a_far_end(low, median, high, text):
+    assert figure(Delta(median=median, low=low, high=high)) == text
+
+
 @pytest.mark.parametrize("saving", [0, -5, 10**15])
 def test_an_axis_without_length_still_places_everything(saving):
     result = msgspec.structs.replace(
