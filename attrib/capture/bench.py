@@ -15,7 +15,7 @@ from attrib.capture.ablate import Cut, cut_graph, optimized_graph
 from attrib.capture.bench_graphs import op_types
 from attrib.capture.bench_outputs import compared
 from attrib.capture.bench_rounds import Wanted, notes_on, time_blocks
-from attrib.capture.bench_side import Opener, Side
+from attrib.capture.bench_side import Opener, ReadySide
 from attrib.capture.interrupts import Interrupts
 from attrib.capture.measure import Runner
 from attrib.capture.messages import Open
@@ -91,7 +91,7 @@ class Bench:
         self._interrupts = interrupts
         self._progress = progress
         self._timeout_s = timeout_s
-        self._baselines: dict[Role, Side] = {}
+        self._baselines: dict[Role, ReadySide] = {}
         self._workers: Workers | None = None
         self._opener: Opener | None = None
 
@@ -192,7 +192,7 @@ class Bench:
         assert isinstance(command, Open)  # noqa: S101  (a plan for ONNX Runtime)
         return workers, command
 
-    def _baseline(self, options: CaptureOptions, role: Role) -> Side:
+    def _baseline(self, options: CaptureOptions, role: Role) -> ReadySide:
         """The worker that is open, or a new one where it must run something else."""
         _, opener = self._open()
         name = f"baseline-{role}"
@@ -219,7 +219,7 @@ class Bench:
         if self._workers is not None:
             self._workers.stop(f"baseline-{role}")
 
-    def _measured(self, first: Side, second: Side, role: Role, wanted: Wanted) -> Comparison:
+    def _measured(self, first: ReadySide, second: ReadySide, role: Role, wanted: Wanted) -> Comparison:
         # As in an A/A capture, a role only names the side: the baseline is the first.
         runners = [Runner(name, side.worker) for name, side in zip(ROLES, (first, second), strict=True)]
         try:

@@ -8,6 +8,7 @@ import numpy as np
 
 from attrib.capture.commands import load_command, recipe_of
 from attrib.capture.differences import TOLERANCES
+from attrib.capture.environment import thread_count
 from attrib.capture.inputs import Arrays, inputs_hash, load_inputs
 from attrib.capture.messages import Loaded, Recipe
 from attrib.capture.options import CaptureOptions
@@ -42,7 +43,8 @@ class BenchInputs:
         return inputs_hash(load_inputs(self.file))
 
     def _make(self) -> Path:
-        command = load_command(self._original, self._source, 1, str(self._workers.folder(_LOADER)))
+        threads = thread_count(self._original.threads)
+        command = load_command(self._original, self._source, threads, str(self._workers.folder(_LOADER)))
         command = msgspec.structs.replace(command, torch_mode="eager", autocast=None)
         worker = self._workers.start(_LOADER, "torch")
         try:

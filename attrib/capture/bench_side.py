@@ -52,7 +52,7 @@ class Plan:
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class Side:
+class ReadySide:
     """A side that is ready.
 
     Attributes:
@@ -106,7 +106,7 @@ class Opener:
         precision = lowest_precision(weights_precision(options), options.optimize)
         return Plan(command=command, precision=precision, made=made)
 
-    def open(self, name: str, plan: Plan, options: CaptureOptions) -> Side:
+    def open(self, name: str, plan: Plan, options: CaptureOptions) -> ReadySide:
         """Start a worker and load what is planned.
 
         Raises:
@@ -116,7 +116,7 @@ class Opener:
         worker = self._workers.start(name, plan.engine)
         worker.ready()
         command = msgspec.structs.replace(plan.command, folder=str(folder))
-        side = Side(name=name, plan=plan, worker=worker, folder=folder, settings={})
+        side = ReadySide(name=name, plan=plan, worker=worker, folder=folder, settings={})
         if isinstance(plan.command, Load):
             loaded = worker.ask(command, Loaded)
             self.inputs.accept(loaded, plan.command.recipe)
@@ -126,7 +126,7 @@ class Opener:
             self._note_session(side, worker.ask(command, Opened), options)
         return side
 
-    def _note_session(self, side: Side, opened: Opened, options: CaptureOptions) -> None:
+    def _note_session(self, side: ReadySide, opened: Opened, options: CaptureOptions) -> None:
         made = side.plan.made
         assert made is not None  # noqa: S101  (a plan for ONNX Runtime has a graph)
         settings = opened.settings | made.chain.side(options)["settings"]

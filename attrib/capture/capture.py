@@ -5,7 +5,6 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
-from attrib.capture.commands import engine_title
 from attrib.capture.handover import Handover
 from attrib.capture.interrupts import Interrupts
 from attrib.capture.options import CaptureOptions, check_options
@@ -88,8 +87,8 @@ def _capture(
             stack.callback(session.close)
             stack.callback(session.close)
         _run(session, interrupts)
-    for role, error in session.failures.items():
-        raise SideError(engine_title(session.engines[role]), error, output)
+    for role, error in session.sides.failures.items():
+        raise SideError(session.sides.title(role), error, output)
     return output
 
 

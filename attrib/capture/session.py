@@ -8,14 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from attrib.capture.artefacts import write_graph, write_outputs, write_profiles
 from attrib.capture.chain import CHAIN_NODES, write_chain
 from attrib.capture.commands import (
-    engine_title,
     load_command,
-    new_side,
     open_command,
     providers_of,
 )
@@ -44,13 +40,13 @@ from attrib.capture.progress import Progress
 from attrib.capture.record import Ending, Record, workload_of
 from attrib.capture.rewrites import lowest_precision
 from attrib.capture.saved_models import SavedModels
-from attrib.capture.scrub import scrub
+from attrib.capture.sides import Sides
 from attrib.capture.sources import Source
 from attrib.capture.user_graph import check_user_graph
 from attrib.capture.workers import Workers
 from attrib.capture.writer import TraceDirectory
 from attrib.errors import AttribError
-from attrib.model.manifest import EXPORTED, OPTIMIZED, ROLES, Role, Side, SideState
+from attrib.model.manifest import EXPORTED, OPTIMIZED, ROLES, Role
 
 LOADER = "loader"
 _LAST_WORDS_S = 5.0
@@ -83,34 +79,16 @@ class Session:
         self.runners: dict[Role, Runner] = {}
         self.latencies = Latencies()
         self.handover: Handover | None = None
-        self.failures: dict[Role, AttribError] = {}
+        self.sides = Sides(options, self.threads, self.record)
         self._ending = Ending()
         self._traces_written: set[Role] = set()
-
-    # Which engine runs where
-
-    @property
-    def engines(self) -> dict[Role, Role]:
-        """Role -> engine: themselves, or one engine on both sides of an A/A capture."""
-        same = self.options.against_itself
-        return {role: same or role for role in ROLES}
-
-    @property
-    def needs_graph(self) -> bool:
-        """Whether ONNX Runtime runs on any side."""
-        return "onnxruntime" in self.engines.values()
-
-    def folder(self, role: Role) -> str:
-        """Where a side's traces go: `torch` and `ort`, or `torch` and `torch-2`."""
-        name = "torch" if self.engines[role] == "torch" else "ort"
-        return f"{name}-2" if self.options.against_itself and role == ROLES[1] else name
 
     # Phases
 
     def run(self) -> None:
         """Run every phase; the manifest is brought up to date after each."""
         self.record.environment = with_limits(describe_environment())
-        if self.options.device == "cuda" and self.needs_graph:
+        if self.options.device == "cuda" and self.sides.running("onnxruntime"):
             self._warn("kernels that ONNX Runtime starts on the GPU are not recorded yet")
         if self.source.note:
             self._warn(self.source.note)
@@ -159,7 +137,7 @@ class Session:
 
     def _start_workers(self) -> list[str]:
         """Start the engines; the names of those that build the model in PyTorch."""
-        wanted: dict[str, str] = {str(role): engine for role, engine in self.engines.items()}
+        wanted: dict[str, str] = {str(role): engine for role, engine in self.sides.engines.items()}
         if "torch" not in wanted.values():
             wanted[LOADER] = "torch"
         for name, engine in wanted.items():
@@ -171,7 +149,7 @@ class Session:
         for name in loaders:
             folder = str(self.workers.folder(name))
             self.workers[name].send(load_command(self.options, self.source, self.threads, folder))
-        if self.needs_graph:
+        if self.sides.running("onnxruntime"):
             self.graphs.begin(self.options)
         for name in loaders:
             version = self.workers[name].ready()
@@ -193,12 +171,12 @@ class Session:
 
     def _start_side(self, role: Role, **facts: Any) -> None:
         """A side is ready to be measured."""
-        self.record.sides[role] = msgspec.structs.replace(self._new_side(role), **facts)
+        self.sides.begin(role, **facts)
         self.runners[role] = Runner(role, self.workers[role])
 
     def _graphs(self) -> GraphChain | None:
         """The graph to run and those before it, which are kept as they come; None where there is none."""
-        if not self.needs_graph:
+        if not self.sides.running("onnxruntime"):
             return None
         try:
             chain, fingerprint = self.graphs.first(self.options, self._user_opset)
@@ -206,7 +184,8 @@ class Session:
             self._keep_graph(EXPORTED, chain.files[0])
             return self._rewritten(chain) if self.options.optimize else chain
         except WorkerError as error:
-            self._fail_graph_sides(error)
+            for role in self.sides.running("onnxruntime"):
+                self._fail_side(role, error)
             return None
         finally:
             self.graphs.end()
@@ -237,27 +216,17 @@ class Session:
         if self.saved_models is not None:
             self.saved_models.save(file, Path(path).name, origin or file.parent)
 
-    def _fail_graph_sides(self, error: AttribError) -> None:
-        for role, engine in self.engines.items():
-            if engine == "onnxruntime":
-                self._fail_side(role, error)
-
     def _fail_side(self, role: Role, error: AttribError) -> None:
         self._ending.fail(error)
-        self.failures[role] = error
-        side = self.record.sides.get(role) or self._new_side(role)
-        self.record.sides[role] = msgspec.structs.replace(side, state="failed", error=scrub(str(error)))
+        self.sides.fail(role, error)
         self.runners.pop(role, None)
         self.workers.stop(role)
-
-    def _new_side(self, role: Role) -> Side:
-        return new_side(self.options, self.engines[role], self.folder(role), self.threads)
 
     def _open_sessions(self, chain: GraphChain | None) -> None:
         if chain is None:
             return
         model = chain.files[-1]
-        roles = [role for role, engine in self.engines.items() if engine == "onnxruntime"]
+        roles = self.sides.running("onnxruntime")
         for role in roles:
             self.workers[role].send(
                 open_command(
@@ -293,27 +262,19 @@ class Session:
             except WorkerError as error:
                 self._fail_side(runner.role, error)
                 continue
-            self._update_side(runner)
+            self.sides.measured(runner)
             self.progress.update((number + 1) / len(self.runners))
             if not runner.warmed_up and self.options.warmup is None:
                 self._warn(
-                    f"{engine_title(self.engines[runner.role])} was still changing after {runner.warmup} warm-up steps:"
+                    f"{self.sides.title(runner.role)} was still changing after {runner.warmup} warm-up steps:"
                     " close other programs, or give more with --warmup"
                 )
         self._check_some_side()
 
     def _check_some_side(self) -> None:
         if not self.runners:
-            errors = [f"{engine_title(self.engines[role])}: {error}" for role, error in self.failures.items()]
+            errors = [f"{self.sides.title(role)}: {error}" for role, error in self.sides.failures.items()]
             raise AttribError("neither engine could be measured: " + "; ".join(errors))
-
-    def _update_side(self, runner: Runner) -> None:
-        self.record.sides[runner.role] = msgspec.structs.replace(
-            self.record.sides[runner.role],
-            warmup=runner.warmup,
-            warmed_up=runner.warmed_up,
-            idle_cpu_share=round(runner.idle_cpu_share, 4),
-        )
 
     def _measure(self) -> None:
         options = self.options
@@ -326,7 +287,7 @@ class Session:
         )
         run_rounds(runners, self.record.protocol, self.latencies, self.progress.update)
         for runner in runners:
-            self._update_side(runner)
+            self.sides.measured(runner)
             if runner.error is not None:
                 self._fail_side(runner.role, runner.error)
         self._check_some_side()
@@ -358,11 +319,10 @@ class Session:
                 reply = runner.worker.ask(Calibrate(chain=str(chain), nodes=CHAIN_NODES), Calibrated)
             except WorkerError as error:
                 self._warn(
-                    f"the profiler's cost could not be calibrated for {engine_title(self.engines[runner.role])}: {error}"
+                    f"the profiler's cost could not be calibrated for {self.sides.title(runner.role)}: {error}"
                 )
                 continue
-            side = self.record.sides[runner.role]
-            self.record.sides[runner.role] = msgspec.structs.replace(side, overhead=reply.overhead)
+            self.sides.calibrated(runner.role, reply.overhead)
             self.progress.update((number + 1) / len(self.runners))
 
     def _write_traces(self) -> None:
@@ -371,17 +331,14 @@ class Session:
             self._write_trace(runner, written.files)
 
     def _write_trace(self, runner: Runner, files: tuple[str, ...]) -> None:
-        blocks = runner.traces if self.engines[runner.role] == "torch" else []
-        write_profiles(self.directory, self.folder(runner.role), blocks, files)
+        blocks = runner.traces if self.sides.engines[runner.role] == "torch" else []
+        write_profiles(self.directory, self.sides.folder(runner.role), blocks, files)
         self._traces_written.add(runner.role)
 
     def _complete_sides(self) -> None:
         self.record.environment = self.machine.end(self.record.environment)
         for role in self.runners:
-            self._set_state(role, "complete")
-
-    def _set_state(self, role: Role, state: SideState) -> None:
-        self.record.sides[role] = msgspec.structs.replace(self.record.sides[role], state=state)
+            self.sides.complete(role)
 
     # Endings
 
