@@ -74,7 +74,7 @@ def _bound(session: Any, values: dict[str, Any]) -> Feeds:
     binding = session.io_binding()
     for name, value in values.items():
         if isinstance(value, np.ndarray):
-            binding.bind_cpu_input(name, np.ascontiguousarray(value))
+            binding.bind_cpu_input(name, np.asarray(value, order="C"))
         else:
             binding.bind_ortvalue_input(name, value)
     names = [output.name for output in session.get_outputs()]

@@ -365,3 +365,37 @@ def test_full_disk_keeps_what_was_complete(factories, monkeypatch):
     assert next(phase for phase in manifest.phases if phase.name == "measure").state == "failed"
     assert torch_events(directory)
     assert ort_events(directory)
+
+
+THREADS = """
+import torch
+
+def net():
+    torch.set_num_threads(1)
+    return torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.GELU()), (torch.randn(2, 3, 8),)
+"""
+
+
+def test_manifest_says_what_was_set_behind_the_options(tmp_path):
+    (tmp_path / "net.py").write_text(THREADS)
+    options = CaptureOptions(
+        model=f"{tmp_path}/net.py:net",
+        output=tmp_path / "out",
+        session_options=(
+            "execution_mode=parallel",
+            "intra_op_num_threads=3",
+            "session.set_denormal_as_zero=1",
+        ),
+        disabled_optimizers=("MatMulAddFusion",),
+        io_binding=True,
+        **QUICK | {"threads": 2},
+    )
+    sides = manifest_of(capture(options)).sides
+    torch, ort = sides["torch"], sides["onnxruntime"]
+    assert (torch.threads, ort.threads) == (1, 3)
+    assert ort.session_options == dict(pair.split("=") for pair in options.session_options)
+    assert ort.disabled_optimizers == ("MatMulAddFusion",)
+    expected = {"execution_mode": "parallel", "inter_op_threads": "2", "preallocated_outputs": "true"}
+    assert ort.settings.items() >= expected.items()
+    graph = onnx.load(tmp_path / "out/onnx/optimized.onnx", load_external_data=False).graph
+    assert "MatMul" in {node.op_type for node in graph.node}

@@ -11,6 +11,7 @@ from attrib.errors import UsageError
 pytestmark = pytest.mark.engines
 
 X = np.arange(12, dtype=np.float32).reshape(3, 4)
+ONE = np.array(1, np.float32)
 
 
 @pytest.fixture
@@ -22,12 +23,13 @@ def engine():
 
 @pytest.fixture
 def command(tmp_path):
-    """A graph with one output of static and one of unknown size, and its inputs."""
+    """A graph with one output of static and one of unknown size, and its inputs, one of them a scalar."""
     nodes = [
         helper.make_node("Erf", ["x"], ["erf"]),
         helper.make_node("NonZero", ["x"], ["found"]),
         helper.make_node("MatMul", ["x", "w"], ["m"]),
-        helper.make_node("Add", ["m", "b"], ["y"]),
+        helper.make_node("Add", ["m", "b"], ["sum"]),
+        helper.make_node("Mul", ["sum", "scale"], ["y"]),
     ]
     value = helper.make_tensor_value_info
     weights = [
@@ -35,10 +37,11 @@ def command(tmp_path):
         helper.make_tensor("b", TensorProto.FLOAT, [4], np.ones(4, np.float32)),
     ]
     outputs = [value("y", TensorProto.FLOAT, [3, 4]), value("found", TensorProto.INT64, [2, "n"])]
-    graph = helper.make_graph(nodes, "g", [value("x", TensorProto.FLOAT, [3, 4])], outputs, weights)
+    inputs = [value("x", TensorProto.FLOAT, [3, 4]), value("scale", TensorProto.FLOAT, [])]
+    graph = helper.make_graph(nodes, "g", inputs, outputs, weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
-    save_inputs(tmp_path / "inputs.npz", {"x": X})
+    save_inputs(tmp_path / "inputs.npz", {"x": X, "scale": ONE})
 
     def make(**changes):
         known = {
@@ -164,7 +167,7 @@ def test_bound_outputs_are_written_into_the_same_memory(engine, command, tmp_pat
 def test_floats_of_another_type_are_converted_where_that_is_wanted(engine, command, tmp_path, binding):
     from attrib.errors import AttribError
 
-    save_inputs(tmp_path / "inputs.npz", {"x": X.astype(np.float16)})
+    save_inputs(tmp_path / "inputs.npz", {"x": X.astype(np.float16), "scale": ONE})
     with pytest.raises(AttribError, match="do not match"):
         engine.open(command(profiled=False))
     engine.open(command(profiled=False, any_floats=True, io_binding=binding))
