@@ -1,6 +1,7 @@
 """Running jobs one after the other: each result is written at once, and none that fails stops the rest."""
 
 import os
+import statistics
 import time
 from collections.abc import Callable, Sequence
 
@@ -70,14 +71,16 @@ class Runner:
             AttribError: Nothing can be measured, or a result cannot be written.
         """
         due = [job for job in jobs if self._is_due(job)]
-        begin, found, number = time.monotonic(), [], 0
+        found: list[ExperimentResult] = []
+        seconds: list[float] = []
         for job in jobs:
             if job not in due:
                 found.append(self._kept(job))
                 continue
-            number += 1
-            self.progress.phase(_label(job.row.title, number, len(due), time.monotonic() - begin))
+            self.progress.phase(_label(job.row.title, len(due), seconds))
+            begin = time.monotonic()
             found.append(self._one(job))
+            seconds.append(time.monotonic() - begin)
         return tuple(found)
 
     def keep(self, result: ExperimentResult) -> ExperimentResult:
@@ -151,15 +154,14 @@ def _ended(row: ExperimentResult, state: ExperimentState, reason: str) -> Experi
     return replace(row, state=state, reason=scrub(" ".join(reason.split())))
 
 
-def _label(title: str, number: int, count: int, seconds: float) -> str:
-    """`2 of 9: Export with opset 23, about 4 min left`."""
-    text = f"{number} of {count}: {title}"
-    if number == 1:
+def _label(title: str, count: int, seconds: Sequence[float]) -> str:
+    """`2 of 9: Export with opset 23, about 4 min left`, from the seconds that those before took."""
+    text = f"{len(seconds) + 1} of {count}: {title}"
+    if not seconds:
         return text
-    left = seconds / (number - 1) * (count - number + 1)
-    return (
-        f"{text}, about " + (f"{left / _MINUTE:.0f} min" if left > 2 * _MINUTE else f"{left:.0f} s") + " left"
-    )
+    # The first one starts the bench, and one that compiles takes minutes: most take about the median.
+    left = statistics.median(seconds) * (count - len(seconds))
+    return f"{text}, about " + (f"{left / _MINUTE:.0f} min" if left > 2 * _MINUTE else f"{left:.0f} s") + " left"
 
 
 def _with_hint(error: AttribError) -> str:
