@@ -3,6 +3,10 @@
 Also across nodes that do not care, and neighbours that are one such node.
 Each kind is a row of `_KINDS`; a row's function looks at one node, walks up to its partner and takes out what is provably
 nothing. The graph is gone through until no row finds anything more.
+
+Most of this ONNX Runtime does by itself at level `all` (1.31: Transpose pairs, also around elementwise nodes, and lossless
+Cast pairs go; two Reshapes become one). It leaves Reshape pairs around another node, Squeeze behind Unsqueeze, and the one
+Reshape to the shape that its input has: there the rewrite still saves nodes. A test watches this.
 """
 
 from collections import Counter

@@ -17,12 +17,13 @@ from attrib.api import Analysis
 from attrib.capture.ablate import Cut
 from attrib.capture.options import CaptureOptions
 from attrib.errors import AttribError, UsageError
+from attrib.findings.select import counted
 from attrib.lineage.graph import Graph, GraphNode
 from attrib.lineage.reader import graph_from_bytes
 from attrib.match.executed import executed_by_node
 from attrib.model.experiment import ExperimentResult, Prediction
 from attrib.model.region import Region
-from attrib.units import format_interval, format_ns
+from attrib.units import format_interval
 from attrib.verify.bench_like import BenchLike, Measured
 from attrib.verify.measuring import Setup, with_figures
 from attrib.verify.misses import Miss, agree, reason_of
@@ -156,7 +157,7 @@ def ablate(analysis: Analysis, bench: AblationBench, setup: Setup, name: str) ->
         seed=setup.seed,
     )
     result = with_figures(_row(analysis, target), found)
-    return _judged(result, found, analysis, target, cut, setup)
+    return _judged(result, found, cut, setup)
 
 
 def _opened_as_it_is(options: CaptureOptions, graph: Path) -> CaptureOptions:
@@ -189,29 +190,40 @@ def _check_same(captured: Graph | None, ran: Path) -> None:
 
 def _row(analysis: Analysis, target: Target) -> ExperimentResult:
     time = analysis.ledger_rows.work("onnxruntime", target.nodes)
-    count = f"{len(target.nodes)} node{'s' if len(target.nodes) != 1 else ''}"
+    figure = format_interval(time.median, time.low, time.high, sign=False)
     return ExperimentResult(
         id=PREFIX + target.name,
-        title=f"Without {target.name} ({count})",
+        title=f"Without {target.name} ({counted(len(target.nodes), 'node')})",
         side="onnxruntime",
         state="measured",
         predicted=Prediction(
             kind="estimate",
             saving_ns=time,
-            basis=f"the ledger gives {_listed(target.nodes)} {format_interval(time.median, time.low, time.high)}",
+            basis=f"the ledger gives {_listed(target.nodes)} {figure}{_untold(analysis, target)}",
             rows=target.rows,
         ),
     )
 
 
-def _judged(
-    result: ExperimentResult, found: Measured, analysis: Analysis, target: Target, cut: Cut, setup: Setup
-) -> ExperimentResult:
+def _untold(analysis: Analysis, target: Target) -> str:
+    """What an ablation cannot say: how a node's time splits among the calls that it covers."""
+    scopes = {work.id: work.scope for work in analysis.evidence.work.get("torch", {}).values()}
+    calls = [call for region in target.regions for call in region.calls]
+    modules = sorted({scopes[call] for call in calls if call in scopes})
+    nodes = sum(len(region.nodes) for region in target.regions)
+    if len(modules) < 2 or nodes >= len(calls):  # noqa: PLR2004
+        return ""
+    covered = f"{counted(len(calls), 'call')} of {counted(len(modules), 'module')} ({_listed(modules)})"
+    return f"; they cover {covered} together, and how the time splits among these no node taken out can tell"
+
+
+def _judged(result: ExperimentResult, found: Measured, cut: Cut, setup: Setup) -> ExperimentResult:
     predicted, saving, baseline = result.predicted, result.saving_ns, result.baseline_ns
     assert predicted is not None  # noqa: S101  (_row gave it)
     assert saving is not None  # noqa: S101  (with_figures gave both)
     assert baseline is not None  # noqa: S101
-    agrees = agree(predicted, saving)
+    if agree(predicted, saving):
+        return replace(result, agrees=True)
     miss = Miss(
         predicted=predicted,
         saving=saving,
@@ -222,27 +234,9 @@ def _judged(
         same=False,
         notes=tuple(found.notes),
     )
-    notes = [] if agrees else [reason_of(miss)]
-    notes.append(
-        f"{len(cut.fed)} recorded value{'s' if len(cut.fed) != 1 else ''} ({cut.bytes / 1e6:.1f} MB) took the place of"
-        f" {cut.removed} nodes; the graph that ran takes {format_ns(baseline.median)} a step when it is opened as it is"
-    )
-    notes += _untold(analysis, target)
-    return replace(result, agrees=agrees, note="; ".join(notes))
-
-
-def _untold(analysis: Analysis, target: Target) -> list[str]:
-    """What an ablation cannot say: how one node's time splits among the calls that it covers."""
-    scopes = {work.id: work.scope for work in analysis.evidence.work.get("torch", {}).values()}
-    calls = [call for region in target.regions for call in region.calls]
-    modules = sorted({scopes[call] for call in calls if call in scopes})
-    nodes = sum(len(region.nodes) for region in target.regions)
-    if len(modules) < 2 or nodes >= len(calls):  # noqa: PLR2004
-        return []
-    covered = f"{len(calls)} calls of {len(modules)} modules ({_listed(modules)})"
-    return [
-        f"these nodes cover {covered}: the figure is theirs together, and how it splits cannot be told by taking nodes out"
-    ]
+    fed = f"{counted(len(cut.fed), 'recorded value')} ({cut.bytes / 1e6:.1f} MB)"
+    note = f"{reason_of(miss)}; {fed} took the place of {counted(cut.removed, 'node')}"
+    return replace(result, agrees=False, note=note)
 
 
 def _listed(names: Iterable[str]) -> str:
