@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from attrib.capture.differences import TOLERANCES
 from attrib.capture.inputs import Arrays, load_inputs
 from attrib.capture.rewrites import Job, Outcome
 from attrib.capture.rewrites_files import INLINE, copy_graph
@@ -188,6 +189,14 @@ def run_file(file: Path, inputs: Path, providers: tuple[str, ...] = ("CPUExecuti
 def largest_difference(own: Arrays, other: Arrays) -> float:
     """The largest difference of any output, relative to the largest value of that output; NaN where only one has one."""
     return max((_difference(own[name], other[name]) for name in own if name in other), default=0.0)
+
+
+def tolerance_of(file: Path) -> float:
+    """How far two ways to compute the same graph may be apart, by the roughest type of a weight."""
+    import onnx_ir as ir
+
+    types = {value.dtype.name for value in ir.load(file).graph.initializers.values() if value.dtype}
+    return TOLERANCES["bf16" if "BFLOAT16" in types else "fp16" if "FLOAT16" in types else "fp32"]
 
 
 def _difference(own: Array, other: Array) -> float:

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from attrib.capture.differences import TOLERANCES
 from attrib.capture.rewrites import Job, Outcome
 from attrib.capture.rewrites_surgery import (
     Array,
@@ -18,6 +17,7 @@ from attrib.capture.rewrites_surgery import (
     redirect,
     run_file,
     sweep,
+    tolerance_of,
 )
 from attrib.errors import AttribError
 
@@ -36,15 +36,16 @@ class _Island:
 
 
 def double_to_float(job: Job) -> Outcome:
-    """Convert the islands, and check on the workload's inputs that the outputs stay what float32 allows."""
+    """Convert the islands, and check on the workload's inputs that the outputs stay within the precision's tolerance."""
     outcome = operate(job, _convert)
     if outcome.settings["islands"] == "0":
         return outcome
     apart = largest_difference(run_file(job.source, job.inputs), run_file(job.target, job.inputs))
-    if not apart <= TOLERANCES["fp32"]:
+    allowed = tolerance_of(job.source)
+    if not apart <= allowed:
         raise AttribError(
             f"computing the double islands in float changes an output by {apart:.2g} of its largest value on the"
-            f" workload's inputs, more than float32 allows ({TOLERANCES['fp32']:g})"
+            f" workload's inputs, more than its precision allows ({allowed:g})"
         )
     note = (
         f"--optimize double-to-float computes {counted(int(outcome.settings['islands']), 'island')} of double in float;"

@@ -12,10 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from attrib.capture.differences import TOLERANCES
 from attrib.capture.rewrites import Job, Outcome
 from attrib.capture.rewrites_files import INLINE
-from attrib.capture.rewrites_surgery import Array, counted, largest_difference, load_model, operate, run_file
+from attrib.capture.rewrites_surgery import (
+    Array,
+    counted,
+    largest_difference,
+    load_model,
+    operate,
+    run_file,
+    tolerance_of,
+)
 from attrib.capture.rewrites_surgery_head_block import Block
 from attrib.capture.rewrites_surgery_head_flow import find_blocks
 from attrib.errors import AttribError
@@ -28,7 +35,7 @@ def prune_heads(job: Job) -> Outcome:
     """Prune the heads, and check it on the workload's inputs."""
     outcome = operate(job, lambda model: _prune(model, job))
     apart = largest_difference(_silenced(job), run_file(job.target, job.inputs))
-    if not apart <= _tolerance(job):
+    if not apart <= tolerance_of(job.source):
         raise AttribError(
             "leaving out the heads is not the same as silencing them: an output differs by"
             f" {apart:.2g} of its largest value",
@@ -81,11 +88,3 @@ def _silenced(job: Job) -> dict[str, Array]:
     finally:
         probe.unlink(missing_ok=True)
         data.unlink(missing_ok=True)
-
-
-def _tolerance(job: Job) -> float:
-    """How far two ways to compute the same may be apart, by the roughest type of a weight."""
-    import onnx_ir as ir
-
-    types = {value.dtype.name for value in ir.load(job.source).graph.initializers.values() if value.dtype}
-    return TOLERANCES["fp16" if "FLOAT16" in types else "fp32"]
