@@ -50,7 +50,8 @@ def _print_results(results: Sequence[ExperimentResult], heading: str) -> None:
     console.print(table)
     for result in results:
         if result.note:
-            console.print(Text(visible(f"{result.title}: missed, because {result.note}"), style="dim"))
+            missed = "missed, because " if result.agrees is False else ""
+            console.print(Text(visible(f"{result.title}: {missed}{result.note}"), style="dim"))
 
 
 def _cells(result: ExperimentResult) -> tuple[str, ...]:
@@ -131,6 +132,9 @@ def _table(*headings: str) -> Table:
 
 
 def _console() -> Console:
+    # A terminal that lacks a character shows its code instead of failing.
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
     console = Console(file=sys.stdout, highlight=False, emoji=False, markup=False)
     return console if console.is_terminal else Console(
         file=sys.stdout, highlight=False, emoji=False, markup=False, width=max(console.width, _WIDE)

@@ -20,7 +20,7 @@ from attrib.zoo.examples import EXAMPLES
 from attrib.zoo.names import BUILT_IN
 
 CAPTURE_AGAIN = "capture again with `attrib profile`"
-_OWN_INPUTS = ("factory", "module")
+OWN_INPUTS = ("factory", "module")
 """Sources that bring their inputs: options of size do not apply to them."""
 
 
@@ -79,55 +79,6 @@ def recorded_options(manifest: Manifest) -> CaptureOptions:
         ) from error
 
 
-def check_inputs(manifest: Manifest, sha256: str) -> None:
-    """Check that the model makes the inputs that the capture had.
-
-    Raises:
-        AttribError: It makes others; the message says which option is likely missing.
-    """
-    workload = manifest.workload
-    if not workload.inputs_sha256:
-        raise AttribError("manifest.json holds no hash of the inputs", hint=CAPTURE_AGAIN)
-    if sha256 == workload.inputs_sha256:
-        return
-    raise AttribError(
-        "the model gets other inputs than in the capture, so the two cannot be compared",
-        hint=_likely_cause(workload),
-    )
-
-
-def check_graph(captured: bytes | None, file: Path) -> None:
-    """Check that the user's ONNX file holds the graph that was captured.
-
-    Args:
-        captured: The first graph of the trace directory; None where it holds none.
-        file: What the user named.
-
-    Raises:
-        AttribError: It is another graph.
-    """
-    from attrib.lineage.reader import graph_from_bytes
-
-    if captured is None:
-        return
-    ours = graph_from_bytes(captured, "onnx/exported.onnx")
-    theirs = graph_from_bytes(_without_weights(file), file.name)
-    shapes = [[(n.op, n.inputs, n.outputs) for n in graph.nodes] for graph in (ours, theirs)]
-    if shapes[0] != shapes[1]:
-        raise AttribError(
-            f"{file.name} holds another graph than the one that was captured",
-            hint="--onnx with the file of the capture",
-        )
-
-
-def _without_weights(file: Path) -> bytes:
-    from attrib.capture.graph_files import strip_graph
-    from attrib.capture.user_graph import check_user_graph
-
-    check_user_graph(file)
-    return strip_graph(file)
-
-
 def _sides(manifest: Manifest) -> tuple[Side, Side]:
     torch, ort = manifest.sides.get("torch"), manifest.sides.get("onnxruntime")
     if torch is None or ort is None:
@@ -140,7 +91,7 @@ def _sides(manifest: Manifest) -> tuple[Side, Side]:
 
 
 def _of_workload(workload: Workload) -> dict[str, Any]:
-    sized = {} if workload.source in _OWN_INPUTS else _sizes(workload)
+    sized = {} if workload.source in OWN_INPUTS else _sizes(workload)
     return sized | {"precision": workload.precision, "seed": workload.seed}
 
 
@@ -261,13 +212,3 @@ def _file(manifest: Manifest, named: Path | None) -> Path | None:
     if named is not None and not brought:
         raise UsageError("--onnx: the capture exported its graph, and brought no file")
     return named
-
-
-def _likely_cause(workload: Workload) -> str:
-    if workload.text:
-        return "--text with the sentences of the capture, in the same order"
-    if workload.source in _OWN_INPUTS:
-        return "--model with the factory of the capture; it must make the same inputs each time: seed it"
-    if workload.source != "built-in":
-        return "--model with the directory of the capture"
-    return "the versions of torch, transformers and numpy may have changed: " + CAPTURE_AGAIN

@@ -161,7 +161,9 @@ def _label(title: str, count: int, seconds: Sequence[float]) -> str:
         return text
     # The first one starts the bench, and one that compiles takes minutes: most take about the median.
     left = statistics.median(seconds) * (count - len(seconds))
-    return f"{text}, about " + (f"{left / _MINUTE:.0f} min" if left > 2 * _MINUTE else f"{left:.0f} s") + " left"
+    return (
+        f"{text}, about " + (f"{left / _MINUTE:.0f} min" if left > 2 * _MINUTE else f"{left:.0f} s") + " left"
+    )
 
 
 def _with_hint(error: AttribError) -> str:

@@ -10,8 +10,9 @@ from attrib.capture.options import CaptureOptions
 from attrib.errors import AttribError
 from attrib.findings import RULES
 from attrib.model.manifest import EXPORTED, ROLES, Manifest
+from attrib.verify.identity import check_graph
 from attrib.verify.measuring import Setup
-from attrib.verify.original import check_graph, options_of, recorded_options
+from attrib.verify.original import options_of, recorded_options
 from attrib.verify.plan import Offer, Planned, Request, offers, plan
 from attrib.verify.protocol import Experiment
 from attrib.verify.results import Results

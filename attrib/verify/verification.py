@@ -1,7 +1,7 @@
 """One run of `attrib verify`: the bench, what is measured with it, and the best configuration."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -15,8 +15,8 @@ from attrib.capture.sources import resolve_source
 from attrib.model.experiment import ExperimentResult
 from attrib.verify.ablation import AblationBench, ablate, ablation_row
 from attrib.verify.best import BEST, Search, wins_of
+from attrib.verify.identity import check_inputs
 from attrib.verify.measuring import Job, Measuring
-from attrib.verify.original import check_inputs
 from attrib.verify.plan import Planned, Request
 from attrib.verify.runner import Runner
 from attrib.verify.snippet import snippet_of
@@ -82,7 +82,13 @@ class Verification:
         known = {item.id for item in planned}
         every = (*planned, *(item for item in candidates if item.id not in known))
         results = self._runner.run([*map(self._measuring.job, every), *ablations])
-        return (*results, self._best(candidates)) if best else results
+        return (*results, *self._other_numbers(results), self._best(candidates)) if best else results
+
+    def _other_numbers(self, results: Iterable[ExperimentResult]) -> list[ExperimentResult]:
+        """What was measured before of changes that the best configuration must not have: to be shown beside it."""
+        shown = {result.id for result in results}
+        measured = [r for r in self._subject.results.all if r.changes_numbers and r.state == "measured"]
+        return [result for result in measured if result.id not in shown | {BEST}]
 
     def _ablation(self, name: str) -> Job:
         subject = self._subject

@@ -144,3 +144,31 @@ def test_directory_with_artefacts_stays(tmp_path):
     directory.write("a.bin", b"1")
     directory.discard_if_empty()
     assert names(tmp_path / "out") == ["a.bin"]
+
+
+def test_artefact_is_added_to_a_directory_and_taken_out_again(tmp_path):
+    first = TraceDirectory(tmp_path)
+    first.write("torch/trace.json.gz", b"abc")
+    first.write_manifest(MANIFEST)
+    before = (tmp_path / "manifest.json").read_bytes()
+    manifest = msgspec.json.decode(before, type=Manifest)
+
+    second = TraceDirectory(tmp_path, existing=manifest)
+    second.write("verify/a.json", b"{}")
+    second.write_manifest(manifest)
+    after = msgspec.json.decode((tmp_path / "manifest.json").read_bytes(), type=Manifest)
+    assert [entry.path for entry in after.files] == ["torch/trace.json.gz", "verify/a.json"]
+    assert after.files[0] == manifest.files[0]
+
+    TraceDirectory(tmp_path, existing=after).remove("verify/a.json", after)
+    assert (tmp_path / "manifest.json").read_bytes() == before
+    assert not (tmp_path / "verify/a.json").exists()
+
+
+def test_new_capture_removes_the_results_of_the_old_one(tmp_path):
+    first = TraceDirectory(tmp_path)
+    first.write("verify/a.json", b"{}")
+    first.write_manifest(MANIFEST)
+    (tmp_path / "mine.txt").write_text("kept")
+    TraceDirectory(tmp_path, force=True).write("inputs.npz", b"x")
+    assert names(tmp_path) == ["inputs.npz", "mine.txt"]

@@ -11,7 +11,8 @@ from attrib.capture.graph_files import strip_graph
 from attrib.capture.options import CaptureOptions
 from attrib.errors import AttribError, UsageError
 from attrib.model.manifest import Protocol, Rewrite
-from attrib.verify.original import check_graph, check_inputs, options_of, recorded_options
+from attrib.verify.identity import check_graph, check_inputs
+from attrib.verify.original import options_of, recorded_options
 
 
 def of_workload(**changes):
