@@ -1,6 +1,6 @@
 """Layers that ONNX Runtime runs by single operators, and what each would take in one node."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from attrib.findings.apart import Apart, layers_apart
@@ -101,9 +101,10 @@ def _single(ran: Ran, apart: Apart) -> "Single":
     taken_in = {work.op for work in works if work.id in peers} & TAKES_IN
     before = [add] if taken_in and (add := _taken_in(ran, apart.source)) is not None else []
     core = ran.ids(node for node in apart.nodes if node.op in CORES)
-    calls = {} if peers or core else _calls(ran.evidence, apart.layer, result)
+    nodes = ran.ids((*before, *apart.nodes))
+    calls = {} if peers or core else _calls(ran.evidence, apart.layer, result) or _same(ran.evidence, nodes)
     measure = IN_ONE_NODE if peers else "of its " + apart.core if core else "in PyTorch"
-    return Single(apart.layer, ran.ids((*before, *apart.nodes)), peers or whole(core), calls, measure)
+    return Single(apart.layer, nodes, peers or whole(core), calls, measure)
 
 
 def _taken_in(ran: Ran, source: str) -> GraphNode | None:
@@ -121,6 +122,11 @@ def _calls(evidence: Evidence, layer: str, result: Tensor | None) -> dict[str, f
         if base_op(call.op) in wanted and (not call.inputs or result is None or call.inputs[0].shape == result.shape)
     ]  # fmt: skip
     return {call: 1 / len(found) for call in found}
+
+
+def _same(evidence: Evidence, nodes: Sequence[str]) -> dict[str, float]:
+    """The calls in the rows of some nodes: PyTorch runs the layer by single operators, too."""
+    return whole(call for row in rows_holding(evidence, nodes) for call in row.torch_calls)
 
 
 def terms_of(single: Iterable["Single"]) -> Terms:

@@ -490,9 +490,9 @@ class TestPythonOverhead:
 
 
 class TestSlowModule:
-    def by_hand(self, calls, scope="encoder.layer.0.act", cause="fused", nodes=(("gelu", "Gelu"),)):
+    def by_hand(self, calls, scope="encoder.layer.0.act", cause="fused", nodes=(("gelu", "Gelu"),), **more):
         named = [(f"c{i}", f"aten::{op}") for i, op in enumerate(calls)]
-        rows = (row(cause, 9 * MS, MS, module=scope, calls=named, nodes=nodes),)
+        rows = (row(cause, 9 * MS, MS, module=scope, calls=named, nodes=nodes, **more),)
         torch = {name: Work(id=name, engine="torch", op=op, scope=scope) for name, op in named}
         ort = {name: Work(id=name, engine="onnxruntime", op=op) for name, op in nodes}
         return evidence(*rows, works={"torch": torch, "onnxruntime": ort})
@@ -508,12 +508,29 @@ class TestSlowModule:
         alone = self.by_hand(["mul", "exp", "sum"], cause="missing_work", nodes=())
         assert "no node in ONNX Runtime" in texts(finding("slow-module", alone))
 
+    def test_a_linear_in_pieces(self):
+        pieces = self.by_hand(
+            ["linear"] * 8 + ["cat"], cause="kernel", nodes=[(f"g{i}", "Gemm") for i in range(8)]
+        )
+        assert finding("slow-module", pieces).title == "PyTorch computes encoder.layer.*.act in 9 calls"
+
     @pytest.mark.rule("slow-module", "passes")
     @pytest.mark.parametrize(
-        "calls", [["add", "layer_norm"], ["gelu"], ["dropout", "dropout", "add", "view"]]
+        "calls",
+        [
+            ["add", "layer_norm"],
+            ["gelu"],
+            ["dropout", "dropout", "add", "view"],
+            ["matmul", "div", "add", "softmax", "matmul"],
+            ["linear", "linear", "linear"],
+        ],
     )
-    def test_usual_fusions_pass(self, calls):
+    def test_usual_modules_pass(self, calls):
         assert finding("slow-module", self.by_hand(calls)).state == "passed"
+
+    def test_the_model_itself_and_what_was_folded_are_not_named(self):
+        formula = ["mul", "erf", "add", "mul"]
+        assert finding("slow-module", self.by_hand(formula, scope="")).state == "passed"
 
 
 class TestAgainstItself:

@@ -177,6 +177,16 @@ class TestClaim:
         assert found.saving_ns == pytest.approx(23 * MS, rel=0.02)  # nine nodes less 4 ms
         assert "in PyTorch" in found.evidence[0].text
 
+    def test_a_norm_that_pytorch_takes_apart_as_well_is_compared_with_its_calls(self):
+        same = [
+            dataclasses.replace(one, calls=((f"call {i}", "aten::mul"),), torch_ns=MS)
+            for i, one in enumerate(layer(norm(), ns=3 * MS))
+        ]
+        found = finding("unfused-layers", given(*linear(), *same, constants=CONSTANTS))
+        assert found.saving_ns == pytest.approx(
+            18 * MS, rel=0.02
+        )  # nine nodes of 3 ms less nine calls of 1 ms
+
     def test_without_a_peer_a_gelu_is_measured_by_its_own_curve(self):
         found = finding("unfused-layers", given(*linear(), *layer(gelu_of_halves()), constants=CONSTANTS))
         assert found.saving_ns == pytest.approx(4 * MS, rel=0.02)  # five nodes less the Erf
