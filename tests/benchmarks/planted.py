@@ -11,8 +11,8 @@ attrib is asked: the planted pair and the unplanted pair are captured, and the r
   that its time belongs to. Both are fixed in `plants/table.py` before anything is measured.
 - Attributed cost: time of the right rows on the planted side in the planted report, minus that of the right rows in the
   unplanted report. The unplanted time is first scaled by the drift of the machine between the two captures: the other
-  engine's plain step in one, divided by that in the other (the plant does not touch the other engine). The unplanted
-  capture that was made nearest in time is taken; one is made before every sixth plant.
+  engine's plain step in one, divided by that in the other (the plant does not touch the other engine). Where that is
+  more than 5 % in every unplanted capture, another one is made; the one with the least drift is taken.
 - Error: attributed over true cost, minus 1.
 - Right finding: the first failed finding of the planted report, in the report's order, that the table names for the
   plant. Its figure is its saving, or the share that it explains where it has no saving, beyond that in the unplanted

@@ -16,21 +16,30 @@ from attrib.capture import CaptureOptions, capture
 from attrib.errors import AttribError
 from attrib.model.manifest import ROLES, Role
 
-PLANTS_PER_BASELINE = 6
-"""A pair without a plant is captured again before every so many plants, because the machine drifts."""
+STEADY = 0.05
+"""Drift of the machine up to which a capture without the plant will do; beyond it another one is made."""
 
 MANIFEST = "manifest.json"
 
 
 def measure(plants: Sequence[Plant], site: Site, *, again: bool) -> None:
     """Measure what is missing; a plant that cannot be measured is named and left out."""
-    for number, plant in enumerate(plants):
+    known: dict[Path, Analysis] = {}
+    for plant in plants:
         try:
-            _measure_unplanted(site, plant.baseline, number // PLANTS_PER_BASELINE)
+            if not site.unplanted(plant.baseline):
+                _measure_unplanted(site, plant.baseline)
             _measure_truth(site, plant, again=again)
-            _capture(site.planted(plant, output=site.capture_of(plant.name)), again=again)
+            if _capture(site.planted(plant, output=site.capture_of(plant.name)), again=again):
+                _steady(site, plant, known)
         except AttribError as error:
             say(f"{plant.name} was not measured: {error}")
+
+
+def _steady(site: Site, plant: Plant, known: dict[Path, Analysis]) -> None:
+    """Capture the pair without the plant again if the machine has changed since."""
+    if abs(pair_of(plant, site, known).drift - 1) > STEADY:
+        _measure_unplanted(site, plant.baseline)
 
 
 def measure_against_itself(site: Site, count: int) -> None:
@@ -40,8 +49,9 @@ def measure_against_itself(site: Site, count: int) -> None:
         _capture(site.against_itself(engine, site.root / "aa" / f"{number:02}-{engine}"), again=False)
 
 
-def _measure_unplanted(site: Site, baseline: str, block: int) -> None:
-    _capture(site.baseline(baseline, output=site.capture_of(f"unplanted-{baseline}-{block:02}")), again=False)
+def _measure_unplanted(site: Site, baseline: str) -> None:
+    output = site.capture_of(f"unplanted-{baseline}-{len(site.unplanted(baseline)):02}")
+    _capture(site.baseline(baseline, output=output), again=False)
 
 
 def _measure_truth(site: Site, plant: Plant, *, again: bool) -> None:
@@ -52,17 +62,18 @@ def _measure_truth(site: Site, plant: Plant, *, again: bool) -> None:
         _write(file, msgspec.json.encode(measure_truth(plant, site)))
 
 
-def _capture(options: CaptureOptions, *, again: bool) -> None:
-    """Capture under another name first, so that an interruption leaves nothing that looks whole."""
+def _capture(options: CaptureOptions, *, again: bool) -> bool:
+    """Capture under another name first, so that an interruption leaves nothing that looks whole; whether there was need."""
     target = options.output
     if target is None or ((target / MANIFEST).is_file() and not again):
-        return
+        return False
     say(f"{target.name}: capture")
     partial = target.with_name(f"{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     capture(msgspec.structs.replace(options, output=partial))
     shutil.rmtree(target, ignore_errors=True)
     partial.rename(target)
+    return True
 
 
 def _write(file: Path, data: bytes) -> None:
@@ -83,25 +94,31 @@ def say(line: str) -> None:
 def pairs(plants: Sequence[Plant], site: Site) -> list[Pair]:
     """The planted and the unplanted report of every plant that was measured."""
     known: dict[Path, Analysis] = {}
-    found = []
-    for plant in plants:
-        planted = site.capture_of(plant.name)
-        if site.truth_of(plant).is_file() and (planted / MANIFEST).is_file():
-            nearest = _nearest(planted, site.unplanted(plant.baseline))
-            unplanted = known.setdefault(nearest, known.get(nearest) or load(nearest))
-            found.append(Pair(plant, load(planted), unplanted))
-    return found
+    measured = [
+        p for p in plants if site.truth_of(p).is_file() and (site.capture_of(p.name) / MANIFEST).is_file()
+    ]
+    return [pair_of(plant, site, known) for plant in measured]
+
+
+def pair_of(plant: Plant, site: Site, known: dict[Path, Analysis]) -> Pair:
+    """The reports of one plant; of the captures without it the one between which and it the machine drifted least.
+
+    Args:
+        plant: The plant.
+        site: Where it was measured.
+        known: Reports that were read before; those that are read now are added.
+    """
+    planted = load(site.capture_of(plant.name))
+    for folder in site.unplanted(plant.baseline):
+        if folder not in known:
+            known[folder] = load(folder)
+    found = [Pair(plant, planted, known[folder]) for folder in site.unplanted(plant.baseline)]
+    return min(found, key=lambda pair: abs(pair.drift - 1))
 
 
 def scored(pair: Pair, site: Site) -> Score:
     """The score of one plant."""
     return score(pair, msgspec.json.decode(site.truth_of(pair.plant).read_bytes(), type=Truth))
-
-
-def _nearest(capture_dir: Path, others: Sequence[Path]) -> Path:
-    """The capture that was made nearest in time."""
-    when = (capture_dir / MANIFEST).stat().st_mtime
-    return min(others, key=lambda other: abs((other / MANIFEST).stat().st_mtime - when))
 
 
 def against_itself(site: Site) -> list[tuple[Role, list[float], list[str]]]:
