@@ -14,7 +14,7 @@ from attrib.model.experiment import ExperimentResult
 from attrib.model.manifest import Role
 from attrib.verify.bench_like import BenchLike, Measured
 from attrib.verify.flags import flags_of
-from attrib.verify.misses import Miss, agree, reason_of
+from attrib.verify.misses import Miss, agree, reason_of, scaled
 from attrib.verify.plan import Planned
 
 
@@ -90,11 +90,18 @@ class Measuring:
     def _measured(self, row: ExperimentResult, options: CaptureOptions) -> ExperimentResult:
         check_options(options)
         found = self.compare(self.setup.options, options, row.side)
-        result = with_figures(row, found)
+        result = self._at_this_speed(with_figures(row, found))
         predicted, saving = result.predicted, result.saving_ns
         if predicted is None or saving is None or agree(predicted, saving):
             return replace(result, agrees=None if predicted is None else True)
         return replace(result, agrees=False, note=reason_of(self._miss(result, found, options)))
+
+    def _at_this_speed(self, result: ExperimentResult) -> ExperimentResult:
+        """The prediction in the time of this run: a machine that has become slower stretches it like everything else."""
+        captured, baseline = self.setup.captured_ns.get(result.side), result.baseline_ns
+        if result.predicted is None or not captured or baseline is None:
+            return result
+        return replace(result, predicted=scaled(result.predicted, captured, baseline.median))
 
     def _miss(self, result: ExperimentResult, found: Measured, options: CaptureOptions) -> Miss:
         predicted, saving, baseline = result.predicted, result.saving_ns, result.baseline_ns

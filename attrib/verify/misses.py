@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from attrib.model.estimate import Delta
 from attrib.model.experiment import Prediction
 from attrib.units import format_interval, format_ns, format_percent
@@ -37,6 +39,27 @@ class Miss:
     before: Counter[str]
     after: Counter[str]
     notes: tuple[str, ...] = ()
+
+
+def scaled(predicted: Prediction, captured_ns: int, baseline_ns: int) -> Prediction:
+    """A prediction in the time of another run: its share of the step is what the profile told.
+
+    Args:
+        predicted: What the profile said, in the capture's time.
+        captured_ns: Median plain step of the engine in the capture.
+        baseline_ns: The same of the unchanged model in the run that measures.
+    """
+    ratio = baseline_ns / captured_ns
+    saving = Delta(
+        **{end: round(getattr(predicted.saving_ns, end) * ratio) for end in ("low", "median", "high")}
+    )
+    if abs(ratio - 1) <= STEADY:
+        return replace(predicted, saving_ns=saving)
+    basis = (
+        f"{predicted.basis} In the time of this run, in which the unchanged model takes {format_ns(baseline_ns)};"
+        f" {format_ns(captured_ns)} in the capture."
+    )
+    return replace(predicted, saving_ns=saving, basis=basis)
 
 
 def agree(predicted: Prediction, saving: Delta) -> bool:
