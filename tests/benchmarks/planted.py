@@ -10,10 +10,11 @@ attrib is asked: the planted pair and the unplanted pair are captured, and the r
 - Right rows: rows of the ledger whose module is one that the plant touches (or lies inside one), and whose cause is one
   that its time belongs to. Both are fixed in `plants/table.py` before anything is measured.
 - Attributed cost: time of the right rows on the planted side in the planted report, minus that of the right rows in the
-  unplanted report. The unplanted time is first scaled by the drift of the machine between the two captures: the other
-  engine's plain step in one, divided by that in the other (the plant does not touch the other engine). Where that is
-  more than 5 % in every unplanted capture, another one is made; the one with the least drift is taken.
-- Error: attributed over true cost, minus 1.
+  unplanted report. The unplanted time is first scaled by the drift of the machine between the two captures: the time of
+  the rows of the planted engine that are not right (the same work in both), or, where hardly any are left, the other
+  engine's plain step. Where that is more than 5 % in every unplanted capture, another one is made; the one with the
+  least drift is taken.
+- Error: attributed over true cost, minus 1; each as a share of the planted step that it was measured in.
 - Right finding: the first failed finding of the planted report, in the report's order, that the table names for the
   plant. Its figure is its saving, or the share that it explains where it has no saving, beyond that in the unplanted
   report.

@@ -17,6 +17,9 @@ from attrib.model.manifest import OPTIMIZED, Role
 NOTICEABLE = 0.005
 """Share of the step that a cost must exceed to be asked for: attrib's own margin for what no interval can know."""
 
+TELLING = 0.2
+"""Share of the step that innocent rows must have to tell how fast the machine was."""
+
 OVERHEAD = "profiler_overhead"
 
 
@@ -68,7 +71,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
         innocents: Growth blamed on other rows beyond its interval, as a share of the step.
         worst: The other rows that grew most beyond their intervals.
         overhead: Growth of the row `profiler overhead`, which blames nobody, as a share of the step.
-        drift: How much slower the engine without a plant ran in the planted capture.
+        drift: How much slower the same work ran in the planted capture.
         rivals: Ids of the findings before the right one.
     """
 
@@ -91,8 +94,9 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def error(self) -> float:
-        """Attributed minus true cost, as a share of the true cost."""
-        return self.attributed_ns.median / self.truth.cost_ns.median - 1 if self.truth.cost_ns.median else 0.0
+        """Attributed minus true cost, each as a share of the planted step that it was measured in."""
+        true = self.truth.cost_ns.median / self.truth.variant_ns.median
+        return self.attributed_ns.median / self.step_ns / true - 1 if true else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +109,21 @@ class Pair:
 
     @property
     def drift(self) -> float:
-        """The machine's drift between the captures, told by the engine that has no plant."""
+        """The machine's drift between the captures: by the innocent rows of the planted engine, else by the other one."""
+        after, before = (
+            _time(a, self.plant.side, self._innocent(a)).median for a in (self.planted, self.unplanted)
+        )
+        if min(after, before) > TELLING * _median(self.unplanted, self.plant.side):
+            return after / before
         other: Role = "torch" if self.plant.side == "onnxruntime" else "onnxruntime"
         if self.plant.factory and self.plant.side == "onnxruntime":
             return 1.0  # planted in the inputs: both engines have it
         return _median(self.planted, other) / _median(self.unplanted, other)
+
+    def _innocent(self, analysis: Analysis) -> list[LedgerRow]:
+        return [
+            row for row in analysis.document.ledger if row.cause != OVERHEAD and not is_right(self.plant, row)
+        ]
 
     def growth(self, chosen: Callable[[LedgerRow], bool]) -> Delta:
         """Time of the chosen rows on the planted side, beyond that of the same rows in the unplanted report."""
