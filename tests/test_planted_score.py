@@ -129,6 +129,23 @@ def test_a_finding_that_grew_beyond_its_interval_stays_before_the_right_one():
     assert found.named.rank == 2
 
 
+@pytest.mark.parametrize("known", [800, 1000])
+def test_a_right_finding_that_did_not_grow_names_nothing(known):
+    found = scored(
+        report([], [finding("redundant-casts", 800)]), report([], [finding("redundant-casts", known)])
+    )
+    assert found.named is None
+
+
+def test_of_two_right_findings_the_one_that_grew_is_taken():
+    plant = Plant(
+        name="busy", kind="", place="", findings=("framework-overhead", "python-overhead"), causes=(), where=()
+    )  # fmt: skip
+    after = report([], [finding("framework-overhead", 900), finding("python-overhead", 500)])
+    found = scored(after, report([], [finding("framework-overhead", 1000)]), plant)
+    assert (found.named.finding, found.named.rank, found.named.raw_rank) == ("python-overhead", 1, 2)
+
+
 def test_without_the_right_finding_there_is_no_rank():
     found = scored(report([], [finding("layout-churn", 2000)]), report([]))
     assert found.named is None

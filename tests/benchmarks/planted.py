@@ -16,8 +16,8 @@ attrib is asked: the planted pair and the unplanted pair are captured, and the r
   least drift is taken.
 - Error: attributed over true cost, minus 1; each as a share of the planted step that it was measured in.
 - Right finding: the first failed finding of the planted report, in the report's order, that the table names for the
-  plant. Its figure is its saving, or the share that it explains where it has no saving, beyond that in the unplanted
-  report.
+  plant and that is new or larger than in the unplanted report: one that says the same without the plant names nothing.
+  Its figure is its saving, or the share that it explains where it has no saving, beyond that in the unplanted report.
 - Rank: its place among the failed findings with a figure, those taken out that the unplanted report also has with a
   figure that reaches the interval of this one's. The raw rank is its place with those left in.
 - Innocents: rows that are not right are added up by cause and part of the model (either half of a layer, and what lies

@@ -243,7 +243,8 @@ def _named(pair: Pair) -> tuple[Named | None, tuple[str, ...]]:
     rivals: list[str] = []
     for raw_rank, finding in enumerate(failed, 1):
         known = round(before.get(finding.id, 0) * pair.drift)
-        if finding.id in pair.plant.findings:
+        grew = finding.id not in before or _figure(finding) > known
+        if finding.id in pair.plant.findings and grew:
             named = Named(
                 finding=finding.id,
                 figure_ns=_figure(finding) - known,
