@@ -82,7 +82,9 @@ class Engine:
             parameters=sum(parameter.numel() for parameter in built.module.parameters()),
             inputs=tuple(InputSpec(name=name, tensor=_tensor(value)) for name, value in built.inputs.items()),
             outputs=tuple(outputs),
-            settings=_settings(built.module) | _mode_settings(prepared, command) | padding_settings(built.inputs),
+            settings=_settings(built.module)
+            | _mode_settings(prepared, command)
+            | padding_settings(built.inputs),
             threads=torch.get_num_threads(),
             inputs_file=str(inputs_file),
             unused=seen.unused if seen else None,

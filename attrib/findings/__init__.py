@@ -6,6 +6,7 @@ from attrib.findings.decomposed_attention import RULE as DECOMPOSED_ATTENTION
 from attrib.findings.decomposed_operators import RULE as DECOMPOSED_OPERATORS
 from attrib.findings.denormal_values import RULE as DENORMAL_VALUES
 from attrib.findings.different_math import RULE as DIFFERENT_MATH
+from attrib.findings.double_in_pytorch import RULE as DOUBLE_IN_PYTORCH
 from attrib.findings.double_precision import RULE as DOUBLE_PRECISION
 from attrib.findings.duplicated_work import RULE as DUPLICATED_WORK
 from attrib.findings.einsum_products import RULE as EINSUM_PRODUCTS
@@ -69,6 +70,7 @@ RULES: tuple[Rule, ...] = (
     UNSUPPORTED_PRECISION,
     UNFUSED_QUANTIZATION,
     DOUBLE_PRECISION,
+    DOUBLE_IN_PYTORCH,
     EINSUM_PRODUCTS,
     DUPLICATED_WORK,
     UNUSED_OUTPUTS,

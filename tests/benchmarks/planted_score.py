@@ -93,10 +93,18 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
         return not self.void and self.truth.certain
 
     @property
+    def figure_error(self) -> float | None:
+        """The right finding's figure minus the true cost, as a share of it; None without such a finding."""
+        return None if self.named is None else self._relative(self.named.figure_ns)
+
+    @property
     def error(self) -> float:
         """Attributed minus true cost, each as a share of the planted step that it was measured in."""
+        return self._relative(self.attributed_ns.median)
+
+    def _relative(self, found_ns: int) -> float:
         true = self.truth.cost_ns.median / self.truth.variant_ns.median
-        return self.attributed_ns.median / self.step_ns / true - 1 if true else 0.0
+        return found_ns / self.step_ns / true - 1 if true else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,24 +245,19 @@ def _median(analysis: Analysis, role: Role) -> int:
 
 
 def _named(pair: Pair) -> tuple[Named | None, tuple[str, ...]]:
-    """The first right finding and the ids of those before it that the unplanted report does not explain."""
+    """The first right finding and the ids of those whose figures grew more than its own."""
     failed = _with_figure(pair.planted, pair.plant)
     before = {finding.id: _figure(finding) for finding in _with_figure(pair.unplanted, pair.plant)}
-    rivals: list[str] = []
-    for raw_rank, finding in enumerate(failed, 1):
-        known = round(before.get(finding.id, 0) * pair.drift)
-        grew = finding.id not in before or _figure(finding) > known
-        if finding.id in pair.plant.findings and grew:
-            named = Named(
-                finding=finding.id,
-                figure_ns=_figure(finding) - known,
-                raw_rank=raw_rank,
-                rank=len(rivals) + 1,
-            )
-            return named, tuple(rivals)
-        if known < min(abs(finding.low_ns), abs(finding.high_ns)):
-            rivals.append(finding.id)
-    return None, tuple(rivals)
+    growth = {f.id: _figure(f) - round(before.get(f.id, 0) * pair.drift) for f in failed}
+    grew = [f.id for f in failed if f.id in pair.plant.findings and (f.id not in before or growth[f.id] > 0)]
+    right = max(grew, key=lambda name: growth[name], default=None)
+    grown = tuple(sorted((name for name in growth if growth[name] > 0), key=lambda name: -growth[name]))
+    if right is None:
+        return None, grown
+    rivals = tuple(name for name in grown if growth[name] > growth[right] and name not in pair.plant.findings)
+    raw_rank = [finding.id for finding in failed].index(right) + 1
+    named = Named(finding=right, figure_ns=growth[right], raw_rank=raw_rank, rank=len(rivals) + 1)
+    return named, rivals
 
 
 def _with_figure(analysis: Analysis, plant: Plant) -> list[Finding]:

@@ -46,7 +46,7 @@ def overall(scores: Sequence[Score]) -> Overall | None:
         return None
     ranks = [score.named.rank if score.named else None for score in counted]
     errors = [abs(score.error) for score in counted]
-    figures = [abs(s.named.figure_ns / s.truth.cost_ns.median - 1) for s in counted if s.named]
+    figures = [abs(error) for s in counted if (error := s.figure_error) is not None]
     innocents = [score.innocents for score in counted]
     return Overall(
         plants=len(counted),

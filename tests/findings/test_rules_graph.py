@@ -189,6 +189,42 @@ class TestDoublePrecision:
         assert finding("double-precision", given(gemm(1, MS))).state == "passed"
 
 
+class TestDoubleInPyTorch:
+    def linear(self, name, dtype):
+        tensors = (tensor(1, 32, 768, dtype=dtype), tensor(3072, 768, dtype=dtype))
+        return Work(id=name, engine="torch", op="aten::linear", scope=f"layer.{name}", inputs=tensors)
+
+    def given(self, result=WIDE):
+        ran = [
+            Ran(
+                node("MatMul", ["x", "w"], [f"y{name}"], name=f"node-{name}"),
+                5 * MS,
+                result=result if name == "a" else WIDE,
+                reads=LINEAR,
+                calls=((name, "aten::linear"),),
+                torch_ns=ns,
+            )
+            for name, ns in (("a", 30 * MS), ("b", 10 * MS))
+        ]
+        return given(*ran, calls={"a": self.linear("a", "double"), "b": self.linear("b", "float")})
+
+    @pytest.mark.rule("double-in-pytorch", "fires")
+    def test_what_a_call_takes_beyond_the_rate_of_float_explains_why_onnx_runtime_is_faster(self):
+        found = finding("double-in-pytorch", self.given())
+        assert found.state == "failed"
+        assert found.explains_ns == pytest.approx(-20 * MS, rel=0.03)
+        assert found.saving_ns == 0
+        assert found.title == "PyTorch computes in double: 1 call"
+
+    def test_what_onnx_runtime_computes_in_double_too_is_another_rule_s(self):
+        assert finding("double-in-pytorch", self.given(DOUBLE)).state == "passed"
+
+    @pytest.mark.rule("double-in-pytorch", "passes")
+    def test_float_passes(self):
+        call = self.linear("b", "float")
+        assert finding("double-in-pytorch", given(gemm(1, MS), calls={"b": call})).state == "passed"
+
+
 class TestInverseTransposes:
     def pair(self, between="Gelu", ns=2 * MS, first="0,2,1", second="0,2,1"):
         return (

@@ -409,7 +409,7 @@ TORCH_ROWS = (
         kind="Double-precision island",
         place="one feed-forward linear of PyTorch",
         side="torch",
-        findings=("double-precision",),
+        findings=("double-in-pytorch",),
         causes=("cast", "layout", *COMPUTING),
         where=_each("output", layers=FIRST),
         factory="double_linear",
