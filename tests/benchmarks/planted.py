@@ -18,8 +18,9 @@ attrib is asked: the planted pair and the unplanted pair are captured, and the r
 - Right finding: the first failed finding of the planted report, in the report's order, that the table names for the
   plant and that is new or larger than in the unplanted report: one that says the same without the plant names nothing.
   Its figure is its saving, or the share that it explains where it has no saving, beyond that in the unplanted report.
-- Rank: its place among the failed findings with a figure, ordered by how much the figure grew over the unplanted
-  report (scaled by the drift): the finding that the plant made. The raw rank is its place in the planted report.
+- Rank: its place among the failed findings about the time of the planted engine, ordered by how much their figures grew
+  over the unplanted report (scaled by the drift): the finding that the plant made. The raw rank is its place in the
+  planted report, which also says what the unplanted one says.
 - Innocents: rows that are not right are added up by cause and part of the model (either half of a layer, and what lies
   outside the layers). Each sum's growth on the planted side counts as far as its interval stays away from 0; together
   they are given as a share of the step. The row `profiler overhead`, which blames nobody, is not among them.

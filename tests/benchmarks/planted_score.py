@@ -251,13 +251,22 @@ def _named(pair: Pair) -> tuple[Named | None, tuple[str, ...]]:
     growth = {f.id: _figure(f) - round(before.get(f.id, 0) * pair.drift) for f in failed}
     grew = [f.id for f in failed if f.id in pair.plant.findings and (f.id not in before or growth[f.id] > 0)]
     right = max(grew, key=lambda name: growth[name], default=None)
-    grown = tuple(sorted((name for name in growth if growth[name] > 0), key=lambda name: -growth[name]))
+    blaming = {f.id for f in failed if _blames(f) in (pair.plant.side, None)}
+    grown = tuple(
+        sorted((name for name in blaming if growth[name] > 0), key=lambda name: (-growth[name], name))
+    )
     if right is None:
         return None, grown
     rivals = tuple(name for name in grown if growth[name] > growth[right] and name not in pair.plant.findings)
     raw_rank = [finding.id for finding in failed].index(right) + 1
     named = Named(finding=right, figure_ns=growth[right], raw_rank=raw_rank, rank=len(rivals) + 1)
     return named, rivals
+
+
+def _blames(finding: Finding) -> Role | None:
+    """The engine whose time a finding explains; None where it has no figure."""
+    sign = finding.saving_ns or finding.explains_ns
+    return "onnxruntime" if sign > 0 else "torch" if sign < 0 else None
 
 
 def _with_figure(analysis: Analysis, plant: Plant) -> list[Finding]:
