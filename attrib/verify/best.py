@@ -129,8 +129,13 @@ class Search:
             return Found(stack=alone, result=single.result, beside=beside)
         self._runner.progress.phase("Best: all parts beside the original")
         whole = self._against_original(stack)
-        if not is_gain(_trial_of(whole, tolerant=_changes(stack))):
-            return Found(stack=alone, result=single.result, beside="all parts together change the outputs")
+        trial = _trial_of(whole, tolerant=_changes(stack))
+        if not is_gain(trial):
+            why = "save no time for certain" if trial.outputs_equal else "change the outputs"
+            beside = (
+                f"all parts together ({', '.join(win.id for win in stack.parts)}) {why} beside the original"
+            )
+            return Found(stack=alone, result=single.result, beside=beside)
         figure = format_interval(ahead.saving.median, ahead.saving.low, ahead.saving.high, sign=False)
         title = single.stack.parts[0].title
         beside = f"measured side by side it saves {figure} more than the best single change ({title})"
