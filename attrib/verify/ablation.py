@@ -24,9 +24,8 @@ from attrib.match.executed import executed_by_node
 from attrib.model.experiment import ExperimentResult, Prediction
 from attrib.model.region import Region
 from attrib.units import format_interval
-from attrib.verify.bench_like import BenchLike, Measured
-from attrib.verify.measuring import Setup, with_figures
-from attrib.verify.misses import Miss, agree, reason_of
+from attrib.verify.bench_like import BenchLike
+from attrib.verify.measuring import Setup, compare, judged
 
 PREFIX = "ablate-"
 _NAMES = 4
@@ -148,16 +147,13 @@ def ablate(analysis: Analysis, bench: AblationBench, setup: Setup, name: str) ->
     ran = bench.optimized_graph(setup.options)
     _check_same(analysis.evidence.optimized, ran)
     cut = bench.cut_graph(setup.options, ran, target.values)
-    found = bench.compare(
-        _opened_as_it_is(setup.options, cut.baseline),
-        _opened_as_it_is(setup.options, cut.variant),
-        "onnxruntime",
-        rounds=setup.rounds,
-        iterations=setup.iterations,
-        seed=setup.seed,
-    )
-    result = with_figures(_row(analysis, target), found)
-    return _judged(result, found, cut, setup)
+    baseline, variant = (_opened_as_it_is(setup.options, graph) for graph in (cut.baseline, cut.variant))
+    found = compare(bench, setup, baseline, variant, "onnxruntime")
+    result = judged(_row(analysis, target), found, setup)
+    if result.agrees:
+        return result
+    fed = f"{counted(len(cut.fed), 'recorded value')} ({cut.bytes / 1e6:.1f} MB)"
+    return replace(result, note=f"{result.note}; {fed} took the place of {counted(cut.removed, 'node')}")
 
 
 def _opened_as_it_is(options: CaptureOptions, graph: Path) -> CaptureOptions:
@@ -215,28 +211,6 @@ def _untold(analysis: Analysis, target: Target) -> str:
         return ""
     covered = f"{counted(len(calls), 'call')} of {counted(len(modules), 'module')} ({_listed(modules)})"
     return f"; they cover {covered} together, and how the time splits among these no node taken out can tell"
-
-
-def _judged(result: ExperimentResult, found: Measured, cut: Cut, setup: Setup) -> ExperimentResult:
-    predicted, saving, baseline = result.predicted, result.saving_ns, result.baseline_ns
-    assert predicted is not None  # noqa: S101  (_row gave it)
-    assert saving is not None  # noqa: S101  (with_figures gave both)
-    assert baseline is not None  # noqa: S101
-    if agree(predicted, saving):
-        return replace(result, agrees=True)
-    miss = Miss(
-        predicted=predicted,
-        saving=saving,
-        captured_ns=setup.captured_ns.get("onnxruntime"),
-        baseline_ns=baseline.median,
-        before=Counter(),
-        after=Counter(),
-        same=False,
-        notes=tuple(found.notes),
-    )
-    fed = f"{counted(len(cut.fed), 'recorded value')} ({cut.bytes / 1e6:.1f} MB)"
-    note = f"{reason_of(miss)}; {fed} took the place of {counted(cut.removed, 'node')}"
-    return replace(result, agrees=False, note=note)
 
 
 def _listed(names: Iterable[str]) -> str:

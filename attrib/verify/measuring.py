@@ -66,21 +66,8 @@ class Measuring:
         self.bench = bench
 
     def compare(self, baseline: CaptureOptions, variant: CaptureOptions, role: Role) -> Measured:
-        """Two sets of options side by side, as every experiment is measured.
-
-        Where the interval is so wide that it says nothing, they are measured again, and the narrowest interval counts:
-        it is chosen by its width, not by what it says.
-        """
-        found = [self._compare_once(baseline, variant, role)]
-        while _width(found[-1]) > WIDE and len(found) < MOST_ATTEMPTS:
-            found.append(self._compare_once(baseline, variant, role))
-        return min(found, key=_width)
-
-    def _compare_once(self, baseline: CaptureOptions, variant: CaptureOptions, role: Role) -> Measured:
-        setup = self.setup
-        return self.bench().compare(
-            baseline, variant, role, rounds=setup.rounds, iterations=setup.iterations, seed=setup.seed
-        )
+        """Two sets of options side by side, as every experiment is measured."""
+        return compare(self.bench(), self.setup, baseline, variant, role)
 
     def job(self, item: Planned) -> Job:
         """What to do for a planned experiment."""
@@ -105,35 +92,7 @@ class Measuring:
     def _measured(self, row: ExperimentResult, options: CaptureOptions) -> ExperimentResult:
         check_options(options)
         found = self.compare(self.setup.options, options, row.side)
-        result = self._at_this_speed(with_figures(row, found))
-        predicted, saving = result.predicted, result.saving_ns
-        if predicted is None or saving is None or agree(predicted, saving):
-            return replace(result, agrees=None if predicted is None else True)
-        return replace(result, agrees=False, note=reason_of(self._miss(result, found, options)))
-
-    def _at_this_speed(self, result: ExperimentResult) -> ExperimentResult:
-        """The prediction in the time of this run: a machine that has become slower stretches it like everything else."""
-        captured, baseline = self.setup.captured_ns.get(result.side), result.baseline_ns
-        if result.predicted is None or not captured or baseline is None:
-            return result
-        return replace(result, predicted=scaled(result.predicted, captured, baseline.median))
-
-    def _miss(self, result: ExperimentResult, found: Measured, options: CaptureOptions) -> Miss:
-        predicted, saving, baseline = result.predicted, result.saving_ns, result.baseline_ns
-        assert predicted is not None  # noqa: S101  (without a prediction there is no miss)
-        assert saving is not None  # noqa: S101  (with_figures gave both)
-        assert baseline is not None  # noqa: S101
-        before, after = self._graphs(result.side, options)
-        return Miss(
-            predicted=predicted,
-            saving=saving,
-            captured_ns=self.setup.captured_ns.get(result.side),
-            baseline_ns=baseline.median,
-            same=found.same,
-            before=before,
-            after=after,
-            notes=found.notes,
-        )
+        return judged(row, found, self.setup, lambda: self._graphs(row.side, options))
 
     def _graphs(self, side: Role, options: CaptureOptions) -> tuple[Counter[str], Counter[str]]:
         """What ran without and with a change; looked up only where a prediction missed. Empty where it is not known."""
@@ -145,6 +104,62 @@ class Measuring:
         except AttribError:
             return Counter(), Counter()
         return Counter(before), Counter(after)
+
+
+def compare(
+    bench: BenchLike, setup: Setup, baseline: CaptureOptions, variant: CaptureOptions, role: Role
+) -> Measured:
+    """Two sets of options side by side.
+
+    Where the interval is so wide that it says nothing, they are measured again, and the narrowest interval counts: it is
+    chosen by its width, not by what it says.
+    """
+
+    def once() -> Measured:
+        return bench.compare(
+            baseline, variant, role, rounds=setup.rounds, iterations=setup.iterations, seed=setup.seed
+        )
+
+    found = [once()]
+    while _width(found[-1]) > WIDE and len(found) < MOST_ATTEMPTS:
+        found.append(once())
+    return min(found, key=_width)
+
+
+def judged(
+    row: ExperimentResult,
+    found: Measured,
+    setup: Setup,
+    graphs: Callable[[], tuple[Counter[str], Counter[str]]] = lambda: (Counter(), Counter()),
+) -> ExperimentResult:
+    """A result with its figures, and whether they agree with the prediction in the time of this run.
+
+    Args:
+        row: What is known without measuring.
+        found: What was measured.
+        setup: How.
+        graphs: Op types that ran without and with the change; asked only where the prediction missed.
+    """
+    result = with_figures(row, found)
+    saving, baseline, captured = result.saving_ns, result.baseline_ns, setup.captured_ns.get(row.side)
+    if row.predicted is None or saving is None or baseline is None:
+        return result
+    predicted = scaled(row.predicted, captured, baseline.median) if captured else row.predicted
+    result = replace(result, predicted=predicted, agrees=agree(predicted, saving))
+    if result.agrees:
+        return result
+    before, after = graphs()
+    miss = Miss(
+        predicted=predicted,
+        saving=saving,
+        captured_ns=captured,
+        baseline_ns=baseline.median,
+        same=found.same,
+        before=before,
+        after=after,
+        notes=found.notes,
+    )
+    return replace(result, note=reason_of(miss))
 
 
 def with_figures(result: ExperimentResult, found: Measured) -> ExperimentResult:

@@ -3,7 +3,23 @@
 from attrib.api import Analysis
 from attrib.capture.options import CaptureOptions
 from attrib.errors import AttribError
+from attrib.model.manifest import Manifest
 from attrib.verify.protocol import Situation
+
+
+def manifest_of(analysis: Analysis) -> Manifest:
+    """What the capture says of itself.
+
+    Raises:
+        AttribError: attrib did not capture the directory, so that nobody knows what ran.
+    """
+    manifest = analysis.directory.manifest
+    if manifest is None:
+        raise AttribError(
+            f"{analysis.directory.root}: attrib did not capture it, so it does not know what ran",
+            hint="record it with `attrib profile`, which writes down how",
+        )
+    return manifest
 
 
 def situation_of(analysis: Analysis, options: CaptureOptions) -> Situation:
@@ -16,15 +32,9 @@ def situation_of(analysis: Analysis, options: CaptureOptions) -> Situation:
     Raises:
         AttribError: attrib did not capture the directory, so that nobody knows what ran.
     """
-    manifest = analysis.directory.manifest
-    if manifest is None:
-        raise AttribError(
-            f"{analysis.directory.root}: attrib did not capture it, so it does not know what ran",
-            hint="record it with `attrib profile`, which writes down how",
-        )
     return Situation(
         options=options,
-        manifest=manifest,
+        manifest=manifest_of(analysis),
         evidence=analysis.evidence,
         chain=analysis.chain,
         trails=analysis.trails,

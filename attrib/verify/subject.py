@@ -7,7 +7,6 @@ from pathlib import Path
 
 from attrib.api import Analysis, load
 from attrib.capture.options import CaptureOptions
-from attrib.errors import AttribError
 from attrib.findings import RULES
 from attrib.model.manifest import EXPORTED, ROLES, Manifest
 from attrib.verify.identity import check_graph
@@ -16,7 +15,7 @@ from attrib.verify.original import options_of, recorded_options
 from attrib.verify.plan import Offer, Planned, Request, offers, plan
 from attrib.verify.protocol import Experiment
 from attrib.verify.results import Results
-from attrib.verify.situation import situation_of
+from attrib.verify.situation import manifest_of, situation_of
 
 TIMEOUT_S = 600.0
 """To export and compile a large model takes minutes; what hangs never ends."""
@@ -73,11 +72,7 @@ class Subject:
         Raises:
             AttribError: attrib did not capture the directory, so that nobody knows what ran.
         """
-        manifest = self.analysis.directory.manifest
-        if manifest is None:
-            problem = f"{self.root}: attrib did not capture it, so it does not know what ran"
-            raise AttribError(problem, hint="record it with `attrib profile`, which writes down how")
-        return manifest
+        return manifest_of(self.analysis)
 
     @cached_property
     def options(self) -> CaptureOptions:

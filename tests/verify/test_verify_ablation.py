@@ -90,7 +90,9 @@ def test_result_has_the_ledgers_figure_beside_the_plain_one_and_says_what_it_can
         True,
         True,
     )
-    assert result.predicted.saving_ns == time
+    at_this_speed = result.baseline_ns.median / step
+    assert result.predicted.saving_ns.median == round(time.median * at_this_speed)
+    assert result.predicted.saving_ns.low == round(time.low * at_this_speed)
     assert result.predicted.kind == "estimate"
     assert result.saving_ns.low <= time.median <= result.saving_ns.high
     assert result.note == ""
