@@ -212,6 +212,7 @@ def _analysis(
         outputs=directory.outputs(),
         plain_ns={role: tuple(tuple(b.tolist()) for b in blocks.values()) for role, blocks in plain.items()},
         warmup_ns=warmup,
+        placement=directory.placement("onnxruntime"),
     )
     chain = chain_of(graphs, manifest)
     trails = region_trails(matched, partitions, ledger, chain)

@@ -8,6 +8,7 @@ from attrib.lineage.graph import Graph
 from attrib.model.document import Cause, EvidenceRow, Latency, LedgerRow
 from attrib.model.estimate import Delta
 from attrib.model.manifest import EXPORTED, OPTIMIZED, Manifest, OutputDifference, Role
+from attrib.model.placement import Placement
 from attrib.model.region import Region
 from attrib.model.work import Partition, Work
 
@@ -62,6 +63,7 @@ class Evidence:
         outputs: How far the outputs are apart.
         plain_ns: Plain steps of either side, one tuple a block.
         warmup_ns: Steps before the first plain block, in order of time.
+        placement: Which provider took which nodes; None where the session did not say.
     """
 
     ledger: LedgerLike
@@ -74,6 +76,7 @@ class Evidence:
     outputs: tuple[OutputDifference, ...]
     plain_ns: Mapping[Role, tuple[tuple[int, ...], ...]]
     warmup_ns: Mapping[Role, tuple[int, ...]] = field(default_factory=dict)
+    placement: Placement | None = None
 
     @property
     def loaded(self) -> Graph | None:

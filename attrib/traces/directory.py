@@ -15,12 +15,13 @@ from attrib.model.experiment import EXPERIMENT_VERSION, VERIFY_FOLDER, Experimen
 from attrib.model.flow import FLOW_FILE, FLOW_VERSION, Flow
 from attrib.model.latency import LatencyTable
 from attrib.model.manifest import EXPORTED, OPTIMIZED, FileEntry, Manifest, OutputDifference, Role
+from attrib.model.placement import PLACEMENT_FILE, PLACEMENT_VERSION, Placement
 from attrib.traces.kineto import read_kineto
 from attrib.traces.manifest_file import INTACT_COPY, MANIFEST, check_inside, read_manifest
 from attrib.traces.ort_profile import read_ort_profile
 from attrib.traces.recognise import recognise
 
-_Record = TypeVar("_Record", Compiled, Flow)
+_Record = TypeVar("_Record", Compiled, Flow, Placement)
 Read = Callable[[Path], EventTable]
 
 _TRACE_OF_ENGINE: dict[Role, tuple[str, Read]] = {
@@ -90,6 +91,10 @@ class TraceDirectory:
     def flow(self, role: Role) -> Flow | None:
         """Which call of one side's PyTorch step reads the result of which; None where nobody watched."""
         return self._record(role, FLOW_FILE, Flow, FLOW_VERSION)
+
+    def placement(self, role: Role) -> Placement | None:
+        """Which provider took which nodes of one side's graph; None where the session did not say."""
+        return self._record(role, PLACEMENT_FILE, Placement, PLACEMENT_VERSION)
 
     def _record(self, role: Role, name: str, kind: type[_Record], version: int) -> _Record | None:
         """What a capture noted of one side in a JSON file of its own."""
