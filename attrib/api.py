@@ -18,6 +18,7 @@ from attrib.attribute.ledger_rows import Ledger
 from attrib.attribute.paired import Blocks
 from attrib.attribute.partitions import partition_of
 from attrib.attribute.profiled import coverage, step_times
+from attrib.attribute.timeline import timelines_of
 from attrib.attribute.trail import region_trails, shortened
 from attrib.errors import AttribError, UsageError
 from attrib.findings.comparability import checks
@@ -256,6 +257,7 @@ def _document(
         profiled={role: step_times(p) for role, p in partitions.items()},
         plain_ns=dict(evidence.plain_ns),
         regions=tuple(map(shortened, trails)),
+        timeline=timelines_of(partitions, ledger.rows),
         warnings=(
             *manifest.warnings,
             *directory.missing,

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attrib.attribute.intervals import owned_ns
+from attrib.attribute.lanes import ort_lanes, typical
 from attrib.attribute.steps import StepWindow, common_sequence
 from attrib.errors import AttribError
 from attrib.model.events import EventTable, Int64s
@@ -24,9 +25,10 @@ Rows = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Run:
-    """One run: its node rows in order, what each owns, and the time inside any executor."""
+    """One run: its node rows in order, what each owns, its executors, and the time inside any of them."""
 
     rows: Rows
+    executors: Rows
     owned: Int64s
     execute_ns: int
 
@@ -55,6 +57,7 @@ def ort_partition(table: EventTable, steps: Sequence[StepWindow]) -> Partition:
     work_ns = np.stack([run.owned for run in kept], axis=1)
     execute = np.minimum(np.array([run.execute_ns for run in kept], dtype=np.int64), model_run)
     inside, outside, scopes = _event_counts(len(kept[0].rows))
+    shown = typical(walls)
     return Partition(
         engine="onnxruntime",
         work=_work(table, kept[0].rows),
@@ -67,6 +70,9 @@ def ort_partition(table: EventTable, steps: Sequence[StepWindow]) -> Partition:
         outside=outside,
         scopes=scopes,
         warnings=warnings,
+        lanes=ort_lanes(
+            table, kept[shown].rows, kept[shown].executors, steps[chosen[shown]], int(walls[shown]), shown
+        ),
     )
 
 
@@ -101,7 +107,7 @@ def _run(table: EventTable, step: StepWindow, nodes: Rows, executors: Rows) -> _
     owned = owned_ns(start, end, table.track[nodes].astype(np.int64))
     rows = np.concatenate([nodes, executors])
     limited = np.minimum(table.duration_ns[rows], step.end_ns - table.start_ns[rows])
-    return _Run(nodes, owned, union_ns(table.start_ns[rows], limited))
+    return _Run(nodes, executors, owned, union_ns(table.start_ns[rows], limited))
 
 
 def _work(table: EventTable, rows: Rows) -> tuple[Work, ...]:

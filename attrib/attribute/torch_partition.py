@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attrib.attribute.intervals import innermost, nesting_order
+from attrib.attribute.lanes import torch_lanes, typical
 from attrib.attribute.python_scopes import PYTHON_MODULE, python_scopes
 from attrib.attribute.python_time import own_python, summed
 from attrib.attribute.steps import StepWindow, common_sequence
@@ -102,6 +103,7 @@ def torch_partition(
     walls = np.array([steps[i].end_ns - steps[i].start_ns for i in chosen], dtype=np.int64)
     work_ns = np.stack([step.duration for step in kept], axis=1)
     work, counts = _work(table, kept[0]), _event_counts(kept[0])
+    shown = typical(walls)
     return Partition(
         engine="torch",
         work=work,
@@ -115,6 +117,7 @@ def torch_partition(
         scopes=counts.scopes,
         warnings=warnings,
         python=_module_python(kept),
+        lanes=torch_lanes(table, kept[shown].calls, kept[shown].duration, steps[chosen[shown]], shown),
     )
 
 

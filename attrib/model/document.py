@@ -11,6 +11,7 @@ from attrib.model.estimate import Delta, Estimate
 from attrib.model.experiment import ExperimentResult
 from attrib.model.manifest import Environment, OutputDifference, Protocol, Role, Side, Workload
 from attrib.model.region import Match
+from attrib.model.timeline import StepTimeline
 from attrib.model.trail import RegionTrail
 
 # Schema history
@@ -218,6 +219,8 @@ class Document(_Struct, frozen=True, kw_only=True):
     """Every plain step, one tuple a block, in the order of the rounds."""
     regions: tuple[RegionTrail, ...] = ()
     """What is behind the rows: calls, nodes and rewrites of each region, in the order of the exported graph."""
+    timeline: dict[Role, StepTimeline] = {}
+    """One typical profiled step of each side, segment by segment."""
     warnings: tuple[str, ...] = ()
     gaps: tuple[Gap, ...] = ()
     """Evidence that the trace directory lacks, the most costly first."""

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from attrib.errors import InternalError
 from attrib.model.tensor import Tensor
+from attrib.model.timeline import StepLanes
 
 Engine = Literal["torch", "onnxruntime"]
 Int64s = npt.NDArray[np.int64]
@@ -130,6 +131,7 @@ class Partition:
         earlier_ns: Walls of the runs that the profile holds before the first of these steps, in order of time.
         device: What the device did; None where its work was not recorded.
         python: How the first framework part divides among the modules; None where no module was marked.
+        lanes: One typical step, segment by segment; None where nobody asked for it.
     """
 
     engine: Engine
@@ -146,6 +148,7 @@ class Partition:
     earlier_ns: tuple[int, ...] = ()
     device: DeviceUse | None = None
     python: ModulePython | None = None
+    lanes: StepLanes | None = None
 
     @property
     def steps(self) -> int:

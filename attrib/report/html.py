@@ -94,7 +94,7 @@ def _without_evidence(document: Document) -> Document:
         )
         for row in document.ledger
     )
-    return msgspec.structs.replace(document, ledger=rows, regions=())
+    return msgspec.structs.replace(document, ledger=rows, regions=(), timeline={})
 
 
 def _largest_rows(document: Document) -> Document:
