@@ -7,16 +7,47 @@ import msgspec
 
 from attrib.capture.graph_files import strip_graph
 from attrib.capture.kineto_merge import merge_kineto
+from attrib.capture.messages import Opened
+from attrib.capture.placement import differing_names
+from attrib.capture.rewrites_files import load_graph
+from attrib.capture.scrub import scrub
 from attrib.capture.writer import TraceDirectory, deterministic_gzip
 from attrib.model.compiled import COMPILED_FILE
 from attrib.model.flow import FLOW_FILE
-from attrib.model.manifest import OutputDifference
+from attrib.model.manifest import PARTITIONED, OutputDifference
+from attrib.model.placement import PLACEMENT_FILE, Placement
 
 
 def write_graph(directory: TraceDirectory, path: str, file: Path) -> None:
     """A graph without its weights; nothing where ONNX Runtime wrote none."""
     if file.exists():
         directory.write(path, strip_graph(file))
+
+
+def write_placement(directory: TraceDirectory, folder: str, opened: Opened) -> None:
+    """Which provider took which nodes, and the graph that these nodes are of; or why that is not known."""
+    path = f"{folder}/{PLACEMENT_FILE}"
+    if not opened.placement:
+        if opened.no_placement:
+            directory.missing(path, scrub(opened.no_placement))
+        return
+    placed = Path(opened.placement).read_bytes()
+    directory.write(path, placed)
+    if opened.partitioned and PARTITIONED not in directory.files:
+        _write_partitioned(directory, Path(opened.partitioned), msgspec.json.decode(placed, type=Placement))
+    elif opened.no_partitioned:
+        directory.missing(PARTITIONED, scrub(opened.no_partitioned))
+
+
+def _write_partitioned(directory: TraceDirectory, file: Path, placement: Placement) -> None:
+    """Only where each node of the placement is in it by its name."""
+    graph = {str(node.name): str(node.op_type) for node in load_graph(file).graph.node}
+    if others := differing_names(placement, graph):
+        directory.missing(
+            PARTITIONED, f"{others} nodes of the graph that was partitioned have other names in it"
+        )
+        return
+    write_graph(directory, PARTITIONED, file)
 
 
 def write_profiles(

@@ -119,7 +119,12 @@ class Bench:
     def _open(self) -> tuple[Workers, Opener]:
         if self._workers is None or self._opener is None:
             with self._interrupts.deferred():
-                self._workers = Workers(self._source, self._interrupts, timeout_s=self._timeout_s)
+                self._workers = Workers(
+                    self._source,
+                    self._interrupts,
+                    timeout_s=self._timeout_s,
+                    ort_python=self._original.ort_python,
+                )
                 self._opener = Opener(self._workers, self._original, self._source)
         return self._workers, self._opener
 

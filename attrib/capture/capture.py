@@ -5,7 +5,11 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
+from attrib.capture.commands import providers_of
 from attrib.capture.handover import Handover
+from attrib.capture.interpreter import check_interpreter
 from attrib.capture.interrupts import Interrupts
 from attrib.capture.options import CaptureOptions, check_options
 from attrib.capture.process import WorkerError
@@ -67,9 +71,22 @@ def capture(
         AttribError: Nothing could be measured.
     """
     check_options(options)
+    options = with_interpreter(options)
     source = _handed(options) if handover else resolve_source(options)
     output = options.output or default_output(source)
     return _capture(options, source, output, progress or NoProgress(), handover)
+
+
+def with_interpreter(options: CaptureOptions) -> CaptureOptions:
+    """The options with the absolute path of the interpreter for ONNX Runtime, checked where there is one.
+
+    Raises:
+        AttribError: It cannot run ONNX Runtime's worker.
+    """
+    if options.ort_python is None:
+        return options
+    path = check_interpreter(options.ort_python, providers_of(options))
+    return msgspec.structs.replace(options, ort_python=path)
 
 
 def _handed(options: CaptureOptions) -> Source:

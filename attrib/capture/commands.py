@@ -5,10 +5,15 @@ from pathlib import Path
 from attrib.capture.messages import Export, Load, Open, Optimize, Recipe
 from attrib.capture.options import CaptureOptions, Precision
 from attrib.capture.ort_options import session_options
+from attrib.capture.provider_options import (
+    Options,
+    provider_libraries,
+    provider_name,
+    provider_options,
+)
+from attrib.capture.scrub import scrub
 from attrib.capture.sources import Source
 from attrib.model.manifest import Role, Side
-
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 def engine_title(engine: Role) -> str:
@@ -17,8 +22,13 @@ def engine_title(engine: Role) -> str:
 
 
 def providers_of(options: CaptureOptions) -> tuple[str, ...]:
-    """Execution providers to request: those asked for, else the device's own."""
-    return options.providers or (_PROVIDERS[options.device],)
+    """Execution providers to request, by their full names: those asked for, else the device's own."""
+    return tuple(map(provider_name, options.providers or (options.device,)))
+
+
+def provider_options_of(options: CaptureOptions) -> Options:
+    """What each provider is given."""
+    return provider_options(options.provider_options, providers_of(options))
 
 
 def weights_precision(options: CaptureOptions) -> Precision:
@@ -92,7 +102,14 @@ def open_command(options: CaptureOptions, model: Path, inputs: Path, threads: in
         folder=folder,
         session_options=session_options(options.session_options),
         disabled_optimizers=options.disabled_optimizers,
+        provider_options=provider_options_of(options),
+        provider_libraries=provider_libraries(options.provider_libraries),
     )
+
+
+def shareable(options: Options) -> Options:
+    """The options as a manifest may hold them: a value that is a path keeps its last part."""
+    return {name: {key: scrub(value) for key, value in given.items()} for name, given in options.items()}
 
 
 def new_side(options: CaptureOptions, engine: Role, folder: str, threads: int) -> Side:
@@ -111,5 +128,7 @@ def new_side(options: CaptureOptions, engine: Role, folder: str, threads: int) -
         opset=options.opset or 0,
         session_options=session_options(options.session_options),
         disabled_optimizers=options.disabled_optimizers,
+        provider_options=shareable(provider_options_of(options)),
+        provider_libraries=tuple(provider_libraries(options.provider_libraries)),
         threads=threads,
     )

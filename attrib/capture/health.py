@@ -21,8 +21,9 @@ from attrib.capture.environment import (
     thread_count,
     usable_cores,
 )
+from attrib.capture.interpreter import check_interpreter
+from attrib.capture.provider_options import CPU_PROVIDER
 from attrib.capture.providers import (
-    CPU_PROVIDER,
     ProviderStatus,
     RuntimeInfo,
     TorchInfo,
@@ -70,13 +71,30 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     checks: tuple[HealthCheck, ...]
 
 
-def examine() -> Health:
-    """Look at everything; engines are asked in processes of their own, at the same time."""
+def examine(ort_python: Path | None = None) -> Health:
+    """Look at everything; engines are asked in processes of their own, at the same time.
+
+    Args:
+        ort_python: The interpreter whose ONNX Runtime is meant; None for attrib's own.
+
+    Raises:
+        AttribError: That interpreter cannot run ONNX Runtime's worker.
+    """
+    interpreter = str(check_interpreter(ort_python)) if ort_python else sys.executable
     with ThreadPoolExecutor() as pool:
         torch, gpus = pool.submit(probe_torch), pool.submit(accelerators)
-        runtime = probe_runtime()
-        providers = probe_providers(runtime)
-        return assess(runtime, torch.result(), providers, gpus.result(), package_versions())
+        runtime = probe_runtime(interpreter=interpreter)
+        providers = probe_providers(runtime, interpreter=interpreter)
+        packages = package_versions()
+        if ort_python is not None:
+            packages = elsewhere(packages, runtime)
+        return assess(runtime, torch.result(), providers, gpus.result(), packages)
+
+
+def elsewhere(packages: Mapping[str, str], runtime: RuntimeInfo) -> dict[str, str]:
+    """The packages that count where ONNX Runtime is another environment's: its own instead of attrib's."""
+    own = {name: packages[name] for name in packages if not name.startswith(RUNTIME_PREFIX)}
+    return own | ({runtime.package: runtime.version} if runtime.package else {})
 
 
 def assess(

@@ -9,6 +9,7 @@ import msgspec
 
 from attrib.capture.options import Attention, Device, Exporter, OptLevel, Precision, TorchMode
 from attrib.model.manifest import InputSpec, Overhead, Rewrite, UnusedModule
+from attrib.model.roofline import Peaks
 
 SourceKind = Literal["configuration", "directory", "example", "factory", "saved"]
 
@@ -84,6 +85,8 @@ class Open(_Message, frozen=True, kw_only=True):
         disabled_optimizers: Graph optimizers to leave out.
         profiled: Create the profiled session beside the plain one.
         any_floats: Inputs of another floating-point type than the graph's are converted to it.
+        provider_options: What a provider is given, by its name.
+        provider_libraries: Libraries with providers, by the name under which each is registered.
     """
 
     model: str
@@ -98,6 +101,8 @@ class Open(_Message, frozen=True, kw_only=True):
     disabled_optimizers: tuple[str, ...] = ()
     profiled: bool = True
     any_floats: bool = False
+    provider_options: dict[str, dict[str, str]] = {}
+    provider_libraries: dict[str, str] = {}
 
 
 class Run(_Message, frozen=True, kw_only=True):
@@ -119,6 +124,20 @@ class Calibrate(_Message, frozen=True, kw_only=True):
 
     chain: str
     nodes: int
+
+
+class MeasurePeaks(_Message, frozen=True, kw_only=True):
+    """Measure what the machine can do.
+
+    Attributes:
+        device: Where the measured model runs.
+        folder: Holds graphs for ONNX Runtime to measure with.
+        dtypes: Element types of the products to measure.
+    """
+
+    device: Device
+    folder: str
+    dtypes: tuple[str, ...]
 
 
 class Finish(_Message, frozen=True, kw_only=True):
@@ -145,13 +164,15 @@ class Ablate(_Message, frozen=True, kw_only=True):
     folder: str
 
 
-Command = Load | Export | Optimize | Open | Run | Outputs | Calibrate | Finish | Ablate
+Command = Load | Export | Optimize | Open | Run | Outputs | Calibrate | MeasurePeaks | Finish | Ablate
 
 
 class Ready(_Message, frozen=True, kw_only=True):
-    """The engine is imported."""
+    """The engine is imported; `package` is the one that brought it, where that is known, `python` who runs it."""
 
     version: str
+    package: str = ""
+    python: str = ""
 
 
 class Loaded(_Message, frozen=True, kw_only=True):
@@ -208,8 +229,11 @@ class Opened(_Message, frozen=True, kw_only=True):
 
     Attributes:
         outputs: Names of the session's outputs.
-        optimized: Where the graph of the profiled session was written.
+        optimized: Where the graph of the profiled session was written; empty where there is none, or it cannot be saved.
         threads: Intra-op threads of a session.
+        placement: Where `placement.json` was written; empty where there is none, and `no_placement` may say why.
+        partitioned: Where the graph was written that its nodes belong to, in place of an optimized one; else
+            `no_partitioned` may say why.
     """
 
     providers: tuple[str, ...]
@@ -218,6 +242,10 @@ class Opened(_Message, frozen=True, kw_only=True):
     settings: dict[str, str]
     threads: int
     warnings: tuple[str, ...] = ()
+    placement: str = ""
+    no_placement: str = ""
+    partitioned: str = ""
+    no_partitioned: str = ""
 
 
 class Steps(_Message, frozen=True, kw_only=True):
@@ -253,6 +281,12 @@ class Calibrated(_Message, frozen=True, kw_only=True):
     overhead: Overhead
 
 
+class PeaksMeasured(_Message, frozen=True, kw_only=True):
+    """What the machine can do, as far as this engine reached it."""
+
+    peaks: Peaks
+
+
 class Ablated(_Message, frozen=True, kw_only=True):
     """Both graphs were written.
 
@@ -286,4 +320,4 @@ class Failed(_Message, frozen=True, kw_only=True):
     details: str = ""
 
 
-Reply = Ready | Loaded | Exported | Optimized | Opened | Steps | Written | Calibrated | Ablated | Failed
+Reply = Ready | Loaded | Exported | Optimized | Opened | Steps | Written | Calibrated | PeaksMeasured | Ablated | Failed

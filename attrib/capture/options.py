@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from attrib.capture.ort_options import session_options
+from attrib.capture.provider_options import provider_libraries, provider_name, provider_options
 from attrib.capture.rewrites import check_rewrites
 from attrib.errors import UsageError
 from attrib.model.manifest import Role
@@ -29,7 +30,10 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
         batch_size: Rows of the inputs; None for 1, and for what shows something in a small example.
         seq_len: Tokens in a row of a text model; None for 128.
         layers: How many of the model's layers to build, stages of a convolutional network; None for all.
-        providers: Execution providers to request, in order; empty for the device's own.
+        providers: Execution providers to request, in order, by full or short name; empty for the device's own.
+        provider_options: `[PROVIDER:]KEY=VALUE`; without a provider, of the first one.
+        provider_libraries: `NAME=PATH` of libraries that bring execution providers.
+        ort_python: Another interpreter, which runs ONNX Runtime; None for attrib's own.
         opset: Opset to export; None for the exporter's own choice.
         dynamic_shapes: Export with symbolic batch and sequence dimensions.
         optimize: Offline rewrites of the graph, in order: names of `attrib.capture.rewrites.REWRITES`.
@@ -56,6 +60,9 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     layers: int | None = None
     device: Device = "cpu"
     providers: tuple[str, ...] = ()
+    provider_options: tuple[str, ...] = ()
+    provider_libraries: tuple[str, ...] = ()
+    ort_python: Path | None = None
     precision: Precision = "fp32"
     exporter: Exporter = "dynamo"
     opset: int | None = None
@@ -112,7 +119,14 @@ def check_options(options: CaptureOptions) -> None:
     # Under autocast the exported graph keeps the weights' precision.
     check_rewrites(options.optimize, "fp32" if options.autocast else options.precision)
     session_options(options.session_options)
+    _check_providers(options)
     _check_combinations(options)
+
+
+def _check_providers(options: CaptureOptions) -> None:
+    requested = tuple(map(provider_name, options.providers or (options.device,)))
+    provider_options(options.provider_options, requested)
+    provider_libraries(options.provider_libraries)
 
 
 def _check_combinations(options: CaptureOptions) -> None:
@@ -127,6 +141,9 @@ def _check_combinations(options: CaptureOptions) -> None:
         "--save-models": options.save_models is not None,
         "--session-option": bool(options.session_options),
         "--disable-optimizer": bool(options.disabled_optimizers),
+        "--provider-option": bool(options.provider_options),
+        "--provider-library": bool(options.provider_libraries),
+        "--ort-python": options.ort_python is not None,
     }
     useless = next((name for name, given in of_a_graph.items() if given), None)
     if useless and options.against_itself == "torch":

@@ -1,47 +1,48 @@
 """The ONNX Runtime side, inside its worker: a plain and, where wanted, a profiled session of the same file."""
 
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 
-from attrib.capture.failures import first_line
+from attrib.capture.engine_cache import CacheWatch
 from attrib.capture.inputs import load_inputs, save_inputs
 from attrib.capture.messages import (
     Calibrate,
     Calibrated,
     Finish,
+    MeasurePeaks,
     Open,
     Opened,
     Outputs,
+    PeaksMeasured,
     Reply,
     Run,
     Steps,
     Written,
 )
 from attrib.capture.ort_feeds import Feeds, feeds_of
-from attrib.capture.ort_optimizers import disabled
-from attrib.capture.ort_options import EXECUTION_MODES, set_options
 from attrib.capture.ort_overhead import measure_overhead
+from attrib.capture.ort_session import (
+    ERRORS_ONLY,
+    MODES,
+    beyond_cpu,
+    save_partitioned,
+    session_of,
+    with_graph_where_possible,
+)
+from attrib.capture.peaks_ort import peaks_of
+from attrib.capture.placement import compiles, partitioned_level, placement_of, write_placement
+from attrib.capture.probe import package_name
 from attrib.capture.silence import silence_libraries
 from attrib.capture.steps import freeze_heap, quiet_collector, time_steps
 from attrib.errors import AttribError
 from attrib.model.manifest import PROFILE_ZERO
-
-LEVELS = {
-    "disabled": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
-    "basic": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
-    "extended": ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
-    "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
-}
-MODES = dict(
-    zip(EXECUTION_MODES, (ort.ExecutionMode.ORT_SEQUENTIAL, ort.ExecutionMode.ORT_PARALLEL), strict=True)
-)
-_ERRORS_ONLY = 3
-_LARGE = 1_500_000_000
-"""Above this, folded weights could push the optimized graph over protobuf's 2 GB: they go into a file beside it."""
+from attrib.model.placement import PLACEMENT_FILE
 
 
 class Engine:
@@ -49,13 +50,15 @@ class Engine:
 
     def __init__(self) -> None:
         silence_libraries()
-        ort.set_default_logger_severity(_ERRORS_ONLY)
+        ort.set_default_logger_severity(ERRORS_ONLY)
         self.version = str(ort.__version__)
+        self.package = package_name()
         self.handlers: dict[type, Callable[..., Reply]] = {
             Open: self.open,
             Run: self.run,
             Outputs: self.outputs,
             Calibrate: self.calibrate,
+            MeasurePeaks: self.measure_peaks,
             Finish: self.finish,
         }
         self._threads = 0
@@ -64,24 +67,30 @@ class Engine:
 
     def open(self, command: Open) -> Opened:
         """Create the sessions with the same options; only one of them records a profile."""
-        optimized = Path(command.folder) / "optimized.onnx"
+        folder = Path(command.folder)
+        cache = CacheWatch(command.provider_options, command.providers)
         before = _running_threads()
-        plain, feeds, notes = _opened(command, None)
-        started, self._plain = _running_threads() - before, (plain, feeds)
-        session = plain
+        plain = _timed(lambda: session_of(command))
+        feeds, notes = _feeds(plain.session, command)
+        started, self._plain = _running_threads() - before, (plain.session, feeds)
+        state, ran, graph = cache.state(), plain, ""
         if command.profiled:
-            session, feeds, notes = _opened(command, optimized)
-            self._profiled = session, feeds
+            ran, graph = _profiled(command, plain.session, folder / "optimized.onnx")
+            feeds, notes = _feeds(ran.session, command)
+            self._profiled = ran.session, feeds
         freeze_heap()
-        settings = _settings(session, command, feeds)
-        self._threads = _intra_op_threads(session, started)
+        self._threads = _intra_op_threads(ran.session, started)
+        settings = _settings(ran.session, command, feeds)
+        if beyond_cpu(command):
+            settings |= _creation(plain, ran, state)
         return Opened(
-            providers=tuple(session.get_providers()),
-            outputs=tuple(output.name for output in session.get_outputs()),
-            optimized=str(optimized),
+            providers=tuple(ran.session.get_providers()),
+            outputs=tuple(output.name for output in ran.session.get_outputs()),
+            optimized=graph,
             settings=settings,
             threads=self._threads,
             warnings=tuple(notes),
+            **(_placed(command, ran.session, folder, saved=bool(graph)) if command.profiled else {}),
         )
 
     def run(self, command: Run) -> Steps:
@@ -109,6 +118,14 @@ class Engine:
         with quiet_collector():
             return Calibrated(overhead=measure_overhead(Path(command.chain), command.nodes, self._threads))
 
+    def measure_peaks(self, command: MeasurePeaks) -> PeaksMeasured:
+        """What the machine can do, with the session's threads and providers."""
+        if self._plain is None:
+            raise AttribError("the session is not open")
+        with quiet_collector():
+            found = peaks_of(self._plain[0], self._threads, Path(command.folder), command.dtypes)
+        return PeaksMeasured(peaks=found)
+
     def finish(self, _command: Finish) -> Written:
         """End profiling, which writes the profile."""
         if self._profiled is None:
@@ -117,12 +134,64 @@ class Engine:
         return Written(files=(str(session.end_profiling()),))
 
 
-def _opened(command: Open, optimized: Path | None) -> tuple[Any, Feeds, list[str]]:
-    """A session that is ready to run; with a file for the optimized graph, the profiled one."""
-    session = _session(command, _options(command, optimized))
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """A session, and how long its creation took."""
+
+    session: Any
+    seconds: float
+
+
+def _timed(create: Callable[[], Any]) -> _Session:
+    begin = time.perf_counter()
+    return _Session(create(), time.perf_counter() - begin)
+
+
+def _profiled(command: Open, plain: Any, graph: Path) -> tuple[_Session, str]:
+    """The session that records a profile, and the file of its graph: empty where a provider compiled parts of it."""
+    compiled = beyond_cpu(command) and compiles(placement_of(plain)[0])
+    taken: list[_Session] = []
+
+    def opening(file: Path | None) -> Any:
+        taken.append(_timed(lambda: session_of(command, profile=graph.with_name("profile"), graph=file)))
+        return taken[-1].session
+
+    _, saved = with_graph_where_possible(opening, graph, compiled=compiled)
+    return taken[-1], str(graph) if saved else ""
+
+
+def _feeds(session: Any, command: Open) -> tuple[Feeds, list[str]]:
     inputs = load_inputs(Path(command.inputs))
-    feeds, notes = feeds_of(session, inputs, io_binding=command.io_binding, any_floats=command.any_floats)
-    return session, feeds, notes
+    return feeds_of(session, inputs, io_binding=command.io_binding, any_floats=command.any_floats)
+
+
+def _creation(plain: _Session, profiled: _Session, state: str) -> dict[str, str]:
+    """How long both sessions took to create, compilation included, and what the first one found in the cache."""
+    found = {"session_creation_ms": f"{plain.seconds * 1e3:.0f}"}
+    if profiled is not plain:
+        found["profiled_session_creation_ms"] = f"{profiled.seconds * 1e3:.0f}"
+    return found | ({"compiled_engine_cache": state} if state else {})
+
+
+def _placed(command: Open, session: Any, folder: Path, *, saved: bool) -> dict[str, str]:
+    """Files of the placement and, where there is no optimized graph, of the one that was partitioned; or why not.
+
+    With the CPU provider alone there is nothing to tell: every node is its.
+    """
+    if not beyond_cpu(command):
+        return {}
+    placement, reason = placement_of(session)
+    if placement is None:
+        return {"no_placement": reason}
+    file, partitioned = folder / PLACEMENT_FILE, folder / "partitioned.onnx"
+    write_placement(placement, file)
+    if saved:
+        return {"placement": str(file)}
+    try:
+        save_partitioned(command, partitioned_level(command.opt_level), partitioned)
+    except AttribError as error:
+        return {"placement": str(file), "no_partitioned": str(error)}
+    return {"placement": str(file), "partitioned": str(partitioned)}
 
 
 def _running_threads() -> int:
@@ -155,63 +224,3 @@ def _settings(session: Any, command: Open, feeds: Feeds) -> dict[str, str]:
         "io_binding": str(command.io_binding).lower(),
         "preallocated_outputs": str(feeds.preallocated).lower(),
     }
-
-
-def _options(command: Open, optimized: Path | None) -> Any:
-    """The session's options: attrib's own, those that the user set, and those that the profile needs."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = command.threads
-    options.graph_optimization_level = LEVELS[command.opt_level]
-    options.log_severity_level = _ERRORS_ONLY
-    # A parallel executor with one thread runs one node after another.
-    parallel = command.session_options.get("execution_mode") == "parallel"
-    options.inter_op_num_threads = command.threads if parallel else 1
-    set_options(options, command.session_options, MODES)
-    if optimized is not None:
-        options.enable_profiling = True
-        options.profile_file_prefix = str(optimized.with_name("profile"))
-        options.optimized_model_filepath = str(optimized)
-        if _size_with_weights(Path(command.model)) > _LARGE:
-            options.add_session_config_entry(
-                "session.optimized_model_external_initializers_file_name", f"{optimized.name}.data"
-            )
-    return options
-
-
-def _size_with_weights(model: Path) -> int:
-    return sum(part.stat().st_size for part in model.parent.glob(f"{model.name}*"))
-
-
-def _session(command: Open, options: Any) -> Any:
-    missing = [name for name in command.providers if name not in ort.get_available_providers()]
-    if missing:
-        known = ", ".join(ort.get_available_providers())
-        raise AttribError(
-            f"this onnxruntime has no {', '.join(missing)}", hint=f"--provider with one of: {known}"
-        )
-    without = disabled(command.disabled_optimizers)
-    # Where a session cannot be created, onnxruntime tries once more, with the optimizers that were to be left out.
-    extra = {"disabled_optimizers": without, "enable_fallback": 0} if without else {}
-    try:
-        return ort.InferenceSession(command.model, options, providers=list(command.providers), **extra)
-    except Exception as error:
-        raise _refused(command, first_line(error)) from error
-
-
-def _refused(command: Open, why: str) -> AttribError:
-    """Why there is no session, with the way out where it is known."""
-    if command.precision == "bf16" and "NOT_IMPLEMENTED" in why:
-        return AttribError(
-            f"ONNX Runtime cannot run this model in bfloat16 on {', '.join(command.providers)}: {why}",
-            hint="--precision fp32 or fp16, or a provider with bfloat16 kernels (--device cuda)",
-        )
-    hint = next((way for sign, way in _WAYS_OUT.items() if sign in why), "")
-    return AttribError(f"ONNX Runtime cannot load the graph: {why}", hint=hint)
-
-
-_WAYS_OUT = {
-    "replace the existing tensor": "--opt-level basic: ONNX Runtime stumbles over names that it gave this graph when it"
-    " optimized it before",
-    "bound to different types": "the exporter mixed up the types: --exporter dynamo, --attention eager, or --opset 16",
-}
-"""Part of ONNX Runtime's message -> what mends it."""

@@ -12,22 +12,42 @@ from typing import Any
 
 CPU = "CPUExecutionProvider"
 
+MODEL = (
+    b'\x08\x08:D\n\x11\n\x01x\n\x01x\x12\x01y"\x06MatMul\x12\x05probeZ\x13\n\x01x\x12\x0e\n\x0c\x08\x01\x12\x08\n\x02\x08\x02'
+    b"\n\x02\x08\x02b\x13\n\x01y\x12\x0e\n\x0c\x08\x01\x12\x08\n\x02\x08\x02\n\x02\x08\x02B\x04\n\x00\x10\r"
+)
+"""`y = x @ x` for 2 by 2 matrices in ONNX, in an opset and format that every provider knows.
+
+Written out, because the interpreter that runs ONNX Runtime need not have `onnx`; a test makes it anew and compares.
+"""
+
 
 def runtime() -> dict[str, Any]:
     """ONNX Runtime's version, the providers of this build, and the CUDA that it was built for."""
     import onnxruntime as ort
 
-    try:
-        from onnxruntime.capi import build_and_package_info as build
-    except ImportError:
-        build = None
+    build = _build()
     return {
         "version": ort.__version__,
-        "package": getattr(build, "package_name", ""),
+        "package": package_name(),
         "available": ort.get_available_providers(),
         "cuda": str(getattr(build, "cuda_version", "") or getattr(ort, "cuda_version", "") or ""),
         "cudnn": str(getattr(build, "cudnn_version", "") or ""),
     }
+
+
+def package_name() -> str:
+    """The package that brought ONNX Runtime, e.g. `onnxruntime-openvino`; empty where the build does not say."""
+    return str(getattr(_build(), "package_name", ""))
+
+
+def _build() -> Any:
+    """What the build says of itself; None where it says nothing."""
+    try:
+        from onnxruntime.capi import build_and_package_info
+    except ImportError:
+        return None
+    return build_and_package_info
 
 
 def torch() -> dict[str, Any]:
@@ -54,19 +74,9 @@ def provider(name: str) -> dict[str, Any]:
     if name.startswith(("CUDA", "Tensorrt", "NvTensorRT")) and hasattr(ort, "preload_dlls"):
         ort.preload_dlls()  # the libraries of the nvidia-* packages are not on the loader's path
     wanted = [name] if name == CPU else [name, CPU]
-    session = ort.InferenceSession(_model(), providers=wanted)
+    session = ort.InferenceSession(MODEL, providers=wanted)
     (result,) = session.run(None, {"x": np.full((2, 2), 1.5, dtype=np.float32)})
     return {"providers": session.get_providers(), "computes": bool(np.allclose(result, 4.5))}
-
-
-def _model() -> bytes:
-    """`y = x @ x` for 2 by 2 matrices, in an opset and format that every provider knows."""
-    from onnx import TensorProto, helper
-
-    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [2, 2]) for name in ("x", "y"))
-    graph = helper.make_graph([helper.make_node("MatMul", ["x", "x"], ["y"])], "probe", [x], [y])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    return bytes(model.SerializeToString())
 
 
 def main() -> None:

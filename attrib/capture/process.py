@@ -15,12 +15,25 @@ from typing import TypeVar
 
 import msgspec
 
+from attrib.capture.interpreter import foreign_environment
 from attrib.capture.messages import Command, Failed, Ready, Reply
 from attrib.errors import AttribError, InternalError, UsageError
 
 _ROOT = str(Path(__file__).resolve().parents[2])
 _START = "import sys; sys.path.append(sys.argv.pop(1)); from attrib.capture.worker import main; main()"
 """`-P` and this, not `-m`: a `profile.py` in the user's directory must not replace a module that the engines import."""
+
+_START_ELSEWHERE = """
+import sys
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
+spec = PathFinder.find_spec("attrib", [sys.argv.pop(1)])
+sys.modules["attrib"] = module_from_spec(spec)
+spec.loader.exec_module(sys.modules["attrib"])
+from attrib.capture.worker import main
+main()
+"""
+"""Another interpreter gets attrib and nothing else from here: what lies beside attrib was built for this one."""
 
 _TAIL_LINES = 40
 _GRACE_S = 2.0
@@ -55,18 +68,22 @@ class Worker:
         *,
         timeout_s: float | None = None,
     ) -> None:
+        """Start it. Another `interpreter` than this one must have what the engine imports: see `check_interpreter`."""
         self.engine = engine
+        self.facts: Ready | None = None
+        own = interpreter == sys.executable
         self._timeout_s = timeout_s
         read_end, write_end = os.pipe()
         try:
-            self._process = subprocess.Popen(  # noqa: S603  (this interpreter, this package)
-                [interpreter, "-P", "-c", _START, _ROOT, engine, str(write_end), environment["TMPDIR"]],
+            start = [interpreter, "-P", "-c", _START if own else _START_ELSEWHERE]
+            self._process = subprocess.Popen(  # noqa: S603  (an interpreter that the user chose, this package)
+                [*start, _ROOT, engine, str(write_end), environment["TMPDIR"]],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 pass_fds=(write_end,),
                 start_new_session=True,
-                env=dict(environment),
+                env=dict(environment) if own else foreign_environment(environment),
             )
         except BaseException:
             os.close(read_end)
@@ -89,8 +106,9 @@ class Worker:
                 self._tail.append(line[:2000].decode(errors="replace").rstrip())
 
     def ready(self) -> str:
-        """Wait until the engine is imported; its version."""
-        return self._expect(Ready).version
+        """Wait until the engine is imported; its version. `facts` holds what else it says of itself."""
+        self.facts = self._expect(Ready)
+        return self.facts.version
 
     def send(self, command: Command) -> None:
         """Give a command; its reply is fetched by `receive`."""

@@ -4,6 +4,8 @@
 session asks for it, and then ONNX Runtime falls back to the CPU without raising: so each is tried, in its own process.
 """
 
+import functools
+import os
 import platform
 import re
 import signal
@@ -16,9 +18,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from attrib.capture.interpreter import foreign_environment
 from attrib.capture.scrub import scrub
-
-CPU_PROVIDER = "CPUExecutionProvider"
 
 TIMEOUT = 20.0
 """Seconds for one question. On CPU an answer takes one to three; TensorRT's first start takes up to ten."""
@@ -91,9 +92,9 @@ class _Loaded(msgspec.Struct, frozen=True, kw_only=True):
 _Answer = TypeVar("_Answer", RuntimeInfo, TorchInfo, _Loaded)
 
 
-def probe_runtime(timeout: float = TIMEOUT) -> RuntimeInfo:
+def probe_runtime(timeout: float = TIMEOUT, interpreter: str = sys.executable) -> RuntimeInfo:
     """Ask ONNX Runtime what it is."""
-    return _ask(RuntimeInfo, ("runtime",), timeout)[0]
+    return _ask(RuntimeInfo, ("runtime",), timeout, interpreter)[0]
 
 
 def probe_torch(timeout: float = TIMEOUT) -> TorchInfo:
@@ -101,15 +102,19 @@ def probe_torch(timeout: float = TIMEOUT) -> TorchInfo:
     return _ask(TorchInfo, ("torch",), timeout)[0]
 
 
-def probe_providers(runtime: RuntimeInfo, timeout: float = TIMEOUT) -> tuple[ProviderStatus, ...]:
+def probe_providers(
+    runtime: RuntimeInfo, timeout: float = TIMEOUT, interpreter: str = sys.executable
+) -> tuple[ProviderStatus, ...]:
     """Try every provider of this build, and name the well-known ones that it lacks.
 
     Args:
         runtime: What `probe_runtime` found.
         timeout: Seconds for each provider.
+        interpreter: Which Python holds that ONNX Runtime.
     """
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        tried = list(pool.map(lambda name: probe_provider(name, runtime, timeout), runtime.available))
+        ask = functools.partial(probe_provider, runtime=runtime, timeout=timeout, interpreter=interpreter)
+        tried = list(pool.map(ask, runtime.available))
     known = WELL_KNOWN.get(platform.system(), {})
     return (*tried, *(_not_built(name, known[name]) for name in known if name not in runtime.available))
 
@@ -119,9 +124,11 @@ def _not_built(name: str, package: str) -> ProviderStatus:
     return ProviderStatus(name=name, built=False, loads=False, reason=reason)
 
 
-def probe_provider(name: str, runtime: RuntimeInfo, timeout: float = TIMEOUT) -> ProviderStatus:
+def probe_provider(
+    name: str, runtime: RuntimeInfo, timeout: float = TIMEOUT, interpreter: str = sys.executable
+) -> ProviderStatus:
     """Try one provider: create a session that asks for it, look at what it got, and run it."""
-    loaded, log = _ask(_Loaded, ("provider", name), timeout)
+    loaded, log = _ask(_Loaded, ("provider", name), timeout, interpreter)
     if name in loaded.providers and loaded.computes:
         return ProviderStatus(name=name, built=True, loads=True)
     if name in loaded.providers:
@@ -194,12 +201,20 @@ def _short(line: str) -> str:
     return printable if len(printable) <= LONGEST_REASON else printable[: LONGEST_REASON - 1] + "…"
 
 
-def _ask(kind: type[_Answer], question: Sequence[str], timeout: float) -> tuple[_Answer, str]:
+def _ask(
+    kind: type[_Answer], question: Sequence[str], timeout: float, interpreter: str = sys.executable
+) -> tuple[_Answer, str]:
     """Run a probe; a crash, a hang and an exception all become the answer's `error`. Returns the log too."""
-    command = [sys.executable, "-P", str(_PROBE), *question]
+    command = [interpreter, "-P", str(_PROBE), *question]
+    environment = None if interpreter == sys.executable else foreign_environment(os.environ)
     try:
-        done = subprocess.run(  # noqa: S603 - this interpreter on a file of this package
-            command, capture_output=True, stdin=subprocess.DEVNULL, timeout=timeout, check=False
+        done = subprocess.run(  # noqa: S603 - an interpreter that the user chose, on a file of this package
+            command,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=timeout,
+            check=False,
+            env=environment,
         )
     except subprocess.TimeoutExpired as stop:
         return kind(error=f"no answer within {timeout:g} s"), _text(stop.stderr)

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import msgspec
+
 from attrib.capture.messages import Loaded
 from attrib.capture.options import CaptureOptions
 from attrib.capture.scrub import scrub
@@ -13,6 +15,8 @@ from attrib.capture.sources import Source
 from attrib.model.manifest import Environment, Manifest, Phase, Protocol, Role, Side, SideState, Workload
 from attrib.model.tensor import Tensor
 from attrib.version import __version__
+
+_BROUGHT_BY_RUNTIMES = ("onnxruntime", "openvino", "tensorrt")
 
 
 @dataclass(slots=True, eq=False)
@@ -72,6 +76,13 @@ class Record:
         text = scrub(message)
         if text not in self.warnings:
             self.warnings.append(text)
+
+    def ran_elsewhere(self, package: str, version: str) -> None:
+        """ONNX Runtime ran in another environment: what is installed here did not bear on its speed."""
+        own = self.environment.packages
+        kept = {name: own[name] for name in own if not name.startswith(_BROUGHT_BY_RUNTIMES)}
+        packages = dict(sorted((kept | {package: version}).items()))
+        self.environment = msgspec.structs.replace(self.environment, packages=packages)
 
     def manifest(self) -> Manifest | None:
         """The manifest as it stands; None while there is nothing to describe."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from attrib.capture.artefacts import write_graph, write_outputs, write_profiles
+from attrib.capture.artefacts import write_graph, write_outputs, write_placement, write_profiles
 from attrib.capture.chain import CHAIN_NODES, write_chain
 from attrib.capture.commands import (
     load_command,
@@ -21,6 +21,7 @@ from attrib.capture.graph_chain import GraphChain
 from attrib.capture.graphs import GraphMaker
 from attrib.capture.handover import Handover, save_handover
 from attrib.capture.inputs import inputs_hash, load_inputs
+from attrib.capture.interpreter import without_paths
 from attrib.capture.interrupts import Interrupts
 from attrib.capture.latencies import Latencies
 from attrib.capture.machine import MachineWatch, with_limits
@@ -35,8 +36,10 @@ from attrib.capture.messages import (
     Written,
 )
 from attrib.capture.options import CaptureOptions
+from attrib.capture.peaks_graphs import measure_peaks
 from attrib.capture.process import WorkerError
 from attrib.capture.progress import Progress
+from attrib.capture.provider_options import CPU_PROVIDER
 from attrib.capture.record import Ending, Record, workload_of
 from attrib.capture.rewrites import lowest_precision
 from attrib.capture.saved_models import SavedModels
@@ -71,10 +74,10 @@ class Session:
         self._user_opset = check_user_graph(options.onnx) if options.onnx else 0
         folder = Path(options.save_models) if options.save_models else None
         self.saved_models = SavedModels(folder, output, force=options.force) if folder else None
-        self.record = Record(command=options.command)
+        self.record = Record(command=without_paths(options.command))
         self.machine = MachineWatch()
         self.directory = TraceDirectory(output, force=options.force)
-        self.workers = Workers(source, interrupts)
+        self.workers = Workers(source, interrupts, ort_python=options.ort_python)
         self.graphs = GraphMaker(self.workers, source)
         self.runners: dict[Role, Runner] = {}
         self.latencies = Latencies()
@@ -241,7 +244,19 @@ class Session:
                 self._fail_side(role, error)
                 continue
             self._note_opened(role, opened, version, chain)
-            self._keep_graph(OPTIMIZED, Path(opened.optimized), model.parent)
+            self._keep_what_ran(role, opened, model.parent)
+
+    def _keep_what_ran(self, role: Role, opened: Opened, origin: Path) -> None:
+        """The graph that ran, and who took which of its nodes."""
+        if opened.optimized:
+            self._keep_graph(OPTIMIZED, Path(opened.optimized), origin)
+        else:
+            compiled = ", ".join(name for name in opened.providers if name != CPU_PROVIDER)
+            self.directory.missing(
+                OPTIMIZED,
+                f"{compiled} compiled parts of the graph, and ONNX Runtime cannot save such a graph",
+            )
+        write_placement(self.directory, self.sides.folder(role), opened)
 
     def _note_opened(self, role: Role, opened: Opened, version: str, chain: GraphChain) -> None:
         for message in opened.warnings:
@@ -253,7 +268,18 @@ class Session:
             )
         facts = chain.side(self.options)
         facts["settings"] = opened.settings | facts["settings"]
+        facts |= self._who_ran(role)
         self._start_side(role, version=version, providers=opened.providers, threads=opened.threads, **facts)
+
+    def _who_ran(self, role: Role) -> dict[str, str]:
+        """Which package of ONNX Runtime ran, and under which Python where it is not attrib's own."""
+        ready = self.workers[role].facts
+        if ready is None:
+            return {}
+        if self.options.ort_python is None:
+            return {"package": ready.package}
+        self.record.ran_elsewhere(ready.package or "onnxruntime", ready.version)
+        return {"package": ready.package, "interpreter": ready.python}
 
     def _warm_up(self) -> None:
         for number, runner in enumerate(list(self.runners.values())):
@@ -323,7 +349,19 @@ class Session:
                 )
                 continue
             self.sides.calibrated(runner.role, reply.overhead)
+            self._measure_peaks(runner)
             self.progress.update((number + 1) / len(self.runners))
+
+    def _measure_peaks(self, runner: Runner) -> None:
+        """What the machine can do at most, so that the report can say how far either engine is from that."""
+        options, folder = self.options, self.workers.folder(runner.role)
+        used = {options.precision, lowest_precision(options.precision, options.optimize)}
+        try:
+            self.sides.reached(runner.role, measure_peaks(runner.worker, folder, options.device, used))
+        except WorkerError as error:
+            self._warn(
+                f"what this machine can do was not measured with {self.sides.title(runner.role)}: {error}"
+            )
 
     def _write_traces(self) -> None:
         for runner in self.runners.values():

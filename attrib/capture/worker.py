@@ -8,6 +8,7 @@ folder, which is removed then, because a parent that stops its workers itself ki
 
 import importlib
 import os
+import platform
 import shutil
 import signal
 import sys
@@ -66,7 +67,8 @@ def _start(engine_name: str, replies: BinaryIO) -> EngineLike | None:
     except Exception as error:  # noqa: BLE001  (any failure to import an engine is reported to the parent)
         _send(replies, failure(error))
         return None
-    _send(replies, Ready(version=engine.version))
+    package = getattr(engine, "package", "")
+    _send(replies, Ready(version=engine.version, package=package, python=platform.python_version()))
     return engine
 
 

@@ -1,6 +1,7 @@
 """The worker processes of one capture or bench, and the temporary folder that goes with them."""
 
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -8,19 +9,32 @@ from attrib.capture.interrupts import Interrupts
 from attrib.capture.process import Worker, stop_all, worker_environment
 from attrib.capture.sources import Source
 
+RUNTIME = "onnxruntime"
+"""The engine that `--ort-python` moves; PyTorch, the exporter and what edits graphs stay in this interpreter."""
+
 
 class Workers:
     """Worker processes by name, each with a folder of its own in one temporary folder.
+
+    Models of the kinds that lie on this disk are loaded offline.
 
     Attributes:
         temporary: That folder.
     """
 
-    def __init__(self, source: Source, interrupts: Interrupts, *, timeout_s: float | None = None) -> None:
-        """`timeout_s` bounds every wait for a worker; models of the kinds that lie on this disk are loaded offline."""
+    def __init__(
+        self,
+        source: Source,
+        interrupts: Interrupts,
+        *,
+        timeout_s: float | None = None,
+        ort_python: Path | None = None,
+    ) -> None:
+        """`timeout_s` bounds every wait for a worker; `ort_python` is the interpreter that runs ONNX Runtime."""
         self.temporary = Path(tempfile.mkdtemp(prefix="attrib-"))
         self._interrupts = interrupts
         self._timeout_s = timeout_s
+        self._interpreters = {RUNTIME: str(ort_python)} if ort_python else {}
         self._running: dict[str, Worker] = {}
         offline = source.kind in ("configuration", "directory")
         self._environment = worker_environment(self.temporary, offline=offline)
@@ -28,8 +42,10 @@ class Workers:
     def start(self, name: str, engine: str) -> Worker:
         """Start a process; an interruption waits until it can be found and stopped."""
         self.folder(name).mkdir(exist_ok=True)
+        interpreter = self._interpreters.get(engine, sys.executable)
         with self._interrupts.deferred():
-            worker = self._running[name] = Worker(engine, self._environment, timeout_s=self._timeout_s)
+            worker = Worker(engine, self._environment, interpreter, timeout_s=self._timeout_s)
+            self._running[name] = worker
         return worker
 
     def folder(self, name: str) -> Path:

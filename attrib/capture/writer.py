@@ -14,14 +14,14 @@ from typing import IO, BinaryIO
 import msgspec
 
 from attrib.errors import AttribError, UsageError
-from attrib.model.manifest import EXPORTED, OPTIMIZED, FileEntry, Manifest
+from attrib.model.manifest import EXPORTED, OPTIMIZED, PARTITIONED, FileEntry, Manifest
 
 MANIFEST = "manifest.json"
 _PARTIAL = ".partial"
 _ARTEFACTS = (
     MANIFEST, "inputs.npz", "latency.parquet", "outputs.json", EXPORTED, "onnx/rewritten-[0-9]*.onnx", OPTIMIZED,
     "torch/trace.json.gz", "torch-2/trace.json.gz", "torch/compiled.json", "torch-2/compiled.json",
-    "torch/flow.json", "torch-2/flow.json",
+    "torch/flow.json", "torch-2/flow.json", "ort/placement.json", "ort-2/placement.json", PARTITIONED,
     "ort/profile.json.gz", "ort-2/profile.json.gz", "ort/device.json.gz", "report.html", "report.json",
     "verify/*.json", "verify/best.py",
 )  # fmt: skip

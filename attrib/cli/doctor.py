@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -25,7 +26,13 @@ GUTTER = 2
 
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def command(*, as_json: bool) -> None:
+@click.option(
+    "--ort-python",
+    type=click.Path(path_type=Path),
+    metavar="PYTHON",
+    help="Look at the ONNX Runtime of this interpreter.",
+)
+def command(*, as_json: bool, ort_python: Path | None) -> None:
     """Check versions, execution providers, CUDA, threads and disk space on this machine.
 
     Every provider is really tried, in a process of its own. Nothing is sent over the network.
@@ -39,7 +46,7 @@ def command(*, as_json: bool) -> None:
         progress.status("trying engines and execution providers") if progress.is_terminal else nullcontext()
     )
     with status:
-        health = examine()
+        health = examine(ort_python)
     if as_json:
         import msgspec
 

@@ -44,7 +44,31 @@ class InterruptedCommand(AttribError):  # noqa: N818  (an interruption is no err
 @click.option("--task", type=click.Choice([t for t in TASKS if t]), default=None, help="Head on the encoder.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option(
-    "--provider", "providers", multiple=True, metavar="NAME", help="Execution provider; repeatable, in order."
+    "--provider",
+    "providers",
+    multiple=True,
+    metavar="NAME",
+    help="Execution provider, e.g. openvino or OpenVINOExecutionProvider; repeatable, in order.",
+)
+@click.option(
+    "--provider-option",
+    "provider_options",
+    multiple=True,
+    metavar="[PROVIDER:]KEY=VALUE",
+    help="Give an option to an execution provider (the first one, unless it is named); repeatable.",
+)
+@click.option(
+    "--provider-library",
+    "provider_libraries",
+    multiple=True,
+    metavar="NAME=PATH",
+    help="Load a library that brings an execution provider (ONNX Runtime 1.22 or later); repeatable.",
+)
+@click.option(
+    "--ort-python",
+    type=click.Path(path_type=Path),
+    metavar="PYTHON",
+    help="Run ONNX Runtime under this interpreter, e.g. of an environment with onnxruntime-openvino.",
 )
 @click.option(
     "--precision", type=click.Choice(["fp32", "fp16", "bf16", "int8"]), default="fp32", show_default=True

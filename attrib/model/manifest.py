@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from attrib.model.roofline import Peaks
 from attrib.model.tensor import Tensor
 
 # Format history
@@ -20,6 +21,9 @@ PROFILE_ZERO = "profiling_start_ns"
 
 EXPORTED, OPTIMIZED = "onnx/exported.onnx", "onnx/optimized.onnx"
 """The first and the last graph of the chain."""
+
+PARTITIONED = "onnx/partitioned.onnx"
+"""In place of the last one, where a provider compiled parts of it: the graph whose nodes `placement.json` names."""
 
 SideState = Literal["complete", "failed", "interrupted", "skipped"]
 FileState = Literal["complete", "missing"]
@@ -126,6 +130,8 @@ class Side(_Struct, frozen=True, kw_only=True):
         state: How it ended; `error` says why it is not complete.
         folder: Where its traces lie in the trace directory.
         version: The engine's version.
+        package: The package that brought the engine, e.g. `onnxruntime-openvino`; empty where nobody noted it.
+        interpreter: Version of the other Python that ran the engine (`--ort-python`); empty for attrib's own.
         mode: `eager` or `compile` for PyTorch, empty for ONNX Runtime.
         requested_providers: Execution providers asked for, in order (ONNX Runtime).
         providers: Execution providers that the session really has.
@@ -134,6 +140,8 @@ class Side(_Struct, frozen=True, kw_only=True):
         opset: Opset of the exported graph; 0 where there is none.
         session_options: Options of the session that were asked for, by name (ONNX Runtime).
         disabled_optimizers: Graph optimizers that were left out (ONNX Runtime).
+        provider_options: What each execution provider was given, without paths (ONNX Runtime).
+        provider_libraries: Names of the libraries that brought execution providers (ONNX Runtime).
         rewrites: Offline rewrites of the exported graph, in order (ONNX Runtime).
         threads: Intra-op threads used.
         settings: Further settings that bear on speed, e.g. `matmul_precision`, `mkldnn`, `training`, `inference_mode`.
@@ -141,6 +149,7 @@ class Side(_Struct, frozen=True, kw_only=True):
         warmed_up: The last warm-up blocks agreed within the tolerance.
         idle_cpu_share: Processor time of this worker while the other one ran, divided by that wall time.
         overhead: What the profiler costs per event; None where it was not calibrated.
+        peaks: What this engine reached of what the machine can do; None where that was not measured.
         error: One line; empty for a complete side.
     """
 
@@ -148,6 +157,8 @@ class Side(_Struct, frozen=True, kw_only=True):
     state: SideState
     folder: str
     version: str = ""
+    package: str = ""
+    interpreter: str = ""
     mode: str = ""
     requested_providers: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
@@ -156,6 +167,8 @@ class Side(_Struct, frozen=True, kw_only=True):
     opset: int = 0
     session_options: dict[str, str] = {}
     disabled_optimizers: tuple[str, ...] = ()
+    provider_options: dict[str, dict[str, str]] = {}
+    provider_libraries: tuple[str, ...] = ()
     rewrites: tuple[Rewrite, ...] = ()
     threads: int = 0
     settings: dict[str, str] = {}
@@ -163,6 +176,7 @@ class Side(_Struct, frozen=True, kw_only=True):
     warmed_up: bool = False
     idle_cpu_share: float = 0.0
     overhead: Overhead | None = None
+    peaks: Peaks | None = None
     error: str = ""
 
 
