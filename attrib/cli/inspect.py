@@ -12,16 +12,25 @@ from attrib.cli.main import one_line
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from attrib.traces.summary import Inspection, NamedUse
+    from attrib.traces.device_names import Direction
+    from attrib.traces.inspection import GpuUse, Inspection, NamedUse, RuntimeUse
 
 TOP = 10
+MOST_STEPS = 30
 NARROWEST_NAME = 24
 NUMBERS_WIDTH = 36
 """What three columns of numbers need beside the names."""
 
 _RETURNS = "void "
 _TITLES = {"kineto": "Kineto trace", "ort-profile": "ONNX Runtime profile"}
-_DIRECTIONS = {"to_host": "to the host", "from_host": "to the device"}
+_DIRECTIONS: "dict[Direction, str]" = {
+    "to_host": "to the host",
+    "from_host": "to the device",
+    "on_device": "on the device",
+    "between_devices": "between devices",
+    "on_host": "on the host",
+    "unknown": "of unknown direction",
+}
 
 
 @click.command("inspect")
@@ -72,15 +81,49 @@ def facts(inspection: "Inspection") -> Iterable[str]:
         yield f"devices: {one_line(devices)}"
     if inspection.format == "ort-profile":
         yield runs_line([float(wall) for wall in inspection.runs_us])
-    for direction, title in _DIRECTIONS.items():
-        use = getattr(inspection.memcpy, direction)
-        if use.events:
-            yield f"copies {title}: {use.events:,}, {duration(use.dur_us)}"
-    gpu = inspection.gpu
-    if gpu:
-        yield f"GPU: {gpu.events:,} events, busy {duration(gpu.busy_us)} (sum over streams {duration(gpu.sum_us)})"
+        yield from node_copies(inspection)
+    if inspection.gpu:
+        yield from gpu_lines(inspection.gpu)
     elif inspection.format == "kineto":
         yield "no kernel times"
+    if inspection.runtime:
+        yield launches_line(inspection.runtime, inspection.gpu)
+
+
+def node_copies(inspection: "Inspection") -> Iterable[str]:
+    """The copies that are nodes of an ORT profile."""
+    for title, use in (
+        ("to the host", inspection.memcpy.to_host),
+        ("to the device", inspection.memcpy.from_host),
+    ):
+        if use.events:
+            yield f"copies {title}: {use.events:,}, {duration(use.dur_us)}"
+
+
+def gpu_lines(gpu: "GpuUse") -> Iterable[str]:
+    """What the device did: in all, and by kind."""
+    yield f"GPU: {gpu.events:,} events, busy {duration(gpu.busy_us)} (sum over streams {duration(gpu.sum_us)})"
+    kernels = gpu.kernels
+    yield f"kernels: {kernels.events:,}, {duration(kernels.dur_us)}" if kernels else "no kernel times"
+    moved = {f"copies {title}": gpu.copies.get(key) for key, title in _DIRECTIONS.items()} | {
+        "fills": gpu.fills
+    }
+    for title, use in moved.items():
+        if use:
+            size = "" if use.bytes is None else f", {format_bytes(use.bytes)}"
+            yield f"{title}: {use.events:,}, {duration(use.dur_us)}{size}"
+    for provider, of_nodes in gpu.by_provider.items():
+        yield f"of nodes on {one_line(provider)}: {of_nodes.events:,}, {duration(of_nodes.dur_us)}"
+
+
+def launches_line(runtime: "RuntimeUse", gpu: "GpuUse | None") -> str:
+    """What the host launched, and what of it the trace holds."""
+    line = f"launches: {runtime.launches:,}"
+    if runtime.graph_launches:
+        started = gpu.graph_events if gpu else None
+        work = "" if started is None else f", which started {started:,} GPU events"
+        line += f" ({runtime.graph_launches:,} of graphs{work})"
+    return line + (f", {runtime.without_work:,} without work in the trace" if runtime.without_work else "")
 
 
 def runs_line(walls_us: list[float]) -> str:
@@ -99,11 +142,7 @@ def runs_line(walls_us: list[float]) -> str:
 def tables(inspection: "Inspection", width: int) -> Iterable["Table"]:
     """Steps, providers, operators and kernels: those that the trace holds, with names cut to a width."""
     if inspection.steps:
-        steps = new_table("Step", "Wall", *(("GPU events", "GPU sum") if inspection.gpu else ()))
-        for step in inspection.steps:
-            gpu = () if step.gpu_sum_us is None else (f"{step.gpu_events:,}", duration(step.gpu_sum_us))
-            steps.add_row(cell(step.name, width), duration(step.wall_us), *gpu)
-        yield steps
+        yield steps_table(inspection, width)
     if inspection.providers:
         providers = new_table("Execution provider", "Nodes", "Events", "Time")
         for name, use in inspection.providers.items():
@@ -113,6 +152,26 @@ def tables(inspection: "Inspection", width: int) -> Iterable["Table"]:
         yield named("Operator", inspection.ops, width)
     if inspection.kernels:
         yield named("GPU work", inspection.kernels, width)
+    if inspection.gpu and len(inspection.gpu.streams) > 1:
+        yield named("Stream", inspection.gpu.streams, width)
+    if inspection.runtime and inspection.runtime.synchronisations:
+        yield named("Synchronisation", inspection.runtime.synchronisations, width)
+
+
+def steps_table(inspection: "Inspection", width: int) -> "Table":
+    """The steps with the work that was launched in each, where the trace tells."""
+    known = any(step.gpu_events is not None for step in inspection.steps)
+    table = new_table("Step", "Wall", *(("GPU events", "GPU sum", "GPU busy") if known else ()))
+    for step in inspection.steps[:MOST_STEPS]:
+        gpu = (
+            (f"{step.gpu_events:,}", duration(step.gpu_sum_us or 0), duration(step.gpu_busy_us or 0))
+            if known
+            else ()
+        )
+        table.add_row(cell(step.name, width - 2 * len(gpu)), duration(step.wall_us), *gpu)
+    if len(inspection.steps) > MOST_STEPS:
+        table.add_row(f"({len(inspection.steps) - MOST_STEPS:,} further steps)")
+    return table
 
 
 def named(title: str, uses: "tuple[NamedUse, ...]", width: int) -> "Table":
@@ -146,3 +205,13 @@ def duration(microseconds: float) -> str:
     from attrib.units import format_ns
 
     return format_ns(microseconds * 1000)
+
+
+def format_bytes(count: int) -> str:
+    """A number of bytes for a reader, in binary units."""
+    size, unit = float(count), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if size < 1024:  # noqa: PLR2004 - one of each
+            break
+        size, unit = size / 1024, larger
+    return f"{count:,} B" if unit == "B" else f"{size:,.1f} {unit}"

@@ -33,6 +33,7 @@ class EventTable:
         track: `"pid/tid"` as the file spells them.
         op: ORT `args.op_name`; absent in Kineto.
         provider: ORT `args.provider`; absent in Kineto.
+        parent: ORT: the name of the event that a kernel event says it belongs to; absent in Kineto.
         start_ns: Nanoseconds since the epoch where the file gives an epoch base, else since the trace's own zero.
         duration_ns: Nanoseconds.
         correlation: Kineto `args.correlation`.
@@ -54,6 +55,7 @@ class EventTable:
     track: Int32s
     op: Int32s
     provider: Int32s
+    parent: Int32s
     start_ns: Int64s
     duration_ns: Int64s
     correlation: Int64s

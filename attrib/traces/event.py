@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from attrib.traces.pairs import HALVES, Pairs
 from attrib.traces.stream import Span
 from attrib.traces.times import UNUSABLE, nanoseconds_from_floats, nanoseconds_from_texts
 
@@ -52,7 +53,7 @@ class Batch(Generic[A]):
     """The complete events of a block.
 
     Attributes:
-        rows: Events of phase `X` with a usable time.
+        rows: Events of phase `X` with a usable time, then those that `B` and `E` events of the block completed.
         start_ns: Their start, in nanoseconds since the file's own zero.
         duration_ns: Their duration.
         total: Events of every phase.
@@ -90,6 +91,12 @@ class Decoder(Generic[A]):
         self._split = split
         self._mend = mend
         self._floats = True
+        self._pairs: Pairs[Any] = Pairs()
+
+    def warnings(self) -> list[str]:
+        """What a reader of the figures should know about the events read so far."""
+        lost = self._pairs.unpaired
+        return [f"{lost:,} begin or end events have no counterpart and were left out"] if lost else []
 
     def decode(self, block: bytes) -> Batch[A]:
         """Decode a JSON array of events."""
@@ -111,14 +118,33 @@ class Decoder(Generic[A]):
         rows = [event for event in events if event.ph == "X"]
         start = nanoseconds_from_floats([event.ts for event in rows])
         duration = nanoseconds_from_floats([event.dur for event in rows])
-        if start is None or duration is None:
+        halves = [event for event in events if event.ph in HALVES] if len(rows) < len(events) else []
+        times = nanoseconds_from_floats([event.ts for event in halves])
+        if start is None or duration is None or times is None:
             return None
+        return self._batch(rows, start, duration, (halves, times), total=len(events))
+
+    def _batch(
+        self, rows: list[Any], start: Int64s, duration: Int64s, halves: tuple[list[Any], Int64s], total: int
+    ) -> Batch[A]:
+        """The complete events of a block, of which some have no usable time, with those that its halves complete."""
+        usable = (start != UNUSABLE) & (duration != UNUSABLE)
+        unusable = int((~usable).sum())
+        if unusable:
+            rows, start, duration = [rows[i] for i in np.flatnonzero(usable)], start[usable], duration[usable]
+        if halves[0]:
+            more, begun, lasted = self._pairs.add(halves[0], halves[1].tolist())
+            rows, start, duration = (
+                rows + more, np.concatenate([start, begun]), np.concatenate([duration, lasted]),
+            )  # fmt: skip
+        negative = int((duration < 0).sum())
         return Batch(
             rows=rows,
             start_ns=start,
             duration_ns=np.maximum(duration, 0),
-            total=len(events),
-            negative=int((duration < 0).sum()),
+            total=total,
+            unusable=unusable,
+            negative=negative,
         )
 
     def batch(self, events: list[ExactEvent[A]]) -> Batch[A]:
@@ -126,15 +152,10 @@ class Decoder(Generic[A]):
         rows = [event for event in events if event.ph == "X"]
         start = nanoseconds_from_texts(bytes(event.ts) for event in rows)
         duration = nanoseconds_from_texts(bytes(event.dur) or b"0" for event in rows)
-        usable = (start != UNUSABLE) & (duration != UNUSABLE)
-        return Batch(
-            rows=[rows[i] for i in np.flatnonzero(usable)],
-            start_ns=start[usable],
-            duration_ns=np.maximum(duration[usable], 0),
-            total=len(events),
-            unusable=int((~usable).sum()),
-            negative=int((duration[usable] < 0).sum()),
-        )
+        halves = [event for event in events if event.ph in HALVES]
+        times = nanoseconds_from_texts(bytes(event.ts) for event in halves)
+        halves = [halves[i] for i in np.flatnonzero(times != UNUSABLE)]
+        return self._batch(rows, start, duration, (halves, times[times != UNUSABLE]), total=len(events))
 
     def rescue(self, event: bytes) -> ExactEvent[A]:
         """Read one event with odd types, control characters, lone surrogates or invalid UTF-8."""

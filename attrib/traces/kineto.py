@@ -12,7 +12,7 @@ import msgspec
 
 from attrib.model.events import ABSENT, EventTable
 from attrib.traces.columns import RawValues
-from attrib.traces.event import NO_RAW, Batch, Decoder, number_of, raw_of
+from attrib.traces.event import NO_RAW, Batch, Decoder, number_of, raw_of, text_of
 from attrib.traces.facts import base_ns, device_names, facts_for_show
 from attrib.traces.kinds import GPU_WORK, rows_of
 from attrib.traces.shapes import kineto_tensors
@@ -34,6 +34,12 @@ class KinetoArgs(msgspec.Struct, gc=False):
     dims: msgspec.Raw = msgspec.field(name="Input Dims", default=NO_RAW)
     old_dims: msgspec.Raw = msgspec.field(name="Input dims", default=NO_RAW)
     types: msgspec.Raw = msgspec.field(name="Input type", default=NO_RAW)
+
+
+class ArrayArgs(KinetoArgs, gc=False):
+    """The same with what Ascend's profiler gives instead of a category. Its traces are bare arrays of events."""
+
+    task_type: msgspec.Raw = msgspec.field(name="Task Type", default=NO_RAW)
 
 
 _NO_ARGS = KinetoArgs()
@@ -65,13 +71,16 @@ def table_of(stream: EventStream) -> EventTable:
             "inputs", ((bytes(a.dims) or bytes(a.old_dims), bytes(a.types)) for a in args), shapes
         )
 
-    collect(builder, stream.blocks(Decoder(KinetoArgs, _args_from)), extra)
+    bare = stream.container == "array"
+    decoder: Decoder[Any] = Decoder(ArrayArgs, _array_args_from) if bare else Decoder(KinetoArgs, _args_from)
+    blocks = stream.blocks(decoder)
+    collect(builder, map(_with_task_types, blocks) if bare else blocks, extra)
     return builder.table(
         "kineto",
         inputs=(shapes, kineto_tensors),
         base_ns=base_ns(stream.facts),
         metadata=facts_for_show(stream.facts),
-        warn=lambda table: _warnings(table, stream),
+        warn=lambda table: [*decoder.warnings(), *_warnings(table, stream)],
     )
 
 
@@ -84,6 +93,26 @@ def _args_from(fields: dict[str, Any]) -> KinetoArgs:
         dims=raw_of(fields.get("Input Dims", fields.get("Input dims"))),
         types=raw_of(fields.get("Input type")),
     )
+
+
+def _array_args_from(fields: dict[str, Any]) -> ArrayArgs:
+    return ArrayArgs(**msgspec.structs.asdict(_args_from(fields)), task_type=raw_of(fields.get("Task Type")))
+
+
+def _with_task_types(batch: Batch[Any]) -> Batch[Any]:
+    """The same events; one without a category has its task type for one."""
+    for event in batch.rows:
+        if not event.cat and event.args is not None and bytes(event.args.task_type):
+            event.cat = _text(bytes(event.args.task_type))
+    return batch
+
+
+def _text(raw: bytes) -> str:
+    """A raw JSON string; empty for anything else."""
+    try:
+        return text_of(msgspec.json.decode(raw))
+    except msgspec.DecodeError:
+        return ""
 
 
 def _warnings(table: EventTable, stream: EventStream) -> list[str]:

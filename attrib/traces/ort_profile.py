@@ -36,6 +36,9 @@ class OrtArgs(msgspec.Struct, gc=False):
     provider: str | None = None
     node_index: int | str | None = ABSENT
     stream: int | str | None = ABSENT
+    parent_name: str | None = None
+    ort_event_name: str | None = None
+    parent_ort_node: str | None = None
     inputs: msgspec.Raw = msgspec.field(name="input_type_shape", default=NO_RAW)
     outputs: msgspec.Raw = msgspec.field(name="output_type_shape", default=NO_RAW)
 
@@ -48,7 +51,8 @@ _EVENT_START = re.compile(r'\{"cat"')
 # A string value ends at a quote that the next key or the end of the object follows, whatever it holds itself.
 _NAME = re.compile(r'("name" ?: ?")(.*)(?=" ?, ?"args" ?: ?\{)', re.DOTALL)
 _TEXT_ARGUMENT = re.compile(
-    r'("(?:op_name|provider)" ?: ?")(.*?)(?="(?: ?, ?"\w+" ?: ?["\[{]| ?\}))', re.DOTALL
+    r'("(?:op_name|provider|parent_name|ort_event_name|parent_ort_node)" ?: ?")(.*?)(?="(?: ?, ?"\w+" ?: ?["\[{]| ?\}))',
+    re.DOTALL,
 )
 
 
@@ -71,17 +75,19 @@ def table_of(stream: EventStream) -> EventTable:
         args = [event.args or _NO_ARGS for event in batch.rows]
         builder.add_texts("op", [a.op_name for a in args])
         builder.add_texts("provider", [a.provider for a in args])
+        builder.add_texts("parent", [a.parent_name or a.ort_event_name or a.parent_ort_node for a in args])
         builder.add_integers("node_index", [a.node_index for a in args])
         builder.add_integers("stream", [a.stream for a in args])
         builder.add_raws("inputs", ((bytes(a.inputs),) for a in args), inputs)
         builder.add_raws("outputs", ((bytes(a.outputs),) for a in args), outputs)
 
-    collect(builder, stream.blocks(Decoder(OrtArgs, _args_from, split=_split, mend=_mend)), extra)
+    decoder = Decoder(OrtArgs, _args_from, split=_split, mend=_mend)
+    collect(builder, stream.blocks(decoder), extra)
     return builder.table(
         "ort-profile",
         inputs=(inputs, ort_tensors),
         outputs=(outputs, ort_tensors),
-        warn=_warnings,
+        warn=lambda table: [*decoder.warnings(), *_warnings(table)],
     )
 
 
@@ -91,6 +97,9 @@ def _args_from(fields: dict[str, Any]) -> OrtArgs:
         provider=text_of(fields.get("provider")),
         node_index=number_of(fields.get("node_index")),
         stream=number_of(fields.get("stream")),
+        parent_name=text_of(fields.get("parent_name")),
+        ort_event_name=text_of(fields.get("ort_event_name")),
+        parent_ort_node=text_of(fields.get("parent_ort_node")),
         inputs=raw_of(fields.get("input_type_shape")),
         outputs=raw_of(fields.get("output_type_shape")),
     )

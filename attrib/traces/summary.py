@@ -1,224 +1,138 @@
 """What one trace holds, as data: `attrib inspect --json`."""
 
-import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 
-from attrib.model.events import EventTable, Format, Int32s
-from attrib.traces.kinds import rows_of
-from attrib.traces.runs import (
-    NONE,
-    Rows,
-    Runs,
-    gpu_rows,
-    launches_of,
-    outermost,
-    runs_of,
-    step_of_gpu_work,
-    step_rows,
-    union_ns,
-)
+from attrib.model.events import EventTable
+from attrib.traces.device_use import copies_by_direction, gpu_use, runtime_use, step_uses
+from attrib.traces.inspection import Copies, GpuUse, Inspection, ProviderUse, RuntimeUse, RunUse, Use
+from attrib.traces.kinds import Rows, rows_of, unknown_categories
+from attrib.traces.ort_kernels import node_of_work
+from attrib.traces.runs import NONE, Runs, gpu_rows, launches_of, outermost, runs_of, step_rows
+from attrib.traces.uses import by_time, microseconds, summed, use_of
 
-Microseconds = int | float
-"""Exact: whole where the trace is, else with up to three decimals."""
-
-MOST_ROWS = 20
 UNKNOWN_PROVIDER = "not recorded"
 COLD = 1.5
 """A first run that takes this many times the median of the others is called cold."""
+
+MOST_NAMED = 5
+LONGEST_NAMED = 60
+"""Unknown categories that a warning names, and characters of each; the JSON form holds all."""
+_UNCOUNTED = "in no figure but the number of events"
 
 # Providers whose kernels return before the device has done the work, so that a node's time is the time to
 # enqueue it.
 ASYNCHRONOUS = frozenset({
     "CUDAExecutionProvider",
+    "CudaPluginExecutionProvider",
     "TensorrtExecutionProvider",
     "NvTensorRTRTXExecutionProvider",
     "ROCMExecutionProvider",
     "MIGraphXExecutionProvider",
+    "CANNExecutionProvider",
     "DmlExecutionProvider",
     "WebGpuExecutionProvider",
+    "JsExecutionProvider",
 })  # fmt: skip
 
 # Only the op type identifies a copy in an ORT profile: its node has the device's provider and any name.
-_ORT_COPIES = {"to_host": re.compile("MemcpyToHost"), "from_host": re.compile("MemcpyFromHost")}
-_KINETO_COPIES = {
-    "to_host": re.compile(r".*(?:DtoH|DeviceToHost|Device -> (?:Host|Pinned|Pageable)).*", re.DOTALL),
-    "from_host": re.compile(r".*(?:HtoD|HostToDevice|(?:Host|Pinned|Pageable) -> Device).*", re.DOTALL),
-}
+_ORT_COPIES = {"to_host": "MemcpyToHost", "from_host": "MemcpyFromHost"}
 
 
-class Use(msgspec.Struct, frozen=True, kw_only=True):
-    """Events and the sum of their durations."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """The rows of one trace that the figures are of."""
 
-    events: int
-    dur_us: Microseconds
-
-
-class ProviderUse(msgspec.Struct, frozen=True, kw_only=True):
-    """What one execution provider ran: distinct nodes, their events over all runs, and the sum of their times."""
-
-    nodes: int
-    events: int
-    dur_us: Microseconds
-
-
-class Copies(msgspec.Struct, frozen=True, kw_only=True):
-    """Copies between host and device."""
-
-    to_host: Use
-    from_host: Use
-
-
-class GpuUse(msgspec.Struct, frozen=True, kw_only=True):
-    """Kernels, copies and memsets. `busy_us` counts an instant once, however many streams are busy."""
-
-    events: int
-    sum_us: Microseconds
-    busy_us: Microseconds
-
-
-class StepUse(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of a Kineto trace and the GPU work launched in it; null where the trace holds no GPU work at all."""
-
-    name: str
-    wall_us: Microseconds
-    gpu_events: int | None
-    gpu_sum_us: Microseconds | None
-
-
-class RunUse(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of an ORT profile and the nodes in it."""
-
-    wall_us: Microseconds
-    nodes: int
-    node_us: Microseconds
-
-
-class NamedUse(msgspec.Struct, frozen=True, kw_only=True):
-    """Events of one name (with one execution provider, in an ORT profile)."""
-
-    name: str
-    provider: str
-    events: int
-    dur_us: Microseconds
-
-
-class Inspection(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that `attrib inspect` shows.
-
-    Attributes:
-        format: Which kind of trace it is.
-        events: Complete events.
-        runs_us: Wall time of each run of an ORT profile, in order of time.
-        providers: Execution providers of an ORT profile.
-        memcpy: Copies: `Memcpy` nodes of an ORT profile, device copies of a Kineto trace.
-        gpu: The device's work; null where the trace holds none.
-        steps: Steps of a Kineto trace, in order of time.
-        warnings: What a reader of the figures should know.
-        runs: `runs_us` with the nodes in each.
-        ops: Op types by time: nodes of an ORT profile, outermost calls of a Kineto trace.
-        kernels: The device's work by name and time.
-        categories: Events by category, as the file spells it.
-        metadata: Facts that the file states about itself.
-    """
-
-    format: Format
-    events: int
-    runs_us: tuple[Microseconds, ...]
-    providers: dict[str, ProviderUse]
-    memcpy: Copies
+    table: EventTable
+    work: Rows
+    runs: Runs
     gpu: GpuUse | None
-    steps: tuple[StepUse, ...]
-    warnings: tuple[str, ...]
-    runs: tuple[RunUse, ...] = ()
-    ops: tuple[NamedUse, ...] = ()
-    kernels: tuple[NamedUse, ...] = ()
-    categories: dict[str, Use] = {}
-    metadata: dict[str, str] = {}
+    runtime: RuntimeUse | None
 
 
 def summarise(table: EventTable) -> Inspection:
     """What a trace holds."""
-    gpu = gpu_rows(table)
-    steps = step_rows(table)
+    work, runs = gpu_rows(table), runs_of(table)
     of_ort = table.format == "ort-profile"
-    runs = runs_of(table)
+    launches = launches_of(table, work)
+    unknown = {name: use_of(table, rows) for name, rows in sorted(unknown_categories(table).items())}
+    gpu = gpu_use(table, work, launches)
+    found = _Found(
+        table, work, runs, _linked(table, runs.nodes, work, gpu) if of_ort else gpu, runtime_use(table, work)
+    )
     ops = runs.nodes if of_ort else outermost(table, rows_of(table, {"call"}))
     return Inspection(
         format=table.format,
         events=len(table),
-        runs_us=tuple(_us(wall) for wall in table.duration_ns[runs.rows]),
+        runs_us=tuple(microseconds(wall) for wall in table.duration_ns[runs.rows]),
         providers=_providers(table, runs.nodes),
-        memcpy=_copies(table, runs.nodes if of_ort else rows_of(table, {"memcpy"})),
-        gpu=_gpu(table, gpu),
-        steps=_steps(table, steps, gpu),
-        warnings=(*table.warnings, *_ort_warnings(table, runs), *_gpu_warnings(table, gpu)),
+        memcpy=_node_copies(table, runs.nodes) if of_ort else _device_copies(table),
+        gpu=found.gpu,
+        steps=step_uses(table, step_rows(table), work, launches),
+        warnings=(
+            *table.warnings,
+            *_ort_warnings(found),
+            *_device_warnings(found),
+            *_unknown_warnings(table),
+        ),
+        runtime=found.runtime,
         runs=_runs(table, runs),
-        ops=_by_time(table, ops, table.op if of_ort else table.name),
-        kernels=_by_time(table, gpu, table.name),
+        ops=by_time(table, ops, table.op if of_ort else table.name),
+        kernels=by_time(table, work, table.name),
         categories=_categories(table),
+        unknown=unknown,
         metadata=table.metadata,
     )
 
 
-def _us(nanoseconds: int | np.int64) -> Microseconds:
-    whole, rest = divmod(int(nanoseconds), 1000)
-    return whole if not rest else int(nanoseconds) / 1000
-
-
-def _sum(table: EventTable, rows: Rows) -> Microseconds:
-    return _us(table.duration_ns[rows].sum())
-
-
-def _use(table: EventTable, rows: Rows) -> Use:
-    return Use(events=rows.size, dur_us=_sum(table, rows))
-
-
 def _providers(table: EventTable, nodes: Rows) -> dict[str, ProviderUse]:
-    found = {}
-    for code in np.unique(table.provider[nodes]):
-        rows = nodes[table.provider[nodes] == code]
-        found[table.text(int(code)) or UNKNOWN_PROVIDER] = ProviderUse(
-            nodes=np.unique(table.name[rows]).size, events=rows.size, dur_us=_sum(table, rows)
+    return {
+        name: ProviderUse(
+            nodes=np.unique(table.name[rows]).size, events=rows.size, dur_us=summed(table, rows)
         )
-    return dict(sorted(found.items()))
+        for name, rows in _by_provider(table, nodes, nodes)
+    }
 
 
-def _copies(table: EventTable, rows: Rows) -> Copies:
-    column, patterns = (
-        (table.op, _ORT_COPIES) if table.format == "ort-profile" else (table.name, _KINETO_COPIES)
-    )
-    names = {int(code): table.text(int(code)) for code in np.unique(column[rows])}
-
-    def matching(pattern: re.Pattern[str]) -> Use:
-        codes = [code for code, name in names.items() if pattern.fullmatch(name)]
-        return _use(table, rows[np.isin(column[rows], codes)])
-
-    return Copies(**{direction: matching(pattern) for direction, pattern in patterns.items()})
+def _by_provider(table: EventTable, rows: Rows, nodes: Rows) -> Iterable[tuple[str, Rows]]:
+    """The rows by the execution provider of their nodes, in order of its name."""
+    codes = {table.text(int(code)) or UNKNOWN_PROVIDER: code for code in np.unique(table.provider[nodes])}
+    return ((name, rows[table.provider[nodes] == codes[name]]) for name in sorted(codes))
 
 
-def _gpu(table: EventTable, rows: Rows) -> GpuUse | None:
-    if not rows.size:
+def _linked(table: EventTable, nodes: Rows, work: Rows, gpu: GpuUse | None) -> GpuUse | None:
+    """The device's work in an ORT profile, with the nodes that it belongs to."""
+    if gpu is None:
         return None
-    busy = union_ns(table.start_ns[rows], table.duration_ns[rows])
-    return GpuUse(events=rows.size, sum_us=_sum(table, rows), busy_us=_us(busy))
+    node = node_of_work(table, nodes, work)
+    known = node != NONE
+    return msgspec.structs.replace(
+        gpu,
+        by_provider={
+            name: use_of(table, rows) for name, rows in _by_provider(table, work[known], node[known])
+        },
+        without_node=int((~known).sum()),
+    )
 
 
-def _steps(table: EventTable, steps: Rows, gpu: Rows) -> tuple[StepUse, ...]:
-    step_of = step_of_gpu_work(table, steps, gpu)
+def _node_copies(table: EventTable, nodes: Rows) -> Copies:
+    def of(op: str) -> Use:
+        return use_of(table, nodes[table.op[nodes] == table.code(op)])
 
-    def use(position: int, row: int) -> StepUse:
-        own = gpu[step_of == position]
-        return StepUse(
-            name=table.text(int(table.name[row])),
-            wall_us=_us(table.duration_ns[row]),
-            gpu_events=own.size if gpu.size else None,
-            gpu_sum_us=_sum(table, own) if gpu.size else None,
-        )
+    return Copies(**{direction: of(op) for direction, op in _ORT_COPIES.items()})
 
-    return tuple(use(position, int(row)) for position, row in enumerate(steps))
+
+def _device_copies(table: EventTable) -> Copies:
+    copies = copies_by_direction(table)
+    none = Use(events=0, dur_us=0)
+    to_host, from_host = (
+        Use(events=use.events, dur_us=use.dur_us) if (use := copies.get(direction)) else none
+        for direction in ("to_host", "from_host")
+    )
+    return Copies(to_host=to_host, from_host=from_host)
 
 
 def _runs(table: EventTable, runs: Runs) -> tuple[RunUse, ...]:
@@ -228,34 +142,18 @@ def _runs(table: EventTable, runs: Runs) -> tuple[RunUse, ...]:
     np.add.at(sums, runs.run_of_node[inside], table.duration_ns[runs.nodes[inside]])
     walls = table.duration_ns[runs.rows]
     return tuple(
-        RunUse(wall_us=_us(wall), nodes=int(count), node_us=_us(total))
+        RunUse(wall_us=microseconds(wall), nodes=int(count), node_us=microseconds(total))
         for wall, count, total in zip(walls, counts, sums, strict=True)
-    )
-
-
-def _by_time(table: EventTable, rows: Rows, column: Int32s) -> tuple[NamedUse, ...]:
-    """Events by name and provider, the longest sum first; equal sums in order of name."""
-    keys, group = np.unique(np.stack([column[rows], table.provider[rows]]), axis=1, return_inverse=True)
-    group = group.reshape(-1)
-    counts = np.bincount(group, minlength=keys.shape[1])
-    sums = np.zeros(keys.shape[1], np.int64)
-    np.add.at(sums, group, table.duration_ns[rows])
-    found = [
-        (-int(total), table.text(int(name)), table.text(int(provider)), int(count))
-        for (name, provider), total, count in zip(keys.T, sums, counts, strict=True)
-    ]
-    return tuple(
-        NamedUse(name=name, provider=provider, events=count, dur_us=_us(-total))
-        for total, name, provider, count in sorted(found)[:MOST_ROWS]
     )
 
 
 def _categories(table: EventTable) -> dict[str, Use]:
     codes = {table.text(int(code)): code for code in np.unique(table.category)}
-    return {name: _use(table, np.flatnonzero(table.category == codes[name])) for name in sorted(codes)}
+    return {name: use_of(table, np.flatnonzero(table.category == codes[name])) for name in sorted(codes)}
 
 
-def _ort_warnings(table: EventTable, runs: Runs) -> Iterable[str]:
+def _ort_warnings(found: _Found) -> Iterable[str]:
+    table, runs = found.table, found.runs
     walls = table.duration_ns[runs.rows]
     if walls.size == 1:
         yield "one run only, usually a cold one: profile several to see warm times"
@@ -266,19 +164,46 @@ def _ort_warnings(table: EventTable, runs: Runs) -> Iterable[str]:
     if outside:
         yield f"{outside:,} node events lie in no run, or runs on several threads overlap there"
     providers = {table.text(int(code)) for code in np.unique(table.provider[runs.nodes])}
-    asynchronous = sorted(providers & ASYNCHRONOUS)
-    if asynchronous and not rows_of(table, {"kernel"}).size:
+    asynchronous = ", ".join(sorted(providers & ASYNCHRONOUS))
+    if asynchronous and not found.work.size:
         yield (
-            f"node times under {', '.join(asynchronous)} are the time to enqueue the work, not to do it:"
+            f"node times under {asynchronous} are the time to enqueue the work, not to do it:"
             " record the runs under torch.profiler with CUDA activity to see the kernels"
+        )
+    elif asynchronous:
+        yield (
+            f"node times under {asynchronous} are the host's part alone:"
+            " the kernel events beside the nodes say how long the device worked"
         )
 
 
-def _gpu_warnings(table: EventTable, gpu: Rows) -> Iterable[str]:
-    if table.format == "kineto" and gpu.size:
-        orphans = int((launches_of(table, gpu) == NONE).sum())
-        if orphans:
-            yield (
-                f"{orphans:,} of {gpu.size:,} GPU events have no launching call in the trace"
-                " (launched before it began, or no runtime calls recorded): they belong to no step"
-            )
+def _device_warnings(found: _Found) -> Iterable[str]:
+    gpu, runtime = found.gpu, found.runtime
+    if found.table.format == "ort-profile":
+        if gpu and gpu.without_node:
+            yield f"{gpu.without_node:,} of {gpu.events:,} kernel events name no node of the profile"
+        return
+    if gpu and gpu.without_launch != 0:
+        lost = gpu.events if gpu.without_launch is None else gpu.without_launch
+        yield (
+            f"{lost:,} of {gpu.events:,} GPU events have no launching call in the trace"
+            " (launched before it began, or no runtime calls recorded): they belong to no step"
+        )
+    if gpu and gpu.kernels is None:
+        yield "there are copies but no kernel times: what the kernels took is not known from this trace"
+    if runtime and runtime.without_work:
+        yield (
+            f"{runtime.without_work:,} of {runtime.launches:,} launching calls have no work in the trace"
+            " (a graph's capture, or work that was not recorded)"
+        )
+    if gpu and gpu.copies.get("unknown"):
+        yield f"{gpu.copies['unknown'].events:,} copies do not say where they went"
+
+
+def _unknown_warnings(unknown: dict[str, Use]) -> Iterable[str]:
+    found = sorted(unknown.items(), key=lambda item: (-item[1].events, item[0]))
+    for name, use in found[:MOST_NAMED]:
+        of = f"of unknown category {name[:LONGEST_NAMED]}" if name else "without a category"
+        yield f"{use.events:,} event{'s' * (use.events != 1)} {of}: {_UNCOUNTED}"
+    if further := sum(use.events for _, use in found[MOST_NAMED:]):
+        yield f"{further:,} events of {len(found) - MOST_NAMED:,} further unknown categories: {_UNCOUNTED}"

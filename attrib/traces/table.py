@@ -73,6 +73,7 @@ class TableBuilder:
             track=self._column32("track"),
             op=self._column32("op"),
             provider=self._column32("provider"),
+            parent=self._column32("parent"),
             duration_ns=self._column64("duration_ns"),
             correlation=self._column64("correlation"),
             external_id=self._column64("external_id"),

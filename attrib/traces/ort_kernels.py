@@ -1,0 +1,95 @@
+"""Which node of an ORT profile a kernel event belongs to.
+
+Builds with CUPTI or ROCTracer, plugin providers and WebGPU write what the device did beside the nodes. How such an
+event says whose it is:
+
+1. `parent_name` (CUPTI and ROCTracer since 1.14, plugin providers), `ort_event_name` (the CUDA plugin) or
+   `parent_ort_node` (the QNN plugin): the name of the node's event. The reader takes whichever is there.
+2. WebGPU: the name is `node&operator&program`.
+3. Up to 1.13: nothing but the op type. The event stands next to its node in the file: the last node event before it
+   (or fence, in the oldest) that has its op type.
+
+A node runs once a run: the event belongs to the last execution of the node that began before it, or to the first where
+the device's clock was not aligned with the host's.
+"""
+
+import numpy as np
+
+from attrib.model.events import EventTable, Int64s
+from attrib.traces.kinds import Rows, distinct, rows_of
+from attrib.traces.runs import FENCES, NONE, node_name
+
+_OF_WEBGPU = "&"
+_WEBGPU_PARTS = 3
+
+
+def node_of_work(table: EventTable, nodes: Rows, work: Rows) -> Rows:
+    """For each row of device work, the row of the node event that it belongs to, or `NONE`.
+
+    Args:
+        table: An ORT profile.
+        nodes: Rows of the node events, without fences.
+        work: Rows of device work.
+    """
+    executions = _executions(table, nodes)
+    found = np.full(work.size, NONE, np.intp)
+    for parent, own in _positions(_parents(table, work)).items():
+        rows = executions.get(parent)
+        if rows is not None:
+            began = np.searchsorted(table.start_ns[rows], table.start_ns[work[own]], side="right") - 1
+            found[own] = rows[np.maximum(began, 0)]
+    return found
+
+
+def _positions(names: list[str]) -> dict[str, list[int]]:
+    """Where in a list each of its names stands."""
+    found: dict[str, list[int]] = {}
+    for position, name in enumerate(names):
+        found.setdefault(name, []).append(position)
+    return found
+
+
+def _executions(table: EventTable, nodes: Rows) -> dict[str, Rows]:
+    """Rows of the events of each node, by its name, in order of time."""
+    ordered = nodes[np.argsort(table.start_ns[nodes], kind="stable")]
+    by_name = ordered[np.argsort(table.name[ordered], kind="stable")]
+    codes, starts = np.unique(table.name[by_name], return_index=True)
+    parts = np.split(by_name, starts[1:]) if codes.size else []
+    return {node_name(table.text(int(code))): part for code, part in zip(codes, parts, strict=True)}
+
+
+def _parents(table: EventTable, work: Rows) -> list[str]:
+    """The name of the node of each row, empty where nothing tells."""
+    named = {code: _bare(table.text(code)) for code in distinct(table.parent[work])}
+    from_name = {code: _of_webgpu(table.text(code)) for code in distinct(table.name[work])}
+    before = _node_before(table, work)
+    return [
+        named[parent] or from_name[name] or (_bare(table.text(int(table.name[row]))) if row != NONE else "")
+        for parent, name, row in zip(
+            table.parent[work].tolist(), table.name[work].tolist(), before.tolist(), strict=True
+        )
+    ]
+
+
+def _node_before(table: EventTable, work: Rows) -> Rows:
+    """The last node event or fence before each row in the file, of the row's op type."""
+    events = rows_of(table, {"node"})
+    found = np.full(work.size, NONE, np.intp)
+    for op in distinct(table.op[work]):
+        if op < 0:
+            continue
+        own, of_op = np.flatnonzero(table.op[work] == op), events[table.op[events] == op]
+        position: Int64s = np.searchsorted(of_op, work[own]) - 1
+        found[own] = np.where(position >= 0, of_op[np.maximum(position, 0)], NONE) if of_op.size else NONE
+    return found
+
+
+def _bare(event_name: str) -> str:
+    for suffix in FENCES:
+        event_name = event_name.removesuffix(suffix)
+    return node_name(event_name)
+
+
+def _of_webgpu(name: str) -> str:
+    node, *rest = name.split(_OF_WEBGPU)
+    return node if len(rest) == _WEBGPU_PARTS - 1 else ""
