@@ -18,6 +18,7 @@ from attrib.attribute.ledger_rows import Ledger
 from attrib.attribute.paired import Blocks
 from attrib.attribute.partitions import partition_of
 from attrib.attribute.profiled import coverage, step_times
+from attrib.attribute.roofline import machine_limits, rooflines
 from attrib.attribute.timeline import timelines_of
 from attrib.attribute.trail import region_trails, shortened
 from attrib.errors import AttribError, UsageError
@@ -233,6 +234,7 @@ def _document(
     delta = {row.cause: row.delta_ns for row in causes}
     experiments = ordered(directory.experiments())
     partitions = evidence.partitions
+    limits = machine_limits(manifest.sides)
     return Document(
         attrib_version=__version__,
         created=manifest.created,
@@ -258,6 +260,7 @@ def _document(
         plain_ns=dict(evidence.plain_ns),
         regions=tuple(map(shortened, trails)),
         timeline=timelines_of(partitions, ledger.rows),
+        rooflines=rooflines(ledger.rows, evidence.work, limits),
         warnings=(
             *manifest.warnings,
             *directory.missing,
@@ -269,6 +272,7 @@ def _document(
                 graphs=evidence.graphs,
                 partitions=partitions,
                 regions=matched,
+                peaks=bool(limits),
             )
         ),
         command=manifest.command,

@@ -20,12 +20,13 @@ MOSTLY = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Recorded:
-    """What there is. `plain` are the sides with plain runs."""
+    """What there is. `plain` are the sides with plain runs; `peaks`: what the machine can do was measured."""
 
     plain: frozenset[Role]
     graphs: Mapping[str, Graph]
     partitions: Mapping[Role, Partition]
     regions: tuple[Region, ...]
+    peaks: bool = True
 
     @property
     def compares(self) -> bool:
@@ -158,5 +159,11 @@ _PIECES = (
         "shapes in ONNX Runtime's profile",
         _says("no match is checked against the tensors that ONNX Runtime read"),
         "record the profile with a current ONNX Runtime",
+    ),
+    _Piece(
+        lambda r: not r.peaks,
+        "the machine's peaks",
+        _says("how far either engine is from what this machine can do is unknown: peaks not measured"),
+        "attrib profile --model ... measures them in about a second",
     ),
 )  # fmt: skip

@@ -11,6 +11,7 @@ from attrib.capture.record import Record
 from attrib.capture.scrub import scrub
 from attrib.errors import AttribError
 from attrib.model.manifest import ROLES, Overhead, Role
+from attrib.model.roofline import Peaks
 
 
 class Sides:
@@ -54,6 +55,10 @@ class Sides:
     def calibrated(self, role: Role, overhead: Overhead) -> None:
         """Note what the profiler costs."""
         self._note(role, overhead=overhead)
+
+    def reached(self, role: Role, peaks: Peaks) -> None:
+        """Note what the machine can do."""
+        self._note(role, peaks=peaks)
 
     def complete(self, role: Role) -> None:
         """A side has everything."""

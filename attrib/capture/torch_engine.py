@@ -17,7 +17,9 @@ from attrib.capture.messages import (
     Finish,
     Load,
     Loaded,
+    MeasurePeaks,
     Outputs,
+    PeaksMeasured,
     Reply,
     Run,
     Steps,
@@ -25,6 +27,7 @@ from attrib.capture.messages import (
 )
 from attrib.capture.outputs_of import named_outputs
 from attrib.capture.padding import padding_settings
+from attrib.capture.peaks_torch import peaks_of
 from attrib.capture.silence import silence_libraries
 from attrib.capture.steps import freeze_heap, quiet_collector, time_steps
 from attrib.capture.torch_modes import Prepared, prepare
@@ -54,6 +57,7 @@ class Engine:
             Run: self.run,
             Outputs: self.outputs,
             Calibrate: self.calibrate,
+            MeasurePeaks: self.measure_peaks,
             Finish: self.finish,
         }
         self._prepared: Prepared | None = None
@@ -115,6 +119,11 @@ class Engine:
         """What torch.profiler costs per event here."""
         with torch.inference_mode(), quiet_collector():
             return Calibrated(overhead=measure_overhead())
+
+    def measure_peaks(self, command: MeasurePeaks) -> PeaksMeasured:
+        """What the machine can do, with the threads and the rounding of the model."""
+        with torch.inference_mode(), quiet_collector():
+            return PeaksMeasured(peaks=peaks_of(command.device, command.dtypes))
 
     def finish(self, _command: Finish) -> Written:
         """Every block's trace was written when the block ended; what was recorded of the model is now."""

@@ -1,6 +1,13 @@
 """faster-kernel: the same operator takes less time in ONNX Runtime."""
 
-from attrib.findings.kernels import KernelGroup, differing_groups, group_evidence, group_flops, kernel_groups
+from attrib.findings.kernels import (
+    KernelGroup,
+    differing_groups,
+    group_evidence,
+    group_flops,
+    kernel_groups,
+    reached,
+)
 from attrib.findings.protocol import Evidence, Rule, Verdict
 from attrib.findings.select import compared, counted, ids, torch_is_eager
 from attrib.model.document import EvidenceRow
@@ -17,7 +24,8 @@ def audit(evidence: Evidence) -> Verdict:
         failed=True,
         rows=ids(rows),
         detail=counted(len(groups), "kind of operator runs", "kinds of operators run"),
-        summary=f"The same work takes {compared(rows)}; the largest part is {groups[0].label}.",
+        summary=f"The same work takes {compared(rows)}; the largest part is {groups[0].label}."
+        + reached(evidence, groups),
         evidence=group_evidence(evidence, groups) + _library_evidence(evidence, groups),
         fix="Nothing to mend in ONNX Runtime."
         + (" `--torch-mode compile` shows how fast PyTorch can be here." if torch_is_eager(evidence) else ""),
@@ -45,8 +53,8 @@ RULE = Rule(
     about=(
         "The counterpart of slower-kernel: it explains why ONNX Runtime is faster. It groups the ledger "
         "rows of the cause `kernel` by op and shape, keeps the groups whose interval lies below 0 after a "
-        "correction for the number of groups, and gives the rate of matrix products on either side. There "
-        "is nothing to save, so its saving is 0."
+        "correction for the number of groups, and gives the rate of matrix products on either side, and how "
+        "far either is from what the machine can do. There is nothing to save, so its saving is 0."
     ),
     cause="kernel",
     needs=("delta", "partitions"),

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from attrib.findings.certainty import is_certain
+from attrib.findings.limits import limit_sentence
 from attrib.findings.protocol import Evidence
 from attrib.findings.select import MOST_GROUPS, ids, rows_of, side_ns, step_ns
 from attrib.match.ops import base_op
@@ -75,16 +76,28 @@ def _label(row: LedgerRow) -> str:
 
 
 def group_evidence(evidence: Evidence, groups: Iterable[KernelGroup]) -> tuple[EvidenceRow, ...]:
-    """One line a group: how many, both sides' time, and both sides' rate where they are matrix products."""
+    """One line a group: how many, both sides' time, the rate of products, and how far either is from the limit."""
     return tuple(
         EvidenceRow(
             text=f"{len(group.rows)} times {group.label}: {_side(evidence, group, 'onnxruntime')} in ONNX "
-            f"Runtime, {_side(evidence, group, 'torch')} in PyTorch",
+            f"Runtime, {_side(evidence, group, 'torch')} in PyTorch{_limit(evidence, group)}",
             rows=ids(group.rows),
             value_ns=group.delta.median,
         )
         for group in list(groups)[:MOST_GROUPS]
     )
+
+
+def reached(evidence: Evidence, groups: Iterable[KernelGroup]) -> str:
+    """A sentence on how far the matrix products among them are from what the machine can do, with a blank before it."""
+    rows = [row for group in groups if group_flops(evidence, group.rows, "onnxruntime") for row in group.rows]
+    sentence = limit_sentence(evidence, rows)
+    return f" {sentence}." if sentence else ""
+
+
+def _limit(evidence: Evidence, group: KernelGroup) -> str:
+    sentence = limit_sentence(evidence, group.rows)
+    return f"; {sentence}" if sentence else ""
 
 
 def _side(evidence: Evidence, group: KernelGroup, role: Role) -> str:

@@ -1,6 +1,13 @@
 """slower-kernel: the same operator takes longer in ONNX Runtime."""
 
-from attrib.findings.kernels import KernelGroup, differing_groups, group_evidence, group_flops, kernel_groups
+from attrib.findings.kernels import (
+    KernelGroup,
+    differing_groups,
+    group_evidence,
+    group_flops,
+    kernel_groups,
+    reached,
+)
 from attrib.findings.protocol import Evidence, Rule, Verdict
 from attrib.findings.select import compared, counted, ids
 
@@ -16,7 +23,8 @@ def audit(evidence: Evidence) -> Verdict:
         failed=True,
         rows=ids(rows),
         detail=counted(len(groups), "kind of operator runs", "kinds of operators run"),
-        summary=f"The same work takes {compared(rows)}; the largest part is {groups[0].label}.",
+        summary=f"The same work takes {compared(rows)}; the largest part is {groups[0].label}."
+        + reached(evidence, groups),
         evidence=group_evidence(evidence, groups),
         fix=_fix(evidence, groups),
     )
@@ -43,7 +51,8 @@ RULE = Rule(
         "another library, another instruction set, other threading. The rule groups the ledger rows of "
         "the cause `kernel` by op and shape, keeps the groups whose interval lies above 0 after a "
         "correction for the number of groups, and for matrix products gives the rate that either side "
-        "reached in GFLOP/s."
+        "reached in GFLOP/s. Where the capture measured what the machine can do, it says how far either "
+        "side is from that limit."
     ),
     cause="kernel",
     needs=("delta", "partitions"),

@@ -11,6 +11,7 @@ from attrib.model.estimate import Delta, Estimate
 from attrib.model.experiment import ExperimentResult
 from attrib.model.manifest import Environment, OutputDifference, Protocol, Role, Side, Workload
 from attrib.model.region import Match
+from attrib.model.roofline import Roofline
 from attrib.model.timeline import StepTimeline
 from attrib.model.trail import RegionTrail
 
@@ -221,6 +222,8 @@ class Document(_Struct, frozen=True, kw_only=True):
     """What is behind the rows: calls, nodes and rewrites of each region, in the order of the exported graph."""
     timeline: dict[Role, StepTimeline] = {}
     """One typical profiled step of each side, segment by segment."""
+    rooflines: dict[str, Roofline] = {}
+    """How far either engine is from what the machine can do, by ledger row, where work and machine are known."""
     warnings: tuple[str, ...] = ()
     gaps: tuple[Gap, ...] = ()
     """Evidence that the trace directory lacks, the most costly first."""
