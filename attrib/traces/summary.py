@@ -76,7 +76,7 @@ def summarise(table: EventTable) -> Inspection:
             *table.warnings,
             *_ort_warnings(found),
             *_device_warnings(found),
-            *_unknown_warnings(table),
+            *_unknown_warnings(unknown),
         ),
         runtime=found.runtime,
         runs=_runs(table, runs),
