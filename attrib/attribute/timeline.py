@@ -7,8 +7,9 @@ import numpy as np
 
 from attrib.attribute.ledger import framework_region
 from attrib.model.document import LedgerRow
+from attrib.model.events import Int64s
 from attrib.model.manifest import Role
-from attrib.model.timeline import NO_OWNER, Int64s, Lane, StepLanes, StepTimeline, TimelineLane
+from attrib.model.timeline import NO_OWNER, Lane, StepLanes, StepTimeline, TimelineLane
 from attrib.model.work import Partition
 
 MOST_SEGMENTS = 2_400

@@ -1,13 +1,14 @@
 """One profiled step as a timeline: which call or node held which thread or stream, and when."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
-Int64s = npt.NDArray[np.int64]
+if TYPE_CHECKING:  # numpy, which a report that is only drawn can do without
+    from attrib.model.events import Int64s
 
 LaneKind = Literal["host", "device"]
 

@@ -15,6 +15,7 @@ from attrib.report.filters import environment
 from attrib.report.json_report import to_json
 from attrib.report.operators import CONTRADICTS, ROW_LIMIT
 from attrib.report.svg import drawing_of
+from attrib.report.timeline import COLUMNS, STYLES
 from attrib.report.view import View, view_of
 
 PAGE_LIMIT = 2_500_000
@@ -105,7 +106,8 @@ def _largest_rows(document: Document) -> Document:
 
 def _page(view: View, *, plotly: str, library: str, data: str, data_note: str = "") -> str:
     style = _static("report.css")
-    script = _static("report.js") + _static("trail.js") + (_static("charts.js") if plotly else "")
+    files = ("report.js", "trail.js", *(("timeline.js", "charts.js") if plotly else ()))
+    script = Markup("").join(map(_static, files))
     csp = policy(
         scripts=[script, *([plotly] if plotly else [])],
         styles=[style, *([""] if plotly else [])],  # plotly.js fills an empty style element rule by rule
@@ -118,6 +120,10 @@ def _page(view: View, *, plotly: str, library: str, data: str, data_note: str = 
         contradicts=CONTRADICTS,
         prove_hint=PROVE_HINT,
         cause_titles={cause: text.title for cause, text in CAUSES.items()},
+        columns=COLUMNS,
+        timeline_styles={
+            paint: {"colour": style.colour, "hatched": style.hatched} for paint, style in STYLES.items()
+        },
         csp=csp,
         style=style,
         script=script,

@@ -18,6 +18,7 @@ from attrib.report.modules import (
 )
 from attrib.report.operators import ROW_LIMIT, OperatorTable, operator_table, unique_anchors
 from attrib.report.text import plural
+from attrib.report.timeline import TimelineView, timeline_of
 from attrib.report.tried import Tried
 from attrib.report.unmatched import Unmatched, unmatched_of
 from attrib.report.verdict import Alert, Verdict, alerts_of, side_names, verdict_of
@@ -69,6 +70,7 @@ class View:
     findings: tuple[FindingView, ...]
     experiments: Experiments | None
     provable: bool
+    timeline: TimelineView | None
     modules: ModuleNode | None
     module_scale: int
     repeated: tuple[RepeatedModule, ...]
@@ -122,6 +124,7 @@ def view_of(document: Document, *, row_limit: int = ROW_LIMIT, node_limit: int =
         findings=findings,
         experiments=tried,
         provable=tried is None and _provable(findings),
+        timeline=timeline_of(document),
         modules=pruned(tree, node_limit) if tree else None,
         module_scale=max((abs(child.delta_ns) for child in tree.children), default=0) if tree else 0,
         repeated=repeated_modules(document.ledger)[:_REPEATED_ROWS],

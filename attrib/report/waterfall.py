@@ -130,7 +130,7 @@ def _on_axis(bars: tuple[Bar, ...]) -> Waterfall:
     margin = max(high - low, 1) * 0.12
     axis_low = int(low - margin) if low > _ZOOM_ABOVE * high else min(0, low)
     axis_high = max(high, axis_low + 1)
-    ticks = _ticks(axis_low, axis_high)
+    ticks = axis_ticks(axis_low, axis_high)
     return Waterfall(bars=bars, low_ns=axis_low, high_ns=axis_high, ticks=ticks)
 
 
@@ -140,7 +140,7 @@ def _reach(bar: Bar) -> tuple[int, ...]:
     return (bar.start_ns, bar.end_ns, bar.start_ns + bar.low_ns, bar.start_ns + bar.high_ns)
 
 
-def _ticks(low: int, high: int) -> tuple[int, ...]:
+def axis_ticks(low: int, high: int) -> tuple[int, ...]:
     """Round values on the axis: steps of 1, 2 or 5 times a power of ten."""
     rough = max((high - low) / _TICKS, 1)
     power = 10 ** math.floor(math.log10(rough))
