@@ -52,6 +52,26 @@ if TYPE_CHECKING:
 )
 @click.option("--onnx", type=click.Path(path_type=Path), help="The ONNX file, where the capture ran one.")
 @click.option("--text", multiple=True, help="The sentences of the capture, where it had some; repeatable.")
+@click.option(
+    "--ort-python",
+    type=click.Path(path_type=Path),
+    metavar="PYTHON",
+    help="The interpreter that runs ONNX Runtime, where the capture had one.",
+)
+@click.option(
+    "--provider-option",
+    "provider_options",
+    multiple=True,
+    metavar="[PROVIDER:]KEY=VALUE",
+    help="A provider option of the capture that names a file; repeatable.",
+)
+@click.option(
+    "--provider-library",
+    "provider_libraries",
+    multiple=True,
+    metavar="NAME=PATH",
+    help="A provider library of the capture; repeatable.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 @click.option("--no-report", is_flag=True, help="Leave report.html and report.json as they are.")
 def command(trace_dir: Path, **options: Any) -> None:

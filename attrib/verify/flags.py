@@ -7,10 +7,13 @@ from typing import Any
 
 from msgspec.structs import fields
 
+from attrib.capture.interpreter import without_paths
 from attrib.capture.options import CaptureOptions
 
 _NAMED_OTHERWISE = {
     "providers": "--provider",
+    "provider_options": "--provider-option",
+    "provider_libraries": "--provider-library",
     "session_options": "--session-option",
     "disabled_optimizers": "--disable-optimizer",
 }
@@ -50,8 +53,8 @@ def flags_of(before: CaptureOptions, after: CaptureOptions) -> str:
 
 
 def command_of(options: CaptureOptions) -> str:
-    """The whole `attrib profile` command of these options."""
-    return shlex.join(["attrib", "profile", *change_of(CaptureOptions(model=""), options).add])
+    """The whole `attrib profile` command of these options; what lies only on this machine is left to be filled in."""
+    return without_paths(shlex.join(["attrib", "profile", *change_of(CaptureOptions(model=""), options).add]))
 
 
 def change_of(before: CaptureOptions, after: CaptureOptions) -> Change:

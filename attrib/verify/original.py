@@ -16,6 +16,12 @@ from attrib.capture.factory import is_factory
 from attrib.capture.options import CaptureOptions, check_options
 from attrib.errors import AttribError, UsageError
 from attrib.model.manifest import Manifest, Side, Workload
+from attrib.verify.original_providers import (
+    named_interpreter,
+    named_libraries,
+    named_provider_options,
+    recorded_provider_options,
+)
 from attrib.zoo.examples import EXAMPLES
 from attrib.zoo.names import BUILT_IN
 
@@ -25,7 +31,14 @@ OWN_INPUTS = ("factory", "module")
 
 
 def options_of(
-    manifest: Manifest, *, model: str | None = None, onnx: Path | None = None, text: Sequence[str] = ()
+    manifest: Manifest,
+    *,
+    model: str | None = None,
+    onnx: Path | None = None,
+    text: Sequence[str] = (),
+    ort_python: Path | None = None,
+    provider_options: Sequence[str] = (),
+    provider_libraries: Sequence[str] = (),
 ) -> CaptureOptions:
     """The options with which the capture can be repeated.
 
@@ -34,6 +47,9 @@ def options_of(
         model: What the user names as its model; needed for one that is not built in.
         onnx: The ONNX file that the user brought; needed where the capture ran one.
         text: The sentences of the capture, which its manifest does not hold.
+        ort_python: The interpreter that runs ONNX Runtime; needed where the capture had one.
+        provider_options: Provider options of the capture that may name a file.
+        provider_libraries: The provider libraries of the capture.
 
     Raises:
         UsageError: The user has to name something, or names what the capture did not have.
@@ -46,8 +62,15 @@ def options_of(
     if workload.text and not text:
         hint = "--text 'SENTENCE' for each, in the same order"
         raise UsageError("the capture ran on sentences, which its directory does not hold", hint=hint)
+    side = manifest.sides["onnxruntime"]
     named = msgspec.structs.replace(
-        options, model=_model(manifest, model), onnx=_file(manifest, onnx), text=tuple(text)
+        options,
+        model=_model(manifest, model),
+        onnx=_file(manifest, onnx),
+        text=tuple(text),
+        ort_python=named_interpreter(side, ort_python),
+        provider_options=named_provider_options(side, provider_options),
+        provider_libraries=named_libraries(side, provider_libraries),
     )
     if is_factory(named.model):
         named = msgspec.structs.replace(named, **_SIZES_UNASKED)
@@ -132,6 +155,7 @@ def _of_runtime(side: Side) -> dict[str, Any]:
         ),
         "disabled_optimizers": side.disabled_optimizers,
         "providers": side.requested_providers,
+        "provider_options": recorded_provider_options(side),
         "io_binding": side.settings.get("io_binding") == "true",
     }
 

@@ -3,7 +3,7 @@
 import pprint
 from string import Template
 
-from attrib.capture.commands import providers_of
+from attrib.capture.commands import provider_options_of, providers_of, shareable
 from attrib.capture.options import CaptureOptions
 from attrib.capture.ort_options import ATTRIBUTES, session_options
 from attrib.capture.scrub import scrub
@@ -53,6 +53,7 @@ def session_of(graph):
         graph,
         options,
         providers=SETTINGS["providers"],
+        provider_options=SETTINGS["provider_options"],
         **({"disabled_optimizers": left_out, "enable_fallback": 0} if left_out else {}),
     )
 
@@ -150,6 +151,7 @@ def snippet_of(options: CaptureOptions, threads: int) -> str:
 
 def _settings(options: CaptureOptions, threads: int) -> dict[str, object]:
     given = session_options(options.session_options)
+    own = shareable(provider_options_of(options))
     count = options.threads or threads
     return {
         "threads": count,
@@ -157,6 +159,7 @@ def _settings(options: CaptureOptions, threads: int) -> dict[str, object]:
         "inter_op_threads": count if given.get("execution_mode") == "parallel" else 1,
         "level": _LEVELS[options.opt_level],
         "providers": list(providers_of(options)),
+        "provider_options": [own.get(name, {}) for name in providers_of(options)],
         "attributes": {key: _literal(key, value) for key, value in given.items() if "." not in key},
         "entries": {key: value for key, value in given.items() if "." in key},
         "disabled_optimizers": [name for given in options.disabled_optimizers for name in _levels(given)],

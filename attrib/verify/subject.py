@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
+
 from attrib.api import Analysis, load
 from attrib.capture.options import CaptureOptions
 from attrib.findings import RULES
@@ -12,6 +14,7 @@ from attrib.model.manifest import EXPORTED, ROLES, Manifest
 from attrib.verify.identity import check_graph
 from attrib.verify.measuring import Setup
 from attrib.verify.original import options_of, recorded_options
+from attrib.verify.original_providers import checked_interpreter
 from attrib.verify.plan import Offer, Planned, Request, offers, plan
 from attrib.verify.protocol import Experiment
 from attrib.verify.results import Results
@@ -29,6 +32,9 @@ class Settings:
         model: The model, where it is not built in.
         onnx: The ONNX file, where the capture ran one.
         text: The sentences of the capture.
+        ort_python: The interpreter that runs ONNX Runtime, where the capture had one.
+        provider_options: Provider options of the capture that may name a file.
+        provider_libraries: The provider libraries of the capture.
         rounds: Interleaved rounds; None for the capture's.
         iterations: Steps in a block; None for the capture's.
         timeout: Seconds for one answer of an engine.
@@ -39,6 +45,9 @@ class Settings:
     model: str | None = None
     onnx: Path | None = None
     text: tuple[str, ...] = ()
+    ort_python: Path | None = None
+    provider_options: tuple[str, ...] = ()
+    provider_libraries: tuple[str, ...] = ()
     rounds: int | None = None
     iterations: int | None = None
     timeout: float = TIMEOUT_S
@@ -78,7 +87,18 @@ class Subject:
     def options(self) -> CaptureOptions:
         """The capture's own options, with what the user named; see `options_of`."""
         settings = self.settings
-        found = options_of(self.manifest, model=settings.model, onnx=settings.onnx, text=settings.text)
+        found = options_of(
+            self.manifest,
+            model=settings.model,
+            onnx=settings.onnx,
+            text=settings.text,
+            ort_python=settings.ort_python,
+            provider_options=settings.provider_options,
+            provider_libraries=settings.provider_libraries,
+        )
+        if found.ort_python is not None:
+            path = checked_interpreter(self.manifest, found.ort_python)
+            found = msgspec.structs.replace(found, ort_python=path)
         if found.onnx is not None:
             check_graph(self.analysis.directory.graphs().get(EXPORTED), found.onnx)
         return found

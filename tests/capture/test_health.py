@@ -7,7 +7,8 @@ import pytest
 
 from attrib.capture import health
 from attrib.capture.health import assess
-from attrib.capture.providers import CPU_PROVIDER, ProviderStatus, RuntimeInfo, TorchInfo
+from attrib.capture.provider_options import CPU_PROVIDER
+from attrib.capture.providers import ProviderStatus, RuntimeInfo, TorchInfo
 
 TORCH = TorchInfo(version="2.9.0", computes=True)
 GPU_TORCH = TorchInfo(version="2.9.0", computes=True, cuda="13.0", cudnn="91002", gpus=("H100",))

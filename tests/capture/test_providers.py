@@ -3,8 +3,8 @@
 import pytest
 
 from attrib.capture import providers
+from attrib.capture.provider_options import CPU_PROVIDER
 from attrib.capture.providers import (
-    CPU_PROVIDER,
     RuntimeInfo,
     explain,
     probe_provider,
