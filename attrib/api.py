@@ -146,6 +146,7 @@ def load(trace_dir: str | Path) -> Analysis:
         tuple(graphs.values()) if EXPORTED in graphs else (),
         ran=OPTIMIZED in graphs,
         flow=directory.flow("torch"),
+        placement=directory.placement("onnxruntime"),
     )
     warmup = {role: latency.before_plain(role) for role in plain} if latency else {}
     return _analysis(directory, partitions, matched, plain, warmup, graphs)

@@ -5,6 +5,7 @@ Tables, not branches. The aten-to-ONNX table lists what torch's two exporters em
 
 from typing import Literal, NamedTuple
 
+from attrib.match.compiled import is_compiled
 from attrib.model.work import Work
 
 OpRole = Literal["compute", "layout", "cast", "shape", "memcpy", "quantize"]
@@ -233,7 +234,9 @@ def writes_one(call_op: str) -> bool:
 
 
 def node_role(node: Work) -> OpRole:
-    """What an executed node is there for."""
+    """What an executed node is there for; a compiled part of the graph computes, whatever it gives out."""
+    if is_compiled(node):
+        return "compute"
     small = all(t.dtype in ("int64", "int32") and len(t.shape) <= 1 and t.elements <= SMALL_SHAPE_ELEMENTS
                 for t in node.outputs)  # fmt: skip
     if node.outputs and small and node.op not in ("MemcpyToHost", "MemcpyFromHost"):

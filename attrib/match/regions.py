@@ -8,43 +8,31 @@ Conditions, cited in the code:
 3. Calls without a link are gathered by module: calls that have no counterpart in the graph. That is certain where the
    graph names its modules, and explained where a call depends on no input.
 4. Two sides of one engine (an A/A capture) are joined by the identity of their work.
+5. What a provider compiled into one node is one region, with the calls whose nodes lie in it (see `partitions`).
 """
 
 import dataclasses
-from collections.abc import Container, Iterable, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Container, Sequence
 
 from msgspec.structs import replace
 
-from attrib.lineage.components import Component, components
-from attrib.lineage.disjoint import DisjointSets
+from attrib.lineage.components import components
 from attrib.lineage.graph import Graph
 from attrib.match.by_name import links_by_name
-from attrib.match.contradiction import contradictions
+from attrib.match.compiled import is_compiled
+from attrib.match.derived import ALONE
 from attrib.match.executed import executed_by_node
 from attrib.match.from_profile import graph_from_work
-from attrib.match.linking import CONFIDENCE, CONTRADICTION
+from attrib.match.homes import REWRITTEN, homes, split
 from attrib.match.links import Link, Matcher, Unmatched, unmatched, without
 from attrib.match.matchers import MATCHERS, MATCHERS_OF_CONSTANTS
-from attrib.match.ops import IDENTITY_OPS, base_op, op_role, role
-from attrib.match.units import Units, units
+from attrib.match.merging import Pairing, common_module, label, lost_calls, lost_node, merged
+from attrib.match.partitions import NO_GRAPH, Partitions, covering_of
+from attrib.match.units import units
 from attrib.model.flow import Flow
-from attrib.model.region import Match, Method, Origin, Region
+from attrib.model.placement import Placement
+from attrib.model.region import Match, Region
 from attrib.model.work import Work, distinct
-
-MAX_EVIDENCE = 12
-"""Lines of evidence kept for one region; the number left out is said."""
-
-LABEL_OPS = 3
-"""Ops named in a region's id."""
-
-NO_COUNTERPART: dict[str, str] = {
-    "call": "PyTorch ran this, and the exported graph has no node for it",
-    "node": "the exported graph has this, and PyTorch ran no call for it",
-    "folded": "PyTorch computes this anew in each step, from nothing that the inputs hold: the export stored the result",
-    "unsure": "no node was found for this call, in a graph that names no modules",
-    "lost": "no value name, module or order leads from this node to the exported graph",
-}
 
 
 def regions(
@@ -54,6 +42,7 @@ def regions(
     *,
     ran: bool = True,
     flow: Flow | None = None,
+    placement: Placement | None = None,
 ) -> tuple[Region, ...]:
     """Bring PyTorch's calls and ONNX Runtime's nodes together.
 
@@ -64,6 +53,7 @@ def regions(
             in for it.
         flow: Which call reads the result of which, where that was watched.
         ran: The last graph is the one that ran. Else executed nodes are found in it by the names that they kept.
+        placement: Which provider took which nodes of the last graph, where the session said so.
 
     Returns:
         Regions in the order of the exported graph; every call and every node is in exactly one.
@@ -72,6 +62,15 @@ def regions(
         return _alone((*calls, *nodes))
     if {work.engine for work in calls} == {work.engine for work in nodes}:
         return _identical(calls, nodes)
+    if not (ran and graphs) and any(map(is_compiled, nodes)):
+        found = _partitioned(calls, nodes, graphs, flow, placement) if graphs else _unplaced(calls, nodes)
+        return _named(found)  # 5
+    return _named(_joined(calls, nodes, graphs, ran=ran, flow=flow))
+
+
+def _joined(
+    calls: tuple[Work, ...], nodes: tuple[Work, ...], graphs: Sequence[Graph], *, ran: bool, flow: Flow | None
+) -> list[Region]:
     chain = tuple(graphs) if ran and graphs else (graph_from_work(nodes),)
     seen = units(calls)
     state = unmatched(seen.works, chain[0], () if ran and graphs else nodes)
@@ -81,10 +80,73 @@ def regions(
         state = without(state, links_by_name(exported, components(graphs), graphs[-1], nodes))
     input_free = flow.input_free if flow else frozenset[str]()
     links = _all_links(state, input_free)
-    pairing = _Pairing(
+    pairing = Pairing(
         calls, seen, state, nodes, components(chain), executed_by_node(nodes, chain[-1]), ran and bool(graphs)
     )
-    return _named(_merged(pairing, links, input_free))
+    return merged(pairing, links, input_free)
+
+
+def _partitioned(
+    calls: tuple[Work, ...],
+    nodes: tuple[Work, ...],
+    graphs: Sequence[Graph],
+    flow: Flow | None,
+    placement: Placement | None,
+) -> list[Region]:
+    """Regions of a session with compiled nodes (case 5)."""
+    covering = covering_of(nodes, graphs[-1], placement)
+    seen, parts = units(calls), split(components(graphs), covering)
+    state = unmatched(seen.works, graphs[0])
+    state = dataclasses.replace(state, flow=_flow_between(seen.works, flow))
+    input_free = flow.input_free if flow else frozenset[str]()
+    found = homes(state, seen, _all_links(state, input_free), parts, covering)
+    away = {call for call, home in found.of_call.items() if home == REWRITTEN}
+    strange = set(range(len(nodes))) - {place for places in covering.runs.values() for place in places}
+    strange -= covering.trust.keys()
+    if not away or not strange:
+        away, strange = set(), set()
+    pairing = Pairing(
+        calls,
+        seen,
+        state,
+        nodes,
+        tuple(parts),
+        {i: list(places) for i, places in covering.runs.items()},
+        True,
+        Partitions(calls=calls, nodes=nodes, covering=covering, cuts=found.cuts),
+        away,
+        strange,
+    )
+    links = [link for link in found.links if seen.owner[link.call] not in away]
+    joined = merged(pairing, links, input_free)
+    if away:
+        ours, theirs = (
+            tuple(works[i] for i in sorted(of)) for works, of in ((calls, away), (nodes, strange))
+        )
+        joined += _joined(ours, theirs, graphs, ran=False, flow=None)
+    return joined
+
+
+def _unplaced(calls: tuple[Work, ...], nodes: tuple[Work, ...]) -> list[Region]:
+    """Without a graph: what was compiled is one region with all that PyTorch ran."""
+    compiled = [node for node in nodes if is_compiled(node)]
+    outside = [node for node in nodes if not is_compiled(node)]
+    told = (
+        "no graph was captured: nothing says which calls lie in which of"
+        f" {len(compiled)} compiled and {len(outside)} other nodes"
+    )
+    if not outside and not compiled[1:]:
+        told = f"{compiled[0].id} is all that ran: the whole model was compiled into it"
+    region = Region(
+        id="compiled partitions" if compiled[1:] else "compiled partition 1",
+        module=common_module(call.scope for call in calls),
+        calls=tuple(call.id for call in calls),
+        nodes=tuple(node.id for node in compiled),
+        match=Match(
+            method="partition", confidence=NO_GRAPH if outside or compiled[1:] else ALONE, evidence=(told,)
+        ),
+    )
+    return [region, *map(lost_node, outside)]
 
 
 def _flow_between(calls: Sequence[Work], flow: Flow | None) -> dict[int, tuple[tuple[int, int], ...]]:
@@ -132,170 +194,17 @@ def _run(matchers: Sequence[Matcher], state: Unmatched) -> list[Link]:
     return links
 
 
-class _Pairing(NamedTuple):
-    """What regions are made of: both sides' work, the graphs' components, and which node of the last graph ran as what.
-
-    `chained`: the graphs were captured, so that they explain what the executed nodes alone would contradict.
-    """
-
-    calls: tuple[Work, ...]
-    units: Units
-    state: Unmatched
-    nodes: tuple[Work, ...]
-    parts: tuple[Component, ...]
-    executed: dict[int, list[int]]
-    chained: bool
-
-
-def _merged(pairing: _Pairing, links: list[Link], input_free: Container[str]) -> list[Region]:
-    calls, seen, state, nodes, parts, executed, _ = pairing
-    part_of = {node: i for i, part in enumerate(parts) for node in part.exported}
-    sets = DisjointSets(len(parts) + len(calls))
-    for link in links:
-        sets.union(part_of[link.node], len(parts) + seen.owner[link.call])  # 1
-    for one, other in seen.joined:
-        sets.union(len(parts) + one, len(parts) + other)
-    by_set: dict[int, list[Link]] = {}
-    for link in links:
-        by_set.setdefault(sets.find(part_of[link.node]), []).append(link)
-    held_by = {sets.find(part_of[link.node]) for link in links}
-    linked = {i for i in range(len(calls)) if sets.find(len(parts) + i) in held_by}
-    found, reached = [], set[int]()
-    for group in sets.groups():
-        ours = [i - len(parts) for i in group if i >= len(parts) and i - len(parts) in linked]
-        held = [parts[i] for i in group if i < len(parts)]
-        ran = sorted(p for part in held for i in part.optimized for p in executed.get(i, ()))
-        reached.update(ran)
-        if ours or ran:  # 2
-            found.append(_region(pairing, ours, held, ran, by_set.get(sets.find(group[0]), [])))
-    found += [_lost_node(nodes[i]) for i in range(len(nodes)) if i not in reached]
-    certain = any(scope is not None for scope in state.scopes)
-    left = [call for i, call in enumerate(calls) if i not in linked]
-    folded = [call for call in left if call.id in input_free]
-    others = [call for call in left if call.id not in input_free]
-    return [
-        *found,
-        *_lost_calls(others, "call" if certain else "unsure"),
-        *_lost_calls(folded, "folded"),
-    ]  # 3
-
-
-def _region(
-    pairing: _Pairing, ours: list[int], parts: list[Component], ran: list[int], links: list[Link]
-) -> Region:
-    calls, state, nodes = pairing.calls, pairing.state, pairing.nodes
-    exported = [i for part in parts for i in part.exported]
-    scopes = [calls[i].scope for i in ours] or [s for i in exported if (s := state.scopes[i]) is not None]
-    return Region(
-        id=_label([calls[i] for i in ours] or [nodes[i] for i in ran]),
-        module=_common_module(scopes),
-        calls=tuple(calls[i].id for i in ours),
-        nodes=tuple(nodes[i].id for i in ran),
-        exported=tuple(state.graph.nodes[i].name for i in exported),
-        lineage=_stages(parts) if pairing.chained else (),
-        match=_checked(
-            _match(state, links, parts, exported),
-            [calls[i] for i in ours],
-            [nodes[i] for i in ran],
-            rewritten=pairing.chained,
-        ),
-        origin=_origin_of(state, ours, ran, exported),
-    )
-
-
-def _stages(parts: list[Component]) -> tuple[tuple[int, ...], ...]:
-    return tuple(
-        tuple(sorted(i for part in parts for i in part.stages[k])) for k in range(len(parts[0].stages))
-    )
-
-
-def _origin_of(state: Unmatched, calls: list[int], nodes: list[int], exported: list[int]) -> Origin:
-    if calls:
-        return "both" if nodes else "torch"
-    return "onnxruntime" if any(state.scopes[i] is not None for i in exported) else "unknown"
-
-
-def _match(state: Unmatched, links: list[Link], parts: list[Component], exported: list[int]) -> Match:
-    """The weakest link decides; a part without exported nodes means that lineage did not reach its origin."""
-    values = [f"value {name} is in both graphs" for part in parts for name in part.shared]
-    if links:
-        weakest = min(links, key=lambda link: link.confidence)
-        said = list(dict.fromkeys(link.evidence for link in links))
-        return Match(method=weakest.method, confidence=weakest.confidence, evidence=_shortened(said + values))
-    if not exported:
-        return Match(method="none", confidence=0.0, evidence=(NO_COUNTERPART["lost"],))
-    origins = dict.fromkeys(_origin(state, i) for i in exported if state.scopes[i] is not None)
-    lines = [NO_COUNTERPART["node"], *origins, *values]
-    return Match(method="none", confidence=0.0, evidence=_shortened(lines))
-
-
-def _origin(state: Unmatched, node: int) -> str:
-    fx = state.graph.nodes[node].fx_node
-    return f"exported from module {state.scopes[node] or '(root)'}" + (f", fx node {fx}" if fx else "")
-
-
-def _checked(match: Match, calls: list[Work], nodes: list[Work], *, rewritten: bool) -> Match:
-    """The match with what the executed shapes say against it: each contradiction halves the confidence."""
-    against = contradictions(calls, nodes, rewritten=rewritten) if match.confidence else ()
-    if not against:
-        return match
-    return replace(
-        match,
-        confidence=match.confidence * CONTRADICTION ** len(against),
-        evidence=_shortened([*against, *match.evidence]),
-    )
-
-
-def _shortened(lines: list[str]) -> tuple[str, ...]:
-    if len(lines) <= MAX_EVIDENCE:
-        return tuple(lines)
-    return (*lines[: MAX_EVIDENCE - 1], f"and {len(lines) - MAX_EVIDENCE + 1} more")
-
-
-def _lost_node(node: Work) -> Region:
-    return Region(
-        id=_label([node]),
-        module="",
-        calls=(),
-        nodes=(node.id,),
-        match=Match(method="none", confidence=0.0, evidence=(NO_COUNTERPART["lost"],)),
-        origin="unknown",
-    )
-
-
-def _lost_calls(calls: Iterable[Work], reason: Literal["call", "unsure", "folded"]) -> list[Region]:
-    """Calls without a link, by module."""
-    by_module: dict[str, list[Work]] = {}
-    for call in calls:
-        by_module.setdefault(call.scope, []).append(call)
-    method: Method = "folded" if reason == "folded" else "none"
-    confidence = CONFIDENCE["folded"] if reason == "folded" else 0.0
-    match = Match(method=method, confidence=confidence, evidence=(NO_COUNTERPART[reason],))
-    origin: Origin = "unknown" if reason == "unsure" else "torch"
-    return [
-        Region(
-            id=_label(work),
-            module=module,
-            calls=tuple(w.id for w in work),
-            nodes=(),
-            match=match,
-            origin=origin,
-        )
-        for module, work in by_module.items()
-    ]
-
-
 def _identical(calls: tuple[Work, ...], nodes: tuple[Work, ...]) -> tuple[Region, ...]:
     theirs = {node.id: node for node in nodes}
     same = Match(method="identity", confidence=1.0, evidence=("the same work in two runs of one engine",))
     both = [  # 4
-        Region(id=_label([call]), module=call.scope, calls=(call.id,), nodes=(call.id,), match=same)
+        Region(id=label([call]), module=call.scope, calls=(call.id,), nodes=(call.id,), match=same)
         for call in calls
         if call.id in theirs
     ]
     ours = {call.id for call in calls}
-    only = [_lost_node(node) for node in nodes if node.id not in ours]
-    return _named(both + _lost_calls([call for call in calls if call.id not in theirs], "call") + only)
+    only = [lost_node(node) for node in nodes if node.id not in ours]
+    return _named(both + lost_calls([call for call in calls if call.id not in theirs], "call") + only)
 
 
 def _alone(work: tuple[Work, ...]) -> tuple[Region, ...]:
@@ -303,7 +212,7 @@ def _alone(work: tuple[Work, ...]) -> tuple[Region, ...]:
     match = Match(method="none", confidence=0.0, evidence=("only one engine was captured",))
     return _named([
         Region(
-            id=_label([w]),
+            id=label([w]),
             module=w.scope,
             calls=(w.id,) if w.engine == "torch" else (),
             nodes=() if w.engine == "torch" else (w.id,),
@@ -312,30 +221,6 @@ def _alone(work: tuple[Work, ...]) -> tuple[Region, ...]:
         )
         for w in work
     ])  # fmt: skip
-
-
-def _label(work: Sequence[Work]) -> str:
-    """Short name of a region: the computing ops of its calls, or of its nodes."""
-    computing = [w for w in work if role(w) == "compute" and base_op(w.op) not in IDENTITY_OPS] or list(work)
-    names = list(dict.fromkeys(base_op(op) for w in computing for op in _ops(w)))
-    shown = names[:LABEL_OPS]
-    return "+".join(shown) + ("+…" if len(names) > len(shown) else "")
-
-
-def _ops(work: Work) -> list[str]:
-    """The op of a unit of work; of a compiled kernel, the computing ops that it covers."""
-    members = [m.op for m in work.members]
-    computing = [op for op in members if op_role(op) == "compute" and base_op(op) not in IDENTITY_OPS]
-    return computing or members or [work.op]
-
-
-def _common_module(scopes: Iterable[str]) -> str:
-    paths = [scope.split(".") if scope else [] for scope in scopes]
-    if not paths:
-        return ""
-    shortest = min(paths, key=len)
-    depth = next((i for i, part in enumerate(shortest) if any(p[i] != part for p in paths)), len(shortest))
-    return ".".join(shortest[:depth])
 
 
 def _named(found: list[Region]) -> tuple[Region, ...]:
