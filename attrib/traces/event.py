@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -31,7 +31,7 @@ class Event(msgspec.Struct, Generic[A], gc=False):
     pid: Number = None
     tid: Number = None
     ts: float = _NAN
-    dur: float = 0.0
+    dur: float = _NAN
     args: A | None = None
 
 
@@ -59,6 +59,7 @@ class Batch(Generic[A]):
         total: Events of every phase.
         unusable: Events of phase `X` that were left out, because they have no usable time.
         negative: Events whose duration was negative, and is 0 here.
+        missing: Complete events that give no duration, which is 0 here.
     """
 
     rows: list[Event[A]] | list[ExactEvent[A]]
@@ -67,6 +68,7 @@ class Batch(Generic[A]):
     total: int
     unusable: int = 0
     negative: int = 0
+    missing: int = 0
 
     def __len__(self) -> int:
         return self.total
@@ -153,9 +155,11 @@ class Decoder(Generic[A]):
         start = nanoseconds_from_texts(bytes(event.ts) for event in rows)
         duration = nanoseconds_from_texts(bytes(event.dur) or b"0" for event in rows)
         halves = [event for event in events if event.ph in HALVES]
+        missing = sum(not bytes(event.dur) for event in rows)
         times = nanoseconds_from_texts(bytes(event.ts) for event in halves)
         halves = [halves[i] for i in np.flatnonzero(times != UNUSABLE)]
-        return self._batch(rows, start, duration, (halves, times[times != UNUSABLE]), total=len(events))
+        found = self._batch(rows, start, duration, (halves, times[times != UNUSABLE]), total=len(events))
+        return replace(found, missing=missing) if missing else found
 
     def rescue(self, event: bytes) -> ExactEvent[A]:
         """Read one event with odd types, control characters, lone surrogates or invalid UTF-8."""

@@ -21,7 +21,9 @@ NUMBERS = frozenset({
 })  # fmt: skip
 """Facts that are shown, and only as numbers. Traces also hold host and user names, paths and environments."""
 
-WANTED = NUMBERS | {"deviceProperties", "baseTimeNanoseconds"}
+WANTED = NUMBERS | {"deviceProperties", "baseTimeNanoseconds", "distributedInfo"}
+_PLACE = ("rank", "world_size")
+"""Of a distributed job, what tells one process's trace from another's; the rest may name hosts and groups."""
 _LONGEST_NAME = 100
 
 
@@ -49,6 +51,9 @@ def facts_for_show(facts: dict[str, str]) -> dict[str, str]:
     devices = device_names(facts)
     if devices:
         shown["devices"] = ", ".join(name or "unnamed device" for name in devices)
+    place = _load(facts.get("distributedInfo", "null"))
+    if isinstance(place, dict):
+        shown |= {key: str(place[key]) for key in _PLACE if type(place.get(key)) is int}
     return shown
 
 

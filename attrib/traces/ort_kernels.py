@@ -15,7 +15,7 @@ the device's clock was not aligned with the host's.
 
 import numpy as np
 
-from attrib.model.events import EventTable, Int64s
+from attrib.model.events import ABSENT, EventTable, Int64s
 from attrib.traces.kinds import Rows, distinct, rows_of
 from attrib.traces.runs import FENCES, NONE, node_name
 
@@ -32,13 +32,15 @@ def node_of_work(table: EventTable, nodes: Rows, work: Rows) -> Rows:
         work: Rows of device work.
     """
     executions = _executions(table, nodes)
+    before = _node_before(table, work)
     found = np.full(work.size, NONE, np.intp)
-    for parent, own in _positions(_parents(table, work)).items():
+    for parent, own in _positions(_parents(table, work, before)).items():
         rows = executions.get(parent)
-        if rows is not None:
+        if parent and rows is not None:
             began = np.searchsorted(table.start_ns[rows], table.start_ns[work[own]], side="right") - 1
             found[own] = rows[np.maximum(began, 0)]
-    return found
+    beside = (found == NONE) & (table.parent[work] == ABSENT) & np.isin(before, nodes)
+    return np.where(beside, before, found)
 
 
 def _positions(names: list[str]) -> dict[str, list[int]]:
@@ -58,15 +60,16 @@ def _executions(table: EventTable, nodes: Rows) -> dict[str, Rows]:
     return {node_name(table.text(int(code))): part for code, part in zip(codes, parts, strict=True)}
 
 
-def _parents(table: EventTable, work: Rows) -> list[str]:
-    """The name of the node of each row, empty where nothing tells."""
+def _parents(table: EventTable, work: Rows, before: Rows) -> list[str]:
+    """The name of the node of each row; empty where nothing tells, or where it stands beside its node."""
     named = {code: _bare(table.text(code)) for code in distinct(table.parent[work])}
     from_name = {code: _of_webgpu(table.text(code)) for code in distinct(table.name[work])}
-    before = _node_before(table, work)
+    fences = np.array([NONE if row == NONE else table.name[row] for row in before.tolist()], dtype=np.intp)
+    from_fence = {code: _of_fence(table.text(code)) for code in np.unique(fences).tolist()}
     return [
-        named[parent] or from_name[name] or (_bare(table.text(int(table.name[row]))) if row != NONE else "")
-        for parent, name, row in zip(
-            table.parent[work].tolist(), table.name[work].tolist(), before.tolist(), strict=True
+        named[parent] or from_name[name] or from_fence[fence]
+        for parent, name, fence in zip(
+            table.parent[work].tolist(), table.name[work].tolist(), fences.tolist(), strict=True
         )
     ]
 
@@ -88,6 +91,11 @@ def _bare(event_name: str) -> str:
     for suffix in FENCES:
         event_name = event_name.removesuffix(suffix)
     return node_name(event_name)
+
+
+def _of_fence(event_name: str) -> str:
+    """The node of a fence; empty for another event, which is then the node itself."""
+    return _bare(event_name) if event_name.endswith(FENCES) else ""
 
 
 def _of_webgpu(name: str) -> str:

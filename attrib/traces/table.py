@@ -24,6 +24,7 @@ class TableBuilder:
         self.rows = 0
         self.unusable = 0
         self.negative = 0
+        self.missing = 0
         self._tracks = Tracks(self.strings)
         self._blocks: dict[str, list[npt.NDArray[Any]]] = {}
 
@@ -33,6 +34,7 @@ class TableBuilder:
         self.rows += len(rows)
         self.unusable += batch.unusable
         self.negative += batch.negative
+        self.missing += batch.missing
         self._append("name", self.strings.codes([event.name for event in rows]))
         self._append("category", self.strings.codes([event.cat or "" for event in rows]))
         self._append("track", self._tracks.codes((event.pid, event.tid) for event in rows))
@@ -107,6 +109,10 @@ class TableBuilder:
         counted = (
             (self.unusable, "complete events have no usable time and were left out"),
             (self.negative, "events have a negative duration, which counts as 0"),
+            (
+                self.missing,
+                "complete events have no duration, which counts as 0: what they took is not known",
+            ),
         )
         return [f"{count:,} {what}" for count, what in counted if count]
 
