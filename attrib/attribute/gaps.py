@@ -111,6 +111,19 @@ _PIECES = (
         "set SessionOptions.enable_profiling = True, run some steps, then call session.end_profiling()",
     ),
     _Piece(
+        lambda r: "torch" in r.partitions and bool(r.partitions["torch"].unseen),
+        "kernel times of PyTorch",
+        _says("the times of its calls are those of enqueuing the work, not of doing it: enqueue time, not kernel time"),
+        "profile with ProfilerActivity.CUDA beside ProfilerActivity.CPU",
+    ),
+    _Piece(
+        lambda r: "onnxruntime" in r.partitions and bool(r.partitions["onnxruntime"].unseen),
+        "kernel times of ONNX Runtime",
+        _says("the times of its nodes on a device are those of enqueuing the work, not of doing it: enqueue time, not"
+              " kernel time; copies and fallback cannot be priced"),
+        "attrib profile --device cuda records the runs under torch.profiler, which sees every kernel",
+    ),
+    _Piece(
         lambda r: not r.plain >= r.partitions.keys(),
         "plain runs of both engines",
         _says(

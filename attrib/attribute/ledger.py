@@ -12,9 +12,11 @@ import numpy as np
 
 from attrib.attribute.bootstrap import Floats, Int64s, draws, interval, step_weights
 from attrib.attribute.causes import by_cause
+from attrib.attribute.device_parts import DEVICE_PARTS, MEANINGS
 from attrib.attribute.headline import Headline
 from attrib.attribute.ledger_rows import Ledger, SideTimes
 from attrib.attribute.python_time import module_of_part, with_module_parts
+from attrib.attribute.segments import Segments, segments_of
 from attrib.model.document import Cause, LedgerRow
 from attrib.model.manifest import ROLES, Overhead, Role
 from attrib.model.region import Match, Region
@@ -65,8 +67,12 @@ def build_ledger(
     partitions = with_module_parts(partitions)
     numbers = sorted({int(block) for partition in partitions.values() for block in partition.blocks})
     drawn = draws(len(numbers))
-    times = {role: _side_times(p, overheads.get(role), numbers, drawn) for role, p in partitions.items()}
-    drafts = [*_region_drafts(partitions, regions, provider), *_framework_drafts(partitions)]
+    split = {role: segments_of(p) for role, p in partitions.items()}
+    times = {
+        role: _side_times(p, split[role], overheads.get(role), numbers, drawn)
+        for role, p in partitions.items()
+    }
+    drafts = [*_region_drafts(partitions, split, regions, provider), *_framework_drafts(partitions, split)]
     values = {role: _row_values(drafts, role, times) for role in ROLES}
     replicates = {role: _row_replicates(drafts, role, times, drawn) for role in ROLES}
     plain = _plain_medians(headline)
@@ -88,19 +94,21 @@ def build_ledger(
         deltas[order],
         len(numbers),
         times,
-        {role: _segment_ids(p) for role, p in partitions.items()},
+        {role: _segment_ids(p, split[role]) for role, p in partitions.items()},
+        tuple(drafts[i].segments for i in order),
     )
     ledger.self_check(plain)
     return ledger
 
 
-def _segment_ids(partition: Partition) -> tuple[str, ...]:
-    return (*(work.id for work in partition.work), *map(framework_region, partition.parts))
+def _segment_ids(partition: Partition, split: Segments) -> tuple[str, ...]:
+    owners = (*(work.id for work in partition.work), *map(framework_region, partition.parts))
+    return tuple(owners[i] for i in split.owner.tolist())
 
 
 def framework_region(part: str) -> str:
-    """The region that stands for a framework part."""
-    return f"(framework)/{part}"
+    """The region that stands for a part of the framework, or of a device."""
+    return f"({'device' if part in DEVICE_PARTS else 'framework'})/{part}"
 
 
 def _plain_medians(headline: Headline) -> dict[Role, int]:
@@ -113,51 +121,92 @@ def _plain_medians(headline: Headline) -> dict[Role, int]:
 
 
 def _side_times(
-    partition: Partition, overhead: Overhead | None, numbers: list[int], drawn: Int64s
+    partition: Partition, split: Segments, overhead: Overhead | None, numbers: list[int], drawn: Int64s
 ) -> SideTimes:
     """Average each segment over the middle steps, the calibrated cost of recording it removed."""
-    samples = np.vstack([partition.work_ns, partition.parts_ns]).astype(np.float64)
+    samples = split.samples
     if overhead:
-        cost = (
-            partition.inside * overhead.inside_ns
-            + partition.outside * overhead.outside_ns
-            + partition.scopes * overhead.scope_ns
+        inside, outside, scopes = (
+            counts[split.owner] * split.pays
+            for counts in (partition.inside, partition.outside, partition.scopes)
         )
+        cost = inside * overhead.inside_ns + outside * overhead.outside_ns + scopes * overhead.scope_ns
         samples = np.maximum(samples - cost[:, None], 0.0)
         if overhead.between_ns is not None:
-            most = np.where(partition.outside > 0, partition.outside * overhead.between_ns, np.inf)
+            most = np.where(outside > 0, outside * overhead.between_ns, np.inf)
             samples = np.minimum(samples, most[:, None])
     weights, resampled = step_weights(partition.walls_ns, partition.blocks, numbers, drawn)
     return SideTimes(samples @ weights, samples, resampled)
 
 
 def _region_drafts(
-    partitions: Mapping[Role, Partition], regions: Sequence[Region], provider: str
+    partitions: Mapping[Role, Partition],
+    split: Mapping[Role, Segments],
+    regions: Sequence[Region],
+    provider: str,
 ) -> list[_Draft]:
-    position = {role: {w.id: i for i, w in enumerate(p.work)} for role, p in partitions.items()}
+    pieces = {role: _pieces(p, split[role]) for role, p in partitions.items()}
     work = {role: {w.id: w for w in p.work} for role, p in partitions.items()}
-    drafts = []
+    drafts: list[_Draft] = []
     for region in regions:
         calls = [work["torch"][i] for i in region.calls]
         nodes = [work["onnxruntime"][i] for i in region.nodes]
-        for cause, (ours, theirs) in by_cause(calls, nodes, region.origin, provider).items():
-            draft = _Draft(region.id, region.module, cause, region.match, exported=region.exported)
-            for role, works in zip(ROLES, (ours, theirs), strict=True):
-                draft.work[role] = works
-                draft.segments[role] = [position[role][w.id] for w in works]
-            drafts.append(draft)
+        found: dict[Cause, _Draft] = {}
+        for cause, sides in by_cause(calls, nodes, region.origin, provider).items():
+            for role, works in zip(ROLES, sides, strict=True):
+                own = _draft(found, region, cause)
+                own.work.setdefault(role, []).extend(works)
+                for unit in works:
+                    _place(found, region, own, role, unit, pieces[role][unit.id])
+        drafts += found.values()
     return drafts
 
 
-def _framework_drafts(partitions: Mapping[Role, Partition]) -> list[_Draft]:
-    """One row a framework part; the same part of two sides of one engine is one row."""
+Piece = tuple[int, Cause | None]
+"""Position of a segment, and the cause that it has of its own."""
+
+
+def _pieces(partition: Partition, split: Segments) -> dict[str, list[Piece]]:
+    """Segments of each unit of work."""
+    found: dict[str, list[Piece]] = {work.id: [] for work in partition.work}
+    for i, (owner, cause) in enumerate(zip(split.owner.tolist(), split.cause, strict=True)):
+        if owner < len(partition.work):
+            found[partition.work[owner].id].append((i, cause))
+    return found
+
+
+def _draft(found: dict[Cause, _Draft], region: Region, cause: Cause) -> _Draft:
+    fresh = _Draft(region.id, region.module, cause, region.match, exported=region.exported)
+    return found.setdefault(cause, fresh)
+
+
+def _place(
+    found: dict[Cause, _Draft], region: Region, own: _Draft, role: Role, work: Work, pieces: Sequence[Piece]
+) -> None:
+    """Give each segment of a unit its row: that of the unit, or that of the segment's own cause."""
+    for segment, cause in pieces:
+        draft = own if cause is None else _draft(found, region, cause)
+        draft.segments.setdefault(role, []).append(segment)
+        its = draft.work.setdefault(role, [])
+        if draft is not own and (not its or its[-1] is not work):
+            its.append(work)
+
+
+def _framework_drafts(partitions: Mapping[Role, Partition], split: Mapping[Role, Segments]) -> list[_Draft]:
+    """One row a part of the framework or of a device; the same part on two sides is one row."""
     drafts: dict[str, _Draft] = {}
     for role, partition in partitions.items():
         for i, part in enumerate(partition.parts):
-            draft = _Draft(framework_region(part), module_of_part(part), "framework", FRAMEWORK_MATCH)
+            cause = DEVICE_PARTS.get(part, "framework")
+            match = _said(MEANINGS[part]) if part in MEANINGS else FRAMEWORK_MATCH
+            draft = _Draft(framework_region(part), module_of_part(part), cause, match)
             draft = drafts.setdefault(part, draft)
-            draft.segments[role] = [len(partition.work) + i]
+            draft.segments[role] = np.flatnonzero(split[role].owner == len(partition.work) + i).tolist()
     return list(drafts.values())
+
+
+def _said(text: str) -> Match:
+    return Match(method="none", confidence=1.0, evidence=(text,))
 
 
 def _overhead_draft() -> _Draft:

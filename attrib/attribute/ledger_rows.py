@@ -21,7 +21,9 @@ class Ledger:
         replicates: Deltas in each resample, nanoseconds.
         blocks: Number of blocks behind the intervals.
         sides: Times of every segment of each side (work first, then framework parts), of which the rows are sums.
-        work_ids: Ids of each side's calls or nodes, then the regions of its framework parts, in the order of its segments.
+        work_ids: Ids of each side's calls or nodes, then the regions of its parts, in the order of its segments. Where a
+            device did the work, a call or node has several segments.
+        members: Positions of the segments behind each row, by side.
     """
 
     rows: tuple[LedgerRow, ...]
@@ -29,6 +31,7 @@ class Ledger:
     blocks: int
     sides: Mapping[Role, "SideTimes"] = field(default_factory=dict)
     work_ids: Mapping[Role, tuple[str, ...]] = field(default_factory=dict)
+    members: tuple[Mapping[Role, Sequence[int]], ...] = ()
     _position: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -42,6 +45,14 @@ class Ledger:
         delta = sum(self.rows[i].delta_ns for i in positions)
         low, high = interval(delta, self.replicates[positions].sum(axis=0), self.blocks)
         return Delta(median=delta, low=low, high=high)
+
+    def times(self, role: Role) -> dict[str, float]:
+        """Time of each call, node and part of a side by its id, nanoseconds."""
+        found: dict[str, float] = {}
+        values = self.sides[role].values.tolist() if role in self.sides else []
+        for name, value in zip(self.work_ids.get(role, ()), values, strict=True):
+            found[name] = found.get(name, 0.0) + value
+        return found
 
     def work(self, role: Role, ids: Iterable[str]) -> Delta:
         """Time of the named calls or nodes on one side, with the 95 % interval of that sum."""
@@ -61,12 +72,17 @@ class Ledger:
         low, high = interval(round(total), drawn, self.blocks)
         return Delta(median=round(total), low=low, high=high)
 
-    def resampled(self, role: Role, ids: Iterable[str]) -> Floats:
-        """Time of the named calls or nodes in each resample."""
+    def within(self, row: int, role: Role, ids: Iterable[str]) -> tuple[int, Floats]:
+        """Time of the named calls or nodes as far as it is in one row (its position): in all, and in each resample."""
         chosen, factors = self._chosen(role, dict.fromkeys(ids, 1.0))
+        if self.members:
+            own = set(self.members[row].get(role, ()))
+            chosen = [i for i in chosen if i in own]
+            factors = np.ones(len(chosen))
         if not chosen:
-            return np.zeros(self.replicates.shape[1])
-        return np.asarray(factors @ self.sides[role].replicates(chosen))
+            return 0, np.zeros(self.replicates.shape[1])
+        side = self.sides[role]
+        return round(float(side.values[chosen] @ factors)), np.asarray(factors @ side.replicates(chosen))
 
     def _chosen(self, role: Role, weights: Mapping[str, float]) -> tuple[list[int], Floats]:
         """Segments of the named work, and their weights."""

@@ -33,6 +33,16 @@ class _Run:
     execute_ns: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class OrtSteps:
+    """The partition, and the events behind each of its steps: rows of its nodes in order, and of its executors."""
+
+    partition: Partition
+    nodes: tuple[Rows, ...]
+    executors: tuple[Rows, ...]
+    windows: tuple[StepWindow, ...]
+
+
 def ort_partition(table: EventTable, steps: Sequence[StepWindow]) -> Partition:
     """Split each run of an ORT profile into its nodes and the framework parts around them.
 
@@ -43,10 +53,24 @@ def ort_partition(table: EventTable, steps: Sequence[StepWindow]) -> Partition:
     Raises:
         AttribError: The runs hold no nodes.
     """
+    return ort_steps(table, steps).partition
+
+
+def ort_steps(table: EventTable, steps: Sequence[StepWindow], *, needs_nodes: bool = True) -> OrtSteps:
+    """The same, with the events behind each step.
+
+    Args:
+        table: The profile.
+        steps: Its runs (`model_run`), each with the wall time measured around it where that is known.
+        needs_nodes: Whether runs without nodes are an error; a run that replays a graph of the device has none.
+
+    Raises:
+        AttribError: The runs hold no nodes.
+    """
     runs = [_run(table, step, *members) for step, members in zip(steps, _members(table, steps), strict=True)]
     keys = [tuple((int(table.name[i]), int(table.node_index[i])) for i in run.rows) for run in runs]
     chosen, warnings = common_sequence("ONNX Runtime", keys)
-    if not chosen or not keys[chosen[0]]:
+    if not chosen or (needs_nodes and not keys[chosen[0]]):
         raise AttribError(
             "the ONNX Runtime profile holds no nodes inside its runs", hint="run the session at least once"
         )
@@ -58,7 +82,7 @@ def ort_partition(table: EventTable, steps: Sequence[StepWindow]) -> Partition:
     execute = np.minimum(np.array([run.execute_ns for run in kept], dtype=np.int64), model_run)
     inside, outside, scopes = _event_counts(len(kept[0].rows))
     shown = typical(walls)
-    return Partition(
+    partition = Partition(
         engine="onnxruntime",
         work=_work(table, kept[0].rows),
         parts=(EXECUTOR, SESSION, API),
@@ -73,6 +97,12 @@ def ort_partition(table: EventTable, steps: Sequence[StepWindow]) -> Partition:
         lanes=ort_lanes(
             table, kept[shown].rows, kept[shown].executors, steps[chosen[shown]], int(walls[shown]), shown
         ),
+    )
+    return OrtSteps(
+        partition,
+        tuple(run.rows for run in kept),
+        tuple(run.executors for run in kept),
+        tuple(steps[i] for i in chosen),
     )
 
 

@@ -7,17 +7,20 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from attrib.attribute.device import device_use
+from attrib.attribute.device_partition import on_device
+from attrib.attribute.device_steps import ort_hosts, torch_hosts
+from attrib.attribute.device_unseen import unseen
 from attrib.attribute.foreign_steps import foreign_steps, unmarked_steps
-from attrib.attribute.ort_partition import ort_partition
+from attrib.attribute.ort_partition import ort_steps
 from attrib.attribute.steps import StepWindow
-from attrib.attribute.torch_partition import torch_partition
+from attrib.attribute.torch_partition import torch_steps
+from attrib.model.compiled import Compiled
 from attrib.model.events import EventTable
 from attrib.model.latency import LatencyTable
 from attrib.model.manifest import PROFILE_ZERO, Role
 from attrib.model.work import Engine, Partition
 from attrib.traces.directory import TraceDirectory
-from attrib.traces.runs import runs_of, step_rows
+from attrib.traces.runs import gpu_rows, runs_of, step_rows
 
 CLOCK_SLACK_NS = 50_000
 """How far the clocks of the profiler and of the caller may be apart."""
@@ -51,10 +54,31 @@ def partition_of(directory: TraceDirectory, role: Role, latency: LatencyTable | 
     if not steps:
         return None
     if engine == "torch":
-        partition = torch_partition(table, steps, directory.compiled(role))
-        return dataclasses.replace(partition, device=device_use(table, steps))
+        return _torch(table, steps, directory.compiled(role))
     earlier = tuple(table.duration_ns[rows[table.start_ns[rows] < steps[0].start_ns]].tolist())
-    return dataclasses.replace(ort_partition(table, steps), earlier_ns=earlier)
+    partition = _ort(table, steps, directory.device_events(role), zero)
+    return dataclasses.replace(partition, earlier_ns=earlier)
+
+
+def _torch(table: EventTable, steps: Sequence[StepWindow], compiled: Compiled | None) -> Partition:
+    """PyTorch's steps: by the device's work where the trace holds any."""
+    found = torch_steps(table, steps, compiled)
+    if gpu_rows(table).size:
+        return on_device(found.partition, torch_hosts(table, found), table)
+    return unseen(found.partition, table, None)
+
+
+def _ort(table: EventTable, steps: Sequence[StepWindow], device: EventTable | None, zero: int) -> Partition:
+    """ONNX Runtime's steps: by the device's work where either trace holds any, the one around the runs first."""
+    own = device is None or not gpu_rows(device).size
+    source = table if device is None or own else device
+    seen = bool(gpu_rows(source).size)
+    found = ort_steps(table, steps, needs_nodes=not seen)
+    if not seen:
+        return unseen(found.partition, table, device)
+    hosts, warnings = ort_hosts(table, found, source, 0 if own else zero)
+    partition = on_device(found.partition, hosts, source)
+    return dataclasses.replace(partition, warnings=(*partition.warnings, *warnings))
 
 
 def _foreign_windows(table: EventTable) -> list[StepWindow]:
@@ -93,12 +117,13 @@ def step_windows(
     starts = table.start_ns[rows] + zero
     first = np.minimum(np.searchsorted(starts, begins), max(len(rows) - 1, 0))
     return [
-        _window(table, int(rows[i]), step.block, step.wall_ns)
+        _window(table, int(rows[i]), step.block, step.wall_ns, step.start_ns)
         for i, step in zip(first.tolist(), timed, strict=True)
         if len(rows) and -CLOCK_SLACK_NS <= starts[i] - step.start_ns <= step.wall_ns
     ]
 
 
-def _window(table: EventTable, row: int, block: int, wall_ns: int) -> StepWindow:
+def _window(table: EventTable, row: int, block: int, wall_ns: int, call_ns: int = -1) -> StepWindow:
     start = int(table.start_ns[row])
-    return StepWindow(row, start, start + int(table.duration_ns[row]), int(table.track[row]), block, wall_ns)
+    end = start + int(table.duration_ns[row])
+    return StepWindow(row, start, end, int(table.track[row]), block, wall_ns, call_ns)

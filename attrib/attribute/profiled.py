@@ -12,9 +12,10 @@ def step_times(partition: Partition) -> StepTimes:
     """Walls of the profiled steps, and time and count per op type.
 
     For ONNX Runtime the wall is that of `model_run`, which the profile holds; the Python call around it is not in there.
+    Where a device did the work, the wall is that of the whole call: the parts are split by what the device did.
     """
     walls = partition.walls_ns
-    if API in partition.parts:
+    if API in partition.parts and partition.split is None:
         walls = walls - partition.parts_ns[partition.parts.index(API)]
     by_op: Counter[str] = Counter()
     for work, samples in zip(partition.work, partition.work_ns, strict=True):

@@ -1,6 +1,6 @@
 """A ledger less some of its work: what is left to explain once a finding accounts for the rest."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -24,6 +24,7 @@ def without(ledger: Ledger, rows: Collection[str], works: Collection[str]) -> Le
     """
     left_out, gone = set(rows), set(works)
     kept, replicates = [], []
+    members: list[Mapping[Role, Sequence[int]]] = []
     for i, row in enumerate(ledger.rows):
         if row.id in left_out:
             continue
@@ -31,27 +32,39 @@ def without(ledger: Ledger, rows: Collection[str], works: Collection[str]) -> Le
         if not any(taken.values()):
             kept.append(row)
             replicates.append(ledger.replicates[i])
+            members += ledger.members[i : i + 1]
         elif any(w not in gone for role in ROLES for w in _works(row, role)):
-            fewer = ledger.replicates[i] - _replicates(ledger, taken)
-            kept.append(_reduced(ledger, row, taken, fewer))
+            (ours, our), (theirs, their) = (ledger.within(i, role, taken[role]) for role in ROLES)
+            fewer = ledger.replicates[i] - (their - our)
+            kept.append(_reduced(ledger, row, taken, (ours, theirs), fewer))
             replicates.append(fewer)
+            members += [_others(ledger, i, gone)] if ledger.members else []
     table = np.array(replicates).reshape(len(kept), ledger.replicates.shape[1])
-    return Ledger(tuple(kept), table, ledger.blocks, ledger.sides, ledger.work_ids)
+    return Ledger(tuple(kept), table, ledger.blocks, ledger.sides, ledger.work_ids, tuple(members))
 
 
 def _works(row: LedgerRow, role: Role) -> tuple[str, ...]:
     return row.torch_calls if role == "torch" else row.onnx_nodes
 
 
-def _replicates(ledger: Ledger, taken: dict[Role, list[str]]) -> Floats:
-    """Resampled delta of the work that goes."""
-    ours, theirs = (ledger.resampled(role, taken[role]) for role in ROLES)
-    return theirs - ours
+def _others(ledger: Ledger, row: int, gone: Collection[str]) -> dict[Role, list[int]]:
+    """Segments of a row whose work stays."""
+    return {
+        role: [i for i in its if ledger.work_ids[role][i] not in gone]
+        for role, its in ledger.members[row].items()
+    }
 
 
-def _reduced(ledger: Ledger, row: LedgerRow, taken: dict[Role, list[str]], replicates: Floats) -> LedgerRow:
-    torch_ns = max(row.torch_ns - ledger.work("torch", taken["torch"]).median, 0)
-    ort_ns = max(row.onnxruntime_ns - ledger.work("onnxruntime", taken["onnxruntime"]).median, 0)
+def _reduced(
+    ledger: Ledger,
+    row: LedgerRow,
+    taken: dict[Role, list[str]],
+    spent: tuple[int, int],
+    replicates: Floats,
+) -> LedgerRow:
+    """A row without some of its work, which `spent` so much on either side."""
+    torch_ns = max(row.torch_ns - spent[0], 0)
+    ort_ns = max(row.onnxruntime_ns - spent[1], 0)
     calls, call_ops = _left(row.torch_calls, row.torch_ops, taken["torch"])
     nodes, node_ops = _left(row.onnx_nodes, row.onnx_ops, taken["onnxruntime"])
     low, high = interval(ort_ns - torch_ns, replicates, ledger.blocks)

@@ -9,7 +9,7 @@ class StepWindow(NamedTuple):
     """One profiled step on the timeline of its trace, nanoseconds.
 
     `row` is its event, `track` the code of the thread it ran on, `block` the profiled block it belongs to, and `wall_ns`
-    what the caller measured from outside, -1 where nobody did.
+    what the caller measured from outside, -1 where nobody did; `call_ns` is when that began, since the epoch, or -1.
     """
 
     row: int
@@ -18,6 +18,7 @@ class StepWindow(NamedTuple):
     track: int
     block: int
     wall_ns: int = -1
+    call_ns: int = -1
 
 
 def common_sequence(engine: str, sequences: Sequence[Hashable]) -> tuple[list[int], tuple[str, ...]]:

@@ -21,6 +21,7 @@ _REACH = 4
 
 MOST_LABELS = 600
 _LABEL_LENGTH = 160
+_WAITING = frozenset({"device_idle", "memcpy"})
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -57,7 +58,8 @@ def _places(partition: Partition, role: Role, ledger: Sequence[LedgerRow]) -> In
     """Row and item of every owner `[owners, 2]`; one more at the end for what has none."""
     found: dict[str, tuple[int, int]] = {}
     parts = {framework_region(part): part for part in partition.parts}
-    for place, row in enumerate(ledger):
+    # On a device a unit is in several rows: the one that holds its kernels is the last to say so.
+    for place, row in sorted(enumerate(ledger), key=lambda item: item[1].cause not in _WAITING):
         ids = row.torch_calls if role == "torch" else row.onnx_nodes
         found |= {name: (place, item) for item, name in enumerate(ids)}
         if row.region in parts:

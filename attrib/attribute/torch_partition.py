@@ -78,6 +78,14 @@ class _Step:
     wraps: int
 
 
+class TorchSteps(NamedTuple):
+    """The partition, and the events behind each of its steps: rows of its calls, in order."""
+
+    partition: Partition
+    calls: tuple[Int64s, ...]
+    windows: tuple[StepWindow, ...]
+
+
 def torch_partition(
     table: EventTable, steps: Sequence[StepWindow], compiled: Compiled | None = None
 ) -> Partition:
@@ -91,6 +99,13 @@ def torch_partition(
     Raises:
         AttribError: The steps hold no operators.
     """
+    return torch_steps(table, steps, compiled).partition
+
+
+def torch_steps(
+    table: EventTable, steps: Sequence[StepWindow], compiled: Compiled | None = None
+) -> TorchSteps:
+    """The same, with the events behind each step."""
     threads = {track: _thread(table, track) for track in {step.track for step in steps}}
     found = [_step(table, threads[step.track], step, compiled) for step in steps]
     chosen, warnings = common_sequence("torch", [step.key for step in found])
@@ -104,7 +119,7 @@ def torch_partition(
     work_ns = np.stack([step.duration for step in kept], axis=1)
     work, counts = _work(table, kept[0]), _event_counts(kept[0])
     shown = typical(walls)
-    return Partition(
+    partition = Partition(
         engine="torch",
         work=work,
         parts=(DISPATCH,),
@@ -119,6 +134,7 @@ def torch_partition(
         python=_module_python(kept),
         lanes=torch_lanes(table, kept[shown].calls, kept[shown].duration, steps[chosen[shown]], shown),
     )
+    return TorchSteps(partition, tuple(step.calls for step in kept), tuple(steps[i] for i in chosen))
 
 
 def _module_python(steps: Sequence[_Step]) -> ModulePython | None:

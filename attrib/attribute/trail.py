@@ -57,9 +57,8 @@ def _side(
     partitions: Mapping[Role, Partition], ledger: Ledger, role: Role
 ) -> tuple[dict[str, Work], dict[str, int]]:
     work = partitions[role].work if role in partitions else ()
-    times = ledger.sides[role].values if role in ledger.sides else None
-    ns = [0] * len(work) if times is None else [round(float(value)) for value in times[: len(work)]]
-    return {w.id: w for w in work}, {w.id: value for w, value in zip(work, ns, strict=True)}
+    times = ledger.times(role)
+    return {w.id: w for w in work}, {w.id: round(times.get(w.id, 0.0)) for w in work}
 
 
 def _trail(region: Region, sources: _Sources) -> RegionTrail:

@@ -6,9 +6,9 @@ from statistics import median
 
 from attrib.findings.protocol import Evidence, Rule, Verdict
 from attrib.findings.select import ENGINE_NAMES
+from attrib.model.device import DeviceUse
 from attrib.model.document import EvidenceRow
 from attrib.model.manifest import ROLES, Role
-from attrib.model.work import DeviceUse
 from attrib.units import format_ns, format_percent
 
 BUSY_LIMIT = 0.5

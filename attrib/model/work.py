@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attrib.errors import InternalError
+from attrib.model.device import DeviceSplit, DeviceUse
 from attrib.model.tensor import Tensor
 from attrib.model.timeline import StepLanes
 
@@ -77,25 +78,6 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class DeviceUse:
-    """What the device did for each profiled step, int64 `[steps]`, nanoseconds.
-
-    Attributes:
-        busy_ns: Time in which it did anything (union over streams).
-        kernels_ns: Sum of its kernels.
-        copies_ns: Sum of its copies and memsets.
-        kernels: How many kernels.
-        walls_ns: Wall time of the step on the host.
-    """
-
-    busy_ns: Int64s
-    kernels_ns: Int64s
-    copies_ns: Int64s
-    kernels: Int64s
-    walls_ns: Int64s
-
-
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class ModulePython:
     """What each module spends in its own `forward`, outside its calls and the modules that it calls.
 
@@ -130,8 +112,12 @@ class Partition:
         warnings: What could not be told apart, one line each.
         earlier_ns: Walls of the runs that the profile holds before the first of these steps, in order of time.
         device: What the device did; None where its work was not recorded.
-        python: How the first framework part divides among the modules; None where no module was marked.
+        python: How the first framework part divides among the modules; None where no module was marked, and where a device
+            had the work: what the host does beside it is no part of the step.
         lanes: One typical step, segment by segment; None where nobody asked for it.
+        split: How each unit's time divides into kernels, copies and idle time; None where no device's work was recorded.
+        unseen: Providers or devices that worked, but whose kernels were not recorded: the times of their units are those of
+            enqueuing.
     """
 
     engine: Engine
@@ -149,6 +135,8 @@ class Partition:
     device: DeviceUse | None = None
     python: ModulePython | None = None
     lanes: StepLanes | None = None
+    split: DeviceSplit | None = None
+    unseen: tuple[str, ...] = ()
 
     @property
     def steps(self) -> int:
@@ -156,7 +144,7 @@ class Partition:
         return len(self.walls_ns)
 
     def self_check(self) -> None:
-        """Check that the segments of every step sum to its wall time, to the nanosecond.
+        """Check that the segments of every step sum to its wall time, to the nanosecond, and so do its parts on a device.
 
         Raises:
             InternalError: They do not.
@@ -168,3 +156,11 @@ class Partition:
             raise InternalError(
                 f"{self.engine} step {step}: segments sum to {owned[step]} ns, wall is {self.walls_ns[step]} ns"
             )
+        if self.split is None:
+            return
+        if np.any(sum(self.split.work_ns.values()) != self.work_ns):
+            raise InternalError(
+                f"{self.engine}: kernels, copies and idle time do not sum to what the work owns"
+            )
+        if np.any(self.split.busy_ns + self.split.idle_ns != self.walls_ns):
+            raise InternalError(f"{self.engine}: busy and idle time of the device do not sum to the wall")

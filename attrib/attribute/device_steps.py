@@ -1,0 +1,127 @@
+"""The profiled steps of either engine as the host ran them, on the clock of the device's trace."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from attrib.attribute.device_host import ANY, HostStep, Spans, codes_in, comparable, spans
+from attrib.attribute.ort_partition import OrtSteps
+from attrib.attribute.steps import StepWindow
+from attrib.attribute.torch_partition import TorchSteps
+from attrib.model.events import EventTable, Int64s
+from attrib.traces.kinds import rows_of
+from attrib.traces.runs import Rows, step_rows
+from attrib.units import format_ns
+
+ORT_TICK_NS = 2_000
+"""ONNX Runtime cuts a node's start and duration to whole microseconds: a node may end up to two later than it says."""
+
+CLOCK_LIMIT_NS = 50_000
+"""How far a run may reach out of the range that was recorded around it before the two clocks are said to disagree."""
+
+
+def torch_hosts(table: EventTable, found: TorchSteps) -> list[HostStep]:
+    """The steps of a PyTorch trace: calls, and the dispatch between them."""
+    launching = table.track[rows_of(table, {"runtime"})]
+    same = comparable(table.track[rows_of(table, {"call"})], launching)
+    return [
+        _torch_host(table, calls, window, window.track if same else ANY)
+        for calls, window in zip(found.calls, found.windows, strict=True)
+    ]
+
+
+def _torch_host(table: EventTable, calls: Int64s, window: StepWindow, track: int) -> HostStep:
+    units = _spans(table, calls, np.arange(len(calls)), 0)
+    return HostStep(
+        start_ns=window.start_ns,
+        end_ns=window.end_ns,
+        units={track: units},
+        layers=(),
+        rest=len(calls),
+        track=track,
+    )
+
+
+def ort_hosts(
+    table: EventTable, found: OrtSteps, device: EventTable, zero: int
+) -> tuple[list[HostStep], tuple[str, ...]]:
+    """The steps of an ONNX Runtime profile, and what is to be said of the clocks.
+
+    Args:
+        table: The profile.
+        found: Its steps.
+        device: The trace that holds the device's work.
+        zero: What to add to the profile's times to get those of the other trace.
+    """
+    codes = codes_in(device, table.strings)
+    launching = device.track[rows_of(device, {"runtime"})]
+    nodes = np.concatenate((*found.nodes, np.zeros(0, dtype=np.intp)))
+    callers = [window.track for window in found.windows]
+    same = comparable(codes[[*np.unique(table.track[nodes]).tolist(), *callers]], launching)
+    shift, warnings = clock_shift(found.windows, zero, device)
+    walls = found.partition.walls_ns.tolist()
+    steps = [
+        _ort_host(table, position, found, walls[position], zero + shift, codes if same else None)
+        for position in range(len(found.windows))
+    ]
+    return steps, warnings
+
+
+def _ort_host(
+    table: EventTable, position: int, found: OrtSteps, wall: int, zero: int, codes: Int64s | None
+) -> HostStep:
+    """One run. The call around it is put where the caller says that it began, as far as it then holds the run."""
+    window, nodes, executors = found.windows[position], found.nodes[position], found.executors[position]
+    works, begin, end = len(nodes), window.start_ns + zero, window.end_ns + zero
+    called = begin if window.call_ns < 0 else window.call_ns
+    start = int(np.clip(called, end - wall, begin))
+    tracks = np.full(len(nodes), ANY) if codes is None else codes[table.track[nodes]]
+    units = {
+        int(track): _spans(table, nodes[tracks == track], np.flatnonzero(tracks == track), zero)
+        for track in np.unique(tracks)
+    }
+    run = Spans(np.array([begin]), np.array([end]), np.array([works + 1]))
+    return HostStep(
+        start_ns=start,
+        end_ns=start + wall,
+        units=units,
+        layers=(_spans(table, executors, np.full(len(executors), works), zero), run),
+        rest=works + 2,
+        track=ANY if codes is None else int(codes[window.track]),
+        slack_ns=ORT_TICK_NS,
+    )
+
+
+def _spans(table: EventTable, rows: Rows | Int64s, owner: Int64s, zero: int) -> Spans:
+    begin = table.start_ns[rows] + zero
+    return spans(begin, begin + np.maximum(table.duration_ns[rows], 0), owner.astype(np.int64))
+
+
+def clock_shift(windows: Sequence[StepWindow], zero: int, device: EventTable) -> tuple[int, tuple[str, ...]]:
+    """The smallest shift that puts every run inside the range that was recorded around it, and a warning if it is large.
+
+    The two files name their zero on the same clock. A range around `session.run` in the device's trace proves that: each run
+    lies inside one.
+    """
+    ranges = step_rows(device)
+    if not ranges.size or not windows:
+        return 0, ()
+    begins = np.array([window.start_ns for window in windows]) + zero
+    ends = np.array([window.end_ns for window in windows]) + zero
+    starts = device.start_ns[ranges]
+    stops = starts + device.duration_ns[ranges]
+    middle = (begins + ends) // 2
+    nearest = np.array([int(np.argmin(np.maximum(starts - m, m - stops))) for m in middle.tolist()])
+    least, most = starts[nearest] - begins, stops[nearest] - ends
+    possible = least <= most
+    if not possible.any():
+        return 0, ("no run lies inside the range recorded around it: the clocks of the two traces disagree",)
+    low, high = int(least[possible].max()), int(most[possible].min())
+    shift = max(low, min(0, high)) if low <= high else round(float(np.median((least + most)[possible] / 2)))
+    if abs(shift) <= CLOCK_LIMIT_NS:
+        return shift, ()
+    warning = (
+        f"the clocks of ONNX Runtime's profile and of the device's trace were {format_ns(abs(shift))} apart:"
+        " kernels were given to nodes after moving the profile by that"
+    )
+    return shift, (warning,)
