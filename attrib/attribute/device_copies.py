@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attrib.attribute.device_events import direction
+from attrib.attribute.device_events import directions
 from attrib.attribute.device_host import SYNC, HostStep, Waits
 from attrib.attribute.device_parts import COPIES, INPUTS, OUTPUTS, Assigned
 from attrib.model.device import CopyCause, CopyUse, Direction
@@ -39,9 +39,7 @@ def outside_copies(found: Assigned, own: Int64s, host: HostStep, table: EventTab
     first, last = (
         (int(units.begin.min()), int(units.end.max())) if len(units.begin) else (host.end_ns, host.start_ns)
     )
-    codes = table.name[events.row[own]]
-    ways = {code: direction(table.text(code)) for code in np.unique(codes).tolist()}
-    way = np.array([ways[code] for code in codes.tolist()], dtype=object)
+    way = np.array(directions(table, events.row[own]), dtype=object)
     launched = events.launched[own]
     parts[(way == "HtoD") & (launched < first)] = found.part(INPUTS)
     parts[(way == "DtoH") & (launched >= last)] = found.part(OUTPUTS)
@@ -54,10 +52,10 @@ def copies_of(found: Assigned, partition: Partition, table: EventTable, waits: W
     rows = np.flatnonzero(events.is_copy & (found.step != NONE))
     members: dict[_Key, list[int]] = {}
     syncs = _syncs(found, rows, table, waits)
-    for i, sync in zip(rows.tolist(), syncs, strict=True):
+    ways = directions(table, events.row[rows])
+    for i, way, sync in zip(rows.tolist(), ways, syncs, strict=True):
         launch = int(events.launch[i])
         name = table.text(int(table.name[launch])) if launch != NONE else ""
-        way = direction(table.text(int(table.name[events.row[i]])))
         members.setdefault(_Key(int(found.owner[i]), way, name, sync), []).append(i)
     uses = [_use(found, partition, table, key, np.array(its)) for key, its in members.items()]
     return tuple(

@@ -3,12 +3,13 @@
 Numbered cases, cited in the code:
 
 1. A Kineto trace ties a kernel to its runtime call by the correlation number, never by `External id`.
-2. Builds of ONNX Runtime with a profiler of the device write kernels into the profile itself, each behind the node that
-   launched it and with that node's op; there is no runtime call, and the node's start stands for it.
+2. Builds of ONNX Runtime with a profiler of the device write kernels into the profile itself (`attrib.traces.ort_kernels`
+   finds their nodes); there is no runtime call, and the node's start stands for it.
 3. What has no launching call in the trace keeps its own start.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,31 +17,29 @@ import numpy.typing as npt
 
 from attrib.model.device import Direction
 from attrib.model.events import ABSENT, EventTable, Int64s
-from attrib.traces.kinds import rows_of
+from attrib.traces.device_names import call_kind_of, direction_of
+from attrib.traces.kinds import distinct, rows_of
+from attrib.traces.ort_kernels import node_of_work
 from attrib.traces.runs import NONE, Rows, gpu_rows, launches_of, node_rows
 
 Bools = npt.NDArray[np.bool_]
 
-GRAPH_LAUNCH = re.compile(r"(?:cuda|cu|hip|mu)GraphLaunch", re.IGNORECASE)
-SYNCHRONISES = re.compile(
-    r"(?:cuda|cu|hip|mu|ze)\w*Synchronize\w*|(?:cuda|hip)Memcpy|(?:cuda|hip)Memcpy2D|hipMemcpyWithStream"
-    r"|cuMemcpy(?:HtoD|DtoH|DtoD)(?:_v2)?"
+_BLOCKING_COPIES = re.compile(
+    r"(?:cuda|hip)Memcpy(?:2D|3D|ToSymbol|FromSymbol|Peer)?|hipMemcpyWithStream|(?:cu|hip)Memcpy(?:HtoD|DtoH|DtoD)(?:_v2)?"
 )
-"""Runtime calls that return only when the device has done its work."""
+"""Runtime calls that copy, and return only when that is done; those that do nothing but wait are known by their names."""
 
-ALLOCATES = re.compile(
+_ALLOCATIONS = re.compile(
     r"(?:cuda|cu|hip|mu)(?:Mem)?(?:Malloc|Free|Alloc|HostAlloc|HostRegister|HostMalloc|HostFree|Create|Map|Unmap|SetAccess"
     r"|AddressReserve|Release|Pool)\w*"
 )
-_DIRECTIONS: tuple[tuple[re.Pattern[str], Direction], ...] = (
-    (re.compile(r"memset|fillbuffer", re.IGNORECASE), "memset"),
-    (re.compile(r"HtoD|HostToDevice|(?:Host|Pinned|Pageable) -> Device"), "HtoD"),
-    (re.compile(r"DtoH|DeviceToHost|Device -> (?:Host|Pinned|Pageable)"), "DtoH"),
-    (re.compile(r"PtoP|PeerToPeer"), "PtoP"),
-    (re.compile(r"DtoD|DeviceToDevice|Device -> Device"), "DtoD"),
-    (re.compile(r"HtoH|HostToHost"), "HtoH"),
-)
-_COPY = re.compile(r"mem(?:cpy|set)|copy(?:host|device)|fillbuffer", re.IGNORECASE)
+_SHORT: dict[str, Direction] = {
+    "to_host": "DtoH",
+    "from_host": "HtoD",
+    "on_device": "DtoD",
+    "between_devices": "PtoP",
+    "on_host": "HtoH",
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,49 +83,50 @@ def device_events(table: EventTable, zero: int = 0) -> DeviceEvents:
         zero: What to add to the times of the table.
     """
     rows = gpu_rows(table)
-    launch = launches_of(table, rows) if table.format == "kineto" else _nodes_before(table, rows)  # 1, 2
+    of_ort = table.format == "ort-profile"
+    launch = node_of_work(table, node_rows(table), rows) if of_ort else launches_of(table, rows)  # 2, 1
     some = launch != NONE
     start = table.start_ns[rows] + zero
     launched = np.where(some, table.start_ns[launch] + zero, start) if len(table) else start  # 3
-    is_copy = ~np.isin(rows, rows_of(table, {"kernel"})) | named(table, rows, _COPY, "search")
     return DeviceEvents(
         row=rows,
         start=start,
         end=start + np.maximum(table.duration_ns[rows], 0),
-        is_copy=is_copy,
+        is_copy=~np.isin(rows, rows_of(table, {"kernel"})),
         launch=launch,
         launched=launched,
         track=np.where(some, table.track[launch], ABSENT).astype(np.int64) if len(table) else launch,
-        in_graph=some & named(table, launch, GRAPH_LAUNCH, "match"),
+        in_graph=some & named(table, launch, lambda name: call_kind_of(name) == "graph_launch"),
     )
 
 
-def named(table: EventTable, rows: Rows, pattern: re.Pattern[str], how: str = "fullmatch") -> Bools:
-    """Which rows have a name of that pattern; each distinct name is asked about once."""
+def named(table: EventTable, rows: Rows, accept: Callable[[str], bool]) -> Bools:
+    """Which rows have a name that is accepted; each distinct name is asked about once."""
     if not len(table) or not rows.size:
         return np.zeros(rows.size, dtype=bool)
-    codes = np.unique(table.name[rows])
-    wanted = [code for code in codes.tolist() if getattr(pattern, how)(table.text(code))]
+    wanted = [code for code in distinct(table.name[rows]) if accept(table.text(code))]
     return np.isin(table.name[rows], wanted)
 
 
-def runtime_rows(table: EventTable, pattern: re.Pattern[str]) -> Rows:
-    """Rows of the runtime calls of a pattern, in file order."""
+def waiting_rows(table: EventTable) -> Rows:
+    """Rows of the runtime calls that return only when the device has done its work."""
     rows = rows_of(table, {"runtime"})
-    return rows[named(table, rows, pattern)]
+    return rows[named(table, rows, _waits)]
 
 
-def direction(name: str) -> Direction:
-    """From where to where a copy of that name goes."""
-    return next((found for pattern, found in _DIRECTIONS if pattern.search(name)), "other")
+def allocating_rows(table: EventTable) -> Rows:
+    """Rows of the runtime calls that ask for memory or give it back."""
+    rows = rows_of(table, {"runtime"})
+    return rows[named(table, rows, lambda name: _ALLOCATIONS.fullmatch(name) is not None)]
 
 
-def _nodes_before(table: EventTable, rows: Rows) -> Rows:
-    """The last node before each kernel in the file, if the kernel bears its op and did not start before it (case 2)."""
-    nodes = node_rows(table)
-    if not nodes.size:
-        return np.full(rows.size, NONE, np.intp)
-    before = np.searchsorted(nodes, rows) - 1
-    node = nodes[np.maximum(before, 0)]
-    same = (table.op[node] == table.op[rows]) & (table.op[rows] != ABSENT)
-    return np.where((before >= 0) & same & (table.start_ns[node] <= table.start_ns[rows]), node, NONE)
+def _waits(name: str) -> bool:
+    return call_kind_of(name) == "sync" or _BLOCKING_COPIES.fullmatch(name) is not None
+
+
+def directions(table: EventTable, rows: Rows) -> list[Direction]:
+    """From where to where each copy goes."""
+    fills = np.isin(rows, rows_of(table, {"memset"})).tolist()
+    ways = {code: _SHORT.get(direction_of(table.text(code)), "other") for code in distinct(table.name[rows])}
+    codes = table.name[rows].tolist()
+    return ["memset" if fill else ways[code] for fill, code in zip(fills, codes, strict=True)]

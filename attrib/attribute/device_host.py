@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from attrib.attribute.device_events import ALLOCATES, SYNCHRONISES, runtime_rows
+from attrib.attribute.device_events import allocating_rows, waiting_rows
 from attrib.attribute.intervals import innermost, nesting_order
 from attrib.model.device import SPENT
 from attrib.model.events import EventTable, Int64s
@@ -116,7 +116,7 @@ class Waits:
 
 def waits_of(table: EventTable) -> Waits:
     """The waiting calls of a Kineto trace."""
-    waiting, allocating = (runtime_rows(table, pattern) for pattern in (SYNCHRONISES, ALLOCATES))
+    waiting, allocating = waiting_rows(table), allocating_rows(table)
     rows = np.concatenate([waiting, allocating])
     kinds = np.repeat([SYNC, ALLOCATION], [len(waiting), len(allocating)])
     begin, end = table.start_ns[rows], table.start_ns[rows] + table.duration_ns[rows]

@@ -9,15 +9,13 @@ from attrib.attribute.ort_partition import OrtSteps
 from attrib.attribute.steps import StepWindow
 from attrib.attribute.torch_partition import TorchSteps
 from attrib.model.events import EventTable, Int64s
+from attrib.traces.clocks import RESIDUAL_LIMIT_NS, join_clocks
 from attrib.traces.kinds import rows_of
-from attrib.traces.runs import Rows, step_rows
+from attrib.traces.runs import Rows
 from attrib.units import format_ns
 
 ORT_TICK_NS = 2_000
 """ONNX Runtime cuts a node's start and duration to whole microseconds: a node may end up to two later than it says."""
-
-CLOCK_LIMIT_NS = 50_000
-"""How far a run may reach out of the range that was recorded around it before the two clocks are said to disagree."""
 
 
 def torch_hosts(table: EventTable, found: TorchSteps) -> list[HostStep]:
@@ -58,10 +56,10 @@ def ort_hosts(
     nodes = np.concatenate((*found.nodes, np.zeros(0, dtype=np.intp)))
     callers = [window.track for window in found.windows]
     same = comparable(codes[[*np.unique(table.track[nodes]).tolist(), *callers]], launching)
-    shift, warnings = clock_shift(found.windows, zero, device)
+    shifts, warnings = clock_shifts(table, found.windows, zero, device)
     walls = found.partition.walls_ns.tolist()
     steps = [
-        _ort_host(table, position, found, walls[position], zero + shift, codes if same else None)
+        _ort_host(table, position, found, walls[position], zero + shifts[position], codes if same else None)
         for position in range(len(found.windows))
     ]
     return steps, warnings
@@ -97,31 +95,29 @@ def _spans(table: EventTable, rows: Rows | Int64s, owner: Int64s, zero: int) -> 
     return spans(begin, begin + np.maximum(table.duration_ns[rows], 0), owner.astype(np.int64))
 
 
-def clock_shift(windows: Sequence[StepWindow], zero: int, device: EventTable) -> tuple[int, tuple[str, ...]]:
-    """The smallest shift that puts every run inside the range that was recorded around it, and a warning if it is large.
+def clock_shifts(
+    table: EventTable, windows: Sequence[StepWindow], zero: int, device: EventTable
+) -> tuple[list[int], tuple[str, ...]]:
+    """For each run the smallest shift that puts it inside the range that was recorded around it; a warning if one is large.
 
-    The two files name their zero on the same clock. A range around `session.run` in the device's trace proves that: each run
-    lies inside one.
+    Both traces count from the epoch, but Kineto converts its clock anew for every block, so that the two may drift apart.
     """
-    ranges = step_rows(device)
-    if not ranges.size or not windows:
-        return 0, ()
-    begins = np.array([window.start_ns for window in windows]) + zero
-    ends = np.array([window.end_ns for window in windows]) + zero
-    starts = device.start_ns[ranges]
-    stops = starts + device.duration_ns[ranges]
-    middle = (begins + ends) // 2
-    nearest = np.array([int(np.argmin(np.maximum(starts - m, m - stops))) for m in middle.tolist()])
-    least, most = starts[nearest] - begins, stops[nearest] - ends
-    possible = least <= most
-    if not possible.any():
-        return 0, ("no run lies inside the range recorded around it: the clocks of the two traces disagree",)
-    low, high = int(least[possible].max()), int(most[possible].min())
-    shift = max(low, min(0, high)) if low <= high else round(float(np.median((least + most)[possible] / 2)))
-    if abs(shift) <= CLOCK_LIMIT_NS:
-        return shift, ()
-    warning = (
-        f"the clocks of ONNX Runtime's profile and of the device's trace were {format_ns(abs(shift))} apart:"
-        " kernels were given to nodes after moving the profile by that"
+    join = join_clocks(table, zero, device)
+    shift = dict(
+        zip(join.runs.tolist(), map(_into, join.before_ns.tolist(), join.after_ns.tolist()), strict=True)
     )
-    return shift, (warning,)
+    shifts = [shift.get(window.row, 0) for window in windows]
+    worst = max(map(abs, shifts), default=0)
+    if worst <= RESIDUAL_LIMIT_NS:
+        return shifts, ()
+    warning = (
+        f"the clocks of ONNX Runtime's profile and of the device's trace were {format_ns(worst)} apart:"
+        " its nodes were moved by that before kernels were given to them"
+    )
+    return shifts, (warning,)
+
+
+def _into(before: int, after: int) -> int:
+    """The smallest shift that leaves nothing before and nothing after; the middle where none does."""
+    low, high = -before, after
+    return max(low, min(0, high)) if low <= high else (low + high) // 2
