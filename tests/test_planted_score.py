@@ -3,6 +3,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import planting  # noqa: F401  (makes the benchmark importable)
 import pytest
 from planted_score import Pair, Truth, cells_of, is_right, score, strays
@@ -157,13 +158,19 @@ def test_without_the_right_finding_there_is_no_rank():
     [
         ({"cost": 1000, "low": 900, "high": 1100}, True),
         ({"cost": 1000, "low": -100, "high": 2100}, False),
-        ({"cost": 40, "low": 30, "high": 50}, False),
+        ({"cost": 40, "low": 35, "high": 45}, False),
+        ({"cost": 1000, "low": 600, "high": 1200}, False),
         ({"cost": -1000, "low": -1100, "high": -900}, False),
     ],
-    ids=["certain", "holds 0", "below half a percent", "a gain"],
+    ids=["certain", "holds 0", "below half a percent", "too wide", "a gain"],
 )
 def test_a_plant_counts_if_its_cost_is_above_the_noise(cost, counts):
     assert scored(report([]), report([]), **cost).counts is counts
+
+
+def test_single_captures_are_summed_up_beside_their_median():
+    found = msgspec.structs.replace(scored(report([]), report([])), errors=(-0.5, 0.1, 0.2))
+    assert (overall([found]).median_capture_error, overall([found]).worst_capture_error) == (0.2, 0.5)
 
 
 def test_planted_nodes_in_other_rows_are_named():

@@ -122,7 +122,9 @@ def is_product(work: Work) -> bool:
 
 
 def flops_of(work: Work) -> int:
-    """Operations of a matrix product, 2·M·N·K for each matrix, from its shapes; 0 where they are unknown."""
+    """Operations of a matrix product, 2·M·N·K for each matrix, from its shapes; 0 for other work and unknown shapes."""
+    if not is_product(work):
+        return 0
     return _call_flops(work) if work.engine == "torch" else _node_flops(work)
 
 

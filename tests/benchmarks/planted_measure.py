@@ -1,7 +1,7 @@
 """What a plant costs in truth: plain steps of one engine with it and without it, in interleaved blocks."""
 
-import math
 from contextlib import ExitStack
+from itertools import chain
 
 from planted_score import Truth
 from planted_site import Site
@@ -18,20 +18,17 @@ from attrib.capture.sources import resolve_source
 from attrib.capture.workers import Workers
 from attrib.model.manifest import ROLES, Role
 
-MORE = 1.5
+MORE = 2
 """Rounds of a comparison for each of a capture: the truth must be better known than what is held against it."""
 
 
 def measure_truth(plant: Plant, site: Site) -> Truth:
-    """Run the planted engine with and without the plant, each in a process of its own.
+    """Run the planted engine with and without the plant, each in a process of its own, as often as the site says.
 
     `Bench.compare` gives both sides the same model and inputs; some plants are in the model or the inputs.
     """
-    pairs = (site.baseline(plant.baseline), site.planted(plant))
-    with ExitStack() as stack:
-        interrupts = stack.enter_context(Interrupts())
-        workers = [_opened(options, plant.side, interrupts, stack) for options in pairs]
-        blocks = _timed([Runner(role, worker) for role, worker in zip(ROLES, workers, strict=True)], site)
+    launched = [_launched(plant, site) for _ in range(site.size.launches)]
+    blocks = [tuple(chain.from_iterable(side)) for side in zip(*launched, strict=True)]
     baseline, variant, cost = paired(*blocks)
     return Truth(
         baseline_ns=baseline,
@@ -39,6 +36,15 @@ def measure_truth(plant: Plant, site: Site) -> Truth:
         cost_ns=cost,
         plain_ns={"baseline": blocks[0], "variant": blocks[1]},
     )
+
+
+def _launched(plant: Plant, site: Site) -> list[tuple[tuple[int, ...], ...]]:
+    """Blocks of one pair of processes: without the plant and with it."""
+    pairs = (site.baseline(plant.baseline), site.planted(plant))
+    with ExitStack() as stack:
+        interrupts = stack.enter_context(Interrupts())
+        workers = [_opened(options, plant.side, interrupts, stack) for options in pairs]
+        return _timed([Runner(role, worker) for role, worker in zip(ROLES, workers, strict=True)], site)
 
 
 def _opened(options: CaptureOptions, engine: Role, interrupts: Interrupts, stack: ExitStack) -> Worker:
@@ -55,7 +61,7 @@ def _timed(runners: list[Runner], site: Site) -> list[tuple[tuple[int, ...], ...
     latencies = Latencies()
     for runner in runners:
         warm_up(runner, latencies, None, profiled=False)
-    rounds = math.ceil(MORE * site.size.rounds)
+    rounds = MORE * site.size.rounds
     protocol = plan_protocol([runner.step_ns for runner in runners], rounds=rounds, iterations=None, seed=0)
     for number, order in enumerate(orders(runners, protocol)):
         for runner in order:

@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -27,18 +27,19 @@ def measure(plants: Sequence[Plant], site: Site, *, again: bool) -> None:
     known: dict[Path, Analysis] = {}
     for plant in plants:
         try:
-            if not site.unplanted(plant.baseline):
+            while len(site.unplanted(plant.baseline)) < site.size.launches:
                 _measure_unplanted(site, plant.baseline)
             _measure_truth(site, plant, again=again)
-            if _capture(site.planted(plant, output=site.capture_of(plant.name)), again=again):
-                _steady(site, plant, known)
+            for folder in site.captures_of(plant.name):
+                if _capture(site.planted(plant, output=folder), again=again):
+                    _steady(site, plant, folder, known)
         except AttribError as error:
             say(f"{plant.name} was not measured: {error}")
 
 
-def _steady(site: Site, plant: Plant, known: dict[Path, Analysis]) -> None:
+def _steady(site: Site, plant: Plant, folder: Path, known: dict[Path, Analysis]) -> None:
     """Capture the pair without the plant again if the machine has changed since."""
-    if abs(pair_of(plant, site, known).drift - 1) > STEADY:
+    if abs(pair_of(plant, folder, site, known).drift - 1) > STEADY:
         _measure_unplanted(site, plant.baseline)
 
 
@@ -50,8 +51,7 @@ def measure_against_itself(site: Site, count: int) -> None:
 
 
 def _measure_unplanted(site: Site, baseline: str) -> None:
-    output = site.capture_of(f"unplanted-{baseline}-{len(site.unplanted(baseline)):02}")
-    _capture(site.baseline(baseline, output=output), again=False)
+    _capture(site.baseline(baseline, output=site.next_unplanted(baseline)), again=False)
 
 
 def _measure_truth(site: Site, plant: Plant, *, again: bool) -> None:
@@ -91,34 +91,42 @@ def say(line: str) -> None:
 # Reading
 
 
-def pairs(plants: Sequence[Plant], site: Site) -> list[Pair]:
-    """The planted and the unplanted report of every plant that was measured."""
+def pairs(plants: Sequence[Plant], site: Site) -> Iterator[tuple[Plant, Pair, Score]]:
+    """Every plant that was measured, with the capture whose attributed cost is the median of its captures'."""
     known: dict[Path, Analysis] = {}
-    measured = [
-        p for p in plants if site.truth_of(p).is_file() and (site.capture_of(p.name) / MANIFEST).is_file()
-    ]
-    return [pair_of(plant, site, known) for plant in measured]
+    for plant in plants:
+        made = [folder for folder in site.captures_of(plant.name) if (folder / MANIFEST).is_file()]
+        if made and site.truth_of(plant).is_file():
+            yield plant, *_median(plant, made, site, known)
 
 
-def pair_of(plant: Plant, site: Site, known: dict[Path, Analysis]) -> Pair:
+def _median(
+    plant: Plant, made: Sequence[Path], site: Site, known: dict[Path, Analysis]
+) -> tuple[Pair, Score]:
+    truth = msgspec.json.decode(site.truth_of(plant).read_bytes(), type=Truth)
+    found = [pair_of(plant, folder, site, known) for folder in made]
+    scores = [score(pair, truth) for pair in found]
+    order = sorted(range(len(found)), key=lambda i: scores[i].error)
+    middle = order[(len(order) - 1) // 2]
+    errors = tuple(scores[i].error for i in order)
+    return found[middle], msgspec.structs.replace(scores[middle], errors=errors)
+
+
+def pair_of(plant: Plant, folder: Path, site: Site, known: dict[Path, Analysis]) -> Pair:
     """The reports of one plant; of the captures without it the one between which and it the machine drifted least.
 
     Args:
         plant: The plant.
+        folder: The capture with it.
         site: Where it was measured.
         known: Reports that were read before; those that are read now are added.
     """
-    planted = load(site.capture_of(plant.name))
-    for folder in site.unplanted(plant.baseline):
-        if folder not in known:
-            known[folder] = load(folder)
-    found = [Pair(plant, planted, known[folder]) for folder in site.unplanted(plant.baseline)]
+    planted = load(folder)
+    for other in site.unplanted(plant.baseline):
+        if other not in known:
+            known[other] = load(other)
+    found = [Pair(plant, planted, known[other]) for other in site.unplanted(plant.baseline)]
     return min(found, key=lambda pair: abs(pair.drift - 1))
-
-
-def scored(pair: Pair, site: Site) -> Score:
-    """The score of one plant."""
-    return score(pair, msgspec.json.decode(site.truth_of(pair.plant).read_bytes(), type=Truth))
 
 
 def against_itself(site: Site) -> list[tuple[Role, list[float], list[str]]]:

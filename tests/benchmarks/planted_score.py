@@ -20,6 +20,9 @@ NOTICEABLE = 0.005
 TELLING = 0.2
 """Share of the step that innocent rows must have to tell how fast the machine was."""
 
+KNOWN = 0.25
+"""Half-width of the true cost's interval, as a share of the cost, up to which an error of 40 % can be told."""
+
 OVERHEAD = "profiler_overhead"
 
 
@@ -39,7 +42,9 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def certain(self) -> bool:
         """Whether there is a cost above the noise; a plant that saves time has none."""
-        return self.cost_ns.low > 0 and self.cost_ns.median > NOTICEABLE * self.variant_ns.median
+        cost = self.cost_ns
+        known = cost.high - cost.low <= 2 * KNOWN * cost.median
+        return known and cost.low > 0 and cost.median > NOTICEABLE * self.variant_ns.median
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +78,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
         overhead: Growth of the row `profiler overhead`, which blames nobody, as a share of the step.
         drift: How much slower the same work ran in the planted capture.
         rivals: Ids of the findings before the right one.
+        errors: Of every capture of the plant, in order; this is the one in the middle.
     """
 
     plant: str
@@ -86,6 +92,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     overhead: float
     drift: float
     rivals: tuple[str, ...] = ()
+    errors: tuple[float, ...] = ()
 
     @property
     def counts(self) -> bool:

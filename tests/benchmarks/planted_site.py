@@ -18,12 +18,13 @@ EXPORTED = "exported.onnx"
 
 
 class Size(msgspec.Struct, frozen=True, kw_only=True):
-    """The BERT that is planted in, and how long each pair is measured."""
+    """The BERT that is planted in, and how often each pair is started and how long it is measured then."""
 
     layers: int = 2
     seq_len: int = 128
     batch_size: int = 1
-    rounds: int = 12
+    rounds: int = 6
+    launches: int = 3
 
     def apply(self) -> None:
         """Tell the factories, which read the environment."""
@@ -54,7 +55,7 @@ class Site:
         if file.is_file() and msgspec.json.decode(file.read_bytes(), type=Size) != size:
             raise UsageError(
                 f"{root} was measured with {file.read_text()}",
-                hint="--out with another folder, or the same --layers, --seq-len, --batch-size and --rounds",
+                hint="--out with another folder, or the same --layers, --seq-len, --batch-size, --rounds and --launches",
             )
         root.mkdir(parents=True, exist_ok=True)
         file.write_bytes(msgspec.json.encode(size))
@@ -75,9 +76,9 @@ class Site:
 
     # What was measured
 
-    def capture_of(self, name: str) -> Path:
-        """The trace directory of a planted pair, or of one that nothing was planted in."""
-        return self.root / "captures" / name
+    def captures_of(self, name: str) -> list[Path]:
+        """The trace directories of a planted pair, one a launch."""
+        return [self.root / "captures" / f"{name}-{launch:02}" for launch in range(self.size.launches)]
 
     def truth_of(self, plant: Plant) -> Path:
         """What the plant costs, measured plainly."""
@@ -86,6 +87,10 @@ class Site:
     def unplanted(self, baseline: str) -> list[Path]:
         """Captures of pairs that nothing was planted in."""
         return sorted(self.root.glob(f"captures/unplanted-{baseline}-[0-9][0-9]"))
+
+    def next_unplanted(self, baseline: str) -> Path:
+        """Where another one goes."""
+        return self.root / "captures" / f"unplanted-{baseline}-{len(self.unplanted(baseline)):02}"
 
     # Graphs
 

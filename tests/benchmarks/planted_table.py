@@ -24,6 +24,7 @@ class Overall(msgspec.Struct, frozen=True, kw_only=True):
         top_3: The same for the first three places.
         median_error: Median of the absolute relative errors of the attributed cost.
         worst_error: The largest of them.
+        median_capture_error, worst_capture_error: The same over every single capture.
         median_figure_error: Median of those of the right finding's figure, where there is one.
         median_innocents: Median share of the step blamed on the innocent.
         worst_innocents: The largest of them.
@@ -34,6 +35,8 @@ class Overall(msgspec.Struct, frozen=True, kw_only=True):
     top_3: float
     median_error: float
     worst_error: float
+    median_capture_error: float
+    worst_capture_error: float
     median_figure_error: float
     median_innocents: float
     worst_innocents: float
@@ -46,6 +49,7 @@ def overall(scores: Sequence[Score]) -> Overall | None:
         return None
     ranks = [score.named.rank if score.named else None for score in counted]
     errors = [abs(score.error) for score in counted]
+    captures = [abs(error) for score in counted for error in score.errors or (score.error,)]
     figures = [abs(error) for s in counted if (error := s.figure_error) is not None]
     innocents = [score.innocents for score in counted]
     return Overall(
@@ -54,6 +58,8 @@ def overall(scores: Sequence[Score]) -> Overall | None:
         top_3=sum(rank is not None and rank <= 3 for rank in ranks) / len(ranks),
         median_error=statistics.median(errors),
         worst_error=max(errors),
+        median_capture_error=statistics.median(captures),
+        worst_capture_error=max(captures),
         median_figure_error=statistics.median(figures) if figures else 1.0,
         median_innocents=statistics.median(innocents),
         worst_innocents=max(innocents),
@@ -98,6 +104,7 @@ def _summary(found: Overall) -> list[str]:
         f"{found.plants} plants above the noise",
         f"right finding first: {found.top_1:.0%}; in the first three: {found.top_3:.0%}",
         f"error of the attributed cost: median {found.median_error:.0%}, worst {found.worst_error:.0%}",
+        f"the same in single captures: median {found.median_capture_error:.0%}, worst {found.worst_capture_error:.0%}",
         f"error of the right finding's figure: median {found.median_figure_error:.0%}",
         f"blamed on the innocent: median {found.median_innocents:.1%} of the step, worst {found.worst_innocents:.1%}",
     ]

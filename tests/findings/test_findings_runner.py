@@ -4,7 +4,7 @@ import dataclasses
 
 import msgspec
 import pytest
-from evidence_factory import MS, FakeLedger, evidence, manifest, row
+from evidence_factory import MS, STEP_NS, FakeLedger, evidence, manifest, row
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,7 +74,13 @@ class TestStates:
         layout = row("layout", 0, 100_000, noise=10, name="a")  # 0.05 % of the step
         finding = one(claim("a"), evidence(layout))
         assert finding.state == "passed"
-        assert "less than half a percent" in finding.summary
+        assert "% of the step" in finding.summary
+
+    def test_a_difference_between_processes_has_a_wider_margin_than_time_that_nodes_take(self):
+        small = Delta(median=8 * STEP_NS // 1000, low=7 * STEP_NS // 1000, high=9 * STEP_NS // 1000)
+        layout = row("layout", 4 * MS, 4 * MS + small.median, noise=10, name="a")
+        assert one(claim("a"), evidence(layout)).state == "passed"
+        assert one(claim("a", claim=small), evidence(layout)).state == "failed"
 
     def test_a_cause_without_rows_is_no_finding(self):
         assert one(claim(), evidence()).state == "passed"

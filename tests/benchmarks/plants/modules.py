@@ -43,14 +43,14 @@ def one_thread() -> Made:
 
 def busy_layer() -> Made:
     """Python that computes nothing useful in the `forward` of the first layer."""
-    return _made(_with_classes(_bert(), {"encoder.layer.0": _busy(20_000)}))
+    return _made(_with_classes(_bert(), {"encoder.layer.0": _busy(60_000)}))
 
 
 def busy_linears() -> Made:
     """A little such Python in the `forward` of every linear of the encoder."""
     built = _bert()
     linears = [name for name, module in built.module.named_modules() if isinstance(module, nn.Linear)]
-    return _made(_with_classes(built, dict.fromkeys(linears, _busy(4_000))))
+    return _made(_with_classes(built, dict.fromkeys(linears, _busy(8_000))))
 
 
 def slow_gelu() -> Made:
