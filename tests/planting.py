@@ -55,7 +55,7 @@ def ran(graph: Path, optimized: Path, level: str = "all") -> dict[str, np.ndarra
     """Run a graph in ONNX Runtime; its outputs by name. The graph that ran is saved as `optimized`."""
     import onnxruntime as ort
 
-    from attrib.capture.ort_engine import LEVELS
+    from attrib.capture.ort_session import LEVELS
 
     options = ort.SessionOptions()
     options.graph_optimization_level = LEVELS[level]

@@ -123,9 +123,10 @@ class Site:
         return self._options(factory, self.graph(factory), **more)
 
     def against_itself(self, engine: str, output: Path) -> CaptureOptions:
-        """Options of an A/A capture."""
+        """Options of an A/A capture, which is as long as a user's."""
         graph = self.graph("plain") if engine == "onnxruntime" else None
-        return self._options("plain", graph, against_itself=engine, output=output, force=True)
+        usual = CaptureOptions(model="").rounds
+        return self._options("plain", graph, against_itself=engine, output=output, force=True, rounds=usual)
 
     def _options(self, factory: str, graph: Path | None, **more: Any) -> CaptureOptions:
         given = {"rounds": self.size.rounds} | more
