@@ -14,7 +14,7 @@ from attrib.capture.scrub import scrub
 from attrib.capture.writer import TraceDirectory, deterministic_gzip
 from attrib.model.compiled import COMPILED_FILE
 from attrib.model.flow import FLOW_FILE
-from attrib.model.manifest import PARTITIONED, OutputDifference
+from attrib.model.manifest import PARTITIONED, OutputDifference, Role
 from attrib.model.placement import PLACEMENT_FILE, Placement
 
 
@@ -50,12 +50,16 @@ def _write_partitioned(directory: TraceDirectory, file: Path, placement: Placeme
     write_graph(directory, PARTITIONED, file)
 
 
+DEVICE_TRACE = "device.json.gz"
+"""What Kineto recorded around ONNX Runtime's runs."""
+
+
 def write_profiles(
-    directory: TraceDirectory, folder: str, blocks: Sequence[str], files: Sequence[str]
+    directory: TraceDirectory, folder: str, blocks: Sequence[str], files: Sequence[str], engine: Role
 ) -> None:
-    """A side's profile: PyTorch wrote one file a profiled block, ONNX Runtime one for all."""
+    """A side's profile: Kineto wrote one file a profiled block, ONNX Runtime one for all."""
     if blocks:
-        path = f"{folder}/trace.json.gz"
+        path = f"{folder}/{'trace.json.gz' if engine == 'torch' else DEVICE_TRACE}"
         with directory.create(path) as stream, deterministic_gzip(stream) as packed:
             merge_kineto([Path(block) for block in blocks], packed)
     for file in map(Path, files):

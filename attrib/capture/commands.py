@@ -6,6 +6,8 @@ from attrib.capture.messages import Export, Load, Open, Optimize, Recipe
 from attrib.capture.options import CaptureOptions, Precision
 from attrib.capture.ort_options import session_options
 from attrib.capture.provider_options import (
+    GRAPH_OPTION,
+    GRAPH_PROVIDER,
     Options,
     provider_libraries,
     provider_name,
@@ -28,7 +30,10 @@ def providers_of(options: CaptureOptions) -> tuple[str, ...]:
 
 def provider_options_of(options: CaptureOptions) -> Options:
     """What each provider is given."""
-    return provider_options(options.provider_options, providers_of(options))
+    given = provider_options(options.provider_options, providers_of(options))
+    if options.cuda_graph:
+        given[GRAPH_PROVIDER] = given.get(GRAPH_PROVIDER, {}) | {GRAPH_OPTION: "1"}
+    return given
 
 
 def weights_precision(options: CaptureOptions) -> Precision:
@@ -98,7 +103,7 @@ def open_command(options: CaptureOptions, model: Path, inputs: Path, threads: in
         threads=threads,
         opt_level=options.opt_level,
         providers=providers_of(options),
-        io_binding=options.io_binding,
+        io_binding=options.io_binding or options.cuda_graph,
         folder=folder,
         session_options=session_options(options.session_options),
         disabled_optimizers=options.disabled_optimizers,

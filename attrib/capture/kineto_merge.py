@@ -1,6 +1,12 @@
-"""Several Kineto files of one process, one a profiled block, as one file without names of people, hosts or paths."""
+"""Several Kineto files of one process, one a profiled block, as one file without names of people, hosts or paths.
 
+A kernel and the runtime call that launched it share a correlation number. Where CUPTI was torn down between two blocks
+its numbers begin anew, and a kernel of one block would seem to belong to calls of both: the later block's are raised.
+"""
+
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -8,6 +14,10 @@ import msgspec
 
 _KEPT_METADATA = frozenset({"process_name", "process_labels", "process_sort_index", "thread_name"})
 _LABELS = {"process_name": {"name": "python"}, "process_labels": {"labels": ""}}
+_DEVICE_LABEL = re.compile(r"GPU \d+")
+"""How Kineto labels the rows of each device; any other label may be somebody's own."""
+_LINKS = frozenset({"ac2g", "async_cpu_to_gpu"})
+"""Categories of the arrows from a call to its kernel; an arrow's `id` is their correlation number."""
 
 
 class _File(msgspec.Struct):
@@ -26,11 +36,33 @@ class _Kind(msgspec.Struct):
     name: str = ""
 
 
+class _Args(msgspec.Struct, frozen=True):
+    correlation: int = 0
+
+
+class _Linked(msgspec.Struct):
+    args: _Args = _Args()
+
+
+@dataclass(frozen=True, slots=True)
+class _Moves:
+    """What is added to the events of one file.
+
+    Attributes:
+        us: To their times.
+        ids: To their correlation numbers and `External id`.
+    """
+
+    us: float
+    ids: int
+
+
 class _Sink(Protocol):
     def write(self, data: bytes, /) -> int: ...
 
 
 _kind = msgspec.json.Decoder(_Kind).decode
+_linked = msgspec.json.Decoder(_Linked).decode
 _event = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -41,15 +73,18 @@ def merge_kineto(files: Sequence[Path], stream: _Sink) -> None:
         files: Kineto JSON files that share a process, in order of time.
         stream: Where the merged file goes.
     """
-    base = 0
+    base = highest = 0
     written: set[bytes] = set()
     for position, file in enumerate(files):
         trace = msgspec.json.decode(file.read_bytes(), type=_File)
         if position == 0:
             base = trace.baseTimeNanoseconds
             stream.write(_head(trace))
-        shift_us = (trace.baseTimeNanoseconds - base) / 1000
-        for event in _events(trace, shift_us, written):
+        moves = _Moves(us=(trace.baseTimeNanoseconds - base) / 1000, ids=0)
+        if span := _correlations(trace):
+            moves = replace(moves, ids=max(0, highest + 1 - span[0]))
+            highest = span[1] + moves.ids
+        for event in _events(trace, moves, written):
             stream.write(b",\n" + event)
     stream.write(b"\n]}\n")
 
@@ -67,7 +102,25 @@ def _head(trace: _File) -> bytes:
     return msgspec.json.encode(top)[:-1] + b',"traceEvents":[\n' + msgspec.json.encode(first)
 
 
-def _events(trace: _File, shift_us: float, written: set[bytes]) -> Iterator[bytes]:
+def _correlations(trace: _File) -> tuple[int, int] | None:
+    """The lowest and the highest correlation number; None where the file has none, as on the CPU."""
+    if not any(b'"correlation"' in bytes(raw) for raw in trace.traceEvents):
+        return None
+    numbers = [_correlation(raw) for raw in trace.traceEvents]
+    used = [number for number in numbers if number > 0]
+    return (min(used), max(used)) if used else None
+
+
+def _correlation(raw: msgspec.Raw) -> int:
+    """An event's number; 0 where it has none, or one of another type."""
+    try:
+        return _linked(raw).args.correlation
+    except msgspec.ValidationError:
+        return 0
+
+
+def _events(trace: _File, moves: _Moves, written: set[bytes]) -> Iterator[bytes]:
+    moved = bool(moves.us or moves.ids)
     for raw in trace.traceEvents:
         kind = _kind(raw)
         if kind.ph == "M":
@@ -78,7 +131,7 @@ def _events(trace: _File, shift_us: float, written: set[bytes]) -> Iterator[byte
             # The profiler's own spans and window marks; one a block would look like several captures.
             continue
         else:
-            yield _shifted(raw, shift_us) if shift_us else bytes(raw)
+            yield _moved(raw, kind, moves) if moved else bytes(raw)
 
 
 def _metadata(raw: msgspec.Raw, kind: _Kind) -> bytes:
@@ -86,11 +139,20 @@ def _metadata(raw: msgspec.Raw, kind: _Kind) -> bytes:
     if kind.name not in _KEPT_METADATA:
         return b""
     event = _event(raw) | {"ts": 0}
-    event["args"] = _LABELS.get(kind.name, event.get("args", {}))
+    args = event.get("args", {})
+    if not _DEVICE_LABEL.fullmatch(str(args.get("labels", ""))):
+        args = _LABELS.get(kind.name, args)
+    event["args"] = args
     return msgspec.json.encode(event)
 
 
-def _shifted(raw: msgspec.Raw, shift_us: float) -> bytes:
+def _moved(raw: msgspec.Raw, kind: _Kind, moves: _Moves) -> bytes:
     event = _event(raw)
-    event["ts"] += shift_us
+    event["ts"] += moves.us
+    if moves.ids and kind.cat in _LINKS:
+        event["id"] += moves.ids
+    args = event.get("args", {})
+    for key in ("correlation", "External id"):
+        if moves.ids and isinstance(args.get(key), int) and args[key] > 0:
+            args[key] += moves.ids
     return msgspec.json.encode(event)

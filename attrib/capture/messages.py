@@ -320,4 +320,16 @@ class Failed(_Message, frozen=True, kw_only=True):
     details: str = ""
 
 
-Reply = Ready | Loaded | Exported | Optimized | Opened | Steps | Written | Calibrated | PeaksMeasured | Ablated | Failed
+Reply = (
+    Ready
+    | Loaded
+    | Exported
+    | Optimized
+    | Opened
+    | Steps
+    | Written
+    | Calibrated
+    | PeaksMeasured
+    | Ablated
+    | Failed
+)

@@ -6,7 +6,12 @@ from typing import Literal
 import msgspec
 
 from attrib.capture.ort_options import session_options
-from attrib.capture.provider_options import provider_libraries, provider_name, provider_options
+from attrib.capture.provider_options import (
+    GRAPH_PROVIDER,
+    provider_libraries,
+    provider_name,
+    provider_options,
+)
 from attrib.capture.rewrites import check_rewrites
 from attrib.errors import UsageError
 from attrib.model.manifest import Role
@@ -45,6 +50,8 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
         iterations: Steps in a plain block.
         rounds: Interleaved rounds.
         warmup: Exact number of warm-up steps; None to warm up until the blocks agree.
+        io_binding: Bind ONNX Runtime's inputs and outputs once; on the device where it has one.
+        cuda_graph: Let ONNX Runtime replay a CUDA graph in plain runs, with bound inputs and outputs.
         padding: Share of tokens that the attention mask hides, 0 to 1.
         text: Real sentences to tokenize instead of random tokens.
         force: Write into an output directory that is not empty.
@@ -81,6 +88,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     warmup: int | None = None
     seed: int = 0
     io_binding: bool = False
+    cuda_graph: bool = False
     task: str = ""
     padding: float = 0.0
     text: tuple[str, ...] = ()
@@ -126,6 +134,11 @@ def check_options(options: CaptureOptions) -> None:
 def _check_providers(options: CaptureOptions) -> None:
     requested = tuple(map(provider_name, options.providers or (options.device,)))
     provider_options(options.provider_options, requested)
+    if options.cuda_graph and requested[0] != GRAPH_PROVIDER:
+        hint = "add --device cuda; TensorRT: --provider-option trt_cuda_graph_enable=1 with --io-binding"
+        raise UsageError(
+            f"--cuda-graph needs {GRAPH_PROVIDER} as the first provider, not {requested[0]}", hint=hint
+        )
     provider_libraries(options.provider_libraries)
 
 
@@ -144,6 +157,7 @@ def _check_combinations(options: CaptureOptions) -> None:
         "--provider-option": bool(options.provider_options),
         "--provider-library": bool(options.provider_libraries),
         "--ort-python": options.ort_python is not None,
+        "--cuda-graph": options.cuda_graph,
     }
     useless = next((name for name, given in of_a_graph.items() if given), None)
     if useless and options.against_itself == "torch":

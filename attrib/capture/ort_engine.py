@@ -25,7 +25,8 @@ from attrib.capture.messages import (
     Steps,
     Written,
 )
-from attrib.capture.ort_feeds import Feeds, feeds_of
+from attrib.capture.ort_device import Recorder, cuda_settings, load_libraries, recorder_of, replays_graph
+from attrib.capture.ort_feeds import HOST, Feeds, feeds_of
 from attrib.capture.ort_overhead import measure_overhead
 from attrib.capture.ort_session import (
     ERRORS_ONLY,
@@ -64,11 +65,13 @@ class Engine:
         self._threads = 0
         self._plain: tuple[Any, Feeds] | None = None
         self._profiled: tuple[Any, Feeds] | None = None
+        self._recorder: Recorder | None = None
 
     def open(self, command: Open) -> Opened:
         """Create the sessions with the same options; only one of them records a profile."""
         folder = Path(command.folder)
         cache = CacheWatch(command.provider_options, command.providers)
+        libraries = load_libraries(command.providers, folder if command.profiled else None)
         before = _running_threads()
         plain = _timed(lambda: session_of(command))
         feeds, notes = _feeds(plain.session, command)
@@ -76,8 +79,10 @@ class Engine:
         state, ran, graph = cache.state(), plain, ""
         if command.profiled:
             ran, graph = _profiled(command, plain.session, folder / "optimized.onnx")
-            feeds, notes = _feeds(ran.session, command)
+            feeds, notes = _feeds(ran.session, command, profiled=True)
             self._profiled = ran.session, feeds
+            self._recorder, unseen = recorder_of(ran.session, libraries)
+            notes += unseen
         freeze_heap()
         self._threads = _intra_op_threads(ran.session, started)
         settings = _settings(ran.session, command, feeds)
@@ -98,10 +103,15 @@ class Engine:
         chosen = self._profiled if command.profiled else self._plain
         if chosen is None:
             raise AttribError("the session is not open")
-        step = chosen[1].step
+        step, trace = chosen[1].step, ""
+        recorder = self._recorder if command.profiled else None
         with quiet_collector():
-            starts, walls = time_steps(step, command.lead_in + command.iterations)
-        return Steps(start_ns=tuple(starts), wall_ns=tuple(walls), lead_in=command.lead_in)
+            alone = command.lead_in if recorder else command.lead_in + command.iterations
+            starts, walls = time_steps(step, alone)
+            if recorder:
+                recorded, took, trace = recorder.record(step, command.iterations)
+                starts, walls = [*starts, *recorded], [*walls, *took]
+        return Steps(start_ns=tuple(starts), wall_ns=tuple(walls), lead_in=command.lead_in, trace=trace)
 
     def outputs(self, command: Outputs) -> Written:
         """Write the outputs of one plain step."""
@@ -160,9 +170,15 @@ def _profiled(command: Open, plain: Any, graph: Path) -> tuple[_Session, str]:
     return taken[-1], str(graph) if saved else ""
 
 
-def _feeds(session: Any, command: Open) -> tuple[Feeds, list[str]]:
-    inputs = load_inputs(Path(command.inputs))
-    return feeds_of(session, inputs, io_binding=command.io_binding, any_floats=command.any_floats)
+def _feeds(session: Any, command: Open, *, profiled: bool = False) -> tuple[Feeds, list[str]]:
+    """The session's steps. A replayed CUDA graph has no nodes, so the profiled session launches every kernel."""
+    return feeds_of(
+        session,
+        load_inputs(Path(command.inputs)),
+        io_binding=command.io_binding,
+        any_floats=command.any_floats,
+        replays=not profiled if replays_graph(session, command.provider_options) else None,
+    )
 
 
 def _creation(plain: _Session, profiled: _Session, state: str) -> dict[str, str]:
@@ -218,9 +234,11 @@ def _settings(session: Any, command: Open, feeds: Feeds) -> dict[str, str]:
     options = session.get_session_options()
     mode = next(name for name, value in MODES.items() if value == options.execution_mode)
     zero = {PROFILE_ZERO: str(session.get_profiling_start_time_ns())} if command.profiled else {}
-    return zero | {
+    place = {} if feeds.bound in (None, HOST) else {"bound_on": feeds.bound.device}
+    found = {
         "inter_op_threads": str(options.inter_op_num_threads),
         "execution_mode": mode,
         "io_binding": str(command.io_binding).lower(),
         "preallocated_outputs": str(feeds.preallocated).lower(),
     }
+    return zero | found | place | cuda_settings(session)

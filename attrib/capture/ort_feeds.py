@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from attrib.capture.inputs import Arrays
 from attrib.errors import AttribError
+
+CUDA_PROVIDERS = ("CUDAExecutionProvider", "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider")
+"""Providers whose tensors are on a CUDA device, in memory that ONNX Runtime calls `cuda`."""
 
 TYPES = {
     "tensor(float)": np.float32,
@@ -25,28 +28,50 @@ _ORT_BFLOAT16 = 16
 """ONNX's number for bfloat16, which numpy does not know."""
 
 
+_NO_GRAPH = ("gpu_graph_id", "-1")
+"""Configuration entry of a run that neither captures a CUDA graph nor replays one."""
+
 Signature = list[tuple[str, str, list[Any]]]
+
+
+class Place(NamedTuple):
+    """Memory as ONNX Runtime names it."""
+
+    device: str = "cpu"
+    number: int = 0
+
+
+HOST = Place()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Feeds:
-    """One step of a session, and its outputs; `preallocated`: every step writes them into the same memory."""
+    """One step of a session, and its outputs.
+
+    Attributes:
+        step: Returns when the outputs are there, on whatever device.
+        outputs: The outputs of another step, on the host.
+        preallocated: Every step writes them into the same memory.
+        bound: Where inputs and outputs are bound; None where they are not.
+    """
 
     step: Callable[[], object]
     outputs: Callable[[], list[Any]]
     preallocated: bool = False
+    bound: Place | None = None
 
 
 def feeds_of(
-    session: Any, inputs: Arrays, *, io_binding: bool, any_floats: bool = False
+    session: Any, inputs: Arrays, *, io_binding: bool, any_floats: bool = False, replays: bool | None = None
 ) -> tuple[Feeds, list[str]]:
     """The step of a session on these inputs, and what the user should know about how they were matched.
 
     Args:
         session: The session.
         inputs: The workload's inputs.
-        io_binding: Bind inputs and outputs once, not in every step.
+        io_binding: Bind inputs and outputs once, not in every step; on the device where the session has one.
         any_floats: Inputs of another floating-point type than the graph's are converted to it.
+        replays: Of a session that can capture a CUDA graph: whether its steps replay one; None for other sessions.
 
     Raises:
         AttribError: The graph takes other inputs.
@@ -54,9 +79,31 @@ def feeds_of(
     signature = [(i.name, i.type, i.shape) for i in session.get_inputs()]
     matched, notes = match_inputs(signature, converted(signature, inputs) if any_floats else inputs)
     values = {i.name: _value(matched[i.name], i.type) for i in session.get_inputs()}
-    if io_binding:
-        return _bound(session, values), notes
-    return Feeds(lambda: session.run(None, values), lambda: list(session.run(None, values))), notes
+    if replays is not None and not io_binding:
+        raise AttribError(
+            "a CUDA graph replays on the memory that it was captured with, and nothing is bound",
+            hint="--cuda-graph binds inputs and outputs, or add --io-binding",
+        )
+    if not io_binding:
+        return Feeds(lambda: session.run(None, values), lambda: list(session.run(None, values))), notes
+    place = place_of(session)
+    return _bound(session, values, place, replays), [*notes, *_left_on_host(values, place)]
+
+
+def place_of(session: Any) -> Place:
+    """Where the session's first provider keeps its tensors, as far as ONNX Runtime's Python can allocate there."""
+    first = session.get_providers()[0]
+    if first not in CUDA_PROVIDERS:
+        return HOST
+    options = session.get_provider_options().get(first, {})
+    return Place("cuda", int(options.get("device_id", 0)))
+
+
+def _left_on_host(values: dict[str, Any], place: Place) -> list[str]:
+    names = [name for name, value in values.items() if not isinstance(value, np.ndarray)]
+    if place == HOST or not names:
+        return []
+    return [f"bfloat16 inputs cannot be bound on the device, so every step copies them: {', '.join(names)}"]
 
 
 def _value(array: Any, onnx_type: str) -> Any:
@@ -69,36 +116,72 @@ def _value(array: Any, onnx_type: str) -> Any:
     return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(halves, _ORT_BFLOAT16)
 
 
-def _bound(session: Any, values: dict[str, Any]) -> Feeds:
+def _bound(session: Any, values: dict[str, Any], place: Place, replays: bool | None) -> Feeds:
     """Inputs bound once, and outputs to memory of the size that a first run shows: every step gets these inputs."""
-    binding = session.io_binding()
-    for name, value in values.items():
-        if isinstance(value, np.ndarray):
-            binding.bind_cpu_input(name, np.asarray(value, order="C"))
-        else:
-            binding.bind_ortvalue_input(name, value)
-    names = [output.name for output in session.get_outputs()]
+    binding, names = session.io_binding(), [output.name for output in session.get_outputs()]
+    _bind_inputs(binding, values, place)
     for name in names:
-        binding.bind_output(name)
-    session.run_with_iobinding(binding)
+        binding.bind_output(name, *place)
+    eager = () if replays is None else (_without_graph(),)
+    session.run_with_iobinding(binding, *eager)
     first = binding.get_outputs()
     preallocated = all(value.is_tensor() for value in first)
     if preallocated:
         for name, value in zip(names, first, strict=True):
-            binding.bind_ortvalue_output(name, _like(value))
+            binding.bind_ortvalue_output(name, _like(value, place))
+    elif replays:
+        raise AttribError("a CUDA graph needs outputs that are tensors", hint="leave out --cuda-graph")
+    options = () if replays else eager
+
+    def host_step() -> None:
+        session.run_with_iobinding(binding, *options)
+
+    def device_step() -> None:
+        session.run_with_iobinding(binding, *options)
+        # A run waits for its streams by default; an option of the session or of the provider may forbid that.
+        binding.synchronize_outputs()
+
+    step = host_step if place == HOST else device_step
 
     def outputs() -> list[Any]:
-        session.run_with_iobinding(binding)
+        step()
         return list(binding.copy_outputs_to_cpu())
 
-    return Feeds(lambda: session.run_with_iobinding(binding), outputs, preallocated)
+    return Feeds(step, outputs, preallocated, place)
 
 
-def _like(value: Any) -> Any:
-    """Memory on the host for a tensor of the same size and type."""
+def _bind_inputs(binding: Any, values: dict[str, Any], place: Place) -> None:
+    for name, value in values.items():
+        if not isinstance(value, np.ndarray):
+            binding.bind_ortvalue_input(name, value)
+        elif place == HOST:
+            binding.bind_cpu_input(name, np.asarray(value, order="C"))
+        else:
+            binding.bind_ortvalue_input(name, _on_device(np.asarray(value, order="C"), place))
+    if place != HOST:
+        binding.synchronize_inputs()
+
+
+def _on_device(array: Any, place: Place) -> Any:
     import onnxruntime as ort
 
-    return ort.OrtValue.ortvalue_from_shape_and_type(value.shape(), value.element_type())
+    return ort.OrtValue.ortvalue_from_numpy(array, *place)
+
+
+def _without_graph() -> Any:
+    """Options of a run that launches every kernel, although the session could replay a CUDA graph."""
+    import onnxruntime as ort
+
+    options = ort.RunOptions()
+    options.add_run_config_entry(*_NO_GRAPH)
+    return options
+
+
+def _like(value: Any, place: Place) -> Any:
+    """Memory for a tensor of the same size and type."""
+    import onnxruntime as ort
+
+    return ort.OrtValue.ortvalue_from_shape_and_type(value.shape(), value.element_type(), *place)
 
 
 def converted(signature: Signature, inputs: Arrays) -> Arrays:

@@ -169,6 +169,8 @@ _WAYS_OUT = {
     "replace the existing tensor": "--opt-level basic: ONNX Runtime stumbles over names that it gave this graph when it"
     " optimized it before",
     "bound to different types": "the exporter mixed up the types: --exporter dynamo, --attention eager, or --opset 16",
+    "graph capture feature": "leave out --cuda-graph: some nodes run on the CPU or in branches, which no CUDA graph can"
+    " hold; `attrib profile` without it names them",
     "EP opt": "the provider's documentation lists the options that it takes: --provider-option KEY=VALUE",
     "nknown provider option": "the provider's documentation lists the options that it takes: --provider-option KEY=VALUE",
 }

@@ -35,6 +35,9 @@ PACKAGES = {
 }
 """The package whose build has each; all others are asked of `onnxruntime`."""
 
+GRAPH_PROVIDER, GRAPH_OPTION = "CUDAExecutionProvider", "enable_cuda_graph"
+"""Who captures a whole run as one CUDA graph and replays it, and its option for that."""
+
 _EXAMPLE = "for example --provider-option OpenVINOExecutionProvider:device_type=CPU"
 
 Options = dict[str, dict[str, str]]

@@ -8,8 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from attrib.capture.artefacts import write_graph, write_outputs, write_placement, write_profiles
+from attrib.capture.artefacts import (
+    DEVICE_TRACE,
+    write_graph,
+    write_outputs,
+    write_placement,
+    write_profiles,
+)
 from attrib.capture.chain import CHAIN_NODES, write_chain
+from attrib.capture.clocks import check_clocks
 from attrib.capture.commands import (
     load_command,
     open_command,
@@ -49,7 +56,7 @@ from attrib.capture.user_graph import check_user_graph
 from attrib.capture.workers import Workers
 from attrib.capture.writer import TraceDirectory
 from attrib.errors import AttribError
-from attrib.model.manifest import EXPORTED, OPTIMIZED, ROLES, Role
+from attrib.model.manifest import EXPORTED, OPTIMIZED, PROFILE_ZERO, ROLES, Role
 
 LOADER = "loader"
 _LAST_WORDS_S = 5.0
@@ -91,8 +98,6 @@ class Session:
     def run(self) -> None:
         """Run every phase; the manifest is brought up to date after each."""
         self.record.environment = with_limits(describe_environment())
-        if self.options.device == "cuda" and self.sides.running("onnxruntime"):
-            self._warn("kernels that ONNX Runtime starts on the GPU are not recorded yet")
         if self.source.note:
             self._warn(self.source.note)
         with self._phase("load"):
@@ -367,11 +372,28 @@ class Session:
         for runner in self.runners.values():
             written = runner.worker.ask(Finish(), Written)
             self._write_trace(runner, written.files)
+            self._check_clocks(runner.role)
 
     def _write_trace(self, runner: Runner, files: tuple[str, ...]) -> None:
-        blocks = runner.traces if self.sides.engines[runner.role] == "torch" else []
-        write_profiles(self.directory, self.sides.folder(runner.role), blocks, files)
+        engine = self.sides.engines[runner.role]
+        write_profiles(self.directory, self.sides.folder(runner.role), runner.traces, files, engine)
         self._traces_written.add(runner.role)
+
+    def _check_clocks(self, role: Role) -> None:
+        """Whether the two traces of ONNX Runtime on a device can be read together."""
+        folder = self.sides.folder(role)
+        profile, device = f"{folder}/profile.json.gz", f"{folder}/{DEVICE_TRACE}"
+        if not {profile, device} <= set(self.directory.complete_files):
+            return
+        zero, root = int(self.record.sides[role].settings[PROFILE_ZERO]), self.directory.root
+        try:
+            found = check_clocks(root / profile, root / device, zero)
+        except AttribError as error:
+            self._warn(f"ONNX Runtime's clock and the device's were not compared: {error}")
+            return
+        self.sides.settled(role, found.settings)
+        for warning in found.warnings:
+            self._warn(warning)
 
     def _complete_sides(self) -> None:
         self.record.environment = self.machine.end(self.record.environment)

@@ -60,6 +60,10 @@ class Sides:
         """Note what the machine can do."""
         self._note(role, peaks=peaks)
 
+    def settled(self, role: Role, settings: dict[str, str]) -> None:
+        """Note settings that were only known at the end."""
+        self._note(role, settings=self._record.sides[role].settings | settings)
+
     def complete(self, role: Role) -> None:
         """A side has everything."""
         self._note(role, state="complete")

@@ -6,11 +6,12 @@ from typing import Any
 
 import msgspec
 import torch
-from torch.profiler import ProfilerActivity, profile, record_function
 
 from attrib.capture.build import build
+from attrib.capture.cuda_settings import torch_settings
 from attrib.capture.denormals import denormal_count
 from attrib.capture.inputs import save_inputs
+from attrib.capture.kineto_blocks import KinetoBlocks
 from attrib.capture.messages import (
     Calibrate,
     Calibrated,
@@ -63,8 +64,7 @@ class Engine:
         self._prepared: Prepared | None = None
         self._flow: Flow | None = None
         self._folder = Path()
-        self._steps_profiled = 0
-        self._blocks_profiled = 0
+        self._blocks: KinetoBlocks | None = None
 
     def load(self, command: Load) -> Loaded:
         """Build the model, run it once, and write the inputs that both engines get."""
@@ -78,7 +78,8 @@ class Engine:
         prepared = self._prepared = prepare(built, command.torch_mode, command.autocast)
         inputs_file = self._folder / "inputs.npz"
         save_inputs(inputs_file, {name: _numpy(value) for name, value in built.inputs.items()})
-        _warm_profiler()
+        self._blocks = KinetoBlocks(self._folder, STEP, command.recipe.device, record_shapes=True)
+        self._blocks.warm()
         freeze_heap()
         return Loaded(
             weights=built.weights,
@@ -87,6 +88,7 @@ class Engine:
             inputs=tuple(InputSpec(name=name, tensor=_tensor(value)) for name, value in built.inputs.items()),
             outputs=tuple(outputs),
             settings=_settings(built.module)
+            | torch_settings(command.recipe.device)
             | _mode_settings(prepared, command)
             | padding_settings(built.inputs),
             threads=torch.get_num_threads(),
@@ -147,30 +149,8 @@ class Engine:
 
     def _profiled(self, iterations: int) -> tuple[list[int], list[int], str]:
         step, scopes, _ = self._ready()
-        file = self._folder / f"block-{self._blocks_profiled}.json"
-        numbers = iter(range(self._steps_profiled, self._steps_profiled + iterations))
-
-        def numbered() -> object:
-            with record_function(f"{STEP}{next(numbers)}"):
-                return step()
-
-        with scopes(), profile(activities=_activities(), record_shapes=True) as profiler:
-            starts, walls = time_steps(numbered, iterations)
-        profiler.export_chrome_trace(str(file))
-        self._steps_profiled += iterations
-        self._blocks_profiled += 1
-        return starts, walls, str(file)
-
-
-def _activities() -> list[ProfilerActivity]:
-    cuda = [ProfilerActivity.CUDA] if torch.cuda.is_available() else []
-    return [ProfilerActivity.CPU, *cuda]
-
-
-def _warm_profiler() -> None:
-    """The first profile of a process pays for setting Kineto up."""
-    with profile(activities=_activities(), record_shapes=True):
-        torch.zeros(1)
+        assert self._blocks is not None  # noqa: S101  (made when the model was loaded)
+        return self._blocks.record(step, iterations, scopes)
 
 
 def _tensor(value: Any) -> Tensor:

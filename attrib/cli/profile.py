@@ -124,7 +124,16 @@ class InterruptedCommand(AttribError):  # noqa: N818  (an interruption is no err
 @click.option("--iterations", type=int, help="Steps in a plain block.  [default: 5, more for fast models]")
 @click.option("--warmup", type=int, help="Warm-up steps.  [default: until the blocks agree]")
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--io-binding", is_flag=True, help="Run ONNX Runtime with IO binding.")
+@click.option(
+    "--io-binding",
+    is_flag=True,
+    help="Bind ONNX Runtime's inputs and outputs once: on the GPU with --device cuda, instead of numpy arrays.",
+)
+@click.option(
+    "--cuda-graph",
+    is_flag=True,
+    help="Let ONNX Runtime capture a CUDA graph and replay it in the timed runs (binds inputs and outputs).",
+)
 @click.option("--against-itself", type=click.Choice(["torch", "onnxruntime"]), hidden=True)
 @click.option("--force", is_flag=True, help="Write into an output directory that is not empty.")
 @click.option("--no-report", is_flag=True, help="Write the trace directory only.")
