@@ -18,7 +18,8 @@ from attrib.attribute.ledger_rows import Ledger
 from attrib.attribute.paired import Blocks
 from attrib.attribute.partitions import partition_of
 from attrib.attribute.profiled import coverage, step_times
-from attrib.attribute.roofline import machine_limits, rooflines
+from attrib.attribute.roofline import rooflines
+from attrib.attribute.roofline_peaks import machine_limits
 from attrib.attribute.timeline import timelines_of
 from attrib.attribute.trail import region_trails, shortened
 from attrib.errors import AttribError, UsageError

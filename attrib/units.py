@@ -97,6 +97,12 @@ def format_percent(share: float, *, sign: bool = False) -> str:
     return f"{_number(share * 100, sign=sign)} %"
 
 
+def whole_percent(share: float) -> str:
+    """A share that is known to no more than a percent, e.g. `71 %`."""
+    percent = f"{100 * share:.0f} %"
+    return "under 1 %" if share > 0 and percent == "0 %" else percent
+
+
 def format_ratio(ratio: float) -> str:
     """A factor, e.g. `1.83×`; near one it gets the digits that tell it from one."""
     digits = max(_decimals(ratio - 1, 1), 2) if ratio - 1 < 1 else _decimals(ratio, 3)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from attrib.attribute.roofline_cost import Cost
 from attrib.attribute.roofline_ops import cost_of
 from attrib.model.document import Cause, LedgerRow
-from attrib.model.manifest import ROLES, Role, Side
-from attrib.model.roofline import Bound, Peaks, Rate, Roofline, Stream
+from attrib.model.manifest import Role
+from attrib.model.roofline import Bound, Peaks, Roofline
 from attrib.model.work import Work
 
 COMPUTING: frozenset[Cause] = frozenset({"kernel", "fused", "decomposed", "fallback"})
@@ -45,61 +45,13 @@ class Limit:
     bound: Bound
 
 
-def machine_limits(sides: Mapping[Role, Side]) -> dict[Role, Peaks]:
-    """What the machine can do, for either side: the better of what both engines reached with the same arithmetic.
-
-    Returns:
-        Nothing for a side where neither engine measured.
-    """
-    measured = {role: side.peaks for role, side in sides.items() if side.peaks is not None}
-    found: dict[Role, Peaks] = {}
-    for role in ROLES:
-        own = measured.get(role) or next(iter(measured.values()), None)
-        if own is not None:
-            alike = {r: p for r, p in measured.items() if p.device == own.device}
-            found[role] = _best(own, alike)
-    return found
-
-
-def _best(own: Peaks, measured: Mapping[Role, Peaks]) -> Peaks:
-    dtypes = sorted({dtype for peaks in measured.values() for dtype in peaks.products})
-    products = {}
-    for dtype in dtypes:
-        math = own.products[dtype].math if dtype in own.products else None
-        rates = [
-            (role, p.products[dtype])
-            for role, p in measured.items()
-            if dtype in p.products and math in (None, p.products[dtype].math)
-        ]
-        products[dtype] = _fastest(rates)
-    sizes = sorted({stream.bytes for peaks in measured.values() for stream in peaks.streams})
-    streams = tuple(
-        Stream(bytes=size, rate=_fastest([(r, s.rate) for r, p in measured.items() for s in p.streams if s.bytes == size]))
-        for size in sizes
-    )  # fmt: skip
-    return Peaks(
-        device=own.device,
-        threads=max(peaks.threads for peaks in measured.values()),
-        products=products,
-        streams=streams,
-        floor_ns=own.floor_ns,
-    )
-
-
-def _fastest(rates: Sequence[tuple[Role, Rate]]) -> Rate:
-    role, rate = max(rates, key=lambda item: item[1].per_s)
-    return Rate(
-        per_s=rate.per_s, typical_per_s=rate.typical_per_s, samples=rate.samples, math=rate.math, engine=role
-    )
-
-
 def rooflines(rows: Iterable[LedgerRow], works: Works, limits: Mapping[Role, Peaks]) -> dict[str, Roofline]:
     """The rows that have a limit, by id.
 
     Args:
         rows: Rows of the ledger.
         works: Calls and nodes of either side by id.
-        limits: What the machine can do, by `machine_limits`.
+        limits: What the machine can do, by `attrib.attribute.roofline_peaks.machine_limits`.
     """
     found = ((row, row_limits(row, works, limits)) for row in rows if row.cause in COMPUTING)
     return {row.id: _roofline(row, its) for row, its in found if its}

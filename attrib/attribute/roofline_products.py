@@ -97,7 +97,8 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, extra: Sequence[Tensor
 def attention_call(work: Work) -> Cost:
     """Queries, keys, values, and what else is read, e.g. a mask. Keys of the past would make the products larger."""
     known(len(work.inputs) > 2 and len(work.outputs) < 2)  # noqa: PLR2004
-    return _attention(*work.inputs[:3], work.inputs[3:])
+    query, key, value, *extra = work.inputs
+    return _attention(query, key, value, extra)
 
 
 def attention_node(node: Work) -> Cost:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable
 
-from attrib.attribute.roofline import Limit, machine_limits, row_limits
+from attrib.attribute.roofline import Limit, row_limits
+from attrib.attribute.roofline_peaks import machine_limits
 from attrib.findings.protocol import Evidence
 from attrib.findings.select import ENGINE_NAMES
 from attrib.model.document import LedgerRow
 from attrib.model.manifest import ROLES, Role
 from attrib.model.roofline import Bound
-from attrib.units import format_percent
+from attrib.units import whole_percent
 
 _CAN_DO: dict[Bound, str] = {
     "compute": "this machine's matrix products can do",
@@ -36,7 +37,7 @@ def limit_sentence(evidence: Evidence, rows: Iterable[LedgerRow]) -> str:
     shares = {role: share for role in ROLES if (share := _share(rows, limits, role))}
     if len(bounds) > 1 or bound not in _CAN_DO or not shares:
         return ""
-    told = [f"{ENGINE_NAMES[role]} {{}}{format_percent(share)}" for role, share in shares.items()]
+    told = [f"{ENGINE_NAMES[role]} {{}}{whole_percent(share)}" for role, share in shares.items()]
     lead = told[0].format("reaches ") + f" of what {_CAN_DO[bound]}"
     above = _ABOVE if max(shares.values()) > 1 else ""
     return ", ".join([lead, *(part.format("") for part in told[1:])]) + above

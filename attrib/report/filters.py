@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from attrib.report.svg import centred_bar
 from attrib.report.text import anchor, code_spans, counted, plural, shorten, visible
-from attrib.units import format_interval, format_ns, format_percent
+from attrib.units import format_interval, format_ns, format_percent, whole_percent
 
 _TITLE_LIMIT = 400
 _BREAKS = re.compile(r"(.{16,}?[./])(?=\w)(?![^<]*>)")
@@ -45,6 +45,7 @@ def environment() -> jinja2.Environment:
         "prose": prose,
         "short": short,
         "short_text": short_text,
+        "whole": whole_percent,
     }
     made.globals |= {"interval": format_interval, "centred_bar": centred_bar, "says": says}
     return made

@@ -14,6 +14,8 @@ from attrib.report.experiments import PROVE_HINT
 from attrib.report.filters import environment
 from attrib.report.json_report import to_json
 from attrib.report.operators import CONTRADICTS, ROW_LIMIT
+from attrib.report.roofline import BOUNDS
+from attrib.report.roofline_chart import roofline_drawing
 from attrib.report.svg import drawing_of
 from attrib.report.timeline import COLUMNS, STYLES
 from attrib.report.view import View, view_of
@@ -116,6 +118,8 @@ def _page(view: View, *, plotly: str, library: str, data: str, data_note: str = 
     return template.render(
         view=view,
         drawing=drawing_of(view.waterfall) if view.waterfall else None,
+        roofline=roofline_drawing(view.roofline) if view.roofline else None,
+        bounds=BOUNDS,
         causes=CAUSES,
         contradicts=CONTRADICTS,
         prove_hint=PROVE_HINT,

@@ -100,7 +100,8 @@ def _causes(view: View, shown: int) -> str:
     if hidden:
         lines.append(_sum_row(view, f"other ({plural(len(hidden), 'cause')})", hidden, ""))
     lines.append(_sum_row(view, "**Sum**", view.causes, "**"))
-    return "\n".join(lines)
+    reached = f"\n\n{escaped(view.roofline.line)}." if view.roofline and view.roofline.line else ""
+    return "\n".join(lines) + reached
 
 
 def _cause(view: View, cause: CauseRow) -> str:

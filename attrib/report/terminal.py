@@ -36,6 +36,8 @@ def print_summary(document: Document, console: "Console") -> None:
         console.print()
         console.print(_causes(view, view.waterfall.bars, console))
         print_line(console, text_of(_coverage(document), "dim"))
+        if view.roofline and view.roofline.line:
+            print_line(console, text_of(view.roofline.line, "dim"))
         if view.unmatched:
             print_line(
                 console, text_of(f"not matched: {view.unmatched.sentence(view.names, view.unit)}", "dim")

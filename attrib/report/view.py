@@ -17,6 +17,7 @@ from attrib.report.modules import (
     repeated_modules,
 )
 from attrib.report.operators import ROW_LIMIT, OperatorTable, operator_table, unique_anchors
+from attrib.report.roofline import RooflineView, roofline_of
 from attrib.report.text import plural
 from attrib.report.timeline import TimelineView, timeline_of
 from attrib.report.tried import Tried
@@ -78,6 +79,7 @@ class View:
     anchors: dict[str, str]
     places: dict[str, int]
     shown: frozenset[str]
+    roofline: RooflineView | None
     unmatched: Unmatched | None
     breakdowns: tuple[Breakdown, ...]
     passed: tuple[Finding, ...]
@@ -132,6 +134,7 @@ def view_of(document: Document, *, row_limit: int = ROW_LIMIT, node_limit: int =
         anchors=anchors,
         places={row.id: place for place, row in enumerate(document.ledger)},
         shown=frozenset(item.row.id for item in table.rows),
+        roofline=roofline_of(document),
         unmatched=unmatched_of(document),
         breakdowns=breakdowns_of(document, names),
         passed=by_state["passed"],
