@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass
 
 import msgspec
+from timelines import device_timelines_of, timelines_of
 
 from attrib.findings.verified import ordered, with_verified
 from attrib.model.document import (
@@ -525,6 +526,7 @@ def document(rows: tuple[LedgerRow, ...] | None = None, **changes: object) -> Do
             "onnxruntime": plain_steps(latency.onnxruntime_ns.median, 12, 5, 2),
         },
         regions=trails_of(rows),
+        timeline=timelines_of(rows),
         command="attrib profile --model bert-base-uncased --seq-len 128",
     )
     return msgspec.structs.replace(base, **changes)
@@ -706,6 +708,22 @@ def mismatched() -> Document:
     return document(outputs=(wrong,), comparability=(failed, *base.comparability[1:]))
 
 
+def on_device() -> Document:
+    """Both engines on an accelerator: kernels on two streams, copies, a fallback, and a device that waits."""
+    rng = random.Random(11)
+    kinds = (
+        Kind("embeddings", "inputs", "memcpy", ("aten::to",), ("MemcpyFromHost",), 140_000, 610_000),
+        Kind("encoder", "isnan", "fallback", (), ("IsNaN", "Where"), 0, 2_300_000),
+        Kind("encoder", "mask", "device_idle", ("aten::item",), ("Expand",), 5_900_000, 1_150_000),
+    )
+    rows = (*(_row(kind, "", None, rng) for kind in kinds), *ledger(4))
+    rows = tuple(
+        msgspec.structs.replace(row, providers=("CUDAExecutionProvider",)) if row.providers else row
+        for row in rows
+    )
+    return document(rows, timeline=device_timelines_of(rows))
+
+
 def huge(rows: int = 10_000) -> Document:
     """Ten thousand rows, far more than a page can show."""
     rng = random.Random(3)
@@ -790,6 +808,15 @@ def hostile() -> Document:
         ),
         ledger=rows,
         regions=regions,
+        timeline={
+            role: msgspec.structs.replace(
+                step,
+                parts=(bad(),),
+                labels=HOSTILE,
+                lanes=tuple(msgspec.structs.replace(lane, name=bad()) for lane in step.lanes),
+            )
+            for role, step in device_timelines_of(base.ledger).items()
+        },
         gaps=tuple(Gap(what=text, cost=text, how=text) for text in HOSTILE),
         findings=findings,
         experiments=tuple(

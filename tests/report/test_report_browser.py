@@ -2,36 +2,17 @@
 
 import json
 import re
-import shutil
-import time
-from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from browsing import eventually
 from factory import SNIPPET, document, hostile, huge, mismatched, one_sided, tried_document
 
 from attrib.report.html import to_html
 from attrib.report.json_report import to_json
 
 pytestmark = pytest.mark.browser
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-TIMEOUT_MS = 20_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    if not Path(CHROMIUM).exists():
-        pytest.skip("no chromium on this machine")
-    with playwright.sync_playwright() as started:
-        launched = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")
@@ -49,47 +30,6 @@ def files(tmp_path_factory) -> dict[str, str]:
     for name, data in pages.items():
         (folder / f"{name}.html").write_bytes(data)
     return {name: (folder / f"{name}.html").as_uri() for name in pages}
-
-
-class Opened:
-    """A page, and everything that went wrong on it."""
-
-    def __init__(self, browser, **options):
-        self.context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | options))
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(TIMEOUT_MS)
-        self.trouble: list[str] = []
-        self.page.on("console", lambda message: self.trouble.append(message.text))
-        self.page.on("pageerror", lambda error: self.trouble.append(str(error)))
-        self.page.on("dialog", lambda dialog: (self.trouble.append("dialog"), dialog.dismiss()))
-        self.page.on("request", self._requested)
-
-    def _requested(self, request):
-        if not request.url.startswith(("file:", "blob:")):
-            self.trouble.append(f"asked for {request.url[:60]}")
-
-
-@pytest.fixture
-def opened(browser) -> Iterator[object]:
-    made: list[Opened] = []
-
-    def open_page(url: str, **options) -> Opened:
-        made.append(Opened(browser, **options))
-        made[-1].page.goto(url)
-        return made[-1]
-
-    yield open_page
-    for one in made:
-        one.context.close()
-    assert [text for one in made for text in one.trouble] == []
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    """Wait from outside: `wait_for_function` evaluates text in the page, which its policy forbids."""
-    end = time.monotonic() + TIMEOUT_MS / 1000
-    while not holds():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.05)
 
 
 def draw(page) -> None:

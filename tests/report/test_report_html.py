@@ -283,7 +283,8 @@ def test_missing_evidence_is_listed_near_the_top_with_its_cost_and_its_cure():
 def test_order_is_verdict_difference_findings_modules_operators_checks_environment(page):
     sections = [attrs["id"] for tag, attrs in page.tags if tag == "section" and "id" in attrs]
     assert sections == [
-        "difference", "findings", "modules", "operators", "unmatched", "breakdown", "checks", "environment", "guide",
+        "difference", "findings", "timeline", "modules", "operators", "unmatched", "breakdown", "checks", "environment",
+        "guide",
     ]  # fmt: skip
     assert next(tag for tag, _ in page.tags if tag in ("h1", "svg", "table")) == "h1"
 

@@ -270,6 +270,7 @@
     }
     function draw() {
       waiting = false;
+      const begun = performance.now();
       const ratio = window.devicePixelRatio || 1;
       if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
         canvas.width = Math.round(width * ratio);
@@ -289,6 +290,7 @@
       if (hovered && hovered.segment !== focused?.segment) outline(hovered, colours.ink, false);
       Object.assign(stage.dataset, {
         from: Math.round(from), to: Math.round(to), region: region ?? "",
+        frames: Number(stage.dataset.frames ?? 0) + 1, drew: (performance.now() - begun).toFixed(2),
         lit: region ? lanes.reduce((total, lane) => total + (lane.regions.get(region)?.length ?? 0), 0) : 0,
       });
     }
