@@ -1,5 +1,6 @@
 """Creating ONNX Runtime's sessions, inside the worker: options, providers, and what to do where one is refused."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,10 @@ MODES = dict(
 ERRORS_ONLY = 3
 _LARGE = 1_500_000_000
 """Above this, folded weights could push a saved graph over protobuf's 2 GB: they go into a file beside it."""
+
+_ORIGIN = re.compile(r"\S+\.(?:cc|cpp|h):\d+ [^()]*\([^()]*\)(?: const)? ")
+"""File, line and signature at the beginning of an error: `/x/y.cc:12 bool ns::f(int) message`."""
+_LONGEST_REASON = 300
 
 CANNOT_SAVE = "compiled nodes"
 """Part of what ONNX Runtime says where a graph cannot be saved because a provider compiled parts of it."""
@@ -112,7 +117,7 @@ def _created(command: Open, options: Any) -> Any:
     except AttribError:
         raise
     except Exception as error:
-        raise _refused(command, first_line(error)) from error
+        raise _refused(command, _said(error)) from error
     _check_options_taken(command, session)
     return session
 
@@ -152,6 +157,12 @@ def _check_options_taken(command: Open, session: Any) -> None:
             f"ONNX Runtime could not create {absent[0]} with the options {given}",
             hint="leave out the --provider-option, or see `attrib doctor` for what the provider lacks",
         )
+
+
+def _said(error: Exception) -> str:
+    """The type of an error of ONNX Runtime and what it says, without the place in its sources."""
+    said = " ".join(_ORIGIN.sub("", str(error)).split())[:_LONGEST_REASON]
+    return f"{type(error).__name__}: {said}" if said else first_line(error)
 
 
 def _refused(command: Open, why: str) -> AttribError:

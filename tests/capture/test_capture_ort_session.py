@@ -79,7 +79,7 @@ def test_threads_that_onnx_runtime_chose_are_counted(engine, command):
         """Threads of a session with a pool of 3, where this was asked for."""
         given = {"intra_op_num_threads": "3", "inter_op_num_threads": "3", "execution_mode": mode}
         before = ort_engine._running_threads()
-        session = ort_engine._opened(command(session_options=given, profiled=False), None)
+        session = ort_engine.session_of(command(session_options=given, profiled=False))
         started = ort_engine._running_threads() - before
         options = onnxruntime.SessionOptions()
         options.execution_mode = ort_engine.MODES[mode]
