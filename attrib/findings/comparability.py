@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from attrib.findings import fairness_device as device
 from attrib.findings import fairness_machine as machine
 from attrib.findings import fairness_math as numbers
 from attrib.findings import fairness_protocol as protocol
@@ -19,6 +20,8 @@ CHECKS: tuple[tuple[str, Callable[[Facts], Answer]], ...] = (
     ("Same rounding of float32 products", numbers.same_rounding),
     ("Attention implementation declared", numbers.same_attention),
     ("Requested provider used", machine.provider_used),
+    ("Inputs and outputs lie alike", device.fed_alike),
+    ("Kernels launched alike", device.launched_alike),
     ("Engines not held back", machine.engines_optimize),
     ("Same threads", machine.same_threads),
     ("Threads fit the usable cores", machine.threads_fit),
