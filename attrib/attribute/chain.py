@@ -6,10 +6,10 @@ from itertools import pairwise
 
 from attrib.lineage.graph import Graph, GraphNode
 from attrib.lineage.rewrites import Step, rewrites, sentence
-from attrib.model.manifest import EXPORTED, OPTIMIZED, Manifest
+from attrib.model.manifest import EXPORTED, OPTIMIZED, PARTITIONED, Manifest
 from attrib.model.trail import StepKind, TrailNode, TrailStep
 
-STAGE_NAMES = {EXPORTED: "exported", OPTIMIZED: "optimized"}
+STAGE_NAMES = {EXPORTED: "exported", PARTITIONED: "partitioned", OPTIMIZED: "optimized"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,7 +17,7 @@ class Chain:
     """Graphs, first to last.
 
     Attributes:
-        names: What each is called: `exported`, the offline rewrite, `optimized`.
+        names: What each is called: `exported`, the offline rewrite, `optimized` (`partitioned` where parts were compiled).
         graphs: The graphs.
         steps: For each pair of neighbours, the steps between them.
         made: For each pair, the number of the step of each node of the graph before, then of the graph after.

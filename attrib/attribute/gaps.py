@@ -37,6 +37,18 @@ class Recorded:
         """Share of the nodes' time that was matched to calls by order and shape alone."""
         return self._share(region for region in self.regions if region.match.method == "shape-order")
 
+    def by_parts(self) -> float:
+        """Share of the nodes' time in parts of the graph that a provider compiled."""
+        return self._share(
+            region for region in self.regions if region.match.method == "partition" and region.calls
+        )
+
+    def parts_by_order(self) -> bool:
+        """Whether nothing said which part of the graph each compiled node is."""
+        return bool(self.by_parts()) and not any(
+            "placement.json" in line for region in self.regions for line in region.match.evidence
+        )
+
     def unmatched(self) -> float:
         """Share of the nodes' time that has no call."""
         return self._share(region for region in self.regions if not region.calls)
@@ -144,10 +156,20 @@ _PIECES = (
         "export with torch.onnx.export(..., dynamo=True), and run no tool that drops metadata before the profile",
     ),
     _Piece(
-        lambda r: r.compares and OPTIMIZED not in r.graphs,
+        lambda r: r.compares and OPTIMIZED not in r.graphs and not r.by_parts(),
         "the graph that ran",
         _says("nodes that ONNX Runtime fused are found by the names they carry, and which rewrite made them is unknown"),
         'set SessionOptions.optimized_model_filepath = "optimized.onnx" in the session that is profiled',
+    ),
+    _Piece(
+        lambda r: r.compares and r.parts_by_order(),
+        "which part of the graph each compiled node is",
+        lambda r: (
+            f"{r.by_parts():.0%} of the node time is in compiled nodes, whose parts are told by what ran outside of them"
+            " (confidence 0.6 at most)"
+        ),
+        'with ONNX Runtime 1.24 or later: set session entry "session.record_ep_graph_assignment_info" to "1"; attrib profile'
+        " does so and keeps what the session says",
     ),
     _Piece(
         lambda r: "torch" in r.partitions and _lacks_scopes(r),

@@ -26,6 +26,7 @@ from attrib.findings.memcpy_nodes import RULE as MEMCPY_NODES
 from attrib.findings.nan_guard import RULE as NAN_GUARD
 from attrib.findings.output_mismatch import RULE as OUTPUT_MISMATCH
 from attrib.findings.padded_tokens import RULE as PADDED_TOKENS
+from attrib.findings.partition_cuts import RULE as PARTITION_CUTS
 from attrib.findings.profiler_overhead import RULE as PROFILER_OVERHEAD
 from attrib.findings.protocol import Rule
 from attrib.findings.provider_not_used import RULE as PROVIDER_NOT_USED
@@ -63,6 +64,7 @@ RULES: tuple[Rule, ...] = (
     UNMATCHED_TIME,
     PADDED_TOKENS,
     FALLBACK_NODES,
+    PARTITION_CUTS,
     MEMCPY_NODES,
     UNBOUND_INPUTS,
     UNTAKEN_BRANCHES,

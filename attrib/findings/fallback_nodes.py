@@ -6,17 +6,23 @@ from attrib.findings.placement import (
     Island,
     by_label,
     executed,
+    island_line,
     islands,
     outside,
+    reason,
     requested_provider,
     rows_with,
     split_shapes,
 )
 from attrib.findings.protocol import Evidence, Rule, Verdict
 from attrib.findings.select import MOST_GROUPS, counted, ids, op_counts
+from attrib.match.compiled import is_compiled
 from attrib.model.document import EvidenceRow
 from attrib.model.work import Work
 from attrib.units import format_ns
+
+DETAILED = 3
+"""Islands that are described one by one; layers that look alike are one line."""
 
 MOST_TORCH_SHARE = 0.1
 """Where PyTorch needs less than this share of the time for the same rows, the nodes' time is all difference."""
@@ -44,8 +50,13 @@ def audit(evidence: Evidence) -> Verdict:
         explains_delta=sum(row.torch_ns for row in rows) <= MOST_TORCH_SHARE * claim.median,
         works=tuple(node.id for node in computing),
         detail=f"{counted(len(computing), 'node')} in {counted(len(found), 'island')}",
-        summary=_summary(evidence, provider, computing, shapes, claim.median),
-        evidence=tuple(_lines(evidence, found)),
+        summary=_summary(evidence, provider, computing, shapes, claim.median)
+        + _parts(evidence, provider, computing),
+        evidence=(
+            *_lines(evidence, found),
+            *_details(evidence, found),
+            *_with_copies(evidence, found, claim.median),
+        ),
         fix=_fix(provider, found),
     )
 
@@ -64,6 +75,49 @@ def _summary(
     cost = evidence.ledger.work("onnxruntime", [node.id for node in shapes]).median
     more = f"{counted(len(shapes), 'node')} of shape arithmetic beside them took {format_ns(cost)} and belong there."
     return f"{text} {more}"
+
+
+def _parts(evidence: Evidence, provider: str, computing: Sequence[Work]) -> str:
+    """Why, and what a provider that compiles loses beside the nodes' own time."""
+    if not computing:
+        return ""
+    why = reason(evidence, computing)
+    parts = [node for node in executed(evidence) if is_compiled(node) and node.provider == provider]
+    if len(parts) < 2:  # noqa: PLR2004
+        return f" {why[0].upper()}{why[1:]}."
+    return (
+        f" {why[0].upper()}{why[1:]}. {provider} compiles what it takes, here into {len(parts)} partitions: what the cuts"
+        " between them cost is not in the nodes' own time (see partition-cuts)."
+    )
+
+
+def _details(evidence: Evidence, found: Sequence[Island]) -> Iterator[EvidenceRow]:
+    """The slowest islands, each by name."""
+    spent = {i: _spent(evidence, island) for i, island in enumerate(found)}
+    for i in sorted(spent, key=lambda i: (-spent[i], i))[:DETAILED]:
+        names = {node.id for node in found[i].nodes}
+        yield EvidenceRow(
+            text=island_line(evidence, found[i]),
+            rows=ids(rows_with(evidence.ledger.rows, names)),
+            value_ns=spent[i],
+        )
+
+
+def _spent(evidence: Evidence, island: Island) -> int:
+    return evidence.ledger.work("onnxruntime", [node.id for node in island.nodes]).median
+
+
+def _with_copies(evidence: Evidence, found: Sequence[Island], spent: int) -> Iterator[EvidenceRow]:
+    """The nodes with the copies between devices that they cause; memcpy-nodes weighs those by themselves."""
+    copies = tuple(dict.fromkeys(copy for island in found for copy in island.copies))
+    if copies:
+        cost = evidence.ledger.work("onnxruntime", copies).median
+        yield EvidenceRow(
+            text=f"with its copies ({op_counts(evidence, 'onnxruntime', copies)}, {format_ns(cost)}):"
+            f" {format_ns(spent + cost)}",
+            rows=ids(rows_with(evidence.ledger.rows, set(copies))),
+            value_ns=spent + cost,
+        )
 
 
 def _lines(evidence: Evidence, found: Sequence[Island]) -> Iterator[EvidenceRow]:
@@ -88,7 +142,7 @@ def _fix(provider: str, found: Sequence[Island]) -> str:
     if "IsNaN" in ops:
         ways.append(
             "`--optimize drop-nan-guard` removes the IsNaN guard behind each Softmax where no row is masked out "
-            "entirely"
+            "entirely; `--attention eager` exports attention without it"
         )
     if double:
         ways.append("`--optimize double-to-float` computes in float what few providers have in double")
@@ -114,7 +168,8 @@ RULE = Rule(
         "leaves shape "
         "arithmetic aside, which ONNX Runtime puts on the host on purpose. Under CUDA a node's time in the "
         "profile is that "
-        "of enqueuing; nodes on the CPU have their true one."
+        "of enqueuing; nodes on the CPU have their true one. The copies that an island causes are added up beside its own"
+        " time; memcpy-nodes claims them."
     ),
     cause="fallback",
     needs=("nodes",),
@@ -122,5 +177,5 @@ RULE = Rule(
     audit=audit,
     tier="cause",
     catalog=("C2",),
-    experiments=("nan-guard", "double-islands", "opset", "exporter"),
+    experiments=("nan-guard", "double-islands", "attention", "opset", "exporter"),
 )

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from attrib.findings.protocol import Evidence
 from attrib.findings.select import folded, listed
 from attrib.lineage.graph import Graph, GraphNode
+from attrib.match.compiled import covered_modules, is_compiled
 from attrib.match.ops import node_role
 from attrib.model.document import LedgerRow
 from attrib.model.work import Work
+from attrib.units import format_ns
 
 CPU_PROVIDER = "CPUExecutionProvider"
 COPY_OPS = ("MemcpyFromHost", "MemcpyToHost")
@@ -24,12 +26,20 @@ class Island:
         module: Where they belong, its layer numbers folded.
         before: What they read from.
         behind: What reads them.
+        before_place: The compiled partition or module of what they read from; empty where nothing is known of it.
+        behind_place: The same for what reads them.
+        copies: Copies between devices that serve them.
+        layer: The module of the first node, as it is.
     """
 
     nodes: tuple[Work, ...]
     module: str
     before: str
     behind: str
+    before_place: str = ""
+    behind_place: str = ""
+    copies: tuple[str, ...] = ()
+    layer: str = ""
 
     @property
     def ops(self) -> str:
@@ -41,6 +51,12 @@ class Island:
         """What equal islands of different layers have in common."""
         place = f" in {self.module}" if self.module else ""
         return f"{self.ops}{place}, between {self.before} and {self.behind}"
+
+    @property
+    def sides(self) -> str:
+        """The layers on either side, e.g. `behind compiled partition 1 (embeddings), before encoder.layer.0.output`."""
+        said = [f"behind {self.before_place or self.before}", f"before {self.behind_place or self.behind}"]
+        return ", ".join(said)
 
 
 def executed(evidence: Evidence) -> tuple[Work, ...]:
@@ -80,13 +96,52 @@ def split_shapes(nodes: Iterable[Work]) -> tuple[tuple[Work, ...], tuple[Work, .
 def islands(evidence: Evidence, nodes: Collection[Work]) -> tuple[Island, ...]:
     """The nodes, grouped by what ran without another node of the provider in between."""
     neighbours = _Neighbours(evidence)
-    modules = {name: row.module for row in evidence.ledger.rows for name in row.onnx_nodes}
-    return tuple(
-        Island(
-            tuple(group), _common_module(group, modules), neighbours.before(group), neighbours.behind(group)
+    places = _Places(evidence)
+    served: dict[str, list[str]] = defaultdict(list)
+    for copy, partners in copy_partners(evidence).items():
+        for partner in partners:
+            served[partner].append(copy)
+    found = []
+    for group in _consecutive(executed(evidence), {node.id for node in nodes}):
+        makers, readers = neighbours.makers(group), neighbours.readers(group)
+        found.append(
+            Island(
+                nodes=tuple(group),
+                module=_common_module(group, places.modules),
+                before=neighbours.named(makers, "the inputs"),
+                behind=neighbours.named(readers, "the outputs"),
+                before_place=places.named(makers),
+                behind_place=places.named(readers),
+                layer=places.modules.get(group[0].id, ""),
+                copies=tuple(dict.fromkeys(copy for node in group for copy in served[node.id])),
+            )
         )
-        for group in _consecutive(executed(evidence), {node.id for node in nodes})
-    )
+    return tuple(found)
+
+
+def island_line(evidence: Evidence, island: Island) -> str:
+    """One island: its nodes, where they ran, their time, and the layers on either side."""
+    names = [node.id for node in island.nodes]
+    spent = format_ns(evidence.ledger.work("onnxruntime", names).median)
+    where = " and ".join(dict.fromkeys(node.provider for node in island.nodes))
+    place = f" in {island.layer}" if island.layer else ""
+    return f"{listed(names)}{place} on {where}: {spent}; {island.sides}"
+
+
+def reason(evidence: Evidence, nodes: Sequence[Work]) -> str:
+    """Why nodes ran where they did, as far as the session said."""
+    if evidence.placement is None:
+        return (
+            "why is not recorded: ONNX Runtime 1.24 and later says which provider took which nodes, and `attrib profile`"
+            " keeps it"
+        )
+    took = {node.name: part.provider for part in evidence.placement.parts for node in part.nodes}
+    known = [node for node in nodes if took.get(node.id) == node.provider]
+    if not known:
+        return "the session does not name them: they were made after the graph had been divided"
+    they = "them" if len(known) == len(nodes) else f"{len(known)} of the {len(nodes)} nodes"
+    taker = " and ".join(dict.fromkeys(node.provider for node in known))
+    return f"when the session divided the graph, no other provider took {they}: they were left to {taker} (placement.json)"
 
 
 def by_label(found: Iterable[Island]) -> list[tuple[str, list[Island]]]:
@@ -135,7 +190,7 @@ class _Neighbours:
     def __init__(self, evidence: Evidence) -> None:
         self._order = executed(evidence)
         self._position = {node.id: i for i, node in enumerate(self._order)}
-        graph: Graph | None = evidence.optimized
+        graph: Graph | None = evidence.ran
         nodes: tuple[GraphNode, ...] = graph.nodes if graph is not None else ()
         self._nodes = {node.name: node for node in nodes if node.name}
         self._maker = {value: node for node in nodes for value in node.outputs}
@@ -143,14 +198,6 @@ class _Neighbours:
         for node in nodes:
             for value in node.inputs:
                 self._readers[value].append(node)
-
-    def before(self, group: Sequence[Work]) -> str:
-        """What a group reads from, for a reader."""
-        return self._named(self.makers(group), "the inputs")
-
-    def behind(self, group: Sequence[Work]) -> str:
-        """What reads a group, for a reader."""
-        return self._named(self.readers(group), "the outputs")
 
     def makers(self, group: Sequence[Work]) -> list[str]:
         """Names of the nodes that made what a group reads."""
@@ -170,7 +217,8 @@ class _Neighbours:
     @staticmethod
     def _others(found: Iterable[GraphNode], group: Iterable[Work]) -> list[str]:
         own = {node.id for node in group}
-        return list(dict.fromkeys(node.name or node.op for node in found if node.name not in own))
+        others = (node for node in found if node.name not in own and node.op != "Constant")
+        return list(dict.fromkeys(node.name or node.op for node in others))
 
     def _beside(self, node: Work, step: int) -> list[str]:
         """The next node in the order of execution that is no copy."""
@@ -179,13 +227,37 @@ class _Neighbours:
             at += step
         return [self._order[at].id] if 0 <= at < len(self._order) else []
 
-    def _named(self, names: Sequence[str], nothing: str) -> str:
-        """Ops rather than names where there are many, so that equal layers read alike."""
+    def named(self, names: Sequence[str], nothing: str) -> str:
+        """For a reader: ops rather than names where there are many, so that equal layers read alike."""
         ops = [self._nodes[name].op if name in self._nodes else self._op(name) for name in names]
         return listed(list(dict.fromkeys(ops)), 2) if ops else nothing
 
     def _op(self, name: str) -> str:
         return self._order[self._position[name]].op if name in self._position else name
+
+
+class _Places:
+    """Where nodes of either the executed work or the captured graph belong: a compiled partition, or a module."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.modules = {name: row.module for row in evidence.ledger.rows for name in row.onnx_nodes}
+        self._partitions: dict[str, str] = {}
+        scopes = {name: work.scope for name, work in evidence.work.get("torch", {}).items()}
+        work = evidence.work.get("onnxruntime", {})
+        graph = evidence.ran
+        nodes = graph.nodes if graph is not None else ()
+        for region in evidence.regions.values():
+            held = [nodes[i].name for i in region.lineage[-1] if i < len(nodes)] if region.lineage else []
+            self.modules |= dict.fromkeys(held, region.module)
+            if any(name in work and is_compiled(work[name]) for name in region.nodes):
+                covers = covered_modules(scopes[call] for call in region.calls if call in scopes)
+                text = f"{region.id.rpartition('/')[2]} ({covers})"
+                self._partitions |= dict.fromkeys((*region.nodes, *held), text)
+
+    def named(self, names: Iterable[str]) -> str:
+        """The places of some nodes, in one phrase."""
+        found = (self._partitions.get(name) or self.modules.get(name, "") for name in names)
+        return listed(list(dict.fromkeys(place for place in found if place)), 2)
 
 
 def rows_with(rows: Iterable[LedgerRow], nodes: Collection[str]) -> tuple[LedgerRow, ...]:

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 from attrib.lineage.graph import Graph
 from attrib.model.document import Cause, EvidenceRow, Latency, LedgerRow
 from attrib.model.estimate import Delta
-from attrib.model.manifest import EXPORTED, OPTIMIZED, Manifest, OutputDifference, Role
+from attrib.model.manifest import EXPORTED, OPTIMIZED, PARTITIONED, Manifest, OutputDifference, Role
 from attrib.model.placement import Placement
 from attrib.model.region import Region
 from attrib.model.work import Partition, Work
@@ -81,7 +81,7 @@ class Evidence:
     @property
     def loaded(self) -> Graph | None:
         """The graph that the session opened: the last one before ONNX Runtime's own optimizations."""
-        before = [graph for name, graph in self.graphs.items() if name != OPTIMIZED]
+        before = [graph for name, graph in self.graphs.items() if name not in (PARTITIONED, OPTIMIZED)]
         return before[-1] if before else None
 
     @property
@@ -93,6 +93,12 @@ class Evidence:
     def optimized(self) -> Graph | None:
         """The graph that ONNX Runtime ran."""
         return self.graphs.get(OPTIMIZED)
+
+    @property
+    def ran(self) -> Graph | None:
+        """The same; where a provider compiled parts of it, the graph that it was given, else the last one captured."""
+        graphs = tuple(self.graphs.values())
+        return graphs[-1] if graphs else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

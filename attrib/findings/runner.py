@@ -13,6 +13,7 @@ from attrib.errors import InternalError
 from attrib.findings import RULES
 from attrib.findings.certainty import is_certain
 from attrib.findings.protocol import TIERS, Evidence, Need, Rule, Verdict
+from attrib.findings.provider_not_used import RULE as PROVIDER_NOT_USED
 from attrib.findings.select import step_ns
 from attrib.model.document import Finding
 from attrib.model.estimate import Delta
@@ -143,9 +144,11 @@ def _remaining(evidence: Evidence, explained: Sequence[Verdict]) -> Evidence:
     return replace(evidence, ledger=evidence.ledger.without(rows, works)) if rows or works else evidence
 
 
-def _rank(finding: Finding) -> tuple[int, bool, int, int]:
-    about_speed = finding.cause is not None
-    return STATE_ORDER[finding.state], about_speed, -finding.saving_ns, -abs(finding.explains_ns)
+def _rank(finding: Finding) -> tuple[int, bool, bool, int, int]:
+    """Another device than the one that was asked for comes before everything: every figure is about that one."""
+    about_speed, wrong_device = finding.cause is not None, finding.id == PROVIDER_NOT_USED.id
+    place = STATE_ORDER[finding.state]
+    return place, not wrong_device, about_speed, -finding.saving_ns, -abs(finding.explains_ns)
 
 
 def _contained(rule: Rule, evidence: Evidence) -> tuple[Finding, Verdict | None]:

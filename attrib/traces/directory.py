@@ -14,7 +14,15 @@ from attrib.model.events import EventTable
 from attrib.model.experiment import EXPERIMENT_VERSION, VERIFY_FOLDER, ExperimentResult
 from attrib.model.flow import FLOW_FILE, FLOW_VERSION, Flow
 from attrib.model.latency import LatencyTable
-from attrib.model.manifest import EXPORTED, OPTIMIZED, FileEntry, Manifest, OutputDifference, Role
+from attrib.model.manifest import (
+    EXPORTED,
+    OPTIMIZED,
+    PARTITIONED,
+    FileEntry,
+    Manifest,
+    OutputDifference,
+    Role,
+)
 from attrib.model.placement import PLACEMENT_FILE, PLACEMENT_VERSION, Placement
 from attrib.traces.kineto import read_kineto
 from attrib.traces.manifest_file import INTACT_COPY, MANIFEST, check_inside, read_manifest
@@ -75,13 +83,20 @@ class TraceDirectory:
         return None if path is None else read_latency(path)
 
     def graphs(self) -> dict[str, bytes]:
-        """The chain of graphs that were captured: as exported, after each rewrite, as it ran; the files' bytes."""
+        """The chain of graphs that were captured: as exported, after each rewrite, as it ran; the files' bytes.
+
+        Where a provider compiled parts of it, the graph that it was given stands in for the one that ran.
+        """
         if self.manifest is None:
             return {
                 name: _bytes(self._models[name]) for name in (EXPORTED, OPTIMIZED) if name in self._models
             }
         rewrites = [rewrite.graph for side in self.manifest.sides.values() for rewrite in side.rewrites]
-        found = {name: self._checked(name) for name in dict.fromkeys((EXPORTED, *rewrites, OPTIMIZED))}
+        found = {
+            name: self._checked(name) for name in dict.fromkeys((EXPORTED, *rewrites, PARTITIONED, OPTIMIZED))
+        }
+        if found[OPTIMIZED] is not None:
+            found.pop(PARTITIONED, None)
         return {name: _bytes(path) for name, path in found.items() if path is not None}
 
     def compiled(self, role: Role) -> Compiled | None:
