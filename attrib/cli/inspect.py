@@ -102,7 +102,8 @@ def node_copies(inspection: "Inspection") -> Iterable[str]:
 
 def gpu_lines(gpu: "GpuUse") -> Iterable[str]:
     """What the device did: in all, and by kind."""
-    yield f"GPU: {gpu.events:,} event{'s' * (gpu.events != 1)}, busy {duration(gpu.busy_us)} (sum over streams {duration(gpu.sum_us)})"
+    count = f"{gpu.events:,} event{'' if gpu.events == 1 else 's'}"
+    yield f"GPU: {count}, busy {duration(gpu.busy_us)} (sum over streams {duration(gpu.sum_us)})"
     kernels = gpu.kernels
     yield f"kernels: {kernels.events:,}, {duration(kernels.dur_us)}" if kernels else "no kernel times"
     moved = {f"copies {title}": gpu.copies.get(key) for key, title in _DIRECTIONS.items()} | {

@@ -67,7 +67,8 @@ def test_many_unknown_categories_are_counted_but_not_all_named(write):
         ("Memcpy AtoD (Array -> Device)", "on_device"), ("Memcpy PtoP (Device -> Device)", "between_devices"),
         ("Memcpy HtoH (Pageable -> Pinned)", "on_host"), ("Memcpy S2D (SHARED -> DEVICE)", "unknown"),
         ("MemcpyDeviceArrayToHost", "to_host"), ("CopyHostToDevice2D", "from_host"), ("Memcpy", "unknown"),
-        ("Device -> Pageable", "to_host"), ("D2D", "on_device"), ("AddToHostname", "unknown"), ("", "unknown"),
+        ("Device -> Pageable", "to_host"), ("Pinned -> Device", "from_host"), ("D2D", "on_device"),
+        ("AddToHostname", "unknown"), ("", "unknown"),
     ],
 )  # fmt: skip
 def test_a_copys_direction_is_read_from_its_name(name, direction):
@@ -127,6 +128,17 @@ def test_without_launching_calls_no_step_has_a_figure(write):
     assert any("2 of 2 GPU events have no launching call" in warning for warning in found.warnings)
 
 
+def test_work_whose_launch_is_not_in_the_trace_is_in_no_step(write):
+    step = x("user_annotation", "ProfilerStep#1", 0, 50, (900, 901))
+    events = [
+        step, call("cuda_runtime", "cudaLaunchKernel", 1, 1), x("kernel", "own", 5, 3, on(7), correlation=1),
+        x("kernel", "from before", 4, 1, on(7), correlation=99), x("kernel", "of nothing", 9, 1, on(7)),
+    ]  # fmt: skip
+    found = summarise(read_trace(write(json.dumps({"traceEvents": events}))))
+    assert (found.steps[0].gpu_events, found.steps[0].gpu_sum_us) == (1, 3)
+    assert found.gpu.without_launch == 2
+
+
 def test_a_step_holds_what_it_launched_with_an_instant_counted_once(write):
     steps = [x("user_annotation", f"ProfilerStep#{i}", 10 * i, 9, (900, 901)) for i in (1, 2)]
     events = [
@@ -144,6 +156,14 @@ def test_a_process_of_a_distributed_job_says_which_it_is(write):
     events = {"traceEvents": [x("cpu_op", "a", 1, 1, (1, 1))], "distributedInfo": place}
     metadata = summarise(read_trace(write(json.dumps(events)))).metadata
     assert metadata == {"rank": "3", "world_size": "8"}
+
+
+@pytest.mark.parametrize(
+    "place", [{"rank": "box7.example"}, {"rank": True}, {"rank": [1]}, ["rank"], "rank", None]
+)
+def test_a_place_that_is_no_number_is_not_shown(write, place):
+    events = {"traceEvents": [x("cpu_op", "a", 1, 1, (1, 1))], "distributedInfo": place}
+    assert summarise(read_trace(write(json.dumps(events)))).metadata == {}
 
 
 # Trace Event Format, "Duration Events": an end closes the last open beginning of its thread.

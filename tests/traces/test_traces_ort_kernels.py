@@ -89,6 +89,22 @@ def test_kernels_belong_to_the_last_execution_of_their_node_before_them(write):
     assert any("host's part alone" in warning for warning in found.warnings)
 
 
+def test_a_kernel_may_begin_in_the_microsecond_of_its_node(write):
+    events = (
+        session("model_run", 10, 30), node("mm", "MatMul", 12, 5), session("model_run", 50, 30),
+        node("mm", "MatMul", 52, 5), kernel("k", 52, 2, parent_name="mm_kernel_time"),
+    )  # fmt: skip
+    assert links(write, *events) == [("k", 52)]
+
+
+def test_a_parent_that_is_no_node_wins_over_what_stands_beside(write):
+    events = (
+        session("model_run", 10, 30), node("mm", "MatMul", 12, 5),
+        kernel("k", 14, 2, op_name="MatMul", parent_name="model_run"),
+    )  # fmt: skip
+    assert links(write, *events) == [("k", None)]
+
+
 # microsoft/onnxruntime#8406 and #9567: no parent's name yet; the kernels stand after the record that started them
 def test_before_parents_were_named_a_kernel_stands_beside_its_node(write):
     events = (
@@ -137,6 +153,23 @@ def test_kernels_of_plugin_providers_name_their_node(write, argument):
     found = inspect(write, *events)
     assert found.gpu.by_provider[provider].dur_us == 4
     assert found.providers[provider].dur_us == 10
+
+
+@pytest.mark.parametrize(
+    ("provider", "returns_early"),
+    [
+        ("TensorrtExecutionProvider", True), ("NvTensorRTRTXExecutionProvider", True), ("DmlExecutionProvider", True),
+        ("CudaPluginExecutionProvider", True), ("OpenVINOExecutionProvider", False), ("QNNExecutionProvider", False),
+        ("SomeVendorsPlugin", False),
+    ],
+)  # fmt: skip
+def test_nodes_are_counted_under_any_providers_own_name(write, provider, returns_early):
+    part = f"{provider}_TRTKernel_graph_torch_jit_1_0"
+    events = (session("model_run", 10, 30), node(part, "TRTKernel_graph_torch_jit_1", 12, 5, provider))
+    found = inspect(write, *events)
+    assert {name: (use.nodes, use.dur_us) for name, use in found.providers.items()} == {provider: (1, 5)}
+    assert found.gpu is None
+    assert any("time to enqueue" in warning for warning in found.warnings) == returns_early
 
 
 # providers/rocm/rocm_profiler: ROCTracer's names, the device as pid
