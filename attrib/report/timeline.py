@@ -11,7 +11,7 @@ from attrib.model.timeline import LaneKind, StepTimeline, TimelineLane
 from attrib.report.verdict import side_names
 from attrib.report.waterfall import axis_ticks
 
-COLUMNS = 600
+COLUMNS = 400
 """Columns of the drawing without script; each shows what took most of its time."""
 
 HOST_HEIGHT, DEVICE_HEIGHT, LABEL_HEIGHT, GAP = 34, 20, 18, 56

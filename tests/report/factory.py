@@ -708,6 +708,49 @@ def mismatched() -> Document:
     return document(outputs=(wrong,), comparability=(failed, *base.comparability[1:]))
 
 
+def compiled() -> Document:
+    """One compiled node that stands for 37 calls in three modules, as a provider that compiles whole graphs gives it."""
+    rows = ledger(1)
+    first = next(row for row in rows if row.torch_calls and row.onnx_nodes)
+    modules = ("embeddings", "encoder.layer.0.attention.self", "encoder.layer.0.output.dense")
+    calls = tuple(f"{modules[number * 3 // 37]}/aten::linear#{number}" for number in range(37))
+    node = "OpenVINOExecutionProvider_OpenVINO-EP-subgraph_1_0"
+    row = msgspec.structs.replace(
+        first,
+        id="(root)/compiled partition 1:fused",
+        region="(root)/compiled partition 1",
+        module="",
+        cause="fused",
+        torch_calls=calls,
+        torch_ops=("aten::linear",) * 37,
+        onnx_nodes=(node,),
+        onnx_ops=("OpenVINO-EP-subgraph_1",),
+        torch_ns=37 * 100_000,
+        delta_ns=first.onnxruntime_ns - 37 * 100_000,
+    )
+    trail = RegionTrail(
+        id=row.region,
+        calls=tuple(
+            TrailCall(
+                id=i, op="aten::linear", module=i.partition("/")[0], ns=100_000, inputs=("float[1×128×768]",)
+            )
+            for i in calls
+        ),
+        stages=(
+            TrailStage(
+                name="exported",
+                nodes=tuple(
+                    TrailNode(name=f"node_MatMul_{n}", op="MatMul", module="encoder") for n in range(25)
+                ),
+            ),
+        ),
+        ran=(TrailRun(id=node, op="OpenVINO-EP-subgraph_1", ns=row.onnxruntime_ns),),
+    )
+    made = document((row, *(other for other in rows if other is not first)))
+    others = tuple(other for other in made.regions if other.id != trail.id)
+    return msgspec.structs.replace(made, regions=(trail, *others))
+
+
 def on_device() -> Document:
     """Both engines on an accelerator: kernels on two streams, copies, a fallback, and a device that waits."""
     rng = random.Random(11)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from browsing import eventually
-from factory import SNIPPET, document, hostile, huge, mismatched, one_sided, tried_document
+from factory import SNIPPET, compiled, document, hostile, huge, mismatched, one_sided, tried_document
 
 from attrib.report.html import to_html
 from attrib.report.json_report import to_json
@@ -21,6 +21,7 @@ def files(tmp_path_factory) -> dict[str, str]:
     pages = {
         "base": to_html(document()),
         "static": to_html(document(), interactive=False),
+        "compiled": to_html(compiled(), interactive=False),
         "hostile": to_html(hostile()),
         "huge": to_html(huge(), interactive=False),
         "wrong": to_html(mismatched(), interactive=False),
@@ -37,7 +38,7 @@ def draw(page) -> None:
     page.wait_for_selector("#charts[data-drawn=yes]")
 
 
-@pytest.mark.parametrize("name", ["base", "hostile", "huge", "wrong", "one", "tried"])
+@pytest.mark.parametrize("name", ["base", "hostile", "huge", "wrong", "one", "tried", "compiled"])
 @pytest.mark.parametrize("width", [400, 1280])
 def test_nothing_sticks_out_sideways(opened, files, name, width):
     page = opened(files[name], viewport={"width": width, "height": 900}).page
@@ -164,6 +165,20 @@ def test_opened_row_links_to_itself(opened, files):
 
 
 LINEAR = "row/encoder.layer.3.intermediate.dense/linear/kernel"
+
+
+def test_a_compiled_node_for_many_calls_is_told_in_one_line_each(opened, files):
+    page = opened(files["compiled"]).page
+    page.locator("[id='row/(root)/compiled%20partition%201:fused'] summary").click()
+    page.wait_for_selector(".trail")
+    calls = page.locator(".trail .lane").first.locator("li")
+    assert calls.count() == 37
+    modules = page.locator(".trail .lane").first.locator("li code").all_text_contents()
+    assert modules == ["embeddings", "encoder.layer.0.attention.self", "encoder.layer.0.output.dense"]
+    assert calls.nth(0).get_attribute("title") == "float[1×128×768]"
+    assert max(item.bounding_box()["height"] for item in calls.all()[:37]) < 48
+    assert "one node for 37 calls" in page.locator(".trail .lane").last.inner_text()
+    assert "aten::linear ×37" in page.locator("#rows tbody tr td:nth-child(3)").first.inner_text()
 
 
 def evidence(page, place="#rows .trail-row") -> str:

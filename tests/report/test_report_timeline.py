@@ -138,7 +138,7 @@ def test_rows_that_a_stranger_put_out_of_range_are_only_unknown():
 
 def test_static_page_has_the_drawing_and_not_its_script():
     page = to_html(document(), interactive=False).decode()
-    assert 'class="wf tl-static"' in page
+    assert 'class="tl-static"' in page
     assert "data-styles" not in page
     assert "tl-stage" not in page.split("</style>")[1]
     drawing = page[page.index('<section id="timeline"') :]

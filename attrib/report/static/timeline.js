@@ -15,7 +15,8 @@
 
   function shown(text, longest = LONGEST) {
     const seen = text.replace(HIDDEN, (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
-    return seen.length > longest ? `${seen.slice(0, longest - 60)}…${seen.slice(-59)}` : seen;
+    const tail = Math.floor(longest / 3);
+    return seen.length > longest ? `${seen.slice(0, longest - tail - 1)}…${seen.slice(-tail)}` : seen;
   }
   function make(tag, className, ...children) {
     const element = document.createElement(tag);

@@ -5,6 +5,8 @@
   const HIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/gu;
   const LONGEST = 300;
   const ALL = 40;
+  /* Of more calls or nodes than this, each takes one line: a compiled part of a graph stands for dozens. */
+  const MANY = 12;
   const titles = JSON.parse(table.dataset.causes);
   const sides = { torch: table.dataset.torch, onnxruntime: table.dataset.onnxruntime };
 
@@ -57,6 +59,13 @@
   }
   const named = (text) => make("code", "", text);
 
+  /* One of many: its module stands only where it is another one than before, its tensors in the title. */
+  function briefCall(call, before, owners, mine) {
+    const module = call.module || "(root)";
+    const item = unit(call, owners, mine, ...(before && (before.module || "(root)") === module ? [] : [named(module)]));
+    item.title = shown((call.inputs ?? []).join(", "));
+    return item;
+  }
   function callItem(call, owners, mine) {
     const members = call.members ?? [];
     const lines = [named(call.module || "(root)"), ...tensors(call)];
@@ -68,10 +77,15 @@
     }
     return unit(call, owners, mine, ...lines);
   }
-  function runItem(node, owners, mine) {
-    return unit(node, owners, mine, named(node.id), ...tensors(node), make("small", "", node.provider ?? ""));
+  function runItem(node, owners, mine, ...more) {
+    return unit(node, owners, mine, named(node.id), ...tensors(node), make("small", "", node.provider ?? ""), ...more);
   }
-  function nodeItem(node, module) {
+  function nodeItem(node, module, brief) {
+    if (brief) {
+      const item = make("li", "brief", make("b", "", node.op), " ", named(node.name));
+      item.title = shown([node.module, node.fx_node && `fx node ${node.fx_node}`].filter(Boolean).join(" · "));
+      return item;
+    }
     const from = [node.module === module ? "" : node.module, node.fx_node && `fx node ${node.fx_node}`].filter(Boolean).join(" · ");
     return make("li", "", make("b", "", node.op), " ", named(node.name), ...(from ? [make("small", "", from)] : []));
   }
@@ -95,10 +109,14 @@
     const mine = new Set(rows.flatMap(ids));
     const calls = region.calls ?? [], ran = region.ran ?? [], steps = region.steps ?? [], stages = region.stages ?? [];
     const count = (items, more, noun) => `${plural(items.length + (more ?? 0), noun)}${more ? "" : `, ${time(sum(items))}`}`;
+    const briefly = calls.length > MANY && !calls.some((call) => call.members?.length);
+    const told = calls.map((c, i) => (briefly ? briefCall(c, calls[i - 1], owners, mine) : callItem(c, owners, mine)));
+    const total = calls.length + (region.calls_more ?? 0);
+    const whole = ran.length === 1 && total > MANY ? [make("small", "", `one node for ${plural(total, "call")}: how its time divides among them is not recorded`)] : [];
     const lanes = [
-      lane(sides.torch, count(calls, region.calls_more, "call"), calls.map((c) => callItem(c, owners, mine)), region.calls_more),
-      ...stages.map((s) => lane(stageTitle(s.name), plural(s.nodes.length + (s.more ?? 0), "node"), s.nodes.map((n) => nodeItem(n, region.module)), s.more)),
-      lane(`${sides.onnxruntime} ran`, count(ran, region.ran_more, "node"), ran.map((n) => runItem(n, owners, mine)), region.ran_more),
+      lane(sides.torch, count(calls, region.calls_more, "call"), told, region.calls_more),
+      ...stages.map((s) => lane(stageTitle(s.name), plural(s.nodes.length + (s.more ?? 0), "node"), s.nodes.map((n) => nodeItem(n, region.module, s.nodes.length > MANY)), s.more)),
+      lane(`${sides.onnxruntime} ran`, count(ran, region.ran_more, "node"), ran.map((n) => runItem(n, owners, mine, ...whole)), region.ran_more),
     ].filter(Boolean);
     const match = rows[0].match;
     const title = match.method === "none" ? "Not matched" : `Match: ${match.method}, confidence ${Math.round(match.confidence * 100)} %`;
