@@ -24,8 +24,8 @@ SIDES = (256, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192)
 _LONGEST_NS = 12e6
 """No single product longer than this: the larger ones are left to machines that are faster."""
 
-_LONGEST_EARLY_NS = 60e6
-"""The same for the second size: one slow start must not end the search."""
+_LONGEST_EARLY_NS = 200e6
+"""The same for the second size: one disturbed start must not end the search."""
 
 _BUDGET_S = 0.15
 """For all products of one element type."""
@@ -34,7 +34,7 @@ _SAMPLES = range(3, 15)
 _SAMPLE_NS = 200_000
 """A sample repeats a short call until it lasts this long, so that neither timer nor launch counts for much."""
 
-_SAMPLING_S = 0.03
+_SAMPLING_S = 0.025
 _WARM_UP_NS = 3e6
 _QUIET = 0.1
 """Other programs only ever add time: the quiet tenth of the samples tells what the machine can do."""

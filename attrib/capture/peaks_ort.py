@@ -17,9 +17,14 @@ from attrib.capture.peaks import (
     streams_of,
     wall_clock,
 )
-from attrib.model.roofline import Peaks, Rate
+from attrib.model.roofline import Peaks, Rate, Stream
 
 _ON_CUDA = frozenset({"CUDAExecutionProvider", "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider"})
+_ON_HOST = frozenset({
+    "CPUExecutionProvider", "DnnlExecutionProvider", "XnnpackExecutionProvider", "ACLExecutionProvider",
+    "AzureExecutionProvider",
+})  # fmt: skip
+_OPENVINO = "OpenVINOExecutionProvider"
 _BFLOAT16 = 16
 _FLOAT_BYTES = 4
 _ERRORS_ONLY = 3
@@ -37,17 +42,26 @@ def peaks_of(like: Any, threads: int, folder: Path, dtypes: Collection[str]) -> 
         dtypes: Element types of the products.
     """
     providers: Providers = [(name, dict(options)) for name, options in like.get_provider_options().items()]
-    device = "cuda" if any(name in _ON_CUDA for name, _ in providers) else "cpu"
-    measure = _Sessions(providers, threads, device)
+    device = _device_of(providers)
+    measure = _Sessions(providers, threads, "cuda" if device == "cuda" else "cpu")
     products = {dtype: _products(measure, folder, dtype) for dtype in dtypes}
     return Peaks(
         device=device,
         threads=threads,
         products={dtype: rate for dtype, rate in products.items() if rate is not None},
-        streams=streams_of(
-            lambda size: _streams(measure, folder, size), beyond_caches(last_level_cache()), wall_clock
-        ),
+        streams=_all_streams(measure, folder),
     )
+
+
+def _device_of(providers: Providers) -> str:
+    """`cpu`, `cuda`, or the first provider that works on neither; OpenVINO has its device among its options."""
+    for name, options in providers:
+        on_host = name in _ON_HOST or (
+            name == _OPENVINO and options.get("device_type", "CPU").startswith("CPU")
+        )
+        if not on_host:
+            return "cuda" if name in _ON_CUDA else name
+    return "cpu"
 
 
 class _Sessions:
@@ -121,6 +135,15 @@ def _rounding(providers: Providers) -> str:
     """CUDA's provider rounds the factors of products of float32 to TF32 unless its option `use_tf32` is 0."""
     options = dict(providers).get("CUDAExecutionProvider")
     return "" if options is None or options.get("use_tf32") in ("0", "False", "false") else "tf32"
+
+
+def _all_streams(sessions: _Sessions, folder: Path) -> tuple[Stream, ...]:
+    try:
+        return streams_of(
+            lambda size: _streams(sessions, folder, size), beyond_caches(last_level_cache()), wall_clock
+        )
+    except Exception:  # noqa: BLE001  (a provider that cannot run this graph; products may work all the same)
+        return ()
 
 
 def _streams(sessions: _Sessions, folder: Path, size: int) -> Iterator[Call]:
