@@ -18,17 +18,19 @@ _READ: dict[str, Callable[[], object]] = {
     "cudnn_version": torch.backends.cudnn.version,
     "cuda_version": lambda: torch.version.cuda,
     "cuda_allocator": torch.cuda.memory.get_allocator_backend,
-    "cuda_attention": lambda: " ".join(name for name, enabled in _ATTENTION.items() if enabled()),
+    "cuda_attention": lambda: " ".join(
+        name for name, switch in _ATTENTION.items() if getattr(torch.backends.cuda, switch)()
+    ),
 }
-"""Setting -> how it is read. Some builds and mixtures of old and new settings refuse to tell."""
+"""Setting -> how it is read. Some builds, versions and mixtures of old and new settings refuse to tell."""
 
-_ATTENTION: dict[str, Callable[[], bool]] = {
-    "flash": torch.backends.cuda.flash_sdp_enabled,
-    "memory-efficient": torch.backends.cuda.mem_efficient_sdp_enabled,
-    "cudnn": torch.backends.cuda.cudnn_sdp_enabled,
-    "math": torch.backends.cuda.math_sdp_enabled,
+_ATTENTION = {
+    "flash": "flash_sdp_enabled",
+    "memory-efficient": "mem_efficient_sdp_enabled",
+    "cudnn": "cudnn_sdp_enabled",
+    "math": "math_sdp_enabled",
 }
-"""Kernels among which `scaled_dot_product_attention` may choose."""
+"""Kernels among which `scaled_dot_product_attention` may choose, and the function of `torch.backends.cuda` that tells."""
 
 
 def torch_settings(device: Device) -> dict[str, str]:
