@@ -32,6 +32,9 @@ from attrib.traces.summary import ASYNCHRONOUS
 from attrib.units import format_percent
 
 PROCESSOR = "CPUExecutionProvider"
+OUTSIDE_SHARE = 0.1
+"""Of the device's time: when more of it belongs to no operator, the report says so."""
+
 CLIPPED_SHARE = 0.01
 """Of the device's time: when more of it lies behind the end of its step, the report says so."""
 
@@ -42,6 +45,7 @@ _BEHIND = (
 _REPLAYED = (
     "{:,} kernels and copies ran in replays of a graph: which operator each belongs to is not recorded"
 )
+_OUTSIDE = "{} of the device's time was launched in no operator: by code that calls kernels itself, or the clocks differ"
 _UNLAUNCHED = "{:,} kernels and copies have no launching call in the trace: they belong to no operator"
 
 
@@ -153,7 +157,6 @@ def _swept(
         owner=found.owner[own],
         kind=np.where(events.is_copy[own], COPY, KERNEL),
         launched=events.launched[own],
-        known=events.known[own],
         foreign_start=events.start[others],
         foreign_end=events.end[others],
     )
@@ -214,8 +217,10 @@ def _warnings(found: Assigned, steps: Sequence[HostStep]) -> tuple[str, ...]:
     replayed = int((found.owner == found.part(GRAPH_REPLAY)).sum())
     unlaunched = int((found.owner == found.part(UNLAUNCHED)).sum())
     share = late / max(total, 1)
+    outside = int(duration[found.owner == found.part(OUTSIDE)].sum()) / max(total, 1)
     said = {
         _BEHIND.format(format_percent(share)): share > CLIPPED_SHARE,
+        _OUTSIDE.format(format_percent(outside)): outside > OUTSIDE_SHARE,
         _REPLAYED.format(replayed): replayed > 0,
         _UNLAUNCHED.format(unlaunched): unlaunched > 0,
     }

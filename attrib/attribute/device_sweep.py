@@ -29,7 +29,7 @@ _SAFE = 1 << 62
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StepWork:
-    """Device work that one step launched: times, owner (unit or part), kind, and the start of the launch.
+    """Device work that one step launched: times, owner (unit or part), kind, and the launch's start (or its own).
 
     `foreign_*` are intervals of all other device work near the step.
     """
@@ -39,7 +39,6 @@ class StepWork:
     owner: Int64s
     kind: Int64s
     launched: Int64s
-    known: Bools
     foreign_start: Int64s
     foreign_end: Int64s
 
@@ -96,7 +95,7 @@ def sweep(step: HostStep, work: StepWork, waits: Spans, owners: Owners) -> tuple
     after = order[np.minimum(following, max(len(order) - 1, 0))] if len(order) else following
     on_way = following < len(order)
     if len(order):
-        on_way &= work.known[live][after] & (launched[after] <= instants)  # 3
+        on_way &= launched[after] <= instants  # 3
         held = np.where(on_way, owner[after], held)
         spent = np.where(on_way, IDLE, spent)
     others = _running(edges, *foreign)[idle] > 0  # 2

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from attrib.attribute.device_parts import DEVICE_PARTS
 from attrib.findings.protocol import Evidence, Rule, Verdict
 from attrib.findings.select import ENGINE_NAMES, compared, ids, rows_of, side_ns, torch_is_eager
 from attrib.model.document import EvidenceRow
@@ -45,14 +46,14 @@ def _parts(evidence: Evidence, role: Role) -> list[EvidenceRow]:
     return [
         EvidenceRow(text=f"{part}: {format_ns(spent)} of a profiled step", value_ns=spent)
         for part, spent in zip(partition.parts, medians, strict=True)
+        if DEVICE_PARTS.get(part, "framework") == "framework"
     ]
 
 
 def _fix(evidence: Evidence) -> str:
-    partition = evidence.partitions["onnxruntime"]
-    medians = np.median(partition.parts_ns, axis=1) if partition.steps and partition.parts else np.zeros(1)
-    largest = partition.parts[int(medians.argmax())] if partition.parts else ""
-    if largest == "ort executor":
+    parts = _parts(evidence, "onnxruntime")
+    largest = max(parts, key=lambda part: part.value_ns or 0, default=None)
+    if largest is not None and largest.text.startswith("ort executor:"):
         return "The executor's cost grows with the number of nodes: fuse them, or use a larger batch."
     return (
         "Keep inputs and outputs in OrtValues: `--io-binding`, or `session.run_with_ort_values` in your code."

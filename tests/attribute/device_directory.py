@@ -18,6 +18,9 @@ from pyarrow import parquet
 from attrib.model.manifest import PROFILE_ZERO, FileEntry, Manifest, Protocol, Side, Workload
 
 EPOCH = 1_751_410_836_000_000_000
+ZERO = EPOCH + 900_000_000
+"""Epoch time of the zero of ONNX Runtime's profile."""
+
 STEPS = 6
 TORCH_WALL, ORT_WALL = 400_000, 500_000
 GAP = 2_000_000
@@ -50,8 +53,11 @@ def torch_trace():
     return trace.text()
 
 
-def ort_profile(zero):
-    """ONNX Runtime's own profile: whole microseconds from its zero; node times are those of enqueuing."""
+def ort_profile(zero, *, nodes=True, kernels=False):
+    """ONNX Runtime's own profile: whole microseconds from its zero; node times are those of enqueuing.
+
+    With `kernels`, that of a build with CUPTI: what the device did stands beside the nodes, and names them.
+    """
     lines = []
 
     def add(cat, name, start, duration, **args):
@@ -69,10 +75,22 @@ def ort_profile(zero):
 
     for step in range(STEPS):
         at = (ort_start(step) - zero) // 1000
-        for index, (name, op, provider, start, duration) in enumerate(NODES):
+        for index, (name, op, provider, start, duration) in enumerate(NODES if nodes else ()):
             shape = [{"float": [1, 8]}]
             add("Node", f"{name}_kernel_time", at + start, duration, op_name=op, provider=provider,
                 node_index=str(index), input_type_shape=shape, output_type_shape=shape)  # fmt: skip
+        if kernels:
+            add(
+                "Kernel",
+                "gemm",
+                at + 65,
+                70,
+                op_name="Gemm",
+                parent_name="node_linear_kernel_time",
+                stream="7",
+            )
+            add("Kernel", "MemcpyDeviceToHost", at + 140, 5, op_name="MemcpyToHost",
+                parent_name="node_linear_to_host_kernel_time", stream="7")  # fmt: skip
         add("Session", "SequentialExecutor::Execute", at + 50, 300)
         add("Session", "model_run", at + 10, 470)
     return "[\n" + ",\n".join(lines) + "\n]\n"
@@ -162,17 +180,43 @@ def latency():
     return pa.table(columns)
 
 
-def write_directory(root, *, device=True):
-    """Write the whole directory; without the device's trace of ONNX Runtime where that is wanted."""
-    zero = EPOCH + 900_000_000
+def replayed_trace():
+    """Kineto around runs that replay a CUDA graph: one call, no node, two kernels."""
+    trace = Trace()
+    for step in range(STEPS):
+        at = ort_start(step)
+        trace.add("user_annotation", f"attrib.run#{step}", at + 1_000, ORT_WALL - 2_000)
+        graph = trace.runtime("cudaGraphLaunch", at + 60_000, 15_000)
+        trace.device(at + 70_000, 60_000, correlation=graph, name="gemm")
+        trace.device(at + 140_000, 7_000, correlation=graph, name="relu")
+        trace.runtime("cudaStreamSynchronize", at + 80_000, 90_000)
+    return trace.text()
+
+
+def write_replays(root):
+    """A directory whose ONNX Runtime session replays a graph."""
+    return write_directory(root, profile=ort_profile(ZERO, nodes=False), device=replayed_trace())
+
+
+def write_ort_kernels(root):
+    """A directory whose ONNX Runtime has a profiler of the device itself."""
+    return write_directory(root, profile=ort_profile(ZERO, kernels=True), device=None)
+
+
+def write_directory(root, *, profile=None, device="", skew=0):
+    """Write the whole directory.
+
+    `device` is the trace around ONNX Runtime's runs (None: there is none); `skew` is how far the profile's clock is off.
+    """
+    zero = ZERO + skew
     files = {
         "torch/trace.json.gz": gzip.compress(torch_trace().encode()),
-        "ort/profile.json.gz": gzip.compress(ort_profile(zero).encode()),
+        "ort/profile.json.gz": gzip.compress((profile or ort_profile(ZERO)).encode()),
         "onnx/exported.onnx": exported(),
         "onnx/optimized.onnx": optimized(),
     }
-    if device:
-        files["ort/device.json.gz"] = gzip.compress(device_trace().encode())
+    if device is not None:
+        files["ort/device.json.gz"] = gzip.compress((device or device_trace()).encode())
     for name, data in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(data)

@@ -192,3 +192,21 @@ def test_more_kernels_at_a_time_than_fit_a_common_denominator_are_still_exact():
     assert found.unit("aten::mul")["kernel"] == found.partition.split.busy_ns[0] == 89 + 7000 + 13 * 89
     assert found.partition.split.kernels_ns[1, 0] == sum(7000 + 13 * i for i in range(90))
     assert np.all(found.partition.work_ns >= 0)
+
+
+def test_of_kernels_that_start_together_the_one_launched_first_ends_the_gap():
+    found = []
+    for order in (1, -1):
+        trace = one_step()
+        for launched, stream in ((110, 1), (410, 2))[::order]:
+            trace.launch(launched, 450, 50, stream=stream)
+        found.append(Split(trace))
+    for split in found:
+        assert split.unit("aten::linear") == {"kernel": 25, "idle": 10 + 340}
+        assert split.unit("aten::mul") == {"kernel": 25}
+
+
+def test_much_time_of_kernels_outside_operators_is_said():
+    trace = one_step()
+    trace.launch(620, 640, 30)
+    assert any("100 % of the device's time" in warning for warning in Split(trace).partition.warnings)

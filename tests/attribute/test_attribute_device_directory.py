@@ -1,7 +1,7 @@
 """A whole trace directory of a GPU: both engines split by what the device did, the ledger exact, the report written."""
 
 import pytest
-from device_directory import ORT_WALL, STEPS, TORCH_WALL, write_directory
+from device_directory import ORT_WALL, STEPS, TORCH_WALL, write_directory, write_ort_kernels, write_replays
 
 from attrib.api import load
 
@@ -110,7 +110,43 @@ def test_the_report_is_written(analysis, tmp_path, suffix):
 
 
 def test_without_the_devices_trace_node_times_are_called_enqueue_times(tmp_path):
-    found = load(write_directory(tmp_path, device=False))
+    found = load(write_directory(tmp_path, device=None))
     assert found.partitions["onnxruntime"].split is None
     assert "kernel times of ONNX Runtime" in {gap.what for gap in found.document.gaps}
     assert any("enqueue time, not kernel time" in warning for warning in found.document.warnings)
+
+
+def test_a_replayed_graph_has_no_nodes_and_says_that_its_operators_are_unknown(tmp_path):
+    found = load(write_replays(tmp_path))
+    ort = found.partitions["onnxruntime"]
+    assert (ort.work, ort.steps) == ((), STEPS)
+    assert (
+        dict(zip(ort.parts, ort.parts_ns[:, 0].tolist(), strict=True))["graph replay"]
+        == 20_000 + 60_000 + 7_000
+    )
+    assert any("replays of a graph" in warning for warning in found.document.warnings)
+    assert rows(found, "unattributed")["(device)/graph replay"].onnxruntime_ns > 0
+    assert sum(row.delta_ns for row in found.document.ledger) == found.document.latency.delta_ns.median
+    assert not [f.id for f in found.document.findings if f.state == "error"]
+
+
+def test_kernels_in_the_profile_itself_belong_to_the_nodes_that_it_names(tmp_path):
+    found = load(write_ort_kernels(tmp_path))
+    ort = found.partitions["onnxruntime"]
+    assert ort.unseen == ()
+    assert spent(found, "onnxruntime", "node_linear")["kernel"] == 70
+    assert spent(found, "onnxruntime", "node_linear_to_host")["copy"] == 5
+    assert ort.device.kernels.tolist() == [1] * STEPS
+    assert sum(row.delta_ns for row in found.document.ledger) == found.document.latency.delta_ns.median
+
+
+@pytest.mark.parametrize("skew", [-30_000, -3_000, 3_000])
+def test_a_run_is_moved_into_the_range_around_it(tmp_path, skew):
+    found = load(write_directory(tmp_path, skew=skew))
+    assert spent(found, "onnxruntime", "node_relu")["kernel"] == 7
+    assert not [warning for warning in found.document.warnings if "apart" in warning]
+
+
+def test_clocks_far_apart_are_said(tmp_path):
+    found = load(write_directory(tmp_path, skew=80_000))
+    assert any("61 µs apart" in warning or "61.0 µs apart" in warning for warning in found.document.warnings)
