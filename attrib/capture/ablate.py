@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from attrib.capture.messages import Ablate, Ablated, Open, Opened
+from attrib.capture.process import WorkerError
 from attrib.capture.workers import Workers
 
 _RUNTIME = "ablation-runtime"
@@ -53,6 +54,11 @@ def optimized_graph(workers: Workers, command: Open) -> Path:
         worker.ready()
         folder = str(workers.folder(_RUNTIME))
         opened = worker.ask(msgspec.structs.replace(command, folder=folder, profiled=True), Opened)
+        if not opened.optimized:
+            raise WorkerError(
+                f"{command.providers[0]} compiles parts of the graph, and ONNX Runtime cannot save such a graph",
+                hint="ablations need a provider that runs node by node, e.g. --provider CPUExecutionProvider",
+            )
         return Path(opened.optimized)
     finally:
         workers.stop(_RUNTIME)

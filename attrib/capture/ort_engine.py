@@ -32,6 +32,7 @@ from attrib.capture.ort_session import (
     ERRORS_ONLY,
     MODES,
     beyond_cpu,
+    own_threads,
     save_partitioned,
     session_of,
     with_graph_where_possible,
@@ -39,6 +40,7 @@ from attrib.capture.ort_session import (
 from attrib.capture.peaks_ort import peaks_of
 from attrib.capture.placement import compiles, partitioned_level, placement_of, write_placement
 from attrib.capture.probe import package_name
+from attrib.capture.provider_options import option_pairs
 from attrib.capture.silence import silence_libraries
 from attrib.capture.steps import freeze_heap, quiet_collector, time_steps
 from attrib.errors import AttribError
@@ -87,7 +89,7 @@ class Engine:
         self._threads = _intra_op_threads(ran.session, started)
         settings = _settings(ran.session, command, feeds)
         if beyond_cpu(command):
-            settings |= _creation(plain, ran, state)
+            settings |= _creation(plain, ran, state) | _pools(command)
         return Opened(
             providers=tuple(ran.session.get_providers()),
             outputs=tuple(output.name for output in ran.session.get_outputs()),
@@ -187,6 +189,12 @@ def _creation(plain: _Session, profiled: _Session, state: str) -> dict[str, str]
     if profiled is not plain:
         found["profiled_session_creation_ms"] = f"{profiled.seconds * 1e3:.0f}"
     return found | ({"compiled_engine_cache": state} if state else {})
+
+
+def _pools(command: Open) -> dict[str, str]:
+    """What attrib told providers with threads of their own."""
+    told = ", ".join(option_pairs(own_threads(command)))
+    return {"provider_threads": told} if told else {}
 
 
 def _placed(command: Open, session: Any, folder: Path, *, saved: bool) -> dict[str, str]:

@@ -14,7 +14,7 @@ from attrib.capture.ort_optimizers import disabled
 from attrib.capture.ort_options import EXECUTION_MODES, set_options
 from attrib.capture.ort_plugins import add_plugin, plugin_providers
 from attrib.capture.placement import RECORD
-from attrib.capture.provider_options import CPU_PROVIDER, package_of
+from attrib.capture.provider_options import CPU_PROVIDER, Options, package_of, thread_options
 from attrib.errors import AttribError
 
 LEVELS = {
@@ -124,7 +124,8 @@ def _created(command: Open, options: Any) -> Any:
 
 def _providers(command: Open, options: Any, plugins: dict[str, list[Any]]) -> dict[str, Any]:
     """How the session is told its providers: by name, or through its options as soon as a plugin is one of them."""
-    given = [command.provider_options.get(name, {}) for name in command.providers]
+    own = own_threads(command)
+    given = [own.get(name, {}) | command.provider_options.get(name, {}) for name in command.providers]
     if not any(name in plugins for name in command.providers):
         return {"providers": list(command.providers), "provider_options": given}
     for name, own in zip(command.providers, given, strict=True):
@@ -133,6 +134,17 @@ def _providers(command: Open, options: Any, plugins: dict[str, list[Any]]) -> di
         elif name != CPU_PROVIDER:  # it is appended anyway
             options.add_provider(name, own)
     return {}
+
+
+def own_threads(command: Open) -> Options:
+    """Threads for the providers that have a pool of their own, where the user has not said how many."""
+    wanted = thread_options(command.providers, command.threads)
+    asked = command.provider_options
+    return {
+        name: given
+        for name, given in wanted.items()
+        if not (given.keys() | {"load_config"}) & asked.get(name, {}).keys()
+    }
 
 
 def _not_built(missing: list[str], known: tuple[str, ...]) -> AttribError:

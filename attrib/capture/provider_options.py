@@ -38,6 +38,12 @@ PACKAGES = {
 GRAPH_PROVIDER, GRAPH_OPTION = "CUDAExecutionProvider", "enable_cuda_graph"
 """Who captures a whole run as one CUDA graph and replays it, and its option for that."""
 
+OWN_POOL = {"OpenVINOExecutionProvider": "num_of_threads"}
+"""Providers that compute on threads of their own -> the option that says how many.
+
+OpenVINO's provider takes no notice of `intra_op_num_threads`: asked for one thread, it kept two busy (1.24.1).
+"""
+
 _EXAMPLE = "for example --provider-option OpenVINOExecutionProvider:device_type=CPU"
 
 Options = dict[str, dict[str, str]]
@@ -88,6 +94,11 @@ def option_pairs(options: Options) -> tuple[str, ...]:
     return tuple(
         f"{provider}:{key}={value}" for provider, given in options.items() for key, value in given.items()
     )
+
+
+def thread_options(providers: Iterable[str], threads: int) -> Options:
+    """What gives providers with a thread pool of their own as many threads as ONNX Runtime's has."""
+    return {name: {OWN_POOL[name]: str(threads)} for name in providers if name in OWN_POOL}
 
 
 def provider_libraries(pairs: Iterable[str]) -> dict[str, str]:

@@ -129,6 +129,13 @@ def test_manifest_says_which_runtime_ran_and_not_where(bert):
     assert str(Path(PYTHON).parent.parent) not in (bert / "manifest.json").read_text()
 
 
+def test_provider_s_own_pool_has_as_many_threads(bert):
+    """Left alone it takes as many as there are cores, whatever the session's option says."""
+    side = manifest_of(bert).sides["onnxruntime"]
+    assert side.threads == 1
+    assert side.settings["provider_threads"] == f"{OPENVINO}:num_of_threads=1"
+
+
 def test_outputs_agree(bert, whole, guarded):
     for directory in (bert, whole, guarded):
         rows = msgspec.json.decode((directory / "outputs.json").read_bytes(), type=list[OutputDifference])
@@ -221,9 +228,9 @@ def test_option_that_the_provider_refuses_is_an_error_and_no_run_on_the_cpu(tmp_
     assert manifest_of(caught.value.directory).sides["onnxruntime"].state == "failed"
 
 
-def test_verify_measures_the_export_without_guards(bert, cli, tmp_path):
+def test_verify_measures_with_the_same_runtime(bert, cli, tmp_path):
     model = ("--model", f"{write_factories(tmp_path)}:bert")
-    quick = ("--rounds", "2", "--iterations", "2", "--experiment", "nan-guard", "--no-report", "--json")
+    quick = ("--rounds", "2", "--iterations", "2", "--experiment", "opset-23", "--no-report", "--json")
     asked = cli("verify", bert, *model, *quick)
     assert asked.returncode == 2
     assert "onnxruntime-openvino" in asked.stderr
