@@ -11,7 +11,11 @@ from attrib.units import format_ns
 def audit(evidence: Evidence) -> Verdict:
     """Weigh the guard by its own nodes."""
     ran = ran_of(evidence)
-    guard = ran.ids(guard_nodes(ran.graph))
+    nodes = guard_nodes(ran.graph)
+    guard = ran.ids(nodes)
+    if nodes and not guard:
+        text = f"{counted(len(nodes), 'node')} behind Softmax did not run on their own: they have no time to weigh."
+        return Verdict(failed=False, summary=text)
     if not guard:
         return Verdict(failed=False, summary="No Softmax is followed by a guard against rows of NaN.")
     rows = rows_holding(evidence, guard)
@@ -23,10 +27,19 @@ def audit(evidence: Evidence) -> Verdict:
         works=guard,
         detail=counted(len(guard), "node guards", "nodes guard"),
         summary=f"{op_counts(evidence, 'onnxruntime', guard)} behind Softmax take {format_ns(spent.median)} of a step."
-        " They matter only for a row whose every score is masked out.",
+        " They matter only for a row whose every score is masked out." + _inside(len(nodes) - len(guard)),
         evidence=tuple(_line(evidence, module, ids(group), guard) for module, group in by_module(rows)),
         fix="Where the mask leaves every row at least one token, drop the guard: `attrib profile --optimize"
         " drop-nan-guard`. Opset 23 keeps attention whole and needs none: `attrib profile --opset 23`.",
+    )
+
+
+def _inside(count: int) -> str:
+    """What no profile shows, because a provider compiled it."""
+    if count <= 0:
+        return ""
+    return (
+        f" {counted(count, 'more node')} of the guard did not run on {'its' if count == 1 else 'their'} own."
     )
 
 
@@ -51,7 +64,7 @@ RULE = Rule(
         " Under providers without IsNaN they also split the graph."
     ),
     cause="decomposed",
-    needs=("delta", "partitions", "optimized"),
+    needs=("delta", "partitions", "ran"),
     direction="slower",
     audit=audit,
     tier="cause",

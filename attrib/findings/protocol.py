@@ -14,7 +14,7 @@ from attrib.model.work import Partition, Work
 
 Need = Literal[
     "delta", "manifest", "partitions", "regions", "exported", "optimized", "outputs", "plain", "nodes", "graph",
-    "tokens", "device",
+    "tokens", "device", "ran",
 ]  # fmt: skip
 """Evidence that a directory may lack. A rule that needs what is missing is "not applicable", and says so."""
 
@@ -98,7 +98,7 @@ class Evidence:
     def ran(self) -> Graph | None:
         """The same; where a provider compiled parts of it, the graph that it was given, else the last one captured."""
         graphs = tuple(self.graphs.values())
-        return graphs[-1] if graphs else None
+        return self.optimized or (graphs[-1] if graphs else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

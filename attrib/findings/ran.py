@@ -63,8 +63,8 @@ class Ran:
 
 
 def ran_of(evidence: Evidence) -> Ran:
-    """The graph that ran, with what was executed; needs `partitions` and `optimized`."""
-    graph = evidence.optimized
+    """The graph that ran, or what stands in for it, with what was executed; needs `partitions` and `optimized` or `ran`."""
+    graph = evidence.ran
     assert graph is not None  # noqa: S101  (the rule needs it)
     work = evidence.partitions["onnxruntime"].work
     reads = Counter(value for node in graph.nodes for value in node.inputs)

@@ -74,6 +74,11 @@ NEEDS: dict[Need, _Missing] = {
         "the graph that ONNX Runtime ran",
         "set `SessionOptions.optimized_model_filepath`, or run `attrib profile`",
     ),
+    "ran": _Missing(
+        lambda e: e.ran is not None,
+        "the graph that ONNX Runtime ran, or was given",
+        "set `SessionOptions.optimized_model_filepath`, or run `attrib profile`",
+    ),
     "outputs": _Missing(
         lambda e: bool(e.outputs),
         "a comparison of the outputs",

@@ -120,6 +120,7 @@ LACKING = {
     "graph": lambda e: {"graphs": {OPTIMIZED: e.optimized}},
     "tokens": lambda _: {"manifest": manifest(workload={"seq_len": 0})},
     "device": lambda e: {"partitions": e.partitions},
+    "ran": lambda _: {"graphs": {}},
 }
 
 
