@@ -24,7 +24,7 @@ _READ: dict[str, Callable[[], object]] = {
 }
 """Setting -> how it is read. Some builds, versions and mixtures of old and new settings refuse to tell."""
 
-_ATTENTION = {
+_ATTENTION: dict[str, str] = {
     "flash": "flash_sdp_enabled",
     "memory-efficient": "mem_efficient_sdp_enabled",
     "cudnn": "cudnn_sdp_enabled",
