@@ -124,8 +124,8 @@ def _created(command: Open, options: Any) -> Any:
 
 def _providers(command: Open, options: Any, plugins: dict[str, list[Any]]) -> dict[str, Any]:
     """How the session is told its providers: by name, or through its options as soon as a plugin is one of them."""
-    own = own_threads(command)
-    given = [own.get(name, {}) | command.provider_options.get(name, {}) for name in command.providers]
+    pools = own_threads(command)
+    given = [pools.get(name, {}) | command.provider_options.get(name, {}) for name in command.providers]
     if not any(name in plugins for name in command.providers):
         return {"providers": list(command.providers), "provider_options": given}
     for name, own in zip(command.providers, given, strict=True):
