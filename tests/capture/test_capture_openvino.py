@@ -230,7 +230,7 @@ def test_option_that_the_provider_refuses_is_an_error_and_no_run_on_the_cpu(tmp_
 
 def test_verify_measures_with_the_same_runtime(bert, cli, tmp_path):
     model = ("--model", f"{write_factories(tmp_path)}:bert")
-    quick = ("--rounds", "2", "--iterations", "2", "--experiment", "opset-23", "--no-report", "--json")
+    quick = ("--rounds", "2", "--iterations", "2", "--experiment", "opt-level-basic", "--no-report", "--json")
     asked = cli("verify", bert, *model, *quick)
     assert asked.returncode == 2
     assert "onnxruntime-openvino" in asked.stderr
