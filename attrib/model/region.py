@@ -5,10 +5,17 @@ from typing import Literal
 import msgspec
 
 Method = Literal[
-    "identity", "fx-node", "data-flow", "weight-name", "scope-order", "shape-order", "folded", "partition", "none"
+    "identity",
+    "fx-node",
+    "data-flow",
+    "weight-name",
+    "scope-order",
+    "shape-order",
+    "folded",
+    "partition",
+    "none",
 ]
 """`partition`: the nodes of the calls lie in a part of the graph that a provider compiled into one node."""
-
 
 
 Origin = Literal["both", "torch", "onnxruntime", "unknown", "alone"]
