@@ -5,11 +5,13 @@
 3. Casts, layout changes, shape arithmetic, copies and quantization keep their own cause, on either side.
 4. A computing node outside the requested provider makes the region's computation a `fallback`.
 5. Computing nodes without a computing call are `extra_work`; a computing call without a node is `missing_work`.
-6. One call for several nodes is `decomposed`, several calls for fewer nodes `fused`, else it is the `kernel`.
+6. A node that its provider compiled stands for all calls of its region, views and casts among them: nothing is split off.
+7. One call for several nodes is `decomposed`, several calls for fewer nodes `fused`, else it is the `kernel`.
 """
 
 from collections.abc import Mapping, Sequence
 
+from attrib.match.compiled import is_compiled
 from attrib.match.ops import IDENTITY_OPS, OpRole, base_op, role
 from attrib.model.document import Cause
 from attrib.model.region import Origin
@@ -42,8 +44,10 @@ def by_cause(
         return {"unattributed": (list(calls), list(nodes))}  # 1
     if origin == "torch":
         return {"missing_work": (list(calls), [])}  # 2
-    split: dict[Cause, tuple[list[Work], list[Work]]] = {}
     computing: Cause = "kernel" if origin == "alone" else _compute_cause(calls, nodes, provider)
+    if any(is_compiled(node) for node in nodes):
+        return {computing: (list(calls), list(nodes))}  # 6
+    split: dict[Cause, tuple[list[Work], list[Work]]] = {}
     for side, works in enumerate((calls, nodes)):
         for work in works:
             cause = ROLE_CAUSES.get(role(work), computing)  # 3
@@ -59,5 +63,5 @@ def _compute_cause(calls: Sequence[Work], nodes: Sequence[Work], provider: str) 
     if not ours or not theirs:
         return "missing_work" if ours else "extra_work"  # 5
     if len(ours) == len(theirs):
-        return "kernel"  # 6
+        return "kernel"  # 7
     return "decomposed" if len(theirs) > len(ours) else "fused"

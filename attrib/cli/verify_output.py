@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from attrib.cli.progress import visible
-from attrib.model.experiment import ExperimentResult, Prediction
+from attrib.model.experiment import BOUND_WORDS, ExperimentResult, Prediction
 from attrib.report.tried import figure
 from attrib.verify.best import BEST
 from attrib.verify.plan import Offer
@@ -68,7 +68,7 @@ def _cells(result: ExperimentResult) -> tuple[str, ...]:
 def _predicted(prediction: Prediction | None) -> str:
     if prediction is None:
         return "-"
-    return ("at most " if prediction.kind == "at_most" else "") + figure(prediction.saving_ns)
+    return BOUND_WORDS[prediction.kind] + figure(prediction.saving_ns)
 
 
 def _print_best(result: ExperimentResult, root: Path) -> None:

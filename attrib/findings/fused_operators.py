@@ -23,7 +23,7 @@ def audit(evidence: Evidence) -> Verdict:
         detail=counted(len(nodes_of(rows)), "fused node is", "fused nodes are"),
         summary=f"What several calls do in PyTorch and fewer nodes in ONNX Runtime takes {compared(rows)}.",
         evidence=tuple(_line(evidence, kind, group) for kind, group in groups[:MOST_GROUPS]),
-        fix="Nothing to mend: this is what the optimizer gains. `--torch-mode compile` shows what fusing gives PyTorch.",
+        fix="Nothing to mend: this is what fusing gains. `--torch-mode compile` shows what fusing gives PyTorch.",
     )
 
 

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from attrib.findings.fairness import is_on
-from attrib.findings.placement import CPU_PROVIDER
 from attrib.findings.protocol import Evidence, Rule, Verdict
 from attrib.findings.select import ids
 from attrib.model.document import EvidenceRow, LedgerRow
 from attrib.model.estimate import Delta
 from attrib.model.manifest import Side
 from attrib.model.tensor import Tensor
+from attrib.traces.summary import ASYNCHRONOUS
 from attrib.units import format_ns
 
 COPYING_ROWS = ("(framework)/ort session", "(framework)/ort api")
@@ -76,7 +76,8 @@ ON_HOST = (
 
 
 def _on_host(side: Side) -> bool:
-    return not side.providers or side.providers[0] == CPU_PROVIDER
+    """Providers without a device of their own read and write host memory: nothing is copied to them."""
+    return not side.providers or side.providers[0] not in ASYNCHRONOUS
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,9 @@ ExperimentState = Literal["measured", "failed", "timed_out", "unavailable", "not
 """How an experiment ended. `unavailable`: a package or provider is missing; `not_applicable`: the change would change
 nothing here. Whatever is not `measured` says why in `reason`."""
 
-PredictionKind = Literal["estimate", "at_most"]
+PredictionKind = Literal["estimate", "at_most", "at_least"]
+BOUND_WORDS: dict[PredictionKind, str] = {"estimate": "", "at_most": "at most ", "at_least": "at least "}
+"""What a reader is told before a predicted figure."""
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +27,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         kind: `estimate`: the profile holds the time that goes away; `at_most`: it holds what can go away at most, and
-            `low` is 0.
+            `low` is 0; `at_least`: more goes with it than the profile can show.
         saving_ns: The saving with its 95 % interval, nanoseconds a step.
         basis: What it rests on, in one sentence with figures.
         rows: Ids of the ledger rows behind it.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from attrib.model.estimate import Delta
-from attrib.model.experiment import ExperimentResult
+from attrib.model.experiment import BOUND_WORDS, ExperimentResult
 from attrib.model.manifest import OutputDifference
 from attrib.report.dots import Dots
 from attrib.units import unit_for
@@ -71,7 +71,7 @@ def figure(saving: Delta) -> str:
 def tried_of(result: ExperimentResult, anchor: str) -> Tried:
     """Put one experiment into words."""
     prediction, saving = result.predicted, result.saving_ns
-    bound = "at most " if prediction and prediction.kind == "at_most" else ""
+    bound = BOUND_WORDS[prediction.kind] if prediction else ""
     return Tried(
         anchor=anchor,
         result=result,

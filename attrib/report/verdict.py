@@ -12,6 +12,10 @@ Tone = Literal["faster", "slower", "same", "none"]
 Level = Literal["error", "warning", "note"]
 
 _NAMED_CAUSES = 3
+
+WRONG_DEVICE = "provider-not-used"
+"""The finding without which no other figure means what the reader takes it for."""
+
 REMAINDERS = ("profiler_overhead", "unattributed")
 """Causes that explain nothing: what the profiler took, and what is left over. Always shown, always last."""
 
@@ -153,7 +157,7 @@ def _why_missing(document: Document, role: Role) -> str:
 
 
 def alerts_of(document: Document) -> tuple[Alert, ...]:
-    """What to know first, gravest first: outputs that differ, conditions that failed, then the capture's warnings."""
+    """What to know first, gravest first: the wrong device, outputs that differ, failed conditions, then warnings."""
     wrong = tuple(
         AlertLine(_output_line(o.name, o.reason, o.max_abs, o.tolerance))
         for o in document.outputs
@@ -164,7 +168,10 @@ def alerts_of(document: Document) -> tuple[Alert, ...]:
         for c in document.comparability
         if c.state == "failed"
     )
+    elsewhere = next((f for f in document.findings if f.id == WRONG_DEVICE and f.state == "failed"), None)
+    device = (AlertLine(elsewhere.summary, fix=elsewhere.fix),) if elsewhere else ()
     alerts = (
+        Alert(level="error", title=elsewhere.title if elsewhere else "", lines=device),
         Alert(
             level="error",
             title="The outputs differ: the two sides do not compute the same thing",

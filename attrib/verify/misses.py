@@ -63,9 +63,9 @@ def scaled(predicted: Prediction, captured_ns: int, baseline_ns: int) -> Predict
 
 
 def agree(predicted: Prediction, saving: Delta) -> bool:
-    """Whether the intervals overlap; what saves at most so much may save nothing."""
+    """Whether the intervals overlap; what saves at most so much may save nothing, at least so much any more."""
     low, high = _bounds(predicted)
-    return low <= saving.high and saving.low <= high
+    return low <= saving.high and (predicted.kind == "at_least" or saving.low <= high)
 
 
 def _bounds(predicted: Prediction) -> tuple[int, int]:

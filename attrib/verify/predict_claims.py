@@ -1,11 +1,16 @@
 """What a rule claims is what its fix is predicted to save: finding and experiment show one figure."""
 
+from msgspec.structs import replace
+
 from attrib.findings.protocol import Rule, Verdict
 from attrib.findings.runner import NEEDS
+from attrib.match.compiled import is_compiled
 from attrib.model.experiment import Prediction
 from attrib.verify.predict import PEER_MARGIN, estimate, plus, widened
 from attrib.verify.predict_nodes import executor, spent
 from attrib.verify.protocol import Situation
+
+_CUT = "They also cut the graph that the provider compiles: what it would do better with the whole graph, no profile shows."
 
 
 def verdict_of(situation: Situation, rule: Rule) -> Verdict | None:
@@ -30,4 +35,7 @@ def claimed(situation: Situation, verdict: Verdict) -> Prediction | None:
     freed = executor(situation, len(nodes) if told <= 0 else 0)
     saving = widened(plus(verdict.claim, freed), PEER_MARGIN * abs(told))
     basis = " ".join(verdict.summary.split())
-    return estimate(situation, "onnxruntime", saving, basis, verdict.works)
+    found = estimate(situation, "onnxruntime", saving, basis, verdict.works)
+    if not any(is_compiled(work) for work in works.values()):
+        return found
+    return replace(found, kind="at_least", basis=f"{basis} {_CUT}")

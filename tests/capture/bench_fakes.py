@@ -58,8 +58,9 @@ class Stage:
 class FakeWorker:
     """Stands for `attrib.capture.process.Worker`."""
 
-    def __init__(self, stage: Stage, engine: str, environment, *, timeout_s=None) -> None:
+    def __init__(self, stage: Stage, engine: str, environment, interpreter, *, timeout_s=None) -> None:
         self.stage, self.engine, self.timeout_s = stage, engine, timeout_s
+        self.interpreter = interpreter
         self.label, self.waiting = engine, []
         stage.started.append(engine)
         stage.running.append(self)

@@ -57,6 +57,8 @@ def test_intervals_agree_where_they_meet():
     assert not agree(predicted(2, 3, 4), Delta(median=6, low=5, high=7))
     assert agree(predicted(2, 3, 4, kind="at_most"), Delta(median=0, low=-1, high=1))
     assert not agree(predicted(2, 3, 4, kind="at_most"), Delta(median=-2, low=-3, high=-1))
+    assert agree(predicted(2, 3, 4, kind="at_least"), Delta(median=9, low=8, high=10))
+    assert not agree(predicted(2, 3, 4, kind="at_least"), Delta(median=1, low=0, high=1))
 
 
 def test_a_change_that_changed_nothing_is_the_reason():
