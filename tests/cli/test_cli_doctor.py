@@ -27,7 +27,7 @@ def machine(monkeypatch):
     def install(*more):
         checks = (*CHECKS, *more)
         found = Health(healthy=all(c.state != "fail" for c in checks), checks=checks)
-        monkeypatch.setattr(health, "examine", lambda **_: found)
+        monkeypatch.setattr(health, "examine", lambda *_: found)
         return found
 
     return install
