@@ -35,7 +35,12 @@ def claimed(situation: Situation, verdict: Verdict) -> Prediction | None:
     freed = executor(situation, len(nodes) if told <= 0 else 0)
     saving = widened(plus(verdict.claim, freed), PEER_MARGIN * abs(told))
     basis = " ".join(verdict.summary.split())
-    found = estimate(situation, "onnxruntime", saving, basis, verdict.works)
+    return with_cuts(situation, estimate(situation, "onnxruntime", saving, basis, verdict.works))
+
+
+def with_cuts(situation: Situation, found: Prediction) -> Prediction:
+    """A prediction for nodes that go, `at_least` where a provider compiled the rest: they cut its graph."""
+    works = situation.evidence.work.get("onnxruntime", {})
     if not any(is_compiled(work) for work in works.values()):
         return found
-    return replace(found, kind="at_least", basis=f"{basis} {_CUT}")
+    return replace(found, kind="at_least", basis=f"{found.basis} {_CUT}")

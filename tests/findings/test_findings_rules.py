@@ -289,7 +289,7 @@ class TestFusedOperators:
     @pytest.mark.rule("slower-fusion", "passes")
     def test_a_gain_is_explained(self):
         found = finding("fused-operators", evidence(self.skip(4 * MS, MS)))
-        assert found.title == "1 fused node is faster than the calls they replace"
+        assert found.title == "1 fused node is faster than the PyTorch calls for the same work"
         assert finding("slower-fusion", evidence(self.skip(4 * MS, MS))).state == "passed"
         assert (found.saving_ns, found.explains_ns) == (0, -3 * MS)
         assert "aten::add + aten::layer_norm → SkipLayerNormalization" in texts(found)

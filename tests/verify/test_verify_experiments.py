@@ -208,6 +208,21 @@ def test_the_guard_is_predicted_by_its_own_nodes_and_the_executor():
     assert predicted(where, "attention-eager") == predicted(where, "nan-guard")
 
 
+def test_beside_compiled_parts_the_guard_saves_at_least_its_own_time():
+    where = situation()
+    works = dict(where.evidence.work["onnxruntime"])
+    name, work = next((name, work) for name, work in works.items() if work.op == "Gemm")
+    provider, op = "SomeExecutionProvider", "Some-EP-subgraph_1"
+    works[name] = replace(work, id=f"{provider}_{op}_0", op=op, provider=provider)
+    evidence = dataclasses.replace(where.evidence, work=where.evidence.work | {"onnxruntime": works})
+    found, plain = offered(dataclasses.replace(where, evidence=evidence)), offered(where)
+    for experiment in ("nan-guard", "attention-eager"):
+        assert (found[experiment].predicted.kind, plain[experiment].predicted.kind) == (
+            "at_least",
+            "estimate",
+        )
+
+
 def test_a_slow_fused_kernel_is_found_and_its_parts_are_told_by_others():
     low, median, high = predicted(situation(), "without-SkipLayerNormFusion")
     assert 0 < low < median < high < nodes(situation(), "SkipLayerNormalization")

@@ -9,7 +9,7 @@ from attrib.model.experiment import Prediction
 from attrib.units import format_ns
 from attrib.verify.experiments.change import NOT_EXPORTED, experiment, variant
 from attrib.verify.predict import estimate
-from attrib.verify.predict_claims import verdict_of
+from attrib.verify.predict_claims import verdict_of, with_cuts
 from attrib.verify.predict_nodes import vanishing
 from attrib.verify.protocol import Inapplicable, Situation, Variant
 
@@ -45,7 +45,7 @@ def _without_guard(situation: Situation) -> Prediction | None:
         f"Eager attention is exported without the guard behind Softmax"
         f" ({op_counts(situation.evidence, 'onnxruntime', verdict.works)}), which takes {format_ns(time.median)}."
     )
-    return estimate(situation, "onnxruntime", time, basis, verdict.works)
+    return with_cuts(situation, estimate(situation, "onnxruntime", time, basis, verdict.works))
 
 
 EXPERIMENT = experiment(
