@@ -1,6 +1,7 @@
 """What every test may use: the command line as a subprocess, the shared traces, and hypothesis without a stopwatch."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,10 @@ SHARED = Path(os.environ.get("ATTRIB_SHARED", ROOT.parent / "shared"))
 
 settings.register_profile("attrib", deadline=None, derandomize=True)
 settings.load_profile("attrib")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell's background job ignores Ctrl-C, and so would everything that the tests start and interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
