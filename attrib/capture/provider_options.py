@@ -11,7 +11,6 @@ from pathlib import Path
 from attrib.errors import UsageError
 
 CPU_PROVIDER = "CPUExecutionProvider"
-SUFFIX = "ExecutionProvider"
 
 SHORT_NAMES = {
     "cpu": CPU_PROVIDER,

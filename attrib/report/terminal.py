@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _TOP_FINDINGS = 5
 _TOP_OPERATORS = 8
 _BAR_CELLS = 12
-_WIDEST = 100
 _STYLES = {"slower": "bold yellow", "faster": "bold cyan", "same": "bold", "none": "bold"}
 _MARKS = {"error": ("!!", "bold red"), "warning": ("!", "bold yellow"), "note": ("-", "dim")}
 
