@@ -19,6 +19,34 @@ ABSENT = -1
 """What an integer column holds where the event does not say."""
 
 
+class Damage(msgspec.Struct, frozen=True, kw_only=True):
+    """What could not be read of a damaged trace. Only lenient reading gives one: strict reading refuses the file.
+
+    Attributes:
+        file: The file, as it was named to the reader; relative to the trace directory in a report.
+        reason: What is wrong at the first place.
+        offset: The first byte that was not used, counted after unpacking.
+        event: The number of the event there, from 0: how many events, of every phase, come before it.
+        packed: Whether the file is gzip or zstd, so that `offset` is no place of the file as it lies on the disk.
+        recovered: Events of every phase that were read whole, before and after the damage.
+        lost: Events known to be lost: those that begin within the bytes that were not used.
+        lost_bytes: Bytes that were not used, counted after unpacking.
+        places: Places at which something was wrong.
+        cut: Whether the end is missing, so that nobody knows how many more events there were.
+    """
+
+    file: str
+    reason: str
+    offset: int
+    event: int
+    packed: bool = False
+    recovered: int
+    lost: int
+    lost_bytes: int
+    places: int = 1
+    cut: bool = False
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class EventTable:
     """Complete (`ph: X`) events of one trace, in file order; row `i` of every column is event `i`.
@@ -46,6 +74,7 @@ class EventTable:
         base_ns: What was added to the file's own times to get `start_ns`.
         metadata: Top-level facts of the file that are safe to show (no host or user names, no environment).
         warnings: What a reader of the figures should know: truncation, lost events, missing kinds of evidence.
+        damage: What could not be read; None where the whole file could.
     """
 
     format: Format
@@ -68,6 +97,7 @@ class EventTable:
     base_ns: int = 0
     metadata: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    damage: Damage | None = None
 
     def __len__(self) -> int:
         return len(self.name)

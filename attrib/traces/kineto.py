@@ -17,6 +17,7 @@ from attrib.traces.facts import base_ns, device_names, facts_for_show
 from attrib.traces.kinds import GPU_WORK, rows_of
 from attrib.traces.shapes import kineto_tensors
 from attrib.traces.sniff import open_trace
+from attrib.traces.source import Progress
 from attrib.traces.stream import EventStream
 from attrib.traces.table import TableBuilder, collect
 
@@ -45,13 +46,13 @@ class ArrayArgs(KinetoArgs, gc=False):
 _NO_ARGS = KinetoArgs()
 
 
-def read_kineto(path: Path) -> EventTable:
+def read_kineto(path: Path, *, lenient: bool = False, progress: Progress | None = None) -> EventTable:
     """Read a Kineto trace (torch.profiler), plain or gzip.
 
     Raises:
         AttribError: The file cannot be read, is not a Kineto trace, is cut short or not valid JSON.
     """
-    with open_trace(path, "kineto") as (stream, _):
+    with open_trace(path, "kineto", lenient=lenient, progress=progress) as (stream, _):
         return table_of(stream)
 
 
@@ -81,6 +82,7 @@ def table_of(stream: EventStream) -> EventTable:
         base_ns=base_ns(stream.facts),
         metadata=facts_for_show(stream.facts),
         warn=lambda table: [*decoder.warnings(), *_warnings(table, stream)],
+        damage=stream.damage,
     )
 
 

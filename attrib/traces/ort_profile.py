@@ -20,6 +20,7 @@ from attrib.traces.kinds import rows_of
 from attrib.traces.runs import FENCES, RUN
 from attrib.traces.shapes import ort_tensors
 from attrib.traces.sniff import open_trace
+from attrib.traces.source import Progress
 from attrib.traces.stream import EventStream, Span
 from attrib.traces.table import TableBuilder, collect
 
@@ -56,13 +57,13 @@ _TEXT_ARGUMENT = re.compile(
 )
 
 
-def read_ort_profile(path: Path) -> EventTable:
+def read_ort_profile(path: Path, *, lenient: bool = False, progress: Progress | None = None) -> EventTable:
     """Read a profile that ONNX Runtime's built-in profiler wrote, plain or gzip.
 
     Raises:
         AttribError: The file cannot be read, is not an ORT profile, is cut short or beyond mending.
     """
-    with open_trace(path, "ort-profile") as (stream, _):
+    with open_trace(path, "ort-profile", lenient=lenient, progress=progress) as (stream, _):
         return table_of(stream)
 
 
@@ -88,6 +89,7 @@ def table_of(stream: EventStream) -> EventTable:
         inputs=(inputs, ort_tensors),
         outputs=(outputs, ort_tensors),
         warn=lambda table: [*decoder.warnings(), *_warnings(table)],
+        damage=stream.damage,
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from attrib.errors import AttribError
 from attrib.model.events import Format
 from attrib.traces.facts import WANTED
-from attrib.traces.source import open_source
+from attrib.traces.source import Progress, open_source
 from attrib.traces.stream import EventStream
 
 _NAMES: dict[Format, str] = {"kineto": "a Kineto trace", "ort-profile": "an ONNX Runtime profile"}
@@ -20,15 +20,23 @@ _PHASE = re.compile(rb'"ph"\s*:')
 
 
 @contextmanager
-def open_trace(path: Path, expected: Format | None = None) -> Iterator[tuple[EventStream, Format]]:
+def open_trace(
+    path: Path, expected: Format | None = None, *, lenient: bool = False, progress: Progress | None = None
+) -> Iterator[tuple[EventStream, Format]]:
     """Open a trace at its first event.
+
+    Args:
+        path: The file, plain or packed.
+        expected: The format that it must have.
+        lenient: Pass over what cannot be read, and say so in the stream's `damage`, instead of refusing the file.
+        progress: Told how much of the file has been read.
 
     Raises:
         AttribError: The file cannot be read, does not begin like a trace, or holds another format than
         expected.
     """
-    with open_source(path) as source:
-        stream = EventStream(source, WANTED)
+    with open_source(path, progress) as source:
+        stream = EventStream(source, WANTED, lenient=lenient)
         found = _format(stream)
         if expected is not None and found != expected:
             raise AttribError(

@@ -2,12 +2,15 @@
 
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from attrib.errors import AttribError
+
+Progress = Callable[[int, int | None], None]
+"""Told the bytes read so far of the file as it lies on the disk, and how many it has (None for a pipe)."""
 
 GZIP_MAGIC = b"\x1f\x8b"
 MAX_UNPACKED = 8 << 30
@@ -55,8 +58,12 @@ class Source:
 
 
 @contextmanager
-def open_source(path: Path) -> Iterator[Source]:
+def open_source(path: Path, progress: Progress | None = None) -> Iterator[Source]:
     """Open a trace file for reading, unpacking it if its content is gzip.
+
+    Args:
+        path: The file.
+        progress: Told how much of it has been read.
 
     Raises:
         AttribError: The file is not there, is a directory, is empty or cannot be read.

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from attrib.errors import AttribError
+from attrib.model.events import Damage
 from attrib.traces.source import Source
 
 BLOCK = 1 << 18
@@ -78,9 +79,14 @@ class EventStream:
         container: Whether the file is an object that holds the events or the array itself.
         facts: Raw JSON of the wanted top-level members met so far.
         count: Events met so far, of every phase.
+        damage: What could not be read, once `blocks` is through; strict streams raise instead.
     """
 
-    def __init__(self, source: Source, wanted: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, source: Source, wanted: frozenset[str] = frozenset(), *, lenient: bool = False
+    ) -> None:
+        self.damage: Damage | None = None
+        self._lenient = lenient
         self.facts: dict[str, str] = {}
         self.count = 0
         self._source = source
@@ -117,6 +123,23 @@ class EventStream:
         Raises:
             AttribError: The file ends too early or is not valid JSON, with the event's number and the byte.
         """
+        try:
+            yield from self._blocks(decoder)
+        except AttribError as error:
+            if not self._lenient:
+                raise
+            self.damage = Damage(
+                file=self.name,
+                reason=str(error),
+                offset=self.position,
+                event=self.count,
+                recovered=self.count,
+                lost=1,
+                lost_bytes=len(self._data),
+                cut=True,
+            )
+
+    def _blocks(self, decoder: EventDecoder[B, E]) -> Iterator[B]:
         while self._in_events:
             while (following := self._peek()) != "]":
                 if not following:

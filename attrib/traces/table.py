@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from attrib.model.events import ABSENT, EventTable, Format
+from attrib.model.events import ABSENT, Damage, EventTable, Format
 from attrib.traces.columns import RawValues, Strings, Tracks, integers
 from attrib.traces.event import Batch
 from attrib.traces.shapes import Normalise, ShapeColumn
@@ -64,6 +64,7 @@ class TableBuilder:
         outputs: tuple[RawValues, Normalise] | None = None,
         base_ns: int = 0,
         metadata: dict[str, str] | None = None,
+        damage: Damage | None = None,
         warn: Callable[[EventTable], list[str]],
     ) -> EventTable:
         """The finished table; `warn` says what is worth knowing about it. The builder is empty afterwards."""
@@ -87,6 +88,7 @@ class TableBuilder:
             strings=self.strings.table(),
             base_ns=base_ns,
             metadata=metadata or {},
+            damage=damage,
         )
         return replace(table, warnings=(*self._warnings(), *warn(table)))
 
