@@ -1,31 +1,44 @@
-"""The trace directory: every artefact complete or absent, and a manifest that says which."""
+"""The trace directory: every artefact complete or absent, and a manifest that is true at every instant.
+
+A new artefact gets its name before the manifest lists it; one that is replaced or removed leaves the manifest first. So
+whatever a crash interrupts, each file that the manifest lists is there with the hash that it has in the list.
+"""
 
 import contextlib
 import errno
 import gzip
 import hashlib
-import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO
 
 import msgspec
 
+from attrib.capture.durable import (
+    PARTIAL,
+    DirectoryLock,
+    partial_of,
+    publish,
+    replacing,
+    sync_directory,
+)
 from attrib.errors import AttribError, UsageError
-from attrib.model.manifest import EXPORTED, OPTIMIZED, PARTITIONED, FileEntry, Manifest
+from attrib.model.manifest import EXPORTED, LATENCY, OPTIMIZED, PARTITIONED, FileEntry, Manifest
 
 MANIFEST = "manifest.json"
-_PARTIAL = ".partial"
 _ARTEFACTS = (
-    MANIFEST, "inputs.npz", "latency.parquet", "outputs.json", EXPORTED, "onnx/rewritten-[0-9]*.onnx", OPTIMIZED,
-    "torch/trace.json.gz", "torch-2/trace.json.gz", "torch/compiled.json", "torch-2/compiled.json",
+    MANIFEST, "inputs.npz", LATENCY, "latency/*.parquet", "outputs.json", EXPORTED, "onnx/rewritten-[0-9]*.onnx",
+    OPTIMIZED, "torch/trace.json.gz", "torch-2/trace.json.gz", "torch/compiled.json", "torch-2/compiled.json",
     "torch/flow.json", "torch-2/flow.json", "ort/placement.json", "ort-2/placement.json", PARTITIONED,
     "ort/profile.json.gz", "ort-2/profile.json.gz", "ort/device.json.gz", "report.html", "report.json",
     "verify/*.json", "verify/best.py",
 )  # fmt: skip
 """Everything that a capture and its report can leave behind, as glob patterns."""
+
+_DERIVED = (MANIFEST, "report.html", "report.json")
+"""What no manifest lists."""
 
 
 class TraceDirectory:
@@ -41,38 +54,89 @@ class TraceDirectory:
         """
         self.root = root
         self.files: dict[str, FileEntry] = {} if existing is None else {e.path: e for e in existing.files}
+        self._manifest = existing
+        self._listed = _complete(self.files.values())
+        self._dropped: list[str] = []
+        self._lock: DirectoryLock | None = None
         self._created = not root.exists()
         if existing is None:
             _check_output(root, force=force)
         with explained(root):
             root.mkdir(parents=True, exist_ok=True)
-        self._clear_first = force
+        self._clear_first = force and any(root.iterdir())
+
+    def lock(self) -> None:
+        """Keep every other capture out until `release`, or until this process ends, however it ends.
+
+        Raises:
+            AttribError: Another capture writes into the directory.
+        """
+        with explained(self.root):
+            self._lock = DirectoryLock.take(self.root)
+        if self._lock is None:
+            raise AttribError(
+                f"another attrib is writing into {self.root}",
+                hint="wait until it has ended, or -o with another name",
+            )
+
+    def release(self) -> None:
+        """Let others in; can be called twice."""
+        if self._lock is not None:
+            self._lock.release()
+
+    @property
+    def replaces(self) -> bool:
+        """An older capture lies here, and there is nothing yet to replace it with."""
+        return self._clear_first
 
     @contextmanager
     def create(self, path: str) -> Iterator[BinaryIO]:
         """Open an artefact for writing; it appears under its name when the block has ended well, or not at all."""
         target = self.root / path
-        partial = target.with_name(target.name + _PARTIAL)
         if self._clear_first:
             self._clear()
         with explained(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with _opened(partial) as stream:
-                    yield stream
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                partial.replace(target)
-            finally:
-                partial.unlink(missing_ok=True)
-            self.files[path] = _entry(path, target)
+            self._check_inside(target)
+            with replacing(target) as stream:
+                yield stream
+            entry = _entry(path, partial_of(target))
+            self._unlist(path)
+            publish(target)
+            self.files[path] = entry
+
+    def _check_inside(self, target: Path) -> None:
+        """A directory to go on with may come from a stranger, with a link in the place of a folder."""
+        if target.parent != self.root and target.parent.is_symlink():
+            raise AttribError(
+                f"{target.parent} is a link: nothing is written through it", hint="-o with another directory"
+            )
+
+    def _unlist(self, path: str) -> None:
+        """Take a file that is about to be replaced out of the manifest on the disk."""
+        self.files.pop(path, None)
+        if path in self._dropped:
+            self._dropped.remove(path)
+        if path in self._listed and self._manifest is not None:
+            self.write_manifest(self._manifest)
 
     def _clear(self) -> None:
         """Remove an older capture's artefacts, and nothing else, once this one has something to put there."""
         self._clear_first = False
         with explained(self.root):
-            for path in (found for pattern in _ARTEFACTS for found in self.root.glob(pattern)):
+            (self.root / MANIFEST).unlink(missing_ok=True)
+            sync_directory(self.root)
+            for path in _found(self.root):
                 path.unlink(missing_ok=True)
+
+    def clean(self) -> None:
+        """Remove what a crash left of this capture: files that never got their name, and those that no manifest lists."""
+        with explained(self.root):
+            for path in _found(self.root):
+                name = path.relative_to(self.root).as_posix()
+                if path.name.endswith(PARTIAL) or name not in (*self.files, *_DERIVED):
+                    path.unlink(missing_ok=True)
+            self._remove_empty_folders()
 
     def write(self, path: str, data: bytes) -> None:
         """Write a whole artefact."""
@@ -86,10 +150,17 @@ class TraceDirectory:
 
     def remove(self, path: str, manifest: Manifest) -> None:
         """Take an artefact out of the manifest, then off the disk: never one that is listed and not there."""
+        self._dropped.append(path)
         if self.files.pop(path, None) is not None:
             self.write_manifest(manifest)
-        with explained(self.root / path):
-            (self.root / path).unlink(missing_ok=True)
+        else:
+            self._remove_dropped()
+
+    def drop(self, paths: Iterable[str]) -> None:
+        """Artefacts that the next manifest no longer lists; they are removed when it is written."""
+        for path in paths:
+            if self.files.pop(path, None) is not None:
+                self._dropped.append(path)
 
     def missing(self, path: str, reason: str) -> None:
         """Say in the manifest that an artefact does not exist, and why."""
@@ -101,42 +172,63 @@ class TraceDirectory:
         full = msgspec.structs.replace(manifest, files=files)
         data = msgspec.json.format(msgspec.json.encode(full), indent=2) + b"\n"
         target = self.root / MANIFEST
-        partial = target.with_name(MANIFEST + _PARTIAL)
         with explained(target):
-            try:
-                with _opened(partial) as stream:
-                    stream.write(data)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                partial.replace(target)
-            finally:
-                partial.unlink(missing_ok=True)
+            with replacing(target) as stream:
+                stream.write(data)
+            publish(target)
+        self._manifest, self._listed = manifest, _complete(files)
+        self._remove_dropped()
+
+    def _remove_dropped(self) -> None:
+        dropped, self._dropped = self._dropped, []
+        with explained(self.root):
+            for path in dropped:
+                (self.root / path).unlink(missing_ok=True)
 
     @property
     def complete_files(self) -> list[str]:
         """Artefacts that exist."""
-        return [path for path, entry in self.files.items() if entry.state == "complete"]
+        return sorted(_complete(self.files.values()))
+
+    def is_complete(self, path: str) -> bool:
+        """Whether an artefact exists."""
+        entry = self.files.get(path)
+        return entry is not None and entry.state == "complete"
 
     def withdraw(self) -> None:
         """Remove what this capture has written: a command that makes no sense leaves nothing behind."""
-        for path in (*self.complete_files, MANIFEST):
-            (self.root / path).unlink(missing_ok=True)
+        for path in (MANIFEST, *self.complete_files):
+            if path != MANIFEST or not self._clear_first:
+                (self.root / path).unlink(missing_ok=True)
         self.files.clear()
         self.discard_if_empty()
 
     def discard_if_empty(self) -> None:
-        """Remove the directory where nothing was written into it and this capture made it."""
-        if self._created and not self.complete_files:
-            with contextlib.suppress(OSError):
-                for folder in sorted(self.root.rglob("*"), reverse=True):
-                    folder.rmdir()
+        """Remove what this capture made where it put no artefact there: its manifest, and the directory itself."""
+        if self.complete_files or self._clear_first:
+            return
+        with contextlib.suppress(OSError):
+            (self.root / MANIFEST).unlink(missing_ok=True)
+            self._remove_empty_folders()
+            if self._created:
                 self.root.rmdir()
 
+    def _remove_empty_folders(self) -> None:
+        for name in dict.fromkeys(Path(pattern).parent for pattern in _ARTEFACTS):
+            if name != Path():
+                with contextlib.suppress(OSError):
+                    (self.root / name).rmdir()
 
-def _opened(partial: Path) -> BinaryIO:
-    """A new file, never what a link of that name points to: a directory to add to may come from a stranger."""
-    partial.unlink(missing_ok=True)
-    return partial.open("xb")
+
+def _complete(entries: Iterable[FileEntry]) -> frozenset[str]:
+    return frozenset(entry.path for entry in entries if entry.state == "complete")
+
+
+def _found(root: Path) -> list[Path]:
+    """Artefacts of any capture and their unfinished forms; nothing else that lies there."""
+    patterns = (*_ARTEFACTS, *(pattern + PARTIAL for pattern in _ARTEFACTS))
+    found = (path for pattern in patterns for path in sorted(root.glob(pattern)))
+    return [path for path in found if path.parent == root or not path.parent.is_symlink()]
 
 
 def deterministic_gzip(stream: IO[bytes]) -> gzip.GzipFile:

@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from attrib.model.asked import Asked, Launch
 from attrib.model.roofline import Peaks
 from attrib.model.tensor import Tensor
 
@@ -18,6 +19,9 @@ ROLES: tuple[Role, Role] = ("torch", "onnxruntime")
 
 PROFILE_ZERO = "profiling_start_ns"
 """Key of a side's settings: epoch time of an ORT profile's zero, from `get_profiling_start_time_ns`."""
+
+LATENCY, LATENCY_PARTS = "latency.parquet", "latency/"
+"""Every timed step; until the last round is over, the files of the rounds so far in a folder."""
 
 EXPORTED, OPTIMIZED = "onnx/exported.onnx", "onnx/optimized.onnx"
 """The first and the last graph of the chain."""
@@ -236,7 +240,13 @@ class Phase(_Struct, frozen=True, kw_only=True):
 
 
 class Manifest(_Struct, frozen=True, kw_only=True):
-    """The whole capture. `sides` is keyed by role; `command` is the scrubbed command line that repeats it."""
+    """The whole capture. `sides` is keyed by role; `command` is the scrubbed command line that repeats it.
+
+    Attributes:
+        fingerprint: Hash of the weights; empty until the model is loaded.
+        asked: What the capture was asked for; None in those that older versions wrote, which cannot be resumed.
+        launches: Starts of the engines: more than one where the capture was interrupted and resumed.
+    """
 
     format_version: int = FORMAT_VERSION
     attrib_version: str
@@ -249,6 +259,9 @@ class Manifest(_Struct, frozen=True, kw_only=True):
     files: tuple[FileEntry, ...] = ()
     command: str = ""
     warnings: tuple[str, ...] = ()
+    fingerprint: str = ""
+    asked: Asked | None = None
+    launches: tuple[Launch, ...] = ()
 
 
 class OutputDifference(_Struct, frozen=True, kw_only=True):

@@ -16,6 +16,8 @@ from attrib.model.flow import FLOW_FILE, FLOW_VERSION, Flow
 from attrib.model.latency import LatencyTable
 from attrib.model.manifest import (
     EXPORTED,
+    LATENCY,
+    LATENCY_PARTS,
     OPTIMIZED,
     PARTITIONED,
     FileEntry,
@@ -77,10 +79,12 @@ class TraceDirectory:
 
     def latency(self) -> LatencyTable | None:
         """Every timed step; None where none was captured."""
-        from attrib.traces.latency_file import read_latency
+        from attrib.traces.latency_file import join_latencies, read_latency
 
-        path = self._checked("latency.parquet")
-        return None if path is None else read_latency(path)
+        entries = self.manifest.files if self.manifest else ()
+        parts = sorted(entry.path for entry in entries if entry.path.startswith(LATENCY_PARTS))
+        paths = [path for name in (LATENCY, *parts) if (path := self._checked(name)) is not None]
+        return join_latencies([read_latency(path) for path in paths]) if paths else None
 
     def graphs(self) -> dict[str, bytes]:
         """The chain of graphs that were captured: as exported, after each rewrite, as it ran; the files' bytes.

@@ -1,5 +1,9 @@
-"""`latency.parquet` to the latency table."""
+"""`latency.parquet` to the latency table.
 
+Until the last round of a capture is over there is a file for each round instead, with the same columns.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -45,6 +49,18 @@ def read_latency(path: Path) -> LatencyTable:
         for name in LATENCY_COLUMNS
     }
     return LatencyTable(**columns)
+
+
+def join_latencies(tables: Sequence[LatencyTable]) -> LatencyTable:
+    """The steps of several tables as one, in the order of the tables."""
+    return LatencyTable(
+        engine=tuple(engine for table in tables for engine in table.engine),
+        phase=tuple(phase for table in tables for phase in table.phase),
+        block=np.concatenate([table.block for table in tables]),
+        iteration=np.concatenate([table.iteration for table in tables]),
+        start_ns=np.concatenate([table.start_ns for table in tables]),
+        wall_ns=np.concatenate([table.wall_ns for table in tables]),
+    )
 
 
 def _texts(path: Path, table: Any, name: str) -> tuple[str, ...]:
