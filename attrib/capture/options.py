@@ -25,6 +25,11 @@ Attention = Literal["sdpa", "eager"]
 TorchMode = Literal["eager", "compile", "jit"]
 
 
+TIMEOUT_S = 3600.0
+"""An engine that is silent for so long hangs. The longest command of a 12-layer BERT on two cores, the export, takes half
+a minute; what really takes long, a TensorRT engine or a compilation, takes minutes to half an hour."""
+
+
 class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Every choice of `attrib profile`. None means that the capture chooses.
 
@@ -56,6 +61,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
         text: Real sentences to tokenize instead of random tokens.
         force: Write into an output directory that is not empty.
         against_itself: Run this engine on both sides (an A/A capture).
+        timeout: Seconds that an engine may need for one command; None for `TIMEOUT_S`, 0 for no limit.
         command: The command line to record; scrubbed before it is written.
     """
 
@@ -94,6 +100,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     text: tuple[str, ...] = ()
     force: bool = False
     against_itself: Role | None = None
+    timeout: float | None = None
     command: str = ""
 
 
@@ -114,6 +121,8 @@ def check_options(options: CaptureOptions) -> None:
         value = getattr(options, name)
         if value is not None and value < 0:
             raise UsageError(f"--{name} must be at least 0, not {value}")
+    if options.timeout is not None and options.timeout < 0:
+        raise UsageError(f"--timeout must be at least 0, not {options.timeout:g}")
     if not 0 <= options.padding < 1:
         raise UsageError(
             f"--padding is a share of the tokens, at least 0 and below 1, not {options.padding:g}"

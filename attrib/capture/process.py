@@ -97,6 +97,11 @@ class Worker:
         self._drain = threading.Thread(target=self._keep_tail, daemon=True)
         self._drain.start()
 
+    @property
+    def pid(self) -> int:
+        """The process, which leads its own group."""
+        return self._process.pid
+
     def _keep_tail(self) -> None:
         """Read everything that libraries print, so that the worker never blocks on it; keep the last lines."""
         stream = self._process.stderr
@@ -180,7 +185,9 @@ class Worker:
         self.stop()
         details = "\n".join(self._tail)
         return WorkerTimeout(
-            f"the {self.engine} process gave no answer within {self._timeout_s:g} s", details=details
+            f"the {self.engine} process gave no answer within {self._timeout_s:g} s",
+            hint="--timeout with more seconds, or --timeout 0 for no limit, where it was only slow",
+            details=details,
         )
 
     def _died(self) -> WorkerError:

@@ -1,13 +1,12 @@
 """The worker processes of one capture or bench, and the temporary folder that goes with them."""
 
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 from attrib.capture.interrupts import Interrupts
 from attrib.capture.process import Worker, stop_all, worker_environment
 from attrib.capture.sources import Source
+from attrib.capture.temporary import TemporaryFolder
 
 RUNTIME = "onnxruntime"
 """The engine that `--ort-python` moves; PyTorch, the exporter and what edits graphs stay in this interpreter."""
@@ -31,7 +30,8 @@ class Workers:
         ort_python: Path | None = None,
     ) -> None:
         """`timeout_s` bounds every wait for a worker; `ort_python` is the interpreter that runs ONNX Runtime."""
-        self.temporary = Path(tempfile.mkdtemp(prefix="attrib-"))
+        self._folder = TemporaryFolder()
+        self.temporary = self._folder.path
         self._interrupts = interrupts
         self._timeout_s = timeout_s
         self._interpreters = {RUNTIME: str(ort_python)} if ort_python else {}
@@ -46,6 +46,7 @@ class Workers:
         with self._interrupts.deferred():
             worker = Worker(engine, self._environment, interpreter, timeout_s=self._timeout_s)
             self._running[name] = worker
+            self._folder.started(worker.pid)
         return worker
 
     def folder(self, name: str) -> Path:
@@ -63,9 +64,12 @@ class Workers:
         with self._interrupts.deferred():
             worker = self._running.pop(name, None)
             if worker is not None:
+                self._folder.stopping(worker.pid)
                 worker.stop()
 
     def close(self) -> None:
         """End all of them and remove the temporary folder; can be called twice."""
         stop_all(self._running.values())
-        shutil.rmtree(self.temporary, ignore_errors=True)
+        for worker in self._running.values():
+            self._folder.stopping(worker.pid)
+        self._folder.remove()

@@ -17,7 +17,7 @@ _NAMED_OTHERWISE = {
     "session_options": "--session-option",
     "disabled_optimizers": "--disable-optimizer",
 }
-_NO_CHOICE_OF_THE_MODEL = ("output", "save_models", "rounds", "force", "command")
+_NO_CHOICE_OF_THE_MODEL = ("output", "save_models", "rounds", "force", "timeout", "command")
 """Fields that say where results go, or how often something is measured."""
 
 FLAGS: dict[str, str] = {

@@ -58,6 +58,8 @@ class Stage:
 class FakeWorker:
     """Stands for `attrib.capture.process.Worker`."""
 
+    pid = 0
+
     def __init__(self, stage: Stage, engine: str, environment, interpreter, *, timeout_s=None) -> None:
         self.stage, self.engine, self.timeout_s = stage, engine, timeout_s
         self.interpreter = interpreter

@@ -152,6 +152,8 @@ def test_only_onnx_runtime_moves(monkeypatch, tmp_path):
     started = {}
 
     class Recorded:
+        pid = 0
+
         def __init__(self, engine, environment, interpreter, *, timeout_s):
             started[engine] = interpreter
 

@@ -1,0 +1,70 @@
+"""What only the user can name: a trace directory may come from a stranger, and makes attrib run and open nothing."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from attrib.errors import UsageError
+from attrib.model.manifest import Workload
+from attrib.zoo.names import BUILT_IN
+
+
+def named_model(workload: Workload, named: str | None, command: str) -> str:
+    """The model of a capture: what the user names, or one of attrib's own.
+
+    Args:
+        workload: What was captured.
+        named: `--model`, where it was given.
+        command: The command line that needs it, for the hint.
+
+    Raises:
+        UsageError: The user has to name it.
+    """
+    if named is not None:
+        return named
+    # The source is a word in a file: what counts is that attrib itself has a model of that name.
+    if workload.source != "built-in" or workload.model not in BUILT_IN:
+        raise UsageError(
+            f"the captured model {workload.model!r} is not built in, and attrib runs no model because a trace directory"
+            " names it",
+            hint=f"name it yourself: {command} --model DIR, or --model file.py:factory",
+        )
+    if Path(workload.model).exists():
+        raise UsageError(
+            f"here is a file or directory {workload.model!r}, like the built-in model of the capture",
+            hint=f"--model {workload.model} for what lies here, or run the command elsewhere",
+        )
+    return workload.model
+
+
+def named_file(brought: bool, named: Path | None, command: str) -> Path | None:
+    """The ONNX file of the user.
+
+    Args:
+        brought: The capture ran one.
+        named: `--onnx`, where it was given.
+        command: The command line that needs it, for the hint.
+
+    Raises:
+        UsageError: It has to be named, or there was none.
+    """
+    if brought and named is None:
+        raise UsageError(
+            "the capture ran an ONNX file of the user's, which its directory does not hold",
+            hint=f"name it yourself: {command} --onnx FILE",
+        )
+    if named is not None and not brought:
+        raise UsageError("--onnx: the capture exported its graph, and brought no file")
+    return named
+
+
+def check_text(captured: bool, named: Sequence[str]) -> None:
+    """Check that the user names sentences where the capture ran on some, and only there.
+
+    Raises:
+        UsageError: They have to be named, or there were none.
+    """
+    if named and not captured:
+        raise UsageError("--text: the capture ran without sentences of its own")
+    if captured and not named:
+        hint = "--text 'SENTENCE' for each, in the same order"
+        raise UsageError("the capture ran on sentences, which its directory does not hold", hint=hint)
