@@ -4,10 +4,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from attrib.errors import AttribError
 from attrib.model.events import Format
 from attrib.traces.facts import WANTED
+from attrib.traces.salvage import LenientStream
 from attrib.traces.source import Progress, open_source
 from attrib.traces.stream import EventStream
 
@@ -21,12 +23,16 @@ _PHASE = re.compile(rb'"ph"\s*:')
 
 @contextmanager
 def open_trace(
-    path: Path, expected: Format | None = None, *, lenient: bool = False, progress: Progress | None = None
+    path: Path | BinaryIO,
+    expected: Format | None = None,
+    *,
+    lenient: bool = False,
+    progress: Progress | None = None,
 ) -> Iterator[tuple[EventStream, Format]]:
     """Open a trace at its first event.
 
     Args:
-        path: The file, plain or packed.
+        path: The file, plain or packed, or standard input.
         expected: The format that it must have.
         lenient: Pass over what cannot be read, and say so in the stream's `damage`, instead of refusing the file.
         progress: Told how much of the file has been read.
@@ -36,11 +42,11 @@ def open_trace(
         expected.
     """
     with open_source(path, progress) as source:
-        stream = EventStream(source, WANTED, lenient=lenient)
+        stream = (LenientStream if lenient else EventStream)(source, WANTED)
         found = _format(stream)
         if expected is not None and found != expected:
             raise AttribError(
-                f"{path}: holds {_NAMES[found]}, not {_NAMES[expected]}",
+                f"{stream.name}: holds {_NAMES[found]}, not {_NAMES[expected]}",
                 hint="`attrib inspect` reads either",
             )
         yield stream, found
@@ -61,8 +67,9 @@ def _format(stream: EventStream) -> Format:
     if _ORT_CATEGORY.search(sample) or (stream.container == "array" and sample.lstrip().startswith(b"]")):
         return "ort-profile"
     if stream.container == "array" and not _PHASE.search(sample):
+        stream.require_event()
         raise AttribError(
             f"{stream.name}: a JSON array without trace events (no ph in them) is not a trace",
-            hint="attrib reads Kineto traces and ONNX Runtime profiles, plain or gzip",
+            hint="attrib reads Kineto traces and ONNX Runtime profiles, plain, gzip or zstd",
         )
     return "kineto"

@@ -1,22 +1,36 @@
-"""A trace file as a stream of bytes: plain or gzip by content, with a bound on what it may unpack to."""
+"""A trace file as a stream of bytes: plain, gzip or zstd by content, with a bound on what it may unpack to."""
 
-import gzip
-import zlib
+import os
+import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from attrib.errors import AttribError
+from attrib.traces.unpack import Ahead, BrokenStreamError, Gzip, Raw, Unpacker, Zstd
 
 Progress = Callable[[int, int | None], None]
 """Told the bytes read so far of the file as it lies on the disk, and how many it has (None for a pipe)."""
 
-GZIP_MAGIC = b"\x1f\x8b"
 MAX_UNPACKED = 8 << 30
-"""A gzip file may unpack to this many bytes; no trace viewer opens a tenth of it."""
+"""A packed file or a pipe may give this many bytes; no trace viewer opens a tenth of it."""
 
-_CAPTURE_AGAIN = "record the trace again, or get an intact copy of the file"
+MAX_RATIO = 250
+"""Times its own size that a file may unpack to: traces reach 10 to 30, a file that was made to hurt 1,000."""
+
+RATIO_FROM = 1 << 26
+"""Unpacked bytes from which the ratio counts."""
+
+THREAD_FROM = 1 << 18
+"""Packed bytes from which a thread that unpacks ahead pays."""
+
+STDIN = "standard input"
+_UNPACKERS: dict[bytes, tuple[str, Callable[[Raw], Unpacker]]] = {
+    b"\x1f\x8b": ("gzip", Gzip),
+    b"\x28\xb5\x2f\xfd": ("zstd", Zstd),
+}
+_MAGIC = max(map(len, _UNPACKERS))
 
 
 class Source:
@@ -24,65 +38,134 @@ class Source:
 
     Attributes:
         name: The path as the user gave it, for messages.
+        packing: "gzip" or "zstd"; empty for a plain file.
         offset: Bytes read so far, after unpacking.
+        problem: Why a packed file cannot be unpacked beyond `offset`; empty while nothing is wrong.
     """
 
-    def __init__(self, name: str, file: BinaryIO, *, packed: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        raw: Raw,
+        *,
+        unpacker: Unpacker | None = None,
+        packing: str = "",
+        size: int | None = None,
+        progress: Progress | None = None,
+    ) -> None:
         self.name = name
+        self.packing = packing
         self.offset = 0
-        self._file = file
-        self._packed = packed
+        self.problem = ""
+        self._raw = raw
+        self._unpacker = unpacker
+        self._rest = b""
+        self._size = size
+        self._progress = progress
 
     def read(self, size: int) -> bytes:
-        """Up to `size` bytes; fewer only at the end of the file.
+        """Up to `size` bytes; fewer only at the end of the file, or of what can be unpacked of it.
 
         Raises:
-            AttribError: The file cannot be read, its gzip stream is damaged, or it unpacks to too much.
+            AttribError: The file cannot be read, or it unpacks to too much.
         """
         try:
-            data = self._file.read(size)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise AttribError(
-                f"{self.name}: the gzip stream is damaged or cut short after {self.offset:,} unpacked bytes",
-                hint=_CAPTURE_AGAIN,
-            ) from error
+            data = self._read(size)
         except OSError as error:
             raise _unreadable(self.name, error) from error
         self.offset += len(data)
-        if self._packed and self.offset > MAX_UNPACKED:
-            raise AttribError(
-                f"{self.name}: unpacks to more than {MAX_UNPACKED >> 30} GiB",
-                hint="record fewer steps: a handful of warm steps is enough",
-            )
+        if self._size is None or self._unpacker is not None:
+            self._check_amount()
+        if self._progress is not None:
+            self._progress(self._raw.taken, self._size)
         return data
+
+    def _read(self, size: int) -> bytes:
+        take = self._raw.read if self._unpacker is None else self._unpacked
+        pieces = [take(size)]
+        missing = size - len(pieces[0])
+        while missing and pieces[-1]:
+            pieces.append(take(missing))
+            missing -= len(pieces[-1])
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _unpacked(self, size: int) -> bytes:
+        if not self._rest and self._unpacker is not None and not self.problem:
+            try:
+                self._rest = self._unpacker.piece()
+            except BrokenStreamError as error:
+                self.problem = f"the {self.packing} stream is damaged or cut short: {error}"
+        data, self._rest = self._rest[:size], self._rest[size:]
+        return data
+
+    def _check_amount(self) -> None:
+        if self.offset > MAX_UNPACKED:
+            problem, hint = (
+                f"gives more than {MAX_UNPACKED >> 30} GiB" if not self.packing else
+                f"unpacks to more than {MAX_UNPACKED >> 30} GiB",
+                "record fewer steps: a handful of warm steps is enough",
+            )  # fmt: skip
+        elif self.packing and self.offset > max(RATIO_FROM, MAX_RATIO * self._raw.taken):
+            problem = f"unpacks to more than {MAX_RATIO} times its size: no trace does"
+            hint = "unpack it yourself if you trust it, and give the plain file"
+        else:
+            return
+        raise AttribError(f"{self.name}: {problem}", hint=hint)
 
 
 @contextmanager
-def open_source(path: Path, progress: Progress | None = None) -> Iterator[Source]:
-    """Open a trace file for reading, unpacking it if its content is gzip.
+def open_source(path: Path | BinaryIO, progress: Progress | None = None) -> Iterator[Source]:
+    """Open a trace file for reading, unpacking it if its content is gzip or zstd.
 
     Args:
-        path: The file.
+        path: The file, or an open one: standard input.
         progress: Told how much of it has been read.
 
     Raises:
         AttribError: The file is not there, is a directory, is empty or cannot be read.
     """
+    name = str(path) if isinstance(path, Path) else STDIN
+    with ExitStack() as opened:
+        try:
+            file = opened.enter_context(path.open("rb")) if isinstance(path, Path) else path
+            source = _source(name, file, progress, opened)
+        except OSError as error:
+            raise _unreadable(name, error) from error
+        yield source
+
+
+def _source(name: str, file: BinaryIO, progress: Progress | None, opened: ExitStack) -> Source:
+    head = _read_head(file)  # not seek: the file may be a pipe
+    if not head:
+        raise AttribError(
+            f"{name}: the file is empty: the profiled process ended before it wrote its trace",
+            hint="end the session (or the profiler) before the process exits, and record again",
+        )
+    raw, size = Raw(file, head), _size(file)
+    for magic, (packing, unpack) in _UNPACKERS.items():
+        if head.startswith(magic):
+            unpacker = unpack(raw)
+            if size is not None and size >= THREAD_FROM:  # a pipe may block a thread for ever
+                unpacker = ahead = Ahead(unpacker)
+                opened.callback(ahead.close)
+            return Source(name, raw, unpacker=unpacker, packing=packing, size=size, progress=progress)
+    return Source(name, raw, size=size, progress=progress)
+
+
+def _read_head(file: BinaryIO) -> bytes:
+    head = b""
+    while len(head) < _MAGIC and (more := file.read(_MAGIC - len(head))):
+        head += more
+    return head
+
+
+def _size(file: BinaryIO) -> int | None:
+    """Bytes of a regular file; None for a pipe or what is no file at all."""
     try:
-        with path.open("rb") as file:
-            head = file.peek(2)[:2]  # not read and seek: the file may be a pipe
-            if not head:
-                raise AttribError(
-                    f"{path}: the file is empty: the profiled process ended before it wrote its trace",
-                    hint="end the session (or the profiler) before the process exits, and record again",
-                )
-            if head != GZIP_MAGIC:
-                yield Source(str(path), file, packed=False)
-                return
-            with gzip.GzipFile(fileobj=file) as unpacked:
-                yield Source(str(path), unpacked, packed=True)  # type: ignore[arg-type]
-    except OSError as error:
-        raise _unreadable(str(path), error) from error
+        found = os.fstat(file.fileno())
+    except OSError:
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
 def _unreadable(name: str, error: OSError) -> AttribError:

@@ -6,43 +6,32 @@ array that is cut anywhere else (inside a string, inside an argument) is not val
 it, so the decoder refuses it and the exact scanner splits the block instead.
 """
 
-import json
 import re
 from collections.abc import Iterator, Sized
-from typing import Literal, NamedTuple, Protocol, TypeVar
+from typing import Literal, NamedTuple, NoReturn, Protocol, TypeVar
 
 import msgspec
 
 from attrib.errors import AttribError
 from attrib.model.events import Damage
+from attrib.traces.nan import without_nan
 from attrib.traces.source import Source
+from attrib.traces.window import BLOCK, LARGEST_MENDED, RECORD_AGAIN, Scanned, Window
 
-BLOCK = 1 << 18
-"""Bytes decoded at a time: larger blocks leave the processor's cache and were measured to be slower."""
-
-LARGEST_VALUE = 1 << 26
-"""One event, or one fact beside the events, may take this many bytes."""
-
-MOST_MENDED = 50
-"""Places of one block at which the scanner may stop for `nan`: each costs another scan of the event."""
+MOST_MEMBERS = 100_000
+"""Members of the top-level object besides the events; traces have some twenty."""
 
 E = TypeVar("E")
 B_co = TypeVar("B_co", bound=Sized, covariant=True)
 B = TypeVar("B", bound=Sized)
 
+Place = Literal["between", "cut", "behind"]
+"""A defect between two events, in place of the rest of them, or behind them all."""
+
 REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What the decoder raises for a block that it cannot take as it is."""
 
-RECORD_AGAIN = "record the trace again (the recording process may have been killed), or get an intact copy"
-
-_SPACE = re.compile(r"[ \t\r\n]*")
 _FIRST_KEY = re.compile(rb'\{\s*"[^"\\]*"')
-# `inf` and `nan` where JSON wants a number: older Kineto wrote them for occupancy figures. The closing quote
-# of a key cannot be part of a string, so the first pattern never touches one; the second is used where the
-# scanner stopped.
-_MEMBER_NOT_A_NUMBER = re.compile(r'(?<=[^\\]":)\s*-?(?:nan|inf)(?=\s*[,}])', re.IGNORECASE)
-_NOT_A_NUMBER = re.compile(r"-?(?:nan|inf)(?=\s*[,\]}])", re.IGNORECASE)
-_scan = json.JSONDecoder(strict=False, parse_int=str, parse_float=str, parse_constant=str).raw_decode
 
 
 class Span(NamedTuple):
@@ -75,24 +64,24 @@ class EventDecoder(Protocol[B_co, E]):
 class EventStream:
     """Walks one file: first the facts before the events, then the events, then the facts after them.
 
+    It is strict: every defect is an AttribError with the event's number and the byte. `attrib.traces.salvage` has the
+    lenient one, which goes on behind a defect.
+
     Attributes:
         container: Whether the file is an object that holds the events or the array itself.
         facts: Raw JSON of the wanted top-level members met so far.
         count: Events met so far, of every phase.
-        damage: What could not be read, once `blocks` is through; strict streams raise instead.
+        damage: What could not be read, once `blocks` is through; None from a strict stream.
     """
 
-    def __init__(
-        self, source: Source, wanted: frozenset[str] = frozenset(), *, lenient: bool = False
-    ) -> None:
+    def __init__(self, source: Source, wanted: frozenset[str] = frozenset()) -> None:
         self.damage: Damage | None = None
-        self._lenient = lenient
         self.facts: dict[str, str] = {}
         self.count = 0
         self._source = source
+        self._window = Window(source)
         self._wanted = wanted
-        self._data = b""
-        self._ended = False
+        self._members = 0
         self._separator = b""
         self.container: Literal["object", "array"] = self._open()
         self._in_events = self.container == "array" or self._walk_members()
@@ -110,12 +99,24 @@ class EventStream:
     @property
     def position(self) -> int:
         """Bytes consumed so far, after unpacking."""
-        return self._source.offset - len(self._data)
+        return self._window.position
 
     def sample(self) -> bytes:
         """The beginning of the events, without consuming it."""
-        self._fill(BLOCK)
-        return self._data[:BLOCK]
+        self._window.fill(BLOCK)
+        return self._window.data[self._window.at : self._window.at + BLOCK]
+
+    def require_event(self) -> None:
+        """Refuse a file that ends before its first event does.
+
+        Raises:
+            AttribError: It does.
+        """
+        if not self._window.peek():
+            self._refuse("the file ends without its closing ]")
+        found = self._value()
+        if found.open:
+            self._refuse(self._why(found))
 
     def blocks(self, decoder: EventDecoder[B, E]) -> Iterator[B]:
         """Every event of the file, in order, some hundreds at a time.
@@ -123,203 +124,245 @@ class EventStream:
         Raises:
             AttribError: The file ends too early or is not valid JSON, with the event's number and the byte.
         """
-        try:
-            yield from self._blocks(decoder)
-        except AttribError as error:
-            if not self._lenient:
-                raise
-            self.damage = Damage(
-                file=self.name,
-                reason=str(error),
-                offset=self.position,
-                event=self.count,
-                recovered=self.count,
-                lost=1,
-                lost_bytes=len(self._data),
-                cut=True,
-            )
-
-    def _blocks(self, decoder: EventDecoder[B, E]) -> Iterator[B]:
+        window = self._window
         while self._in_events:
-            while (following := self._peek()) != "]":
+            while (following := window.peek()) != b"]":
                 if not following:
-                    raise self._malformed("the file ends without its closing ]")
+                    self._defect("the file ends without its closing ]", "cut")
+                    return
+                window.fill(BLOCK)
                 batch = self._fast(decoder)
                 if batch is None:
                     batch = self._exact(decoder)
                 self.count += len(batch)
                 yield batch
-                self._pass_comma("]")
-            self._take(1)
+                self._pass_comma()
+            window.at += 1
             self._in_events = self.container == "object" and self._walk_members()
-        if self._peek():
-            raise self._malformed("something follows the end of the trace")
+            if self._in_events:
+                self._defect("a second array of traceEvents begins: several traces were joined", "behind")
+                return
+        if window.peek():
+            self._defect(self._what_follows(), "behind")
+        elif self._source.problem:
+            self._defect(self._source.problem, "behind")
 
     def _open(self) -> Literal["object", "array"]:
-        self._fill(BLOCK)
-        if self._data.startswith(b"\xef\xbb\xbf"):
-            self._take(3)
-        first = self._peek()
-        if first not in ("{", "["):
-            raise AttribError(
-                f"{self.name}: not a trace: JSON begins with {{ or [, this file does not"
-                f" ({f'0x{self._data[:1].hex()}' if first else 'nothing'} at byte {self.position:,})",
-                hint="attrib reads Kineto traces and ONNX Runtime profiles, plain or gzip",
+        window = self._window
+        window.fill(BLOCK)
+        if window.data.startswith(b"\xef\xbb\xbf"):
+            window.at += 3
+        first = window.peek()
+        if first not in (b"{", b"["):
+            problem = self._source.problem or (
+                "not a trace: JSON begins with { or [, this file does not"
+                f" ({f'0x{first.hex()}' if first else 'nothing'} at byte {self.position:,})"
             )
-        self._take(1)
-        return "object" if first == "{" else "array"
+            hint = "attrib reads Kineto traces and ONNX Runtime profiles, plain, gzip or zstd"
+            raise AttribError(f"{self.name}: {problem}", hint=hint)
+        window.at += 1
+        return "object" if first == b"{" else "array"
 
     def _walk_members(self) -> bool:
         """Walk the members of the top-level object up to the events; False at the object's end."""
-        if self._peek() == ",":
-            self._take(1)
-        while (following := self._peek()) != "}":
+        window = self._window
+        if window.peek() == b",":
+            window.at += 1
+        while (following := window.peek()) != b"}":
             if not following:
-                raise self._malformed("the file ends without its closing }")
-            key = self._value()
-            if self._peek() != ":":
-                raise self._malformed("expected a colon")
-            self._take(1)
-            if key == '"traceEvents"' and self._peek() == "[":
-                self._take(1)
+                return self._lost_members("the file ends without its closing }")
+            found = self._member()
+            if found is None:
                 return True
-            self._keep(key, self._value())
-            self._pass_comma("}")
-        self._take(1)
+            if found:
+                return self._lost_members(found)
+        window.at += 1
         return False
 
-    def _keep(self, key: str, value: str) -> None:
-        if key[1:-1] in self._wanted:
-            self.facts[key[1:-1]] = value
+    def _member(self) -> str | None:
+        """Pass one member; None where the events begin instead of its value, else what is wrong with it."""
+        window = self._window
+        self._members += 1
+        if self._members > MOST_MEMBERS:
+            return f"more than {MOST_MEMBERS:,} members beside the events"
+        key = self._value()
+        if key.end < 0:
+            return self._why(key)
+        name = window.data[window.at : key.end]
+        window.at = key.end
+        if window.peek() != b":":
+            return "expected a colon"
+        window.at += 1
+        if name == b'"traceEvents"' and window.peek() == b"[":
+            window.at += 1
+            return None
+        window.peek()
+        return self._fact(name[1:-1].decode("latin-1"))
 
-    def _value(self) -> str:
-        """Consume one JSON value, whatever its size, and return its text (one character a byte)."""
-        self._peek()
-        while True:
-            text = self._data.decode("latin-1")
-            problem: Exception | None = None
-            try:
-                end = _scan(text)[1]
-            except (ValueError, RecursionError) as error:
-                problem = error
-            if problem is None and (end < len(text) or self._ended):
-                self._take(end)
-                return text[:end]
-            self._grow(problem)
-
-    def _grow(self, problem: Exception | None) -> None:
-        """Hold four times as much of the file, because what is held ends in the middle of a value."""
-        if self._ended or len(self._data) >= LARGEST_VALUE:
-            reason = problem.msg.lower() if isinstance(problem, json.JSONDecodeError) else "no end in sight"
-            raise self._malformed(reason, problem.pos if isinstance(problem, json.JSONDecodeError) else 0)
-        self._fill(max(4 * len(self._data), BLOCK))
-
-    def _fill(self, size: int) -> None:
-        while len(self._data) < size and not self._ended:
-            more = self._source.read(size - len(self._data))
-            self._ended = not more
-            self._data += more
-
-    def _take(self, size: int) -> None:
-        self._data = self._data[size:]
-
-    def _peek(self) -> str:
-        """The next character that is not white space, reading on as needed; empty at the end of the file."""
-        self._data = self._data.lstrip(b" \t\r\n")
-        while len(self._data) < BLOCK and not self._ended:
-            self._fill(BLOCK)
-            self._data = self._data.lstrip(b" \t\r\n")
-        return self._data[:1].decode("latin-1")
-
-    def _pass_comma(self, closing: str) -> None:
-        following = self._peek()
-        if following == ",":
-            self._take(1)
+    def _fact(self, name: str) -> str:
+        """Pass one value, and keep it if it is wanted; what is wrong with it, if anything is."""
+        window = self._window
+        found = self._value()
+        if found.end < 0:
+            return self._why(found)
+        if name in self._wanted:
+            self.facts[name] = window.data[window.at : found.end].decode("latin-1")
+        window.at = found.end
+        following = window.peek()
+        if following == b",":
+            window.at += 1
         elif not following:
-            raise self._malformed(f"the file ends without its closing {closing}")
-        elif following != closing:
-            raise self._malformed(f"expected , or {closing}")
+            return "the file ends without its closing }"
+        return "" if following in b",}" else "expected , or }"
+
+    def _value(self) -> Scanned:
+        """The JSON value here, whatever its size; at the end of what is held only if the file ends there too."""
+        window = self._window
+        while True:
+            found = window.value(window.at)
+            unfinished = found.open if found.end < 0 else found.end == len(window.data)
+            if not unfinished or not self._grow():
+                return found
+
+    def _grow(self) -> bool:
+        """Hold four times as much of the file, because what is held ends in the middle of a value."""
+        window = self._window
+        if window.ended or window.held >= window.reach:
+            return False
+        window.fill(max(4 * window.held, BLOCK))
+        return True
+
+    def _why(self, found: Scanned) -> str:
+        """What is wrong with the value here."""
+        window = self._window
+        if not found.open:
+            return f"{found.problem} at byte {self.position + found.stop - window.at:,}"
+        if not window.ended:
+            return f"it takes more than {window.reach >> 10:,} KiB"
+        end = self._source.offset
+        if self._source.problem:
+            return f"{self._source.problem} after {end:,} unpacked bytes"
+        return f"the file ends at byte {end:,} inside it"
+
+    def _pass_comma(self) -> None:
+        window = self._window
+        following = window.peek()
+        if following == b",":  # one more before the closing bracket does no harm, and writers leave it there
+            window.at += 1
+        elif following and following != b"]":
+            self._defect("expected , or ]", "between")
 
     def _fast(self, decoder: EventDecoder[B, E]) -> B | None:
-        cut = self._data.rfind(self._separator) if self._separator else -1
+        window = self._window
+        cut = window.data.rfind(self._separator, window.at, window.at + BLOCK) if self._separator else -1
         if cut < 0:
             return None
         try:
-            batch = decoder.decode(b"[" + self._data[: cut + 1] + b"]")
+            batch = decoder.decode(b"".join((b"[", memoryview(window.data)[window.at : cut + 1], b"]")))
         except REFUSED:
             return None
-        self._take(cut + 1)
+        window.at = cut + 1
         return batch
 
     def _exact(self, decoder: EventDecoder[B, E]) -> B:
         """Split the block with the scanner, event by event, and rescue what the decoder refuses."""
+        window = self._window
         spans, problem = self._spans(decoder)
         while not spans:
-            self._grow(problem)
+            if not problem.open or not self._grow():
+                return self._without(decoder, self._why(problem))
             spans, problem = self._spans(decoder)
         self._learn_separator(spans)
         end = spans[-1].end
         try:
-            batch = decoder.decode(b"[" + self._data[:end] + b"]")
+            batch = decoder.decode(b"".join((b"[", memoryview(window.data)[window.at : end], b"]")))
         except REFUSED:
-            batch = decoder.batch([self._rescue(decoder, number, span) for number, span in enumerate(spans)])
-        self._take(end)
+            batch, end = self._rescued(decoder, spans)
+        window.at = end
         return batch
 
-    def _rescue(self, decoder: EventDecoder[B, E], number: int, span: Span) -> E:
-        try:
-            return decoder.rescue(self._data[span.start : span.end])
-        except (ValueError, RecursionError) as error:
-            raise AttribError(
-                f"{self.name}: event {self.count + number:,} (byte {self.position + span.start:,})"
-                f" cannot be read: {error}",
-                hint=RECORD_AGAIN,
-            ) from error
+    def _rescued(self, decoder: EventDecoder[B, E], spans: list[Span]) -> tuple[B, int]:
+        """The events of these spans, one by one, and where the last of them ends."""
+        events: list[E] = []
+        for span in spans:
+            event = self._rescue(decoder, span)
+            if isinstance(event, ValueError):
+                where = f"event {self.count + len(events):,} (byte {self.position + span.start - self._window.at:,}"
+                raise AttribError(
+                    f"{self.name}: {where}{self._unpacked}) cannot be read: {event}", hint=RECORD_AGAIN
+                ) from event
+            events.append(event)
+        return decoder.batch(events), spans[-1].end
 
-    def _spans(self, decoder: EventDecoder[B, E]) -> tuple[list[Span], Exception | None]:
-        text = self._data.decode("latin-1")
+    def _rescue(self, decoder: EventDecoder[B, E], span: Span) -> E | ValueError:
+        if span.end - span.start > LARGEST_MENDED:
+            return ValueError(
+                f"it takes more than {LARGEST_MENDED >> 20} MiB and is not what the format says"
+            )
+        try:
+            return decoder.rescue(self._window.data[span.start : span.end])
+        except ValueError as error:
+            return error
+        except RecursionError:
+            return ValueError("nested too deeply")
+
+    def _spans(self, decoder: EventDecoder[B, E]) -> tuple[list[Span], Scanned]:
+        """Whole events from here on, as far as they are held, and why it does not go on."""
+        window = self._window
         spans: list[Span] = []
-        start = mended = 0
-        while start < len(text) and text[start] != "]":
-            try:
-                end = _scan(text, start)[1]
-            except (ValueError, RecursionError) as error:
-                without = _without_nan(text, error) if mended < MOST_MENDED else None
-                if without is None:
-                    return decoder.split(text) or spans, error
-                self._data, text, mended = without.encode("latin-1"), without, mended + 1
+        start, mended = window.at, 0
+        found = Scanned(-1, "expected an event", start)
+        while start < len(window.data) and window.data[start : start + 1] != b"]":
+            found = window.value(start)
+            if found.end < 0:
+                data = without_nan(window.data, found.stop, mended)
+                if data is None:
+                    return self._laid_out(decoder) or spans, found
+                window.data, mended = data, mended + 1
                 continue
-            spans.append(Span(start, end))
-            comma = _end_of_space(text, end)
-            if text[comma : comma + 1] != ",":
+            spans.append(Span(start, found.end))
+            comma = window.after_space(found.end)
+            if window.data[comma : comma + 1] != b",":
                 break
-            start = _end_of_space(text, comma + 1)
-        return spans, None
+            start = window.after_space(comma + 1)
+        return spans, found
+
+    def _laid_out(self, decoder: EventDecoder[B, E]) -> list[Span]:
+        """Events by the format's layout."""
+        at = self._window.at
+        text = self._window.data[at : at + LARGEST_MENDED].decode("latin-1")
+        return [Span(at + start, at + end) for start, end in decoder.split(text)]
 
     def _learn_separator(self, spans: list[Span]) -> None:
         if len(spans) > 1:
-            start = spans[-1].start
-            key = _FIRST_KEY.match(self._data, start)
-            self._separator = self._data[spans[-2].end - 1 : key.end() if key else start + 1]
+            data, start = self._window.data, spans[-1].start
+            key = _FIRST_KEY.match(data, start)
+            self._separator = data[spans[-2].end - 1 : key.end() if key else start + 1]
 
-    def _malformed(self, reason: str, ahead: int = 0) -> AttribError:
-        where = f"event {self.count:,}, byte {self.position + ahead:,}"
-        return AttribError(
-            f"{self.name}: cut short or not valid JSON at {where}: {reason}", hint=RECORD_AGAIN
-        )
+    def _what_follows(self) -> str:
+        another = self._window.peek() in (b"[", b"{")
+        more = ": another trace begins, several files were joined" if another else ""
+        return f"something follows the end of the trace{more}"
 
+    @property
+    def _unpacked(self) -> str:
+        return " after unpacking" if self._source.packing else ""
 
-def _end_of_space(text: str, start: int) -> int:
-    match = _SPACE.match(text, start)
-    return match.end() if match else start
+    def _lost_members(self, reason: str) -> bool:
+        """What to do where the members cannot be read on: whether the events begin nevertheless."""
+        self._refuse(reason)
 
+    def _without(self, decoder: EventDecoder[B, E], reason: str) -> B:  # noqa: ARG002 - for the lenient one
+        """What to do where no event can be read: perhaps a batch of none."""
+        self._refuse(reason)
 
-def _without_nan(text: str, error: Exception) -> str | None:
-    """The text with `nan` and `inf` replaced by empty strings as long, if the scanner stopped at one."""
-    if not isinstance(error, json.JSONDecodeError):
-        return None
-    stop = _NOT_A_NUMBER.match(text, error.pos)
-    if stop is None:
-        return None
-    mended = text[: stop.start()] + '""'.ljust(len(stop[0])) + text[stop.end() :]
-    return _MEMBER_NOT_A_NUMBER.sub(lambda match: '""'.rjust(len(match[0])), mended)
+    def _defect(self, reason: str, place: Place) -> None:  # noqa: ARG002 - for the lenient one
+        """What to do about a defect here, which is no event."""
+        self._refuse(reason)
+
+    def _refuse(self, reason: str) -> NoReturn:
+        where = f"event {self.count:,}, byte {self.position:,}{self._unpacked}"
+        problem = self._source.problem
+        if problem and self._window.ended and problem not in reason:
+            reason = f"{reason} ({problem})"
+        raise AttribError(f"{self.name}: cut short or not valid JSON at {where}: {reason}", hint=RECORD_AGAIN)
