@@ -1,5 +1,6 @@
 """Integer nanoseconds: the one formatter, and the rounding that keeps sums exact."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,7 +48,7 @@ def unit_for(largest: float, *, noise: float = 0) -> Unit:
 
 def _decimals(magnitude: float, significant: int) -> int:
     """Decimals that show the magnitude to this many significant digits, from 0 to 3."""
-    if not magnitude:
+    if not magnitude or not math.isfinite(magnitude):
         return 0
     exponent = int(f"{magnitude:.{significant - 1}e}".partition("e")[2])
     return min(max(significant - 1 - exponent, 0), _MOST_DIGITS)
@@ -63,7 +64,7 @@ def _signed(value: float, digits: int, *, sign: bool) -> str:
 
 def _number(value: float, *, sign: bool) -> str:
     """Three significant digits, none after the point where the value is whole."""
-    return _signed(value, 0 if value == int(value) else _decimals(value, 3), sign=sign)
+    return _signed(value, 0 if float(value).is_integer() else _decimals(value, 3), sign=sign)
 
 
 def format_ns(ns: float, *, sign: bool = False) -> str:

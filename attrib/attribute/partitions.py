@@ -14,13 +14,16 @@ from attrib.attribute.foreign_steps import foreign_steps, unmarked_steps
 from attrib.attribute.ort_partition import ort_steps
 from attrib.attribute.steps import StepWindow
 from attrib.attribute.torch_partition import torch_steps
+from attrib.errors import AttribError
 from attrib.model.compiled import Compiled
 from attrib.model.events import EventTable
 from attrib.model.latency import LatencyTable
-from attrib.model.manifest import PROFILE_ZERO, Role
+from attrib.model.manifest import PROFILE_ZERO, Role, Side
 from attrib.model.work import Engine, Partition
 from attrib.traces.directory import TraceDirectory
+from attrib.traces.manifest_file import INTACT_COPY
 from attrib.traces.runs import gpu_rows, runs_of, step_rows
+from attrib.traces.times import LIMIT_NS
 
 CLOCK_SLACK_NS = 50_000
 """How far the clocks of the profiler and of the caller may be apart."""
@@ -47,7 +50,7 @@ def partition_of(directory: TraceDirectory, role: Role, latency: LatencyTable | 
     engine: Engine = side.engine if side else role
     rows = step_rows(table) if engine == "torch" else runs_of(table).rows
     timed = _timed(latency, role)
-    zero = int(side.settings.get(PROFILE_ZERO, 0)) if side and engine == "onnxruntime" else 0
+    zero = _profile_zero(side) if side and engine == "onnxruntime" else 0
     steps = step_windows(table, rows, timed, zero)
     if not steps and engine == "torch" and not timed:
         steps = _foreign_windows(table)
@@ -58,6 +61,21 @@ def partition_of(directory: TraceDirectory, role: Role, latency: LatencyTable | 
     earlier = tuple(table.duration_ns[rows[table.start_ns[rows] < steps[0].start_ns]].tolist())
     partition = _ort(table, steps, directory.device_events(role), zero)
     return dataclasses.replace(partition, earlier_ns=earlier)
+
+
+def _profile_zero(side: Side) -> int:
+    """Epoch time of the profile's own zero; 0 where the capture did not note it.
+
+    Raises:
+        AttribError: What it noted is no time.
+    """
+    text = side.settings.get(PROFILE_ZERO, "0")
+    is_time = text.isascii() and text.isdigit() and len(text) <= len(str(LIMIT_NS)) and int(text) < LIMIT_NS
+    if not is_time:
+        raise AttribError(
+            f"manifest.json: {PROFILE_ZERO} is no time in nanoseconds: {text[:40]!r}", hint=INTACT_COPY
+        )
+    return int(text)
 
 
 def _torch(table: EventTable, steps: Sequence[StepWindow], compiled: Compiled | None) -> Partition:

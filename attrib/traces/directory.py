@@ -1,6 +1,7 @@
 """A trace directory: everything that one capture wrote, checked against its manifest as it is read."""
 
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +28,14 @@ from attrib.model.manifest import (
 )
 from attrib.model.placement import PLACEMENT_FILE, PLACEMENT_VERSION, Placement
 from attrib.traces.kineto import read_kineto
-from attrib.traces.manifest_file import INTACT_COPY, MANIFEST, check_inside, read_manifest
+from attrib.traces.manifest_file import (
+    INTACT_COPY,
+    MANIFEST,
+    check_inside,
+    open_regular,
+    read_bounded,
+    read_manifest,
+)
 from attrib.traces.ort_profile import read_ort_profile
 from attrib.traces.recognise import recognise
 
@@ -39,6 +47,15 @@ _TRACE_OF_ENGINE: dict[Role, tuple[str, Read]] = {
     "onnxruntime": ("profile.json.gz", read_ort_profile),
 }
 _DEVICE_TRACE = "device.json.gz"
+
+LARGEST_RECORD = 1 << 26
+"""Bytes of a JSON file beside the traces (`outputs.json`, `flow.json`, `verify/*.json`)."""
+
+LARGEST_GRAPH = (1 << 31) - 1
+"""Bytes of an ONNX file: protobuf's own limit."""
+
+LARGEST_FILE = 8 << 30
+"""Bytes of any file that a manifest lists: its hash is taken before anything else, and that takes time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +73,10 @@ class TraceDirectory:
     missing: tuple[str, ...] = ()
     _traces: dict[Role, Path] = field(default_factory=dict)
     _models: dict[str, Path] = field(default_factory=dict)
+    _entries: dict[str, FileEntry] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._entries.update((entry.path, entry) for entry in (self.manifest.files if self.manifest else ()))
 
     def events(self, role: Role) -> EventTable | None:
         """The profiled steps of one side; None where they were not captured.
@@ -93,7 +114,7 @@ class TraceDirectory:
         """
         if self.manifest is None:
             return {
-                name: _bytes(self._models[name]) for name in (EXPORTED, OPTIMIZED) if name in self._models
+                name: _graph(self._models[name]) for name in (EXPORTED, OPTIMIZED) if name in self._models
             }
         rewrites = [rewrite.graph for side in self.manifest.sides.values() for rewrite in side.rewrites]
         found = {
@@ -101,7 +122,7 @@ class TraceDirectory:
         }
         if found[OPTIMIZED] is not None:
             found.pop(PARTITIONED, None)
-        return {name: _bytes(path) for name, path in found.items() if path is not None}
+        return {name: _graph(path) for name, path in found.items() if path is not None}
 
     def compiled(self, role: Role) -> Compiled | None:
         """What the kernels of one side's compiled model compute; None where nothing was compiled."""
@@ -122,7 +143,7 @@ class TraceDirectory:
         if path is None:
             return None
         try:
-            found = msgspec.json.decode(_bytes(path), type=kind)
+            found = msgspec.json.decode(_json_of(path), type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise AttribError(f"{path}: damaged: {error}", hint=INTACT_COPY) from error
         if found.format_version > version:
@@ -136,7 +157,7 @@ class TraceDirectory:
         if path is None:
             return ()
         try:
-            return msgspec.json.decode(_bytes(path), type=tuple[OutputDifference, ...])
+            return msgspec.json.decode(_json_of(path), type=tuple[OutputDifference, ...])
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise AttribError(f"{path}: not a comparison of outputs: {error}", hint=INTACT_COPY) from error
 
@@ -162,7 +183,7 @@ class TraceDirectory:
 
     def _checked(self, name: str) -> Path | None:
         """The file of that name, once it is what the manifest says; None where the manifest does not claim it."""
-        entry = next((e for e in self.manifest.files if e.path == name), None) if self.manifest else None
+        entry = self._entries.get(name)
         if entry is None or entry.state != "complete":
             return None
         path = check_inside(self.root, entry.path)
@@ -180,7 +201,7 @@ def _without(name: str) -> str:
 
 def _experiment(path: Path) -> ExperimentResult:
     try:
-        found = msgspec.json.decode(_bytes(path), type=ExperimentResult)
+        found = msgspec.json.decode(_json_of(path), type=ExperimentResult)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         hint = _without(f"{VERIFY_FOLDER}/{path.name}")
         raise AttribError(f"{path}: not an experiment: {error}", hint=hint) from error
@@ -223,14 +244,16 @@ def check_file(path: Path, entry: FileEntry) -> None:
     """Check that a file is the one that the capture wrote.
 
     Raises:
-        AttribError: It is not there, or its size or hash differs from the manifest's.
+        AttribError: It is not there, no regular file, too large, or its size or hash differs from the manifest's.
     """
     try:
-        size = path.stat().st_size
-        if size != entry.size:
-            problem = f"has {size:,} bytes, the manifest says {entry.size:,}: cut short or changed after the capture"
-            raise AttribError(f"{path}: {problem}", hint=INTACT_COPY)
-        with path.open("rb") as file:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size != entry.size:
+                problem = f"has {size:,} bytes, the manifest says {entry.size:,}: cut short or changed after the capture"
+                raise AttribError(f"{path}: {problem}", hint=INTACT_COPY)
+            if size > LARGEST_FILE:
+                raise AttribError(f"{path}: larger than {LARGEST_FILE >> 30} GiB", hint="profile fewer steps")
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError as error:
         problem = "is missing, but the manifest says that the capture completed it"
@@ -244,10 +267,9 @@ def check_file(path: Path, entry: FileEntry) -> None:
         raise AttribError(f"{path}: {problem}", hint=INTACT_COPY)
 
 
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise AttribError(
-            f"{path}: cannot be read: {error.strerror}", hint="check its permissions"
-        ) from error
+def _json_of(path: Path) -> bytes:
+    return read_bounded(path, LARGEST_RECORD, "a record of attrib")
+
+
+def _graph(path: Path) -> bytes:
+    return read_bounded(path, LARGEST_GRAPH, "an ONNX model")
