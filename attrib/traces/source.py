@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from attrib.errors import AttribError
-from attrib.traces.unpack import Ahead, BrokenStreamError, Gzip, Raw, Unpacker, Zstd
+from attrib.traces.unpack import BrokenStreamError, Gzip, Raw, Unpacker, Zstd
 
 Progress = Callable[[int, int | None], None]
 """Told the bytes read so far of the file as it lies on the disk, and how many it has (None for a pipe)."""
@@ -21,9 +21,6 @@ MAX_RATIO = 250
 
 RATIO_FROM = 1 << 26
 """Unpacked bytes from which the ratio counts."""
-
-THREAD_FROM = 1 << 18
-"""Packed bytes from which a thread that unpacks ahead pays."""
 
 STDIN = "standard input"
 _UNPACKERS: dict[bytes, tuple[str, Callable[[Raw], Unpacker]]] = {
@@ -128,13 +125,13 @@ def open_source(path: Path | BinaryIO, progress: Progress | None = None) -> Iter
     with ExitStack() as opened:
         try:
             file = opened.enter_context(path.open("rb")) if isinstance(path, Path) else path
-            source = _source(name, file, progress, opened)
+            source = _source(name, file, progress)
         except OSError as error:
             raise _unreadable(name, error) from error
         yield source
 
 
-def _source(name: str, file: BinaryIO, progress: Progress | None, opened: ExitStack) -> Source:
+def _source(name: str, file: BinaryIO, progress: Progress | None) -> Source:
     head = _read_head(file)  # not seek: the file may be a pipe
     if not head:
         raise AttribError(
@@ -144,11 +141,7 @@ def _source(name: str, file: BinaryIO, progress: Progress | None, opened: ExitSt
     raw, size = Raw(file, head), _size(file)
     for magic, (packing, unpack) in _UNPACKERS.items():
         if head.startswith(magic):
-            unpacker = unpack(raw)
-            if size is not None and size >= THREAD_FROM:  # a pipe may block a thread for ever
-                unpacker = ahead = Ahead(unpacker)
-                opened.callback(ahead.close)
-            return Source(name, raw, unpacker=unpacker, packing=packing, size=size, progress=progress)
+            return Source(name, raw, unpacker=unpack(raw), packing=packing, size=size, progress=progress)
     return Source(name, raw, size=size, progress=progress)
 
 

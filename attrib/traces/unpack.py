@@ -1,10 +1,11 @@
-"""Unpacks gzip and zstd piece by piece, up to the last byte that a damaged stream still gives."""
+"""Unpacks gzip and zstd piece by piece, up to the last byte that a damaged stream still gives.
+
+A thread that unpacks ahead was tried: the decoder holds Python's lock for milliseconds at a time, so that the thread
+waits for its turn more than it gains (1.11 to 1.20 times the time of the plain file, against 1.06 in turn).
+"""
 
 import contextlib
-import queue
-import threading
 import zlib
-from collections.abc import Callable
 from typing import Any, BinaryIO, Protocol
 
 PIECE = 1 << 18
@@ -12,9 +13,6 @@ _PACKED = 1 << 16
 _ZSTD_PIECE = 1 << 12
 _GZIP = 31
 """zlib's name for deflate within a gzip header and a checksum, which it verifies."""
-
-_AHEAD = 4
-"""Pieces that wait for the reader: it and the unpacking thread take turns without waiting for each other."""
 
 
 class BrokenStreamError(Exception):
@@ -49,6 +47,9 @@ class Raw:
         data = data or self._file.read(size)
         self.taken += len(data)
         return data
+
+    def close(self) -> None:
+        """Nothing: whoever opened the file closes it."""
 
     def rewind(self) -> bool:
         """Go back to the beginning; False where the file cannot."""
@@ -157,41 +158,3 @@ def _zstd(raw: Raw) -> Any:
 
 def _reason(error: OSError) -> str:
     return "it ends too early" if "runcated" in str(error) else "its data is wrong"
-
-
-class Ahead:
-    """Unpacks in a thread, some pieces ahead of the reader: zlib and zstd work while Python decodes."""
-
-    def __init__(self, unpacker: Unpacker) -> None:
-        self._pieces: queue.Queue[bytes | Exception] = queue.Queue(_AHEAD)
-        self._stop = threading.Event()
-        self._ended: bytes | Exception | None = None
-        self._thread = threading.Thread(target=self._run, args=(unpacker.piece,), daemon=True)
-        self._thread.start()
-
-    def piece(self) -> bytes:
-        """Some more bytes; none at the end."""
-        found = self._pieces.get() if self._ended is None else self._ended
-        if not found or isinstance(found, Exception):
-            self._ended = found
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-    def close(self) -> None:
-        """End the thread, wherever it is."""
-        self._stop.set()
-        while self._thread.is_alive():
-            while not self._pieces.empty():
-                self._pieces.get_nowait()
-            self._thread.join(0.01)
-
-    def _run(self, piece: Callable[[], bytes]) -> None:
-        try:
-            while not self._stop.is_set():
-                found = piece()
-                self._pieces.put(found)
-                if not found:
-                    return
-        except Exception as error:  # noqa: BLE001 - handed to the reader, who raises it
-            self._pieces.put(error)
