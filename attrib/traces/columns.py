@@ -19,13 +19,15 @@ class Strings(dict[str, int]):
     def __init__(self) -> None:
         super().__init__({"": ABSENT})
 
-    def __missing__(self, text: str) -> int:
+    def __missing__(self, text: str | None) -> int:
+        if not text:
+            return ABSENT
         self[text] = code = len(self) - 1
         return code
 
-    def codes(self, texts: Sequence[str]) -> Int32s:
-        """The number of each string."""
-        return np.fromiter(map(self.__getitem__, texts), np.int32, len(texts))
+    def codes(self, texts: Iterable[str | None], count: int) -> Int32s:
+        """The number of each of `count` strings; None counts as the empty one."""
+        return np.fromiter(map(self.__getitem__, texts), np.int32, count)  # type: ignore[arg-type]
 
     def table(self) -> tuple[str, ...]:
         """The strings by number."""
@@ -44,9 +46,9 @@ class Tracks(dict[tuple[object, object], int]):
         self[key] = code = self._strings[f"{pid}/{tid}"]
         return code
 
-    def codes(self, keys: Iterable[tuple[object, object]]) -> Int32s:
-        """The number of each track."""
-        return np.fromiter(map(self.__getitem__, keys), np.int32)
+    def codes(self, keys: Iterable[tuple[object, object]], count: int) -> Int32s:
+        """The number of each of `count` tracks."""
+        return np.fromiter(map(self.__getitem__, keys), np.int32, count)
 
 
 class RawValues(dict[tuple[bytes, ...], int]):
@@ -59,9 +61,9 @@ class RawValues(dict[tuple[bytes, ...], int]):
         self[key] = code = len(self) - 1
         return code
 
-    def codes(self, keys: Iterable[tuple[bytes, ...]]) -> Int32s:
-        """The number of each argument."""
-        return np.fromiter(map(self.__getitem__, keys), np.int32)
+    def codes(self, keys: Iterable[tuple[bytes, ...]], count: int) -> Int32s:
+        """The number of each of `count` arguments."""
+        return np.fromiter(map(self.__getitem__, keys), np.int32, count)
 
     def table(self) -> tuple[tuple[bytes, ...], ...]:
         """The arguments by number."""

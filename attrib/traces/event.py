@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -19,6 +20,7 @@ A = TypeVar("A")
 
 NO_RAW = msgspec.Raw(b"")
 _NAN = float("nan")
+_start, _duration = attrgetter("ts"), attrgetter("dur")
 _LONGEST_INTEGER = 20
 
 
@@ -118,10 +120,10 @@ class Decoder(Generic[A]):
         ):  # perhaps only a time that is a string or null: the exact form takes it
             return None
         rows = [event for event in events if event.ph == "X"]
-        start = nanoseconds_from_floats([event.ts for event in rows])
-        duration = nanoseconds_from_floats([event.dur for event in rows])
+        start = nanoseconds_from_floats(map(_start, rows), len(rows))
+        duration = nanoseconds_from_floats(map(_duration, rows), len(rows))
         halves = [event for event in events if event.ph in HALVES] if len(rows) < len(events) else []
-        times = nanoseconds_from_floats([event.ts for event in halves])
+        times = nanoseconds_from_floats(map(_start, halves), len(halves))
         if start is None or duration is None or times is None:
             return None
         return self._batch(rows, start, duration, (halves, times), total=len(events))

@@ -4,14 +4,18 @@ Format: libkineto's output_json.cpp; a Chrome trace whose times are microseconds
 `baseTimeNanoseconds` on where the file gives it (torch 2.1 and later) and since the epoch before that.
 """
 
-from operator import attrgetter
+from collections.abc import Callable, Sequence
+from itertools import compress, repeat
+from operator import attrgetter, is_not, ne
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from attrib.model.events import ABSENT, EventTable
-from attrib.traces.columns import RawValues
+from attrib.traces.columns import RawValues, integers
 from attrib.traces.event import NO_RAW, Batch, Decoder, number_of, raw_of, text_of
 from attrib.traces.facts import base_ns, device_names, facts_for_show
 from attrib.traces.kinds import GPU_WORK, rows_of
@@ -22,13 +26,14 @@ from attrib.traces.stream import EventStream
 from attrib.traces.table import TableBuilder, collect
 
 Integer = int | str | None
+Column = TypeVar("Column", np.int32, np.int64)
 
 
 class KinetoArgs(msgspec.Struct, gc=False):
     """The arguments that become columns. Old versions wrote some names in lower case."""
 
-    correlation: Integer = ABSENT
     external_id: Integer = msgspec.field(name="External id", default=ABSENT)
+    correlation: Integer = ABSENT
     old_external_id: Integer = msgspec.field(name="external id", default=ABSENT)
     stream: Integer = ABSENT
     bytes: Integer = ABSENT
@@ -44,6 +49,11 @@ class ArrayArgs(KinetoArgs, gc=False):
 
 
 _NO_ARGS = KinetoArgs()
+_INTEGERS: dict[str, Callable[[KinetoArgs], Integer]] = {
+    column: attrgetter(column) for column in ("correlation", "stream", "bytes")
+}
+_args, _external_id, _old_external_id = (attrgetter(n) for n in ("args", "external_id", "old_external_id"))
+_dims, _old_dims, _types = (attrgetter(name) for name in ("dims", "old_dims", "types"))
 
 
 def read_kineto(path: Path, *, lenient: bool = False, progress: Progress | None = None) -> EventTable:
@@ -59,31 +69,72 @@ def read_kineto(path: Path, *, lenient: bool = False, progress: Progress | None 
 def table_of(stream: EventStream) -> EventTable:
     """Read the events of an opened Kineto trace."""
     builder = TableBuilder()
-    shapes = RawValues(width=2)
-
-    def extra(batch: Batch[Any]) -> None:
-        args = [event.args or _NO_ARGS for event in batch.rows]
-        for column in ("correlation", "stream", "bytes"):
-            builder.add_integers(column, list(map(attrgetter(column), args)))
-        builder.add_integers(
-            "external_id", [a.external_id if a.external_id != ABSENT else a.old_external_id for a in args]
-        )
-        builder.add_raws(
-            "inputs", ((bytes(a.dims) or bytes(a.old_dims), bytes(a.types)) for a in args), shapes
-        )
-
+    arguments = _Arguments(builder)
     bare = stream.container == "array"
     decoder: Decoder[Any] = Decoder(ArrayArgs, _array_args_from) if bare else Decoder(KinetoArgs, _args_from)
     blocks = stream.blocks(decoder)
-    collect(builder, map(_with_task_types, blocks) if bare else blocks, extra)
+    collect(builder, map(_with_task_types, blocks) if bare else blocks, arguments.add)
     return builder.table(
         "kineto",
-        inputs=(shapes, kineto_tensors),
+        inputs=(arguments.shapes, kineto_tensors),
         base_ns=base_ns(stream.facts),
         metadata=facts_for_show(stream.facts),
         warn=lambda table: [*decoder.warnings(), *_warnings(table, stream)],
         damage=stream.damage,
     )
+
+
+class _Arguments:
+    """The columns that come from an event's arguments.
+
+    Most events of a trace with stacks, and every flow and memory event, have none of these arguments: one comparison in C
+    sorts them out, so that only the others cost a look at each.
+    """
+
+    def __init__(self, builder: TableBuilder) -> None:
+        self.shapes = RawValues(width=2)
+        self._builder = builder
+
+    def add(self, batch: Batch[Any]) -> None:
+        """Add the arguments of a batch."""
+        count = len(batch.rows)
+        args = list(map(_args, batch.rows))
+        used = np.fromiter(map(ne, args, repeat(_NO_ARGS)), np.bool_, count)
+        known = [found or _NO_ARGS for found in compress(args, used.tolist())]
+        where = np.flatnonzero(used)
+        for column, get in _INTEGERS.items():
+            self._builder.append(column, _spread(integers(list(map(get, known))), where, count))
+        self._builder.append("external_id", _spread(_external_ids(known), where, count))
+        self._builder.append("inputs", _spread(self._inputs(known), where, count))
+
+    def _inputs(self, args: Sequence[KinetoArgs]) -> npt.NDArray[np.int32]:
+        given = np.fromiter(map(is_not, map(_dims, args), repeat(NO_RAW)), np.bool_, len(args))
+        given |= np.fromiter(map(is_not, map(_types, args), repeat(NO_RAW)), np.bool_, len(args))
+        old = np.fromiter(map(is_not, map(_old_dims, args), repeat(NO_RAW)), np.bool_, len(args))
+        shaped = list(compress(args, (given | old).tolist()))
+        dims = (
+            map(bytes, map(_dims, shaped))
+            if not old.any()
+            else (bytes(a.dims) or bytes(a.old_dims) for a in shaped)
+        )
+        codes = self.shapes.codes(zip(dims, map(bytes, map(_types, shaped)), strict=True), len(shaped))
+        return _spread(codes, np.flatnonzero(given | old), len(args))
+
+
+def _external_ids(args: Sequence[KinetoArgs]) -> npt.NDArray[np.int64]:
+    found = integers(list(map(_external_id, args)))
+    if (found == ABSENT).any():
+        found = np.where(found == ABSENT, integers(list(map(_old_external_id, args))), found)
+    return found
+
+
+def _spread(values: npt.NDArray[Column], where: npt.NDArray[np.intp], count: int) -> npt.NDArray[Column]:
+    """A column of `count` entries that has the values at some places and is `ABSENT` at the others."""
+    if len(values) == count:
+        return values
+    column = np.full(count, ABSENT, values.dtype)
+    column[where] = values
+    return column
 
 
 def _args_from(fields: dict[str, Any]) -> KinetoArgs:

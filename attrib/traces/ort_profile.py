@@ -7,6 +7,7 @@ newline in a node's name breaks the JSON. Such events are found by the layout of
 
 import json
 import re
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import msgspec
 import numpy as np
 
 from attrib.model.events import ABSENT, EventTable
-from attrib.traces.columns import RawValues
+from attrib.traces.columns import RawValues, integers
 from attrib.traces.event import NO_RAW, Batch, Decoder, number_of, raw_of, text_of
 from attrib.traces.kinds import rows_of
 from attrib.traces.runs import FENCES, RUN
@@ -33,8 +34,8 @@ TRUNCATED = "profile_truncated"
 class OrtArgs(msgspec.Struct, gc=False):
     """The arguments that become columns. ORT writes numbers as strings."""
 
-    op_name: str | None = None
-    provider: str | None = None
+    op_name: str | None = ""
+    provider: str | None = ""
     node_index: int | str | None = ABSENT
     stream: int | str | None = ABSENT
     parent_name: str | None = None
@@ -45,6 +46,9 @@ class OrtArgs(msgspec.Struct, gc=False):
 
 
 _NO_ARGS = OrtArgs()
+_op_name, _provider = attrgetter("op_name"), attrgetter("provider")
+_node_index, _stream = attrgetter("node_index"), attrgetter("stream")
+_inputs, _outputs = attrgetter("inputs"), attrgetter("outputs")
 _LONGEST_MENDED = 1 << 17  # the patterns below take quadratic time on text that was made to be slow
 
 _EVENT_END = re.compile(r'\}(?=[ \t]*+,?[ \t]*+\r?\n(?:\{"cat"|\]))')
@@ -73,14 +77,16 @@ def table_of(stream: EventStream) -> EventTable:
     inputs, outputs = RawValues(width=1), RawValues(width=1)
 
     def extra(batch: Batch[Any]) -> None:
+        count = len(batch.rows)
         args = [event.args or _NO_ARGS for event in batch.rows]
-        builder.add_texts("op", [a.op_name for a in args])
-        builder.add_texts("provider", [a.provider for a in args])
-        builder.add_texts("parent", [a.parent_name or a.ort_event_name or a.parent_ort_node for a in args])
-        builder.add_integers("node_index", [a.node_index for a in args])
-        builder.add_integers("stream", [a.stream for a in args])
-        builder.add_raws("inputs", ((bytes(a.inputs),) for a in args), inputs)
-        builder.add_raws("outputs", ((bytes(a.outputs),) for a in args), outputs)
+        parents = (a.parent_name or a.ort_event_name or a.parent_ort_node for a in args)
+        builder.append("op", builder.strings.codes(map(_op_name, args), count))
+        builder.append("provider", builder.strings.codes(map(_provider, args), count))
+        builder.append("parent", builder.strings.codes(parents, count))
+        builder.append("node_index", integers(list(map(_node_index, args))))
+        builder.append("stream", integers(list(map(_stream, args))))
+        builder.append("inputs", inputs.codes(zip(map(bytes, map(_inputs, args))), count))
+        builder.append("outputs", outputs.codes(zip(map(bytes, map(_outputs, args))), count))
 
     decoder = Decoder(OrtArgs, _args_from, split=_split, mend=_mend)
     collect(builder, stream.blocks(decoder), extra)

@@ -2,18 +2,22 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from attrib.model.events import ABSENT, Damage, EventTable, Format
-from attrib.traces.columns import RawValues, Strings, Tracks, integers
+from attrib.traces.columns import RawValues, Strings, Tracks
 from attrib.traces.event import Batch
 from attrib.traces.shapes import Normalise, ShapeColumn
 
 Int32s = npt.NDArray[np.int32]
 Int64s = npt.NDArray[np.int64]
+
+# Fields are taken by `map` and `attrgetter`: a loop in Python costs more than decoding the event did.
+_name, _category, _track = attrgetter("name"), attrgetter("cat"), attrgetter("pid", "tid")
 
 
 class TableBuilder:
@@ -30,30 +34,19 @@ class TableBuilder:
 
     def add(self, batch: Batch[Any]) -> None:
         """Add the shared columns of a batch."""
-        rows = batch.rows
-        self.rows += len(rows)
+        rows, count = batch.rows, len(batch.rows)
+        self.rows += count
         self.unusable += batch.unusable
         self.negative += batch.negative
         self.missing += batch.missing
-        self._append("name", self.strings.codes([event.name for event in rows]))
-        self._append("category", self.strings.codes([event.cat or "" for event in rows]))
-        self._append("track", self._tracks.codes((event.pid, event.tid) for event in rows))
-        self._append("start_ns", batch.start_ns)
-        self._append("duration_ns", batch.duration_ns)
+        self.append("name", self.strings.codes(map(_name, rows), count))
+        self.append("category", self.strings.codes(map(_category, rows), count))
+        self.append("track", self._tracks.codes(map(_track, rows), count))
+        self.append("start_ns", batch.start_ns)
+        self.append("duration_ns", batch.duration_ns)
 
-    def add_texts(self, column: str, values: Iterable[str | None]) -> None:
-        """Add a batch's part of a string column."""
-        self._append(column, self.strings.codes([value or "" for value in values]))
-
-    def add_integers(self, column: str, values: list[Any]) -> None:
-        """Add a batch's part of an integer column."""
-        self._append(column, integers(values))
-
-    def add_raws(self, column: str, keys: Iterable[tuple[bytes, ...]], distinct: RawValues) -> None:
-        """Add a batch's part of a column of raw arguments."""
-        self._append(column, distinct.codes(keys))
-
-    def _append(self, column: str, values: npt.NDArray[Any]) -> None:
+    def append(self, column: str, values: npt.NDArray[Any]) -> None:
+        """Add a batch's part of a column."""
         self._blocks.setdefault(column, []).append(values)
 
     def table(
@@ -70,7 +63,7 @@ class TableBuilder:
         """The finished table; `warn` says what is worth knowing about it. The builder is empty afterwards."""
         table = EventTable(
             format=kind,
-            start_ns=self._column64("start_ns") + base_ns,
+            start_ns=self._starts(base_ns),
             name=self._column32("name"),
             category=self._column32("category"),
             track=self._column32("track"),
@@ -95,6 +88,12 @@ class TableBuilder:
     def _shapes(self, column: str, recorded: tuple[RawValues, Normalise] | None) -> ShapeColumn:
         distinct, normalise = recorded or (RawValues(width=1), b"".join)
         return ShapeColumn(self._column32(column), distinct.table(), normalise)
+
+    def _starts(self, base_ns: int) -> Int64s:
+        """The starts since the epoch; changed in place, because a long trace's column is large."""
+        starts = self._column64("start_ns") if self.rows else np.empty(0, np.int64)
+        starts += base_ns
+        return starts
 
     def _column32(self, name: str) -> Int32s:
         return self._column(name, np.dtype(np.int32))

@@ -5,7 +5,7 @@ epoch; ORT writes integers. A float64 cannot hold every such number, so the fast
 before it is used.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 
 import numpy as np
@@ -24,14 +24,14 @@ _DIGITS = 17  # 1.7e15 µs since the epoch has 16
 _DECIMALS = 3
 
 
-def nanoseconds_from_floats(microseconds: Sequence[float]) -> Int64s | None:
+def nanoseconds_from_floats(microseconds: Iterable[float], count: int = -1) -> Int64s | None:
     """Nanoseconds, or None where float64 may have lost one (or a value is not finite).
 
     A decimal with three places that was read as the nearest float64 is off by at most half a unit in the last
     place. While a thousand times that stays below one half (2**43 µs, 101 days), rounding finds the decimal
     again.
     """
-    values = np.array(microseconds, dtype=np.float64)
+    values = np.fromiter(microseconds, np.float64, count)
     if not values.size:
         return np.empty(0, np.int64)
     largest = np.abs(values).max()
