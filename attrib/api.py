@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from attrib.report.explain import Explanation
+    from attrib.traces.source import Progress
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,16 +119,18 @@ class Analysis:
         return write(self.document, Path(path), static=static)
 
 
-def load(trace_dir: str | Path) -> Analysis:
+def load(trace_dir: str | Path, *, lenient: bool = False, progress: Progress | None = None) -> Analysis:
     """Analyse a trace directory.
 
     Args:
         trace_dir: What `attrib profile` wrote, or a directory with a Kineto trace and an ORT profile.
+        lenient: Recover every whole event of a damaged trace; the document's `damage` says what was lost.
+        progress: Told the bytes read so far of each trace, and how many it has.
 
     Raises:
         AttribError: The directory cannot be used; the message says why.
     """
-    directory = open_directory(Path(trace_dir))
+    directory = open_directory(Path(trace_dir), lenient=lenient, progress=progress)
     latency = directory.latency()
     plain: dict[Role, Blocks] = {role: latency.blocks(role, "plain") for role in ROLES} if latency else {}
     found = {role: partition_of(directory, role, latency) for role in ROLES}
@@ -268,6 +271,7 @@ def _document(
             *directory.missing,
             *(w for p in partitions.values() for w in p.warnings),
         ),
+        damage=tuple(directory.damage.values()),
         gaps=gaps(
             Recorded(
                 plain=frozenset(role for role, blocks in evidence.plain_ns.items() if blocks),

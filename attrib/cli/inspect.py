@@ -3,11 +3,12 @@
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
 from attrib.cli.main import one_line
+from attrib.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from attrib.traces.device_names import Direction
     from attrib.traces.inspection import GpuUse, Inspection, NamedUse, RuntimeUse
 
+STDIN = "-"
 TOP = 10
 MOST_STEPS = 30
 NARROWEST_NAME = 24
@@ -34,24 +36,44 @@ _DIRECTIONS: "dict[Direction, str]" = {
 
 
 @click.command("inspect")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def command(file: Path, *, as_json: bool) -> None:
+@click.option(
+    "--lenient", is_flag=True, help="Recover what can be read of a damaged trace, and say what was lost."
+)
+def command(file: str, *, as_json: bool, lenient: bool) -> None:
     """Show what one trace holds: runs, steps, providers, copies, GPU work, and what to be careful about.
 
-    FILE is a Kineto trace (torch.profiler) or an ONNX Runtime profile, plain or gzip.
+    FILE is a Kineto trace (torch.profiler) or an ONNX Runtime profile, plain, gzip or zstd; `-` reads standard input.
     """
+    from attrib.cli.reading import reading
     from attrib.traces import read_trace
     from attrib.traces.summary import summarise
 
-    inspection = summarise(read_trace(file))
+    with reading() as progress:
+        inspection = summarise(read_trace(source_of(file), lenient=lenient, progress=progress))
     if as_json:
         import msgspec
 
         data = msgspec.json.format(msgspec.json.encode(inspection), indent=2)
         click.echo(data)
     else:
-        show(inspection, file.name)
+        show(inspection, "standard input" if file == STDIN else Path(file).name)
+
+
+def source_of(file: str) -> Path | BinaryIO:
+    """What the argument names: a path, or `-` for standard input.
+
+    Raises:
+        UsageError: Standard input is a terminal, which gives no trace.
+    """
+    if file != STDIN:
+        return Path(file)
+    if sys.stdin.isatty():
+        raise UsageError(
+            "standard input is a terminal", hint="`attrib inspect - < trace.json`, or pipe a trace into it"
+        )
+    return sys.stdin.buffer
 
 
 def show(inspection: "Inspection", name: str) -> None:
@@ -63,6 +85,8 @@ def show(inspection: "Inspection", name: str) -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     console = Console(highlight=False, emoji=False, markup=False)
     console.print(f"{_TITLES[inspection.format]}  {one_line(name)}", style="bold")
+    if inspection.damage:
+        console.print(f"!! {one_line(inspection.damage.sentence())}", style="bold red")
     for fact in facts(inspection):
         console.print(f"  {fact}")
     for table in tables(inspection, max(console.width - NUMBERS_WIDTH, NARROWEST_NAME)):

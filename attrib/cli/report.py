@@ -17,15 +17,22 @@ FORMATS = ("html", "json", "markdown", "terminal")
     "--format", "format_", type=click.Choice(FORMATS), help="One format only. [default: by the suffix of -o]"
 )
 @click.option("--static", is_flag=True, help="Leave out the interactive charts: a smaller page.")
+@click.option(
+    "--lenient", is_flag=True, help="Recover what can be read of damaged traces, and say what was lost."
+)
 @click.option("--force", is_flag=True, help="Overwrite the file that -o names.")
-def command(trace_dir: Path, output: str | None, format_: str | None, static: bool, force: bool) -> None:
+def command(
+    trace_dir: Path, output: str | None, format_: str | None, static: bool, lenient: bool, force: bool
+) -> None:
     """Rebuild the report of TRACE_DIR, without PyTorch or ONNX Runtime."""
     gc.disable()  # a process of a second or two: collecting costs a tenth of it and frees nothing
 
     from attrib.api import load
+    from attrib.cli.reading import reading
     from attrib.cli.show import show_document, write_default_reports, write_one
 
-    document = load(trace_dir).document
+    with reading() as progress:
+        document = load(trace_dir, lenient=lenient, progress=progress).document
     if output is None and format_ in (None, "terminal"):
         show_document(document)
         if format_ is None:

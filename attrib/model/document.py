@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from attrib.model.estimate import Delta, Estimate
+from attrib.model.events import Damage
 from attrib.model.experiment import ExperimentResult
 from attrib.model.manifest import Environment, OutputDifference, Protocol, Role, Side, Workload
 from attrib.model.region import Match
@@ -225,6 +226,8 @@ class Document(_Struct, frozen=True, kw_only=True):
     rooflines: dict[str, Roofline] = {}
     """How far either engine is from what the machine can do, by ledger row, where work and machine are known."""
     warnings: tuple[str, ...] = ()
+    damage: tuple[Damage, ...] = ()
+    """What could not be read of the traces, under `--lenient`: the figures are of what was recovered."""
     gaps: tuple[Gap, ...] = ()
     """Evidence that the trace directory lacks, the most costly first."""
     command: str = ""

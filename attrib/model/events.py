@@ -31,7 +31,7 @@ class Damage(msgspec.Struct, frozen=True, kw_only=True):
         recovered: Events of every phase that were read whole, before and after the damage.
         lost: Events known to be lost: those that begin within the bytes that were not used.
         lost_bytes: Bytes that were not used, counted after unpacking.
-        places: Places at which something was wrong.
+        places: Places at which something was wrong; 0 for a file that reads well and is not the one that was captured.
         cut: Whether the end is missing, so that nobody knows how many more events there were.
     """
 
@@ -45,6 +45,24 @@ class Damage(msgspec.Struct, frozen=True, kw_only=True):
     lost_bytes: int
     places: int = 1
     cut: bool = False
+
+    def sentence(self) -> str:
+        """What happened to the file, in a line for the reader."""
+        read = f"{self.recovered:,} event{'s were' if self.recovered != 1 else ' was'} recovered"
+        if not self.places:
+            return f"{self.file} is damaged: {self.reason}; {read}"
+        where = f"event {self.event:,}, byte {self.offset:,}{' after unpacking' if self.packed else ''}"
+        more = f" (the first of {self.places:,} places)" if self.places > 1 else ""
+        lost = (
+            f"{self.lost:,} {'was' if self.lost == 1 else 'were'} lost"
+            if self.lost
+            else "none is known to be lost"
+        )
+        unknown = ", and how many followed is not known" if self.cut else ""
+        return (
+            f"{self.file} is damaged at {where}{more}: {self.reason}; {read}, {lost}"
+            f" ({self.lost_bytes:,} byte{'s' * (self.lost_bytes != 1)} passed over){unknown}"
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -156,8 +156,12 @@ def _why_missing(document: Document, role: Role) -> str:
     return f"{side.state}: {side.error}" if side.error else side.state
 
 
+_OF_THE_REST = "steps that lost events show too little work, and what is missing counts as framework overhead"
+_RECORD_AGAIN = "capture again, or get an intact copy"
+
+
 def alerts_of(document: Document) -> tuple[Alert, ...]:
-    """What to know first, gravest first: the wrong device, outputs that differ, failed conditions, then warnings."""
+    """What to know first, gravest first: damaged input, the wrong device, other outputs, failed conditions, warnings."""
     wrong = tuple(
         AlertLine(_output_line(o.name, o.reason, o.max_abs, o.tolerance))
         for o in document.outputs
@@ -170,7 +174,11 @@ def alerts_of(document: Document) -> tuple[Alert, ...]:
     )
     elsewhere = next((f for f in document.findings if f.id == WRONG_DEVICE and f.state == "failed"), None)
     device = (AlertLine(elsewhere.summary, fix=elsewhere.fix),) if elsewhere else ()
+    damaged = tuple(AlertLine(damage.sentence(), _OF_THE_REST, _RECORD_AGAIN) for damage in document.damage)
     alerts = (
+        Alert(
+            level="error", title="The input is damaged: this report is of what was recovered", lines=damaged
+        ),
         Alert(level="error", title=elsewhere.title if elsewhere else "", lines=device),
         Alert(
             level="error",

@@ -11,7 +11,7 @@ import msgspec
 
 from attrib.errors import AttribError
 from attrib.model.compiled import COMPILED_FILE, COMPILED_VERSION, Compiled
-from attrib.model.events import EventTable
+from attrib.model.events import Damage, EventTable
 from attrib.model.experiment import EXPERIMENT_VERSION, VERIFY_FOLDER, ExperimentResult
 from attrib.model.flow import FLOW_FILE, FLOW_VERSION, Flow
 from attrib.model.latency import LatencyTable
@@ -38,9 +38,10 @@ from attrib.traces.manifest_file import (
 )
 from attrib.traces.ort_profile import read_ort_profile
 from attrib.traces.recognise import recognise
+from attrib.traces.source import Progress
 
 _Record = TypeVar("_Record", Compiled, Flow, Placement)
-Read = Callable[[Path], EventTable]
+Read = Callable[..., EventTable]
 
 _TRACE_OF_ENGINE: dict[Role, tuple[str, Read]] = {
     "torch": ("trace.json.gz", read_kineto),
@@ -66,11 +67,17 @@ class TraceDirectory:
         root: The directory.
         manifest: What the capture says of itself; None for a directory that attrib did not write.
         missing: What is not there, with the reason, one line each.
+        lenient: Whether damaged traces are read as far as they go.
+        damage: What was wrong with the traces read so far, if it is lenient.
+        progress: Told how much of a trace has been read.
     """
 
     root: Path
     manifest: Manifest | None
     missing: tuple[str, ...] = ()
+    lenient: bool = False
+    damage: dict[str, Damage] = field(init=False, default_factory=dict)
+    progress: Progress | None = None
     _traces: dict[Role, Path] = field(default_factory=dict)
     _models: dict[str, Path] = field(default_factory=dict)
     _entries: dict[str, FileEntry] = field(init=False, default_factory=dict)
@@ -86,7 +93,7 @@ class TraceDirectory:
         """
         if self.manifest is None:
             path = self._traces.get(role)
-            return None if path is None else _TRACE_OF_ENGINE[role][1](path)
+            return None if path is None else self._table(path, _TRACE_OF_ENGINE[role][1])
         side = self.manifest.sides.get(role)
         if side is None:
             return None
@@ -178,8 +185,33 @@ class TraceDirectory:
         return None if path is None else _experiment(path)
 
     def _read(self, name: str, read: Read) -> EventTable | None:
-        path = self._checked(name)
-        return None if path is None else read(path)
+        try:
+            path = self._checked(name)
+        except AttribError as error:
+            path = check_inside(self.root, name)
+            if not self.lenient or not path.is_file():
+                raise
+            return self._table(path, read, changed=str(error).removeprefix(f"{path}: "))
+        return None if path is None else self._table(path, read)
+
+    def _table(self, path: Path, read: Read, *, changed: str = "") -> EventTable:
+        """One trace; what is wrong with it is remembered, be it only that it is not the one that was captured."""
+        table = read(path, lenient=self.lenient, progress=self.progress)
+        name = path.relative_to(self.root).as_posix()
+        if table.damage is not None:
+            self.damage[name] = msgspec.structs.replace(table.damage, file=name)
+        elif changed:
+            self.damage[name] = Damage(
+                file=name,
+                reason=changed,
+                offset=0,
+                event=0,
+                recovered=len(table),
+                lost=0,
+                lost_bytes=0,
+                places=0,
+            )
+        return table
 
     def _checked(self, name: str) -> Path | None:
         """The file of that name, once it is what the manifest says; None where the manifest does not claim it."""
@@ -211,8 +243,13 @@ def _experiment(path: Path) -> ExperimentResult:
     return found
 
 
-def open_directory(path: Path) -> TraceDirectory:
+def open_directory(path: Path, *, lenient: bool = False, progress: Progress | None = None) -> TraceDirectory:
     """Open a trace directory, with its manifest or, without one, by what its files hold.
+
+    Args:
+        path: The directory.
+        lenient: Read damaged traces as far as they go, and remember what was lost, instead of refusing them.
+        progress: Told how much of each trace has been read.
 
     Raises:
         AttribError: It is not there, not a directory, holds no trace, or its manifest cannot be trusted.
@@ -229,12 +266,16 @@ def open_directory(path: Path) -> TraceDirectory:
         missing = tuple(
             f"{e.path}: {e.reason or 'not captured'}" for e in manifest.files if e.state == "missing"
         )
-        return TraceDirectory(root=path, manifest=manifest, missing=missing)
+        return TraceDirectory(
+            root=path, manifest=manifest, missing=missing, lenient=lenient, progress=progress
+        )
     traces, models, unclear = recognise(path)
     return TraceDirectory(
         root=path,
         manifest=None,
         missing=("manifest.json: not captured by attrib, so there are no plain runs", *unclear),
+        lenient=lenient,
+        progress=progress,
         _traces=traces,
         _models=models,
     )

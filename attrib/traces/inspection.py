@@ -2,7 +2,7 @@
 
 import msgspec
 
-from attrib.model.events import Format
+from attrib.model.events import Damage, Format
 from attrib.traces.device_names import Direction
 
 Microseconds = int | float
@@ -138,6 +138,7 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
         categories: Events by category, as the file spells it.
         unknown: Those of the categories that attrib does not know; they are in no other figure.
         metadata: Facts that the file states about itself.
+        damage: What could not be read, under `--lenient`; null where the whole file could.
     """
 
     format: Format
@@ -155,3 +156,4 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     categories: dict[str, Use] = {}
     unknown: dict[str, Use] = {}
     metadata: dict[str, str] = {}
+    damage: Damage | None = None

@@ -85,6 +85,7 @@ def summarise(table: EventTable) -> Inspection:
         categories=_categories(table),
         unknown=unknown,
         metadata=table.metadata,
+        damage=table.damage,
     )
 
 

@@ -1,0 +1,75 @@
+"""How far the reading of a large trace is, on the terminal."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+    from attrib.traces.source import Progress
+
+SHOWN_AFTER = 1.0
+"""Seconds after which a reader wonders; most traces are read by then."""
+
+SHOWN_EVERY = 0.1
+
+
+@contextmanager
+def reading() -> "Iterator[Progress | None]":
+    """What to hand to a reader of traces; None where stderr is no terminal, so that pipes and logs stay clean."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    shown = _Reading()
+    try:
+        yield shown.update
+    finally:
+        shown.close()
+
+
+class _Reading:
+    """A bar on stderr that appears late and leaves nothing behind."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + SHOWN_AFTER
+        self._bar: Bar | None = None
+        self._task: TaskID | None = None
+
+    def update(self, done: int, size: int | None) -> None:
+        """Show that so many bytes of the file have been read."""
+        now = time.monotonic()
+        if now < self._next and done != size:
+            return
+        if self._bar is None or self._task is None:
+            if now < self._next:
+                return
+            self._bar, self._task = _new_bar(size)
+        self._next = now + SHOWN_EVERY
+        self._bar.update(self._task, completed=done, total=size, refresh=True)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def _new_bar(size: int | None) -> "tuple[Bar, TaskID]":
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    bar = Bar(
+        TextColumn("reading"),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        auto_refresh=False,
+    )
+    bar.start()
+    return bar, bar.add_task("", total=size)
