@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from attrib.attribute.chain import Chain, chain_of
 from attrib.attribute.gaps import Recorded, gaps
 from attrib.attribute.headline import headline
+from attrib.attribute.interrupted import notes_on, plain_ledger
 from attrib.attribute.ledger import build_ledger
 from attrib.attribute.ledger_rows import Ledger
 from attrib.attribute.paired import Blocks
@@ -135,12 +136,8 @@ def load(trace_dir: str | Path, *, lenient: bool = False, progress: Progress | N
     plain: dict[Role, Blocks] = {role: latency.blocks(role, "plain") for role in ROLES} if latency else {}
     found = {role: partition_of(directory, role, latency) for role in ROLES}
     partitions: dict[Role, Partition] = {role: p for role, p in found.items() if p is not None}
-    if not partitions:
-        raise AttribError(
-            f"{directory.root}: holds no profiled steps of either engine"
-            + (f" ({'; '.join(directory.missing)})" if directory.missing else ""),
-            hint="record one with `attrib profile --model bert-base-uncased`",
-        )
+    if not partitions and headline(plain).latency.delta_ns is None:
+        raise _nothing(directory)
     for partition in partitions.values():
         partition.self_check()
     graphs = {name: graph_from_bytes(data, name) for name, data in directory.graphs().items()}
@@ -154,6 +151,21 @@ def load(trace_dir: str | Path, *, lenient: bool = False, progress: Progress | N
     )
     warmup = {role: latency.before_plain(role) for role in plain} if latency else {}
     return _analysis(directory, partitions, matched, plain, warmup, graphs)
+
+
+def _nothing(directory: TraceDirectory) -> AttribError:
+    """Neither a profile nor a headline: a capture that was interrupted can go on, another directory has nothing."""
+    began = directory.manifest is not None and bool(directory.manifest.launches)
+    missing = f" ({'; '.join(directory.missing)})" if directory.missing else ""
+    if began:
+        return AttribError(
+            f"{directory.root}: the capture was interrupted before anything was measured{missing}",
+            hint=f"attrib profile --resume {directory.root}",
+        )
+    return AttribError(
+        f"{directory.root}: holds no profiled steps of either engine{missing}",
+        hint="record one with `attrib profile --model bert-base-uncased`",
+    )
 
 
 def profile(model: Any, inputs: Any = None, *, output: str | Path | None = None, **options: Any) -> Analysis:
@@ -201,12 +213,16 @@ def _analysis(
     manifest, head = directory.manifest, headline(plain)
     sides = manifest.sides if manifest else {}
     requested = sides["onnxruntime"].requested_providers if "onnxruntime" in sides else ()
-    ledger = build_ledger(
-        partitions,
-        matched,
-        head,
-        overheads={role: side.overhead for role, side in sides.items()},
-        provider=requested[0] if requested else "",
+    ledger = (
+        build_ledger(
+            partitions,
+            matched,
+            head,
+            overheads={role: side.overhead for role, side in sides.items()},
+            provider=requested[0] if requested else "",
+        )
+        if partitions
+        else plain_ledger(head)
     )
     evidence = Evidence(
         ledger=ledger,
@@ -267,6 +283,7 @@ def _document(
         timeline=timelines_of(partitions, ledger.rows),
         rooflines=rooflines(ledger.rows, evidence.work, limits),
         warnings=(
+            *notes_on(evidence.manifest, _rounds(evidence)),
             *manifest.warnings,
             *directory.missing,
             *(w for p in partitions.values() for w in p.warnings),
@@ -283,6 +300,11 @@ def _document(
         ),
         command=manifest.command,
     )
+
+
+def _rounds(evidence: Evidence) -> int:
+    """Rounds in which both engines were measured."""
+    return min((len(evidence.plain_ns.get(role, ())) for role in ROLES), default=0)
 
 
 def _unknown_capture() -> Manifest:

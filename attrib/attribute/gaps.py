@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from attrib.attribute.interrupted import RESUME
 from attrib.lineage.graph import Graph
 from attrib.model.document import Gap
 from attrib.model.manifest import EXPORTED, OPTIMIZED, Role
@@ -73,7 +74,7 @@ def gaps(recorded: Recorded) -> tuple[Gap, ...]:
     """The evidence that is missing, in the order of what it costs."""
     return tuple(
         Gap(what=piece.what, cost=piece.cost(recorded), how=piece.how)
-        for piece in _PIECES
+        for piece in (_PIECES if recorded.partitions else (_NO_PROFILE,))
         if piece.missing(recorded)
     )
 
@@ -202,3 +203,11 @@ _PIECES = (
         "attrib profile --model ... measures them in about a second",
     ),
 )  # fmt: skip
+
+_NO_PROFILE = _Piece(
+    lambda r: not r.partitions,
+    "the profiles of both engines",
+    _says("only the headline: what makes the difference is not known"),
+    RESUME,
+)
+"""An interrupted capture: everything else follows from it."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from attrib.capture.process import WorkerError
 from attrib.capture.progress import NoProgress, Progress
 from attrib.capture.session import Session
 from attrib.capture.sources import Source, resolve_source
+from attrib.capture.writer import MANIFEST
 from attrib.errors import AttribError, UsageError
 
 
@@ -27,10 +29,12 @@ class SideError(AttribError):
         details: The worker's traceback, where there is one.
     """
 
-    def __init__(self, engine: str, error: AttribError, directory: Path) -> None:
-        shown = f"`attrib report {directory}` shows the engine that ran"
+    def __init__(self, engine: str, error: AttribError, directory: Path, *, measured: bool = False) -> None:
+        what = "what was measured" if measured else "the engine that ran"
+        shown = f"`attrib report {directory}` shows {what}, `attrib profile --resume {directory}` tries again"
         hint = f"{error.hint}; {shown}" if error.hint else shown
-        super().__init__(f"{engine} was not measured: {error}", hint=hint)
+        ended = "did not get to its end" if measured else "was not measured"
+        super().__init__(f"{engine} {ended}: {error}", hint=hint)
         self.directory = directory
         self.details = error.details if isinstance(error, WorkerError) else ""
 
@@ -72,9 +76,16 @@ def capture(
     """
     check_options(options)
     options = with_interpreter(options)
-    source = _handed(options) if handover else resolve_source(options)
+    source = handed(options) if handover else resolve_source(options)
     output = options.output or default_output(source)
-    return _capture(options, source, output, progress or NoProgress(), handover)
+    told = progress or NoProgress()
+
+    def make(interrupts: Interrupts) -> Session:
+        session = Session(options, source, output, interrupts, told)
+        session.handover = handover
+        return session
+
+    return run_session(make)
 
 
 def with_interpreter(options: CaptureOptions) -> CaptureOptions:
@@ -89,23 +100,31 @@ def with_interpreter(options: CaptureOptions) -> CaptureOptions:
     return msgspec.structs.replace(options, ort_python=path)
 
 
-def _handed(options: CaptureOptions) -> Source:
+def handed(options: CaptureOptions) -> Source:
+    """The source of a live module."""
     return Source(kind="saved", location="", model=options.model, source="module")
 
 
-def _capture(
-    options: CaptureOptions, source: Source, output: Path, progress: Progress, handover: Handover | None
-) -> Path:
+def run_session(make: Callable[[Interrupts], Session]) -> Path:
+    """Run a capture, a new one or one that goes on.
+
+    Args:
+        make: Makes it; what it began is undone where it cannot be made.
+
+    Returns:
+        The trace directory.
+    """
     with Interrupts() as interrupts, contextlib.ExitStack() as stack:
         with interrupts.deferred():
-            session = Session(options, source, output, interrupts, progress)
-            session.handover = handover
+            session = make(interrupts)
             # Interrupts raise once, so where one cuts the first call short, the second one is whole.
             stack.callback(session.close)
             stack.callback(session.close)
         _run(session, interrupts)
+    output = session.directory.root
     for role, error in session.sides.failures.items():
-        raise SideError(session.sides.title(role), error, output)
+        measured = role in session.traces_written or bool(session.kept and session.kept.measured)
+        raise SideError(session.sides.title(role), error, output, measured=measured)
     return output
 
 
@@ -118,7 +137,8 @@ def _run(session: Session, interrupts: Interrupts) -> None:
         raise CaptureInterrupted(*_what_is_left(session)) from error
     except UsageError:
         with interrupts.deferred(forget=True):
-            session.directory.withdraw()
+            if session.kept is None:
+                session.directory.withdraw()
         raise
     except AttribError:
         with interrupts.deferred(forget=True):
@@ -129,14 +149,18 @@ def _run(session: Session, interrupts: Interrupts) -> None:
 def _what_is_left(session: Session) -> tuple[Path | None, str, str]:
     """The directory, what is in it, and how to go on."""
     root = session.directory.root
-    again = "the same command again"
-    if not (root / "manifest.json").is_file():
-        return None, "interrupted before anything was measured; nothing was kept", again
-    if "latency.parquet" not in session.directory.complete_files:
+    if not (root / MANIFEST).is_file() or session.directory.replaces:
+        return (
+            None,
+            "interrupted before anything was measured; nothing was kept",
+            "the same command again",
+        )
+    again = f"`attrib profile --resume {root}`"
+    if not session.latencies.rounds("plain"):
         return (
             root,
             f"interrupted before anything was measured; {root} holds the inputs and the graphs so far",
-            again,
+            f"{again} for the rest",
         )
     return (
         root,

@@ -10,7 +10,9 @@ from typing import BinaryIO
 try:
     import fcntl
 except ImportError:  # Windows: no directory can be locked there
-    fcntl = None  # type: ignore[assignment]
+    _LOCKS = False
+else:
+    _LOCKS = True
 
 PARTIAL = ".partial"
 """What a file is called until it is complete: readers ignore it, and the next capture removes it."""
@@ -80,7 +82,7 @@ class DirectoryLock:
         Raises:
             OSError: There is no such directory.
         """
-        if fcntl is None:
+        if not _LOCKS:
             return cls(None)
         descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
         try:

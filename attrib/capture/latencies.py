@@ -1,11 +1,12 @@
 """Collecting timed steps, and the file they go into."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from attrib.capture.messages import Steps
-from attrib.model.latency import LATENCY_COLUMNS, StepPhase
-from attrib.model.manifest import Role
+from attrib.model.latency import LATENCY_COLUMNS, LatencyTable, StepPhase
+from attrib.model.manifest import ROLES, Role
 
 Row = tuple[Role, StepPhase, int, int, int, int]
 
@@ -19,6 +20,38 @@ class Latencies:
 
     rows: list[Row] = field(default_factory=list)
     _warmup_blocks: dict[Role, int] = field(default_factory=dict)
+    _kept: int = 0
+
+    @classmethod
+    def of(cls, table: LatencyTable) -> "Latencies":
+        """The steps of an earlier launch, to be added to."""
+        columns = (table.block, table.iteration, table.start_ns, table.wall_ns)
+        rows = zip(table.engine, table.phase, *(column.tolist() for column in columns), strict=True)
+        found = cls(rows=[*rows])
+        found._warmup_blocks = {
+            role: 1 + max((row[2] for row in found.rows if row[:2] == (role, "warmup")), default=-1)
+            for role in ROLES
+        }
+        found._kept = len(found.rows)
+        return found
+
+    def keep(self, wanted: Callable[[Row], bool]) -> None:
+        """Leave out every other step."""
+        self.rows = [row for row in self.rows if wanted(row)]
+        self._kept = len(self.rows)
+
+    def new(self) -> "Latencies":
+        """The steps that are in no file yet."""
+        return Latencies(rows=self.rows[self._kept :])
+
+    def written(self) -> None:
+        """All steps so far are in files."""
+        self._kept = len(self.rows)
+
+    def rounds(self, phase: StepPhase) -> set[int]:
+        """Numbers of the rounds in which both sides have steps of a phase."""
+        found = [{row[2] for row in self.rows if row[:2] == (role, phase)} for role in ROLES]
+        return set.intersection(*found)
 
     def add(self, role: Role, phase: StepPhase, block: int, steps: Steps) -> None:
         """Add the steps of one block; a warm-up block gets the next free number."""
@@ -46,7 +79,7 @@ class Latencies:
         return tuple(map(tuple, found.values()))
 
     def write(self, stream: BinaryIO) -> None:
-        """Write `latency.parquet`."""
+        """Write them as a file with the columns of `latency.parquet`."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 

@@ -4,7 +4,7 @@ import math
 import random
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import product
 
@@ -158,7 +158,13 @@ def orders(runners: Sequence[Runner], protocol: Protocol) -> list[list[Runner]]:
 
 
 def run_rounds(
-    runners: list[Runner], protocol: Protocol, latencies: Latencies, tell: Callable[[float, float], None]
+    runners: list[Runner],
+    protocol: Protocol,
+    latencies: Latencies,
+    tell: Callable[[float, float], None],
+    *,
+    missing: Mapping[StepPhase, Set[int]] | None = None,
+    after: Callable[[], None] = lambda: None,
 ) -> None:
     """Run every round; a side whose worker fails is given up and the others go on.
 
@@ -167,13 +173,19 @@ def run_rounds(
         protocol: What to run.
         latencies: Where the steps go.
         tell: Called with the share that is done and the seconds left.
+        missing: Numbers of the rounds to run, by phase; None for all of both.
+        after: Called after each round, while no engine runs.
     """
+    wanted = missing or {phase: set(range(protocol.rounds)) for phase in _PHASES}
+    numbers = sorted(set().union(*wanted.values()))
     begin = time.monotonic()
-    for number, order in enumerate(orders(runners, protocol)):
-        for phase, runner in product(_PHASES, order):
-            if runner.error is None:
+    order = orders(runners, protocol)
+    for finished, number in enumerate(numbers, 1):
+        for phase, runner in product(_PHASES, order[number]):
+            if runner.error is None and number in wanted[phase]:
                 _try_block(runner, phase, number, protocol, latencies)
-        done = (number + 1) / protocol.rounds
+        after()
+        done = finished / len(numbers)
         tell(done, (time.monotonic() - begin) * (1 / done - 1))
 
 

@@ -1,10 +1,11 @@
 """Everything that a capture knows about itself, on its way into the manifest."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
@@ -12,11 +13,15 @@ from attrib.capture.messages import Loaded
 from attrib.capture.options import CaptureOptions
 from attrib.capture.scrub import scrub
 from attrib.capture.sources import Source
+from attrib.model.asked import Asked, Launch
 from attrib.model.manifest import Environment, Manifest, Phase, Protocol, Role, Side, SideState, Workload
 from attrib.model.tensor import Tensor
 from attrib.version import __version__
 
-_BROUGHT_BY_RUNTIMES = ("onnxruntime", "openvino", "tensorrt")
+CREATED = "%Y-%m-%dT%H:%M:%SZ"
+"""How a manifest writes a time, UTC."""
+
+BROUGHT_BY_RUNTIMES = ("onnxruntime", "openvino", "tensorrt")
 
 
 @dataclass(slots=True, eq=False)
@@ -44,6 +49,10 @@ class Record:
         phases: Phases that have ended.
         warnings: What the reader should know.
         command: The scrubbed command line.
+        loaded: The workload is that of a model that was loaded; before, only its name is known.
+        fingerprint: Hash of its weights.
+        asked: What the capture was asked for.
+        launches: Starts of the engines so far, the running one included.
     """
 
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -54,6 +63,26 @@ class Record:
     phases: list[Phase] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     command: str = ""
+    loaded: bool = False
+    fingerprint: str = ""
+    asked: Asked | None = None
+    launches: list[Launch] = field(default_factory=list)
+
+    def launch(self) -> None:
+        """The engines are going to be started."""
+        self.launches.append(Launch(started=datetime.now(UTC).strftime(CREATED)))
+
+    def progressed(self, rounds: Iterable[int]) -> None:
+        """The numbers of the rounds that the running launch has measured."""
+        numbers = sorted(rounds)
+        self._note_launch(first_round=numbers[0] if numbers else 0, rounds=len(numbers))
+
+    def profiled(self, whole: bool) -> None:
+        """The profiles are on the disk: those of every round and both sides, or less."""
+        self._note_launch(profiled=whole)
+
+    def _note_launch(self, **facts: Any) -> None:
+        self.launches[-1] = msgspec.structs.replace(self.launches[-1], **facts)
 
     @contextmanager
     def phase(self, name: str) -> Iterator["Ending"]:
@@ -80,7 +109,7 @@ class Record:
     def ran_elsewhere(self, package: str, version: str) -> None:
         """ONNX Runtime ran in another environment: what is installed here did not bear on its speed."""
         own = self.environment.packages
-        kept = {name: own[name] for name in own if not name.startswith(_BROUGHT_BY_RUNTIMES)}
+        kept = {name: own[name] for name in own if not name.startswith(BROUGHT_BY_RUNTIMES)}
         packages = dict(sorted((kept | {package: version}).items()))
         self.environment = msgspec.structs.replace(self.environment, packages=packages)
 
@@ -90,7 +119,7 @@ class Record:
             return None
         return Manifest(
             attrib_version=__version__,
-            created=self.created.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            created=self.created.strftime(CREATED),
             workload=self.workload,
             sides=dict(self.sides),
             environment=self.environment,
@@ -98,7 +127,27 @@ class Record:
             phases=tuple(self.phases),
             command=scrub(self.command),
             warnings=tuple(self.warnings),
+            fingerprint=self.fingerprint,
+            asked=self.asked,
+            launches=tuple(self.launches),
         )
+
+
+def workload_to_come(options: CaptureOptions, source: Source) -> Workload:
+    """What is known of a model that is not loaded yet."""
+    return Workload(
+        model=scrub(source.model),
+        source=source.source,
+        task=options.task or source.task,
+        weights="",
+        batch_size=0,
+        seq_len=0,
+        precision=options.precision,
+        padding=options.padding,
+        seed=options.seed,
+        text=bool(options.text),
+        layers=options.layers or 0,
+    )
 
 
 def workload_of(options: CaptureOptions, source: Source, loaded: Loaded, inputs_sha256: str) -> Workload:

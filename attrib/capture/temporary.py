@@ -10,9 +10,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from attrib.capture.durable import DirectoryLock
+from attrib.errors import AttribError
 
 PREFIX = "attrib-work-"
 _MARK = ".attrib-temporary"
@@ -26,11 +28,12 @@ class TemporaryFolder:
     """A folder for one capture, guarded; see the module."""
 
     def __init__(self) -> None:
-        remove_stale(Path(tempfile.gettempdir()))
-        self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
-        self._lock = DirectoryLock.take(self.path)
-        # Marked after it is locked: what is marked and not locked has no owner.
-        (self.path / _MARK).touch()
+        with _explained():
+            remove_stale(Path(tempfile.gettempdir()))
+            self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
+            self._lock = DirectoryLock.take(self.path)
+            # Marked after it is locked: what is marked and not locked has no owner.
+            (self.path / _MARK).touch()
         self._watchdog: subprocess.Popen[bytes] | None = None
         with contextlib.suppress(OSError):  # a system that is out of processes can still measure
             self._watchdog = subprocess.Popen(  # noqa: S603  (this interpreter, a file of this package)
@@ -66,6 +69,17 @@ class TemporaryFolder:
                 self._watchdog.wait(_END_S)
         if self._lock is not None:
             self._lock.release()
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise AttribError(
+            f"there is no place for temporary files: {error.strerror or error}",
+            hint="free some space, or name another disk: TMPDIR=/path attrib profile ...",
+        ) from error
 
 
 def remove_stale(place: Path) -> None:

@@ -65,19 +65,9 @@ class TraceDirectory:
             root.mkdir(parents=True, exist_ok=True)
         self._clear_first = force and any(root.iterdir())
 
-    def lock(self) -> None:
-        """Keep every other capture out until `release`, or until this process ends, however it ends.
-
-        Raises:
-            AttribError: Another capture writes into the directory.
-        """
-        with explained(self.root):
-            self._lock = DirectoryLock.take(self.root)
-        if self._lock is None:
-            raise AttribError(
-                f"another attrib is writing into {self.root}",
-                hint="wait until it has ended, or -o with another name",
-            )
+    def hold(self, lock: DirectoryLock) -> None:
+        """Keep every other capture out until `release`, or until this process ends, however it ends."""
+        self._lock = lock
 
     def release(self) -> None:
         """Let others in; can be called twice."""
@@ -166,6 +156,10 @@ class TraceDirectory:
         """Say in the manifest that an artefact does not exist, and why."""
         self.files.setdefault(path, FileEntry(path=path, state="missing", reason=reason))
 
+    def forget_missing(self) -> None:
+        """A new attempt says itself what does not exist."""
+        self.files = {path: entry for path, entry in self.files.items() if entry.state == "complete"}
+
     def write_manifest(self, manifest: Manifest) -> None:
         """Write the manifest over the previous one; it lists every artefact written so far."""
         files = tuple(self.files[path] for path in sorted(self.files))
@@ -184,6 +178,8 @@ class TraceDirectory:
         with explained(self.root):
             for path in dropped:
                 (self.root / path).unlink(missing_ok=True)
+        if dropped:
+            self._remove_empty_folders()
 
     @property
     def complete_files(self) -> list[str]:
@@ -218,6 +214,22 @@ class TraceDirectory:
             if name != Path():
                 with contextlib.suppress(OSError):
                     (self.root / name).rmdir()
+
+
+def lock_directory(root: Path) -> DirectoryLock:
+    """Keep every other capture out of a directory.
+
+    Raises:
+        AttribError: Another one writes into it.
+    """
+    with explained(root):
+        lock = DirectoryLock.take(root)
+    if lock is None:
+        raise AttribError(
+            f"another attrib is writing into {root}",
+            hint="wait until it has ended, or -o with another name",
+        )
+    return lock
 
 
 def _complete(entries: Iterable[FileEntry]) -> frozenset[str]:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from attrib.errors import AttribError, InconclusiveError
+from attrib.errors import AttribError, InconclusiveError, UsageError
 from attrib.zoo.architectures import ARCHITECTURES
 from attrib.zoo.examples import EXAMPLE_BATCH, EXAMPLES
 from attrib.zoo.tasks import TASKS
@@ -27,13 +28,19 @@ class InterruptedCommand(AttribError):  # noqa: N818  (an interruption is no err
 @click.command("profile")
 @click.option(
     "--model",
-    required=True,
     metavar="NAME|DIR|module:factory|file.py:factory",
     help=f"What to run: {', '.join(ARCHITECTURES)}; a small example: {', '.join(EXAMPLES)}; a Hugging Face"
     " directory or hub id; or a factory that returns (module, example_inputs).",
 )
 @click.option("--onnx", type=click.Path(path_type=Path), help="Run this ONNX file instead of exporting.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Trace directory to write.")
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="TRACE_DIR",
+    help="Go on with an interrupted capture: what it has measured stays, what it was asked for holds. A model that"
+    " is not built in is named again with --model.",
+)
 @click.option(
     "--batch-size", type=int, help=f"Rows of the inputs.  [default: 1; {EXAMPLE_BATCH} for a small example]"
 )
@@ -125,6 +132,14 @@ class InterruptedCommand(AttribError):  # noqa: N818  (an interruption is no err
 @click.option("--warmup", type=int, help="Warm-up steps.  [default: until the blocks agree]")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
+    "--timeout",
+    type=float,
+    metavar="SECONDS",
+    help="The longest that an engine may stay silent in one command (load, export, create a session, run a block)"
+    " before it counts as hung and the other one goes on; 0 for no limit. A BERT-base on two cores needs half a minute"
+    " for its longest, the export.  [default: 3600]",
+)
+@click.option(
     "--io-binding",
     is_flag=True,
     help="Bind ONNX Runtime's inputs and outputs once: on the GPU with --device cuda, instead of numpy arrays.",
@@ -138,12 +153,16 @@ class InterruptedCommand(AttribError):  # noqa: N818  (an interruption is no err
 @click.option("--force", is_flag=True, help="Write into an output directory that is not empty.")
 @click.option("--no-report", is_flag=True, help="Write the trace directory only.")
 @click.option("--strict", is_flag=True, help="Exit with 4 where the measurement cannot answer the question.")
-def command(no_report: bool, strict: bool, **options: Any) -> None:
+@click.pass_context
+def command(
+    context: click.Context, no_report: bool, strict: bool, resume: Path | None, **options: Any
+) -> None:
     """Run a model in PyTorch and in ONNX Runtime and report what makes the difference."""
     from attrib.cli.progress import shown_progress
 
+    _check_resume(context, resume, options)
     with shown_progress() as progress:
-        directory, failed = _captured(options, progress)
+        directory, failed = _captured(resume, options, progress)
         if not no_report:
             progress.phase("report")
             document = _explained(directory, failed)
@@ -157,14 +176,43 @@ def command(no_report: bool, strict: bool, **options: Any) -> None:
         _check_conclusive(document)
 
 
-def _captured(options: dict[str, Any], progress: "Progress") -> tuple[Path, AttribError | None]:
-    """Run the capture; the directory, and the failure of one engine where the other was measured."""
-    from attrib.capture import CaptureInterrupted, CaptureOptions, SideError, capture
+_NAMED_AGAIN = (
+    "model", "onnx", "text", "ort_python", "provider_options", "provider_libraries", "save_models", "timeout",
+)  # fmt: skip
+"""What may be given with `--resume`: what a directory does not hold, or must not decide."""
 
-    words = shlex.join(["attrib", *sys.argv[1:]])
-    given = CaptureOptions(**options | {"task": options["task"] or "", "command": words})
+
+def _check_resume(context: click.Context, resume: Path | None, options: dict[str, Any]) -> None:
+    """Refuse a new capture without a model, and other options than the capture's own for one that is resumed."""
+    if resume is None:
+        if options["model"] is None:
+            raise click.MissingParameter(ctx=context, param=_parameter(context, "model"))
+        return
+    given = [
+        name
+        for name in options
+        if name not in _NAMED_AGAIN and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        flag = _parameter(context, given[0]).opts[-1]
+        raise UsageError(
+            f"{flag} does not go with --resume: what the capture was asked for holds",
+            hint="leave it out, or capture anew without --resume",
+        )
+
+
+def _parameter(context: click.Context, name: str) -> click.Parameter:
+    return next(parameter for parameter in context.command.params if parameter.name == name)
+
+
+def _captured(
+    resumed: Path | None, options: dict[str, Any], progress: "Progress"
+) -> tuple[Path, AttribError | None]:
+    """Run the capture; the directory, and the failure of one engine where the other was measured."""
+    from attrib.capture import CaptureInterrupted, SideError
+
     try:
-        return capture(given, progress=progress), None
+        return _run(resumed, options, progress), None
     except SideError as error:
         _show_details(error)
         return error.directory, error
@@ -173,6 +221,20 @@ def _captured(options: dict[str, Any], progress: "Progress") -> tuple[Path, Attr
         raise
     except CaptureInterrupted as stop:
         raise InterruptedCommand(stop.message, hint=stop.hint) from stop
+
+
+def _run(resumed: Path | None, options: dict[str, Any], progress: "Progress") -> Path:
+    """A new capture, or the rest of one; its directory."""
+    from attrib.capture import CaptureOptions, Named, capture, resume
+
+    if resumed is None:
+        words = shlex.join(["attrib", *sys.argv[1:]])
+        given = CaptureOptions(**options | {"task": options["task"] or "", "command": words})
+        return capture(given, progress=progress)
+    named = Named(**{name: options[name] for name in _NAMED_AGAIN})
+    if not resume(resumed, named, progress=progress):
+        click.echo(f"attrib: {resumed} is complete: there is nothing to resume", err=True)
+    return resumed
 
 
 def _show_details(error: AttribError) -> None:

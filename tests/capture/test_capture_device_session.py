@@ -8,6 +8,7 @@ from attrib.capture.artefacts import DEVICE_TRACE
 from attrib.capture.interrupts import Interrupts
 from attrib.capture.measure import Runner
 from attrib.capture.options import CaptureOptions
+from attrib.capture.phase_write import check_side_clocks, write_trace
 from attrib.capture.progress import NoProgress
 from attrib.capture.session import Session
 from attrib.capture.sources import Source
@@ -65,8 +66,8 @@ def profile(path, *begins_us):
 def write(session, tmp_path, *begins_us):
     runner = Runner("onnxruntime", worker=None)
     runner.traces = [block(tmp_path / f"{i}.json", i, 1000 * (i + 1), 5) for i in range(2)]
-    session._write_trace(runner, (profile(tmp_path / "profile.json", *begins_us),))
-    session._check_clocks("onnxruntime")
+    write_trace(session, runner, (profile(tmp_path / "profile.json", *begins_us),))
+    check_side_clocks(session, "onnxruntime")
     return session.record.sides["onnxruntime"].settings
 
 
@@ -90,14 +91,14 @@ def test_profile_that_cannot_be_read_costs_the_check_and_not_the_capture(session
     runner.traces = [block(tmp_path / "0.json", 0, 1000, 5)]
     broken = tmp_path / "profile.json"
     broken.write_text("{]")
-    session._write_trace(runner, (str(broken),))
-    session._check_clocks("onnxruntime")
+    write_trace(session, runner, (str(broken),))
+    check_side_clocks(session, "onnxruntime")
     assert "were not compared" in session.record.warnings[0]
 
 
 def test_side_without_a_device_has_nothing_to_check(session, tmp_path):
     runner = Runner("onnxruntime", worker=None)
-    session._write_trace(runner, (profile(tmp_path / "profile.json", 1010),))
-    session._check_clocks("onnxruntime")
+    write_trace(session, runner, (profile(tmp_path / "profile.json", 1010),))
+    check_side_clocks(session, "onnxruntime")
     assert session.record.warnings == []
     assert "clock_residual_ns" not in session.record.sides["onnxruntime"].settings
