@@ -33,6 +33,18 @@ def interval(estimate: float, replicates: Floats, blocks: int) -> tuple[int, int
     return int(np.floor(min(low, estimate))), int(np.ceil(max(high, estimate)))
 
 
+def intervals(estimates: Sequence[int], replicates: Floats, blocks: int) -> list[tuple[int, int]]:
+    """The interval of each estimate; `replicates` is `[estimates, resamples]`."""
+    if not len(estimates):
+        return []
+    low, high = np.quantile(replicates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=1)
+    widening = np.sqrt(blocks / (blocks - 1)) if blocks > 1 else 1.0
+    centre = np.asarray(estimates, dtype=np.int64)
+    low, high = centre + (low - centre) * widening, centre + (high - centre) * widening
+    lows = np.floor(np.minimum(low, centre)).astype(np.int64).tolist()
+    return list(zip(lows, np.ceil(np.maximum(high, centre)).astype(np.int64).tolist(), strict=True))
+
+
 def median_replicates(sides: Sequence[Mapping[int, Int64s]]) -> list[Floats]:
     """Medians of resampled plain steps, one array `[RESAMPLES]` a side.
 

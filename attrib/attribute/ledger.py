@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from attrib.attribute.bootstrap import Floats, Int64s, draws, interval, step_weights
+from attrib.attribute.bootstrap import Floats, Int64s, draws, step_weights
 from attrib.attribute.causes import by_cause
 from attrib.attribute.device_parts import DEVICE_PARTS, MEANINGS
 from attrib.attribute.headline import Headline
 from attrib.attribute.ledger_rows import Ledger, SideTimes
 from attrib.attribute.python_time import module_of_part, with_module_parts
+from attrib.attribute.row_times import row_deltas, row_intervals, row_values
 from attrib.attribute.segments import Segments, segments_of
 from attrib.model.document import Cause, LedgerRow
 from attrib.model.manifest import ROLES, Overhead, Role
@@ -46,6 +47,11 @@ class _Draft:
     exported: tuple[str, ...] = ()
     segments: dict[Role, list[int]] = field(default_factory=dict)
 
+    @property
+    def id(self) -> str:
+        """The row's id."""
+        return f"{self.region}:{self.cause}"
+
 
 def build_ledger(
     partitions: Mapping[Role, Partition],
@@ -74,24 +80,23 @@ def build_ledger(
     }
     drafts = [*_region_drafts(partitions, split, regions, provider), *_framework_drafts(partitions, split)]
     values = {role: _row_values(drafts, role, times) for role in ROLES}
-    replicates = {role: _row_replicates(drafts, role, times, drawn) for role in ROLES}
     plain = _plain_medians(headline)
     if plain:
         drafts.append(_overhead_draft())
-        for role in ROLES:
-            median = plain.get(role, sum(values[role]))
-            left = headline.replicates.get(role, np.float64(median)) - replicates[role].sum(axis=0)
-            values[role].append(median - sum(values[role]))
-            replicates[role] = np.vstack([replicates[role], left])
-    deltas = replicates["onnxruntime"] - replicates["torch"]
-    rows = [_row(d, values, deltas[i], i, len(numbers)) for i, d in enumerate(drafts)]
-    order = sorted(
-        range(len(rows)),
-        key=lambda i: (rows[i].cause == "profiler_overhead", -abs(rows[i].delta_ns), rows[i].id),
-    )
+    medians = {role: plain.get(role, sum(values[role])) for role in ROLES} if plain else {}
+    for role, median in medians.items():
+        values[role].append(median - sum(values[role]))
+    deltas = [ort - torch for torch, ort in zip(values["torch"], values["onnxruntime"], strict=True)]
+    order = _order(drafts, deltas)
+    resampled = {
+        role: headline.replicates.get(role, np.full(len(drawn), float(median)))
+        for role, median in medians.items()
+    }
+    table = _table(drafts, order, times, len(drawn), resampled)
+    bounds = row_intervals([deltas[i] for i in order], table, len(numbers))
     ledger = Ledger(
-        tuple(rows[i] for i in order),
-        deltas[order],
+        tuple(_row(drafts[i], values, i, at) for i, at in zip(order, bounds, strict=True)),
+        table,
         len(numbers),
         times,
         {role: _segment_ids(p, split[role]) for role, p in partitions.items()},
@@ -99,6 +104,41 @@ def build_ledger(
     )
     ledger.self_check(plain)
     return ledger
+
+
+def _order(drafts: Sequence[_Draft], deltas: Sequence[int]) -> list[int]:
+    """The largest absolute delta first, the overhead last."""
+    return sorted(
+        range(len(drafts)),
+        key=lambda i: (drafts[i].cause == "profiler_overhead", -abs(deltas[i]), drafts[i].id),
+    )
+
+
+def _table(
+    drafts: Sequence[_Draft],
+    order: Sequence[int],
+    times: Mapping[Role, SideTimes],
+    resamples: int,
+    medians: Mapping[Role, Floats],
+) -> Floats:
+    """The deltas in each resample, row by row in their order.
+
+    Args:
+        drafts: The rows; the last one is the overhead, where there are plain medians.
+        order: Which row comes where.
+        times: The segments of the sides that there are.
+        resamples: How many resamples.
+        medians: The plain median of either side, in each resample; empty without plain steps.
+    """
+    table = np.empty((len(drafts), resamples))
+    places = np.empty(len(drafts), dtype=np.int64)
+    places[order] = np.arange(len(drafts))
+    profiled = [draft.segments for draft in (drafts[:-1] if medians else drafts)]
+    sums = row_deltas(profiled, times, resamples, places[: len(profiled)], table)
+    if medians:
+        left = {role: medians[role] - sums[role] for role in ROLES}
+        table[places[-1]] = left["onnxruntime"] - left["torch"]
+    return table
 
 
 def _segment_ids(partition: Partition, split: Segments) -> tuple[str, ...]:
@@ -217,28 +257,16 @@ def _row_values(drafts: Sequence[_Draft], role: Role, times: Mapping[Role, SideT
     """Whole nanoseconds of each row on one side; their sum is the rounded sum."""
     if role not in times:
         return [0] * len(drafts)
-    values = [float(times[role].values[d.segments.get(role, [])].sum()) for d in drafts]
+    values = row_values([draft.segments for draft in drafts], role, times[role])
     return round_to_sum(values, round(sum(values)))
 
 
-def _row_replicates(
-    drafts: Sequence[_Draft], role: Role, times: Mapping[Role, SideTimes], drawn: Int64s
-) -> Floats:
-    found = np.zeros((len(drafts), len(drawn)))
-    if role in times:
-        rows = [i for i, d in enumerate(drafts) for _ in d.segments.get(role, ())]
-        segments = [s for d in drafts for s in d.segments.get(role, ())]
-        np.add.at(found, rows, times[role].replicates(segments))
-    return found
-
-
-def _row(draft: _Draft, values: Mapping[Role, list[int]], deltas: Floats, i: int, blocks: int) -> LedgerRow:
+def _row(draft: _Draft, values: Mapping[Role, list[int]], i: int, bounds: tuple[int, int]) -> LedgerRow:
     torch, ort = values["torch"][i], values["onnxruntime"][i]
-    low, high = interval(ort - torch, deltas, blocks)
     calls, nodes = draft.work.get("torch", []), draft.work.get("onnxruntime", [])
-    tensors = [str(t) for w in (*calls, *nodes) for t in (*w.inputs, *w.outputs)]
+    tensors = dict.fromkeys(t for w in (*calls, *nodes) for t in (*w.inputs, *w.outputs))
     return LedgerRow(
-        id=f"{draft.region}:{draft.cause}",
+        id=draft.id,
         region=draft.region,
         module=draft.module,
         cause=draft.cause,
@@ -248,11 +276,11 @@ def _row(draft: _Draft, values: Mapping[Role, list[int]], deltas: Floats, i: int
         onnx_ops=tuple(w.op for w in nodes),
         exported=draft.exported,
         providers=tuple(sorted({w.provider for w in nodes if w.provider})),
-        shapes=tuple(dict.fromkeys(tensors))[:MAX_SHAPES],
+        shapes=tuple(dict.fromkeys(map(str, tensors)))[:MAX_SHAPES],
         torch_ns=torch,
         onnxruntime_ns=ort,
         delta_ns=ort - torch,
-        low_ns=low,
-        high_ns=high,
+        low_ns=bounds[0],
+        high_ns=bounds[1],
         match=draft.match,
     )
