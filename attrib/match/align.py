@@ -8,7 +8,7 @@ before it uses it. Where a tie should decide nothing, `certain` asks for what th
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -45,6 +45,10 @@ TAKEN = 50
 """Cost of a call that a surer matcher has given its nodes already."""
 MAX_PRICED = 1_000_000
 """With more pairs of distinct nodes and calls than this, sizes are left out of the costs."""
+
+
+FORMS_KEPT = 512
+"""Forms whose costs for a window's calls are kept."""
 
 
 class _Kind(NamedTuple):
@@ -163,6 +167,9 @@ class _Prices:
         # Only executed nodes are aligned with calls that have nodes already.
         taken = {link.call for link in state.links} if state.executed else frozenset[int]()
         self._extra = np.array([TAKEN * (i in taken) for i in calls], dtype=np.int32)
+        # Rows of one form cost the same: a window asks for each of them twice.
+        self._by_form = lru_cache(FORMS_KEPT)(self._priced)
+        self._again_by_form = lru_cache(FORMS_KEPT)(self._priced_again)
         columns = {call: column for column, call in enumerate(calls)}
         self._pinned = [
             [columns[i] for i in pins[part.node] if i in columns] if part.node in pins else None
@@ -173,8 +180,7 @@ class _Prices:
         """Cost of each call of a slice."""
         pinned = self._pinned[r]
         if pinned is None:
-            price = self._price[self._form_of[r]][self._kind_of[inside]]
-            return np.asarray(price + self._extra[inside], dtype=np.int32)
+            return self._by_form(self._form_of[r], inside.start, inside.stop)
         costs = np.full(inside.stop - inside.start, FAR, dtype=np.int32)
         costs[[column - inside.start for column in pinned if inside.start <= column < inside.stop]] = 0
         return costs
@@ -183,7 +189,14 @@ class _Prices:
         """Cost of each call of a slice if the row before went there too."""
         if self._pinned[r] is not None:
             return np.zeros(inside.stop - inside.start, dtype=np.int32)
-        return np.asarray(self._again[self._form_of[r]][self._kind_of[inside]], dtype=np.int32)
+        return self._again_by_form(self._form_of[r], inside.start, inside.stop)
+
+    def _priced(self, form: int, start: int, stop: int) -> Costs:
+        price = self._price[form][self._kind_of[start:stop]]
+        return np.asarray(price + self._extra[start:stop], dtype=np.int32)
+
+    def _priced_again(self, form: int, start: int, stop: int) -> Costs:
+        return np.asarray(self._again[form][self._kind_of[start:stop]], dtype=np.int32)
 
 
 def _table(forms: Iterable[_Form], kinds: Collection[_Kind], cost: Callable[[_Form, _Kind], int]) -> Costs:

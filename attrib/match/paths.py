@@ -72,55 +72,62 @@ class _Window:
     """Some rows and columns of the grid. Place 0 stands for where a path is before its first column."""
 
     def __init__(self, row: Row, moves: Moves, rows: range, columns: range) -> None:
-        inside = slice(columns.start, columns.stop)
         self._rows, self._columns = rows, columns
         self._opens = moves.opens[rows.start : rows.stop]
-        self._row, self._moves, self._inside = row, moves, inside
-        self._before = np.concatenate([[0, 0], np.cumsum(moves.skips[inside])]).astype(np.int32)
+        self._row, self._moves = row, moves
+        self._inside = slice(columns.start, columns.stop)
+        self._before = np.concatenate([[0, 0], np.cumsum(moves.skips[self._inside])]).astype(np.int32)
+        self._scratch, self._cost = (np.full(len(columns) + 1, FAR, dtype=np.int32) for _ in range(2))
 
     def path(self, *, origin: int, final: bool, least: Least) -> list[int]:
         """The cheapest path from the column `origin`; if it is the final window, through all columns."""
         best = np.full((len(self._rows) + 1, len(self._columns) + 1), FAR, dtype=np.int32)
         best[0, 0 if origin == OPEN else origin - self._columns.start + 1] = 0
         for r in range(len(self._rows)):
-            best[r + 1] = np.minimum(self._reached(best[r], r) + self._cells(r), best[r] + self._opens[r])
+            below = best[r + 1]
+            self._reach(best[r], r, below)
+            below[1:] += self._row(self._rows[r], self._inside)
+            below[0] += FAR
+            np.minimum(below, np.add(best[r], self._opens[r], out=self._scratch), out=below)
         place = least(best[-1] + (self._before[-1] - self._before[1:] if final else 0))
         found = []
         for r in range(len(self._rows) - 1, -1, -1):
             origin, cost = self._came_from(best[r], r, place, least)
-            taken = place > 0 and cost + self._cells(r)[place] <= best[r, place] + self._opens[r]
+            taken = place > 0 and cost + self._at(self._row, r, place) <= best[r, place] + self._opens[r]
             found.append(self._columns[place - 1] if taken else OPEN)
             place = origin if taken else place
         return found[::-1]
 
-    def _cells(self, r: int) -> Costs:
-        return np.insert(self._row(self._rows[r], self._inside), 0, FAR)
+    def _at(self, row: Row, r: int, place: int) -> int:
+        """What one place costs in a row."""
+        return int(row(self._rows[r], self._inside)[place - 1]) if place else FAR
 
-    def _stays(self, r: int) -> Costs:
-        return np.insert(self._moves.stays(self._rows[r], self._inside), 0, FAR)
-
-    def _reached(self, best: Costs, r: int) -> Costs:
-        """Least cost of standing in each place for a row."""
-        ahead = np.minimum.accumulate(best - self._before[1:])
-        forward = np.concatenate([[FAR], ahead[:-1] + self._before[1:-1]]).astype(np.int32)
-        reached: Costs = np.minimum(forward, best + self._stays(r))
+    def _reach(self, best: Costs, r: int, reached: Costs) -> None:
+        """Write down the least cost of standing in each place for a row."""
+        before, scratch, cost = self._before, self._scratch, self._cost
+        np.minimum.accumulate(np.subtract(best, before[1:], out=scratch), out=scratch)
+        reached[0] = FAR
+        np.add(scratch[:-1], before[1:-1], out=reached[1:])
+        cost[1:] = self._moves.stays(self._rows[r], self._inside)
+        np.minimum(reached, np.add(best, cost, out=scratch), out=reached)
         if self._moves.jumps:
-            behind = np.minimum.accumulate((best + self._before[:-1])[::-1])[::-1]
-            reached[:-1] = np.minimum(reached[:-1], behind[1:] - self._before[:-2] + JUMP)
-        return reached
+            np.minimum.accumulate(np.add(best, before[:-1], out=scratch)[::-1], out=scratch[::-1])
+            back = np.subtract(scratch[1:], before[:-2], out=scratch[1:])
+            back += JUMP
+            np.minimum(reached[:-1], back, out=reached[:-1])
 
     def _came_from(self, best: Costs, r: int, place: int, least: Least) -> tuple[int, int]:
         """The place from which a place is reached at the least cost, and that cost."""
         before = self._before
-        options = [(int(best[place]) + int(self._stays(r)[place]), place)]
+        options = [(int(best[place]) + self._at(self._moves.stays, r, place), place)]
         if place:
-            forward = best[:place] + (before[place] - before[1 : place + 1])
+            forward = best[:place] - before[1 : place + 1]
             origin = least(forward)
-            options.insert(0, (int(forward[origin]), origin))
+            options.insert(0, (int(forward[origin]) + int(before[place]), origin))
         if self._moves.jumps and place + 1 < len(best):
-            back = best[place + 1 :] + (before[place + 1 : -1] - before[place]) + JUMP
+            back = best[place + 1 :] + before[place + 1 : -1]
             origin = least(back)
-            options.append((int(back[origin]), place + 1 + origin))
+            options.append((int(back[origin]) - int(before[place]) + JUMP, place + 1 + origin))
         cost, origin = min(options, key=lambda option: option[0])
         return origin, cost
 
