@@ -7,6 +7,7 @@ Imports come before the clock starts; counting the events comes after it stops.
 
 import argparse
 import json
+import os
 import resource
 import sys
 import time
@@ -63,6 +64,8 @@ def main() -> None:
     except MemoryError:
         found = {"error": "out of memory"}
     sys.stdout.write(json.dumps(found) + "\n")
+    sys.stdout.flush()
+    os._exit(0)  # freeing millions of objects takes seconds that nobody asked for
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """How fast and how light reading a trace is, beside what people use: `python tests/benchmarks/traces.py`.
 
     [--sizes 50 300 1000] [--repeats 5] [--only SUBSTRING] [--keep FOLDER] [--public FOLDER] [--peers-python PYTHON]
-    [--record-only] [--quick] [--limit SECONDS] [--memory BYTES] [--patience SECONDS] [--output FILE]
+    [--readers SUBSTRING ...] [--record-only] [--quick] [--limit SECONDS] [--memory BYTES] [--patience SECONDS]
+    [--output FILE]
 
 The files are recorded on the spot: Kineto traces of BERT-base with shapes and stacks, ONNX Runtime profiles of the same
 model up to the million events at which ONNX Runtime stops; `--keep` keeps them for the next time. The public GPU
@@ -54,6 +55,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--peers-python", default=sys.executable, help="interpreter that has the other readers"
     )
+    parser.add_argument(
+        "--readers", nargs="*", default=[""], help="beside attrib only readers whose name holds one"
+    )
     parser.add_argument("--record-only", action="store_true", help="record and pack, measure nothing")
     parser.add_argument(
         "--quick", action="store_true", help="one round, the smallest size and the public traces"
@@ -61,7 +65,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--limit", type=float, default=300, help="seconds that one read may take")
     parser.add_argument("--memory", type=int, default=int(memory * 0.9), help="bytes that one read may take")
     parser.add_argument(
-        "--patience", type=float, default=45, help="seconds for all runs of one peer on one file"
+        "--patience", type=float, default=40, help="seconds for all runs of one peer on one file"
     )
     parser.add_argument("--output", type=Path, help="also write every sample as JSON")
     return parser.parse_args()
@@ -97,9 +101,14 @@ def traces(options: argparse.Namespace, folder: Path) -> list[Trace]:
     return found + [trace for trace in public(options.public, folder, say) if options.only in trace.name]
 
 
-def interpreters(peers_python: str) -> dict[str, str]:
+def chosen(parts: list[str]) -> list[str]:
+    """Attrib, and the readers whose name holds one of these."""
+    return [name for name in READERS if name == ATTRIB or any(part in name for part in parts)]
+
+
+def interpreters(peers_python: str, names: list[str]) -> dict[str, str]:
     """The interpreter of each reader; those that neither has are left out, with a line that says so."""
-    absent = missing(sys.executable, list(READERS))
+    absent = missing(sys.executable, names)
     elsewhere = missing(peers_python, absent) if absent else []
     for name in elsewhere:
         say(
@@ -107,7 +116,7 @@ def interpreters(peers_python: str) -> dict[str, str]:
         )
     return {
         name: peers_python if name in absent else sys.executable
-        for name in READERS if name not in elsewhere
+        for name in names if name not in elsewhere
     }  # fmt: skip
 
 
@@ -132,7 +141,7 @@ def repeats(size: int, asked: int) -> int:
 
 def measure_all(options: argparse.Namespace, folder: Path) -> list[Measured]:
     """Every file with every reader; each file's table is printed when it is done."""
-    pythons = interpreters(options.peers_python)
+    pythons = interpreters(options.peers_python, chosen(options.readers))
     limits = Limits(options.limit, options.memory, options.patience)
     all_measured = []
     for trace in traces(options, folder):
