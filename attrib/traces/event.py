@@ -166,9 +166,13 @@ class Decoder(Generic[A]):
     def rescue(self, event: bytes) -> ExactEvent[A]:
         """Read one event with odd types, control characters, lone surrogates or invalid UTF-8."""
         try:
-            return self._exact.decode(b"[" + event + b"]")[0]
+            events = self._exact.decode(b"[" + event + b"]")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             fields = self._loads(event.decode("utf-8", "replace"))
+        else:
+            if len(events) != 1:
+                raise ValueError("it is not one event")
+            return events[0]
         args = fields.get("args")
         return ExactEvent(
             ph=text_of(fields.get("ph")),
