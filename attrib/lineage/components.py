@@ -36,7 +36,7 @@ from attrib.lineage.vanished import Vanished, join
 SHAPE_OPS = frozenset({"Shape", "Size"})
 
 
-class Component(msgspec.Struct, frozen=True, kw_only=True):
+class Component(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Nodes of the graphs of a chain that compute the same tensors.
 
     `stages` holds node positions, one tuple a graph; `shared` the value names that tie the first graph to the second.

@@ -5,7 +5,7 @@ import msgspec
 from attrib.model.tensor import Tensor
 
 
-class GraphNode(msgspec.Struct, frozen=True, kw_only=True):
+class GraphNode(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One node. `inputs` and `outputs` are value names; an omitted optional input is an empty string.
 
     A node that holds subgraphs (`If`, `Loop`, `Scan`) follows the nodes inside it and reads, besides its own inputs,

@@ -29,7 +29,7 @@ OPS_NAMED = 6
 """Distinct ops that one side of a sentence names."""
 
 
-class Mark(msgspec.Struct, frozen=True, kw_only=True):
+class Mark(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """By what a rewrite of ONNX Runtime's is known.
 
     Attributes:
@@ -115,7 +115,7 @@ _SENTENCES: dict[StepKind, str] = {
 }
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True):
+class Step(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What became of some nodes: positions in the graph before and in the graph after, and who did it."""
 
     kind: StepKind

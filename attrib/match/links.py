@@ -15,7 +15,7 @@ from attrib.model.tensor import Tensor
 from attrib.model.work import Work
 
 
-class Link(msgspec.Struct, frozen=True, kw_only=True):
+class Link(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One call and one exported node that compute the same thing, by position, and why."""
 
     call: int

@@ -21,7 +21,7 @@ _OWN = re.compile(
 _NUMBERED = re.compile(r"(.*?)_?(\d+)")
 
 
-class NodeName(msgspec.Struct, frozen=True):
+class NodeName(msgspec.Struct, frozen=True, gc=False):
     """A node's name, taken apart.
 
     Attributes:

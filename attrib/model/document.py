@@ -81,7 +81,7 @@ class Coverage(_Struct, frozen=True, kw_only=True):
     profiler_overhead_ns: int
 
 
-class LedgerRow(_Struct, frozen=True, kw_only=True):
+class LedgerRow(_Struct, frozen=True, kw_only=True, gc=False):
     """One region and cause. The deltas of all rows sum to the headline delta exactly.
 
     `torch_calls` and `onnx_nodes` are ids of the work on either side; `torch_ops` and `onnx_ops` their op types;

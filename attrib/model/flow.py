@@ -21,7 +21,7 @@ FLOW_FILE = "flow.json"
 """Its name in the folder of its side."""
 
 
-class FlowCall(msgspec.Struct, frozen=True, kw_only=True):
+class FlowCall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One call.
 
     Attributes:

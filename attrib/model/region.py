@@ -23,7 +23,7 @@ Origin = Literal["both", "torch", "onnxruntime", "unknown", "alone"]
 `alone` where only one engine was captured."""
 
 
-class Match(msgspec.Struct, frozen=True, kw_only=True):
+class Match(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How calls and nodes were brought together.
 
     Attributes:
@@ -37,7 +37,7 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     evidence: tuple[str, ...] = ()
 
 
-class Region(msgspec.Struct, frozen=True, kw_only=True):
+class Region(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Calls and nodes that compute the same tensors: the unit in which the two engines can be compared.
 
     Attributes:

@@ -3,7 +3,7 @@
 import msgspec
 
 
-class Tensor(msgspec.Struct, frozen=True):
+class Tensor(msgspec.Struct, frozen=True, gc=False):
     """Element type in ONNX's lower-case spelling (`float`, `float16`, `bfloat16`, `int64`, `bool`, ...) and shape."""
 
     dtype: str

@@ -11,7 +11,7 @@ StepKind = Literal["unchanged", "rewritten", "folded", "merged", "removed", "add
 were computed once; `merged`: an equal node serves in their place; `removed`: nothing is left of them."""
 
 
-class _Struct(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class _Struct(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     pass
 
 

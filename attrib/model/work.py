@@ -35,7 +35,7 @@ def distinct(names: Sequence[str]) -> list[str]:
     return found
 
 
-class Member(msgspec.Struct, frozen=True):
+class Member(msgspec.Struct, frozen=True, gc=False):
     """One aten op that a compiled kernel covers, as the traced program had it.
 
     `scope` is the qualified module name, `op` the op (`aten::linear`), `name` the fx node's own name.
@@ -46,7 +46,7 @@ class Member(msgspec.Struct, frozen=True):
     name: str = ""
 
 
-class Work(msgspec.Struct, frozen=True, kw_only=True):
+class Work(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A call (PyTorch) or a node (ONNX Runtime): one unit of work that the engine repeats in every step.
 
     Attributes:
