@@ -52,11 +52,14 @@ _DEVICE_TRACE = "device.json.gz"
 LARGEST_RECORD = 1 << 26
 """Bytes of a JSON file beside the traces (`outputs.json`, `flow.json`, `verify/*.json`)."""
 
-LARGEST_GRAPH = (1 << 31) - 1
-"""Bytes of an ONNX file: protobuf's own limit."""
+LARGEST_GRAPH = 1 << 28
+"""Bytes of a captured graph, whose weights were taken out: those of the largest models have some tens of MB."""
 
-LARGEST_FILE = 8 << 30
-"""Bytes of any file that a manifest lists: its hash is taken before anything else, and that takes time."""
+LARGEST_FOREIGN_GRAPH = (1 << 31) - 1
+"""Bytes of a model that attrib did not write, weights and all: protobuf's own limit."""
+
+LARGEST_TRACE = 8 << 30
+"""Bytes of a trace that a manifest lists: its hash is taken before anything else, and that takes time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,15 +124,18 @@ class TraceDirectory:
         """
         if self.manifest is None:
             return {
-                name: _graph(self._models[name]) for name in (EXPORTED, OPTIMIZED) if name in self._models
+                name: _graph(self._models[name], LARGEST_FOREIGN_GRAPH)
+                for name in (EXPORTED, OPTIMIZED)
+                if name in self._models
             }
         rewrites = [rewrite.graph for side in self.manifest.sides.values() for rewrite in side.rewrites]
         found = {
-            name: self._checked(name) for name in dict.fromkeys((EXPORTED, *rewrites, PARTITIONED, OPTIMIZED))
+            name: self._checked(name, LARGEST_GRAPH)
+            for name in dict.fromkeys((EXPORTED, *rewrites, PARTITIONED, OPTIMIZED))
         }
         if found[OPTIMIZED] is not None:
             found.pop(PARTITIONED, None)
-        return {name: _graph(path) for name, path in found.items() if path is not None}
+        return {name: _graph(path, LARGEST_GRAPH) for name, path in found.items() if path is not None}
 
     def compiled(self, role: Role) -> Compiled | None:
         """What the kernels of one side's compiled model compute; None where nothing was compiled."""
@@ -213,13 +219,13 @@ class TraceDirectory:
             )
         return table
 
-    def _checked(self, name: str) -> Path | None:
+    def _checked(self, name: str, largest: int = LARGEST_RECORD) -> Path | None:
         """The file of that name, once it is what the manifest says; None where the manifest does not claim it."""
         entry = self._entries.get(name)
         if entry is None or entry.state != "complete":
             return None
         path = check_inside(self.root, entry.path)
-        check_file(path, entry)
+        check_file(path, entry, largest)
         return path
 
 
@@ -261,7 +267,7 @@ def open_directory(path: Path, *, lenient: bool = False, progress: Progress | No
             else ("does not exist", "check the path; `attrib profile` prints the one that it wrote")
         )
         raise AttribError(f"{path}: {problem}", hint=hint)
-    if (path / MANIFEST).exists():
+    if os.path.lexists(path / MANIFEST):  # also a link to nothing: what it was meant to be, nobody knows
         manifest = read_manifest(path / MANIFEST)
         missing = tuple(
             f"{e.path}: {e.reason or 'not captured'}" for e in manifest.files if e.state == "missing"
@@ -281,7 +287,7 @@ def open_directory(path: Path, *, lenient: bool = False, progress: Progress | No
     )
 
 
-def check_file(path: Path, entry: FileEntry) -> None:
+def check_file(path: Path, entry: FileEntry, largest: int = LARGEST_TRACE) -> None:
     """Check that a file is the one that the capture wrote.
 
     Raises:
@@ -293,8 +299,11 @@ def check_file(path: Path, entry: FileEntry) -> None:
             if size != entry.size:
                 problem = f"has {size:,} bytes, the manifest says {entry.size:,}: cut short or changed after the capture"
                 raise AttribError(f"{path}: {problem}", hint=INTACT_COPY)
-            if size > LARGEST_FILE:
-                raise AttribError(f"{path}: larger than {LARGEST_FILE >> 30} GiB", hint="profile fewer steps")
+            if size > largest:
+                problem = (
+                    f"has {size:,} bytes: no such file of a capture is larger than {largest >> 20:,} MiB"
+                )
+                raise AttribError(f"{path}: {problem}", hint=INTACT_COPY)
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError as error:
         problem = "is missing, but the manifest says that the capture completed it"
@@ -312,5 +321,5 @@ def _json_of(path: Path) -> bytes:
     return read_bounded(path, LARGEST_RECORD, "a record of attrib")
 
 
-def _graph(path: Path) -> bytes:
-    return read_bounded(path, LARGEST_GRAPH, "an ONNX model")
+def _graph(path: Path, largest: int) -> bytes:
+    return read_bounded(path, largest, "an ONNX model that can be read")

@@ -1,15 +1,21 @@
 """A directory that attrib did not write: traces and models are found by what they hold."""
 
+import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from attrib.errors import AttribError
 from attrib.model.events import Format
 from attrib.model.manifest import EXPORTED, OPTIMIZED, Role
 from attrib.traces.sniff import format_of
+from attrib.traces.source import Allowance
 
 MOST_FILES = 500
 """Files looked at: the directory itself and one level below it."""
+
+MOST_LOOKED_AT = 1 << 26
+"""Unpacked bytes that are read of all these files together, to see which are traces: of a trace, the first block."""
 
 _ROLE_OF_FORMAT: dict[Format, Role] = {"kineto": "torch", "ort-profile": "onnxruntime"}
 _TRACE_NAMES: dict[Role, str] = {"torch": "Kineto traces", "onnxruntime": "ONNX Runtime profiles"}
@@ -26,11 +32,17 @@ def recognise(root: Path) -> tuple[dict[Role, Path], dict[str, Path], tuple[str,
     """
     traces: dict[Role, list[Path]] = {"torch": [], "onnxruntime": []}
     models: dict[str, list[Path]] = {EXPORTED: [], OPTIMIZED: []}
+    allowance = Allowance(MOST_LOOKED_AT)
     for path in _files(root):
         if path.suffix.lower() == ".onnx":
             models[OPTIMIZED if _saved_by_ort(path) else EXPORTED].append(path)
-        elif (role := _role_of(path)) is not None:
+        elif (role := _role_of(path, allowance)) is not None:
             traces[role].append(path)
+        if allowance.left < 0:
+            raise AttribError(
+                f"{root}: holds more than {MOST_LOOKED_AT >> 20} MiB of JSON that is no trace, and no manifest.json",
+                hint="put the trace and the profile into a directory of their own",
+            )
     for role, found in traces.items():
         if len(found) > 1:
             raise AttribError(
@@ -55,10 +67,10 @@ def _files(root: Path) -> Iterator[Path]:
     """Regular files of the directory and one level down, in order of name; links are left alone."""
     seen = 0
     try:
-        entries = sorted(root.iterdir())
+        entries = _listed(root)
         folders = [entry for entry in entries if entry.is_dir() and not entry.is_symlink()]
         for folder in (root, *folders):
-            for path in entries if folder is root else sorted(folder.iterdir()):
+            for path in entries if folder is root else _listed(folder):
                 seen += 1
                 if seen > MOST_FILES:
                     raise AttribError(
@@ -73,9 +85,15 @@ def _files(root: Path) -> Iterator[Path]:
         ) from error
 
 
-def _role_of(path: Path) -> Role | None:
+def _listed(folder: Path) -> list[Path]:
+    """Its entries in order of name; of a crowd only as many as show that it is one."""
+    with os.scandir(folder) as entries:
+        return sorted(folder / entry.name for entry in islice(entries, MOST_FILES + 1))
+
+
+def _role_of(path: Path, allowance: Allowance) -> Role | None:
     try:
-        return _ROLE_OF_FORMAT[format_of(path)]
+        return _ROLE_OF_FORMAT[format_of(path, allowance)]
     except AttribError:  # no trace: the directory may hold anything else
         return None
 

@@ -10,7 +10,7 @@ from attrib.errors import AttribError
 from attrib.model.events import Format
 from attrib.traces.facts import WANTED
 from attrib.traces.salvage import LenientStream
-from attrib.traces.source import Progress, open_source
+from attrib.traces.source import Allowance, Progress, open_source
 from attrib.traces.stream import EventStream
 
 _NAMES: dict[Format, str] = {"kineto": "a Kineto trace", "ort-profile": "an ONNX Runtime profile"}
@@ -28,6 +28,7 @@ def open_trace(
     *,
     lenient: bool = False,
     progress: Progress | None = None,
+    allowance: Allowance | None = None,
 ) -> Iterator[tuple[EventStream, Format]]:
     """Open a trace at its first event.
 
@@ -36,12 +37,13 @@ def open_trace(
         expected: The format that it must have.
         lenient: Pass over what cannot be read, and say so in the stream's `damage`, instead of refusing the file.
         progress: Told how much of the file has been read.
+        allowance: What may be read of the file, where it may be anything.
 
     Raises:
         AttribError: The file cannot be read, does not begin like a trace, or holds another format than
         expected.
     """
-    with open_source(path, progress) as source:
+    with open_source(path, progress, allowance) as source:
         stream = (LenientStream if lenient else EventStream)(source, WANTED)
         found = _format(stream)
         if expected is not None and found != expected:
@@ -52,13 +54,17 @@ def open_trace(
         yield stream, found
 
 
-def format_of(path: Path) -> Format:
+def format_of(path: Path, allowance: Allowance | None = None) -> Format:
     """Which kind of trace a file holds, from its beginning.
+
+    Args:
+        path: The file, which may be anything.
+        allowance: How much of it may be read before its first event.
 
     Raises:
         AttribError: The file cannot be read or does not begin like a trace.
     """
-    with open_trace(path) as (_, found):
+    with open_trace(path, allowance=allowance) as (_, found):
         return found
 
 

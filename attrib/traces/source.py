@@ -4,6 +4,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,6 +31,13 @@ _UNPACKERS: dict[bytes, tuple[str, Callable[[Raw], Unpacker]]] = {
 _MAGIC = max(map(len, _UNPACKERS))
 
 
+@dataclass(slots=True, eq=False)
+class Allowance:
+    """Unpacked bytes that may still be read, of several files together."""
+
+    left: int
+
+
 class Source:
     """Reads one file and knows how far it is.
 
@@ -49,6 +57,7 @@ class Source:
         packing: str = "",
         size: int | None = None,
         progress: Progress | None = None,
+        allowance: Allowance | None = None,
     ) -> None:
         self.name = name
         self.packing = packing
@@ -59,6 +68,7 @@ class Source:
         self._rest = b""
         self._size = size
         self._progress = progress
+        self._allowance = allowance
 
     def read(self, size: int) -> bytes:
         """Up to `size` bytes; fewer only at the end of the file, or of what can be unpacked of it.
@@ -73,6 +83,8 @@ class Source:
         self.offset += len(data)
         if self._size is None or self._unpacker is not None:
             self._check_amount()
+        if self._allowance is not None:
+            self._spend(self._allowance, len(data))
         if self._progress is not None:
             self._progress(self._raw.taken, self._size)
         return data
@@ -95,6 +107,11 @@ class Source:
         data, self._rest = self._rest[:size], self._rest[size:]
         return data
 
+    def _spend(self, allowance: Allowance, size: int) -> None:
+        allowance.left -= size
+        if allowance.left < 0:
+            raise AttribError(f"{self.name}: no event within {self.offset:,} bytes: not a trace")
+
     def _check_amount(self) -> None:
         if self.offset > MAX_UNPACKED:
             problem, hint = (
@@ -111,12 +128,15 @@ class Source:
 
 
 @contextmanager
-def open_source(path: Path | BinaryIO, progress: Progress | None = None) -> Iterator[Source]:
+def open_source(
+    path: Path | BinaryIO, progress: Progress | None = None, allowance: Allowance | None = None
+) -> Iterator[Source]:
     """Open a trace file for reading, unpacking it if its content is gzip or zstd.
 
     Args:
         path: The file, or an open one: standard input.
         progress: Told how much of it has been read.
+        allowance: What may be read of it, where it may be anything.
 
     Raises:
         AttribError: The file is not there, is a directory, is empty or cannot be read.
@@ -125,13 +145,13 @@ def open_source(path: Path | BinaryIO, progress: Progress | None = None) -> Iter
     with ExitStack() as opened:
         try:
             file = opened.enter_context(path.open("rb")) if isinstance(path, Path) else path
-            source = _source(name, file, progress)
+            source = _source(name, file, progress, allowance)
         except OSError as error:
             raise _unreadable(name, error) from error
         yield source
 
 
-def _source(name: str, file: BinaryIO, progress: Progress | None) -> Source:
+def _source(name: str, file: BinaryIO, progress: Progress | None, allowance: Allowance | None) -> Source:
     head = _read_head(file)  # not seek: the file may be a pipe
     if not head:
         raise AttribError(
@@ -141,8 +161,10 @@ def _source(name: str, file: BinaryIO, progress: Progress | None) -> Source:
     raw, size = Raw(file, head), _size(file)
     for magic, (packing, unpack) in _UNPACKERS.items():
         if head.startswith(magic):
-            return Source(name, raw, unpacker=unpack(raw), packing=packing, size=size, progress=progress)
-    return Source(name, raw, size=size, progress=progress)
+            return Source(
+                name, raw, unpacker=unpack(raw), packing=packing, size=size, progress=progress, allowance=allowance
+            )  # fmt: skip
+    return Source(name, raw, size=size, progress=progress, allowance=allowance)
 
 
 def _read_head(file: BinaryIO) -> bytes:
