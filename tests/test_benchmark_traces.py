@@ -17,7 +17,7 @@ from recordings_kineto import steps_for
 from recordings_ort import runs_for
 from traces import repeats
 from traces_figures import Measured, ratio, verdicts
-from traces_measure import Limits, Sample, Task, is_due, measure, missing, rounds, sample_from
+from traces_measure import Limits, Sample, Task, in_turn, is_due, measure, missing, rounds, sample_from
 from traces_tables import file_table, growth_table, verdict_table
 
 MB = 10**6
@@ -132,6 +132,23 @@ def test_slow_readers_repeat_as_long_as_the_patience_lasts_and_failed_ones_never
     assert not is_due(other, [sample(6)], 10)
     assert not is_due(other, [Sample(error="out of memory")], 10)
     assert is_due(ours, [sample(600), sample(600)], 10)
+
+
+def test_attrib_reads_in_the_middle_of_a_round_and_the_others_take_turns():
+    plain, packed = (Task(reader=ATTRIB, file=Path(), python="", way=way) for way in ("plain", "gzip"))
+    others = [Task(reader=name, file=Path(), python="") for name in "bcd"]
+    orders = ["".join(task.reader[0] for task in in_turn([plain, packed, *others], i)) for i in range(3)]
+    assert orders == ["baacd", "caadb", "daabc"]
+    assert in_turn([plain, packed, *others], 1)[1:3] == [packed, plain]
+    assert in_turn([plain], 3) == [plain]
+
+
+def test_processor_time_is_shown_beside_the_wall_time_that_is_judged():
+    slow = Sample(seconds=4, processor=2, peak=1)
+    one = Measured(trace(), {ATTRIB: [Sample(seconds=2, processor=0.5, peak=1)], JSON: [slow]})
+    row = next(row for row in verdicts([one]) if row.beside == JSON)
+    assert (row.value, row.processor, row.reached) == (2.0, 4.0, "NO")
+    assert "| 2.00x (2.00 to 2.00) | 4.00x |" in verdict_table([row])
 
 
 def test_large_files_are_read_less_often():

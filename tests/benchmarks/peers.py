@@ -33,7 +33,7 @@ class Count(NamedTuple):
 class Reader(NamedTuple):
     """One way to read a trace.
 
-    `package` is what it needs, `kinds` the formats that it reads, `repeated` false for a reader that people know to be slow.
+    `package` is what it needs, `kinds` the formats that it reads; `prepare` imports, `count` looks at what was read.
     """
 
     package: str

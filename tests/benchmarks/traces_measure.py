@@ -168,11 +168,10 @@ Samples = dict[str, list[Sample | None]]
 
 
 def rounds(tasks: list[Task], repeats: int, limits: Limits, say: Callable[[str], None]) -> Samples:
-    """Every task once a round, in an order that moves on by one each round."""
+    """Every task once a round, in another order each round."""
     samples: Samples = {task.label: [] for task in tasks}
     for number in range(repeats):
-        shift = number % len(tasks)
-        for task in tasks[shift:] + tasks[:shift]:
+        for task in in_turn(tasks, number):
             found = samples[task.label]
             if not is_due(task, found, limits.patience):
                 found.append(None)
@@ -182,6 +181,15 @@ def rounds(tasks: list[Task], repeats: int, limits: Limits, say: Callable[[str],
             told = sample.error or f"{sample.seconds:.2f} s, {sample.peak / 1e6:.0f} MB"
             say(f"  {number + 1}/{repeats} {task.label}: {told} ({time.perf_counter() - begin:.0f} s in all)")
     return samples
+
+
+def in_turn(tasks: list[Task], number: int) -> list[Task]:
+    """The order of one round: attrib's reads together in the middle, near all the others, which move on by one."""
+    ours = [task for task in tasks if task.reader == ATTRIB]
+    others = [task for task in tasks if task.reader != ATTRIB]
+    shift, middle = number % max(1, len(others)), len(others) // 2
+    others = others[shift:] + others[:shift]
+    return others[:middle] + (ours[::-1] if number % 2 else ours) + others[middle:]
 
 
 def is_due(task: Task, found: list[Sample | None], patience: float) -> bool:

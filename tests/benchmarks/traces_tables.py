@@ -60,13 +60,14 @@ def _notes(measured: Measured) -> list[str]:
 def verdict_table(rows: list[Verdict]) -> str:
     """The rows of section 9."""
     lines = [
-        "| work | beside | file | measured | must | aim | reached |",
-        "|---|---|---|---|---|---|---|",
+        "| work | beside | file | measured | in processor time | must | aim | reached |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         sign = ">=" if row.at_least else "<="
         bounds = [_bound(sign, row.must, row.unit), _bound(sign, row.aim, row.unit)]
-        cells = (row.work, row.beside, row.file, row.shown, *bounds, row.reached)
+        processor = "" if row.processor is None else f"{row.processor:.2f}x"
+        cells = (row.work, row.beside, row.file, row.shown, processor, *bounds, row.reached)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
