@@ -46,23 +46,30 @@ class Damage(msgspec.Struct, frozen=True, kw_only=True):
     places: int = 1
     cut: bool = False
 
-    def sentence(self) -> str:
-        """What happened to the file, in a line for the reader."""
-        read = f"{self.recovered:,} event{'s were' if self.recovered != 1 else ' was'} recovered"
+    def place(self) -> str:
+        """Where the file is damaged, and how."""
         if not self.places:
-            return f"{self.file} is damaged: {self.reason}; {read}"
+            return f"{self.file} is damaged: {self.reason}"
         where = f"event {self.event:,}, byte {self.offset:,}{' after unpacking' if self.packed else ''}"
         more = f" (the first of {self.places:,} places)" if self.places > 1 else ""
+        return f"{self.file} is damaged at {where}{more}: {self.reason}"
+
+    def outcome(self) -> str:
+        """What was recovered, and what was not."""
+        found = f"{self.recovered:,} event{'s were' if self.recovered != 1 else ' was'} recovered"
+        if not self.places:
+            return found
         lost = (
             f"{self.lost:,} {'was' if self.lost == 1 else 'were'} lost"
             if self.lost
             else "none is known to be lost"
         )
-        unknown = ", and how many followed is not known" if self.cut else ""
-        return (
-            f"{self.file} is damaged at {where}{more}: {self.reason}; {read}, {lost}"
-            f" ({self.lost_bytes:,} byte{'s' * (self.lost_bytes != 1)} passed over){unknown}"
-        )
+        passed = f"{self.lost_bytes:,} byte{'s' * (self.lost_bytes != 1)} passed over"
+        return f"{found}, {lost} ({passed}){', and how many followed is not known' if self.cut else ''}"
+
+    def sentence(self) -> str:
+        """What happened to the file, in a line for the reader."""
+        return f"{self.place()}; {self.outcome()}"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -174,7 +174,10 @@ def alerts_of(document: Document) -> tuple[Alert, ...]:
     )
     elsewhere = next((f for f in document.findings if f.id == WRONG_DEVICE and f.state == "failed"), None)
     device = (AlertLine(elsewhere.summary, fix=elsewhere.fix),) if elsewhere else ()
-    damaged = tuple(AlertLine(damage.sentence(), _OF_THE_REST, _RECORD_AGAIN) for damage in document.damage)
+    damaged = tuple(
+        AlertLine(damage.place(), f"{damage.outcome()}: {_OF_THE_REST}", _RECORD_AGAIN)
+        for damage in document.damage
+    )
     alerts = (
         Alert(
             level="error", title="The input is damaged: this report is of what was recovered", lines=damaged

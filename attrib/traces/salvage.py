@@ -9,7 +9,7 @@ import msgspec
 
 from attrib.errors import AttribError
 from attrib.model.events import Damage
-from attrib.traces.nan import without_nan
+from attrib.traces.nan import MOST_MENDED, without_nan
 from attrib.traces.source import Source
 from attrib.traces.stream import B, E, EventDecoder, EventStream, Place, Span
 from attrib.traces.window import BLOCK, LARGEST_MENDED, LARGEST_VALUE, RECORD_AGAIN, Scanned
@@ -35,8 +35,11 @@ _DEEP = 1 << 16
 """Charged for what is nested too deeply: where the scanner stopped is not known."""
 
 SHORTEST_REACH = 1 << 18
-MOST_MISLAID = 100
-"""Events that the layout finds and nothing can be made of, after which it is no longer asked."""
+MOST_MISLAID = 1000
+"""Times that the layout helps no further, after which it is no longer asked: each time costs a look at a block."""
+
+MOST_PLACES = 100_000
+"""Damaged places of one file; with more, what is left is no trace."""
 
 
 class _Phase(msgspec.Struct):
@@ -50,7 +53,7 @@ class LenientStream(EventStream):
     """Like a strict stream, but a defect costs no more than the events in which it lies."""
 
     def __init__(self, source: Source, wanted: frozenset[str] = frozenset()) -> None:
-        self._defects: list[Damage] = []
+        self._found: Damage | None = None
         self._resumed = False
         self._work = 0
         self._mislaid = 0
@@ -64,47 +67,47 @@ class LenientStream(EventStream):
             AttribError: Nothing can be recovered.
         """
         yield from super().blocks(decoder)
-        if not self._defects:
+        if self._found is None:
             return
-        first = self._defects[0]
-        self.damage = msgspec.structs.replace(
-            first,
-            recovered=self.count,
-            lost=sum(defect.lost for defect in self._defects),
-            lost_bytes=sum(defect.lost_bytes for defect in self._defects),
-            places=len(self._defects),
-            cut=any(defect.cut for defect in self._defects),
-        )
+        self.damage = msgspec.structs.replace(self._found, recovered=self.count)
         if not self.count:
-            raise AttribError(
-                f"{self.name}: nothing can be recovered: byte {first.offset:,}: {first.reason}",
-                hint=RECORD_AGAIN,
-            )
+            where = f"byte {self.damage.offset:,}: {self.damage.reason}"
+            raise AttribError(f"{self.name}: nothing can be recovered: {where}", hint=RECORD_AGAIN)
 
     def _note(self, reason: str, offset: int, *, lost: int = 0, cut: bool = False) -> None:
         """Remember a defect: nothing was used from `offset` up to where the stream is now."""
-        self._defects.append(
-            Damage(
-                file=self.name,
-                reason=reason,
-                offset=offset,
-                event=self.count,
-                packed=bool(self._source.packing),
-                recovered=0,
-                lost=lost,
-                lost_bytes=self.position - offset,
-                cut=cut,
-            )
-        )
+        self._count(Damage(
+            file=self.name,
+            reason=reason,
+            offset=offset,
+            event=self.count,
+            packed=bool(self._source.packing),
+            recovered=0,
+            lost=lost,
+            lost_bytes=self.position - offset,
+            cut=cut,
+        ))  # fmt: skip
+
+    def _count(self, damage: Damage) -> None:
+        first = self._found
+        if first is not None and first.places >= MOST_PLACES:
+            raise AttribError(f"{self.name}: damaged at more than {MOST_PLACES:,} places", hint=RECORD_AGAIN)
+        self._found = damage if first is None else msgspec.structs.replace(
+            first,
+            lost=first.lost + damage.lost,
+            lost_bytes=first.lost_bytes + damage.lost_bytes,
+            places=first.places + damage.places,
+            cut=first.cut or damage.cut,
+        )  # fmt: skip
 
     def _defect(self, reason: str, place: Place) -> None:
         if place == "between":
             self._resume(reason, least=0)
             self._resumed = False
         elif place == "behind":
-            if not (self._defects and reason == self._source.problem):
+            if not (self._found and reason == self._source.problem):
                 self._end(reason)
-        elif not (self._defects and self._defects[-1].cut):
+        elif not (self._found and self._found.cut):
             self._note(self._with_problem(reason), self.position, cut=True)
 
     def _with_problem(self, reason: str) -> str:
@@ -151,13 +154,11 @@ class LenientStream(EventStream):
 
     def _rescued(self, decoder: EventDecoder[B, E], spans: list[Span]) -> tuple[B, int]:
         events: list[E] = []
-        dropped = 0
         for span in spans:
             event = self._rescue(decoder, span)
             if not isinstance(event, ValueError):
                 events.append(event)
             elif self._window.value(span.start).end == span.end:
-                dropped += 1
                 self._drop(f"it cannot be read: {event}", span, self.count + len(events))
             else:
                 self._mislaid += 1
@@ -168,15 +169,24 @@ class LenientStream(EventStream):
 
     def _drop(self, reason: str, span: Span, event: int) -> None:
         """Remember one whole JSON value that is no event."""
-        self._note(reason, self.position + span.start - self._window.at, lost=1)
-        self._defects[-1] = msgspec.structs.replace(
-            self._defects[-1], event=event, lost_bytes=span.end - span.start
-        )
+        offset = self.position + span.start - self._window.at
+        self._count(Damage(
+            file=self.name,
+            reason=reason,
+            offset=offset,
+            event=event,
+            packed=bool(self._source.packing),
+            recovered=0,
+            lost=1,
+            lost_bytes=span.end - span.start,
+        ))  # fmt: skip
 
     def _laid_out(self, decoder: EventDecoder[B, E]) -> list[Span]:
         if self._mislaid > MOST_MISLAID or self.position == self._mislaid_at:
             return []
-        return super()._laid_out(decoder)
+        found = super()._laid_out(decoder)
+        self._mislaid += not found
+        return found
 
     def _resume(self, reason: str, *, least: int) -> None:
         """Go to the next whole event, or to the end of the events, or of the file."""
@@ -188,7 +198,7 @@ class LenientStream(EventStream):
             window.at = place
             if found or window.ended:
                 break
-            window.fill(max(4 * window.held, BLOCK))
+            window.fill(min(max(4 * window.held, BLOCK), window.reach + 1))
             place = window.at
         self._resumed = True
         if not found and (last := _LAST_LINE.search(window.data, max(len(window.data) - _KEPT, 0))):
@@ -199,7 +209,7 @@ class LenientStream(EventStream):
     def _next(self, place: int) -> tuple[int, bool]:
         """Where reading can go on; or from where more of the file is needed to know."""
         window = self._window
-        mended = 0
+        again = 0
         while found := _NEXT.search(window.data, place):
             start = found.start()
             if found[0].startswith(b"]"):
@@ -209,8 +219,9 @@ class LenientStream(EventStream):
                 return start, False
             if scanned.end >= 0 and self._is_event(start, scanned.end):
                 return start, True
-            if scanned.end < 0 and (data := without_nan(window.data, scanned.stop, mended)):
-                window.data, mended, place = data, mended + 1, start
+            mend = scanned.end < 0 and again < MOST_MENDED
+            if mend and (data := without_nan(window.data, scanned.stop, members=False)):
+                window.data, again, place = data, again + 1, start
                 continue
             place = self._behind(start, scanned)
         rest = len(window.data) if window.ended else max(len(window.data) - _KEPT, place, window.at)

@@ -14,7 +14,7 @@ import msgspec
 
 from attrib.errors import AttribError
 from attrib.model.events import Damage
-from attrib.traces.nan import without_nan
+from attrib.traces.nan import MOST_MENDED, without_nan
 from attrib.traces.source import Source
 from attrib.traces.window import BLOCK, LARGEST_MENDED, RECORD_AGAIN, Scanned, Window
 
@@ -229,7 +229,7 @@ class EventStream:
         window = self._window
         if window.ended or window.held >= window.reach:
             return False
-        window.fill(max(4 * window.held, BLOCK))
+        window.fill(min(max(4 * window.held, BLOCK), window.reach + 1))
         return True
 
     def _why(self, found: Scanned) -> str:
@@ -310,16 +310,19 @@ class EventStream:
         """Whole events from here on, as far as they are held, and why it does not go on."""
         window = self._window
         spans: list[Span] = []
-        start, mended = window.at, 0
+        start, mended, again = window.at, False, 0
         found = Scanned(-1, "expected an event", start)
         while start < len(window.data) and window.data[start : start + 1] != b"]":
             found = window.value(start)
             if found.end < 0:
-                data = without_nan(window.data, found.stop, mended)
+                data = (
+                    without_nan(window.data, found.stop, members=not mended) if again < MOST_MENDED else None
+                )
                 if data is None:
                     return self._laid_out(decoder) or spans, found
-                window.data, mended = data, mended + 1
+                window.data, mended, again = data, True, again + 1
                 continue
+            again = 0
             spans.append(Span(start, found.end))
             comma = window.after_space(found.end)
             if window.data[comma : comma + 1] != b",":

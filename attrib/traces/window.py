@@ -27,6 +27,10 @@ RECORD_AGAIN = "record the trace again (the recording process may have been kill
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _PLACE = re.compile(r"\(byte (\d+)\)$")
 _BEHIND = "trailing characters"
+_PREFIX = "JSON is malformed: "
+_FORGIVEN = re.compile(
+    "invalid|escape"
+)  # what Python's scanner may take: control characters, lone surrogates, NaN
 _UNTERMINATED = "Unterminated string"
 _LITERAL = 16
 """The scanner may stop this far before the end only because a literal, a number or an escape goes on there."""
@@ -124,6 +128,9 @@ class Window:
                 return Scanned(start + len(self.data[start:end].rstrip(SPACE)))
             if place is None and not self.ended:
                 return Scanned(-1, "no end in sight", start, open=True)
+            if place is not None and not _FORGIVEN.search(str(error)):
+                problem = str(error)[: place.start()].removeprefix(_PREFIX).strip()
+                return Scanned(-1, problem, start + int(place[1]))
             return self._forgiving(start)
         return Scanned(start + len(self.data[start : start + self.reach].rstrip(SPACE)))
 
@@ -133,8 +140,8 @@ class Window:
             text = self.data[start : start + min(size, self.reach)].decode("latin-1")
             found = _scanned(text, start)
             if start + size >= len(self.data) or not (found.open or found.end == start + size):
-                break
-        return found
+                return found
+        return Scanned(-1, f"not strict JSON, and more than {LARGEST_MENDED >> 10:,} KiB", start)
 
 
 def _scanned(text: str, start: int) -> Scanned:
