@@ -1,5 +1,6 @@
 """What the phases of one capture share: what it was asked for, its workers, its record, and what is measured so far."""
 
+import contextlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,9 +95,13 @@ class State:
             with self.record.phase(name) as ending:
                 self._ending = ending
                 yield
-        finally:
-            with self.interrupts.deferred():
+        except BaseException:
+            # What ended the phase is what the user is told, not that the disk is still full.
+            with self.interrupts.deferred(), contextlib.suppress(AttribError):
                 self.write_manifest()
+            raise
+        with self.interrupts.deferred():
+            self.write_manifest()
 
     def write_manifest(self) -> None:
         """Say what is known by now; not over an older capture before there is something to replace it with."""
