@@ -1,28 +1,18 @@
 """`attrib profile`: run both engines, write the trace directory, and explain the difference."""
 
 import os
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
-from attrib.errors import AttribError, InconclusiveError, UsageError
+from attrib.errors import AttribError, InconclusiveError
 from attrib.zoo.architectures import ARCHITECTURES
 from attrib.zoo.examples import EXAMPLE_BATCH, EXAMPLES
 from attrib.zoo.tasks import TASKS
 
 if TYPE_CHECKING:
-    from attrib.capture import Progress
     from attrib.model.document import Document
-
-
-class InterruptedCommand(AttribError):  # noqa: N818  (an interruption is no error, but ends the command like one)
-    """Ctrl-C or SIGTERM: 128 + SIGINT, as shells have it."""
-
-    exit_code = 130
 
 
 @click.command("profile")
@@ -155,14 +145,15 @@ class InterruptedCommand(AttribError):  # noqa: N818  (an interruption is no err
 @click.option("--strict", is_flag=True, help="Exit with 4 where the measurement cannot answer the question.")
 @click.pass_context
 def command(
-    context: click.Context, no_report: bool, strict: bool, resume: Path | None, **options: Any
+    context: click.Context, /, no_report: bool, strict: bool, resume: Path | None, **options: Any
 ) -> None:
     """Run a model in PyTorch and in ONNX Runtime and report what makes the difference."""
+    from attrib.cli.capturing import captured, check_resume
     from attrib.cli.progress import shown_progress
 
-    _check_resume(context, resume, options)
+    check_resume(context, resume, options)
     with shown_progress() as progress:
-        directory, failed = _captured(resume, options, progress)
+        directory, failed = captured(resume, options, progress)
         if not no_report:
             progress.phase("report")
             document = _explained(directory, failed)
@@ -174,74 +165,6 @@ def command(
         raise failed
     if strict and not no_report:
         _check_conclusive(document)
-
-
-_NAMED_AGAIN = (
-    "model", "onnx", "text", "ort_python", "provider_options", "provider_libraries", "save_models", "timeout",
-)  # fmt: skip
-"""What may be given with `--resume`: what a directory does not hold, or must not decide."""
-
-
-def _check_resume(context: click.Context, resume: Path | None, options: dict[str, Any]) -> None:
-    """Refuse a new capture without a model, and other options than the capture's own for one that is resumed."""
-    if resume is None:
-        if options["model"] is None:
-            raise click.MissingParameter(ctx=context, param=_parameter(context, "model"))
-        return
-    given = [
-        name
-        for name in options
-        if name not in _NAMED_AGAIN and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    ]
-    if given:
-        flag = _parameter(context, given[0]).opts[-1]
-        raise UsageError(
-            f"{flag} does not go with --resume: what the capture was asked for holds",
-            hint="leave it out, or capture anew without --resume",
-        )
-
-
-def _parameter(context: click.Context, name: str) -> click.Parameter:
-    return next(parameter for parameter in context.command.params if parameter.name == name)
-
-
-def _captured(
-    resumed: Path | None, options: dict[str, Any], progress: "Progress"
-) -> tuple[Path, AttribError | None]:
-    """Run the capture; the directory, and the failure of one engine where the other was measured."""
-    from attrib.capture import CaptureInterrupted, SideError
-
-    try:
-        return _run(resumed, options, progress), None
-    except SideError as error:
-        _show_details(error)
-        return error.directory, error
-    except AttribError as error:
-        _show_details(error)
-        raise
-    except CaptureInterrupted as stop:
-        raise InterruptedCommand(stop.message, hint=stop.hint) from stop
-
-
-def _run(resumed: Path | None, options: dict[str, Any], progress: "Progress") -> Path:
-    """A new capture, or the rest of one; its directory."""
-    from attrib.capture import CaptureOptions, Named, capture, resume
-
-    if resumed is None:
-        words = shlex.join(["attrib", *sys.argv[1:]])
-        given = CaptureOptions(**options | {"task": options["task"] or "", "command": words})
-        return capture(given, progress=progress)
-    named = Named(**{name: options[name] for name in _NAMED_AGAIN})
-    if not resume(resumed, named, progress=progress):
-        click.echo(f"attrib: {resumed} is complete: there is nothing to resume", err=True)
-    return resumed
-
-
-def _show_details(error: AttribError) -> None:
-    """Where a worker's error came from, for whoever asks."""
-    details = getattr(error, "details", "")
-    if details and os.environ.get("ATTRIB_DEBUG"):
-        click.echo(details, err=True)
 
 
 def _explained(directory: Path, failed: AttribError | None) -> "Document | None":

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from attrib.cli.profile import InterruptedCommand
+from attrib.cli.capturing import InterruptedCommand
 from attrib.errors import UsageError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from attrib.capture.writer import TraceDirectory
+from attrib.capture.writer import TraceDirectory, lock_directory
 from attrib.errors import AttribError, UsageError
 from attrib.model.manifest import Manifest, Workload
 
@@ -172,3 +172,76 @@ def test_new_capture_removes_the_results_of_the_old_one(tmp_path):
     (tmp_path / "mine.txt").write_text("kept")
     TraceDirectory(tmp_path, force=True).write("inputs.npz", b"x")
     assert names(tmp_path) == ["inputs.npz", "mine.txt"]
+
+
+def complete_entries(folder):
+    """What the manifest on the disk claims at this moment, and whether it is true."""
+    file = folder / "manifest.json"
+    if not file.exists():
+        return True
+    manifest = msgspec.json.decode(file.read_bytes(), type=Manifest)
+    return all(
+        (folder / e.path).exists() and hashlib.sha256((folder / e.path).read_bytes()).hexdigest() == e.sha256
+        for e in manifest.files
+        if e.state == "complete"
+    )
+
+
+def test_manifest_is_true_before_and_after_every_change_of_the_disk(tmp_path, monkeypatch):
+    """A new artefact, one that is replaced, one that is dropped, one that is removed."""
+    seen = []
+
+    def watched(call):
+        def wrapped(*args, **kwargs):
+            seen.append(complete_entries(tmp_path))
+            result = call(*args, **kwargs)
+            seen.append(complete_entries(tmp_path))
+            return result
+
+        return wrapped
+
+    for name in ("replace", "unlink", "fsync"):
+        monkeypatch.setattr(os, name, watched(getattr(os, name)))
+    directory = TraceDirectory(tmp_path)
+    directory.write("a.bin", b"1")
+    directory.write_manifest(MANIFEST)
+    directory.write("a.bin", b"2")
+    directory.write("b.bin", b"3")
+    directory.write_manifest(MANIFEST)
+    directory.drop(["a.bin"])
+    directory.write_manifest(MANIFEST)
+    directory.remove("b.bin", MANIFEST)
+    TraceDirectory(tmp_path, force=True).write("inputs.npz", b"x")
+    assert len(seen) > 40
+    assert all(seen)
+    assert names(tmp_path) == ["inputs.npz"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux says which file a descriptor is")
+def test_names_are_synced_with_their_directory(tmp_path, monkeypatch):
+    synced = []
+    fsync = os.fsync
+
+    def noted(descriptor):
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    TraceDirectory(tmp_path).write("torch/trace.json.gz", b"1")
+    assert synced == [str(tmp_path / "torch/trace.json.gz.partial"), str(tmp_path / "torch")]
+
+
+def test_lock_goes_with_whoever_holds_it(tmp_path):
+    lock = lock_directory(tmp_path)
+    with pytest.raises(AttribError, match="another attrib is writing"):
+        lock_directory(tmp_path)
+    lock.release()
+    lock.release()
+    lock_directory(tmp_path).release()
+    assert names(tmp_path) == []
+
+
+def test_mistake_with_force_leaves_the_old_capture_alone(tmp_path):
+    TraceDirectory(tmp_path).write_manifest(MANIFEST)
+    TraceDirectory(tmp_path, force=True).withdraw()
+    assert names(tmp_path) == ["manifest.json"]

@@ -1,0 +1,89 @@
+"""How `attrib profile` runs a capture: a new one, or the rest of one that was interrupted."""
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from attrib.errors import AttribError, UsageError
+
+if TYPE_CHECKING:
+    from attrib.capture import Progress
+
+
+class InterruptedCommand(AttribError):  # noqa: N818  (an interruption is no error, but ends the command like one)
+    """Ctrl-C or SIGTERM: 128 + SIGINT, as shells have it."""
+
+    exit_code = 130
+
+
+_NAMED_AGAIN = (
+    "model", "onnx", "text", "ort_python", "provider_options", "provider_libraries", "save_models", "timeout",
+)  # fmt: skip
+"""What may be given with `--resume`: what a directory does not hold, or must not decide."""
+
+
+def check_resume(context: click.Context, resume: Path | None, options: dict[str, Any]) -> None:
+    """Refuse a new capture without a model, and other options than the capture's own for one that is resumed."""
+    if resume is None:
+        if options["model"] is None:
+            raise click.MissingParameter(ctx=context, param=_parameter(context, "model"))
+        return
+    given = [
+        name
+        for name in options
+        if name not in _NAMED_AGAIN and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        flag = _parameter(context, given[0]).opts[-1]
+        raise UsageError(
+            f"{flag} does not go with --resume: what the capture was asked for holds",
+            hint="leave it out, or capture anew without --resume",
+        )
+
+
+def _parameter(context: click.Context, name: str) -> click.Parameter:
+    return next(parameter for parameter in context.command.params if parameter.name == name)
+
+
+def captured(
+    resumed: Path | None, options: dict[str, Any], progress: "Progress"
+) -> tuple[Path, AttribError | None]:
+    """Run the capture; the directory, and the failure of one engine where the other was measured."""
+    from attrib.capture import CaptureInterrupted, SideError
+
+    try:
+        return _run(resumed, options, progress), None
+    except SideError as error:
+        _show_details(error)
+        return error.directory, error
+    except AttribError as error:
+        _show_details(error)
+        raise
+    except CaptureInterrupted as stop:
+        raise InterruptedCommand(stop.message, hint=stop.hint) from stop
+
+
+def _run(resumed: Path | None, options: dict[str, Any], progress: "Progress") -> Path:
+    """A new capture, or the rest of one; its directory."""
+    from attrib.capture import CaptureOptions, Named, capture, resume
+
+    if resumed is None:
+        words = shlex.join(["attrib", *sys.argv[1:]])
+        given = CaptureOptions(**options | {"task": options["task"] or "", "command": words})
+        return capture(given, progress=progress)
+    named = Named(**{name: options[name] for name in _NAMED_AGAIN})
+    if not resume(resumed, named, progress=progress):
+        click.echo(f"attrib: {resumed} is complete: there is nothing to resume", err=True)
+    return resumed
+
+
+def _show_details(error: AttribError) -> None:
+    """Where a worker's error came from, for whoever asks."""
+    details = getattr(error, "details", "")
+    if details and os.environ.get("ATTRIB_DEBUG"):
+        click.echo(details, err=True)
