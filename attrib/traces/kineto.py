@@ -4,7 +4,7 @@ Format: libkineto's output_json.cpp; a Chrome trace whose times are microseconds
 `baseTimeNanoseconds` on where the file gives it (torch 2.1 and later) and since the epoch before that.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import compress, repeat
 from operator import attrgetter, is_not, ne
 from pathlib import Path
@@ -66,14 +66,32 @@ def read_kineto(path: Path, *, lenient: bool = False, progress: Progress | None 
         return table_of(stream)
 
 
-def table_of(stream: EventStream) -> EventTable:
-    """Read the events of an opened Kineto trace."""
+def decoder_of(stream: EventStream) -> Decoder[Any]:
+    """What decodes the events of an opened Kineto trace."""
+    bare = stream.container == "array"
+    return Decoder(ArrayArgs, _array_args_from) if bare else Decoder(KinetoArgs, _args_from)
+
+
+def table_of(
+    stream: EventStream,
+    *,
+    decoder: Decoder[Any] | None = None,
+    batches: Iterable[Batch[Any]] | None = None,
+    choose: Callable[[EventTable], EventTable] | None = None,
+) -> EventTable:
+    """Read the events of an opened Kineto trace.
+
+    Args:
+        stream: The trace.
+        decoder: What decodes its events.
+        batches: Those of its events that the decoder has read; all of them if left out.
+        choose: What to take of the table.
+    """
     builder = TableBuilder()
     arguments = _Arguments(builder)
-    bare = stream.container == "array"
-    decoder: Decoder[Any] = Decoder(ArrayArgs, _array_args_from) if bare else Decoder(KinetoArgs, _args_from)
-    blocks = stream.blocks(decoder)
-    collect(builder, map(_with_task_types, blocks) if bare else blocks, arguments.add)
+    decoder = decoder or decoder_of(stream)
+    blocks = stream.blocks(decoder) if batches is None else batches
+    collect(builder, map(_with_task_types, blocks) if stream.container == "array" else blocks, arguments.add)
     return builder.table(
         "kineto",
         inputs=(arguments.shapes, kineto_tensors),
@@ -81,6 +99,7 @@ def table_of(stream: EventStream) -> EventTable:
         metadata=facts_for_show(stream.facts),
         warn=lambda table: [*decoder.warnings(), *_warnings(table, stream)],
         damage=stream.damage,
+        choose=choose,
     )
 
 

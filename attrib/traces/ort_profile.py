@@ -7,6 +7,7 @@ newline in a node's name breaks the JSON. Such events are found by the layout of
 
 import json
 import re
+from collections.abc import Callable, Iterable
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -54,11 +55,10 @@ _LONGEST_MENDED = 1 << 17  # the patterns below take quadratic time on text that
 _EVENT_END = re.compile(r'\}(?=[ \t]*+,?[ \t]*+\r?\n(?:\{"cat"|\]))')
 _EVENT_START = re.compile(r'\{"cat"')
 # A string value ends at a quote that the next key or the end of the object follows, whatever it holds itself.
-_NAME = re.compile(r'("name" ?: ?")(.*)(?=" ?, ?"args" ?: ?\{)', re.DOTALL)
-_TEXT_ARGUMENT = re.compile(
-    r'("(?:op_name|provider|parent_name|ort_event_name|parent_ort_node)" ?: ?")(.*?)(?="(?: ?, ?"\w+" ?: ?["\[{]| ?\}))',
-    re.DOTALL,
-)
+_NAME = re.compile(r'"name" ?: ?"')
+_NAME_END = re.compile(r'"(?= ?, ?"args" ?: ?\{)')
+_TEXT_ARGUMENT = re.compile(r'"(?:op_name|provider|parent_name|ort_event_name|parent_ort_node)" ?: ?"')
+_ARGUMENT_END = re.compile(r'"(?= ?, ?"\w+" ?: ?["\[{]| ?\})')
 
 
 def read_ort_profile(path: Path, *, lenient: bool = False, progress: Progress | None = None) -> EventTable:
@@ -71,8 +71,26 @@ def read_ort_profile(path: Path, *, lenient: bool = False, progress: Progress | 
         return table_of(stream)
 
 
-def table_of(stream: EventStream) -> EventTable:
-    """Read the events of an opened ORT profile."""
+def decoder_of(_: EventStream) -> Decoder[Any]:
+    """What decodes the events of an opened ORT profile."""
+    return Decoder(OrtArgs, _args_from, split=_split, mend=_mend)
+
+
+def table_of(
+    stream: EventStream,
+    *,
+    decoder: Decoder[Any] | None = None,
+    batches: Iterable[Batch[Any]] | None = None,
+    choose: Callable[[EventTable], EventTable] | None = None,
+) -> EventTable:
+    """Read the events of an opened ORT profile.
+
+    Args:
+        stream: The profile.
+        decoder: What decodes its events.
+        batches: Those of its events that the decoder has read; all of them if left out.
+        choose: What to take of the table.
+    """
     builder = TableBuilder()
     inputs, outputs = RawValues(width=1), RawValues(width=1)
 
@@ -88,14 +106,18 @@ def table_of(stream: EventStream) -> EventTable:
         builder.append("inputs", inputs.codes(zip(map(bytes, map(_inputs, args))), count))
         builder.append("outputs", outputs.codes(zip(map(bytes, map(_outputs, args))), count))
 
-    decoder = Decoder(OrtArgs, _args_from, split=_split, mend=_mend)
-    collect(builder, stream.blocks(decoder), extra)
+    def truncated() -> bool:
+        return TRUNCATED in builder.strings or stream.count >= MOST_EVENTS
+
+    decoder = decoder or decoder_of(stream)
+    collect(builder, stream.blocks(decoder) if batches is None else batches, extra)
     return builder.table(
         "ort-profile",
         inputs=(inputs, ort_tensors),
         outputs=(outputs, ort_tensors),
-        warn=lambda table: [*decoder.warnings(), *_warnings(table)],
+        warn=lambda table: [*decoder.warnings(), *_warnings(table, truncated=truncated())],
         damage=stream.damage,
+        choose=choose,
     )
 
 
@@ -120,27 +142,42 @@ def _split(text: str) -> list[Span]:
     for end in _EVENT_END.finditer(text):
         if start is None:
             break
+        if end.start() < start.start():  # the end of an event whose start is broken
+            continue
         spans.append(Span(start.start(), end.end()))
         start = _EVENT_START.search(text, end.end())
     return spans
 
 
 def _mend(event: str) -> str:
-    """Escape what ORT left unescaped in the name and in the arguments that hold names."""
-    if len(event) > _LONGEST_MENDED:
+    """Escape what ORT left unescaped in the name and in the arguments that hold names.
+
+    Text in which a second event begins is left as it is: what is broken there is not a name. Each pattern is looked for
+    once along the text, which keeps the time linear whatever the text holds.
+    """
+    if len(event) > _LONGEST_MENDED or _EVENT_START.search(event, 1):
         return event
-    event = _NAME.sub(_escaped, event, count=1)
-    return _TEXT_ARGUMENT.sub(_escaped, event)
+    name = _NAME.search(event)
+    ends = list(_NAME_END.finditer(event, name.end())) if name else []
+    if name and ends:  # the last: a name may itself look like the end of one
+        event = (
+            event[: name.end()] + _escaped(event[name.end() : ends[-1].start()]) + event[ends[-1].start() :]
+        )
+    pieces, at = [], 0
+    while (key := _TEXT_ARGUMENT.search(event, at)) and (end := _ARGUMENT_END.search(event, key.end())):
+        pieces += [event[at : key.end()], _escaped(event[key.end() : end.start()])]
+        at = end.start()
+    return "".join((*pieces, event[at:]))
 
 
-def _escaped(match: re.Match[str]) -> str:
-    return match[1] + json.dumps(match[2])[1:-1]
+def _escaped(text: str) -> str:
+    return json.dumps(text)[1:-1]
 
 
-def _warnings(table: EventTable) -> list[str]:
+def _warnings(table: EventTable, *, truncated: bool) -> list[str]:
     """What a reader of the figures should know."""
     found = []
-    if np.isin(table.name, table.code(TRUNCATED)).any() or len(table) >= MOST_EVENTS:
+    if truncated:
         found.append(
             f"ONNX Runtime stopped recording at {MOST_EVENTS:,} events and later runs are missing:"
             " profile fewer runs"

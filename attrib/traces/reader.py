@@ -4,25 +4,31 @@ from pathlib import Path
 from typing import BinaryIO
 
 from attrib.model.events import EventTable
-from attrib.traces import kineto, ort_profile
+from attrib.traces.early import TABLES, read_steps
+from attrib.traces.selection import Steps
 from attrib.traces.sniff import open_trace
 from attrib.traces.source import Progress
 
-_TABLES = {"kineto": kineto.table_of, "ort-profile": ort_profile.table_of}
-
 
 def read_trace(
-    path: Path | BinaryIO, *, lenient: bool = False, progress: Progress | None = None
+    path: Path | BinaryIO,
+    *,
+    lenient: bool = False,
+    steps: Steps | None = None,
+    progress: Progress | None = None,
 ) -> EventTable:
     """Read a Kineto trace or an ONNX Runtime profile, plain, gzip or zstd.
 
     Args:
         path: The file, or an open one: standard input.
         lenient: Recover every whole event of a damaged file, and say in the table's `damage` what was lost.
+        steps: Read only what belongs to these steps: numbers of a Kineto trace's steps, or of runs, counted from 1.
         progress: Told the bytes read so far of the file as it lies on the disk, and how many it has.
 
     Raises:
-        AttribError: The file cannot be read, is neither, is cut short or not valid JSON.
+        AttribError: The file cannot be read, is neither, is cut short, not valid JSON, or holds none of the steps.
     """
+    if steps is not None:
+        return read_steps(path, steps, lenient=lenient, progress=progress)
     with open_trace(path, lenient=lenient, progress=progress) as (stream, found):
-        return _TABLES[found](stream)
+        return TABLES[found](stream)

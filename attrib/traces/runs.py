@@ -56,7 +56,7 @@ class Runs:
 
 def runs_of(table: EventTable) -> Runs:
     """The runs of an ORT profile."""
-    rows = _by_start(table, _named(table, lambda name: name == RUN, rows_of(table, {"session"})))
+    rows = run_rows(table)
     nodes = node_rows(table)
     executors = _named(table, EXECUTORS.__contains__, rows_of(table, {"session"}))
     return Runs(
@@ -66,6 +66,11 @@ def runs_of(table: EventTable) -> Runs:
         executors=executors,
         run_of_executor=containing(table, rows, executors),
     )
+
+
+def run_rows(table: EventTable) -> Rows:
+    """Rows of the runs of an ORT profile, in order of time."""
+    return _by_start(table, _named(table, lambda name: name == RUN, rows_of(table, {"session"})))
 
 
 def node_rows(table: EventTable) -> Rows:

@@ -80,6 +80,13 @@ class ShapeColumn(Sequence[bytes | None]):
     def __iter__(self) -> Iterator[bytes | None]:
         return map(self._at, self._codes.tolist())
 
+    def taken(self, rows: npt.NDArray[np.intp]) -> "ShapeColumn":
+        """Some of the rows; the spellings that none of them has are let go."""
+        used, codes = np.unique(self._codes[rows], return_inverse=True)
+        absent = int(used.size > 0 and used[0] < 0)  # ABSENT sorts first and stays what it is
+        distinct = tuple(self._distinct[code] for code in used[absent:].tolist())
+        return ShapeColumn((codes - absent).astype(np.int32), distinct, self._normalise)
+
     @property
     def recorded(self) -> bool:
         """At least one event says what tensors it had."""

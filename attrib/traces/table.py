@@ -58,9 +58,10 @@ class TableBuilder:
         base_ns: int = 0,
         metadata: dict[str, str] | None = None,
         damage: Damage | None = None,
+        choose: Callable[[EventTable], EventTable] | None = None,
         warn: Callable[[EventTable], list[str]],
     ) -> EventTable:
-        """The finished table; `warn` says what is worth knowing about it. The builder is empty afterwards."""
+        """The finished table, or what is chosen of it; `warn` says what is worth knowing. The builder is empty then."""
         table = EventTable(
             format=kind,
             start_ns=self._starts(base_ns),
@@ -83,6 +84,7 @@ class TableBuilder:
             metadata=metadata or {},
             damage=damage,
         )
+        table = choose(table) if choose else table
         return replace(table, warnings=(*self._warnings(), *warn(table)))
 
     def _shapes(self, column: str, recorded: tuple[RawValues, Normalise] | None) -> ShapeColumn:
