@@ -37,6 +37,9 @@ _ARTEFACTS = (
 )  # fmt: skip
 """Everything that a capture and its report can leave behind, as glob patterns."""
 
+_UNFINISHED_REPORTS = (".report.html.*", ".report.json.*")
+"""What a killed `attrib report` leaves; see `attrib.report.files.atomic_write`."""
+
 _DERIVED = (MANIFEST, "report.html", "report.json")
 """What no manifest lists."""
 
@@ -238,7 +241,7 @@ def _complete(entries: Iterable[FileEntry]) -> frozenset[str]:
 
 def _found(root: Path) -> list[Path]:
     """Artefacts of any capture and their unfinished forms; nothing else that lies there."""
-    patterns = (*_ARTEFACTS, *(pattern + PARTIAL for pattern in _ARTEFACTS))
+    patterns = (*_ARTEFACTS, *(pattern + PARTIAL for pattern in _ARTEFACTS), *_UNFINISHED_REPORTS)
     found = (path for pattern in patterns for path in sorted(root.glob(pattern)))
     return [path for path in found if path.parent == root or not path.parent.is_symlink()]
 

@@ -1,6 +1,7 @@
 """`attrib profile`: run both engines, write the trace directory, and explain the difference."""
 
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,15 +157,24 @@ def command(
         directory, failed = captured(resume, options, progress)
         if not no_report:
             progress.phase("report")
-            document = _explained(directory, failed)
+            with _stopped_in_good_order():
+                document = _explained(directory, failed)
     if no_report:
         click.echo(os.fspath(directory))
     elif document is not None:
-        _show(document, directory)
+        with _stopped_in_good_order():
+            _show(document, directory)
     if failed is not None:
         raise failed
     if strict and not no_report:
         _check_conclusive(document)
+
+
+def _stopped_in_good_order() -> AbstractContextManager[object]:
+    """SIGTERM ends a report like Ctrl-C does: no half-written file stays."""
+    from attrib.capture.interrupts import Interrupts
+
+    return Interrupts()
 
 
 def _explained(directory: Path, failed: AttribError | None) -> "Document | None":

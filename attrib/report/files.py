@@ -90,8 +90,9 @@ def atomic_write(path: Path, data: bytes) -> Path:
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
         problem = f"{path}: cannot be written: {error.strerror or error}"
         raise AttribError(problem, hint="free some space, or name another place with -o") from error
+    finally:
+        if temporary:  # gone where all went well; else, Ctrl-C included, nothing is left
+            Path(temporary).unlink(missing_ok=True)
     return path

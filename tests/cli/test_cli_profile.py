@@ -190,7 +190,12 @@ def test_interrupted_measurement_keeps_profiles_and_latencies(workplace):
     code, _, stderr = interrupt(workplace, "Measuring", 0.0, iterations="2000", until=one_round_is_over)
     assert code == 130, stderr
     found = {str(path.relative_to(workplace / "out")) for path in (workplace / "out").rglob("*.*")}
-    assert {"latency.parquet", "torch/trace.json.gz", "ort/profile.json.gz", "onnx/optimized.onnx"} <= found
+    assert {
+        "latency/001-001.parquet",
+        "torch/trace.json.gz",
+        "ort/profile.json.gz",
+        "onnx/optimized.onnx",
+    } <= found
 
 
 def test_termination_is_treated_like_an_interruption(workplace):
@@ -198,6 +203,38 @@ def test_termination_is_treated_like_an_interruption(workplace):
     assert code == 130
     assert list((workplace / "private").iterdir()) == []
     assert processes_of(workplace) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("--resume", "absent"), 3, "does not exist"),
+        (("--resume", "private"), 3, "holds no capture that could be resumed"),
+        (("--resume", "private", "--seed", "3"), 2, "--seed does not go with --resume"),
+        (("--model", "mine.py:linear", "--timeout", "-1"), 2, "--timeout must be at least 0"),
+    ],
+)
+def test_mistake_with_resume_is_one_line(workplace, arguments, code, says):
+    result = attrib(workplace, *arguments)
+    assert result.returncode == code
+    (line,) = [line for line in errors(result) if line.startswith("attrib: error:")]
+    assert says in line
+
+
+def test_resume_needs_the_model_named_again_and_the_same(workplace):
+    """A directory makes attrib run no code, and a factory that makes other inputs each time is another workload."""
+    code, _, stderr = interrupt(workplace, "Measuring", 1.0, signal.SIGKILL)
+    assert code == -signal.SIGKILL, stderr
+    before = (workplace / "out/manifest.json").read_bytes()
+    unnamed = attrib(workplace, "--resume", "out")
+    assert unnamed.returncode == 2
+    assert "'mine.py:linear' is not built in" in unnamed.stderr
+    assert "attrib profile --resume TRACE_DIR --model" in unnamed.stderr
+    other = attrib(workplace, "--resume", "out", "--model", "mine.py:linear")
+    assert other.returncode == 3
+    assert "the model gets other inputs than in the capture" in other.stderr
+    assert (workplace / "out/manifest.json").read_bytes() == before
+    assert list((workplace / "private").iterdir()) == []
 
 
 @pytest.mark.parametrize("phrase", ["Exporting to ONNX", "Measuring"])
