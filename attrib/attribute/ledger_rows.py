@@ -33,9 +33,11 @@ class Ledger:
     work_ids: Mapping[Role, tuple[str, ...]] = field(default_factory=dict)
     members: tuple[Mapping[Role, Sequence[int]], ...] = ()
     _position: dict[str, int] = field(init=False)
+    _segments: dict[Role, dict[str, list[int]]] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_position", {row.id: i for i, row in enumerate(self.rows)})
+        object.__setattr__(self, "_segments", {})
 
     def total(self, ids: Iterable[str]) -> Delta:
         """Sum of the deltas of the named rows, with the 95 % interval of that sum."""
@@ -86,7 +88,12 @@ class Ledger:
 
     def _chosen(self, role: Role, weights: Mapping[str, float]) -> tuple[list[int], Floats]:
         """Segments of the named work, and their weights."""
-        found = [(i, weights[n]) for i, n in enumerate(self.work_ids.get(role, ())) if n in weights]
+        known = self._segments.get(role)
+        if known is None:
+            known = self._segments[role] = {}
+            for i, name in enumerate(self.work_ids.get(role, ())):
+                known.setdefault(name, []).append(i)
+        found = sorted((i, weight) for name, weight in weights.items() for i in known.get(name, ()))
         return [i for i, _ in found], np.array([weight for _, weight in found])
 
     def without(self, rows: Collection[str], works: Collection[str]) -> "Ledger":

@@ -38,7 +38,7 @@ def _sum(values: Floats, listed: list[float], segments: Sequence[int]) -> float:
 
 
 def row_deltas(
-    rows: Rows, times: Mapping[Role, SideTimes], resamples: int, places: Sequence[int], table: Floats
+    rows: Rows, times: Mapping[Role, SideTimes], resamples: int, places: Sequence[int] | Int64s, table: Floats
 ) -> dict[Role, Floats]:
     """Write the resampled deltas (second side minus first) of some rows into a table; return the sums of each side.
 

@@ -49,13 +49,13 @@ def audit(evidence: Evidence) -> Verdict:
 def duplicates(ran: Ran) -> Copies:
     """Executed nodes that repeat another one."""
     rows = {name: row for row in ran.evidence.ledger.rows for name in row.onnx_nodes}
-    spare = _calls_left_over(ran.evidence)
+    left, called = _calls_left_over(ran.evidence), _calls_by_region(ran.evidence)
     found: Copies = {}
     for twins in twin_groups(ran):
         works = [work for node in twins if (work := ran.work(node)) is not None and work.id in rows]
         computing = [work for work in works if node_role(work) == "compute"]
         if len(computing) > 1:
-            found |= dict(_repeated(ran.evidence, computing, rows, spare))
+            found |= dict(_repeated(computing, rows, called, left))
     return found | dict(_beside(ran, found, rows))
 
 
@@ -90,14 +90,25 @@ def _calls_left_over(evidence: Evidence) -> Counter[str]:
     return Counter(op for row in evidence.ledger.rows if not row.onnx_nodes for op in row.torch_ops)
 
 
+def _calls_by_region(evidence: Evidence) -> Mapping[str, list[str]]:
+    """Ops of the calls in each region."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for row in evidence.ledger.rows:
+        found[row.region] += row.torch_ops
+    return found
+
+
 def _repeated(
-    evidence: Evidence, twins: list[Work], rows: Mapping[str, LedgerRow], spare: Counter[str]
+    twins: list[Work],
+    rows: Mapping[str, LedgerRow],
+    ops: Mapping[str, list[str]],
+    spare: Counter[str],
 ) -> Iterator[tuple[str, str]]:
     """The duplicates among twins, each with the node that it repeats."""
     regions: dict[str, list[Work]] = defaultdict(list)
     for work in twins:
         regions[rows[work.id].region].append(work)
-    called = {region: _calls(evidence, rows[works[0].id], works[0]) for region, works in regions.items()}
+    called = {region: _calls(ops, rows[works[0].id], works[0]) for region, works in regions.items()}
     kept = [works[0].id for region, works in regions.items() if called[region]]
     for region, works in regions.items():
         if called[region]:
@@ -106,10 +117,11 @@ def _repeated(
             yield from ((work.id, kept[0]) for work in works)  # 1
 
 
-def _calls(evidence: Evidence, row: LedgerRow, work: Work) -> list[str]:
+def _calls(of_region: Mapping[str, list[str]], row: LedgerRow, work: Work) -> list[str]:
     """Ops of the calls in a row's region that such a node may stand for; all computing ones where none fits by name."""
-    ops = [op for other in evidence.ledger.rows if other.region == row.region for op in other.torch_ops]
-    return [op for op in ops if emits(op, SPELLED.get(work.op, work.op))] or list(row.torch_ops)
+    return [op for op in of_region[row.region] if emits(op, SPELLED.get(work.op, work.op))] or list(
+        row.torch_ops
+    )
 
 
 def _beside(ran: Ran, found: Copies, rows: Mapping[str, LedgerRow]) -> Iterator[tuple[str, str]]:

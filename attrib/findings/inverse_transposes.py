@@ -1,6 +1,7 @@
 """inverse-transposes: a Transpose or Reshape that a later one undoes."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from attrib.findings.protocol import Evidence, Rule, Verdict
 from attrib.findings.ran import Ran, accounted, ran_of, rows_holding
@@ -25,7 +26,8 @@ Pair = tuple[GraphNode, GraphNode]
 def audit(evidence: Evidence) -> Verdict:
     """Weigh the pairs that the session was given."""
     ran = ran_of(evidence)
-    pairs = [pair for pair in inverse_pairs(ran) if _given(evidence, pair) and ran.ids(pair)]
+    given = _given(evidence, inverse_pairs(ran))
+    pairs = [pair for pair in given if ran.ids(pair)]
     nodes = tuple(dict.fromkeys(ran.ids(node for pair in pairs for node in pair)))
     if not nodes:
         return Verdict(failed=False, summary="No Transpose or Reshape is undone by a later one.")
@@ -95,12 +97,12 @@ def undoes_axes(first: GraphNode, second: GraphNode) -> bool:
     return [inner[axis] for axis in outer if 0 <= axis < len(inner)] == sorted(inner)
 
 
-def _given(evidence: Evidence, pair: Pair) -> bool:
-    """Whether the graph that the session opened holds them: what ONNX Runtime puts in itself, no rewrite takes out."""
+def _given(evidence: Evidence, pairs: Sequence[Pair]) -> Sequence[Pair]:
+    """Those that the graph holds that the session opened: what ONNX Runtime puts in itself, no rewrite takes out."""
     if evidence.loaded is None:
-        return True
+        return pairs
     known = {node.name for node in evidence.loaded.nodes}
-    return all(node.name in known for node in pair)
+    return [pair for pair in pairs if all(node.name in known for node in pair)]
 
 
 def _line(ran: Ran, pair: Pair) -> EvidenceRow:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from attrib.lineage.graph import Graph
 from attrib.model.document import Cause, EvidenceRow, Latency, LedgerRow
@@ -64,6 +64,7 @@ class Evidence:
         plain_ns: Plain steps of either side, one tuple a block.
         warmup_ns: Steps before the first plain block, in order of time.
         placement: Which provider took which nodes; None where the session did not say.
+        memo: What one rule worked out and the next one need not; whoever takes something from here checks what it is of.
     """
 
     ledger: LedgerLike
@@ -77,6 +78,7 @@ class Evidence:
     plain_ns: Mapping[Role, tuple[tuple[int, ...], ...]]
     warmup_ns: Mapping[Role, tuple[int, ...]] = field(default_factory=dict)
     placement: Placement | None = None
+    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def loaded(self) -> Graph | None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from attrib.findings.protocol import Evidence
 from attrib.lineage.graph import Graph, GraphNode
@@ -67,9 +67,13 @@ def ran_of(evidence: Evidence) -> Ran:
     graph = evidence.ran
     assert graph is not None  # noqa: S101  (the rule needs it)
     work = evidence.partitions["onnxruntime"].work
+    # Ten rules ask for it, and the runner gives the next ones another ledger, but the same graph and the same work.
+    kept: Ran | None = evidence.memo.get("ran")
+    if kept is not None and kept.graph is graph and kept.evidence.partitions is evidence.partitions:
+        return replace(kept, evidence=evidence)
     reads = Counter(value for node in graph.nodes for value in node.inputs)
     reads.update(graph.outputs)
-    return Ran(
+    found = Ran(
         evidence,
         graph,
         {i: tuple(work[j].id for j in found) for i, found in executed_by_node(work, graph).items()},
@@ -77,6 +81,8 @@ def ran_of(evidence: Evidence) -> Ran:
         reads,
         {value: node for node in graph.nodes for value in node.inputs},
     )
+    evidence.memo["ran"] = found
+    return found
 
 
 def rows_holding(evidence: Evidence, works: Iterable[str]) -> tuple[LedgerRow, ...]:

@@ -20,16 +20,25 @@ def executed_by_node(nodes: Sequence[Work], graph: Graph) -> dict[int, list[int]
     """Positions of executed work by position of the node in the graph that ran."""
     named = nodes_by_name(graph)
     nameless = _by_op(named.pop("", []))
+    alike = _by_name_and_op(graph)
     found: dict[int, list[int]] = {}
     seen: Counter[str] = Counter()
     for position, node in enumerate(nodes):
         name = node.id if node.id in named else node.id.rpartition("#")[0]
-        rivals = [n for n in named.get(name, []) if n.op == node.op] or named.get(name, [])  # 1
+        rivals = alike.get((name, node.op)) or named.get(name, [])  # 1
         if not rivals and re.fullmatch(rf"{re.escape(node.op)}_\d+", node.id):
             name, rivals = f"{node.op}_", nameless.get(node.op, [])  # 2
         if rivals:
             found.setdefault(rivals[min(seen[name], len(rivals) - 1)].index, []).append(position)
             seen[name] += 1
+    return found
+
+
+def _by_name_and_op(graph: Graph) -> dict[tuple[str, str], list[GraphNode]]:
+    found: dict[tuple[str, str], list[GraphNode]] = {}
+    for node in graph.nodes:
+        if node.name:
+            found.setdefault((node.name, node.op), []).append(node)
     return found
 
 

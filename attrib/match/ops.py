@@ -3,12 +3,16 @@
 Tables, not branches. The aten-to-ONNX table lists what torch's two exporters emit; it decides only where no fx node says.
 """
 
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from attrib.match.compiled import is_compiled
 from attrib.model.work import Work
 
 OpRole = Literal["compute", "layout", "cast", "shape", "memcpy", "quantize"]
+
+OPS_KEPT = 4096
+"""Spellings of ops that are remembered: a model has some dozens, and every call and node asks several times."""
 
 SMALL_SHAPE_ELEMENTS = 64
 """An integer tensor of rank at most one and no more elements than this is taken for a shape, axes or an index."""
@@ -198,6 +202,7 @@ ONNX_OPS = frozenset().union(*EMITS.values(), _NODE_ROLES, SPELLED, SPELLED.valu
 """Op types by which the last part of an exporter's node name is known to be one."""
 
 
+@lru_cache(OPS_KEPT)
 def base_op(op: str) -> str:
     """The op behind `aten::add_`, `aten.add.Tensor` or `aten::__and__`: `add`, `add`, `bitwise_and`."""
     name = op.split("::", 1)[-1] if "::" in op else op.removeprefix("aten.").split(".", 1)[0]
@@ -205,6 +210,7 @@ def base_op(op: str) -> str:
     return _SAME_OP.get(name, name)
 
 
+@lru_cache(OPS_KEPT)
 def emits(call_op: str, node_op: str) -> bool:
     """Whether an exporter writes this ONNX op for that aten op."""
     base = base_op(call_op)
@@ -212,6 +218,7 @@ def emits(call_op: str, node_op: str) -> bool:
     return node_op.lower() == base.replace("_", "") if known is None else node_op in known
 
 
+@lru_cache(OPS_KEPT)
 def is_whole(call_op: str, node_op: str) -> bool:
     """Whether this ONNX op stands for that aten op as a whole, and not for a piece of it."""
     base = base_op(call_op)
@@ -255,6 +262,7 @@ def call_role(call: Work) -> OpRole:
     return "compute" if "compute" in roles else roles[0]
 
 
+@lru_cache(OPS_KEPT)
 def op_role(op: str) -> OpRole:
     """What an aten op is there for."""
     return _CALL_ROLES.get(base_op(op), "compute")
