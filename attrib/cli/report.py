@@ -30,7 +30,10 @@ def command(
     from attrib.api import load
     from attrib.cli.reading import reading
     from attrib.cli.show import show_document, write_default_reports, write_one
+    from attrib.report.embed import prepare_plotly
 
+    if not static and (format_ or _suffix(output)) == "html":
+        prepare_plotly()
     with reading() as progress:
         document = load(trace_dir, lenient=lenient, progress=progress).document
     if output is None and format_ in (None, "terminal"):
@@ -39,3 +42,8 @@ def command(
             write_default_reports(document, trace_dir, static=static)
         return
     write_one(document, output or "-", format_, static=static, force=force)
+
+
+def _suffix(output: str | None) -> str:
+    """What is written where no format was named: HTML is among the default reports."""
+    return "html" if output is None else Path(output).suffix.removeprefix(".")

@@ -1,9 +1,12 @@
 """What travels inside the page: compressed data, the chart library, and the policy that keeps everything else out."""
 
 import base64
+import contextlib
+import functools
 import gzip
 import hashlib
 import importlib.util
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -39,6 +42,31 @@ def plotly_source() -> str:
         "the interactive charts need plotly, which is not installed",
         hint="attrib report TRACE_DIR --static leaves them out; pip install plotly adds them",
     )
+
+
+def prepare_plotly() -> None:
+    """Begin to pack plotly.js beside whatever is done next: zlib needs a tenth of a second, and no interpreter."""
+    threading.Thread(target=_try_packing, daemon=True).start()
+
+
+def _try_packing() -> None:
+    with contextlib.suppress(AttribError, OSError):  # whoever asks for it gets the error
+        packed_plotly()
+
+
+def packed_plotly() -> tuple[str, str]:
+    """plotly.js, and the same packed; done once."""
+    with _PACKING:
+        return _packed_plotly()
+
+
+@functools.cache
+def _packed_plotly() -> tuple[str, str]:
+    source = plotly_source()
+    return source, packed(source.encode())
+
+
+_PACKING = threading.Lock()
 
 
 def policy(*, scripts: Iterable[str], styles: Iterable[str]) -> str:

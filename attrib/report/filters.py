@@ -7,6 +7,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from attrib.report.compiled_templates import CompiledTemplates
 from attrib.report.svg import centred_bar
 from attrib.report.text import anchor, code_spans, counted, plural, shorten, visible
 from attrib.units import format_interval, format_ns, format_percent, whole_percent
@@ -26,6 +27,7 @@ def environment() -> jinja2.Environment:
     """Templates with autoescape on and every undefined name an error."""
     made = jinja2.Environment(
         loader=jinja2.PackageLoader("attrib.report"),
+        bytecode_cache=CompiledTemplates(),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         finalize=_finalized,

@@ -9,7 +9,7 @@ import msgspec
 from markupsafe import Markup
 
 from attrib.model.document import CAUSES, Document
-from attrib.report.embed import packed, plotly_source, policy
+from attrib.report.embed import packed, packed_plotly, policy
 from attrib.report.experiments import PROVE_HINT
 from attrib.report.filters import environment
 from attrib.report.json_report import to_json
@@ -40,8 +40,7 @@ def to_html(document: Document, *, interactive: bool = True) -> bytes:
     Raises:
         AttribError: The interactive charts were asked for and plotly is not installed.
     """
-    plotly = plotly_source() if interactive else ""
-    library = packed(plotly.encode()) if interactive else ""
+    plotly, library = packed_plotly() if interactive else ("", "")
     whole = packed(to_json(document), level=9)
     if not interactive and (small := _small(document, whole)):
         return small
