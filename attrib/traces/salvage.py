@@ -35,7 +35,7 @@ _DEEP = 1 << 16
 """Charged for what is nested too deeply: where the scanner stopped is not known."""
 
 SHORTEST_REACH = 1 << 18
-MOST_MISLAID = 1000
+MOST_MISLAID = 200
 """Times that the layout helps no further, after which it is no longer asked: each time costs a look at a block."""
 
 MOST_PLACES = 100_000
