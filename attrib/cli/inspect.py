@@ -41,17 +41,23 @@ _DIRECTIONS: "dict[Direction, str]" = {
 @click.option(
     "--lenient", is_flag=True, help="Recover what can be read of a damaged trace, and say what was lost."
 )
-def command(file: str, *, as_json: bool, lenient: bool) -> None:
+@click.option(
+    "--steps", metavar="N-M", help="Only what belongs to these steps (runs of a profile, from 1): 3-5,8."
+)
+def command(file: str, *, as_json: bool, lenient: bool, steps: str | None) -> None:
     """Show what one trace holds: runs, steps, providers, copies, GPU work, and what to be careful about.
 
     FILE is a Kineto trace (torch.profiler) or an ONNX Runtime profile, plain, gzip or zstd; `-` reads standard input.
     """
     from attrib.cli.reading import reading
     from attrib.traces import read_trace
+    from attrib.traces.selection import steps_from_text
     from attrib.traces.summary import summarise
 
+    chosen = steps_from_text(steps) if steps is not None else None
     with reading() as progress:
-        inspection = summarise(read_trace(source_of(file), lenient=lenient, progress=progress))
+        table = read_trace(source_of(file), lenient=lenient, steps=chosen, progress=progress)
+    inspection = summarise(table)
     if as_json:
         import msgspec
 
