@@ -265,6 +265,9 @@ def test_the_remainder_of_the_command_is_split_by_phase():
     phases = {"load": 2.0, "export": 3.0, "sessions": 1.0, "measure": 10.0, "calibrate": 2.0}
     parts = {"load and export": 4.0, "sessions": 1.0, "measure": 9.0, "end": 0.5, "steps": 8.0}
     one = Pair(command=20.0, reference=15.0, phases=phases, parts=parts, steps=8.0)
+    slower = one._replace(command=23.0, steps=11.0)
+    assert slower.even == pytest.approx(one.ratio) == pytest.approx(20 / 15)
+    assert slower.ratio > slower.even
     rows = parts_of(one)
     assert rows["load and export"] == (5.0, 4.0)
     assert rows["calibrate"] == (2.0, 0.0)

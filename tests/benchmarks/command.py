@@ -5,8 +5,9 @@ without: import the engines in three processes, build the model with random weig
 profiled session, and run the same steps, the profiled ones under the profilers of the engines, traces written. The plan
 of the steps is read from what the command has just written, so that both run the same number; the two take turns.
 
-Prints Markdown: the ratio, and where the remainder goes, phase by phase. The last line of the first table takes the
-must-do part from inside the command instead: its load, export and session phases and the time inside its steps.
+Prints Markdown: the ratio, and where the remainder goes, phase by phase. The second line of the first table leaves out by
+how much the same steps differed between the two. The last one takes the must-do part from inside the command
+instead: its load, export and session phases and the time inside its steps.
 """
 
 import argparse
@@ -47,6 +48,11 @@ class Pair(NamedTuple):
     def inside(self) -> float:
         """The command beside what it must do, as measured inside it."""
         return self.command / (self.steps + sum(self.phases.get(name, 0.0) for name in MUST_PHASES))
+
+    @property
+    def even(self) -> float:
+        """The same as `ratio`, as if attrib's steps had taken as long as the reference's: noise of the steps left out."""
+        return (self.command - self.steps + self.parts["steps"]) / self.reference
 
 
 def timed(command: list[str]) -> tuple[float, bytes]:
@@ -94,6 +100,7 @@ def summary(pairs: list[Pair]) -> str:
     whole = statistics.median(p.command for p in pairs)
     besides = (
         ("`command_reference.py`", [p.reference for p in pairs], [p.ratio for p in pairs]),
+        ("the same, as if the steps took equally long", [p.reference for p in pairs], [p.even for p in pairs]),
         ("its own steps, load, export, sessions", [p.command / p.inside for p in pairs], [p.inside for p in pairs]),
     )  # fmt: skip
     for name, times, ratios in besides:
