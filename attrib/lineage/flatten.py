@@ -1,5 +1,6 @@
 """The nodes of a graph and of all its subgraphs, in one topological order and with names that are unique."""
 
+import sys
 from collections import ChainMap, Counter
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
@@ -27,17 +28,18 @@ class Nested:
     subgraphs: tuple[tuple[str, Any], ...] = ()
 
 
-def flattened(graph: Any) -> list[Nested]:
-    """Every node, those of a subgraph right before the node that holds it.
+def flattened(graph: Any, most: int = sys.maxsize) -> list[Nested]:
+    """Every node, those of a subgraph right before the node that holds it; it ends soon after `most` of them.
 
     Two branches of one `If` may use the same names for their values: the second one's get the branch as a suffix.
     Protobuf's own limit on nesting bounds the recursion.
     """
-    return _Flattening().graph(graph, {}, "")[0]
+    return _Flattening(most).graph(graph, {}, "")[0]
 
 
 @dataclass(slots=True, eq=False)
 class _Flattening:
+    most: int
     taken: Counter[str] = field(default_factory=Counter)
     found: list[Nested] = field(default_factory=list)
 
@@ -47,6 +49,8 @@ class _Flattening:
         """Append the nodes of one graph; all nodes so far, and the names of the values that this graph leaves."""
         names = ChainMap[str, str]({}, outer)
         for node in graph.node:
+            if len(self.found) > self.most:
+                break
             held = _subgraphs(node)
             first = len(self.found)
             left: tuple[str, ...] = ()

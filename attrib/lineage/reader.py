@@ -1,23 +1,30 @@
 """ONNX bytes to `Graph`: structure, types and the exporter's metadata; no weights, no external data."""
 
-import ast
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from attrib.errors import AttribError
 from attrib.lineage.flatten import Nested, flattened
 from attrib.lineage.graph import Graph, GraphNode
+from attrib.lineage.protobuf import model_class
 from attrib.model.tensor import Tensor
 
 NAME_SCOPES = "pkg.torch.onnx.name_scopes"
 FX_NODE = "pkg.torch.onnx.fx_node"
+MOST_NODES = 100_000
+"""Nodes of a graph, those of subgraphs included; the largest exported models have some ten thousand."""
+
 MAX_METADATA = 100_000
 """Longer metadata values are ignored: the dynamo exporter writes a few hundred characters."""
 
 OVERRIDABLE_SINCE = 4
 """IR version (onnx.proto) from which an initializer that is a graph input too is only its default value."""
 
-_FX = re.compile(r"%([\w.]+)\b.*?target=(?:torch\.ops\.)?([\w.:]+)")
+_FX = re.compile(r"%([\w.]++).*?target=(?:torch\.ops\.)?([\w.:]+)")
+# Python's spelling of a list of strings without escapes. Its own parser takes a hundred times as long on text made to hurt.
+_SCOPE = re.compile(r"""'([^'\\]*)'|"([^"\\]*)\"""")
+_SCOPES = re.compile(rf"\[(?:(?:{_SCOPE.pattern})(?:, |(?=\])))*+\]")
 _DTYPES = {
     1: "float", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "string", 9: "bool",
     10: "float16", 11: "double", 12: "uint32", 13: "uint64", 14: "complex64", 15: "complex128", 16: "bfloat16",
@@ -35,10 +42,9 @@ def graph_from_bytes(data: bytes, name: str) -> Graph:
     Raises:
         AttribError: The bytes are not an ONNX model.
     """
-    import onnx
     from google.protobuf.message import DecodeError
 
-    model = onnx.ModelProto()
+    model = model_class()()
     try:
         model.ParseFromString(data)
     except DecodeError as error:
@@ -46,8 +52,12 @@ def graph_from_bytes(data: bytes, name: str) -> Graph:
             f"{name}: not an ONNX model ({error})", hint="capture again, or get an intact copy"
         ) from error
     graph = model.graph
-    nested = flattened(graph)
+    nested = flattened(graph, MOST_NODES)
+    if len(nested) > MOST_NODES:
+        raise AttribError(f"{name}: holds more than {MOST_NODES:,} nodes", hint="profile a smaller model")
     graphs = (graph, *(inner for item in nested for _, inner in item.subgraphs))
+    if not all(isinstance(text, str) for text in _texts(graphs)):
+        raise AttribError(f"{name}: not an ONNX model (a name is not UTF-8)", hint="get an intact copy")
     constants = {
         name
         for g in graphs
@@ -63,6 +73,18 @@ def graph_from_bytes(data: bytes, name: str) -> Graph:
         producer=model.producer_name,
         overridable=_overridable(model),
     )
+
+
+def _texts(graphs: Iterable[Any]) -> Iterator[Any]:
+    """Every name in the graphs: protobuf gives bytes for text that is no UTF-8."""
+    for graph in graphs:
+        for node in graph.node:
+            yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+            yield from (text for item in node.metadata_props for text in (item.key, item.value))
+            yield from (attribute.name for attribute in node.attribute)
+        for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+            yield value.name
+        yield from (item.values.name for item in graph.sparse_initializer)
 
 
 def _overridable(model: Any) -> frozenset[str]:
@@ -96,11 +118,9 @@ def _node(index: int, item: Nested) -> GraphNode:
 
 def scopes_from_metadata(text: str) -> list[str]:
     """The dynamo exporter's `name_scopes`: a Python list of qualified names, the fx node's own name last."""
-    try:
-        scopes = ast.literal_eval(text) if text else []
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    if not _SCOPES.fullmatch(text):
         return []
-    return scopes if isinstance(scopes, list) and all(isinstance(s, str) for s in scopes) else []
+    return [single or double for single, double in _SCOPE.findall(text)]
 
 
 def scope_from_name(name: str, op: str) -> str | None:

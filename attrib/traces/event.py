@@ -203,13 +203,15 @@ class Decoder(Generic[A]):
 
 def text_of(value: object) -> str:
     """A string of a rescued event, with lone surrogates replaced; empty for anything else."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+    return value.encode("utf-8", "replace").decode() if type(value) is str else ""
 
 
 def number_of(value: object) -> int | str | None:
     """An integer of a rescued event, or the text that stands for one; None for anything else."""
     if isinstance(value, bool):
         return None
+    if isinstance(value, _Spelled):
+        return str(value)
     return value if isinstance(value, int) else text_of(value) or None
 
 
@@ -222,9 +224,15 @@ def _time_of(value: object) -> msgspec.Raw:
     return msgspec.Raw((str(value) or '""').encode("utf-8", "replace"))
 
 
+class _Spelled(str):
+    """A number of a rescued event that is kept as the file spells it: no text, where a text is due."""
+
+    __slots__ = ()
+
+
 def _integer(text: str) -> int | str:
-    return int(text) if len(text) < _LONGEST_INTEGER else text
+    return int(text) if len(text) < _LONGEST_INTEGER else _Spelled(text)
 
 
 def _loads(text: str) -> Any:
-    return json.loads(text, strict=False, parse_int=_integer, parse_float=str, parse_constant=str)
+    return json.loads(text, strict=False, parse_int=_integer, parse_float=_Spelled, parse_constant=_Spelled)

@@ -104,8 +104,12 @@ def main() -> int:
     """Run the chosen fuzzers side by side and print a table; 1 where one found a crash."""
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("--minutes", type=float, default=10)
-    options.add_argument("--folder", type=Path, help="where corpora, logs and crashes go [default: a new folder in /tmp]")
-    options.add_argument("targets", nargs="*", metavar="READER", help=f"of {', '.join(TARGETS)} [default: the first two]")
+    options.add_argument(
+        "--folder", type=Path, help="where corpora, logs and crashes go [default: a new folder in /tmp]"
+    )
+    options.add_argument(
+        "targets", nargs="*", metavar="READER", help=f"of {', '.join(TARGETS)} [default: the first two]"
+    )
     chosen = options.parse_args()
     chosen.targets = chosen.targets or ["kineto", "ort-profile"]
     if unknown := set(chosen.targets) - set(TARGETS):

@@ -187,7 +187,9 @@ def nanoseconds(value: Any) -> int | None:
     if not isinstance(value, int | Decimal) or isinstance(value, bool):
         return None
     try:
-        number = Decimal(value) if isinstance(value, Decimal) or value.bit_length() < 200 else Decimal("Infinity")
+        number = (
+            Decimal(value) if isinstance(value, Decimal) or value.bit_length() < 200 else Decimal("Infinity")
+        )
         if not number.is_finite() or number.adjusted() > 30:
             return None
         if number.adjusted() < -30:

@@ -23,7 +23,20 @@ NUMERIC_FIELDS = (
     "sides.onnxruntime.overhead.outside_ns", "sides.onnxruntime.overhead.between_ns",
 )  # fmt: skip
 
-ZEROS = ("", "abc", "-1", "1e9", "9" * 25, "9" * 5000, "0x10", " 12 ", "١٢٣", "1_000", str(-(1 << 63)), str((1 << 63) - 1))
+ZEROS = (
+    "",
+    "abc",
+    "-1",
+    "1e9",
+    "9" * 25,
+    "9" * 5000,
+    "0x10",
+    " 12 ",
+    "١٢٣",
+    "1_000",
+    str(-(1 << 63)),
+    str((1 << 63) - 1),
+)
 """What a side may say is the epoch time of its profile's zero: a setting is text."""
 
 

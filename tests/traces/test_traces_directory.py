@@ -184,7 +184,7 @@ def test_the_wrong_format_in_a_side_is_named(captured):
         ({"engine": ["torch", "tensorflow", "torch"]}, "engine holds 'tensorflow'"),
         ({"engine": ["torch", None, "torch"]}, "engine holds None"),
         ({"phase": ["plain", "", "plain"]}, "phase holds ''"),
-        ({"phase": [["plain"], [], []]}, "phase holds ['plain']"),
+        ({"phase": [["plain"], [], []]}, "has no column phase of texts"),
         ({"wall_ns": [1.5, 2.5, 3.5]}, "wall_ns"),
         ({"wall_ns": [1, None, 3]}, "wall_ns"),
         ({"wall_ns": pa.array([1, 2, 1 << 63], pa.uint64())}, "wall_ns"),
