@@ -21,8 +21,14 @@ SAMPLE = ROOT / "sample_traces" / "bert-base-uncased"
 
 def seconds(command: list[str]) -> float:
     """Wall time of one process."""
+    environment = {
+        **os.environ,
+        "NO_COLOR": "1",
+        "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "attrib-light"),
+    }
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # as after `pip install`, which compiles every module
     begin = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "NO_COLOR": "1"})
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
     return time.perf_counter() - begin
 
 
