@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from attrib.capture.artefact_names import MANIFEST
 from attrib.capture.commands import providers_of
 from attrib.capture.handover import Handover
 from attrib.capture.interpreter import check_interpreter
@@ -17,7 +18,6 @@ from attrib.capture.process import WorkerError
 from attrib.capture.progress import NoProgress, Progress
 from attrib.capture.session import Session
 from attrib.capture.sources import Source, resolve_source
-from attrib.capture.writer import MANIFEST
 from attrib.errors import AttribError, UsageError
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 
+from attrib.capture.artefact_names import MANIFEST
 from attrib.capture.asked import Named, options_to_resume
 from attrib.capture.capture import handed, run_session, with_interpreter
 from attrib.capture.handover import Handover
@@ -13,7 +14,7 @@ from attrib.capture.latencies import Latencies
 from attrib.capture.progress import NoProgress, Progress
 from attrib.capture.session import Session
 from attrib.capture.sources import resolve_source
-from attrib.capture.writer import MANIFEST, TraceDirectory, lock_directory
+from attrib.capture.writer import TraceDirectory, lock_directory
 from attrib.errors import AttribError
 from attrib.model.manifest import ROLES, Manifest
 from attrib.traces.directory import check_file, open_directory

@@ -16,6 +16,7 @@ from typing import IO, BinaryIO
 
 import msgspec
 
+from attrib.capture.artefact_names import ARTEFACTS, DERIVED, MANIFEST, found_artefacts
 from attrib.capture.durable import (
     PARTIAL,
     DirectoryLock,
@@ -25,23 +26,7 @@ from attrib.capture.durable import (
     sync_directory,
 )
 from attrib.errors import AttribError, UsageError
-from attrib.model.manifest import EXPORTED, LATENCY, OPTIMIZED, PARTITIONED, FileEntry, Manifest
-
-MANIFEST = "manifest.json"
-_ARTEFACTS = (
-    MANIFEST, "inputs.npz", LATENCY, "latency/*.parquet", "outputs.json", EXPORTED, "onnx/rewritten-[0-9]*.onnx",
-    OPTIMIZED, "torch/trace.json.gz", "torch-2/trace.json.gz", "torch/compiled.json", "torch-2/compiled.json",
-    "torch/flow.json", "torch-2/flow.json", "ort/placement.json", "ort-2/placement.json", PARTITIONED,
-    "ort/profile.json.gz", "ort-2/profile.json.gz", "ort/device.json.gz", "report.html", "report.json",
-    "verify/*.json", "verify/best.py",
-)  # fmt: skip
-"""Everything that a capture and its report can leave behind, as glob patterns."""
-
-_UNFINISHED_REPORTS = (".report.html.*", ".report.json.*")
-"""What a killed `attrib report` leaves; see `attrib.report.files.atomic_write`."""
-
-_DERIVED = (MANIFEST, "report.html", "report.json")
-"""What no manifest lists."""
+from attrib.model.manifest import FileEntry, Manifest
 
 
 class TraceDirectory:
@@ -119,15 +104,15 @@ class TraceDirectory:
         with explained(self.root):
             (self.root / MANIFEST).unlink(missing_ok=True)
             sync_directory(self.root)
-            for path in _found(self.root):
+            for path in found_artefacts(self.root):
                 path.unlink(missing_ok=True)
 
     def clean(self) -> None:
         """Remove what a crash left of this capture: files that never got their name, and those that no manifest lists."""
         with explained(self.root):
-            for path in _found(self.root):
+            for path in found_artefacts(self.root):
                 name = path.relative_to(self.root).as_posix()
-                if path.name.endswith(PARTIAL) or name not in (*self.files, *_DERIVED):
+                if path.name.endswith(PARTIAL) or name not in (*self.files, *DERIVED):
                     path.unlink(missing_ok=True)
             self._remove_empty_folders()
 
@@ -213,7 +198,7 @@ class TraceDirectory:
                 self.root.rmdir()
 
     def _remove_empty_folders(self) -> None:
-        for name in dict.fromkeys(Path(pattern).parent for pattern in _ARTEFACTS):
+        for name in dict.fromkeys(Path(pattern).parent for pattern in ARTEFACTS):
             if name != Path():
                 with contextlib.suppress(OSError):
                     (self.root / name).rmdir()
@@ -237,13 +222,6 @@ def lock_directory(root: Path) -> DirectoryLock:
 
 def _complete(entries: Iterable[FileEntry]) -> frozenset[str]:
     return frozenset(entry.path for entry in entries if entry.state == "complete")
-
-
-def _found(root: Path) -> list[Path]:
-    """Artefacts of any capture and their unfinished forms; nothing else that lies there."""
-    patterns = (*_ARTEFACTS, *(pattern + PARTIAL for pattern in _ARTEFACTS), *_UNFINISHED_REPORTS)
-    found = (path for pattern in patterns for path in sorted(root.glob(pattern)))
-    return [path for path in found if path.parent == root or not path.parent.is_symlink()]
 
 
 def deterministic_gzip(stream: IO[bytes]) -> gzip.GzipFile:
