@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - words
 """The seed corpus: small traces in every form that the readers know, made here and cut from the samples."""
 
 import gzip
@@ -73,9 +74,3 @@ def _pieces(name: str, member: str | None) -> Iterator[list[Any]]:
         places = range(0, len(events), max(len(events) // 8, 1))
         for start, _ in pairwise(places):
             yield events[start : start + EVENTS]
-
-
-def manifest_seeds() -> Iterator[bytes]:
-    """Manifests of the samples."""
-    for path in sorted(SAMPLES.glob("*/manifest.json")):
-        yield path.read_bytes()

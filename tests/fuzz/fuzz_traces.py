@@ -1,3 +1,4 @@
+# ruff: noqa: I001, E501, F401, PLR0911 - imports in the order in which they are instrumented
 """What both trace fuzzers share: small blocks, instrumented readers, a mutator that knows JSON.
 
 A file is read in blocks of 256 kB. Inputs of a fuzzer are a hundredth of that, so that the seams between blocks would never
@@ -23,9 +24,9 @@ with atheris.instrument_imports(include=["attrib"]):
     import attrib.traces.window
 
     attrib.traces.window.BLOCK = SMALL_BLOCK
-    import attrib.traces.summary  # noqa: F401
+    import attrib.traces.summary
 
-    from attrib.errors import AttribError  # noqa: F401
+    from attrib.errors import AttribError
     from trace_oracle import check_bytes
 
 VALUES: list[Any] = [
@@ -49,14 +50,14 @@ def fuzz(kind: str) -> None:
 
 
 def _memory() -> str | None:
-    shared = Path("/dev/shm")  # noqa: S108 - each input is a file: not on a disk
+    shared = Path("/dev/shm")
     return str(shared) if shared.is_dir() else None
 
 
 def mutate(data: bytes, max_size: int, seed: int) -> bytes:
     """Half of the time bytes, as libFuzzer does it; else one edit of the JSON tree, while the bytes are JSON."""
     chance = random.Random(seed)
-    if chance.random() < 0.5:  # noqa: PLR2004
+    if chance.random() < 0.5:
         return atheris.Mutate(data, max_size)
     try:
         tree = json.loads(data)
@@ -68,7 +69,7 @@ def mutate(data: bytes, max_size: int, seed: int) -> bytes:
 
 def edited(value: Any, chance: random.Random) -> Any:
     """A JSON value with one place of it changed."""
-    if chance.random() < 0.2 or not isinstance(value, dict | list) or not value:  # noqa: PLR2004
+    if chance.random() < 0.2 or not isinstance(value, dict | list) or not value:
         return _other(value, chance)
     if isinstance(value, list):
         place = chance.randrange(len(value))
@@ -77,7 +78,7 @@ def edited(value: Any, chance: random.Random) -> Any:
             return value[:place] + value[place + 1 :]
         if how == 1:
             return value[: place + 1] + value[place:]
-        if how == 2:  # noqa: PLR2004
+        if how == 2:
             return value[place:] + value[:place]
         return [*value[:place], edited(value[place], chance), *value[place + 1 :]]
     key = chance.choice(list(value))
@@ -90,8 +91,8 @@ def edited(value: Any, chance: random.Random) -> Any:
 
 
 def _other(value: Any, chance: random.Random) -> Any:
-    if isinstance(value, int | float) and not isinstance(value, bool) and chance.random() < 0.5:  # noqa: PLR2004
+    if isinstance(value, int | float) and not isinstance(value, bool) and chance.random() < 0.5:
         return chance.choice([value + 1, -value, value / 8 + 0.001, value * 1000, str(value)])
-    if isinstance(value, str) and chance.random() < 0.5:  # noqa: PLR2004
+    if isinstance(value, str) and chance.random() < 0.5:
         return chance.choice(TOKENS)
     return chance.choice(VALUES)

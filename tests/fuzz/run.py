@@ -1,3 +1,4 @@
+# ruff: noqa: T201 - a command
 """Coverage-guided fuzzing of the readers, one process each, side by side:
 
     python -m pip install atheris        # 3.0 or later; Linux, Python 3.11 to 3.13
@@ -20,7 +21,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fuzz_seeds import TOKENS, kineto_seeds, manifest_seeds, ort_seeds
+from fuzz_seeds import TOKENS, kineto_seeds, ort_seeds
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -44,8 +45,6 @@ class Target:
 TARGETS = {
     "kineto": Target("fuzz_kineto.py", kineto_seeds),
     "ort-profile": Target("fuzz_ort_profile.py", ort_seeds),
-    "graph": Target("fuzz_graph.py", lambda: __import__("fuzz_graph_seeds").graph_seeds()),
-    "manifest": Target("fuzz_manifest.py", manifest_seeds, longest=8192),
 }
 
 
@@ -108,7 +107,7 @@ def main() -> int:
         "--folder", type=Path, help="where corpora, logs and crashes go [default: a new folder in /tmp]"
     )
     options.add_argument(
-        "targets", nargs="*", metavar="READER", help=f"of {', '.join(TARGETS)} [default: the first two]"
+        "targets", nargs="*", metavar="READER", help=f"of {', '.join(TARGETS)} [default: both]"
     )
     chosen = options.parse_args()
     chosen.targets = chosen.targets or ["kineto", "ort-profile"]

@@ -1,3 +1,4 @@
+# ruff: noqa: T201, BLE001 - a command that reports every exception
 """Runs attrib on many directories in one process, each under a stopwatch, and notes what it opened and how it ended.
 
     python hostile_batch.py JOBS.json: a list of {"name", "args", "stdout"}; prints one line of JSON a job.
@@ -57,7 +58,7 @@ def job(args: list[str], folder: Path) -> dict[str, Any]:
     before = _peak()
     opened.clear()
     began = time.monotonic()
-    with _captured(folder / "stdout", sys.stdout), _captured(folder / "stderr", sys.stderr):
+    with _Captured(folder / "stdout", sys.stdout), _Captured(folder / "stderr", sys.stderr):
         code = run(args)
     seen = sorted(set(opened))
     return {
@@ -68,7 +69,7 @@ def job(args: list[str], folder: Path) -> dict[str, Any]:
     }
 
 
-class _captured:
+class _Captured:
     """File descriptors 1 and 2 in a file: C code writes there too."""
 
     def __init__(self, path: Path, stream: TextIO) -> None:

@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,7 +107,7 @@ class Capture:
 
 def small_capture(target: Path) -> None:
     """The sample with its first profiled steps only, so that hundreds of attacks take seconds."""
-    os.makedirs(target)
+    target.mkdir(parents=True)
     for path in sorted(SAMPLE.rglob("*")):
         if path.is_file():
             copy = target / path.relative_to(SAMPLE)

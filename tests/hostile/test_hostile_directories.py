@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a table: one attack a line
 """Trace directories whose entries are links, pipes, devices and crowds: nothing outside is read, and nothing waits."""
 
 import os

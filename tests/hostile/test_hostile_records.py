@@ -1,3 +1,4 @@
+# ruff: noqa: E501, SIM223 - a table: one attack a line
 """The files beside the traces: figures without bounds, wrong types, bombs; and arrays that nobody may unpickle."""
 
 import io
@@ -35,7 +36,7 @@ class Attack:
     """Whoever unpickles it writes a file."""
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, str]]:
-        return (open, ("/tmp/unpickled-by-attrib", "w"))  # noqa: S108
+        return (open, ("/tmp/unpickled-by-attrib", "w"))
 
 
 def put(name: str, value: object) -> Callable[[Capture], None]:
