@@ -14,8 +14,9 @@ from attrib.model.latency import LATENCY_COLUMNS, LatencyTable, StepPhase
 from attrib.model.manifest import LATENCY, ROLES
 from attrib.traces.manifest_file import INTACT_COPY
 
-MOST_ROWS = 50_000
-"""A capture times some hundred steps; resampling takes a thousand times as many figures."""
+MOST_ROWS = 500_000
+"""A capture of a fast model that was resumed a few times has 100,000, and --iterations asks for more; resampling takes a
+thousand times as many figures, so that a file of tens of millions is none of a capture."""
 
 MOST_BYTES = 1 << 26
 """Bytes that the columns may unpack to."""

@@ -222,15 +222,15 @@ def test_mistake_with_resume_is_one_line(workplace, arguments, code, says):
 
 
 def test_resume_needs_the_model_named_again_and_the_same(workplace):
-    """A directory makes attrib run no code, and a factory that makes other inputs each time is another workload."""
-    code, _, stderr = interrupt(workplace, "Measuring", 1.0, signal.SIGKILL)
+    """A directory makes attrib run no code, and another factory is another workload."""
+    code, _, stderr = interrupt(workplace, "Measuring", 1.0, signal.SIGKILL, iterations="2000")
     assert code == -signal.SIGKILL, stderr
     before = (workplace / "out/manifest.json").read_bytes()
     unnamed = attrib(workplace, "--resume", "out")
     assert unnamed.returncode == 2
     assert "'mine.py:linear' is not built in" in unnamed.stderr
     assert "attrib profile --resume TRACE_DIR --model" in unnamed.stderr
-    other = attrib(workplace, "--resume", "out", "--model", "mine.py:linear")
+    other = attrib(workplace, "--resume", "out", "--model", "mine.py:branching")
     assert other.returncode == 3
     assert "the model gets other inputs than in the capture" in other.stderr
     assert (workplace / "out/manifest.json").read_bytes() == before
