@@ -7,8 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from attrib.model.damage import Damage
 from attrib.model.estimate import Delta, Estimate
-from attrib.model.events import Damage
 from attrib.model.experiment import ExperimentResult
 from attrib.model.manifest import Environment, OutputDifference, Protocol, Role, Side, Workload
 from attrib.model.region import Match

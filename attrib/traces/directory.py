@@ -11,7 +11,8 @@ import msgspec
 
 from attrib.errors import AttribError
 from attrib.model.compiled import COMPILED_FILE, COMPILED_VERSION, Compiled
-from attrib.model.events import Damage, EventTable
+from attrib.model.damage import Damage
+from attrib.model.events import EventTable
 from attrib.model.experiment import EXPERIMENT_VERSION, VERIFY_FOLDER, ExperimentResult
 from attrib.model.flow import FLOW_FILE, FLOW_VERSION, Flow
 from attrib.model.latency import LatencyTable

@@ -2,7 +2,8 @@
 
 import msgspec
 
-from attrib.model.events import Damage, Format
+from attrib.model.damage import Damage
+from attrib.model.events import Format
 from attrib.traces.device_names import Direction
 
 Microseconds = int | float

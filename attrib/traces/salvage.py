@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from attrib.errors import AttribError
-from attrib.model.events import Damage
+from attrib.model.damage import Damage
 from attrib.traces.nan import MOST_MENDED, without_nan
 from attrib.traces.source import Source
 from attrib.traces.stream import B, E, EventDecoder, EventStream, Place, Span
@@ -54,6 +54,7 @@ class LenientStream(EventStream):
 
     def __init__(self, source: Source, wanted: frozenset[str] = frozenset()) -> None:
         self._found: Damage | None = None
+        self._pieced: Damage | None = None
         self._resumed = False
         self._work = 0
         self._mislaid = 0
@@ -67,6 +68,7 @@ class LenientStream(EventStream):
             AttribError: Nothing can be recovered.
         """
         yield from super().blocks(decoder)
+        self._found = self._found or self._pieced
         if self._found is None:
             return
         self.damage = msgspec.structs.replace(self._found, recovered=self.count)
@@ -76,17 +78,7 @@ class LenientStream(EventStream):
 
     def _note(self, reason: str, offset: int, *, lost: int = 0, cut: bool = False) -> None:
         """Remember a defect: nothing was used from `offset` up to where the stream is now."""
-        self._count(Damage(
-            file=self.name,
-            reason=reason,
-            offset=offset,
-            event=self.count,
-            packed=bool(self._source.packing),
-            recovered=0,
-            lost=lost,
-            lost_bytes=self.position - offset,
-            cut=cut,
-        ))  # fmt: skip
+        self._count(self._damage(reason, offset, lost=lost, lost_bytes=self.position - offset, cut=cut))
 
     def _count(self, damage: Damage) -> None:
         first = self._found
@@ -162,24 +154,44 @@ class LenientStream(EventStream):
                 self._drop(f"it cannot be read: {event}", span, self.count + len(events))
             else:
                 self._mislaid += 1
-                self._mislaid_at = self.position + span.start - self._window.at
+                self._mislaid_at = self._offset(span)
+                # Read otherwise, these bytes may give every event; a strict reader refuses them all the same.
+                self._pieced = self._pieced or self._damage(
+                    f"it cannot be read: {event}", self._mislaid_at, event=self.count + len(events)
+                )
                 self._resumed = True
                 return decoder.batch(events), span.start
         return decoder.batch(events), spans[-1].end
 
     def _drop(self, reason: str, span: Span, event: int) -> None:
         """Remember one whole JSON value that is no event."""
-        offset = self.position + span.start - self._window.at
-        self._count(Damage(
+        size = span.end - span.start
+        self._count(self._damage(reason, self._offset(span), event=event, lost=1, lost_bytes=size))
+
+    def _offset(self, span: Span) -> int:
+        return self.position + span.start - self._window.at
+
+    def _damage(
+        self,
+        reason: str,
+        offset: int,
+        *,
+        event: int | None = None,
+        lost: int = 0,
+        lost_bytes: int = 0,
+        cut: bool = False,
+    ) -> Damage:
+        return Damage(
             file=self.name,
             reason=reason,
             offset=offset,
-            event=event,
+            event=self.count if event is None else event,
             packed=bool(self._source.packing),
             recovered=0,
-            lost=1,
-            lost_bytes=span.end - span.start,
-        ))  # fmt: skip
+            lost=lost,
+            lost_bytes=lost_bytes,
+            cut=cut,
+        )
 
     def _laid_out(self, decoder: EventDecoder[B, E]) -> list[Span]:
         if self._mislaid > MOST_MISLAID or self.position == self._mislaid_at:

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, NoReturn, Protocol, TypeVar
 import msgspec
 
 from attrib.errors import AttribError
-from attrib.model.events import Damage
+from attrib.model.damage import Damage
 from attrib.traces.nan import MOST_MENDED, without_nan
 from attrib.traces.source import Source
 from attrib.traces.window import BLOCK, LARGEST_MENDED, RECORD_AGAIN, Scanned, Window

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from attrib.model.events import ABSENT, Damage, EventTable, Format
+from attrib.model.damage import Damage
+from attrib.model.events import ABSENT, EventTable, Format
 from attrib.traces.columns import RawValues, Strings, Tracks
 from attrib.traces.event import Batch
 from attrib.traces.shapes import Normalise, ShapeColumn

@@ -188,6 +188,15 @@ def test_two_events_are_never_mended_into_one(write):
     assert names(read_ort_profile(path, lenient=True)) == ["a", "b", "c"]
 
 
+def test_events_that_only_a_second_look_gives_are_told_as_damage(write):
+    odd = node("b").replace(b'{"cat"', b'{"cax"')
+    path = write(profile(node("a"), odd, node('c"q'), node("d")))
+    with pytest.raises(AttribError, match="event 0"):
+        read_ort_profile(path)
+    table = read_ort_profile(path, lenient=True)
+    assert (table.damage.recovered, table.damage.lost, table.damage.lost_bytes) == (4, 0, 0)
+
+
 def test_an_intact_trace_has_no_damage_and_the_same_table(write):
     path = write(trace(A, B, C))
     strict, lenient = read_trace(path), read_trace(path, lenient=True)
