@@ -26,8 +26,8 @@ TorchMode = Literal["eager", "compile", "jit"]
 
 
 TIMEOUT_S = 3600.0
-"""An engine that is silent for so long hangs. The longest command of a 12-layer BERT on two cores, the export, takes half
-a minute; what really takes long, a TensorRT engine or a compilation, takes minutes to half an hour."""
+"""An engine that is silent for so long hangs. Loading and exporting a 12-layer BERT take seconds; what really takes long, a
+TensorRT engine or a compilation, takes minutes to half an hour."""
 
 
 class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):

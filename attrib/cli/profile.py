@@ -127,8 +127,7 @@ if TYPE_CHECKING:
     type=float,
     metavar="SECONDS",
     help="The longest that an engine may stay silent in one command (load, export, create a session, run a block)"
-    " before it counts as hung and the other one goes on; 0 for no limit. A BERT-base on two cores needs half a minute"
-    " for its longest, the export.  [default: 3600]",
+    " before it counts as hung and the other one goes on; 0 for no limit.  [default: 3600]",
 )
 @click.option(
     "--io-binding",

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import onnx
 import pytest
-from hostile_capture import Capture, Case
+from hostile_capture import Capture, Case, Outcome
 from hostile_judge import judge
 
 NAMES = {
@@ -35,7 +35,7 @@ def everywhere(text: str) -> Callable[[Capture], None]:
     """The name in the workload, the sides, the environment, the outputs, both graphs, and both traces."""
 
     def tamper(capture: Capture) -> None:
-        plain = text.encode("utf-8", "replace").decode()
+        plain = _decodable(text)
         capture.manifest["workload"] |= {"model": plain, "weights": plain, "source": plain}
         capture.manifest |= {"command": plain, "warnings": [plain], "created": plain}
         capture.manifest["environment"] |= {"cpu": plain, "packages": {plain: plain}}
@@ -63,6 +63,10 @@ def everywhere(text: str) -> Callable[[Capture], None]:
     return tamper
 
 
+def _decodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
 def _rename(capture: Capture, text: str) -> None:
     model = onnx.ModelProto()
     model.ParseFromString((capture.root / "onnx/optimized.onnx").read_bytes())
@@ -71,15 +75,22 @@ def _rename(capture: Capture, text: str) -> None:
     capture.put("onnx/optimized.onnx", model.SerializeToString())
 
 
+NODE = "node_gelu"
+OUTCOMES: dict[str, Outcome] = {"unknown": "error"}
 CASES = tuple(
     Case(
-        name=f"{name}: {kind}", tamper=everywhere(text), outcome="report", args=("report", "{dir}", *options)
+        name=f"{name}: {kind}",
+        tamper=everywhere(text),
+        outcome=OUTCOMES.get(kind, "report"),
+        args=(command, "{dir}", *options),
     )
     for name, text in NAMES.items()
-    for kind, options in (
-        ("page", ("--static",)),
-        ("markdown", ("--format", "markdown")),
-        ("JSON", ("--format", "json")),
+    for kind, command, *options in (
+        ("page", "report", "--static"),
+        ("markdown", "report", "--format", "markdown"),
+        ("JSON", "report", "--format", "json"),
+        ("explained", "explain", "--", f"{_decodable(text)}{NODE}"),
+        ("unknown", "explain", "--", f"{_decodable(text)}{NODE}s"),
     )
 )
 
