@@ -39,6 +39,7 @@ from attrib.traces.manifest_file import (
 )
 from attrib.traces.ort_profile import read_ort_profile
 from attrib.traces.recognise import recognise
+from attrib.traces.window import OR_LENIENT
 from attrib.traces.source import Progress
 
 _Record = TypeVar("_Record", Compiled, Flow, Placement)
@@ -196,8 +197,10 @@ class TraceDirectory:
             path = self._checked(name)
         except AttribError as error:
             path = check_inside(self.root, name)
-            if not self.lenient or not path.is_file():
+            if not path.is_file():
                 raise
+            if not self.lenient:
+                raise AttribError(str(error), hint=f"{error.hint}; {OR_LENIENT}") from error
             return self._table(path, read, changed=str(error).removeprefix(f"{path}: "))
         return None if path is None else self._table(path, read)
 

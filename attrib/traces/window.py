@@ -23,6 +23,7 @@ MOST_SPACE = 1 << 26
 
 SPACE = b" \t\r\n"
 RECORD_AGAIN = "record the trace again (the recording process may have been killed), or get an intact copy"
+OR_LENIENT = "`--lenient` reads what is whole"
 
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _PLACE = re.compile(r"\(byte (\d+)\)$")
