@@ -39,8 +39,8 @@ from attrib.traces.manifest_file import (
 )
 from attrib.traces.ort_profile import read_ort_profile
 from attrib.traces.recognise import recognise
-from attrib.traces.window import OR_LENIENT
 from attrib.traces.source import Progress
+from attrib.traces.window import OR_LENIENT
 
 _Record = TypeVar("_Record", Compiled, Flow, Placement)
 Read = Callable[..., EventTable]

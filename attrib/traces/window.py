@@ -23,7 +23,7 @@ MOST_SPACE = 1 << 26
 
 SPACE = b" \t\r\n"
 RECORD_AGAIN = "record the trace again (the recording process may have been killed), or get an intact copy"
-OR_LENIENT = "`--lenient` reads what is whole"
+OR_LENIENT = "`attrib report` and `attrib inspect` read what is whole with --lenient"
 
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _PLACE = re.compile(r"\(byte (\d+)\)$")
