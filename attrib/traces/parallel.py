@@ -19,7 +19,7 @@ import numpy.typing as npt
 from attrib.model.events import ABSENT, Format
 from attrib.traces.columns import RawValues, Strings
 from attrib.traces.event import Batch, Decoder
-from attrib.traces.part import Part, Request
+from attrib.traces.part import LENGTH, MARK, Part, Request
 from attrib.traces.salvage import LenientStream
 from attrib.traces.stream import EventStream, Start
 from attrib.traces.table import TableBuilder
@@ -36,7 +36,6 @@ _START = (
 """The second process imports from where this one does."""
 
 _TEXTS = frozenset({"name", "category", "track", "op", "provider", "parent"})
-_LENGTH = 8
 Columns = list[tuple[str, npt.NDArray[Any]]]
 Fill = Callable[[TableBuilder, EventStream, Iterable[Batch[Any]]], None]
 
@@ -168,7 +167,9 @@ class Pipe(Protocol):
 
 def received(pipe: Pipe) -> tuple[Part, Columns] | None:
     """A part and its columns; None where the pipe ends before they do."""
-    length = int.from_bytes(pipe.read(_LENGTH), "little")
+    if pipe.read(len(MARK)) != MARK:
+        return None
+    length = int.from_bytes(pipe.read(LENGTH), "little")
     header = pipe.read(length)
     if not length or len(header) < length:
         return None

@@ -5,6 +5,12 @@ import msgspec
 from attrib.model.events import Format
 from attrib.traces.stream import Start
 
+MARK = b"attrib part\n"
+"""What a part begins with: a site's own start-up code may print something before."""
+
+LENGTH = 8
+"""Bytes of the length of a part's header, which follows the mark."""
+
 
 class Request(msgspec.Struct, frozen=True):
     """What to read.

@@ -15,7 +15,7 @@ from attrib.errors import AttribError
 from attrib.model.events import Format
 from attrib.traces import kineto, ort_profile
 from attrib.traces.facts import WANTED
-from attrib.traces.part import Column, Part, Request
+from attrib.traces.part import LENGTH, MARK, Column, Part, Request
 from attrib.traces.source import Source
 from attrib.traces.stream import EventStream, Start
 from attrib.traces.table import TableBuilder
@@ -75,7 +75,7 @@ def answer(request: Request, out: BinaryIO) -> bool:
 
 
 def _write(builder: TableBuilder, stream: EventStream, out: BinaryIO) -> None:
-    names = list(builder.blocks)
+    names = list(builder.blocks) if builder.rows else []  # numpy gives no memory of empty arrays
     part = Part(
         count=stream.count,
         rows=builder.rows,
@@ -88,7 +88,7 @@ def _write(builder: TableBuilder, stream: EventStream, out: BinaryIO) -> None:
         columns=tuple(Column(name, builder.blocks[name][0].dtype.str, builder.rows) for name in names),
     )
     header = msgspec.msgpack.encode(part)
-    out.write(len(header).to_bytes(8, "little") + header)
+    out.write(MARK + len(header).to_bytes(LENGTH, "little") + header)
     out.writelines(np.concatenate(builder.blocks.pop(name)).data.cast("B") for name in names)
     out.flush()
 
