@@ -46,6 +46,11 @@ class Tracks(dict[tuple[object, object], int]):
         self[key] = code = self._strings[f"{pid}/{tid}"]
         return code
 
+    @property
+    def ambiguous(self) -> bool:
+        """Whether a number has a point: 1.0 is the same key as 1, and is spelled as the first of them was."""
+        return any(isinstance(part, float) for key in self for part in key)
+
     def codes(self, keys: Iterable[tuple[object, object]], count: int) -> Int32s:
         """The number of each of `count` tracks."""
         return np.fromiter(map(self.__getitem__, keys), np.int32, count)

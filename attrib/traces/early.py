@@ -20,7 +20,6 @@ import numpy.typing as npt
 
 from attrib.model.events import EventTable, Format
 from attrib.traces import kineto, ort_profile
-from attrib.traces.columns import RawValues
 from attrib.traces.event import Batch, Decoder, ExactEvent
 from attrib.traces.facts import base_ns
 from attrib.traces.kinds import GPU_WORK, Kind, kind_of
@@ -211,8 +210,7 @@ class _Scout:
 
     def steps(self, base: int) -> EventTable:
         """The steps that were seen, as a table of their own."""
-        nothing = (RawValues(width=1), b"".join)
-        return self._marks.table(self._kind, inputs=nothing, base_ns=base, warn=lambda _: [])
+        return self._marks.table(self._kind, inputs=b"".join, base_ns=base, warn=lambda _: [])
 
     def decode(self, block: bytes) -> list[_Glimpse] | Batch[Any]:
         """Look through a block; raises what the usual decoder raises where it is not JSON."""

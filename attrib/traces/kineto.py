@@ -19,6 +19,7 @@ from attrib.traces.columns import RawValues, integers
 from attrib.traces.event import NO_RAW, Batch, Decoder, number_of, raw_of, text_of
 from attrib.traces.facts import base_ns, device_names, facts_for_show
 from attrib.traces.kinds import GPU_WORK, rows_of
+from attrib.traces.parallel import PARALLEL_FROM, fill_by_two
 from attrib.traces.shapes import kineto_tensors
 from attrib.traces.sniff import open_trace
 from attrib.traces.source import Progress
@@ -72,12 +73,20 @@ def decoder_of(stream: EventStream) -> Decoder[Any]:
     return Decoder(ArrayArgs, _array_args_from) if bare else Decoder(KinetoArgs, _args_from)
 
 
+def fill(builder: TableBuilder, stream: EventStream, batches: Iterable[Batch[Any]]) -> None:
+    """Add these events."""
+    arguments = _Arguments(builder)
+    blocks = map(_with_task_types, batches) if stream.container == "array" else batches
+    collect(builder, blocks, arguments.add)
+
+
 def table_of(
     stream: EventStream,
     *,
     decoder: Decoder[Any] | None = None,
     batches: Iterable[Batch[Any]] | None = None,
     choose: Callable[[EventTable], EventTable] | None = None,
+    parallel_from: int = PARALLEL_FROM,
 ) -> EventTable:
     """Read the events of an opened Kineto trace.
 
@@ -86,15 +95,17 @@ def table_of(
         decoder: What decodes its events.
         batches: Those of its events that the decoder has read; all of them if left out.
         choose: What to take of the table.
+        parallel_from: Bytes from which another process reads a part of the file.
     """
-    builder = TableBuilder()
-    arguments = _Arguments(builder)
     decoder = decoder or decoder_of(stream)
-    blocks = stream.blocks(decoder) if batches is None else batches
-    collect(builder, map(_with_task_types, blocks) if stream.container == "array" else blocks, arguments.add)
+    builder = TableBuilder()
+    if batches is None:
+        fill_by_two(builder, "kineto", stream, decoder, fill, least=parallel_from)
+    else:
+        fill(builder, stream, batches)
     return builder.table(
         "kineto",
-        inputs=(arguments.shapes, kineto_tensors),
+        inputs=kineto_tensors,
         base_ns=base_ns(stream.facts),
         metadata=facts_for_show(stream.facts),
         warn=lambda table: [*decoder.warnings(), *_warnings(table, stream)],
@@ -111,7 +122,7 @@ class _Arguments:
     """
 
     def __init__(self, builder: TableBuilder) -> None:
-        self.shapes = RawValues(width=2)
+        self._shapes = builder.raw["inputs"] = RawValues(width=2)
         self._builder = builder
 
     def add(self, batch: Batch[Any]) -> None:
@@ -136,7 +147,7 @@ class _Arguments:
             if not old.any()
             else (bytes(a.dims) or bytes(a.old_dims) for a in shaped)
         )
-        codes = self.shapes.codes(zip(dims, map(bytes, map(_types, shaped)), strict=True), len(shaped))
+        codes = self._shapes.codes(zip(dims, map(bytes, map(_types, shaped)), strict=True), len(shaped))
         return _spread(codes, np.flatnonzero(given | old), len(args))
 
 

@@ -19,6 +19,7 @@ from attrib.model.events import ABSENT, EventTable
 from attrib.traces.columns import RawValues, integers
 from attrib.traces.event import NO_RAW, Batch, Decoder, number_of, raw_of, text_of
 from attrib.traces.kinds import rows_of
+from attrib.traces.parallel import PARALLEL_FROM, fill_by_two
 from attrib.traces.runs import FENCES, RUN
 from attrib.traces.shapes import ort_tensors
 from attrib.traces.sniff import open_trace
@@ -76,23 +77,10 @@ def decoder_of(_: EventStream) -> Decoder[Any]:
     return Decoder(OrtArgs, _args_from, split=_split, mend=_mend)
 
 
-def table_of(
-    stream: EventStream,
-    *,
-    decoder: Decoder[Any] | None = None,
-    batches: Iterable[Batch[Any]] | None = None,
-    choose: Callable[[EventTable], EventTable] | None = None,
-) -> EventTable:
-    """Read the events of an opened ORT profile.
-
-    Args:
-        stream: The profile.
-        decoder: What decodes its events.
-        batches: Those of its events that the decoder has read; all of them if left out.
-        choose: What to take of the table.
-    """
-    builder = TableBuilder()
-    inputs, outputs = RawValues(width=1), RawValues(width=1)
+def fill(builder: TableBuilder, _: EventStream, batches: Iterable[Batch[Any]]) -> None:
+    """Add these events."""
+    inputs = builder.raw["inputs"] = RawValues(width=1)
+    outputs = builder.raw["outputs"] = RawValues(width=1)
 
     def extra(batch: Batch[Any]) -> None:
         count = len(batch.rows)
@@ -106,15 +94,40 @@ def table_of(
         builder.append("inputs", inputs.codes(zip(map(bytes, map(_inputs, args))), count))
         builder.append("outputs", outputs.codes(zip(map(bytes, map(_outputs, args))), count))
 
+    collect(builder, batches, extra)
+
+
+def table_of(
+    stream: EventStream,
+    *,
+    decoder: Decoder[Any] | None = None,
+    batches: Iterable[Batch[Any]] | None = None,
+    choose: Callable[[EventTable], EventTable] | None = None,
+    parallel_from: int = PARALLEL_FROM,
+) -> EventTable:
+    """Read the events of an opened ORT profile.
+
+    Args:
+        stream: The profile.
+        decoder: What decodes its events.
+        batches: Those of its events that the decoder has read; all of them if left out.
+        choose: What to take of the table.
+        parallel_from: Bytes from which another process reads a part of the file.
+    """
+
     def truncated() -> bool:
         return TRUNCATED in builder.strings or stream.count >= MOST_EVENTS
 
     decoder = decoder or decoder_of(stream)
-    collect(builder, stream.blocks(decoder) if batches is None else batches, extra)
+    builder = TableBuilder()
+    if batches is None:
+        fill_by_two(builder, "ort-profile", stream, decoder, fill, least=parallel_from)
+    else:
+        fill(builder, stream, batches)
     return builder.table(
         "ort-profile",
-        inputs=(inputs, ort_tensors),
-        outputs=(outputs, ort_tensors),
+        inputs=ort_tensors,
+        outputs=ort_tensors,
         warn=lambda table: [*decoder.warnings(), *_warnings(table, truncated=truncated())],
         damage=stream.damage,
         choose=choose,

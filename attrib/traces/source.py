@@ -89,6 +89,28 @@ class Source:
             self._progress(self._raw.taken, self._size)
         return data
 
+    @property
+    def plain_size(self) -> int | None:
+        """Bytes of a plain regular file that is read from its beginning; None for anything else."""
+        return self._size if self._unpacker is None and self._raw.from_beginning() else None
+
+    @property
+    def descriptor(self) -> int:
+        """The open file."""
+        return self._raw.fileno()
+
+    def peek_at(self, place: int, size: int) -> bytes:
+        """Bytes of a plain regular file, which do not count as read."""
+        try:
+            return os.pread(self.descriptor, size, place)
+        except OSError as error:
+            raise _unreadable(self.name, error) from error
+
+    def pass_over(self) -> None:
+        """The rest has been read by other means."""
+        if self._progress is not None and self._size is not None:
+            self._progress(self._size, self._size)
+
     def _read(self, size: int) -> bytes:
         take = self._raw.read if self._unpacker is None else self._unpacked
         pieces = [take(size)]

@@ -31,6 +31,7 @@ Place = Literal["between", "cut", "behind"]
 REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What the decoder raises for a block that it cannot take as it is."""
 
+_BETWEEN = re.compile(rb".[ \t\r\n]*,[ \t\r\n]*", re.DOTALL)
 _FIRST_KEY = re.compile(rb'\{\s*"[^"\\]*"')
 
 
@@ -39,6 +40,24 @@ class Span(NamedTuple):
 
     start: int
     end: int
+
+
+class Start(msgspec.Struct, frozen=True, kw_only=True):
+    """Where in the middle of the events a reader begins, and what it has to know.
+
+    Attributes:
+        container: What holds the events.
+        separator: What lies between two of them.
+        members: Members of the top-level object up to the events.
+        after: Where the event before it ends.
+        position: Where the first event begins.
+    """
+
+    container: Literal["object", "array"]
+    separator: bytes
+    members: int
+    after: int
+    position: int
 
 
 class EventDecoder(Protocol[B_co, E]):
@@ -101,6 +120,51 @@ class EventStream:
         """Bytes consumed so far, after unpacking."""
         return self._window.position
 
+    @property
+    def source(self) -> Source:
+        """The file."""
+        return self._source
+
+    def start_near(self, place: int) -> Start | None:
+        """Where another reader of a plain file may begin: with the last event before the end of a block."""
+        half = BLOCK // 2
+        from_byte = place - place % BLOCK - half
+        if not self._separator or from_byte <= self.position:
+            return None
+        cut = self._source.peek_at(from_byte, half).rfind(self._separator)
+        between = _BETWEEN.match(self._separator)
+        if cut < 0 or between is None:
+            return None
+        return Start(
+            container=self.container,
+            separator=self._separator,
+            members=self._members,
+            after=from_byte + cut + 1,
+            position=from_byte + cut + between.end(),
+        )
+
+    def is_at(self, start: Start) -> bool:
+        """Whether the event before it has just been read, and the rest is read as by a reader that begins there.
+
+        What such a reader does follows from where it is, its separator, how far it has read ahead, and the bytes; those
+        held here may have been mended.
+        """
+        window = self._window
+        if self.position != start.after or (self._separator, self._members) != (
+            start.separator,
+            start.members,
+        ):
+            return False
+        held = window.data[window.at :]
+        ahead = start.position + _block_from(start.position)
+        return self._source.offset <= ahead and held == self._source.peek_at(self.position, len(held))
+
+    def pass_over(self, count: int, facts: dict[str, str]) -> None:
+        """Take the rest of the file for read: its events and its facts are known."""
+        self.count += count
+        self.facts |= facts
+        self._source.pass_over()
+
     def sample(self) -> bytes:
         """The beginning of the events, without consuming it."""
         self._window.fill(BLOCK)
@@ -130,7 +194,7 @@ class EventStream:
                 if not following:
                     self._defect("the file ends without its closing ]", "cut")
                     return
-                window.fill(BLOCK)
+                window.fill(_block_from(self.position))
                 batch = self._fast(decoder)
                 if batch is None:
                     batch = self._exact(decoder)
@@ -254,7 +318,8 @@ class EventStream:
 
     def _fast(self, decoder: EventDecoder[B, E]) -> B | None:
         window = self._window
-        cut = window.data.rfind(self._separator, window.at, window.at + BLOCK) if self._separator else -1
+        end = window.at + _block_from(self.position)
+        cut = window.data.rfind(self._separator, window.at, end) if self._separator else -1
         if cut < 0:
             return None
         try:
@@ -369,3 +434,13 @@ class EventStream:
         if problem and self._window.ended and problem not in reason:
             reason = f"{reason} ({problem})"
         raise AttribError(f"{self.name}: cut short or not valid JSON at {where}: {reason}", hint=RECORD_AGAIN)
+
+
+def _block_from(position: int) -> int:
+    """Bytes from there to the end of the block.
+
+    Blocks end at multiples of `BLOCK`, wherever they begin: two readers that began at different events of one file
+    see the same blocks from then on.
+    """
+    half = BLOCK // 2
+    return BLOCK + half - (position + half) % BLOCK

@@ -22,7 +22,14 @@ _name, _category, _track = attrgetter("name"), attrgetter("cat"), attrgetter("pi
 
 
 class TableBuilder:
-    """Collects the columns that both formats share, and those that a format adds."""
+    """Collects the columns that both formats share, and those that a format adds.
+
+    Attributes:
+        strings: What the codes of string columns stand for.
+        raw: What the codes of columns of raw JSON stand for, by column.
+        tracks: The tracks met so far.
+        blocks: The parts of each column, in file order.
+    """
 
     def __init__(self) -> None:
         self.strings = Strings()
@@ -30,8 +37,9 @@ class TableBuilder:
         self.unusable = 0
         self.negative = 0
         self.missing = 0
-        self._tracks = Tracks(self.strings)
-        self._blocks: dict[str, list[npt.NDArray[Any]]] = {}
+        self.raw: dict[str, RawValues] = {}
+        self.tracks = Tracks(self.strings)
+        self.blocks: dict[str, list[npt.NDArray[Any]]] = {}
 
     def add(self, batch: Batch[Any]) -> None:
         """Add the shared columns of a batch."""
@@ -42,20 +50,20 @@ class TableBuilder:
         self.missing += batch.missing
         self.append("name", self.strings.codes(map(_name, rows), count))
         self.append("category", self.strings.codes(map(_category, rows), count))
-        self.append("track", self._tracks.codes(map(_track, rows), count))
+        self.append("track", self.tracks.codes(map(_track, rows), count))
         self.append("start_ns", batch.start_ns)
         self.append("duration_ns", batch.duration_ns)
 
     def append(self, column: str, values: npt.NDArray[Any]) -> None:
         """Add a batch's part of a column."""
-        self._blocks.setdefault(column, []).append(values)
+        self.blocks.setdefault(column, []).append(values)
 
     def table(
         self,
         kind: Format,
         *,
-        inputs: tuple[RawValues, Normalise],
-        outputs: tuple[RawValues, Normalise] | None = None,
+        inputs: Normalise,
+        outputs: Normalise = b"".join,
         base_ns: int = 0,
         metadata: dict[str, str] | None = None,
         damage: Damage | None = None,
@@ -88,9 +96,9 @@ class TableBuilder:
         table = choose(table) if choose else table
         return replace(table, warnings=(*self._warnings(), *warn(table)))
 
-    def _shapes(self, column: str, recorded: tuple[RawValues, Normalise] | None) -> ShapeColumn:
-        distinct, normalise = recorded or (RawValues(width=1), b"".join)
-        return ShapeColumn(self._column32(column), distinct.table(), normalise)
+    def _shapes(self, column: str, normalise: Normalise) -> ShapeColumn:
+        distinct = self.raw[column].table() if column in self.raw else ()
+        return ShapeColumn(self._column32(column), distinct, normalise)
 
     def _starts(self, base_ns: int) -> Int64s:
         """The starts since the epoch; changed in place, because a long trace's column is large."""
@@ -106,7 +114,7 @@ class TableBuilder:
 
     def _column(self, name: str, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         """A finished column; `ABSENT` throughout, in no memory, where nothing was added."""
-        blocks = self._blocks.pop(name, None)
+        blocks = self.blocks.pop(name, None)
         return np.concatenate(blocks) if blocks else np.broadcast_to(np.array(ABSENT, dtype), (self.rows,))
 
     def _warnings(self) -> list[str]:

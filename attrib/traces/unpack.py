@@ -48,6 +48,14 @@ class Raw:
         self.taken += len(data)
         return data
 
+    def fileno(self) -> int:
+        """The open file's descriptor."""
+        return self._file.fileno()
+
+    def from_beginning(self) -> bool:
+        """Whether the bytes taken are those at the file's beginning; a pipe has none."""
+        return self._file.seekable() and self._file.tell() == self.taken + len(self._head)
+
     def close(self) -> None:
         """Nothing: whoever opened the file closes it."""
 
