@@ -24,7 +24,7 @@ def audit(evidence: Evidence) -> Verdict:
     """Compare the threads of both sides with each other and with the machine; weigh what the missing ones cost."""
     manifest = evidence.manifest
     threads = threads_by_role(manifest) if manifest else {}
-    if manifest is None or len(threads) < len(manifest.sides):
+    if manifest is None or not threads or len(threads) < len(manifest.sides):
         return Verdict(failed=False, lacks="needs the threads of both engines: `attrib profile` notes them")
     wrong = problems(manifest)
     cores = manifest.environment.usable_cores

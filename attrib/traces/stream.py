@@ -16,7 +16,7 @@ from attrib.errors import AttribError
 from attrib.model.damage import Damage
 from attrib.traces.nan import MOST_MENDED, without_nan
 from attrib.traces.source import Source
-from attrib.traces.window import BLOCK, LARGEST_MENDED, RECORD_AGAIN, Scanned, Window
+from attrib.traces.window import BLOCK, LARGEST_MENDED, OR_LENIENT, RECORD_AGAIN, Scanned, Window
 
 MOST_MEMBERS = 100_000
 """Members of the top-level object besides the events; traces have some twenty."""
@@ -354,7 +354,8 @@ class EventStream:
             if isinstance(event, ValueError):
                 where = f"event {self.count + len(events):,} (byte {self.position + span.start - self._window.at:,}"
                 raise AttribError(
-                    f"{self.name}: {where}{self._unpacked}) cannot be read: {event}", hint=RECORD_AGAIN
+                    f"{self.name}: {where}{self._unpacked}) cannot be read: {event}",
+                    hint=f"{RECORD_AGAIN}; {OR_LENIENT}",
                 ) from event
             events.append(event)
         return decoder.batch(events), spans[-1].end
@@ -433,7 +434,10 @@ class EventStream:
         problem = self._source.problem
         if problem and self._window.ended and problem not in reason:
             reason = f"{reason} ({problem})"
-        raise AttribError(f"{self.name}: cut short or not valid JSON at {where}: {reason}", hint=RECORD_AGAIN)
+        raise AttribError(
+            f"{self.name}: cut short or not valid JSON at {where}: {reason}",
+            hint=f"{RECORD_AGAIN}; {OR_LENIENT}",
+        )
 
 
 def _block_from(position: int) -> int:
