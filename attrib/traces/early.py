@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from attrib.model.events import EventTable, Format
 from attrib.traces import kineto, ort_profile
+from attrib.traces.decoding import REFUSED
 from attrib.traces.event import Batch, Decoder, ExactEvent
 from attrib.traces.facts import base_ns
 from attrib.traces.kinds import GPU_WORK, Kind, kind_of
@@ -28,7 +29,7 @@ from attrib.traces.runs import RUN
 from attrib.traces.selection import ON_DEVICE, Steps, chosen_steps, overlapping, same_steps, selected
 from attrib.traces.sniff import open_trace
 from attrib.traces.source import Progress
-from attrib.traces.stream import REFUSED, EventStream
+from attrib.traces.stream import EventStream
 from attrib.traces.table import TableBuilder
 
 _MARGIN_US = 2.0

@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from attrib.traces.decoding import Span
 from attrib.traces.pairs import HALVES, Pairs
-from attrib.traces.stream import Span
 from attrib.traces.times import UNUSABLE, nanoseconds_from_floats, nanoseconds_from_texts
 
 Int64s = npt.NDArray[np.int64]

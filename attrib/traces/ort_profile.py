@@ -17,6 +17,7 @@ import numpy as np
 
 from attrib.model.events import ABSENT, EventTable
 from attrib.traces.columns import RawValues, integers
+from attrib.traces.decoding import Span
 from attrib.traces.event import NO_RAW, Batch, Decoder, number_of, raw_of, text_of
 from attrib.traces.kinds import rows_of
 from attrib.traces.parallel import PARALLEL_FROM, fill_by_two
@@ -24,7 +25,7 @@ from attrib.traces.runs import FENCES, RUN
 from attrib.traces.shapes import ort_tensors
 from attrib.traces.sniff import open_trace
 from attrib.traces.source import Progress
-from attrib.traces.stream import EventStream, Span
+from attrib.traces.stream import EventStream
 from attrib.traces.table import TableBuilder, collect
 
 MOST_EVENTS = 1_000_000

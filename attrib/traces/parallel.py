@@ -19,9 +19,9 @@ import numpy.typing as npt
 from attrib.model.events import ABSENT, Format
 from attrib.traces.columns import RawValues, Strings
 from attrib.traces.event import Batch, Decoder
-from attrib.traces.part import LENGTH, MARK, Part, Request
+from attrib.traces.part import LENGTH, MARK, Part, Request, Start
 from attrib.traces.salvage import LenientStream
-from attrib.traces.stream import EventStream, Start
+from attrib.traces.stream import EventStream
 from attrib.traces.table import TableBuilder
 
 PARALLEL_FROM = 1 << 28

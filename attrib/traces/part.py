@@ -1,15 +1,34 @@
 """What the two processes that read one large trace tell each other."""
 
+from typing import Literal
+
 import msgspec
 
 from attrib.model.events import Format
-from attrib.traces.stream import Start
 
 MARK = b"attrib part\n"
 """What a part begins with: a site's own start-up code may print something before."""
 
 LENGTH = 8
 """Bytes of the length of a part's header, which follows the mark."""
+
+
+class Start(msgspec.Struct, frozen=True, kw_only=True):
+    """Where in the middle of the events a reader begins, and what it has to know.
+
+    Attributes:
+        container: What holds the events.
+        separator: What lies between two of them.
+        members: Members of the top-level object up to the events.
+        after: Where the event before it ends.
+        position: Where the first event begins.
+    """
+
+    container: Literal["object", "array"]
+    separator: bytes
+    members: int
+    after: int
+    position: int
 
 
 class Request(msgspec.Struct, frozen=True):

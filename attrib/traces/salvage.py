@@ -9,9 +9,11 @@ import msgspec
 
 from attrib.errors import AttribError
 from attrib.model.damage import Damage
+from attrib.traces.decoding import B, E, EventDecoder, Span
+from attrib.traces.envelope import Place
 from attrib.traces.nan import MOST_MENDED, without_nan
 from attrib.traces.source import Source
-from attrib.traces.stream import B, E, EventDecoder, EventStream, Place, Span
+from attrib.traces.stream import EventStream
 from attrib.traces.window import BLOCK, LARGEST_MENDED, LARGEST_VALUE, RECORD_AGAIN, Scanned
 
 # What an event, or the end of all events, looks like. The objects within events' arguments have other keys,

@@ -15,9 +15,9 @@ from attrib.errors import AttribError
 from attrib.model.events import Format
 from attrib.traces import kineto, ort_profile
 from attrib.traces.facts import WANTED
-from attrib.traces.part import LENGTH, MARK, Column, Part, Request
+from attrib.traces.part import LENGTH, MARK, Column, Part, Request, Start
 from attrib.traces.source import Source
-from attrib.traces.stream import EventStream, Start
+from attrib.traces.stream import EventStream
 from attrib.traces.table import TableBuilder
 from attrib.traces.unpack import Raw
 

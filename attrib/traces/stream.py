@@ -7,123 +7,29 @@ it, so the decoder refuses it and the exact scanner splits the block instead.
 """
 
 import re
-from collections.abc import Iterator, Sized
-from typing import Literal, NamedTuple, NoReturn, Protocol, TypeVar
-
-import msgspec
+from collections.abc import Iterator
 
 from attrib.errors import AttribError
-from attrib.model.damage import Damage
+from attrib.traces.decoding import REFUSED, B, E, EventDecoder, Span
+from attrib.traces.envelope import Envelope
 from attrib.traces.nan import MOST_MENDED, without_nan
+from attrib.traces.part import Start
 from attrib.traces.source import Source
-from attrib.traces.window import BLOCK, LARGEST_MENDED, OR_LENIENT, RECORD_AGAIN, Scanned, Window
-
-MOST_MEMBERS = 100_000
-"""Members of the top-level object besides the events; traces have some twenty."""
-
-E = TypeVar("E")
-B_co = TypeVar("B_co", bound=Sized, covariant=True)
-B = TypeVar("B", bound=Sized)
-
-Place = Literal["between", "cut", "behind"]
-"""A defect between two events, in place of the rest of them, or behind them all."""
-
-REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What the decoder raises for a block that it cannot take as it is."""
+from attrib.traces.window import BLOCK, LARGEST_MENDED, OR_LENIENT, RECORD_AGAIN, Scanned
 
 _BETWEEN = re.compile(rb".[ \t\r\n]*,[ \t\r\n]*", re.DOTALL)
 _FIRST_KEY = re.compile(rb'\{\s*"[^"\\]*"')
 
 
-class Span(NamedTuple):
-    """Where one event lies in the block."""
-
-    start: int
-    end: int
-
-
-class Start(msgspec.Struct, frozen=True, kw_only=True):
-    """Where in the middle of the events a reader begins, and what it has to know.
-
-    Attributes:
-        container: What holds the events.
-        separator: What lies between two of them.
-        members: Members of the top-level object up to the events.
-        after: Where the event before it ends.
-        position: Where the first event begins.
-    """
-
-    container: Literal["object", "array"]
-    separator: bytes
-    members: int
-    after: int
-    position: int
-
-
-class EventDecoder(Protocol[B_co, E]):
-    """How one format's events are read."""
-
-    def decode(self, block: bytes) -> B_co:
-        """Decode a JSON array of events; raises one of `REFUSED` where it is not what the format says."""
-        ...
-
-    def rescue(self, event: bytes) -> E:
-        """Decode one event that is not; raises ValueError where nothing can be made of it."""
-        ...
-
-    def batch(self, events: list[E]) -> B_co:
-        """What `decode` returns, of rescued events."""
-        ...
-
-    def split(self, text: str) -> list[Span]:
-        """Events of a block whose JSON is broken, by the format's layout; empty where that does not help."""
-        ...
-
-
-class EventStream:
+class EventStream(Envelope):
     """Walks one file: first the facts before the events, then the events, then the facts after them.
 
-    It is strict: every defect is an AttribError with the event's number and the byte. `attrib.traces.salvage` has the
-    lenient one, which goes on behind a defect.
-
-    Attributes:
-        container: Whether the file is an object that holds the events or the array itself.
-        facts: Raw JSON of the wanted top-level members met so far.
-        count: Events met so far, of every phase.
-        damage: What could not be read, once `blocks` is through; None from a strict stream.
+    It is strict; `attrib.traces.salvage` has the lenient one, which goes on behind a defect.
     """
 
     def __init__(self, source: Source, wanted: frozenset[str] = frozenset()) -> None:
-        self.damage: Damage | None = None
-        self.facts: dict[str, str] = {}
-        self.count = 0
-        self._source = source
-        self._window = Window(source)
-        self._wanted = wanted
-        self._members = 0
         self._separator = b""
-        self.container: Literal["object", "array"] = self._open()
-        self._in_events = self.container == "array" or self._walk_members()
-        if not self._in_events:
-            raise AttribError(
-                f"{self.name}: a JSON object without traceEvents is not a trace",
-                hint="give the file that torch.profiler or ONNX Runtime's profiling wrote",
-            )
-
-    @property
-    def name(self) -> str:
-        """The file, for messages."""
-        return self._source.name
-
-    @property
-    def position(self) -> int:
-        """Bytes consumed so far, after unpacking."""
-        return self._window.position
-
-    @property
-    def source(self) -> Source:
-        """The file."""
-        return self._source
+        super().__init__(source, wanted)
 
     def start_near(self, place: int) -> Start | None:
         """Where another reader of a plain file may begin: with the last event before the end of a block."""
@@ -210,103 +116,6 @@ class EventStream:
             self._defect(self._what_follows(), "behind")
         elif self._source.problem:
             self._defect(self._source.problem, "behind")
-
-    def _open(self) -> Literal["object", "array"]:
-        window = self._window
-        window.fill(BLOCK)
-        if window.data.startswith(b"\xef\xbb\xbf"):
-            window.at += 3
-        first = window.peek()
-        if first not in (b"{", b"["):
-            problem = self._source.problem or (
-                "not a trace: JSON begins with { or [, this file does not"
-                f" ({f'0x{first.hex()}' if first else 'nothing'} at byte {self.position:,})"
-            )
-            hint = "attrib reads Kineto traces and ONNX Runtime profiles, plain, gzip or zstd"
-            raise AttribError(f"{self.name}: {problem}", hint=hint)
-        window.at += 1
-        return "object" if first == b"{" else "array"
-
-    def _walk_members(self) -> bool:
-        """Walk the members of the top-level object up to the events; False at the object's end."""
-        window = self._window
-        if window.peek() == b",":
-            window.at += 1
-        while (following := window.peek()) != b"}":
-            if not following:
-                return self._lost_members("the file ends without its closing }")
-            found = self._member()
-            if found is None:
-                return True
-            if found:
-                return self._lost_members(found)
-        window.at += 1
-        return False
-
-    def _member(self) -> str | None:
-        """Pass one member; None where the events begin instead of its value, else what is wrong with it."""
-        window = self._window
-        self._members += 1
-        if self._members > MOST_MEMBERS:
-            return f"more than {MOST_MEMBERS:,} members beside the events"
-        key = self._value()
-        if key.end < 0:
-            return self._why(key)
-        name = window.data[window.at : key.end]
-        window.at = key.end
-        if window.peek() != b":":
-            return "expected a colon"
-        window.at += 1
-        if name == b'"traceEvents"' and window.peek() == b"[":
-            window.at += 1
-            return None
-        window.peek()
-        return self._fact(name[1:-1].decode("latin-1"))
-
-    def _fact(self, name: str) -> str:
-        """Pass one value, and keep it if it is wanted; what is wrong with it, if anything is."""
-        window = self._window
-        found = self._value()
-        if found.end < 0:
-            return self._why(found)
-        if name in self._wanted:
-            self.facts[name] = window.data[window.at : found.end].decode("latin-1")
-        window.at = found.end
-        following = window.peek()
-        if following == b",":
-            window.at += 1
-        elif not following:
-            return "the file ends without its closing }"
-        return "" if following in b",}" else "expected , or }"
-
-    def _value(self) -> Scanned:
-        """The JSON value here, whatever its size; at the end of what is held only if the file ends there too."""
-        window = self._window
-        while True:
-            found = window.value(window.at)
-            unfinished = found.open if found.end < 0 else found.end == len(window.data)
-            if not unfinished or not self._grow():
-                return found
-
-    def _grow(self) -> bool:
-        """Hold four times as much of the file, because what is held ends in the middle of a value."""
-        window = self._window
-        if window.ended or window.held >= window.reach:
-            return False
-        window.fill(min(max(4 * window.held, BLOCK), window.reach + 1))
-        return True
-
-    def _why(self, found: Scanned) -> str:
-        """What is wrong with the value here."""
-        window = self._window
-        if not found.open:
-            return f"{found.problem} at byte {self.position + found.stop - window.at:,}"
-        if not window.ended:
-            return f"it takes more than {window.reach >> 10:,} KiB"
-        end = self._source.offset
-        if self._source.problem:
-            return f"{self._source.problem} after {end:,} unpacked bytes"
-        return f"the file ends at byte {end:,} inside it"
 
     def _pass_comma(self) -> None:
         window = self._window
@@ -408,36 +217,9 @@ class EventStream:
             key = _FIRST_KEY.match(data, start)
             self._separator = data[spans[-2].end - 1 : key.end() if key else start + 1]
 
-    def _what_follows(self) -> str:
-        another = self._window.peek() in (b"[", b"{")
-        more = ": another trace begins, several files were joined" if another else ""
-        return f"something follows the end of the trace{more}"
-
-    @property
-    def _unpacked(self) -> str:
-        return " after unpacking" if self._source.packing else ""
-
-    def _lost_members(self, reason: str) -> bool:
-        """What to do where the members cannot be read on: whether the events begin nevertheless."""
-        self._refuse(reason)
-
     def _without(self, decoder: EventDecoder[B, E], reason: str) -> B:  # noqa: ARG002 - for the lenient one
         """What to do where no event can be read: perhaps a batch of none."""
         self._refuse(reason)
-
-    def _defect(self, reason: str, place: Place) -> None:  # noqa: ARG002 - for the lenient one
-        """What to do about a defect here, which is no event."""
-        self._refuse(reason)
-
-    def _refuse(self, reason: str) -> NoReturn:
-        where = f"event {self.count:,}, byte {self.position:,}{self._unpacked}"
-        problem = self._source.problem
-        if problem and self._window.ended and problem not in reason:
-            reason = f"{reason} ({problem})"
-        raise AttribError(
-            f"{self.name}: cut short or not valid JSON at {where}: {reason}",
-            hint=f"{RECORD_AGAIN}; {OR_LENIENT}",
-        )
 
 
 def _block_from(position: int) -> int:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from attrib.errors import AttribError
 from attrib.model.tensor import Tensor
 from attrib.traces import read_kineto, read_trace
-from attrib.traces.stream import BLOCK
+from attrib.traces.window import BLOCK
 
 HOSTILE = [
     "</script><script>alert(1)</script>",

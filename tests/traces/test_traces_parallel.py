@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attrib.errors import AttribError
-from attrib.traces import parallel, second, stream, window
+from attrib.traces import envelope, parallel, second, stream, window
 from attrib.traces.early import TABLES
 from attrib.traces.sniff import open_trace
 from tests.traces.test_traces_selection import assert_same
@@ -71,6 +71,7 @@ def joined(monkeypatch):
 def here(patch, place, size, block):
     """Small blocks, no process, and the second part from about that place."""
     patch.setattr(stream, "BLOCK", block)
+    patch.setattr(envelope, "BLOCK", block)
     patch.setattr(window, "BLOCK", block)
     patch.setattr(parallel, "Second", SecondHere)
     patch.setattr(parallel, "_can_start", lambda: True)

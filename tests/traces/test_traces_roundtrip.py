@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attrib.model.events import ABSENT
-from attrib.traces import read_trace, stream, window
+from attrib.traces import envelope, read_trace, stream, window
 
 FEW = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -138,6 +138,7 @@ def read(tmp_path):
         path.write_bytes(text.encode())
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(stream, "BLOCK", block)
+            patch.setattr(envelope, "BLOCK", block)
             patch.setattr(window, "BLOCK", block)
             return read_trace(path)
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attrib.errors import AttribError, UsageError
-from attrib.traces import early, read_trace, stream, window
+from attrib.traces import early, envelope, read_trace, stream, window
 from attrib.traces.selection import chosen_steps, selected, steps_from_text
 
 SAMPLE = Path(__file__).parents[2] / "sample_traces" / "distilbert-base-uncased"
@@ -44,6 +44,7 @@ def early_and_whole(path, steps, block=400):
     """The same steps, read early in small blocks, and taken from the whole table."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stream, "BLOCK", block)
+        patch.setattr(envelope, "BLOCK", block)
         patch.setattr(window, "BLOCK", block)
         return early.read_steps(path, steps, early_from=0), early.read_steps(path, steps, early_from=1 << 60)
 
