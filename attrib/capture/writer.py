@@ -9,6 +9,7 @@ import errno
 import gzip
 import hashlib
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,8 @@ from attrib.capture.durable import (
 )
 from attrib.errors import AttribError, UsageError
 from attrib.model.manifest import FileEntry, Manifest
+
+_BETWEEN_TRIES_S = 0.02
 
 
 class TraceDirectory:
@@ -204,14 +207,20 @@ class TraceDirectory:
                     (self.root / name).rmdir()
 
 
-def lock_directory(root: Path) -> DirectoryLock:
-    """Keep every other capture out of a directory.
+def lock_directory(root: Path, *, patience_s: float = 0.0) -> DirectoryLock:
+    """Keep every other writer out of a directory.
+
+    Args:
+        root: The directory.
+        patience_s: Seconds to wait for one that is writing into it.
 
     Raises:
         AttribError: Another one writes into it.
     """
+    end = time.monotonic() + patience_s
     with explained(root):
-        lock = DirectoryLock.take(root)
+        while (lock := DirectoryLock.take(root)) is None and time.monotonic() < end:
+            time.sleep(_BETWEEN_TRIES_S)
     if lock is None:
         raise AttribError(
             f"another attrib is writing into {root}",

@@ -2,12 +2,13 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
-from attrib.capture.writer import TraceDirectory
+from attrib.capture.writer import TraceDirectory, lock_directory
 from attrib.errors import AttribError
 from attrib.model.experiment import VERIFY_FOLDER, ExperimentResult
 from attrib.model.manifest import Manifest
@@ -18,6 +19,8 @@ SNIPPET = f"{VERIFY_FOLDER}/best.py"
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _LONGEST = 80
+_PATIENCE_S = 10.0
+"""Another `attrib verify` writes for some milliseconds; a capture that resumes does not end soon."""
 
 
 class Results:
@@ -45,13 +48,12 @@ class Results:
         """Keep a result: its file first, then the manifest, so that whatever is listed is there."""
         path = file_of(result.id)
         check_inside(self._root, path)
-        manifest = self._manifest()
-        directory = TraceDirectory(self._root, existing=manifest)
-        directory.write(path, msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
-        if result.snippet:
-            check_inside(self._root, SNIPPET)
-            directory.write(SNIPPET, result.snippet.encode())
-        directory.write_manifest(manifest)
+        with self._locked() as (directory, manifest):
+            directory.write(path, msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
+            if result.snippet:
+                check_inside(self._root, SNIPPET)
+                directory.write(SNIPPET, result.snippet.encode())
+            directory.write_manifest(manifest)
         self._found[result.id] = result
         return result
 
@@ -60,8 +62,18 @@ class Results:
         if self._found.pop(name, None) is not None:
             path = file_of(name)
             check_inside(self._root, path)
+            with self._locked() as (directory, manifest):
+                directory.remove(path, manifest)
+
+    @contextmanager
+    def _locked(self) -> Iterator[tuple[TraceDirectory, Manifest]]:
+        """The directory and its manifest while nobody else changes them, so that no result of another process is lost."""
+        lock = lock_directory(self._root, patience_s=_PATIENCE_S)
+        try:
             manifest = self._manifest()
-            TraceDirectory(self._root, existing=manifest).remove(path, manifest)
+            yield TraceDirectory(self._root, existing=manifest), manifest
+        finally:
+            lock.release()
 
     def _manifest(self) -> Manifest:
         """The manifest as it is now: another process may have added a result meanwhile."""

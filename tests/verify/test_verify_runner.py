@@ -4,6 +4,7 @@ import functools
 import os
 import signal
 import sys
+import threading
 
 import pytest
 import verify_fakes as fakes
@@ -12,9 +13,11 @@ from msgspec.structs import replace
 from attrib.capture.interrupts import Interrupts
 from attrib.capture.process import WorkerError, WorkerTimeout
 from attrib.capture.progress import NoProgress
+from attrib.capture.writer import lock_directory
 from attrib.errors import AttribError
 from attrib.model.experiment import ExperimentResult
 from attrib.traces.directory import TraceDirectory
+from attrib.traces.manifest_file import read_manifest
 from attrib.verify.measuring import Measuring, Setup
 from attrib.verify.plan import Planned
 from attrib.verify.results import Results
@@ -311,3 +314,27 @@ def test_results_of_an_older_capture_are_not_mixed_in(root):
     (root.parent / "new/manifest.json").replace(root / "manifest.json")
     with pytest.raises(AttribError, match="captured anew"):
         results.write(ExperimentResult(id="x", title="x", side="onnxruntime", state="failed", reason="y"))
+
+
+def test_a_result_waits_for_another_writer_and_is_not_lost(root):
+    results = results_of(root)
+    row = ExperimentResult(id="x", title="x", side="onnxruntime", state="failed", reason="y")
+    lock = lock_directory(root)
+    writing = threading.Thread(target=results.write, args=(row,))
+    writing.start()
+    writing.join(0.2)
+    waited = writing.is_alive()
+    lock.release()
+    writing.join(60)
+    assert waited
+    assert not writing.is_alive()
+    assert "verify/x.json" in {entry.path for entry in read_manifest(root / "manifest.json").files}
+
+
+def test_a_directory_that_stays_locked_is_one_error(root, monkeypatch):
+    monkeypatch.setattr("attrib.verify.results._PATIENCE_S", 0.1)
+    row = ExperimentResult(id="x", title="x", side="onnxruntime", state="failed", reason="y")
+    lock = lock_directory(root)
+    with pytest.raises(AttribError, match="another attrib is writing into"):
+        results_of(root).write(row)
+    lock.release()
