@@ -58,7 +58,7 @@ _dims, _old_dims, _types = (attrgetter(name) for name in ("dims", "old_dims", "t
 
 
 def read_kineto(path: Path, *, lenient: bool = False, progress: Progress | None = None) -> EventTable:
-    """Read a Kineto trace (torch.profiler), plain or gzip.
+    """Read a Kineto trace (torch.profiler), plain, gzip or zstd.
 
     Raises:
         AttribError: The file cannot be read, is not a Kineto trace, is cut short or not valid JSON.

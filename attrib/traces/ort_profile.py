@@ -64,7 +64,7 @@ _ARGUMENT_END = re.compile(r'"(?= ?, ?"\w+" ?: ?["\[{]| ?\})')
 
 
 def read_ort_profile(path: Path, *, lenient: bool = False, progress: Progress | None = None) -> EventTable:
-    """Read a profile that ONNX Runtime's built-in profiler wrote, plain or gzip.
+    """Read a profile that ONNX Runtime's built-in profiler wrote, plain, gzip or zstd.
 
     Raises:
         AttribError: The file cannot be read, is not an ORT profile, is cut short or beyond mending.

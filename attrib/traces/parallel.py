@@ -25,8 +25,8 @@ from attrib.traces.stream import EventStream
 from attrib.traces.table import TableBuilder
 
 PARALLEL_FROM = 1 << 28
-"""Bytes from which a second process pays on two free cores: measured side by side, a Kineto trace of 300 MB took 0.6 and one
-of 1 GB 0.7 of the time of one process. On busy cores nothing is gained, and below this size the start costs too much."""
+"""Bytes from which a second process pays on two free cores: see the rows of the plain file and of the pipe, which one
+process reads, in `tests/benchmarks/traces.py`. On busy cores nothing is gained, and for small files the start costs more."""
 
 HEAD_START = 1 << 25
 """Bytes that a process reads while another one starts."""
