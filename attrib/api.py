@@ -10,40 +10,38 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrib.attribute.chain import Chain, chain_of
-from attrib.attribute.gaps import Recorded, gaps
-from attrib.attribute.headline import headline
-from attrib.attribute.interrupted import notes_on, plain_ledger
-from attrib.attribute.ledger import build_ledger
-from attrib.attribute.ledger_rows import Ledger
-from attrib.attribute.paired import Blocks
-from attrib.attribute.partitions import partition_of
-from attrib.attribute.profiled import coverage, step_times
-from attrib.attribute.roofline import rooflines
-from attrib.attribute.roofline_peaks import machine_limits
-from attrib.attribute.timeline import timelines_of
-from attrib.attribute.trail import region_trails, shortened
+from attrib.analysis.attribution.ledger.headline import Blocks, headline
+from attrib.analysis.attribution.ledger.interrupted import notes_on, plain_ledger
+from attrib.analysis.attribution.ledger.ledger import build_ledger
+from attrib.analysis.attribution.ledger.profiled import coverage, step_times
+from attrib.analysis.attribution.ledger.rows import Ledger
+from attrib.analysis.attribution.partitions import partition_of
+from attrib.analysis.attribution.roofline.peaks import machine_limits
+from attrib.analysis.attribution.roofline.roofline import rooflines
+from attrib.analysis.attribution.timeline import timelines_of
+from attrib.analysis.lineage.graph import Graph
+from attrib.analysis.lineage.reader import graph_from_bytes
+from attrib.analysis.match.regions import regions
+from attrib.analysis.missing_evidence import Recorded, gaps
+from attrib.analysis.provenance import Chain, chain_of, region_trails, shortened
 from attrib.errors import AttribError, UsageError
-from attrib.findings.comparability import checks
+from attrib.findings.comparability.checks import checks
 from attrib.findings.protocol import Evidence
 from attrib.findings.runner import run
 from attrib.findings.verified import ordered, with_verified, without_steps
-from attrib.lineage.graph import Graph
-from attrib.lineage.reader import graph_from_bytes
-from attrib.match.regions import regions
 from attrib.model.document import Document
 from attrib.model.manifest import EXPORTED, OPTIMIZED, ROLES, Environment, Manifest, Role, Workload
+from attrib.model.provenance import RegionTrail
 from attrib.model.region import Region
-from attrib.model.trail import RegionTrail
 from attrib.model.work import Partition
-from attrib.traces.directory import TraceDirectory, open_directory
+from attrib.traces.directory.trace_directory import TraceDirectory, open_directory
 from attrib.version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from attrib.report.explain import Explanation
-    from attrib.traces.source import Progress
+    from attrib.report.view.explain import Explanation
+    from attrib.traces.io.source import Progress
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +89,7 @@ class Analysis:
         Raises:
             UsageError: Nothing has that name, or several things do.
         """
-        from attrib.report.explain import Explainer
+        from attrib.report.view.explain import Explainer
 
         return Explainer(
             self.regions,
@@ -121,7 +119,7 @@ class Analysis:
 
 
 def load(trace_dir: str | Path, *, lenient: bool = False, progress: Progress | None = None) -> Analysis:
-    """Analyse a trace directory.
+    """Analyze a trace directory.
 
     Args:
         trace_dir: What `attrib profile` wrote, or a directory with a Kineto trace and an ORT profile.
@@ -169,7 +167,7 @@ def _nothing(directory: TraceDirectory) -> AttribError:
 
 
 def profile(model: Any, inputs: Any = None, *, output: str | Path | None = None, **options: Any) -> Analysis:
-    """Run a model in PyTorch and in ONNX Runtime, and analyse the difference.
+    """Run a model in PyTorch and in ONNX Runtime, and analyze the difference.
 
     Args:
         model: A name, directory, hub id or `file.py:factory`, as for `attrib profile --model`; or a live module whose

@@ -121,7 +121,7 @@ def test_pytorch_figures_agree_with_a_plain_reading_of_the_trace(capture, name):
                 reached = op["ts"] + op["dur"]
     assert report["by_op_ns"].keys() == spent.keys()
     for op, ns in spent.items():
-        # Starts are whole microseconds and three decimals: neighbours may overlap by a nanosecond or two.
+        # Starts are whole microseconds and three decimals: neighbors may overlap by a nanosecond or two.
         assert report["by_op_ns"][op] == pytest.approx(ns, abs=5 * len(steps) * report["counts"][op])
 
 

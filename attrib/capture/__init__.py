@@ -1,11 +1,11 @@
 """Running both engines: the only layer that may import them."""
 
-from attrib.capture.asked import Named
-from attrib.capture.capture import CaptureInterrupted, SideError, capture
-from attrib.capture.handover import Handover
-from attrib.capture.options import CaptureOptions
-from attrib.capture.progress import NoProgress, Progress
-from attrib.capture.resume import resume
+from attrib.capture.config.options import CaptureOptions
+from attrib.capture.config.progress import NoProgress, Progress
+from attrib.capture.session.capture import CaptureInterrupted, SideError, capture
+from attrib.capture.session.capture_request import Named
+from attrib.capture.session.resume import resume
+from attrib.capture.workload.handover import Handover
 
 __all__ = [
     "CaptureInterrupted",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from attrib.capture.health import Health, HealthCheck
+    from attrib.capture.system.doctor_checks import Health, HealthCheck
 
 STYLES = {"ok": "green", "note": "cyan", "warn": "yellow", "fail": "bold red"}
 NAME_WIDTH = 26
@@ -39,7 +39,7 @@ def command(*, as_json: bool, ort_python: Path | None) -> None:
     """
     from rich.console import Console
 
-    from attrib.capture.health import examine
+    from attrib.capture.system.doctor_checks import examine
 
     progress = Console(stderr=True)
     status = (

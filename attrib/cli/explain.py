@@ -29,7 +29,7 @@ def command(trace_dir: Path, name: str, *, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    from attrib.report.explain_terminal import print_explanation
+    from attrib.report.terminal.explain import print_explanation
 
     # A terminal that lacks a character shows its code instead of failing.
     if hasattr(sys.stdout, "reconfigure"):

@@ -13,8 +13,8 @@ from attrib.errors import UsageError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from attrib.traces.device_names import Direction
-    from attrib.traces.inspection import GpuUse, Inspection, NamedUse, RuntimeUse
+    from attrib.traces.inspection.inspection import GpuUse, Inspection, NamedUse, RuntimeUse
+    from attrib.traces.recording.device_names import Direction
 
 STDIN = "-"
 TOP = 10
@@ -51,13 +51,13 @@ def command(file: str, *, as_json: bool, lenient: bool, steps: str | None) -> No
     """
     from attrib.cli.reading import reading
     from attrib.traces import read_trace
-    from attrib.traces.selection import steps_from_text
-    from attrib.traces.summary import summarise
+    from attrib.traces.inspection.summary import summarize
+    from attrib.traces.recording.selection import steps_from_text
 
     chosen = steps_from_text(steps) if steps is not None else None
     with reading() as progress:
         table = read_trace(source_of(file), lenient=lenient, steps=chosen, progress=progress)
-    inspection = summarise(table)
+    inspection = summarize(table)
     if as_json:
         import msgspec
 
@@ -185,8 +185,8 @@ def tables(inspection: "Inspection", width: int) -> Iterable["Table"]:
         yield named("GPU work", inspection.kernels, width)
     if inspection.gpu and len(inspection.gpu.streams) > 1:
         yield named("Stream", inspection.gpu.streams, width)
-    if inspection.runtime and inspection.runtime.synchronisations:
-        yield named("Synchronisation", inspection.runtime.synchronisations, width)
+    if inspection.runtime and inspection.runtime.synchronizations:
+        yield named("Synchronization", inspection.runtime.synchronizations, width)
 
 
 def steps_table(inspection: "Inspection", width: int) -> "Table":

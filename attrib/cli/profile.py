@@ -171,7 +171,7 @@ def command(
 
 def _stopped_in_good_order() -> AbstractContextManager[object]:
     """SIGTERM ends a report like Ctrl-C does: no half-written file stays."""
-    from attrib.capture.interrupts import Interrupts
+    from attrib.capture.storage.interrupts import Interrupts
 
     return Interrupts()
 

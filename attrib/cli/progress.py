@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from attrib.capture.progress import Progress
+from attrib.capture.config.progress import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-    from attrib.traces.source import Progress
+    from attrib.traces.io.source import Progress
 
 SHOWN_AFTER = 1.0
 """Seconds after which a reader wonders; most traces are read by then."""

@@ -30,7 +30,7 @@ def command(
     from attrib.api import load
     from attrib.cli.reading import reading
     from attrib.cli.show import show_document, write_default_reports, write_one
-    from attrib.report.embed import prepare_plotly
+    from attrib.report.html.embed import prepare_plotly
 
     if not static and (format_ or _suffix(output)) == "html":
         prepare_plotly()

@@ -24,7 +24,7 @@ GROUPS: tuple[tuple[str, frozenset[str | None]], ...] = (
         frozenset({"fallback", "memcpy", "device_idle", "C1", "C2", "C3", "C4", "C18", "C19"}),
     ),
 )
-"""Headings, each with the causes of the ledger and the entries of the catalogue that stand there.
+"""Headings, each with the causes of the ledger and the entries of the catalog that stand there.
 
 The cause of a rule decides; where it has none, the first entry that it covers.
 """
@@ -78,7 +78,7 @@ class RuleText(msgspec.Struct, frozen=True, kw_only=True):
         about: What it looks for and why that matters.
         cause: The ledger cause whose rows it explains; empty for a rule about the measurement.
         needs: Evidence without which it cannot answer, and how to record each.
-        catalog: Entries of the cause catalogue that it covers.
+        catalog: Entries of the cause catalog that it covers.
         experiments: What `attrib verify` can try to prove it.
         unproved: Why there is no experiment.
     """
@@ -97,7 +97,7 @@ class RuleText(msgspec.Struct, frozen=True, kw_only=True):
 
 def rule_texts() -> tuple[RuleText, ...]:
     """Every rule, by group; inside a group in the order in which rules run."""
-    from attrib.findings import RULES
+    from attrib.findings.registry import RULES
 
     titles = experiment_titles()
     order = [title for title, _ in GROUPS]

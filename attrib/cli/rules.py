@@ -65,7 +65,7 @@ def _facts(rule: RuleText) -> Iterator[tuple[str, str]]:
     yield "needs", ", ".join(need.id for need in rule.needs) or "nothing but a trace"
     yield "share", f"ledger rows of the cause {rule.cause.lower()}" if rule.cause else SHARE_OF_NONE
     if rule.catalog:
-        yield "catalogue", "; ".join(_entry(entry) for entry in rule.catalog)
+        yield "catalog", "; ".join(_entry(entry) for entry in rule.catalog)
     if not rule.experiments and rule.unproved:
         yield "no experiment", rule.unproved
 

@@ -17,7 +17,7 @@ def show_document(document: Document) -> None:
     """Print the summary on stdout."""
     from rich.console import Console
 
-    from attrib.report.terminal import print_summary
+    from attrib.report.terminal.summary import print_summary
 
     print_summary(document, Console(file=sys.stdout, highlight=False))
 

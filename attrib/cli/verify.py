@@ -91,7 +91,7 @@ def command(trace_dir: Path, **options: Any) -> None:
 def _run(trace_dir: Path, options: dict[str, Any]) -> None:
     from attrib.cli.progress import shown_progress
     from attrib.cli.verify_output import show_offers, show_results
-    from attrib.verify.subject import Settings, Subject
+    from attrib.verify.baseline import Settings, Subject
     from attrib.verify.verification import Verification
 
     request, as_json = _request(options), options["as_json"]

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from attrib.cli.progress import visible
 from attrib.model.experiment import BOUND_WORDS, ExperimentResult, Prediction
-from attrib.report.tried import figure
+from attrib.report.view.experiment_row import figure
 from attrib.verify.best import BEST
 from attrib.verify.plan import Offer
 from attrib.verify.results import SNIPPET, Results

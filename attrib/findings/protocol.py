@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from attrib.lineage.graph import Graph
+from attrib.analysis.lineage.graph import Graph
 from attrib.model.document import Cause, EvidenceRow, Latency, LedgerRow
 from attrib.model.estimate import Delta
 from attrib.model.manifest import EXPORTED, OPTIMIZED, PARTITIONED, Manifest, OutputDifference, Role
@@ -152,7 +152,7 @@ class Rule:
         tier: How general it is. `cause`: it names one cause; `pattern`: a family of causes; `remainder`: whatever is left.
             A finding of a narrower tier takes its work out of the ledger that wider rules see, so that no time is
             explained twice.
-        catalog: Entries of the cause catalogue that it covers, e.g. `C13`.
+        catalog: Entries of the cause catalog that it covers, e.g. `C13`.
         experiments: Ids of the experiments (or families of them) of `attrib verify` that prove it.
         unproved: Why no experiment can prove it, where there is none.
     """

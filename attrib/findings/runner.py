@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from attrib.errors import InternalError
-from attrib.findings import RULES
-from attrib.findings.certainty import is_certain
+from attrib.findings.evidence.ledger_queries import step_ns
+from attrib.findings.evidence.significance import is_certain
 from attrib.findings.protocol import TIERS, Evidence, Need, Rule, Verdict
-from attrib.findings.provider_not_used import RULE as PROVIDER_NOT_USED
-from attrib.findings.select import step_ns
+from attrib.findings.registry import RULES
+from attrib.findings.rules.devices.provider_not_used import RULE as PROVIDER_NOT_USED
 from attrib.model.document import Finding
 from attrib.model.estimate import Delta
 from attrib.units import format_interval

@@ -1,1 +1,1 @@
-"""The vocabulary that every layer speaks: frozen structs and column tables, with no behaviour beyond checking themselves."""
+"""The vocabulary that every layer speaks: frozen structs and column tables, with no behavior beyond checking themselves."""

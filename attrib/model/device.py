@@ -54,7 +54,7 @@ class CopyUse:
         cause: A copy node, a call, an input or an output of the session, or nothing that the trace names.
         owner: Id of the unit of work, or name of the part, that launched it.
         launch: The runtime call that launched it; empty where the trace holds none.
-        sync: The synchronising call of the same owner that followed; empty where none did.
+        sync: The synchronizing call of the same owner that followed; empty where none did.
         count: How many.
         ns: Sum of their durations, nanoseconds.
         bytes: Sum of their sizes; 0 where the trace does not say.

@@ -11,10 +11,10 @@ from attrib.model.damage import Damage
 from attrib.model.estimate import Delta, Estimate
 from attrib.model.experiment import ExperimentResult
 from attrib.model.manifest import Environment, OutputDifference, Protocol, Role, Side, Workload
+from attrib.model.provenance import RegionTrail
 from attrib.model.region import Match
 from attrib.model.roofline import Roofline
 from attrib.model.timeline import StepTimeline
-from attrib.model.trail import RegionTrail
 
 # Schema history
 # 1  first published version

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from attrib.model.asked import Asked, Launch
+from attrib.model.capture_request import Asked, Launch
 from attrib.model.roofline import Peaks
 from attrib.model.tensor import Tensor
 
@@ -38,7 +38,7 @@ class _Struct(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
 
 
 class FileEntry(_Struct, frozen=True, kw_only=True):
-    """One artefact of the capture. `path` is relative, with forward slashes, and never leaves the directory."""
+    """One artifact of the capture. `path` is relative, with forward slashes, and never leaves the directory."""
 
     path: str
     state: FileState

@@ -50,7 +50,7 @@ class TimelineLane(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """One lane of a step, as parallel lists with an entry a segment, in order of time.
 
     A segment begins `gaps_ns` after the end of the one before it; the first one counts from the step's start. Where a
-    step has more segments than a report should hold, small neighbours are merged into one: `counts` says how many it stands
+    step has more segments than a report should hold, small neighbors are merged into one: `counts` says how many it stands
     for, `durations_ns` from where to where it reaches, `busy_ns` what its members last together.
 
     Attributes:

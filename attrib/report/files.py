@@ -17,7 +17,7 @@ def render(document: Document, format_: str, *, static: bool = False) -> bytes:
 
 
 def _html(document: Document, static: bool) -> bytes:
-    from attrib.report.html import to_html
+    from attrib.report.html.page import to_html
 
     return to_html(document, interactive=not static)
 
@@ -29,7 +29,7 @@ def _json(document: Document, _: bool) -> bytes:
 
 
 def _markdown(document: Document, _: bool) -> bytes:
-    from attrib.report.markdown import to_markdown
+    from attrib.report.markdown.summary import to_markdown
 
     return to_markdown(document).encode()
 
@@ -39,7 +39,7 @@ def _terminal(document: Document, _: bool) -> bytes:
 
     from rich.console import Console
 
-    from attrib.report.terminal import print_summary
+    from attrib.report.terminal.summary import print_summary
 
     text = StringIO()
     print_summary(document, Console(file=text, width=100, color_system=None))

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from attrib.model.events import EventTable
-from attrib.traces.early import TABLES, read_steps
-from attrib.traces.selection import Steps
-from attrib.traces.sniff import open_trace
-from attrib.traces.source import Progress
+from attrib.traces.formats.detection import open_trace
+from attrib.traces.formats.step_windows import TABLES, read_steps
+from attrib.traces.io.source import Progress
+from attrib.traces.recording.selection import Steps
 
 
 def read_trace(

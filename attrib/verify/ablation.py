@@ -13,14 +13,14 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
+from attrib.analysis.lineage.graph import Graph, GraphNode
+from attrib.analysis.lineage.reader import graph_from_bytes
+from attrib.analysis.match.executed import executed_by_node
 from attrib.api import Analysis
-from attrib.capture.ablate import Cut
-from attrib.capture.options import CaptureOptions
+from attrib.capture.bench.ablation import Cut
+from attrib.capture.config.options import CaptureOptions
 from attrib.errors import AttribError, UsageError
-from attrib.findings.select import counted
-from attrib.lineage.graph import Graph, GraphNode
-from attrib.lineage.reader import graph_from_bytes
-from attrib.match.executed import executed_by_node
+from attrib.findings.evidence.ledger_queries import counted
 from attrib.model.experiment import ExperimentResult, Prediction
 from attrib.model.region import Region
 from attrib.units import format_interval
@@ -32,7 +32,7 @@ _NAMES = 4
 
 
 class AblationBench(BenchLike, Protocol):
-    """A bench that can also write graphs to measure; `attrib.capture.bench.Bench` is one."""
+    """A bench that can also write graphs to measure; `attrib.capture.bench.bench.Bench` is one."""
 
     def optimized_graph(self, options: CaptureOptions) -> Path:
         """The graph that ONNX Runtime makes for these options, with weights that may lie elsewhere."""
@@ -172,7 +172,7 @@ def _opened_as_it_is(options: CaptureOptions, graph: Path) -> CaptureOptions:
 
 def _check_same(captured: Graph | None, ran: Path) -> None:
     """The graph of now must be the one of the capture: the nodes are found in it by what they make."""
-    from attrib.capture.graph_files import strip_graph
+    from attrib.rewrite.files import strip_graph
 
     now = graph_from_bytes(strip_graph(ran), ran.name)
     assert captured is not None  # noqa: S101  (target_of looked)

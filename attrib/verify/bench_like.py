@@ -1,9 +1,9 @@
-"""What the runner needs of a bench; `attrib.capture.bench.Bench` is one, and tests bring their own."""
+"""What the runner needs of a bench; `attrib.capture.bench.bench.Bench` is one, and tests bring their own."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from attrib.capture.options import CaptureOptions
+from attrib.capture.config.options import CaptureOptions
 from attrib.model.manifest import OutputDifference, Role
 
 Blocks = Sequence[Sequence[int]]

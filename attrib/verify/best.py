@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from attrib.capture.options import CaptureOptions
+from attrib.capture.config.options import CaptureOptions
 from attrib.errors import AttribError
 from attrib.model.experiment import ExperimentResult
 from attrib.model.manifest import Role

@@ -7,8 +7,8 @@ from typing import Any
 
 from msgspec.structs import fields
 
-from attrib.capture.interpreter import without_paths
-from attrib.capture.options import CaptureOptions
+from attrib.capture.config.options import CaptureOptions
+from attrib.capture.system.interpreter import without_paths
 
 _NAMED_OTHERWISE = {
     "providers": "--provider",

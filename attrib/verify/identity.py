@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from attrib.capture.session.request_from_manifest import CAPTURE_AGAIN, OWN_INPUTS
 from attrib.errors import AttribError
 from attrib.model.manifest import Manifest, Workload
-from attrib.verify.original import CAPTURE_AGAIN, OWN_INPUTS
 
 
 def check_inputs(manifest: Manifest, sha256: str) -> None:
@@ -34,7 +34,7 @@ def check_graph(captured: bytes | None, file: Path) -> None:
     Raises:
         AttribError: It is another graph.
     """
-    from attrib.lineage.reader import graph_from_bytes
+    from attrib.analysis.lineage.reader import graph_from_bytes
 
     if captured is None:
         return
@@ -49,8 +49,8 @@ def check_graph(captured: bytes | None, file: Path) -> None:
 
 
 def _without_weights(file: Path) -> bytes:
-    from attrib.capture.graph_files import strip_graph
-    from attrib.capture.user_graph import check_user_graph
+    from attrib.capture.export.user_graph import check_user_graph
+    from attrib.rewrite.files import strip_graph
 
     check_user_graph(file)
     return strip_graph(file)

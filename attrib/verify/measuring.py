@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from attrib.attribute.paired import paired
-from attrib.capture.options import CaptureOptions, check_options
+from attrib.analysis.attribution.ledger.headline import paired
+from attrib.capture.config.options import CaptureOptions, check_options
 from attrib.errors import AttribError
 from attrib.model.estimate import Delta
 from attrib.model.experiment import ExperimentResult
 from attrib.model.manifest import Role
 from attrib.verify.bench_like import BenchLike, Measured
 from attrib.verify.flags import flags_of
-from attrib.verify.misses import Miss, agree, reason_of, scaled
 from attrib.verify.plan import Planned
+from attrib.verify.prediction_error import Miss, agree, reason_of, scaled
 
 WIDE = 0.15
 """Width of the saving's interval over the original's step, above which something disturbed the measurement."""

@@ -7,12 +7,12 @@ stacked.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from attrib.attribute.chain import Chain
-from attrib.capture.options import CaptureOptions
+from attrib.analysis.provenance import Chain
+from attrib.capture.config.options import CaptureOptions
 from attrib.findings.protocol import Evidence
 from attrib.model.experiment import Prediction
 from attrib.model.manifest import Manifest, Role
-from attrib.model.trail import RegionTrail
+from attrib.model.provenance import RegionTrail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import msgspec
 
-from attrib.capture.writer import TraceDirectory, lock_directory
+from attrib.capture.storage.writer import TraceDirectory, lock_directory
 from attrib.errors import AttribError
 from attrib.model.experiment import VERIFY_FOLDER, ExperimentResult
 from attrib.model.manifest import Manifest
-from attrib.traces.manifest_file import MANIFEST, check_inside, read_manifest
+from attrib.traces.directory.manifest_file import MANIFEST, check_inside, read_manifest
 
 SNIPPET = f"{VERIFY_FOLDER}/best.py"
 """The program that runs the best configuration, beside its result."""

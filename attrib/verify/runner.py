@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from attrib.capture.interrupts import Interrupts
-from attrib.capture.process import WorkerTimeout
-from attrib.capture.progress import Progress
-from attrib.capture.scrub import scrub
+from attrib.capture.config.progress import Progress
+from attrib.capture.storage.interrupts import Interrupts
+from attrib.capture.workers.process import WorkerTimeout
 from attrib.errors import AttribError
 from attrib.model.experiment import ExperimentResult, ExperimentState
+from attrib.scrub import scrub
 from attrib.verify.measuring import Job
 from attrib.verify.results import Results
 

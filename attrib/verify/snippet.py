@@ -3,10 +3,10 @@
 import pprint
 from string import Template
 
-from attrib.capture.commands import provider_options_of, providers_of, shareable
-from attrib.capture.options import CaptureOptions
-from attrib.capture.ort_options import ATTRIBUTES, session_options
-from attrib.capture.scrub import scrub
+from attrib.capture.config.options import CaptureOptions
+from attrib.capture.config.session_options import ATTRIBUTES, session_options
+from attrib.capture.session.commands import provider_options_of, providers_of, shareable
+from attrib.scrub import scrub
 from attrib.verify.flags import command_of
 
 _LEVELS = {

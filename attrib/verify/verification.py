@@ -7,20 +7,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from attrib.capture.environment import thread_count
-from attrib.capture.interrupts import Interrupts
-from attrib.capture.options import CaptureOptions
-from attrib.capture.progress import NoProgress, Progress
-from attrib.capture.sources import resolve_source
+from attrib.capture.config.options import CaptureOptions
+from attrib.capture.config.progress import NoProgress, Progress
+from attrib.capture.storage.interrupts import Interrupts
+from attrib.capture.system.environment import thread_count
+from attrib.capture.workload.sources import resolve_source
 from attrib.model.experiment import ExperimentResult
 from attrib.verify.ablation import AblationBench, ablate, ablation_row
+from attrib.verify.baseline import Settings, Subject
 from attrib.verify.best import BEST, Search, wins_of
 from attrib.verify.identity import check_inputs
 from attrib.verify.measuring import Job, Measuring
 from attrib.verify.plan import Planned, Request
 from attrib.verify.runner import Runner
 from attrib.verify.snippet import snippet_of
-from attrib.verify.subject import Settings, Subject
 
 StartBench = Callable[
     [CaptureOptions, Settings, Progress, Interrupts], contextlib.AbstractContextManager[AblationBench]
@@ -31,7 +31,7 @@ def real_bench(
     options: CaptureOptions, settings: Settings, progress: Progress, interrupts: Interrupts
 ) -> contextlib.AbstractContextManager[AblationBench]:
     """The bench that runs both engines."""
-    from attrib.capture.bench import Bench
+    from attrib.capture.bench.bench import Bench
 
     source = resolve_source(options)
     return Bench(options, source, interrupts=interrupts, progress=progress, timeout_s=settings.timeout)

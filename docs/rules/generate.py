@@ -20,7 +20,7 @@ NONE = "-"
 INTRODUCTION = f"""# Findings: every rule, and how it is proved
 
 A rule fails only where the interval of its ledger rows supports it ([method.md](method.md), section 7). `attrib rules ID`
-prints what is here about one rule. "Signal" is what it says where it fails, with an example. "Catalogue" are the numbers of
+prints what is here about one rule. "Signal" is what it says where it fails, with an example. "Catalog" are the numbers of
 causes known from public threads, named on each rule's page. The last two columns link tests in which the rule fires and
 passes. This page is written by `{COMMAND}`.
 """
@@ -75,7 +75,7 @@ def findings_page(rules: Iterable[RuleText], shown: Proofs) -> str:
     """Every rule and every experiment in a table."""
     lines = [INTRODUCTION]
     for group, members in groupby(rules, key=lambda rule: rule.group):
-        heads = ("rule", "catalogue", "signal", "evidence needed", "experiments", "fires in", "passes in")
+        heads = ("rule", "catalog", "signal", "evidence needed", "experiments", "fires in", "passes in")
         lines += [f"## {group}\n", *_table(heads, (_rule_row(rule, shown) for rule in members)), ""]
     heads = ("experiment", "what it changes", "flags", "side", "prediction", "numbers", "proves")
     lines += [EXPERIMENTS_INTRODUCTION, *_table(heads, map(_experiment_row, EXPERIMENTS))]
@@ -118,7 +118,9 @@ def _cell(text: str) -> str:
 
 def rule_page(rule: RuleText) -> str:
     """One rule."""
-    source = f"attrib/findings/{rule.id.replace('-', '_')}.py"
+    source = next((ROOT / "attrib/findings/rules").glob(f"*/{rule.id.replace('-', '_')}.py")).relative_to(
+        ROOT
+    )
     share = f"ledger rows of the cause “{rule.cause}”" if rule.cause else SHARE_OF_NONE
     says = (
         ("where it fails, for example", rule.finding),

@@ -7,7 +7,7 @@ import msgspec
 
 from attrib.model.latency import LatencyTable
 from attrib.model.manifest import ROLES, Manifest, Role
-from attrib.traces.latency_file import read_latency
+from attrib.traces.directory.latency_file import read_latency
 
 PROFILED_WARMUP = 3
 """Steps at the end of the warm-up that run under the profiler."""

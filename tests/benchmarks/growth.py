@@ -19,10 +19,10 @@ import numpy as np
 from growth_directories import directories_table
 from msgspec.structs import replace
 
-from attrib.attribute.headline import headline
-from attrib.attribute.ledger import build_ledger
-from attrib.lineage.graph import Graph, GraphNode
-from attrib.match.regions import regions
+from attrib.analysis.attribution.ledger.headline import headline
+from attrib.analysis.attribution.ledger.ledger import build_ledger
+from attrib.analysis.lineage.graph import Graph, GraphNode
+from attrib.analysis.match.regions import regions
 from attrib.model.tensor import Tensor
 from attrib.model.work import Partition, Work
 

@@ -7,8 +7,8 @@ from statistics import median
 import msgspec
 import numpy as np
 
+from attrib.analysis.match.ops import role
 from attrib.api import Analysis
-from attrib.match.ops import role
 from attrib.model.region import Region
 from attrib.model.work import Partition, Work
 

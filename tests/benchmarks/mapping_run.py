@@ -10,19 +10,19 @@ import onnx
 from mapping_cells import Cell
 from mapping_figures import Figures, correct_share, figures, node_times
 from msgspec.structs import replace
-from numeric.captured import Numbers, numbers_of
-from numeric.verdicts import Verdict
-from renaming import renamed
 
 from attrib.api import Analysis, load
 from attrib.capture import CaptureOptions, capture
+from tests.numeric.captured import Numbers, numbers_of
+from tests.numeric.verdicts import Verdict
+from tests.renaming import renamed
 
 GRAPHS = ("onnx/exported.onnx", "onnx/optimized.onnx")
 TRACES = ("torch/trace.json.gz", "ort/profile.json.gz")
 
 
 def run_cell(cell: Cell, folder: Path) -> Figures:
-    """Capture, analyse and check one cell.
+    """Capture, analyze and check one cell.
 
     Raises:
         AttribError: The capture failed.

@@ -7,15 +7,15 @@ from planted_score import Truth
 from planted_site import Site
 from plants.plant import Plant
 
-from attrib.attribute.paired import paired
+from attrib.analysis.attribution.ledger.headline import paired
 from attrib.capture import CaptureOptions
-from attrib.capture.bench_side import Opener
-from attrib.capture.interrupts import Interrupts
-from attrib.capture.latencies import Latencies
-from attrib.capture.measure import Runner, orders, plan_protocol, run_block, warm_up
-from attrib.capture.process import Worker
-from attrib.capture.sources import resolve_source
-from attrib.capture.workers import Workers
+from attrib.capture.bench.sides import Opener
+from attrib.capture.session.latencies import Latencies
+from attrib.capture.session.measure import Runner, orders, plan_protocol, run_block, warm_up
+from attrib.capture.session.worker_pool import Workers
+from attrib.capture.storage.interrupts import Interrupts
+from attrib.capture.workers.process import Worker
+from attrib.capture.workload.sources import resolve_source
 from attrib.model.manifest import ROLES, Role
 
 MORE = 2

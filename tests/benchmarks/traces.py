@@ -78,7 +78,7 @@ def say(message: str) -> None:
 
 @contextlib.contextmanager
 def working_folder(keep: Path | None) -> Iterator[Path]:
-    """Where the recordings lie: kept, or removed afterwards."""
+    """Where the recordings lie: kept, or removed afterward."""
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)
         yield keep.resolve()

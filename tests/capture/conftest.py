@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from tests_capture_factories import write_factories
+
+from tests.capture.factories import write_factories
 
 
 @pytest.fixture

@@ -38,10 +38,10 @@ class Binding:
         self.session.asked.append(("preallocated", name, value.place))
 
     def synchronize_inputs(self):
-        self.session.asked.append(("synchronise", "inputs"))
+        self.session.asked.append(("synchronize", "inputs"))
 
     def synchronize_outputs(self):
-        self.session.asked.append(("synchronise", "outputs"))
+        self.session.asked.append(("synchronize", "outputs"))
 
     def get_outputs(self):
         return [Value(np.zeros((1, 2), np.float32), "first run")]

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from attrib.capture import worker
-from attrib.capture.inputs import save_inputs
-from attrib.capture.messages import (
+from attrib.capture.workers import worker
+from attrib.capture.workers.messages import (
     Calibrate,
     Calibrated,
     Command,
@@ -33,7 +32,8 @@ from attrib.capture.messages import (
     Steps,
     Written,
 )  # fmt: skip
-from attrib.capture.steps import time_steps
+from attrib.capture.workers.steps import time_steps
+from attrib.capture.workload.inputs import save_inputs
 from attrib.model.manifest import PROFILE_ZERO, InputSpec, Overhead
 from attrib.model.roofline import Peaks
 from attrib.model.tensor import Tensor

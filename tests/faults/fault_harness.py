@@ -17,7 +17,7 @@ import msgspec
 from attrib.api import load
 from attrib.errors import AttribError
 from attrib.model.manifest import Manifest
-from attrib.traces.directory import open_directory
+from attrib.traces.directory.trace_directory import open_directory
 
 ROOT = Path(__file__).parents[2]
 FAKE_OPTIONS = {"rounds": 4, "iterations": 3, "warmup": 3, "threads": 1}

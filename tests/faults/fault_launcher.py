@@ -14,15 +14,8 @@ from typing import Any
 import pyarrow.parquet  # noqa: F401  (each capture writes with it)
 from onnx import helper  # noqa: F401
 
-from attrib.capture import (
-    CaptureInterrupted,
-    CaptureOptions,
-    Named,
-    SideError,
-    capture,
-    process,
-    resume,
-)
+from attrib.capture import CaptureInterrupted, CaptureOptions, Named, SideError, capture, resume
+from attrib.capture.workers import process
 from attrib.errors import AttribError
 
 CODES = {"captured": 0, "complete": 10, "side": 4, "error": 3, "interrupted": 130}

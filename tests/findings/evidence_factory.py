@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
+from attrib.analysis.lineage.graph import Graph, GraphNode
 from attrib.findings.protocol import Evidence
-from attrib.lineage.graph import Graph, GraphNode
 from attrib.model.document import Latency, LedgerRow
 from attrib.model.estimate import Delta, Estimate
 from attrib.model.manifest import EXPORTED, OPTIMIZED, Environment, Manifest, Protocol, Side, Workload

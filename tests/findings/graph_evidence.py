@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 import msgspec
-from evidence_factory import FakeLedger, evidence, graph, row
 
-from attrib.lineage.graph import GraphNode
+from attrib.analysis.lineage.graph import GraphNode
 from attrib.model.manifest import EXPORTED, OPTIMIZED
 from attrib.model.tensor import Tensor
 from attrib.model.work import Work
+from tests.findings.evidence_factory import FakeLedger, evidence, graph, row
 
 HIDDEN = Tensor("float", (1, 32, 768))
 

@@ -17,14 +17,14 @@ import atheris
 from fuzz_seeds import TOKENS
 
 SMALL_BLOCK = 512
-SUMMARISED = 8
-"""One input in so many is summarised as well: that takes several times as long as reading it."""
+SUMMARIZED = 8
+"""One input in so many is summarized as well: that takes several times as long as reading it."""
 
 with atheris.instrument_imports(include=["attrib"]):
-    import attrib.traces.window
+    import attrib.traces.io.window
 
-    attrib.traces.window.BLOCK = SMALL_BLOCK
-    import attrib.traces.summary
+    attrib.traces.io.window.BLOCK = SMALL_BLOCK
+    import attrib.traces.inspection.summary
 
     from attrib.errors import AttribError
     from trace_oracle import check_bytes
@@ -40,7 +40,7 @@ def fuzz(kind: str) -> None:
     folder = Path(tempfile.mkdtemp(prefix=f"fuzz-{kind}-", dir=_memory()))
 
     def one(data: bytes) -> None:
-        check_bytes(data, folder, summary=len(data) % SUMMARISED == 0)
+        check_bytes(data, folder, summary=len(data) % SUMMARIZED == 0)
 
     try:
         atheris.Setup(sys.argv, one, custom_mutator=mutate)

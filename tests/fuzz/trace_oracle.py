@@ -15,7 +15,7 @@ from typing import Any
 from attrib.errors import AttribError
 from attrib.model.events import EventTable
 from attrib.traces import read_trace
-from attrib.traces.summary import summarise
+from attrib.traces.inspection.summary import summarize
 
 LIMIT_NS = 1 << 61
 """attrib takes no time beyond 73 years for one."""
@@ -27,7 +27,7 @@ Sums = dict[str, tuple[int, int]]
 def check_bytes(data: bytes, folder: Path, *, summary: bool = True) -> EventTable | None:
     """Read a file of these bytes, strict and lenient, and check both answers; the strict table.
 
-    `summary` also summarises the table, which takes far longer than reading a small file.
+    `summary` also summarizes the table, which takes far longer than reading a small file.
     """
     path = folder / "trace.json"
     path.write_bytes(data)
@@ -72,7 +72,7 @@ def check_table(table: EventTable) -> None:
 
 def check_summary(table: EventTable) -> None:
     """What `attrib inspect` shows of it."""
-    found = summarise(table)
+    found = summarize(table)
     assert found.events == len(table)
     assert found.gpu is None or 0 <= found.gpu.busy_us <= found.gpu.sum_us
 

@@ -42,7 +42,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
     found: dict[str, Any] = {}
     folder = tmp_path_factory.mktemp("gpu")
 
-    def analysed(case: str) -> Any:
+    def analyzed(case: str) -> Any:
         if case not in found:
             options = (
                 single_options(case, folder / case) if case in SINGLE else options_of(case, folder / case)
@@ -50,4 +50,4 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
             found[case] = load(capture(options))
         return found[case]
 
-    return analysed
+    return analyzed

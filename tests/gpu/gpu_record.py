@@ -1,7 +1,7 @@
 """Record the sample captures of a GPU, with where they come from: `python tests/gpu/gpu_record.py DIR [CASE]...`.
 
 Each case becomes a trace directory of a few rounds; `CASE-figures.json` beside it holds sums that were made without
-attrib, and `README.md` the machine, the versions and the commands. Nothing is edited afterwards.
+attrib, and `README.md` the machine, the versions and the commands. Nothing is edited afterward.
 """
 
 import json
@@ -46,7 +46,7 @@ def provenance(commands: dict[str, str]) -> str:
     """What recorded the samples: versions, device, driver, and the command of each; no name of a machine or person."""
     from gpu_cases import ROUNDS
 
-    from attrib.capture.environment import describe_environment
+    from attrib.capture.system.environment import describe_environment
 
     found = describe_environment()
     packages = ", ".join(f"{name} {version}" for name, version in sorted(found.packages.items()))
@@ -54,7 +54,7 @@ def provenance(commands: dict[str, str]) -> str:
     devices = ", ".join(found.accelerators) or "none"
     return (
         "# Captures of a GPU\n\n"
-        f"Recorded {datetime.now(UTC):%Y-%m-%d} by `python tests/gpu/gpu_record.py`, and not edited afterwards.\n\n"
+        f"Recorded {datetime.now(UTC):%Y-%m-%d} by `python tests/gpu/gpu_record.py`, and not edited afterward.\n\n"
         f"- device: {devices}, driver {_driver()}\n- processor: {found.cpu}, {found.usable_cores:g} cores\n"
         f"- {found.system}, Python {found.python}: {packages}\n\n"
         f"From Python with `rounds={ROUNDS}`, which keeps the traces small:\n\n"

@@ -88,7 +88,7 @@ def session_ns_by_events(model: Path, inputs: dict, runs: int = 100) -> float:
     import onnxruntime as ort
     import torch
 
-    from attrib.capture.ort_feeds import feeds_of
+    from attrib.capture.ort.feeds import feeds_of
 
     stream = torch.cuda.Stream()
     options = {"user_compute_stream": str(stream.cuda_stream)}
@@ -117,7 +117,7 @@ def walls_by_events(step, stream, count: int) -> tuple[list[int], list[float]]:
     """Each step's wall by attrib's own loop, and by CUDA events recorded around it on the stream that it computes on."""
     import torch
 
-    from attrib.capture.steps import time_steps
+    from attrib.capture.workers.steps import time_steps
 
     events = [tuple(torch.cuda.Event(enable_timing=True) for _ in range(2)) for _ in range(count)]
     pairs = iter(events)

@@ -97,8 +97,8 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     signal.signal(signal.SIGALRM, too_long)
     import attrib.api  # so that the first job pays for no import
-    import attrib.report.html
-    import attrib.traces.latency_file  # noqa: F401
+    import attrib.report.html.page
+    import attrib.traces.directory.latency_file  # noqa: F401
 
     sys.addaudithook(note_opened)
     for item in jobs:

@@ -9,22 +9,22 @@ import numpy as np
 import onnx
 import torch
 
+from attrib.analysis.lineage.graph import Graph, GraphNode
+from attrib.analysis.lineage.reader import graph_from_bytes
+from attrib.analysis.match.ops import role
 from attrib.api import Analysis, load
-from attrib.capture.build import build
-from attrib.capture.commands import recipe_of
-from attrib.capture.options import CaptureOptions
-from attrib.capture.rewrites import lowest_precision
-from attrib.capture.sources import resolve_source
-from attrib.lineage.graph import Graph, GraphNode
-from attrib.lineage.reader import graph_from_bytes
-from attrib.match.ops import role
+from attrib.capture.config.options import CaptureOptions
+from attrib.capture.session.commands import recipe_of
+from attrib.capture.workload.build import build
+from attrib.capture.workload.sources import resolve_source
 from attrib.model.manifest import OPTIMIZED
 from attrib.model.region import Region
 from attrib.model.work import Work
-from numeric.ort_values import leaving, run_with, values_in_subgraphs
-from numeric.tensors import Values
-from numeric.torch_values import Call, calls_of
-from numeric.verdicts import Step, Verdict, members_of, verdict
+from attrib.rewrite.registry import lowest_precision
+from tests.numeric.ort_values import leaving, run_with, values_in_subgraphs
+from tests.numeric.tensors import Values
+from tests.numeric.torch_values import Call, calls_of
+from tests.numeric.verdicts import Step, Verdict, members_of, verdict
 
 TOLERANCE = {"fp32": 1e-3, "fp16": 2e-2, "bf16": 6e-2, "int8": 0.15}
 """By the roughest precision that takes part. Unrelated tensors differ by more than their root mean square."""

@@ -9,10 +9,10 @@ import numpy.typing as npt
 import onnx
 import onnxruntime as ort
 
-from attrib.capture.ort_feeds import match_inputs
-from attrib.lineage.graph import Graph
+from attrib.analysis.lineage.graph import Graph
+from attrib.capture.ort.feeds import match_inputs
 from attrib.model.region import Region
-from numeric.tensors import Values
+from tests.numeric.tensors import Values
 
 
 def leaving(

@@ -1,7 +1,7 @@
 """What every PyTorch call of one step returns, under the id that attrib gives the call.
 
 Under `torch.inference_mode` a dispatch mode sees each outermost aten op and nothing inside it, which is what a profile
-calls outermost; hooks name the module, as `attrib.capture.scopes` does.
+calls outermost; hooks name the module, as `attrib.capture.pytorch.scopes` does.
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from numeric.tensors import Values
+from tests.numeric.tensors import Values
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,12 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Literal
 
-from attrib.lineage.disjoint import DisjointSets
-from attrib.match.ops import IDENTITY_OPS, base_op, call_role
+from attrib.analysis.lineage.disjoint_sets import DisjointSets
+from attrib.analysis.match.ops import IDENTITY_OPS, base_op, call_role
 from attrib.model.region import Region
 from attrib.model.work import Member, Work
-from numeric.tensors import ROUGH, Values, same
-from numeric.torch_values import Call
+from tests.numeric.tensors import ROUGH, Values, same
+from tests.numeric.torch_values import Call
 
 State = Literal["verified", "loose", "wrong", "unchecked"]
 

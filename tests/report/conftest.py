@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browsing import ARGUMENTS, CHROMIUM, Opened
+
+from tests.report.html.browsing import ARGUMENTS, CHROMIUM, Opened
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import random
 from dataclasses import dataclass
 
 import msgspec
-from timelines import device_timelines_of, timelines_of
 
 from attrib.findings.verified import ordered, with_verified
 from attrib.model.document import (
@@ -24,9 +23,18 @@ from attrib.model.document import (
 )
 from attrib.model.experiment import ExperimentResult, Prediction
 from attrib.model.manifest import Environment, InputSpec, OutputDifference, Overhead, Protocol, Side, Workload
+from attrib.model.provenance import (
+    RegionTrail,
+    TrailCall,
+    TrailMember,
+    TrailNode,
+    TrailRun,
+    TrailStage,
+    TrailStep,
+)
 from attrib.model.region import Match
 from attrib.model.tensor import Tensor
-from attrib.model.trail import RegionTrail, TrailCall, TrailMember, TrailNode, TrailRun, TrailStage, TrailStep
+from tests.report.timelines import device_timelines_of, timelines_of
 
 HOSTILE = (
     "</script><script>window.pwned=1</script>",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from attrib.attribute.timeline import MOST_SEGMENTS, Segments, compacted
+from attrib.analysis.attribution.timeline import MOST_SEGMENTS, Segments, compacted
 from attrib.model.document import LedgerRow
 from attrib.model.manifest import ROLES, Role
 from attrib.model.timeline import LaneKind, StepTimeline, TimelineLane

@@ -2,14 +2,14 @@
 
 from msgspec.structs import replace
 
-from attrib.capture.options import Exporter
+from attrib.capture.config.options import Exporter
 from attrib.verify.experiments.change import NOT_EXPORTED, experiment, saw_graph, variant
-from attrib.verify.predict_bounds import moving_nodes
+from attrib.verify.predict.bounds import moving_nodes
 from attrib.verify.protocol import Inapplicable, Situation, Variant
 
 OTHER: dict[Exporter, Exporter] = {"dynamo": "torchscript", "torchscript": "dynamo"}
 _COMMON_OPSETS = range(17, 24)
-"""Opsets that both exporters of torch 2.13 write (`attrib.capture.exporter.EXPORTERS`)."""
+"""Opsets that both exporters of torch 2.13 write (`attrib.capture.export.engine.EXPORTERS`)."""
 
 
 def variants(situation: Situation) -> tuple[Variant, ...] | Inapplicable:

@@ -2,15 +2,15 @@
 
 from msgspec.structs import replace
 
-from attrib.capture.options import Attention
-from attrib.findings.nan_guard import RULE as NAN_GUARD
-from attrib.findings.select import op_counts
+from attrib.capture.config.options import Attention
+from attrib.findings.evidence.ledger_queries import op_counts
+from attrib.findings.rules.graph.nan_guard import RULE as NAN_GUARD
 from attrib.model.experiment import Prediction
 from attrib.units import format_ns
 from attrib.verify.experiments.change import NOT_EXPORTED, experiment, variant
-from attrib.verify.predict import estimate
-from attrib.verify.predict_claims import verdict_of, with_cuts
-from attrib.verify.predict_nodes import vanishing
+from attrib.verify.predict.claims import verdict_of, with_cuts
+from attrib.verify.predict.nodes import vanishing
+from attrib.verify.predict.prediction import estimate
 from attrib.verify.protocol import Inapplicable, Situation, Variant
 
 OTHER: dict[Attention, Attention] = {"sdpa": "eager", "eager": "sdpa"}

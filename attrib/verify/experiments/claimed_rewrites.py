@@ -1,13 +1,13 @@
 """nan-guard, double-islands, einsum, duplicates, unused-outputs: graph surgery whose gain a rule claims already."""
 
-from attrib.findings.double_precision import RULE as DOUBLE_PRECISION
-from attrib.findings.duplicated_work import RULE as DUPLICATED_WORK
-from attrib.findings.einsum_products import RULE as EINSUM_PRODUCTS
-from attrib.findings.nan_guard import RULE as NAN_GUARD
 from attrib.findings.protocol import Rule
-from attrib.findings.unused_outputs import RULE as UNUSED_OUTPUTS
+from attrib.findings.rules.graph.duplicated_work import RULE as DUPLICATED_WORK
+from attrib.findings.rules.graph.einsum_products import RULE as EINSUM_PRODUCTS
+from attrib.findings.rules.graph.nan_guard import RULE as NAN_GUARD
+from attrib.findings.rules.graph.unused_outputs import RULE as UNUSED_OUTPUTS
+from attrib.findings.rules.kernels.double_precision import RULE as DOUBLE_PRECISION
 from attrib.verify.experiments.change import NO_GRAPH, Variants, experiment, rewritten, variant
-from attrib.verify.predict_claims import claimed, verdict_of
+from attrib.verify.predict.claims import claimed, verdict_of
 from attrib.verify.protocol import Experiment, Inapplicable, Situation, Variant
 
 

@@ -2,14 +2,14 @@
 
 from msgspec.structs import replace
 
-from attrib.findings.ran import ran_of, rows_holding
-from attrib.findings.select import delta_ns
-from attrib.lineage.rewrites import UNKNOWN, Step
+from attrib.analysis.lineage.rewrites import UNKNOWN, Step
+from attrib.findings.evidence.executed_graph import ran_of, rows_holding
+from attrib.findings.evidence.ledger_queries import delta_ns
 from attrib.model.experiment import Prediction
 from attrib.units import format_ns
 from attrib.verify.experiments.change import NO_GRAPH, experiment, saw_graph, variant
-from attrib.verify.predict import estimate
-from attrib.verify.predict_unfused import Unfused, undone, written_by
+from attrib.verify.predict.prediction import estimate
+from attrib.verify.predict.unfused import Unfused, undone, written_by
 from attrib.verify.protocol import Inapplicable, Situation, Variant
 
 MOST = 6

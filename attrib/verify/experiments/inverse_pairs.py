@@ -1,15 +1,15 @@
 """inverse-pairs: casts, transposes and reshapes that undo each other taken out of the graph."""
 
-from attrib.findings.inverse_transposes import RULE as INVERSE_TRANSPOSES
-from attrib.findings.ran import ran_of
-from attrib.findings.redundant_casts import inverse_casts
-from attrib.findings.select import op_counts
+from attrib.findings.evidence.executed_graph import ran_of
+from attrib.findings.evidence.ledger_queries import op_counts
+from attrib.findings.rules.graph.inverse_transposes import RULE as INVERSE_TRANSPOSES
+from attrib.findings.rules.graph.redundant_casts import inverse_casts
 from attrib.model.experiment import Prediction
 from attrib.units import format_ns
 from attrib.verify.experiments.change import NO_GRAPH, experiment, rewritten, saw_graph, variant
-from attrib.verify.predict import estimate
-from attrib.verify.predict_claims import verdict_of
-from attrib.verify.predict_nodes import vanishing
+from attrib.verify.predict.claims import verdict_of
+from attrib.verify.predict.nodes import vanishing
+from attrib.verify.predict.prediction import estimate
 from attrib.verify.protocol import Inapplicable, Situation, Variant
 
 REWRITE = "drop-inverse-pairs"

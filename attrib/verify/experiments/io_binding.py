@@ -6,7 +6,7 @@ from attrib.model.estimate import Delta
 from attrib.model.experiment import Prediction
 from attrib.units import format_ns
 from attrib.verify.experiments.change import experiment, variant
-from attrib.verify.predict import at_most
+from attrib.verify.predict.prediction import at_most
 from attrib.verify.protocol import Inapplicable, Situation, Variant
 
 API = "ort api"

@@ -2,13 +2,13 @@
 
 from msgspec.structs import replace
 
-from attrib.capture.rewrites import lowest_precision
-from attrib.findings.kernels import MATRIX_NODES
-from attrib.lineage.graph import Graph
+from attrib.analysis.lineage.graph import Graph
+from attrib.findings.evidence.kernels import MATRIX_NODES
 from attrib.model.experiment import Prediction
 from attrib.model.work import Work
+from attrib.rewrite.registry import lowest_precision
 from attrib.verify.experiments.change import Variants, experiment, on_cpu, rewritten, saw_graph, variant
-from attrib.verify.predict_bounds import products_of_weights
+from attrib.verify.predict.bounds import products_of_weights
 from attrib.verify.protocol import Experiment, Inapplicable, Situation, Variant
 
 _NO_BF16 = Inapplicable(

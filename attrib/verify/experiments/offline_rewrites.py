@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from attrib.model.experiment import Prediction
 from attrib.verify.experiments.change import Variants, experiment, rewritten, saw_graph, variant
-from attrib.verify.predict_bounds import glue_nodes, moving_nodes
+from attrib.verify.predict.bounds import glue_nodes, moving_nodes
 from attrib.verify.protocol import Experiment, Inapplicable, Situation, Variant
 
 Bound = Callable[[Situation], Prediction | None]

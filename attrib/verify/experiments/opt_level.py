@@ -2,16 +2,16 @@
 
 from msgspec.structs import replace
 
-from attrib.capture.options import OptLevel
-from attrib.findings.select import counted
-from attrib.findings.unfused_layers import separate_residuals
-from attrib.lineage.rewrites import Step
+from attrib.analysis.lineage.rewrites import Step
+from attrib.capture.config.options import OptLevel
+from attrib.findings.evidence.ledger_queries import counted
+from attrib.findings.rules.graph.unfused_layers import separate_residuals
 from attrib.model.experiment import Prediction
 from attrib.units import format_ns
 from attrib.verify.experiments.change import experiment, saw_graph, variant
-from attrib.verify.predict import estimate
-from attrib.verify.predict_bounds import glue_nodes
-from attrib.verify.predict_unfused import undone, written_by
+from attrib.verify.predict.bounds import glue_nodes
+from attrib.verify.predict.prediction import estimate
+from attrib.verify.predict.unfused import undone, written_by
 from attrib.verify.protocol import Inapplicable, Situation, Variant
 
 LEVELS: tuple[OptLevel, ...] = ("disabled", "basic", "extended", "all")

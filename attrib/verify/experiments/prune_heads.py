@@ -1,12 +1,12 @@
 """prune-heads: a share of the attention heads less. It changes the model."""
 
 from attrib.verify.experiments.change import NO_GRAPH, experiment, rewritten, saw_graph, variant
-from attrib.verify.predict_heads import heads_of, without_heads
+from attrib.verify.predict.heads import heads_of, without_heads
 from attrib.verify.protocol import Inapplicable, Situation, Variant
 
 REWRITE = "prune-heads"
 SHARE = 0.25
-"""Of the heads, what `attrib.capture.rewrites_surgery_heads` leaves out."""
+"""Of the heads, what `attrib.rewrite.surgery.prune_heads` leaves out."""
 
 
 def variants(situation: Situation) -> tuple[Variant, ...] | Inapplicable:

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from attrib.verify.experiments.change import NOT_EXPORTED, experiment, saw_graph, variant
-from attrib.verify.predict_bounds import moving_nodes
+from attrib.verify.predict.bounds import moving_nodes
 from attrib.verify.protocol import Inapplicable, Situation, Variant
 
 

@@ -2,10 +2,10 @@
 
 from msgspec.structs import replace
 
-from attrib.findings.select import counted
+from attrib.findings.evidence.ledger_queries import counted
 from attrib.model.manifest import Role
 from attrib.verify.experiments.change import Variants, experiment, session_value, variant, with_session
-from attrib.verify.predict_threads import rescaled
+from attrib.verify.predict.threads import rescaled
 from attrib.verify.protocol import Experiment, Inapplicable, Situation, Variant
 
 _POOL = "intra_op_num_threads"

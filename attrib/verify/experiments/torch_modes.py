@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from attrib.verify.experiments.attention import NO_CHOICE, OTHER, has_choice
 from attrib.verify.experiments.change import experiment, variant
-from attrib.verify.predict_torch import compiled, eager_attention
+from attrib.verify.predict.pytorch import compiled, eager_attention
 from attrib.verify.protocol import Experiment, Inapplicable, Situation, Variant
 
 

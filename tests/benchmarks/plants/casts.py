@@ -48,7 +48,7 @@ def double_linears(editing: Editing, linears: tuple[str, ...]) -> None:
 
 
 def double_softmax(editing: Editing, attentions: tuple[str, ...]) -> None:
-    """Normalise attention scores in double precision."""
+    """Normalize attention scores in double precision."""
     for module in attentions:
         softmax = editing.take(editing.node("Softmax", module))
         scores = editing.add("Cast", [softmax.input[0]], to=TensorProto.DOUBLE)
@@ -57,7 +57,7 @@ def double_softmax(editing: Editing, attentions: tuple[str, ...]) -> None:
 
 
 def double_norms(editing: Editing, norms: tuple[str, ...]) -> None:
-    """Normalise layers in double precision."""
+    """Normalize layers in double precision."""
     for module in norms:
         norm = editing.take(editing.node("LayerNormalization", module))
         inputs = [editing.add("Cast", [value], to=TensorProto.DOUBLE) for value in norm.input]

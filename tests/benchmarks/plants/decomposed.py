@@ -1,4 +1,4 @@
-"""Operators taken apart in ways that ONNX Runtime's fusions do not recognise.
+"""Operators taken apart in ways that ONNX Runtime's fusions do not recognize.
 
 The textbook forms (`Pow` in a layer norm, `x (1 + erf) / 2` in a Gelu) are put together again and would plant nothing.
 """

@@ -27,7 +27,7 @@ def pairs_after(editing: Editing, linears: tuple[str, ...], *, pairs: int = 1) -
 
 
 def sequence_first_norms(editing: Editing, norms: tuple[str, ...]) -> None:
-    """Normalise layers with the sequence as the first axis."""
+    """Normalize layers with the sequence as the first axis."""
     for module in norms:
         norm = editing.node("LayerNormalization", module)
         editing.imitate(norm)

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from attrib.capture.build import Built, build
-from attrib.capture.messages import Recipe
+from attrib.capture.workers.messages import Recipe
+from attrib.capture.workload.build import Built, build
 
 PADDED_SHARE = 0.3
 """Share of tokens that the mask hides in `padded`; `trimmed` does without them."""

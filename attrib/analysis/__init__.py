@@ -1,0 +1,1 @@
+"""From two recordings to one document: the stages of `pipeline`, and what each of them works with."""

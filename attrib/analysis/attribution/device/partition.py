@@ -1,0 +1,227 @@
+"""A partition whose steps are split by what the device did, in place of what the host did.
+
+Every kernel, copy and memset belongs to the step in which its runtime call lies, and in it to the call or node that holds
+the runtime call, on the call's own thread. What no unit of work launched goes to a part with a name of its own.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from attrib.analysis.attribution.device.copies import copies_of, outside_copies
+from attrib.analysis.attribution.device.events import Bools, DeviceEvents, device_events
+from attrib.analysis.attribution.device.host import COPY, KERNEL, HostStep, Waits, waits_of
+from attrib.analysis.attribution.device.lanes import device_lanes
+from attrib.analysis.attribution.device.parts import (
+    ALLOCATING,
+    DEVICE_PARTS,
+    GRAPH_REPLAY,
+    OTHER_STEP,
+    OUTSIDE,
+    SYNCHRONIZING,
+    UNLAUNCHED,
+    Assigned,
+)
+from attrib.analysis.attribution.device.sweep import Owners, StepWork, sweep
+from attrib.model.device import SPENT, DeviceSplit, DeviceUse
+from attrib.model.events import EventTable, Int64s
+from attrib.model.work import Partition
+from attrib.traces.inspection.summary import ASYNCHRONOUS
+from attrib.traces.recording.runs import NONE, union_ns
+from attrib.units import format_percent
+
+PROCESSOR = "CPUExecutionProvider"
+OUTSIDE_SHARE = 0.1
+"""Of the device's time: when more of it belongs to no operator, the report says so."""
+
+CLIPPED_SHARE = 0.01
+"""Of the device's time: when more of it lies behind the end of its step, the report says so."""
+
+_BEHIND = (
+    "{} of the device's time lies behind the end of the step that launched it: the steps do not wait for the device,"
+    " and their walls do not hold all of its work"
+)
+_REPLAYED = (
+    "{:,} kernels and copies ran in replays of a graph: which operator each belongs to is not recorded"
+)
+_OUTSIDE = "{} of the device's time was launched in no operator: by code that calls kernels itself, or the clocks differ"
+_UNLAUNCHED = "{:,} kernels and copies have no launching call in the trace: they belong to no operator"
+
+
+def on_device(partition: Partition, steps: Sequence[HostStep], table: EventTable, zero: int = 0) -> Partition:
+    """Split the steps of a partition again, by the device's work in `table`.
+
+    Args:
+        partition: The steps as the host saw them.
+        steps: The same steps on the clock of the device's trace, with the same walls.
+        table: The trace with the device's work.
+        zero: What to add to its times.
+    """
+    found = assign(device_events(table, zero), steps, table, partition)
+    waits, owners = waits_of(table), _owners(found, partition)
+    by_start = np.argsort(found.events.start, kind="stable")
+    reach = np.maximum.accumulate(found.events.end[by_start]) if len(by_start) else by_start
+    swept = [
+        _swept(found, i, step, waits, owners, _near(found.events, by_start, reach, step))
+        for i, step in enumerate(steps)
+    ]
+    spent = np.stack([split for split, _ in swept], axis=2)
+    busy = np.array([ns for _, ns in swept], dtype=np.int64)
+    parts_ns = spent[:, found.works :].sum(axis=0)
+    kept = [i for i, name in enumerate(found.parts) if name not in DEVICE_PARTS or parts_ns[i].any()]
+    more = np.zeros(len(kept) - len(partition.parts), dtype=np.int64)
+    return dataclasses.replace(
+        partition,
+        parts=tuple(found.parts[i] for i in kept),
+        work_ns=spent[:, : found.works].sum(axis=0),
+        parts_ns=parts_ns[kept],
+        inside=np.concatenate([partition.inside, more]),
+        outside=np.concatenate([partition.outside, more]),
+        scopes=np.concatenate([partition.scopes, more]),
+        warnings=(*partition.warnings, *_warnings(found, steps)),
+        device=device_use(found, partition.walls_ns),
+        split=_split(found, partition, table, spent[:, : found.works], busy, waits),
+        python=None,
+        lanes=device_lanes(found, steps, table, [found.parts[i] for i in kept]),
+    )
+
+
+def assign(
+    events: DeviceEvents, steps: Sequence[HostStep], table: EventTable, partition: Partition
+) -> Assigned:
+    """Give each event of the device its step and its owner; every event gets at most one of each."""
+    starts, ends = (
+        np.array([getattr(step, name) for step in steps], dtype=np.int64) for name in ("start_ns", "end_ns")
+    )
+    order = np.argsort(starts, kind="stable")
+    position = np.searchsorted(starts[order], events.launched, side="right") - 1
+    step = np.where(position >= 0, order[np.maximum(position, 0)], NONE)
+    step = np.where((step != NONE) & (events.launched < ends[step]), step, NONE)
+    parts = (*partition.parts, *DEVICE_PARTS)
+    found = Assigned(events, step, np.full(len(events), NONE, dtype=np.int64), len(partition.work), parts)
+    for i, host in enumerate(steps):
+        own = np.flatnonzero(step == i)
+        found.owner[own] = _owner(found, own, host, table)
+    return found
+
+
+def _owner(found: Assigned, own: Int64s, host: HostStep, table: EventTable) -> Int64s:
+    """Unit or part of the events of one step."""
+    events = found.events
+    known, is_copy = events.known[own], events.is_copy[own]
+    unit = np.where(known, host.launcher(events.launched[own], events.track[own]), -1)
+    outside = np.where(is_copy, outside_copies(found, own, host, table), found.part(OUTSIDE))
+    outside = np.where(events.in_graph[own], found.part(GRAPH_REPLAY), outside)
+    outside = np.where(known, outside, found.part(UNLAUNCHED))
+    return np.where(unit >= 0, unit, outside)
+
+
+def _owners(found: Assigned, partition: Partition) -> Owners:
+    return Owners(
+        total=found.works + len(found.parts),
+        works=found.works,
+        other_step=found.part(OTHER_STEP),
+        syncs=found.part(SYNCHRONIZING),
+        allocations=found.part(ALLOCATING),
+        on_host=_on_host(found, partition),
+    )
+
+
+def _on_host(found: Assigned, partition: Partition) -> Bools:
+    """Units that the processor computes: their provider launches nothing, and is none that would."""
+    launching = {
+        partition.work[i].provider for i in np.unique(found.owner).tolist() if 0 <= i < found.works
+    } - {PROCESSOR}
+    return np.array(
+        [bool(work.provider) and work.provider not in ASYNCHRONOUS | launching for work in partition.work],
+        dtype=bool,
+    )
+
+
+def _near(events: DeviceEvents, by_start: Int64s, reach: Int64s, step: HostStep) -> Int64s:
+    """Positions of the events that can overlap a step."""
+    first = np.searchsorted(reach, step.start_ns, side="right")
+    last = np.searchsorted(events.start[by_start], step.end_ns, side="left")
+    return by_start[first:last]
+
+
+def _swept(
+    found: Assigned, i: int, step: HostStep, waits: Waits, owners: Owners, near: Int64s
+) -> tuple[Int64s, int]:
+    events = found.events
+    own, others = near[found.step[near] == i], near[found.step[near] != i]
+    work = StepWork(
+        start=events.start[own],
+        end=events.end[own],
+        owner=found.owner[own],
+        kind=np.where(events.is_copy[own], COPY, KERNEL),
+        launched=events.launched[own],
+        foreign_start=events.start[others],
+        foreign_end=events.end[others],
+    )
+    return sweep(step, work, waits.within(step), owners)
+
+
+def device_use(found: Assigned, walls: Int64s) -> DeviceUse:
+    """The device's work by the step that launched it: raw sums, nothing clipped."""
+    events, duration = found.events, found.events.end - found.events.start
+    own = [found.step == position for position in range(len(walls))]
+    return DeviceUse(
+        busy_ns=np.array([union_ns(events.start[o], duration[o]) for o in own], dtype=np.int64),
+        kernels_ns=np.array([duration[o & ~events.is_copy].sum() for o in own], dtype=np.int64),
+        copies_ns=np.array([duration[o & events.is_copy].sum() for o in own], dtype=np.int64),
+        kernels=np.array([(o & ~events.is_copy).sum() for o in own], dtype=np.int64),
+        walls_ns=walls,
+    )
+
+
+def _split(
+    found: Assigned, partition: Partition, table: EventTable, spent: Int64s, busy: Int64s, waits: Waits
+) -> DeviceSplit:
+    events = found.events
+    mine = np.flatnonzero((found.owner >= 0) & (found.owner < found.works) & ~events.is_copy)
+    place = found.owner[mine], found.step[mine]
+    shape = len(partition.work), partition.steps
+    sums, counts = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    np.add.at(sums, place, events.end[mine] - events.start[mine])
+    np.add.at(counts, place, 1)
+    return DeviceSplit(
+        work_ns=dict(zip(SPENT, spent, strict=True)),
+        busy_ns=busy,
+        idle_ns=partition.walls_ns - busy,
+        kernels_ns=sums,
+        kernels=counts,
+        names=_names(found, mine, table),
+        copies=copies_of(found, partition, table, waits),
+    )
+
+
+def _names(found: Assigned, mine: Int64s, table: EventTable) -> tuple[tuple[str, ...], ...]:
+    """Distinct kernels of each unit in the first step, in order of launch."""
+    first = mine[found.step[mine] == 0]
+    order = np.lexsort((found.events.start[first], found.events.launched[first]))
+    names: list[dict[str, None]] = [{} for _ in range(found.works)]
+    for i in first[order].tolist():
+        names[int(found.owner[i])].setdefault(table.text(int(table.name[found.events.row[i]])))
+    return tuple(tuple(its) for its in names)
+
+
+def _warnings(found: Assigned, steps: Sequence[HostStep]) -> tuple[str, ...]:
+    """What cannot be told of the device's work."""
+    events, inside = found.events, found.step != NONE
+    duration = np.where(inside, events.end - events.start, 0)
+    total = int(duration.sum())
+    ends = np.array([step.end_ns for step in steps], dtype=np.int64)
+    late = int(np.minimum(np.maximum(events.end - ends[found.step], 0), duration)[inside].sum())
+    replayed = int((found.owner == found.part(GRAPH_REPLAY)).sum())
+    unlaunched = int((found.owner == found.part(UNLAUNCHED)).sum())
+    share = late / max(total, 1)
+    outside = int(duration[found.owner == found.part(OUTSIDE)].sum()) / max(total, 1)
+    said = {
+        _BEHIND.format(format_percent(share)): share > CLIPPED_SHARE,
+        _OUTSIDE.format(format_percent(outside)): outside > OUTSIDE_SHARE,
+        _REPLAYED.format(replayed): replayed > 0,
+        _UNLAUNCHED.format(unlaunched): unlaunched > 0,
+    }
+    return tuple(text for text, is_so in said.items() if is_so)

@@ -1,0 +1,259 @@
+"""PyTorch steps, split into calls and dispatch.
+
+A call is the outermost aten op inside the innermost module scope. In compiled code it is a kernel, or a library's
+operator, with the ops that it covers as its members. What lies inside a step but in no call is Python, hooks and
+dispatch: `torch dispatch`.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from attrib.analysis.attribution.host.foreign_steps import PYTHON_MODULE, python_scopes
+from attrib.analysis.attribution.host.intervals import innermost, nesting_order
+from attrib.analysis.attribution.host.lanes import torch_lanes, typical
+from attrib.analysis.attribution.host.python_time import own_python, summed
+from attrib.analysis.attribution.host.steps import StepWindow, common_sequence
+from attrib.analysis.attribution.host.torch_kernels import Wraps, common_scope, covered, is_wrapper
+from attrib.errors import AttribError
+from attrib.model.compiled import Compiled
+from attrib.model.events import EventTable, Int64s
+from attrib.model.work import Member, ModulePython, Partition, Work
+from attrib.traces.recording.activity_types import Kind, rows_of
+from attrib.traces.recording.runs import is_outermost
+
+DISPATCH = "torch dispatch"
+MODULE_PREFIX = "module: "
+"""What attrib's forward hooks put before a module's qualified name; the event is an annotation or, where torch has its
+cheaper kind of range, a call."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """Events of one kind on the steps' thread, in nesting order."""
+
+    row: Int64s
+    start: Int64s
+    end: Int64s
+
+    def only(self, chosen: npt.NDArray[np.bool_]) -> "_Rows":
+        """Those of the events that are chosen."""
+        return _Rows(self.row[chosen], self.start[chosen], self.end[chosen])
+
+    def within(self, step: StepWindow) -> "_Rows":
+        """The events that start inside a step."""
+        first, last = np.searchsorted(self.start, [step.start_ns, step.end_ns], side="left")
+        return _Rows(self.row[first:last], self.start[first:last], self.end[first:last])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Thread:
+    """What one thread did: its ops, what compilers wrapped around them, and the modules with their qualified names."""
+
+    ops: _Rows
+    wraps: _Rows
+    marks: _Rows
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Step:
+    """The calls of one step: row, clipped interval, scope and op, what each covers, and the ops recorded inside.
+
+    `scopes` are its module calls, `own` their nanoseconds of Python and what lies directly inside each.
+    """
+
+    calls: Int64s
+    duration: Int64s
+    key: tuple[tuple[str, str], ...]
+    members: tuple[tuple[Member, ...], ...]
+    inner: tuple[tuple[str, ...], ...]
+    scopes: tuple[str, ...]
+    own: tuple[Int64s, Int64s, Int64s]
+    wraps: int
+
+
+class TorchSteps(NamedTuple):
+    """The partition, and the events behind each of its steps: rows of its calls, in order."""
+
+    partition: Partition
+    calls: tuple[Int64s, ...]
+    windows: tuple[StepWindow, ...]
+
+
+def torch_partition(
+    table: EventTable, steps: Sequence[StepWindow], compiled: Compiled | None = None
+) -> Partition:
+    """Split each step of a Kineto trace into its calls and the dispatch between them.
+
+    Args:
+        table: The trace.
+        steps: Its profiled steps.
+        compiled: What the kernels in it compute, where the model was compiled.
+
+    Raises:
+        AttribError: The steps hold no operators.
+    """
+    return torch_steps(table, steps, compiled).partition
+
+
+def torch_steps(
+    table: EventTable, steps: Sequence[StepWindow], compiled: Compiled | None = None
+) -> TorchSteps:
+    """The same, with the events behind each step."""
+    threads = {track: _thread(table, track) for track in {step.track for step in steps}}
+    found = [_step(table, threads[step.track], step, compiled) for step in steps]
+    chosen, warnings = common_sequence("torch", [step.key for step in found])
+    kept = [found[i] for i in chosen]
+    if not kept[0].key:
+        raise AttribError(
+            "the PyTorch trace holds no operators inside its steps",
+            hint="record it with ProfilerActivity.CPU, or capture again with `attrib profile`",
+        )
+    walls = np.array([steps[i].end_ns - steps[i].start_ns for i in chosen], dtype=np.int64)
+    work_ns = np.stack([step.duration for step in kept], axis=1)
+    work, counts = _work(table, kept[0]), _event_counts(kept[0])
+    shown = typical(walls)
+    partition = Partition(
+        engine="torch",
+        work=work,
+        parts=(DISPATCH,),
+        work_ns=work_ns,
+        parts_ns=(walls - work_ns.sum(axis=0))[None, :],
+        walls_ns=walls,
+        blocks=np.array([steps[i].block for i in chosen], dtype=np.int64),
+        inside=counts.inside,
+        outside=counts.outside,
+        scopes=counts.scopes,
+        warnings=warnings,
+        python=_module_python(kept),
+        lanes=torch_lanes(table, kept[shown].calls, kept[shown].duration, steps[chosen[shown]], shown),
+    )
+    return TorchSteps(partition, tuple(step.calls for step in kept), tuple(steps[i] for i in chosen))
+
+
+def _module_python(steps: Sequence[_Step]) -> ModulePython | None:
+    """What each module spends in its own Python, where all steps call the same modules."""
+    modules = tuple(dict.fromkeys(steps[0].scopes))
+    if not modules or any(set(step.scopes) != set(modules) for step in steps):
+        return None
+    own = [summed(step.scopes, modules, step.own[0]) for step in steps]
+    calls, marks = (summed(steps[0].scopes, modules, counts) for counts in steps[0].own[1:])
+    return ModulePython(modules=modules, own_ns=np.stack(own, axis=1), calls=calls, marks=marks)
+
+
+class _Counts(NamedTuple):
+    inside: Int64s
+    outside: Int64s
+    scopes: Int64s
+
+
+def _event_counts(step: _Step) -> _Counts:
+    """Where the cost of recording lands: a call pays for all inside it, dispatch for the space between events."""
+    nested = np.array([len(ops) for ops in step.inner], dtype=np.int64)
+    calls = len(nested)
+    return _Counts(
+        inside=np.concatenate([nested + 1, [step.wraps]]),
+        outside=np.concatenate([nested, [calls + step.wraps]]),
+        scopes=np.array([*[0] * calls, len(step.scopes)], dtype=np.int64),
+    )
+
+
+def _thread(table: EventTable, track: int) -> _Thread:
+    wanted = [code for code, text in enumerate(table.strings) if text.startswith(MODULE_PREFIX)]
+    wrapping = [code for code, text in enumerate(table.strings) if is_wrapper(text)]
+    events = _rows(table, track, {"annotation", "call"})
+    is_mark, is_wrap = (np.isin(table.name[events.row], codes) for codes in (wanted, wrapping))
+    is_call = ~is_mark & ~is_wrap & np.isin(events.row, rows_of(table, {"call"}))
+    marks = events.only(is_mark)
+    scopes = tuple(table.text(code).removeprefix(MODULE_PREFIX) for code in table.name[marks.row].tolist())
+    if not scopes:
+        marks, scopes = _python_marks(table, track)
+    return _Thread(ops=events.only(is_call), wraps=events.only(is_wrap), marks=marks, scopes=scopes)
+
+
+def _python_marks(table: EventTable, track: int) -> tuple[_Rows, tuple[str, ...]]:
+    """Module calls as torch.profiler records them itself, in a trace that attrib did not write."""
+    wanted = [code for code, text in enumerate(table.strings) if text.startswith(PYTHON_MODULE)]
+    events = _rows(table, track, {"python"})
+    marks = events.only(np.isin(table.name[events.row], wanted))
+    names = [table.text(code) for code in table.name[marks.row].tolist()]
+    return marks, python_scopes(names, marks.start, marks.end)
+
+
+def _rows(table: EventTable, track: int, kinds: set[Kind]) -> _Rows:
+    rows = rows_of(table, kinds)
+    rows = rows[table.track[rows] == track]
+    starts, ends = table.start_ns[rows], table.start_ns[rows] + table.duration_ns[rows]
+    order = nesting_order(starts, ends)
+    return _Rows(rows[order], starts[order], ends[order])
+
+
+def _step(table: EventTable, thread: _Thread, step: StepWindow, compiled: Compiled | None) -> _Step:
+    ops, marks, wraps = (rows.within(step) for rows in (thread.ops, thread.marks, thread.wraps))
+    top = np.flatnonzero(is_outermost(ops.start, ops.end))
+    first_mark = int(np.searchsorted(thread.marks.start, step.start_ns, side="left"))
+    holders = innermost(marks.start, marks.end, ops.start[top])
+    scopes = [thread.scopes[first_mark + i] if i >= 0 else "" for i in holders.tolist()]
+    names = _names(table, ops)
+    bounds = [*top.tolist(), len(names)]
+    tops = [names[i] for i in top.tolist()]
+    held = Wraps(_names(table, wraps), wraps.start, wraps.end)
+    known = covered(compiled, held, tops, ops.start[top], scopes) if compiled else {}
+    members = [known.get(i, ()) for i in range(len(tops))]
+    duration = _clipped(ops, top, step)
+    return _Step(
+        calls=ops.row[top],
+        duration=duration,
+        key=tuple(
+            (common_scope(its) if its else scope, op)
+            for scope, op, its in zip(scopes, tops, members, strict=True)
+        ),
+        # A call that is the one op that it covers needs no list.
+        members=tuple(
+            () if [member.op for member in its] == [op] else its
+            for op, its in zip(tops, members, strict=True)
+        ),
+        inner=tuple(tuple(names[a + 1 : b]) for a, b in pairwise(bounds)),
+        scopes=thread.scopes[first_mark : first_mark + len(marks.row)],
+        own=own_python(marks.start, marks.end, holders, duration, step.start_ns, step.end_ns),
+        wraps=len(wraps.row),
+    )
+
+
+def _names(table: EventTable, rows: _Rows) -> list[str]:
+    return [table.text(code) for code in table.name[rows.row].tolist()]
+
+
+def _clipped(ops: _Rows, top: npt.NDArray[np.int64], step: StepWindow) -> Int64s:
+    """Durations of the outermost ops; rounding may let two neighbors overlap by nanoseconds."""
+    ends = np.minimum(ops.end[top], step.end_ns)
+    before = np.concatenate([[step.start_ns], np.maximum.accumulate(ends)[:-1]]) if len(top) else ends
+    return np.asarray(np.maximum(ends - np.maximum(ops.start[top], before), 0))
+
+
+def _work(table: EventTable, step: _Step) -> tuple[Work, ...]:
+    seen: Counter[str] = Counter()
+    work = []
+    columns = zip(step.calls.tolist(), step.key, step.members, step.inner, strict=True)
+    for order, (row, (scope, op), members, inner) in enumerate(columns):
+        label = f"{scope}/{op}"
+        work.append(
+            Work(
+                id=f"{label}#{seen[label]}",
+                engine="torch",
+                op=op,
+                scope=scope,
+                order=order,
+                inputs=table.input_tensors(row),
+                inner=inner,
+                members=members,
+            )
+        )
+        seen[label] += 1
+    return tuple(work)

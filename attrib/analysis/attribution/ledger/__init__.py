@@ -1,0 +1,1 @@
+"""The ledger: rows whose differences sum to the measured one, with their intervals."""

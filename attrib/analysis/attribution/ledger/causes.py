@@ -1,0 +1,67 @@
+"""Which cause a share of a region's time belongs to. The numbered cases are tried in order.
+
+1. A region of unknown origin is `unattributed`: attrib does not know whether the other side has this work.
+2. Calls that only PyTorch ran are `missing_work`.
+3. Casts, layout changes, shape arithmetic, copies and quantization keep their own cause, on either side.
+4. A computing node outside the requested provider makes the region's computation a `fallback`.
+5. Computing nodes without a computing call are `extra_work`; a computing call without a node is `missing_work`.
+6. A node that its provider compiled stands for all calls of its region, views and casts among them: nothing is split off.
+7. One call for several nodes is `decomposed`, several calls for fewer nodes `fused`, else it is the `kernel`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from attrib.analysis.match.compiled import is_compiled
+from attrib.analysis.match.ops import IDENTITY_OPS, OpRole, base_op, role
+from attrib.model.document import Cause
+from attrib.model.region import Origin
+from attrib.model.work import Work
+
+ROLE_CAUSES: dict[OpRole, Cause] = {
+    "cast": "cast",
+    "layout": "layout",
+    "shape": "shape_arithmetic",
+    "memcpy": "memcpy",
+    "quantize": "quantize",
+}
+
+
+def by_cause(
+    calls: Sequence[Work], nodes: Sequence[Work], origin: Origin, provider: str
+) -> Mapping[Cause, tuple[list[Work], list[Work]]]:
+    """Split the work of a region by cause.
+
+    Args:
+        calls: The region's calls.
+        nodes: The region's nodes.
+        origin: Which side has this work.
+        provider: The execution provider that was asked for first; empty where nobody asked.
+
+    Returns:
+        Calls and nodes by cause; each unit of work is under exactly one.
+    """
+    if origin == "unknown":
+        return {"unattributed": (list(calls), list(nodes))}  # 1
+    if origin == "torch":
+        return {"missing_work": (list(calls), [])}  # 2
+    computing: Cause = "kernel" if origin == "alone" else _compute_cause(calls, nodes, provider)
+    if any(is_compiled(node) for node in nodes):
+        return {computing: (list(calls), list(nodes))}  # 6
+    split: dict[Cause, tuple[list[Work], list[Work]]] = {}
+    for side, works in enumerate((calls, nodes)):
+        for work in works:
+            cause = ROLE_CAUSES.get(role(work), computing)  # 3
+            split.setdefault(cause, ([], []))[side].append(work)
+    return split
+
+
+def _compute_cause(calls: Sequence[Work], nodes: Sequence[Work], provider: str) -> Cause:
+    ours = [c for c in calls if role(c) == "compute" and base_op(c.op) not in IDENTITY_OPS]
+    theirs = [n for n in nodes if role(n) == "compute"]
+    if provider and any(n.provider not in ("", provider) for n in theirs):
+        return "fallback"  # 4
+    if not ours or not theirs:
+        return "missing_work" if ours else "extra_work"  # 5
+    if len(ours) == len(theirs):
+        return "kernel"  # 7
+    return "decomposed" if len(theirs) > len(ours) else "fused"

@@ -1,0 +1,291 @@
+"""The ledger: rows (region x cause) whose deltas sum to the headline delta, to the nanosecond.
+
+For each side: the profiled time of every segment, less the calibrated cost of recording it, is averaged over the middle
+half of the profiled steps (interquartile mean). Whatever is then left between that sum and the median plain step is the row
+`profiler overhead`. So each side's rows sum to its plain median, and the deltas to the headline.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from attrib.analysis.attribution.device.parts import DEVICE_PARTS, MEANINGS
+from attrib.analysis.attribution.host.python_time import module_of_part, with_module_parts
+from attrib.analysis.attribution.ledger.bootstrap import Floats, Int64s, draws, step_weights
+from attrib.analysis.attribution.ledger.causes import by_cause
+from attrib.analysis.attribution.ledger.headline import Headline
+from attrib.analysis.attribution.ledger.rows import Ledger, SideTimes
+from attrib.analysis.attribution.ledger.segments import (
+    Segments,
+    row_deltas,
+    row_intervals,
+    row_values,
+    segments_of,
+)
+from attrib.model.document import Cause, LedgerRow
+from attrib.model.manifest import ROLES, Overhead, Role
+from attrib.model.region import Match, Region
+from attrib.model.work import Partition, Work
+from attrib.units import round_to_sum
+
+MAX_SHAPES = 8
+FRAMEWORK_MATCH = Match(
+    method="none", confidence=1.0, evidence=("time inside the step that no operator owns",)
+)
+OVERHEAD_MATCH = Match(
+    method="none",
+    confidence=1.0,
+    evidence=("median plain step minus the sum of the profiled rows of its side",),
+)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A row before its numbers: which segments of either side it owns."""
+
+    region: str
+    module: str
+    cause: Cause
+    match: Match
+    work: dict[Role, list[Work]] = field(default_factory=dict)
+    exported: tuple[str, ...] = ()
+    segments: dict[Role, list[int]] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The row's id."""
+        return f"{self.region}:{self.cause}"
+
+
+def build_ledger(
+    partitions: Mapping[Role, Partition],
+    regions: Sequence[Region],
+    headline: Headline,
+    *,
+    overheads: Mapping[Role, Overhead | None],
+    provider: str,
+) -> Ledger:
+    """Split the delta into rows.
+
+    Args:
+        partitions: Profiled steps of the sides that there are.
+        regions: Their regions.
+        headline: The plain steps.
+        overheads: Calibrated cost per profiler event, by role.
+        provider: The execution provider that was asked for first.
+    """
+    partitions = with_module_parts(partitions)
+    numbers = sorted({int(block) for partition in partitions.values() for block in partition.blocks})
+    drawn = draws(len(numbers))
+    split = {role: segments_of(p) for role, p in partitions.items()}
+    times = {
+        role: _side_times(p, split[role], overheads.get(role), numbers, drawn)
+        for role, p in partitions.items()
+    }
+    drafts = [*_region_drafts(partitions, split, regions, provider), *_framework_drafts(partitions, split)]
+    values = {role: _row_values(drafts, role, times) for role in ROLES}
+    plain = _plain_medians(headline)
+    if plain:
+        drafts.append(_overhead_draft())
+    medians = {role: plain.get(role, sum(values[role])) for role in ROLES} if plain else {}
+    for role, median in medians.items():
+        values[role].append(median - sum(values[role]))
+    deltas = [ort - torch for torch, ort in zip(values["torch"], values["onnxruntime"], strict=True)]
+    order = _order(drafts, deltas)
+    resampled = {
+        role: headline.replicates.get(role, np.full(len(drawn), float(median)))
+        for role, median in medians.items()
+    }
+    table = _table(drafts, order, times, len(drawn), resampled)
+    bounds = row_intervals([deltas[i] for i in order], table, len(numbers))
+    ledger = Ledger(
+        tuple(_row(drafts[i], values, i, at) for i, at in zip(order, bounds, strict=True)),
+        table,
+        len(numbers),
+        times,
+        {role: _segment_ids(p, split[role]) for role, p in partitions.items()},
+        tuple(drafts[i].segments for i in order),
+    )
+    ledger.self_check(plain)
+    return ledger
+
+
+def _order(drafts: Sequence[_Draft], deltas: Sequence[int]) -> list[int]:
+    """The largest absolute delta first, the overhead last."""
+    return sorted(
+        range(len(drafts)),
+        key=lambda i: (drafts[i].cause == "profiler_overhead", -abs(deltas[i]), drafts[i].id),
+    )
+
+
+def _table(
+    drafts: Sequence[_Draft],
+    order: Sequence[int],
+    times: Mapping[Role, SideTimes],
+    resamples: int,
+    medians: Mapping[Role, Floats],
+) -> Floats:
+    """The deltas in each resample, row by row in their order.
+
+    Args:
+        drafts: The rows; the last one is the overhead, where there are plain medians.
+        order: Which row comes where.
+        times: The segments of the sides that there are.
+        resamples: How many resamples.
+        medians: The plain median of either side, in each resample; empty without plain steps.
+    """
+    table = np.empty((len(drafts), resamples))
+    places = np.empty(len(drafts), dtype=np.int64)
+    places[order] = np.arange(len(drafts))
+    profiled = [draft.segments for draft in (drafts[:-1] if medians else drafts)]
+    sums = row_deltas(profiled, times, resamples, places[: len(profiled)], table)
+    if medians:
+        left = {role: medians[role] - sums[role] for role in ROLES}
+        table[places[-1]] = left["onnxruntime"] - left["torch"]
+    return table
+
+
+def _segment_ids(partition: Partition, split: Segments) -> tuple[str, ...]:
+    owners = (*(work.id for work in partition.work), *map(framework_region, partition.parts))
+    return tuple(owners[i] for i in split.owner.tolist())
+
+
+def framework_region(part: str) -> str:
+    """The region that stands for a part of the framework, or of a device."""
+    return f"({'device' if part in DEVICE_PARTS else 'framework'})/{part}"
+
+
+def _plain_medians(headline: Headline) -> dict[Role, int]:
+    sides: dict[Role, int] = {}
+    if headline.latency.torch_ns:
+        sides["torch"] = headline.latency.torch_ns.median
+    if headline.latency.onnxruntime_ns:
+        sides["onnxruntime"] = headline.latency.onnxruntime_ns.median
+    return sides
+
+
+def _side_times(
+    partition: Partition, split: Segments, overhead: Overhead | None, numbers: list[int], drawn: Int64s
+) -> SideTimes:
+    """Average each segment over the middle steps, the calibrated cost of recording it removed."""
+    samples = split.samples
+    if overhead:
+        inside, outside, scopes = (
+            counts[split.owner] * split.pays
+            for counts in (partition.inside, partition.outside, partition.scopes)
+        )
+        cost = inside * overhead.inside_ns + outside * overhead.outside_ns + scopes * overhead.scope_ns
+        samples = np.maximum(samples - cost[:, None], 0.0)
+        if overhead.between_ns is not None:
+            most = np.where(outside > 0, outside * overhead.between_ns, np.inf)
+            samples = np.minimum(samples, most[:, None])
+    weights, resampled = step_weights(partition.walls_ns, partition.blocks, numbers, drawn)
+    return SideTimes(samples @ weights, samples, resampled)
+
+
+def _region_drafts(
+    partitions: Mapping[Role, Partition],
+    split: Mapping[Role, Segments],
+    regions: Sequence[Region],
+    provider: str,
+) -> list[_Draft]:
+    pieces = {role: _pieces(p, split[role]) for role, p in partitions.items()}
+    work = {role: {w.id: w for w in p.work} for role, p in partitions.items()}
+    drafts: list[_Draft] = []
+    for region in regions:
+        calls = [work["torch"][i] for i in region.calls]
+        nodes = [work["onnxruntime"][i] for i in region.nodes]
+        found: dict[Cause, _Draft] = {}
+        for cause, sides in by_cause(calls, nodes, region.origin, provider).items():
+            for role, works in zip(ROLES, sides, strict=True):
+                own = _draft(found, region, cause)
+                own.work.setdefault(role, []).extend(works)
+                for unit in works:
+                    _place(found, region, own, role, unit, pieces[role][unit.id])
+        drafts += found.values()
+    return drafts
+
+
+Piece = tuple[int, Cause | None]
+"""Position of a segment, and the cause that it has of its own."""
+
+
+def _pieces(partition: Partition, split: Segments) -> dict[str, list[Piece]]:
+    """Segments of each unit of work."""
+    found: dict[str, list[Piece]] = {work.id: [] for work in partition.work}
+    for i, (owner, cause) in enumerate(zip(split.owner.tolist(), split.cause, strict=True)):
+        if owner < len(partition.work):
+            found[partition.work[owner].id].append((i, cause))
+    return found
+
+
+def _draft(found: dict[Cause, _Draft], region: Region, cause: Cause) -> _Draft:
+    fresh = _Draft(region.id, region.module, cause, region.match, exported=region.exported)
+    return found.setdefault(cause, fresh)
+
+
+def _place(
+    found: dict[Cause, _Draft], region: Region, own: _Draft, role: Role, work: Work, pieces: Sequence[Piece]
+) -> None:
+    """Give each segment of a unit its row: that of the unit, or that of the segment's own cause."""
+    for segment, cause in pieces:
+        draft = own if cause is None else _draft(found, region, cause)
+        draft.segments.setdefault(role, []).append(segment)
+        its = draft.work.setdefault(role, [])
+        if draft is not own and (not its or its[-1] is not work):
+            its.append(work)
+
+
+def _framework_drafts(partitions: Mapping[Role, Partition], split: Mapping[Role, Segments]) -> list[_Draft]:
+    """One row a part of the framework or of a device; the same part on two sides is one row."""
+    drafts: dict[str, _Draft] = {}
+    for role, partition in partitions.items():
+        for i, part in enumerate(partition.parts):
+            cause = DEVICE_PARTS.get(part, "framework")
+            match = _said(MEANINGS[part]) if part in MEANINGS else FRAMEWORK_MATCH
+            draft = _Draft(framework_region(part), module_of_part(part), cause, match)
+            draft = drafts.setdefault(part, draft)
+            draft.segments[role] = np.flatnonzero(split[role].owner == len(partition.work) + i).tolist()
+    return list(drafts.values())
+
+
+def _said(text: str) -> Match:
+    return Match(method="none", confidence=1.0, evidence=(text,))
+
+
+def _overhead_draft() -> _Draft:
+    return _Draft("(profiler)/overhead", "", "profiler_overhead", OVERHEAD_MATCH)
+
+
+def _row_values(drafts: Sequence[_Draft], role: Role, times: Mapping[Role, SideTimes]) -> list[int]:
+    """Whole nanoseconds of each row on one side; their sum is the rounded sum."""
+    if role not in times:
+        return [0] * len(drafts)
+    values = row_values([draft.segments for draft in drafts], role, times[role])
+    return round_to_sum(values, round(sum(values)))
+
+
+def _row(draft: _Draft, values: Mapping[Role, list[int]], i: int, bounds: tuple[int, int]) -> LedgerRow:
+    torch, ort = values["torch"][i], values["onnxruntime"][i]
+    calls, nodes = draft.work.get("torch", []), draft.work.get("onnxruntime", [])
+    tensors = dict.fromkeys(t for w in (*calls, *nodes) for t in (*w.inputs, *w.outputs))
+    return LedgerRow(
+        id=draft.id,
+        region=draft.region,
+        module=draft.module,
+        cause=draft.cause,
+        torch_calls=tuple(w.id for w in calls),
+        torch_ops=tuple(w.op for w in calls),
+        onnx_nodes=tuple(w.id for w in nodes),
+        onnx_ops=tuple(w.op for w in nodes),
+        exported=draft.exported,
+        providers=tuple(sorted({w.provider for w in nodes if w.provider})),
+        shapes=tuple(dict.fromkeys(map(str, tensors)))[:MAX_SHAPES],
+        torch_ns=torch,
+        onnxruntime_ns=ort,
+        delta_ns=ort - torch,
+        low_ns=bounds[0],
+        high_ns=bounds[1],
+        match=draft.match,
+    )

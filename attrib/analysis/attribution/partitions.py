@@ -1,0 +1,147 @@
+"""The partition of one side of a trace directory: find its profiled steps, then split them."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from attrib.analysis.attribution.device.partition import on_device
+from attrib.analysis.attribution.device.steps import ort_hosts, torch_hosts
+from attrib.analysis.attribution.device.unseen import unseen
+from attrib.analysis.attribution.host.foreign_steps import foreign_steps, unmarked_steps
+from attrib.analysis.attribution.host.ort_partition import ort_steps
+from attrib.analysis.attribution.host.steps import StepWindow
+from attrib.analysis.attribution.host.torch_partition import torch_steps
+from attrib.errors import AttribError
+from attrib.model.compiled import Compiled
+from attrib.model.events import EventTable
+from attrib.model.latency import LatencyTable
+from attrib.model.manifest import PROFILE_ZERO, Role, Side
+from attrib.model.work import Engine, Partition
+from attrib.traces.directory.manifest_file import INTACT_COPY
+from attrib.traces.directory.trace_directory import TraceDirectory
+from attrib.traces.formats.times import LIMIT_NS
+from attrib.traces.recording.runs import gpu_rows, runs_of, step_rows
+
+CLOCK_SLACK_NS = 50_000
+"""How far the clocks of the profiler and of the caller may be apart."""
+
+
+class TimedStep(NamedTuple):
+    """A profiled step as the caller recorded it, nanoseconds since the epoch."""
+
+    start_ns: int
+    wall_ns: int
+    block: int
+
+
+def partition_of(directory: TraceDirectory, role: Role, latency: LatencyTable | None) -> Partition | None:
+    """Split the profiled steps of one side.
+
+    Returns:
+        None where the directory has no trace of that side, or no step in it.
+    """
+    table = directory.events(role)
+    if table is None:
+        return None
+    side = directory.manifest.sides.get(role) if directory.manifest else None
+    engine: Engine = side.engine if side else role
+    rows = step_rows(table) if engine == "torch" else runs_of(table).rows
+    timed = _timed(latency, role)
+    zero = _profile_zero(side) if side and engine == "onnxruntime" else 0
+    steps = step_windows(table, rows, timed, zero)
+    if not steps and engine == "torch" and not timed:
+        steps = _foreign_windows(table)
+    if not steps:
+        return None
+    if engine == "torch":
+        return _torch(table, steps, directory.compiled(role))
+    earlier = tuple(table.duration_ns[rows[table.start_ns[rows] < steps[0].start_ns]].tolist())
+    partition = _ort(table, steps, directory.device_events(role), zero)
+    return dataclasses.replace(partition, earlier_ns=earlier)
+
+
+def _profile_zero(side: Side) -> int:
+    """Epoch time of the profile's own zero; 0 where the capture did not note it.
+
+    Raises:
+        AttribError: What it noted is no time.
+    """
+    text = side.settings.get(PROFILE_ZERO, "0")
+    is_time = text.isascii() and text.isdigit() and len(text) <= len(str(LIMIT_NS)) and int(text) < LIMIT_NS
+    if not is_time:
+        raise AttribError(
+            f"manifest.json: {PROFILE_ZERO} is no time in nanoseconds: {text[:40]!r}", hint=INTACT_COPY
+        )
+    return int(text)
+
+
+def _torch(table: EventTable, steps: Sequence[StepWindow], compiled: Compiled | None) -> Partition:
+    """PyTorch's steps: by the device's work where the trace holds any."""
+    found = torch_steps(table, steps, compiled)
+    if gpu_rows(table).size:
+        return on_device(found.partition, torch_hosts(table, found), table)
+    return unseen(found.partition, table, None)
+
+
+def _ort(table: EventTable, steps: Sequence[StepWindow], device: EventTable | None, zero: int) -> Partition:
+    """ONNX Runtime's steps: by the device's work where either trace holds any, the one around the runs first."""
+    own = device is None or not gpu_rows(device).size
+    source = table if device is None or own else device
+    seen = bool(gpu_rows(source).size)
+    found = ort_steps(table, steps, needs_nodes=not seen)
+    if not seen:
+        return unseen(found.partition, table, device)
+    hosts, warnings = ort_hosts(table, found, source, 0 if own else zero)
+    partition = on_device(found.partition, hosts, source)
+    return dataclasses.replace(partition, warnings=(*partition.warnings, *warnings))
+
+
+def _foreign_windows(table: EventTable) -> list[StepWindow]:
+    """Steps of a trace that annotates none."""
+    rows = foreign_steps(table)
+    return step_windows(table, rows, ()) if rows.size else unmarked_steps(table)
+
+
+def _timed(latency: LatencyTable | None, role: Role) -> list[TimedStep]:
+    if latency is None:
+        return []
+    rows = latency.select(role, "profiled")
+    columns = (latency.start_ns, latency.wall_ns, latency.block)
+    return [TimedStep(*map(int, step)) for step in zip(*(column[rows] for column in columns), strict=True)]
+
+
+def step_windows(
+    table: EventTable, rows: npt.NDArray[np.intp], timed: Sequence[TimedStep], zero: int = 0
+) -> list[StepWindow]:
+    """Steps of a trace as windows, with the block and the wall time that the caller recorded for each.
+
+    A session that is profiled from its creation holds more runs than the recorded steps (its warm-up): a run belongs to
+    the recorded step in which it starts. In a trace without recorded steps the first one is left out where there are
+    more: it is the cold one.
+
+    Args:
+        table: The trace.
+        rows: Rows of the events that stand for a step, in order of time.
+        timed: Recorded steps in order of time.
+        zero: Epoch time of the trace's own zero, where the table does not know it.
+    """
+    if not timed:
+        rows = rows[1:] if len(rows) > 1 else rows
+        return [_window(table, row, block, -1) for block, row in enumerate(rows.tolist())]
+    begins = np.array([step.start_ns for step in timed]) - CLOCK_SLACK_NS
+    starts = table.start_ns[rows] + zero
+    first = np.minimum(np.searchsorted(starts, begins), max(len(rows) - 1, 0))
+    return [
+        _window(table, int(rows[i]), step.block, step.wall_ns, step.start_ns)
+        for i, step in zip(first.tolist(), timed, strict=True)
+        if len(rows) and -CLOCK_SLACK_NS <= starts[i] - step.start_ns <= step.wall_ns
+    ]
+
+
+def _window(table: EventTable, row: int, block: int, wall_ns: int, call_ns: int = -1) -> StepWindow:
+    start = int(table.start_ns[row])
+    end = start + int(table.duration_ns[row])
+    return StepWindow(row, start, end, int(table.track[row]), block, wall_ns, call_ns)

@@ -1,0 +1,1 @@
+"""What work has to do at least, and how far a row is from what the machine can do."""

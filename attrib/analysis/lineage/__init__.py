@@ -1,0 +1,1 @@
+"""The exported graph, the graph that ran, and which node of the one became which node of the other."""

@@ -1,0 +1,49 @@
+"""Which node of the graph that ran each executed node is.
+
+Numbered cases, cited in the code:
+
+1. By name; nodes that share a name by op and order. A node in the body of a loop runs several times: all are that node.
+2. A node without a name goes by its op and an index in the profile (`MatMul_12`). ORT executes in the order in which
+   it saves the graph, so the n-th such node of an op is the n-th nameless node of that op.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from attrib.analysis.lineage.components import nodes_by_name
+from attrib.analysis.lineage.graph import Graph, GraphNode
+from attrib.model.work import Work
+
+
+def executed_by_node(nodes: Sequence[Work], graph: Graph) -> dict[int, list[int]]:
+    """Positions of executed work by position of the node in the graph that ran."""
+    named = nodes_by_name(graph)
+    nameless = _by_op(named.pop("", []))
+    alike = _by_name_and_op(graph)
+    found: dict[int, list[int]] = {}
+    seen: Counter[str] = Counter()
+    for position, node in enumerate(nodes):
+        name = node.id if node.id in named else node.id.rpartition("#")[0]
+        rivals = alike.get((name, node.op)) or named.get(name, [])  # 1
+        if not rivals and re.fullmatch(rf"{re.escape(node.op)}_\d+", node.id):
+            name, rivals = f"{node.op}_", nameless.get(node.op, [])  # 2
+        if rivals:
+            found.setdefault(rivals[min(seen[name], len(rivals) - 1)].index, []).append(position)
+            seen[name] += 1
+    return found
+
+
+def _by_name_and_op(graph: Graph) -> dict[tuple[str, str], list[GraphNode]]:
+    found: dict[tuple[str, str], list[GraphNode]] = {}
+    for node in graph.nodes:
+        if node.name:
+            found.setdefault((node.name, node.op), []).append(node)
+    return found
+
+
+def _by_op(nodes: Sequence[GraphNode]) -> dict[str, list[GraphNode]]:
+    found: dict[str, list[GraphNode]] = {}
+    for node in nodes:
+        found.setdefault(node.op, []).append(node)
+    return found

@@ -1,0 +1,150 @@
+"""Calls and nodes of one module that read the same results, where the capture watched whose result each call reads.
+
+Numbered cases, cited in the code:
+
+1. A node's sources are the calls that its data inputs are linked to; a call's are the calls whose results it reads. What is
+   not linked (a view that the export left out) is looked through on either side.
+2. A result of a call with several (`split`) is told apart by its place, where the node that makes it has several too.
+3. Nodes are taken in topological order, so that one link leads to the next. Among the open calls of the module with the
+   right op, the one that shares most sources is taken; equal ones in order.
+4. Only calls that exporters write as one node: what they write as several is aligned as a whole, later.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
+
+from attrib.analysis.lineage.components import input_free_values
+from attrib.analysis.lineage.representation import producers
+from attrib.analysis.match.candidates import Link, Unmatched
+from attrib.analysis.match.ops import IDENTITY_OPS, base_op, is_whole, op_role, writes_one
+from attrib.analysis.match.scoring import links_of
+
+Source = tuple[int, int]
+"""Position of a call, and which of its results."""
+_ANY = -1
+"""Place of a result that is not told apart."""
+_DEEPEST = 30
+"""Unlinked calls or nodes looked through at most."""
+_ONE_NODE = frozenset({"matmul"})
+"""Ops that exporters write as one of several nodes (case 4)."""
+
+
+def data_flow(state: Unmatched) -> list[Link]:
+    """Link the open nodes whose sources say which call they are."""
+    if not state.flow or state.executed:
+        return []
+    return list(_Tracing(state).links())
+
+
+class _Tracing:
+    """One pass over the graph."""
+
+    def __init__(self, state: Unmatched) -> None:
+        self._state = state
+        self._makers = producers(state.graph)
+        self._free = input_free_values(state.graph)
+        self._call_of: dict[int, int] = {}
+        self._linked: set[int] = set()
+        for link in state.links:
+            self._note(link.call, link.node)
+        self._candidates: dict[str, list[int]] = defaultdict(list)
+        for i in state.open_calls:
+            if _is_one_node(state.calls[i].op):
+                self._candidates[state.calls[i].scope].append(i)
+
+    def _note(self, call: int, node: int) -> None:
+        self._call_of.setdefault(node, call)
+        self._linked.add(call)
+
+    def links(self) -> Iterator[Link]:
+        """The links of the pass."""
+        for group in self._groups():
+            call = self._best(group)
+            if call is None:
+                continue
+            self._candidates[self._state.calls[call].scope].remove(call)
+            for node in group:
+                self._note(call, node)
+            yield from links_of(self._state, call, group, "data-flow")
+
+    def _groups(self) -> Iterator[list[int]]:
+        """Open nodes of known modules in topological order; those of one fx node together."""
+        groups: dict[object, list[int]] = {}
+        for i in self._state.open_nodes:
+            scope, fx = self._state.scopes[i], self._state.graph.nodes[i].fx_node
+            if scope is not None:
+                groups.setdefault((scope, fx) if fx else i, []).append(i)
+        yield from groups.values()
+
+    def _best(self, group: list[int]) -> int | None:
+        """The open call that shares most sources with a group of nodes (case 3)."""
+        theirs = self._node_sources(group)
+        scope = self._state.scopes[group[0]] or ""
+        best, most = None, 0.0
+        for call in self._candidates.get(scope, ()) if theirs else ():
+            if not self._same_op(call, group):
+                continue
+            ours = self._call_sources(call)
+            shared = sum(any(_same(a, b) for b in ours) for a in theirs)
+            share = shared / max(len(ours), len(theirs))
+            if share > most:
+                best, most = call, share
+        return best
+
+    def _same_op(self, call: int, group: list[int]) -> bool:
+        op, node = self._state.calls[call].op, self._state.graph.nodes[group[0]]
+        if node.fx_target:
+            return base_op(op) == base_op(node.fx_target)
+        return is_whole(op, node.op)
+
+    def _node_sources(self, group: list[int]) -> set[Source]:
+        """Calls whose results a group of nodes reads (cases 1 and 2)."""
+        inside, found = set(group), set[Source]()
+
+        def above(name: str) -> tuple[str, ...]:
+            maker = self._makers.get(name, -1)
+            if maker < 0 or name in self._free or maker in inside:
+                return ()
+            node = self._state.graph.nodes[maker]
+            if maker not in self._call_of:
+                return node.inputs
+            found.add((self._call_of[maker], node.outputs.index(name) if len(node.outputs) > 1 else _ANY))
+            return ()
+
+        _look_through([name for i in group for name in self._state.graph.nodes[i].inputs], above)
+        return found
+
+    def _call_sources(self, call: int) -> set[Source]:
+        """Calls whose results a call reads (case 1)."""
+        flow: Mapping[int, tuple[Source, ...]] = self._state.flow
+        found = set[Source]()
+
+        def above(source: Source) -> tuple[Source, ...]:
+            if source[0] not in self._linked:
+                return flow.get(source[0], ())
+            found.add(source)
+            return ()
+
+        _look_through(flow.get(call, ()), above)
+        return found
+
+
+_T = TypeVar("_T", str, Source)
+
+
+def _look_through(start: Iterable[_T], above: Callable[[_T], Iterable[_T]]) -> None:
+    """Go from things to what lies above them, each once: results that are read twice would double the way."""
+    level, seen = set(start), set[_T]()
+    for _ in range(_DEEPEST + 1):
+        seen |= level
+        level = {thing for below in level for thing in above(below)} - seen
+
+
+def _same(node: Source, call: Source) -> bool:
+    return node[0] == call[0] and node[1] in (_ANY, call[1])
+
+
+def _is_one_node(op: str) -> bool:
+    base = base_op(op)
+    return base not in IDENTITY_OPS and (op_role(op) == "layout" or writes_one(op) or base in _ONE_NODE)

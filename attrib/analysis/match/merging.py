@@ -1,0 +1,293 @@
+"""Components, calls and executed nodes merged into regions, each with its name and the reason why it is one.
+
+The conditions are those of `regions`.
+"""
+
+from collections.abc import Container, Iterable, Sequence
+from typing import Literal, NamedTuple
+
+from msgspec.structs import replace
+
+from attrib.analysis.lineage.components import Component
+from attrib.analysis.lineage.disjoint_sets import DisjointSets
+from attrib.analysis.match.candidates import Link, Unmatched
+from attrib.analysis.match.ops import IDENTITY_OPS, base_op, call_role, op_role, role
+from attrib.analysis.match.partitions.partition_assignment import unit_of_part
+from attrib.analysis.match.partitions.partitions import Partitions
+from attrib.analysis.match.scoring import CONFIDENCE, CONTRADICTION
+from attrib.analysis.match.units import Units
+from attrib.model.region import Match, Method, Origin, Region
+from attrib.model.tensor import Tensor
+from attrib.model.work import Work
+
+# Whether the tensors that ONNX Runtime really read and wrote can be those of the calls of a region.
+#
+# Links were checked against the exported graph, which may leave sizes open. This looks at what ran. Element counts are
+# compared, not layouts: exporters transpose weights and flatten batches, and fused nodes read packed weights. So one
+# activation of the calls that is found among the tensors of the nodes is agreement.
+
+
+_FLOATS = ("float", "float16", "bfloat16", "double")
+
+
+def contradictions(calls: Sequence[Work], nodes: Sequence[Work], *, rewritten: bool) -> tuple[str, ...]:
+    """What speaks against calls and nodes being the same work, one line each.
+
+    Args:
+        calls: Calls of a region.
+        nodes: Its executed nodes.
+        rewritten: The chain of graphs explains another element type, so that it is no contradiction.
+    """
+    entering = [c.inputs[0] for c in calls if c.inputs and _computes(c)]
+    there = [t for n in nodes for t in (*n.inputs, *n.outputs)]
+    found = []
+    if entering and there and not {t.elements for t in entering} & {t.elements for t in there}:
+        found.append(f"SIZES DIFFER: PyTorch computes on {_named(entering)}, ONNX Runtime on {_named(there)}")
+    ours, theirs = _float_types(entering), _float_types(there)
+    if ours and theirs and not ours & theirs and not rewritten:
+        found.append(
+            f"TYPES DIFFER: {', '.join(sorted(ours))} in PyTorch, {', '.join(sorted(theirs))} in ONNX Runtime"
+        )
+    return tuple(found)
+
+
+def _computes(call: Work) -> bool:
+    return call_role(call) == "compute" and base_op(call.op) not in IDENTITY_OPS
+
+
+def _float_types(tensors: Iterable[Tensor]) -> frozenset[str]:
+    return frozenset(t.dtype for t in tensors if t.dtype in _FLOATS)
+
+
+def _named(tensors: Iterable[Tensor]) -> str:
+    shown = list(dict.fromkeys(str(t) for t in sorted(tensors, key=lambda t: -t.elements)))[:2]
+    return " and ".join(shown)
+
+
+MAX_EVIDENCE = 12
+"""Lines of evidence kept for one region; the number left out is said."""
+
+LABEL_OPS = 3
+"""Ops named in a region's id."""
+
+NO_COUNTERPART: dict[str, str] = {
+    "call": "PyTorch ran this, and the exported graph has no node for it",
+    "node": "the exported graph has this, and PyTorch ran no call for it",
+    "folded": "PyTorch computes this anew in each step, from nothing that the inputs hold: the export stored the result",
+    "unsure": "no node was found for this call, in a graph that names no modules",
+    "lost": "no value name, module or order leads from this node to the exported graph",
+}
+
+
+class Pairing(NamedTuple):
+    """What regions are made of: both sides' work, the graphs' components, and which node of the last graph ran as what.
+
+    `chained`: the graphs were captured, so that they explain what the executed nodes alone would contradict.
+    `partitions`: of a session with compiled nodes; calls that are `away` and `strange` nodes are then joined elsewhere.
+    """
+
+    calls: tuple[Work, ...]
+    units: Units
+    state: Unmatched
+    nodes: tuple[Work, ...]
+    parts: tuple[Component, ...]
+    executed: dict[int, list[int]]
+    chained: bool
+    partitions: Partitions | None = None
+    away: Container[int] = ()
+    strange: Container[int] = ()
+
+
+def merged(pairing: Pairing, links: list[Link], input_free: Container[str]) -> list[Region]:
+    """The regions, not yet named: every call that is not `away` and every node that is not `strange` is in exactly one.
+
+    Args:
+        pairing: What they are made of.
+        links: Calls and nodes of the first graph that compute the same.
+        input_free: Ids of the calls that depend on no input of the model.
+    """
+    calls, seen, state, nodes, parts, executed, *_ = pairing
+    part_of = {node: i for i, part in enumerate(parts) for node in part.exported}
+    sets = DisjointSets(len(parts) + len(calls))
+    for link in links:
+        sets.union(part_of[link.node], len(parts) + seen.owner[link.call])  # 1
+    for one, other in seen.joined:
+        sets.union(len(parts) + one, len(parts) + other)
+    for one, other in _compiled_together(pairing):
+        sets.union(one, other)  # 5
+    by_set: dict[int, list[Link]] = {}
+    for link in links:
+        by_set.setdefault(sets.find(part_of[link.node]), []).append(link)
+    held_by = {sets.find(part_of[link.node]) for link in links}
+    linked = {i for i in range(len(calls)) if sets.find(len(parts) + i) in held_by}
+    found, reached = [], set[int]()
+    for group in sets.groups():
+        ours = [i - len(parts) for i in group if i >= len(parts) and i - len(parts) in linked]
+        held = [parts[i] for i in group if i < len(parts)]
+        ran = sorted({p for part in held for i in part.optimized for p in executed.get(i, ())})
+        reached.update(ran)
+        if ours or ran:  # 2
+            found.append(_region(pairing, ours, held, ran, by_set.get(sets.find(group[0]), [])))
+    lost = (i for i in range(len(nodes)) if i not in reached and i not in pairing.strange)
+    found += [lost_node(nodes[i]) for i in lost]
+    certain = any(scope is not None for scope in state.scopes)
+    left = [call for i, call in enumerate(calls) if i not in linked and i not in pairing.away]
+    folded = [call for call in left if call.id in input_free]
+    others = [call for call in left if call.id not in input_free]
+    return [
+        *found,
+        *lost_calls(others, "call" if certain else "unsure"),
+        *lost_calls(folded, "folded"),
+    ]  # 3
+
+
+def _compiled_together(pairing: Pairing) -> list[tuple[int, int]]:
+    """Pairs of components that one compiled node covers."""
+    if pairing.partitions is None:
+        return []
+    covering, first = pairing.partitions.covering, dict[int, int]()
+    found = []
+    for i, part in enumerate(pairing.parts):
+        unit = unit_of_part(part, covering)
+        if unit in covering.trust and unit is not None:
+            found.append((first.setdefault(unit, i), i))
+    return found
+
+
+def _region(
+    pairing: Pairing, ours: list[int], parts: list[Component], ran: list[int], links: list[Link]
+) -> Region:
+    calls, state, nodes = pairing.calls, pairing.state, pairing.nodes
+    exported = [i for part in parts for i in part.exported]
+    scopes = [calls[i].scope for i in ours] or [s for i in exported if (s := state.scopes[i]) is not None]
+    special = pairing.partitions
+    match = special.match(ours, ran, links) if special else None
+    if match is None:
+        match = _checked(
+            _match(state, links, parts, exported),
+            [calls[i] for i in ours],
+            [nodes[i] for i in ran],
+            rewritten=pairing.chained,
+        )
+        match = special.beside(match, ran) if special else match
+    named = special.label(ran) if special else ""
+    return Region(
+        id=named or label([calls[i] for i in ours] or [nodes[i] for i in ran]),
+        module=common_module(scopes),
+        calls=tuple(calls[i].id for i in ours),
+        nodes=tuple(nodes[i].id for i in ran),
+        exported=tuple(state.graph.nodes[i].name for i in exported),
+        lineage=_stages(parts) if pairing.chained else (),
+        match=match,
+        origin="onnxruntime"
+        if match.method == "partition" and not ours
+        else _origin_of(state, ours, ran, exported),
+    )
+
+
+def _stages(parts: list[Component]) -> tuple[tuple[int, ...], ...]:
+    return tuple(
+        tuple(sorted(i for part in parts for i in part.stages[k])) for k in range(len(parts[0].stages))
+    )
+
+
+def _origin_of(state: Unmatched, calls: list[int], nodes: list[int], exported: list[int]) -> Origin:
+    if calls:
+        return "both" if nodes else "torch"
+    return "onnxruntime" if any(state.scopes[i] is not None for i in exported) else "unknown"
+
+
+def _match(state: Unmatched, links: list[Link], parts: list[Component], exported: list[int]) -> Match:
+    """The weakest link decides; a part without exported nodes means that lineage did not reach its origin."""
+    values = [f"value {name} is in both graphs" for part in parts for name in part.shared]
+    if links:
+        weakest = min(links, key=lambda link: link.confidence)
+        said = list(dict.fromkeys(link.evidence for link in links))
+        return Match(method=weakest.method, confidence=weakest.confidence, evidence=_shortened(said + values))
+    if not exported:
+        return Match(method="none", confidence=0.0, evidence=(NO_COUNTERPART["lost"],))
+    origins = dict.fromkeys(_origin(state, i) for i in exported if state.scopes[i] is not None)
+    lines = [NO_COUNTERPART["node"], *origins, *values]
+    return Match(method="none", confidence=0.0, evidence=_shortened(lines))
+
+
+def _origin(state: Unmatched, node: int) -> str:
+    fx = state.graph.nodes[node].fx_node
+    return f"exported from module {state.scopes[node] or '(root)'}" + (f", fx node {fx}" if fx else "")
+
+
+def _checked(match: Match, calls: list[Work], nodes: list[Work], *, rewritten: bool) -> Match:
+    """The match with what the executed shapes say against it: each contradiction halves the confidence."""
+    against = contradictions(calls, nodes, rewritten=rewritten) if match.confidence else ()
+    if not against:
+        return match
+    return replace(
+        match,
+        confidence=match.confidence * CONTRADICTION ** len(against),
+        evidence=_shortened([*against, *match.evidence]),
+    )
+
+
+def _shortened(lines: list[str]) -> tuple[str, ...]:
+    if len(lines) <= MAX_EVIDENCE:
+        return tuple(lines)
+    return (*lines[: MAX_EVIDENCE - 1], f"and {len(lines) - MAX_EVIDENCE + 1} more")
+
+
+def lost_node(node: Work) -> Region:
+    """The region of an executed node of which nothing is known."""
+    return Region(
+        id=label([node]),
+        module="",
+        calls=(),
+        nodes=(node.id,),
+        match=Match(method="none", confidence=0.0, evidence=(NO_COUNTERPART["lost"],)),
+        origin="unknown",
+    )
+
+
+def lost_calls(calls: Iterable[Work], reason: Literal["call", "unsure", "folded"]) -> list[Region]:
+    """Calls without a link, by module."""
+    by_module: dict[str, list[Work]] = {}
+    for call in calls:
+        by_module.setdefault(call.scope, []).append(call)
+    method: Method = "folded" if reason == "folded" else "none"
+    confidence = CONFIDENCE["folded"] if reason == "folded" else 0.0
+    match = Match(method=method, confidence=confidence, evidence=(NO_COUNTERPART[reason],))
+    origin: Origin = "unknown" if reason == "unsure" else "torch"
+    return [
+        Region(
+            id=label(work),
+            module=module,
+            calls=tuple(w.id for w in work),
+            nodes=(),
+            match=match,
+            origin=origin,
+        )
+        for module, work in by_module.items()
+    ]
+
+
+def label(work: Sequence[Work]) -> str:
+    """Short name of a region: the computing ops of its calls, or of its nodes."""
+    computing = [w for w in work if role(w) == "compute" and base_op(w.op) not in IDENTITY_OPS] or list(work)
+    names = list(dict.fromkeys(base_op(op) for w in computing for op in _ops(w)))
+    shown = names[:LABEL_OPS]
+    return "+".join(shown) + ("+…" if len(names) > len(shown) else "")
+
+
+def _ops(work: Work) -> list[str]:
+    """The op of a unit of work; of a compiled kernel, the computing ops that it covers."""
+    members = [m.op for m in work.members]
+    computing = [op for op in members if op_role(op) == "compute" and base_op(op) not in IDENTITY_OPS]
+    return computing or members or [work.op]
+
+
+def common_module(scopes: Iterable[str]) -> str:
+    """The innermost module that holds all of these."""
+    paths = [scope.split(".") if scope else [] for scope in scopes]
+    if not paths:
+        return ""
+    shortest = min(paths, key=len)
+    depth = next((i for i, part in enumerate(shortest) if any(p[i] != part for p in paths)), len(shortest))
+    return ".".join(shortest[:depth])

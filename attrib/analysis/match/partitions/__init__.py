@@ -1,0 +1,1 @@
+"""Nodes that a provider compiled into one: which part of the graph each of them covers."""

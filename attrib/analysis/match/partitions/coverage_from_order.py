@@ -1,0 +1,87 @@
+"""What each compiled node covers, where no session said so: what the nodes that ran outside leave over.
+
+A node of the graph that did not run under its name lies in a compiled node that ran after all outside nodes on whose
+results it depends, and before all that depend on it. Where several did, providers differ: some take a node as early as
+they can, some as late. Both are tried, and the one stays whose borders fit the tensors that the compiled nodes read and
+wrote. Compiled nodes between which no outside node ran cannot be told apart, and count as one.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+
+from attrib.analysis.lineage.graph import Graph
+from attrib.analysis.match.compiled import compiled_in_order
+from attrib.analysis.match.partitions.covering import Covering, Span, crossings, run_by_name, running, spans
+from attrib.model.work import Work
+
+DERIVED = 0.6
+"""Confidence in a part that was derived, where every node had only this place."""
+
+DOUBTFUL = 0.5
+"""The same where some nodes had other places too."""
+
+ALONE = 0.9
+"""The same where the session ran a single compiled node, in which everything that did not run outside must lie."""
+
+
+def covering_as_derived(nodes: Sequence[Work], graph: Graph) -> Covering:
+    """What the executed nodes cover."""
+    runs = run_by_name(nodes, graph)
+    at = {i: places[0] for i, places in runs.items()}
+    compiled = sorted(compiled_in_order(nodes))
+    bounds = spans(graph, at, len(nodes))
+    choices = {i: _choices(compiled, bounds[i]) for i in running(graph) if i not in runs}
+    choices = {i: places for i, places in choices.items() if places}
+    early, late = ({i: places[k] for i, places in choices.items()} for k in (0, -1))
+    chosen = max(late, early, key=lambda inside: _agreement(nodes, graph, at, inside, compiled))
+    together = _together(compiled, set(chosen.values()))
+    trust, notes = {}, {}
+    for lead, places in together.items():
+        inside = [i for i, place in chosen.items() if place == lead]
+        doubtful = sum(len(choices[i]) > 1 for i in inside) if len(together) > 1 else 0
+        sure = ALONE if len(compiled) == 1 else DERIVED
+        for place in places:
+            trust[place] = DOUBTFUL if doubtful or places[1:] else sure
+            notes[place] = _notes(nodes, places, len(inside), doubtful)
+    covered = {i: together[place] for i, place in chosen.items()}
+    return Covering(runs={**runs, **covered}, trust=trust, notes=notes)
+
+
+def _choices(compiled: Sequence[int], span: Span) -> Sequence[int]:
+    """The compiled nodes between two places, in the order of execution."""
+    return compiled[bisect_right(compiled, span.first) : bisect_left(compiled, span.last)]
+
+
+def _agreement(
+    nodes: Sequence[Work],
+    graph: Graph,
+    at: Mapping[int, int],
+    inside: Mapping[int, int],
+    compiled: Sequence[int],
+) -> float:
+    found = crossings(graph, {**at, **inside})
+    return sum(found[place].agreement(nodes[place]) for place in compiled if place in found)
+
+
+def _together(compiled: Sequence[int], covering: set[int]) -> dict[int, tuple[int, ...]]:
+    """Compiled nodes by the one that has nodes of the graph; one that has none joins the nearest that has."""
+    leads = [place for place in compiled if place in covering]
+    found: dict[int, list[int]] = {lead: [] for lead in leads}
+    for place in compiled if leads else ():
+        found[min(leads, key=lambda lead: (abs(lead - place), -lead))].append(place)
+    return {lead: tuple(places) for lead, places in found.items()}
+
+
+def _notes(nodes: Sequence[Work], places: Sequence[int], inside: int, doubtful: int) -> tuple[str, ...]:
+    names = ", ".join(nodes[place].id for place in places)
+    if len(nodes) == 1:
+        return (f"{names} is all that ran: the whole graph was compiled into it",)
+    text = (
+        f"the session did not say what it compiled into {names}: {inside} nodes of the graph that did not run on their own"
+        " lie there by what they depend on and what depends on them"
+    )
+    more = (
+        f"{doubtful} of them could lie in a part before or behind it too; the tensors at the border decided"
+    )
+    apart = f"nothing tells {len(places)} compiled nodes apart, between which no other node ran"
+    return (text, *([more] if doubtful else []), *([apart] if places[1:] else []))

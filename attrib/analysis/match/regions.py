@@ -1,0 +1,229 @@
+"""Regions: lineage components and calls, merged wherever one call reaches into several components.
+
+Conditions, cited in the code:
+
+1. A call that is linked to several components makes them one region. A compiled kernel is linked by each op that it
+   covers (see `units`).
+2. A component without a call stays a region of its own: nodes that PyTorch never ran.
+3. Calls without a link are gathered by module: calls that have no counterpart in the graph. That is certain where the
+   graph names its modules, and explained where a call depends on no input.
+4. Two sides of one engine (an A/A capture) are joined by the identity of their work.
+5. What a provider compiled into one node is one region, with the calls whose nodes lie in it (see `partitions`).
+"""
+
+import dataclasses
+from collections.abc import Container, Sequence
+
+from msgspec.structs import replace
+
+from attrib.analysis.lineage.components import components
+from attrib.analysis.lineage.graph import Graph
+from attrib.analysis.match.candidates import Link, Matcher, Unmatched, unmatched, without
+from attrib.analysis.match.compiled import is_compiled
+from attrib.analysis.match.executed import executed_by_node
+from attrib.analysis.match.from_profile import graph_from_work
+from attrib.analysis.match.matchers.by_name import links_by_name
+from attrib.analysis.match.matchers.registry import MATCHERS, MATCHERS_OF_CONSTANTS
+from attrib.analysis.match.merging import Pairing, common_module, label, lost_calls, lost_node, merged
+from attrib.analysis.match.partitions.coverage_from_order import ALONE
+from attrib.analysis.match.partitions.partition_assignment import REWRITTEN, homes, split
+from attrib.analysis.match.partitions.partitions import NO_GRAPH, Partitions, covering_of
+from attrib.analysis.match.units import units
+from attrib.model.flow import Flow
+from attrib.model.placement import Placement
+from attrib.model.region import Match, Region
+from attrib.model.work import Work, distinct
+
+
+def regions(
+    calls: tuple[Work, ...],
+    nodes: tuple[Work, ...],
+    graphs: Sequence[Graph] = (),
+    *,
+    ran: bool = True,
+    flow: Flow | None = None,
+    placement: Placement | None = None,
+) -> tuple[Region, ...]:
+    """Bring PyTorch's calls and ONNX Runtime's nodes together.
+
+    Args:
+        calls: Work of the first side.
+        nodes: Work of the second side.
+        graphs: The chain: the graph as exported, after each rewrite, and as it ran. Without it the executed nodes stand
+            in for it.
+        flow: Which call reads the result of which, where that was watched.
+        ran: The last graph is the one that ran. Else executed nodes are found in it by the names that they kept.
+        placement: Which provider took which nodes of the last graph, where the session said so.
+
+    Returns:
+        Regions in the order of the exported graph; every call and every node is in exactly one.
+    """
+    if not calls or not nodes:
+        return _alone((*calls, *nodes))
+    if {work.engine for work in calls} == {work.engine for work in nodes}:
+        return _identical(calls, nodes)
+    if not (ran and graphs) and any(map(is_compiled, nodes)):
+        found = _partitioned(calls, nodes, graphs, flow, placement) if graphs else _unplaced(calls, nodes)
+        return _named(found)  # 5
+    return _named(_joined(calls, nodes, graphs, ran=ran, flow=flow))
+
+
+def _joined(
+    calls: tuple[Work, ...], nodes: tuple[Work, ...], graphs: Sequence[Graph], *, ran: bool, flow: Flow | None
+) -> list[Region]:
+    chain = tuple(graphs) if ran and graphs else (graph_from_work(nodes),)
+    seen = units(calls)
+    state = unmatched(seen.works, chain[0], () if ran and graphs else nodes)
+    state = dataclasses.replace(state, flow=_flow_between(seen.works, flow))
+    if graphs and not ran:
+        exported = _all_links(unmatched(seen.works, graphs[0]), frozenset())
+        state = without(state, links_by_name(exported, components(graphs), graphs[-1], nodes))
+    input_free = flow.input_free if flow else frozenset[str]()
+    links = _all_links(state, input_free)
+    pairing = Pairing(
+        calls, seen, state, nodes, components(chain), executed_by_node(nodes, chain[-1]), ran and bool(graphs)
+    )
+    return merged(pairing, links, input_free)
+
+
+def _partitioned(
+    calls: tuple[Work, ...],
+    nodes: tuple[Work, ...],
+    graphs: Sequence[Graph],
+    flow: Flow | None,
+    placement: Placement | None,
+) -> list[Region]:
+    """Regions of a session with compiled nodes (case 5)."""
+    covering = covering_of(nodes, graphs[-1], placement)
+    seen, parts = units(calls), split(components(graphs), covering)
+    state = unmatched(seen.works, graphs[0])
+    state = dataclasses.replace(state, flow=_flow_between(seen.works, flow))
+    input_free = flow.input_free if flow else frozenset[str]()
+    found = homes(state, seen, _all_links(state, input_free), parts, covering)
+    away = {call for call, home in found.of_call.items() if home == REWRITTEN}
+    strange = set(range(len(nodes))) - {place for places in covering.runs.values() for place in places}
+    strange -= covering.trust.keys()
+    if not away or not strange:
+        away, strange = set(), set()
+    pairing = Pairing(
+        calls,
+        seen,
+        state,
+        nodes,
+        tuple(parts),
+        {i: list(places) for i, places in covering.runs.items()},
+        True,
+        Partitions(calls=calls, nodes=nodes, covering=covering, cuts=found.cuts),
+        away,
+        strange,
+    )
+    links = [link for link in found.links if seen.owner[link.call] not in away]
+    joined = merged(pairing, links, input_free)
+    if away:
+        ours, theirs = (
+            tuple(works[i] for i in sorted(of)) for works, of in ((calls, away), (nodes, strange))
+        )
+        joined += _joined(ours, theirs, graphs, ran=False, flow=None)
+    return joined
+
+
+def _unplaced(calls: tuple[Work, ...], nodes: tuple[Work, ...]) -> list[Region]:
+    """Without a graph: what was compiled is one region with all that PyTorch ran."""
+    compiled = [node for node in nodes if is_compiled(node)]
+    outside = [node for node in nodes if not is_compiled(node)]
+    told = (
+        "no graph was captured: nothing says which calls lie in which of"
+        f" {len(compiled)} compiled and {len(outside)} other nodes"
+    )
+    if not outside and not compiled[1:]:
+        told = f"{compiled[0].id} is all that ran: the whole model was compiled into it"
+    region = Region(
+        id="compiled partitions" if compiled[1:] else "compiled partition 1",
+        module=common_module(call.scope for call in calls),
+        calls=tuple(call.id for call in calls),
+        nodes=tuple(node.id for node in compiled),
+        match=Match(
+            method="partition", confidence=NO_GRAPH if outside or compiled[1:] else ALONE, evidence=(told,)
+        ),
+    )
+    return [region, *map(lost_node, outside)]
+
+
+def _flow_between(calls: Sequence[Work], flow: Flow | None) -> dict[int, tuple[tuple[int, int], ...]]:
+    """The sources of each call that was watched, by position; a call that the profile does not hold is looked through."""
+    position = {call.id: i for i, call in enumerate(calls)}
+    resolved: list[tuple[tuple[int, int], ...]] = []
+    found: dict[int, tuple[tuple[int, int], ...]] = {}
+    watched = flow.calls if flow else ()
+    for call in watched:
+        sources: dict[tuple[int, int], None] = {}
+        for at, place in call.sources:
+            if not 0 <= at < len(resolved):
+                continue
+            known = position.get(watched[at].id)
+            sources |= dict.fromkeys(resolved[at] if known is None else [(known, place)])
+        resolved.append(tuple(sources))
+        if (here := position.get(call.id)) is not None:
+            found[here] = resolved[-1]
+    return found
+
+
+def _all_links(state: Unmatched, input_free: Container[str]) -> list[Link]:
+    """The links of all matchers.
+
+    What depends on the model's inputs on one side does so on the other. The rest, which the export could fold but may
+    have left in the graph, is matched apart.
+    """
+    free = tuple(i for i in state.open_calls if state.calls[i].id in input_free)
+    apart = set(free)
+    fed = dataclasses.replace(state, open_calls=tuple(i for i in state.open_calls if i not in apart))
+    links = _run(MATCHERS, fed)
+    if not free or state.executed:
+        return links
+    linked = {link.node for link in links} | set(state.open_nodes)
+    nodes = tuple(node.index for node in state.graph.nodes if node.index not in linked)
+    rest = dataclasses.replace(state, open_calls=free, open_nodes=nodes, links=tuple(links))
+    return _run(MATCHERS_OF_CONSTANTS, rest)
+
+
+def _run(matchers: Sequence[Matcher], state: Unmatched) -> list[Link]:
+    links = list(state.links)
+    for matcher in matchers:
+        found = matcher(state)
+        state, links = without(state, found), links + found
+    return links
+
+
+def _identical(calls: tuple[Work, ...], nodes: tuple[Work, ...]) -> tuple[Region, ...]:
+    theirs = {node.id: node for node in nodes}
+    same = Match(method="identity", confidence=1.0, evidence=("the same work in two runs of one engine",))
+    both = [  # 4
+        Region(id=label([call]), module=call.scope, calls=(call.id,), nodes=(call.id,), match=same)
+        for call in calls
+        if call.id in theirs
+    ]
+    ours = {call.id for call in calls}
+    only = [lost_node(node) for node in nodes if node.id not in ours]
+    return _named(both + lost_calls([call for call in calls if call.id not in theirs], "call") + only)
+
+
+def _alone(work: tuple[Work, ...]) -> tuple[Region, ...]:
+    """One engine only: every unit of work is a region of its own, and there is nothing to compare it with."""
+    match = Match(method="none", confidence=0.0, evidence=("only one engine was captured",))
+    return _named([
+        Region(
+            id=label([w]),
+            module=w.scope,
+            calls=(w.id,) if w.engine == "torch" else (),
+            nodes=() if w.engine == "torch" else (w.id,),
+            match=match,
+            origin="alone",
+        )
+        for w in work
+    ])  # fmt: skip
+
+
+def _named(found: list[Region]) -> tuple[Region, ...]:
+    """Give each region an id that is unique and stable: module, label, and a number where these repeat."""
+    names = distinct([f"{region.module or '(root)'}/{region.id}" for region in found])
+    return tuple(replace(region, id=name) for region, name in zip(found, names, strict=True))

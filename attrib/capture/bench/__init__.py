@@ -1,0 +1,1 @@
+"""Variants of one model timed in turns: what `attrib verify` measures with."""

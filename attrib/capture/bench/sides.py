@@ -1,0 +1,233 @@
+"""One side of a bench: a configuration that is loaded in a worker of its own and ready to be timed."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from attrib.capture.bench.graphs import BenchGraphs, Made
+from attrib.capture.config.options import CaptureOptions
+from attrib.capture.session.commands import (
+    load_command,
+    open_command,
+    providers_of,
+    recipe_of,
+    weights_precision,
+)
+from attrib.capture.session.worker_pool import Workers
+from attrib.capture.system.environment import thread_count
+from attrib.capture.workers.messages import Load, Loaded, Open, Opened, Outputs, Recipe, Written
+from attrib.capture.workers.process import Worker
+from attrib.capture.workload.differences import TOLERANCES
+from attrib.capture.workload.inputs import Arrays, inputs_hash, load_inputs
+from attrib.capture.workload.sources import Source
+from attrib.errors import AttribError
+from attrib.model.manifest import Role
+from attrib.rewrite.registry import lowest_precision
+
+_LOADER = "loader"
+
+
+class BenchInputs:
+    """Where the inputs are; a PyTorch worker makes them when they are first needed."""
+
+    def __init__(self, workers: Workers, original: CaptureOptions, source: Source) -> None:
+        self._workers = workers
+        self._original = original
+        self._source = source
+        self._made: Path | None = None
+
+    @property
+    def file(self) -> Path:
+        """The `.npz`.
+
+        Raises:
+            WorkerError: The model cannot be built.
+        """
+        return self._made or self._make()
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the inputs, as a manifest has it."""
+        return inputs_hash(load_inputs(self.file))
+
+    def _make(self) -> Path:
+        threads = thread_count(self._original.threads)
+        command = load_command(self._original, self._source, threads, str(self._workers.folder(_LOADER)))
+        command = msgspec.structs.replace(command, torch_mode="eager", autocast=None)
+        worker = self._workers.start(_LOADER, "torch")
+        try:
+            worker.ready()
+            return self._keep(worker.ask(command, Loaded))
+        finally:
+            self._workers.stop(_LOADER)
+
+    def _keep(self, loaded: Loaded) -> Path:
+        self._made = self._workers.temporary / "inputs.npz"
+        shutil.copyfile(loaded.inputs_file, self._made)
+        return self._made
+
+    def accept(self, loaded: Loaded, recipe: Recipe) -> None:
+        """A PyTorch worker made its own inputs: they are taken where there are none yet, and must be the same otherwise.
+
+        Raises:
+            AttribError: They are not.
+        """
+        if self._made is None and recipe == recipe_of(self._original, self._source):
+            self._keep(loaded)
+        elif not _same(load_inputs(self.file), load_inputs(Path(loaded.inputs_file))):
+            raise AttribError(
+                "the model got other inputs than the original",
+                hint="seed what the factory draws from, so that each call gives the same inputs",
+            )
+
+
+def _same(first: Arrays, second: Arrays) -> bool:
+    """Equal, but for the rounding of another precision."""
+    return first.keys() == second.keys() and all(
+        array.shape == second[name].shape
+        and (
+            np.array_equal(array, second[name])
+            if array.dtype == second[name].dtype and array.dtype.kind != "f"
+            else _near(array, second[name])
+        )
+        for name, array in first.items()
+    )
+
+
+def _near(first: np.ndarray, second: np.ndarray) -> bool:
+    rounding = TOLERANCES["bf16"]
+    a, b = first.astype(np.float64), second.astype(np.float64)
+    return bool(np.allclose(a, b, rtol=rounding, atol=0.0, equal_nan=True))
+
+
+_OTHER_WEIGHTS = (
+    "the model gets other weights each time it is built: seed the factory, or load them from a file"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a side is to run; two plans that are equal run the same.
+
+    Attributes:
+        command: What its worker is told, but for the folder.
+        precision: The roughest precision that takes part.
+        made: The graph; None for PyTorch.
+    """
+
+    command: Load | Open
+    precision: str
+    made: Made | None = field(default=None, compare=False)
+
+    @property
+    def engine(self) -> Role:
+        """Which engine runs it."""
+        return "torch" if isinstance(self.command, Load) else "onnxruntime"
+
+    def same(self, other: "Plan") -> bool:
+        """Whether the other one runs the same: the same command, and graphs of the same bytes."""
+        if self.made is None or other.made is None or not isinstance(other.command, Open):
+            return self == other
+        mine = msgspec.structs.replace(self.command, model=other.command.model)
+        return mine == other.command and self.made.same(other.made)
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class ReadySide:
+    """A side that is ready.
+
+    Attributes:
+        name: Its worker's name.
+        plan: What it runs.
+        worker: Its process.
+        folder: Where it writes.
+        settings: What bears on its speed, as in a manifest, and `threads`.
+        notes: What the user should know about it.
+    """
+
+    name: str
+    plan: Plan
+    worker: Worker
+    folder: Path
+    settings: dict[str, str]
+    notes: tuple[str, ...] = ()
+    _outputs: Arrays | None = None
+
+    def outputs(self) -> Arrays:
+        """What it computes; run once."""
+        if self._outputs is None:
+            file = self.folder / "outputs.npz"
+            self.worker.ask(Outputs(file=str(file)), Written)
+            self._outputs = load_inputs(file)
+        return self._outputs
+
+
+class Opener:
+    """Turns options into sides."""
+
+    def __init__(self, workers: Workers, original: CaptureOptions, source: Source) -> None:
+        self._workers = workers
+        self._source = source
+        self.inputs = BenchInputs(workers, original, source)
+        self._graphs = BenchGraphs(workers, source)
+        self._weights: dict[str, str] = {}
+
+    def plan(self, options: CaptureOptions, engine: Role) -> Plan:
+        """What these options mean for an engine; its graph is made here.
+
+        Raises:
+            AttribError: There is no such graph.
+        """
+        threads = thread_count(options.threads)
+        if engine == "torch":
+            return Plan(command=load_command(options, self._source, threads, ""), precision=options.precision)
+        made = self._graphs.made(options, self.inputs.file)
+        command = open_command(options, made.file, self.inputs.file, threads, "")
+        command = msgspec.structs.replace(command, profiled=False, any_floats=True)
+        precision = lowest_precision(weights_precision(options), options.optimize)
+        return Plan(command=command, precision=precision, made=made)
+
+    def open(self, name: str, plan: Plan, options: CaptureOptions) -> ReadySide:
+        """Start a worker and load what is planned.
+
+        Raises:
+            WorkerError: It cannot be loaded.
+        """
+        folder = self._workers.folder(name)
+        worker = self._workers.start(name, plan.engine)
+        worker.ready()
+        command = msgspec.structs.replace(plan.command, folder=str(folder))
+        side = ReadySide(name=name, plan=plan, worker=worker, folder=folder, settings={})
+        if isinstance(plan.command, Load):
+            loaded = worker.ask(command, Loaded)
+            self.inputs.accept(loaded, plan.command.recipe)
+            side.settings = _settings(loaded.settings, plan.precision, loaded.threads)
+            side.notes = self._check_weights(loaded.fingerprint, plan.command.recipe.precision)
+        else:
+            self._note_session(side, worker.ask(command, Opened), options)
+        return side
+
+    def _note_session(self, side: ReadySide, opened: Opened, options: CaptureOptions) -> None:
+        made = side.plan.made
+        assert made is not None  # noqa: S101  (a plan for ONNX Runtime has a graph)
+        settings = opened.settings | made.chain.side(options)["settings"]
+        settings["providers"] = ",".join(opened.providers)
+        side.settings = _settings(settings, side.plan.precision, opened.threads)
+        absent = [name for name in providers_of(options) if name not in opened.providers]
+        missing = (f"{', '.join(absent)} could not be loaded: see `attrib doctor`",) if absent else ()
+        weights = self._check_weights(made.fingerprint, weights_precision(options))
+        side.notes = (*made.notes, *opened.warnings, *missing, *weights)
+
+    def _check_weights(self, fingerprint: str, precision: str) -> tuple[str, ...]:
+        """A note where a model of the same precision had other weights before."""
+        if not fingerprint:
+            return ()
+        return () if self._weights.setdefault(precision, fingerprint) == fingerprint else (_OTHER_WEIGHTS,)
+
+
+def _settings(settings: Mapping[str, str], precision: str, threads: int) -> dict[str, str]:
+    return {**settings, "precision": precision, "threads": str(threads)}

@@ -1,0 +1,163 @@
+"""The exporter's worker: builds the same model from the same recipe, writes it as ONNX, and rewrites the graph."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from attrib.capture.export.dynamic_shapes import Dims, dynamic_dims, traced_inputs
+from attrib.capture.export.dynamo import export_dynamo
+from attrib.capture.export.torchscript import export_torchscript
+from attrib.capture.workers.messages import Export, Exported, Optimize, Optimized, Recipe, Reply
+from attrib.capture.workers.silence import silence_libraries
+from attrib.capture.workload.build import Built, build
+from attrib.capture.workload.weights import fingerprint
+from attrib.errors import AttribError, UsageError, is_full_disk, reason
+from attrib.rewrite.registry import Architecture, Job
+from attrib.rewrite.run import run_rewrites
+
+
+@dataclass(frozen=True, slots=True)
+class Exporter:
+    """One exporter.
+
+    Attributes:
+        write: Writes the file and returns its opset.
+        opsets: The first and the last that it wrote for BERT when it was tried (torch 2.13): what a user is told where
+            another one did not work. Which ones a model allows, only an export shows.
+    """
+
+    write: Callable[[Built, list[str], int | None, Dims | None, Path], int]
+    opsets: tuple[int, int]
+
+
+EXPORTERS = {
+    "dynamo": Exporter(export_dynamo, (17, 25)),
+    "torchscript": Exporter(export_torchscript, (14, 23)),
+}
+"""Exporter name -> how it is called. dynamo writes opset 18 and later; a conversion that fails leaves it at 18."""
+
+_TOKEN_KINDS = ("configuration", "directory")
+
+
+class Engine:
+    """Serves the commands of the exporter's worker."""
+
+    def __init__(self) -> None:
+        silence_libraries()
+        self.version = str(torch.__version__)
+        self.handlers: dict[type, Callable[..., Reply]] = {
+            Export: self.export,
+            Optimize: self.optimize,
+        }
+        self._found: Architecture | None = None
+        self._returned: tuple[str, ...] = ()
+
+    def export(self, command: Export) -> Exported:
+        """Build, export and save."""
+        built = build(command.recipe)
+        self._found = _architecture(built)
+        names = list(built.first_outputs())
+        self._returned = tuple(names)
+        file = Path(command.folder) / "exported.onnx"
+        begin = time.perf_counter()
+        opset = _written(built, names, command, file)
+        return Exported(
+            model=str(file),
+            opset=opset,
+            weight_bytes=sum(p.numel() * p.element_size() for p in built.module.parameters()),
+            fingerprint=fingerprint(built.module),
+            seconds=time.perf_counter() - begin,
+        )
+
+    def optimize(self, command: Optimize) -> Optimized:
+        """Rewrite a graph, exported here or the user's own."""
+        recipe = command.recipe
+        first = Job(
+            source=Path(command.model),
+            target=Path(command.folder) / "rewritten.onnx",
+            inputs=Path(command.inputs),
+            seed=recipe.seed,
+            gpu=recipe.device == "cuda",
+            architecture=lambda: self._architecture(recipe),
+            outputs=lambda: self._outputs(recipe),
+        )
+        done = run_rewrites(command.rewrites, first)
+        return Optimized(
+            models=tuple(str(one.file) for one in done),
+            rewrites=tuple(one.entry for one in done),
+            notes=tuple(note for one in done for note in one.notes),
+        )
+
+    def _outputs(self, recipe: Recipe) -> tuple[str, ...]:
+        """What the model returns; beside a graph of the user's own it was not run yet."""
+        self._returned = self._returned or tuple(build(recipe).first_outputs())
+        return self._returned
+
+    def _architecture(self, recipe: Recipe) -> Architecture:
+        """What the model's configuration says; beside a graph of the user's own the model was not built yet."""
+        self._found = self._found or _architecture(build(recipe))
+        return self._found
+
+
+def _architecture(built: Built) -> Architecture:
+    config = getattr(built.module, "config", None)
+    return Architecture(
+        model_type=str(getattr(config, "model_type", "")),
+        heads=_count(config, "num_attention_heads"),
+        hidden=_count(config, "hidden_size"),
+    )
+
+
+def _count(config: Any, name: str) -> int:
+    """An integer of a configuration, where it has it under that name (transformers maps the older names)."""
+    value = getattr(config, name, 0)
+    return value if isinstance(value, int) else 0
+
+
+def _written(built: Built, names: list[str], command: Export, file: Path) -> int:
+    """Export; the opset of the file.
+
+    Raises:
+        UsageError: The exporter cannot write the opset, or the inputs have no common batch.
+        AttribError: It cannot export the model.
+    """
+    dims: Dims | None = None
+    if command.dynamic_shapes:
+        dims = dynamic_dims(built.inputs, tokens=command.recipe.kind in _TOKEN_KINDS)
+        built = traced_inputs(built, dims)
+    try:
+        opset = EXPORTERS[command.exporter].write(built, names, command.opset, dims, file)
+    except Exception as error:
+        if is_full_disk(error):
+            raise
+        raise _failed(command, reason(error)) from error
+    if command.opset is not None and opset != command.opset:
+        raise _wrong_opset(command, f"it could not convert the graph from opset {opset}")
+    return opset
+
+
+def _failed(command: Export, why: str) -> AttribError:
+    """Why there is no graph: the opset, where the exporter is not known to write it, else the model."""
+    first, last = EXPORTERS[command.exporter].opsets
+    if command.opset is not None and not first <= command.opset <= last:
+        return _wrong_opset(command, why)
+    other = next(name for name in EXPORTERS if name != command.exporter)
+    ways = [f"--exporter {other}", "--onnx FILE with a graph of your own"]
+    if command.dynamic_shapes:
+        ways.insert(0, "leave out --dynamic-shapes")
+    return AttribError(
+        f"the {command.exporter} exporter cannot export this model: {why}", hint=", or ".join(ways)
+    )
+
+
+def _wrong_opset(command: Export, why: str) -> UsageError:
+    own, other = command.exporter, next(name for name in EXPORTERS if name != command.exporter)
+    ranges = {name: "--opset {} to {}".format(*EXPORTERS[name].opsets) for name in EXPORTERS}
+    return UsageError(
+        f"the {own} exporter cannot write this model in opset {command.opset}: {why}",
+        hint=f"{ranges[own]}, or --exporter {other} with {ranges[other]}",
+    )

@@ -1,0 +1,1 @@
+"""ONNX Runtime's worker: sessions, inputs, profiles, and what its profiler costs."""

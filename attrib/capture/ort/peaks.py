@@ -1,0 +1,151 @@
+"""ONNX Runtime's part of the machine's peaks, inside its worker: sessions of one node on the capture's providers."""
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from attrib.capture.system.peaks import (
+    Call,
+    best_product,
+    beyond_caches,
+    last_level_cache,
+    product_file,
+    stream_file,
+    streams_of,
+    wall_clock,
+)
+from attrib.model.roofline import Peaks, Rate, Stream
+
+_ON_CUDA = frozenset({"CUDAExecutionProvider", "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider"})
+_ON_HOST = frozenset({
+    "CPUExecutionProvider", "DnnlExecutionProvider", "XnnpackExecutionProvider", "ACLExecutionProvider",
+    "AzureExecutionProvider",
+})  # fmt: skip
+_OPENVINO = "OpenVINOExecutionProvider"
+_BFLOAT16 = 16
+_FLOAT_BYTES = 4
+_ERRORS_ONLY = 3
+
+Providers = list[tuple[str, dict[str, str]]]
+
+
+def peaks_of(like: Any, threads: int, folder: Path, dtypes: Collection[str]) -> Peaks:
+    """Measure on the providers of a session, with their options.
+
+    Args:
+        like: The session of the measured model.
+        threads: Its intra-op threads.
+        folder: Holds the graphs that `attrib.capture.system.peaks.write_graphs` wrote.
+        dtypes: Element types of the products.
+    """
+    providers: Providers = [(name, dict(options)) for name, options in like.get_provider_options().items()]
+    device = _device_of(providers)
+    measure = _Sessions(providers, threads, "cuda" if device == "cuda" else "cpu")
+    products = {dtype: _products(measure, folder, dtype) for dtype in dtypes}
+    return Peaks(
+        device=device,
+        threads=threads,
+        products={dtype: rate for dtype, rate in products.items() if rate is not None},
+        streams=_all_streams(measure, folder),
+    )
+
+
+def _device_of(providers: Providers) -> str:
+    """`cpu`, `cuda`, or the first provider that works on neither; OpenVINO has its device among its options."""
+    for name, options in providers:
+        on_host = name in _ON_HOST or (
+            name == _OPENVINO and options.get("device_type", "CPU").startswith("CPU")
+        )
+        if not on_host:
+            return "cuda" if name in _ON_CUDA else name
+    return "cpu"
+
+
+class _Sessions:
+    """Sessions like the measured one; inputs and outputs stay where the device has them."""
+
+    def __init__(self, providers: Providers, threads: int, device: str) -> None:
+        self.providers, self.device = providers, device
+        self._threads = threads
+
+    def bound(self, model: Path, inputs: dict[str, Any], weights: dict[str, Any]) -> Call:
+        """A run of a graph whose inputs and outputs are bound."""
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _ERRORS_ONLY
+        if weights:
+            options.add_external_initializers(list(weights), list(weights.values()))
+        session = ort.InferenceSession(model.read_bytes(), options, providers=self.providers)
+        binding = session.io_binding()
+        for name, value in inputs.items():
+            binding.bind_ortvalue_input(name, value)
+        result = session.get_outputs()[0].name
+        binding.bind_output(result, self.device)
+        session.run_with_iobinding(binding)
+        binding.bind_ortvalue_output(result, binding.get_outputs()[0])
+        return lambda: session.run_with_iobinding(binding)
+
+    def value(self, array: Any, dtype: str) -> Any:
+        """An array as an input, on the device."""
+        if dtype == "bfloat16":  # the upper half of a float32
+            halves = (array.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
+            return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(halves, _BFLOAT16)
+        return ort.OrtValue.ortvalue_from_numpy(array, self.device)
+
+
+def _products(sessions: _Sessions, folder: Path, dtype: str) -> Rate | None:
+    random = np.random.default_rng(0)
+
+    def product(side: int) -> Call:
+        left, right = _factors(random, side, dtype)
+        # Weights are handed over on the host, and the session moves them.
+        weight = _Sessions([], 0, "cpu").value(right, dtype)
+        return sessions.bound(
+            product_file(folder, dtype, side), {"a": sessions.value(left, dtype)}, {"b": weight}
+        )
+
+    try:
+        rate = best_product(product, wall_clock)
+    except Exception:  # noqa: BLE001  (whatever a provider says of a type that it has no kernel for)
+        return None
+    return rate and Rate(
+        per_s=rate.per_s,
+        typical_per_s=rate.typical_per_s,
+        samples=rate.samples,
+        math=_rounding(sessions.providers) if dtype == "float" else "",
+    )
+
+
+def _factors(random: np.random.Generator, side: int, dtype: str) -> tuple[Any, Any]:
+    if dtype == "int8":
+        return (
+            random.integers(0, 127, (side, side), np.uint8),
+            random.integers(-63, 63, (side, side), np.int8),
+        )
+    kind = np.float16 if dtype == "float16" else np.float32
+    left, right = (random.standard_normal((side, side), np.float32).astype(kind) for _ in range(2))
+    return left, right
+
+
+def _rounding(providers: Providers) -> str:
+    """CUDA's provider rounds the factors of products of float32 to TF32 unless its option `use_tf32` is 0."""
+    options = dict(providers).get("CUDAExecutionProvider")
+    return "" if options is None or options.get("use_tf32") in ("0", "False", "false") else "tf32"
+
+
+def _all_streams(sessions: _Sessions, folder: Path) -> tuple[Stream, ...]:
+    try:
+        return streams_of(
+            lambda size: _streams(sessions, folder, size), beyond_caches(last_level_cache()), wall_clock
+        )
+    except Exception:  # noqa: BLE001  (a provider that cannot run this graph; products may work all the same)
+        return ()
+
+
+def _streams(sessions: _Sessions, folder: Path, size: int) -> Iterator[Call]:
+    values = np.ones(size // _FLOAT_BYTES // 2, np.float32)
+    yield sessions.bound(stream_file(folder), {"x": sessions.value(values, "float")}, {})

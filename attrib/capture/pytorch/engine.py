@@ -1,0 +1,222 @@
+"""The PyTorch side, inside its worker: plain blocks, profiled blocks, outputs, and the profiler's cost."""
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+
+from attrib.capture.config.options import Device
+from attrib.capture.pytorch.dataflow_tracer import watched
+from attrib.capture.pytorch.kineto_blocks import KinetoBlocks
+from attrib.capture.pytorch.modes import Prepared, prepare
+from attrib.capture.pytorch.overhead import measure_overhead
+from attrib.capture.pytorch.peaks import peaks_of
+from attrib.capture.workers.messages import (
+    Calibrate,
+    Calibrated,
+    Finish,
+    Load,
+    Loaded,
+    MeasurePeaks,
+    Outputs,
+    PeaksMeasured,
+    Reply,
+    Run,
+    Steps,
+    Written,
+)
+from attrib.capture.workers.silence import silence_libraries
+from attrib.capture.workers.steps import freeze_heap, quiet_collector, time_steps
+from attrib.capture.workload.build import build, named_outputs
+from attrib.capture.workload.inputs import padding_settings, save_inputs
+from attrib.capture.workload.weights import denormal_count, fingerprint
+from attrib.errors import AttribError
+from attrib.model.compiled import COMPILED_FILE
+from attrib.model.flow import FLOW_FILE, Flow
+from attrib.model.manifest import InputSpec
+from attrib.model.tensor import Tensor
+
+_READ: dict[str, Callable[[], object]] = {
+    "cuda_matmul_tf32": lambda: torch.backends.cuda.matmul.allow_tf32,
+    "cuda_fp16_reduced_precision": lambda: torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction,
+    "cuda_bf16_reduced_precision": lambda: torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction,
+    "cudnn": lambda: torch.backends.cudnn.enabled,
+    "cudnn_tf32": lambda: torch.backends.cudnn.allow_tf32,
+    "cudnn_benchmark": lambda: torch.backends.cudnn.benchmark,
+    "cudnn_deterministic": lambda: torch.backends.cudnn.deterministic,
+    "cudnn_version": torch.backends.cudnn.version,
+    "cuda_version": lambda: torch.version.cuda,
+    "cuda_allocator": torch.cuda.memory.get_allocator_backend,
+    "cuda_attention": lambda: " ".join(
+        name for name, switch in _ATTENTION.items() if getattr(torch.backends.cuda, switch)()
+    ),
+}
+"""Setting -> how it is read. Some builds, versions and mixtures of old and new settings refuse to tell."""
+
+_ATTENTION: dict[str, str] = {
+    "flash": "flash_sdp_enabled",
+    "memory-efficient": "mem_efficient_sdp_enabled",
+    "cudnn": "cudnn_sdp_enabled",
+    "math": "math_sdp_enabled",
+}
+"""Kernels among which `scaled_dot_product_attention` may choose, and the function of `torch.backends.cuda` that tells."""
+
+
+def torch_settings(device: Device) -> dict[str, str]:
+    """The device, and on CUDA what rounds, chooses kernels and allocates there."""
+    found = {"device": str(device)}
+    for name, read in _READ.items() if device == "cuda" else ():
+        with contextlib.suppress(RuntimeError, AttributeError):
+            value = read()
+            found[name] = str(value).lower() if isinstance(value, bool) else str(value)
+    return found
+
+
+STEP = "attrib.step#"
+"""A profiled step is a profiler range of this name and its number in the capture."""
+
+_DTYPES = {"float32": "float", "float64": "double"}
+
+
+class Engine:
+    """Serves the commands of the PyTorch worker."""
+
+    def __init__(self) -> None:
+        silence_libraries()
+        self.version = str(torch.__version__)
+        self.handlers: dict[type, Callable[..., Reply]] = {
+            Load: self.load,
+            Run: self.run,
+            Outputs: self.outputs,
+            Calibrate: self.calibrate,
+            MeasurePeaks: self.measure_peaks,
+            Finish: self.finish,
+        }
+        self._prepared: Prepared | None = None
+        self._flow: Flow | None = None
+        self._folder = Path()
+        self._blocks: KinetoBlocks | None = None
+
+    def load(self, command: Load) -> Loaded:
+        """Build the model, run it once, and write the inputs that both engines get."""
+        torch.set_num_threads(command.threads)
+        torch.set_num_interop_threads(1)
+        self._folder = Path(command.folder)
+        built = build(command.recipe)
+        outputs = built.first_outputs()
+        seen = watched(built.module, built.inputs.values(), built.step)
+        self._flow = seen.flow if seen else None
+        prepared = self._prepared = prepare(built, command.torch_mode, command.autocast)
+        inputs_file = self._folder / "inputs.npz"
+        save_inputs(inputs_file, {name: _numpy(value) for name, value in built.inputs.items()})
+        self._blocks = KinetoBlocks(self._folder, STEP, command.recipe.device, record_shapes=True)
+        self._blocks.warm()
+        freeze_heap()
+        return Loaded(
+            weights=built.weights,
+            fingerprint=fingerprint(built.module),
+            parameters=sum(parameter.numel() for parameter in built.module.parameters()),
+            inputs=tuple(InputSpec(name=name, tensor=_tensor(value)) for name, value in built.inputs.items()),
+            outputs=tuple(outputs),
+            settings=_settings(built.module)
+            | torch_settings(command.recipe.device)
+            | _mode_settings(prepared, command)
+            | padding_settings(built.inputs),
+            threads=torch.get_num_threads(),
+            inputs_file=str(inputs_file),
+            unused=seen.unused if seen else None,
+        )
+
+    def run(self, command: Run) -> Steps:
+        """One block, plain or profiled, its lead-in first and never profiled."""
+        step = self._ready().step
+        with torch.inference_mode(), quiet_collector():
+            lead_starts, lead_walls = time_steps(step, command.lead_in)
+            starts, walls, trace = (self._profiled if command.profiled else self._plain)(command.iterations)
+        return Steps(
+            start_ns=(*lead_starts, *starts),
+            wall_ns=(*lead_walls, *walls),
+            lead_in=command.lead_in,
+            trace=trace,
+        )
+
+    def outputs(self, command: Outputs) -> Written:
+        """Write the outputs of one plain step."""
+        step = self._ready().step
+        with torch.inference_mode():
+            outputs = named_outputs(step())
+        save_inputs(Path(command.file), {name: _numpy(value) for name, value in outputs.items()})
+        return Written(files=(command.file,))
+
+    def calibrate(self, _command: Calibrate) -> Calibrated:
+        """What torch.profiler costs per event here."""
+        with torch.inference_mode(), quiet_collector():
+            return Calibrated(overhead=measure_overhead())
+
+    def measure_peaks(self, command: MeasurePeaks) -> PeaksMeasured:
+        """What the machine can do, with the threads and the rounding of the model."""
+        with torch.inference_mode(), quiet_collector():
+            return PeaksMeasured(peaks=peaks_of(command.device, command.dtypes))
+
+    def finish(self, _command: Finish) -> Written:
+        """Every block's trace was written when the block ended; what was recorded of the model is now."""
+        compiled = self._ready().compiled()
+        records = {
+            COMPILED_FILE: compiled if compiled and compiled.graphs else None,
+            FLOW_FILE: self._flow,
+        }
+        files = [self._folder / name for name, record in records.items() if record is not None]
+        for file in files:
+            file.write_bytes(msgspec.json.encode(records[file.name]) + b"\n")
+        return Written(files=tuple(map(str, files)))
+
+    def _ready(self) -> Prepared:
+        if self._prepared is None:
+            raise AttribError("the model is not loaded")
+        return self._prepared
+
+    def _plain(self, iterations: int) -> tuple[list[int], list[int], str]:
+        return *time_steps(self._ready().step, iterations), ""
+
+    def _profiled(self, iterations: int) -> tuple[list[int], list[int], str]:
+        step, scopes, _ = self._ready()
+        assert self._blocks is not None  # noqa: S101  (made when the model was loaded)
+        return self._blocks.record(step, iterations, scopes)
+
+
+def _tensor(value: Any) -> Tensor:
+    name = str(value.dtype).removeprefix("torch.")
+    return Tensor(_DTYPES.get(name, name), tuple(value.shape))
+
+
+def _numpy(value: Any) -> Any:
+    """On the host, in a type that numpy knows: bfloat16 becomes float32, which holds every bfloat16 exactly."""
+    value = value.detach().cpu()
+    return (value.float() if value.dtype == torch.bfloat16 else value).contiguous().numpy()
+
+
+def _mode_settings(prepared: Prepared, command: Load) -> dict[str, str]:
+    """What differs from plain eager PyTorch."""
+    compiled = prepared.compiled()
+    found: dict[str, str] = {} if command.autocast is None else {"autocast": command.autocast}
+    if compiled is not None:
+        found["kernel_origins"] = f"recorded by {compiled.compiler}" if compiled.graphs else "not recorded"
+    return found
+
+
+def _settings(module: Any) -> dict[str, str]:
+    config = getattr(module, "config", None)
+    # transformers gives an implementation to models without attention, too.
+    has_attention = hasattr(config, "num_attention_heads")
+    attention = getattr(config, "_attn_implementation", None) if has_attention else None
+    return ({"attention": str(attention)} if attention else {}) | {
+        "training": str(module.training).lower(),
+        "inference_mode": "true",
+        "matmul_precision": torch.get_float32_matmul_precision(),
+        "mkldnn": str(torch.backends.mkldnn.enabled).lower(),
+        "interop_threads": str(torch.get_num_interop_threads()),
+        "denormal_weights": str(denormal_count(module.parameters())),
+    }

@@ -1,0 +1,74 @@
+"""Profiled blocks of steps under torch.profiler: a file for each block, a numbered range around each step.
+
+Only workers import this: it imports torch.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import torch
+from torch.profiler import ProfilerActivity, profile, record_function
+
+from attrib.capture.config.options import Device
+from attrib.capture.workers.steps import time_steps
+
+
+class KinetoBlocks:
+    """Records blocks of steps, one after another, each with a profile of its own."""
+
+    def __init__(self, folder: Path, name: str, device: Device, *, record_shapes: bool) -> None:
+        """`folder` takes the files; a range is called `name` and the number of its step in the capture."""
+        self._folder = folder
+        self._name = name
+        self._device = device
+        self._record_shapes = record_shapes
+        self._steps = 0
+        self._blocks = 0
+
+    def warm(self) -> None:
+        """Let the first profile of this process, which pays for setting Kineto up, be none of a block."""
+        with self._profile():
+            torch.zeros(1, device=self._device)
+            synchronize(self._device)
+
+    def record(
+        self,
+        step: Callable[[], object],
+        iterations: int,
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> tuple[list[int], list[int], str]:
+        """Run one block; the starts and walls of its steps, and the file of its profile.
+
+        Args:
+            step: One step. It returns when the device has done the work.
+            iterations: How many.
+            around: Lasts as long as the block.
+        """
+        numbers = iter(range(self._steps, self._steps + iterations))
+
+        def numbered() -> object:
+            with record_function(f"{self._name}{next(numbers)}"):
+                return step()
+
+        with around(), self._profile() as profiler:
+            starts, walls = time_steps(numbered, iterations)
+        file = self._folder / f"block-{self._blocks}.json"
+        profiler.export_chrome_trace(str(file))
+        self._steps += iterations
+        self._blocks += 1
+        return starts, walls, str(file)
+
+    def _profile(self) -> profile:
+        return profile(activities=activities(self._device), record_shapes=self._record_shapes)
+
+
+def activities(device: Device) -> list[ProfilerActivity]:
+    """What Kineto is to record of a step on a device."""
+    return [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device == "cuda" else [])]
+
+
+def synchronize(device: Device) -> None:
+    """Wait for the device; nothing on the CPU."""
+    if device == "cuda":
+        torch.cuda.synchronize()

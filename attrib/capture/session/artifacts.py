@@ -1,0 +1,73 @@
+"""What the engines left in the temporary folder, as artifacts of the trace directory."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from attrib.capture.ort.placement import differing_names
+from attrib.capture.pytorch.kineto_merge import merge_kineto
+from attrib.capture.storage.writer import TraceDirectory, deterministic_gzip
+from attrib.capture.workers.messages import Opened
+from attrib.model.compiled import COMPILED_FILE
+from attrib.model.flow import FLOW_FILE
+from attrib.model.manifest import PARTITIONED, OutputDifference, Role
+from attrib.model.placement import PLACEMENT_FILE, Placement
+from attrib.rewrite.files import load_graph, strip_graph
+from attrib.scrub import scrub
+
+
+def write_graph(directory: TraceDirectory, path: str, file: Path) -> None:
+    """A graph without its weights; nothing where ONNX Runtime wrote none."""
+    if file.exists():
+        directory.write(path, strip_graph(file))
+
+
+def write_placement(directory: TraceDirectory, folder: str, opened: Opened) -> None:
+    """Which provider took which nodes, and the graph that these nodes are of; or why that is not known."""
+    path = f"{folder}/{PLACEMENT_FILE}"
+    if not opened.placement:
+        if opened.no_placement:
+            directory.missing(path, scrub(opened.no_placement))
+        return
+    placed = Path(opened.placement).read_bytes()
+    directory.write(path, placed)
+    if opened.partitioned and PARTITIONED not in directory.files:
+        _write_partitioned(directory, Path(opened.partitioned), msgspec.json.decode(placed, type=Placement))
+    elif opened.no_partitioned:
+        directory.missing(PARTITIONED, scrub(opened.no_partitioned))
+
+
+def _write_partitioned(directory: TraceDirectory, file: Path, placement: Placement) -> None:
+    """Only where each node of the placement is in it by its name."""
+    graph = {str(node.name): str(node.op_type) for node in load_graph(file).graph.node}
+    if others := differing_names(placement, graph):
+        directory.missing(
+            PARTITIONED, f"{others} nodes of the graph that was partitioned have other names in it"
+        )
+        return
+    write_graph(directory, PARTITIONED, file)
+
+
+DEVICE_TRACE = "device.json.gz"
+"""What Kineto recorded around ONNX Runtime's runs."""
+
+
+def write_profiles(
+    directory: TraceDirectory, folder: str, blocks: Sequence[str], files: Sequence[str], engine: Role
+) -> None:
+    """A side's profile: Kineto wrote one file a profiled block, ONNX Runtime one for all."""
+    if blocks:
+        path = f"{folder}/{'trace.json.gz' if engine == 'torch' else DEVICE_TRACE}"
+        with directory.create(path) as stream, deterministic_gzip(stream) as packed:
+            merge_kineto([Path(block) for block in blocks], packed)
+    for file in map(Path, files):
+        if file.name in (COMPILED_FILE, FLOW_FILE):
+            directory.write(f"{folder}/{file.name}", file.read_bytes())
+        else:
+            directory.write_gzip(f"{folder}/profile.json.gz", file)
+
+
+def write_outputs(directory: TraceDirectory, rows: tuple[OutputDifference, ...]) -> None:
+    """How far the outputs are apart."""
+    directory.write("outputs.json", msgspec.json.format(msgspec.json.encode(rows), indent=2) + b"\n")

@@ -1,0 +1,145 @@
+"""What the phases of one capture share: what it was asked for, its workers, its record, and what is measured so far."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from attrib.capture.config.options import TIMEOUT_S, CaptureOptions
+from attrib.capture.config.progress import Progress
+from attrib.capture.export.user_graph import check_user_graph
+from attrib.capture.session.capture_request import asked_of
+from attrib.capture.session.checkpoint import Kept
+from attrib.capture.session.graphs import GraphMaker, SavedModels
+from attrib.capture.session.latencies import Latencies
+from attrib.capture.session.measure import Runner
+from attrib.capture.session.record import Ending, Record
+from attrib.capture.session.sides import Sides
+from attrib.capture.session.worker_pool import Workers
+from attrib.capture.storage.interrupts import Interrupts
+from attrib.capture.storage.writer import TraceDirectory, lock_directory
+from attrib.capture.system.environment import thread_count
+from attrib.capture.system.interpreter import without_paths
+from attrib.capture.system.machine import MachineWatch
+from attrib.capture.workload.handover import Handover
+from attrib.capture.workload.sources import Source
+from attrib.errors import AttribError
+from attrib.model.manifest import Role
+
+
+class State:
+    """One capture while it runs.
+
+    Attributes:
+        kept: What an interrupted capture left, where this one goes on with it.
+        accepted: The directory may be written to: this is its own capture, or what it holds is what runs here.
+        inputs_file: The inputs of both engines, as soon as the model is loaded.
+        fingerprint: Hash of the model's weights, from then on.
+        began_ns: When this launch began, nanoseconds since the epoch; every step of it is later.
+    """
+
+    def __init__(
+        self,
+        options: CaptureOptions,
+        source: Source,
+        output: Path,
+        interrupts: Interrupts,
+        progress: Progress,
+        kept: Kept | None = None,
+    ) -> None:
+        self.options = options
+        self.source = source
+        self.progress = progress
+        self.interrupts = interrupts
+        self.kept = kept
+        self.accepted = kept is None
+        self.threads = thread_count(options.threads)
+        self.user_opset = check_user_graph(options.onnx) if options.onnx else 0
+        folder = Path(options.save_models) if options.save_models else None
+        self.saved_models = SavedModels(folder, output, force=options.force) if folder else None
+        self.record = _record(options, kept)
+        self.machine = MachineWatch()
+        self.directory = kept.directory if kept else _new_directory(output, force=options.force)
+        self.workers = self._workers()
+        self.graphs = GraphMaker(self.workers, source)
+        self.runners: dict[Role, Runner] = {}
+        self.latencies = kept.latencies if kept else Latencies()
+        self.handover: Handover | None = None
+        self.sides = Sides(options, self.threads, self.record)
+        self.inputs_file = Path()
+        self.fingerprint = ""
+        self.traces_written: set[Role] = set()
+        self.began_ns = time.time_ns()
+        self._ending = Ending()
+
+    def _workers(self) -> Workers:
+        """The temporary folder is made here, and the directory may be new: without the one there is no other."""
+        limit = TIMEOUT_S if self.options.timeout is None else self.options.timeout
+        try:
+            return Workers(
+                self.source, self.interrupts, timeout_s=limit or None, ort_python=self.options.ort_python
+            )
+        except AttribError:
+            if self.kept is None:
+                self.directory.discard_if_empty()
+            self.directory.release()
+            raise
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """One phase of the capture; the manifest is brought up to date after it, however it ends."""
+        self.progress.phase(name)
+        try:
+            with self.record.phase(name) as ending:
+                self._ending = ending
+                yield
+        except BaseException:
+            # What ended the phase is what the user is told, not that the disk is still full.
+            with self.interrupts.deferred(), contextlib.suppress(AttribError):
+                self.write_manifest()
+            raise
+        with self.interrupts.deferred():
+            self.write_manifest()
+
+    def write_manifest(self) -> None:
+        """Say what is known by now; not over an older capture before there is something to replace it with."""
+        manifest = self.record.manifest()
+        if manifest is not None and self.accepted and not self.directory.replaces:
+            self.directory.write_manifest(manifest)
+
+    def warn(self, message: str) -> None:
+        """Something that the reader of the report should know, and the user now."""
+        self.record.warn(message)
+        self.progress.warn(message)
+
+    def fail_side(self, role: Role, error: AttribError) -> None:
+        """Give a side up; the other one goes on."""
+        self._ending.fail(error)
+        self.sides.fail(role, error)
+        self.runners.pop(role, None)
+        self.workers.stop(role)
+
+    def check_some_side(self) -> None:
+        """Go on only with a side to measure.
+
+        Raises:
+            AttribError: There is none.
+        """
+        if not self.runners:
+            errors = [f"{self.sides.title(role)}: {error}" for role, error in self.sides.failures.items()]
+            raise AttribError("neither engine could be measured: " + "; ".join(errors))
+
+
+def _record(options: CaptureOptions, kept: Kept | None) -> Record:
+    record = kept.record() if kept else Record(command=without_paths(options.command))
+    record.asked = asked_of(options)
+    record.launch()
+    return record
+
+
+def _new_directory(output: Path, *, force: bool) -> TraceDirectory:
+    """A directory of one's own: locked before anything is decided by what is in it."""
+    directory = TraceDirectory(output, force=force)
+    directory.hold(lock_directory(output))
+    return directory

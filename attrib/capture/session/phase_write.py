@@ -1,0 +1,273 @@
+"""What follows the last round: the profiles, the steps in one file, the outputs, and the profilers' cost."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from attrib.capture.config.options import Device
+from attrib.capture.session.artifacts import DEVICE_TRACE, write_outputs, write_profiles
+from attrib.capture.session.context import State
+from attrib.capture.session.measure import Runner
+from attrib.capture.system.peaks import SIDES, product_file, stream_file
+from attrib.capture.workers.messages import (
+    Calibrate,
+    Calibrated,
+    Finish,
+    MeasurePeaks,
+    Outputs,
+    PeaksMeasured,
+    Written,
+)
+from attrib.capture.workers.process import Worker, WorkerError
+from attrib.capture.workload.differences import compare_outputs, note_on_outputs
+from attrib.capture.workload.inputs import load_inputs
+from attrib.errors import AttribError
+from attrib.model.manifest import LATENCY, LATENCY_PARTS, PROFILE_ZERO, ROLES, Role
+from attrib.model.roofline import Peaks
+from attrib.rewrite.registry import lowest_precision
+from attrib.traces.formats.kineto import read_kineto
+from attrib.traces.formats.ort_profile import read_ort_profile
+from attrib.traces.recording.clocks import RESIDUAL_LIMIT_NS, join_clocks
+from attrib.traces.recording.runs import gpu_rows
+from attrib.units import format_ns
+
+CHAIN_NODES = 200
+
+
+def write_chain(file: Path) -> None:
+    """Write alternating Neg and Abs nodes on one element; the parent does it, because a worker may lack onnx."""
+    from onnx import TensorProto, helper
+
+    nodes = [
+        helper.make_node("Neg" if i % 2 else "Abs", [f"v{i}"], [f"v{i + 1}"], name=f"n{i}")
+        for i in range(CHAIN_NODES)
+    ]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("v0", f"v{CHAIN_NODES}")]
+    graph = helper.make_graph(nodes, "calibration", ends[:1], ends[1:])
+    # Old enough for every ONNX Runtime that attrib supports.
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    file.write_bytes(model.SerializeToString())
+
+
+CLOCK_RESIDUAL = "clock_residual_ns"
+"""Key of a side's settings: how far a run reaches out of the range recorded around it, at worst."""
+
+DEVICE_EVENTS = "device_events"
+"""Key of a side's settings: how many kernels, copies and fills were recorded around ONNX Runtime's runs."""
+
+
+class ClockCheck(NamedTuple):
+    """What the side's settings get, and what the user should know."""
+
+    settings: dict[str, str]
+    warnings: tuple[str, ...] = ()
+
+
+def check_clocks(profile: Path, device: Path, zero_ns: int) -> ClockCheck:
+    """Compare the profile of ONNX Runtime with the device's trace that was recorded around its runs.
+
+    Args:
+        profile: The profile.
+        device: The Kineto trace.
+        zero_ns: Epoch time of the profile's zero.
+
+    Raises:
+        AttribError: One of them cannot be read.
+    """
+    table = read_kineto(device)
+    join = join_clocks(read_ort_profile(profile), zero_ns, table)
+    work = gpu_rows(table).size
+    settings = {
+        CLOCK_RESIDUAL: str(join.residual_ns),
+        "clock_residual_median_ns": str(join.typical_ns),
+        "recorded_runs": str(join.ranges.size),
+        DEVICE_EVENTS: str(work),
+    }
+    warnings = []
+    if not work:
+        warnings.append(
+            "no kernel of ONNX Runtime was recorded, so its nodes' times are times to enqueue: CUPTI may be in use by"
+            " another tool or not permitted (NVreg_RestrictProfilingToAdminUsers=0)"
+        )
+    if join.unpaired or not join.ranges.size:
+        warnings.append(
+            f"{join.unpaired} of {join.unpaired + join.ranges.size} recorded runs are not in ONNX Runtime's profile:"
+            " capture again with fewer --iterations"
+        )
+    elif not join.agrees:
+        beyond = int((join.outside_ns > RESIDUAL_LIMIT_NS).sum())
+        warnings.append(
+            f"the clocks of ONNX Runtime's profile and the device's trace disagree by {format_ns(join.residual_ns)} in"
+            f" {beyond} of {join.ranges.size} runs, so kernels may be laid to the wrong node: capture again on a quiet"
+            " machine"
+        )
+    return ClockCheck(settings, tuple(warnings))
+
+
+_DTYPES = {"fp32": "float", "fp16": "float16", "bf16": "bfloat16", "int8": "int8"}
+_ONNX_TYPES = {"float": 1, "float16": 10, "bfloat16": 16}
+_UINT8, _INT8, _INT32 = 2, 3, 6
+
+
+def measure_peaks(worker: Worker, folder: Path, device: Device, precisions: Collection[str]) -> Peaks:
+    """Let a worker measure; `folder` takes the graphs that ONNX Runtime needs for it.
+
+    Raises:
+        WorkerError: It could not.
+    """
+    dtypes = tuple(sorted({"float", *(_DTYPES[precision] for precision in precisions)}))
+    write_graphs(folder, dtypes)
+    return worker.ask(MeasurePeaks(device=device, folder=str(folder), dtypes=dtypes), PeaksMeasured).peaks
+
+
+def write_graphs(folder: Path, dtypes: Collection[str]) -> None:
+    """Write the graphs that ONNX Runtime is measured on; the parent does it, because a worker may lack onnx.
+
+    The second factor is a constant, as the weights of a model are, which the worker supplies.
+    """
+    from onnx import helper
+
+    for dtype in dtypes:
+        for side in SIDES:
+            _save(product_file(folder, dtype, side), _product_graph(dtype, side))
+    ends = [helper.make_tensor_value_info(name, _ONNX_TYPES["float"], ["n"]) for name in ("x", "y")]
+    _save(
+        stream_file(folder),
+        helper.make_graph([helper.make_node("Neg", ["x"], ["y"])], "stream", ends[:1], ends[1:]),
+    )
+
+
+def _product_graph(dtype: str, side: int) -> Any:
+    from onnx import TensorProto, helper
+
+    integer = dtype == "int8"
+    left, right, result = (_UINT8, _INT8, _INT32) if integer else (_ONNX_TYPES[dtype],) * 3
+    weight = TensorProto(name="b", data_type=right, dims=[side, side], data_location=TensorProto.EXTERNAL)
+    weight.external_data.add(key="location", value="supplied")
+    node = helper.make_node("MatMulInteger" if integer else "MatMul", ["a", "b"], ["c"])
+    ends = [helper.make_tensor_value_info(n, t, [side, side]) for n, t in (("a", left), ("c", result))]
+    return helper.make_graph([node], "product", ends[:1], ends[1:], [weight])
+
+
+def _save(file: Path, graph: Any) -> None:
+    from onnx import helper
+
+    # Old enough for every ONNX Runtime that attrib supports.
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    file.write_bytes(model.SerializeToString())
+
+
+OUTPUTS = "outputs.json"
+
+
+def write_traces(state: State) -> None:
+    """Write the profiles and the steps: from here on the report is whole, whatever happens."""
+    for runner in list(state.runners.values()):
+        try:
+            written = runner.worker.ask(Finish(), Written)
+        except WorkerError as error:
+            state.fail_side(runner.role, error)
+            continue
+        write_trace(state, runner, written.files)
+        check_side_clocks(state, runner.role)
+    state.check_some_side()
+    _finish_latencies(state)
+
+
+def write_trace(state: State, runner: Runner, files: tuple[str, ...]) -> None:
+    """One side's profile."""
+    engine = state.sides.engines[runner.role]
+    write_profiles(state.directory, state.sides.folder(runner.role), runner.traces, files, engine)
+    state.traces_written.add(runner.role)
+
+
+def _finish_latencies(state: State) -> None:
+    """All steps in one file in place of those of the rounds; the manifest changes over at once."""
+    began = state.began_ns
+    state.latencies.keep(lambda row: row[1] != "profiled" or row[4] >= began)
+    with state.interrupts.deferred():
+        with state.directory.create(LATENCY) as stream:
+            state.latencies.write(stream)
+        state.directory.drop([name for name in state.directory.files if name.startswith(LATENCY_PARTS)])
+        state.record.profiled(state.traces_written >= set(ROLES))
+        state.write_manifest()
+
+
+def check_side_clocks(state: State, role: Role) -> None:
+    """Whether the two traces of ONNX Runtime on a device can be read together."""
+    folder = state.sides.folder(role)
+    profile, device = f"{folder}/profile.json.gz", f"{folder}/{DEVICE_TRACE}"
+    if not {profile, device} <= set(state.directory.complete_files):
+        return
+    zero, root = int(state.record.sides[role].settings[PROFILE_ZERO]), state.directory.root
+    try:
+        found = check_clocks(root / profile, root / device, zero)
+    except AttribError as error:
+        state.warn(f"ONNX Runtime's clock and the device's were not compared: {error}")
+        return
+    state.sides.settled(role, found.settings)
+    for warning in found.warnings:
+        state.warn(warning)
+
+
+def compare(state: State) -> None:
+    """Compare what the two sides compute."""
+    if state.directory.is_complete(OUTPUTS):
+        return
+    files = {role: state.workers.folder(role) / "outputs.npz" for role in ROLES}
+    for role in [role for role in ROLES if role in state.runners]:
+        try:
+            state.workers[role].ask(Outputs(file=str(files[role])), Written)
+        except WorkerError as error:
+            state.fail_side(role, error)
+    if len(state.runners) < len(ROLES):
+        state.directory.missing(OUTPUTS, "only one engine ran")
+        state.check_some_side()
+        return
+    values = [load_inputs(files[role]) for role in ROLES]
+    precision = lowest_precision(state.options.precision, state.options.optimize)
+    rows = compare_outputs(values[0], values[1], precision)
+    write_outputs(state.directory, rows)
+    if note := note_on_outputs(rows, state.options):
+        state.warn(note)
+
+
+def calibrate(state: State) -> None:
+    """What the profilers cost, and what the machine can do."""
+    for number, runner in enumerate(state.runners.values()):
+        if state.record.sides[runner.role].overhead is None:
+            _calibrate_side(state, runner)
+        state.progress.update((number + 1) / len(state.runners))
+
+
+def _calibrate_side(state: State, runner: Runner) -> None:
+    chain = state.workers.folder(runner.role) / "chain.onnx"
+    write_chain(chain)
+    try:
+        reply = runner.worker.ask(Calibrate(chain=str(chain), nodes=CHAIN_NODES), Calibrated)
+    except WorkerError as error:
+        state.warn(
+            f"the profiler's cost could not be calibrated for {state.sides.title(runner.role)}: {error}"
+        )
+        return
+    _measure_peaks(state, runner)
+    state.sides.calibrated(runner.role, reply.overhead)
+
+
+def _measure_peaks(state: State, runner: Runner) -> None:
+    """What the machine can do at most, so that the report can say how far either engine is from that."""
+    options, folder = state.options, state.workers.folder(runner.role)
+    used = {options.precision, lowest_precision(options.precision, options.optimize)}
+    try:
+        state.sides.reached(runner.role, measure_peaks(runner.worker, folder, options.device, used))
+    except WorkerError as error:
+        state.warn(
+            f"what this machine can do was not measured with {state.sides.title(runner.role)}: {error}"
+        )
+
+
+def complete_sides(state: State) -> None:
+    """The end: each side that is left has everything."""
+    state.record.environment = state.machine.end(state.record.environment)
+    for role in state.runners:
+        state.sides.complete(role)

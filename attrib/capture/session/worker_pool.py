@@ -1,0 +1,75 @@
+"""The worker processes of one capture or bench, and the temporary folder that goes with them."""
+
+import sys
+from pathlib import Path
+
+from attrib.capture.storage.interrupts import Interrupts
+from attrib.capture.storage.temporary import TemporaryFolder
+from attrib.capture.workers.process import Worker, stop_all, worker_environment
+from attrib.capture.workload.sources import Source
+
+RUNTIME = "onnxruntime"
+"""The engine that `--ort-python` moves; PyTorch, the exporter and what edits graphs stay in this interpreter."""
+
+
+class Workers:
+    """Worker processes by name, each with a folder of its own in one temporary folder.
+
+    Models of the kinds that lie on this disk are loaded offline.
+
+    Attributes:
+        temporary: That folder.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        interrupts: Interrupts,
+        *,
+        timeout_s: float | None = None,
+        ort_python: Path | None = None,
+    ) -> None:
+        """`timeout_s` bounds every wait for a worker; `ort_python` is the interpreter that runs ONNX Runtime."""
+        self._folder = TemporaryFolder()
+        self.temporary = self._folder.path
+        self._interrupts = interrupts
+        self._timeout_s = timeout_s
+        self._interpreters = {RUNTIME: str(ort_python)} if ort_python else {}
+        self._running: dict[str, Worker] = {}
+        offline = source.kind in ("configuration", "directory")
+        self._environment = worker_environment(self.temporary, offline=offline)
+
+    def start(self, name: str, engine: str) -> Worker:
+        """Start a process; an interruption waits until it can be found and stopped."""
+        self.folder(name).mkdir(exist_ok=True)
+        interpreter = self._interpreters.get(engine, sys.executable)
+        with self._interrupts.deferred():
+            worker = Worker(engine, self._environment, interpreter, timeout_s=self._timeout_s)
+            self._running[name] = worker
+            self._folder.started(worker.pid)
+        return worker
+
+    def folder(self, name: str) -> Path:
+        """Where a worker writes its files; it outlives the worker."""
+        return self.temporary / name
+
+    def __getitem__(self, name: str) -> Worker:
+        return self._running[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._running
+
+    def stop(self, name: str) -> None:
+        """End a worker; nothing where none of that name runs."""
+        with self._interrupts.deferred():
+            worker = self._running.pop(name, None)
+            if worker is not None:
+                self._folder.stopping(worker.pid)
+                worker.stop()
+
+    def close(self) -> None:
+        """End all of them and remove the temporary folder; can be called twice."""
+        stop_all(self._running.values())
+        for worker in self._running.values():
+            self._folder.stopping(worker.pid)
+        self._folder.remove()

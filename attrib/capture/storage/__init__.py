@@ -1,0 +1,1 @@
+"""Files that are whole or not there: the trace directory, temporary folders, locks, and what a signal leaves."""

@@ -1,0 +1,335 @@
+"""What the parent and its workers say to each other: one JSON object a line, tagged with its kind.
+
+A worker answers every command with exactly one reply, in order. `Failed` is the answer to a command that did not work.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from attrib.capture.config.options import Attention, Device, Exporter, OptLevel, Precision, TorchMode
+from attrib.model.manifest import InputSpec, Overhead, Rewrite, UnusedModule
+from attrib.model.roofline import Peaks
+
+SourceKind = Literal["configuration", "directory", "example", "factory", "saved"]
+
+
+class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    pass
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+    """How a worker builds the model and its inputs; two workers with one recipe build the same.
+
+    Attributes:
+        kind: `configuration`: a built-in architecture with random weights; `directory`: a Hugging Face directory;
+            `example`: a small example of the zoo; `factory`: the user's function; `saved`: a module that this process
+            handed over in its temporary folder.
+        location: Built-in name, directory, `module:factory` or file.
+        seq_len: Tokens in a row; None where nobody asked for a number.
+        layers: How many of the model's layers to build; None for all.
+    """
+
+    kind: SourceKind
+    location: str
+    task: str
+    batch_size: int
+    seq_len: int | None
+    device: Device
+    precision: Precision
+    attention: Attention
+    seed: int
+    padding: float
+    text: tuple[str, ...] = ()
+    layers: int | None = None
+
+
+class Load(_Message, frozen=True, kw_only=True):
+    """Build the model, run it once, and write inputs and outputs into `folder`; under autocast if that names a type."""
+
+    recipe: Recipe
+    threads: int
+    torch_mode: TorchMode
+    folder: str
+    autocast: Precision | None = None
+
+
+class Export(_Message, frozen=True, kw_only=True):
+    """Build the model and write it as `exported.onnx` (weights beside it) into `folder`."""
+
+    recipe: Recipe
+    exporter: Exporter
+    opset: int | None
+    folder: str
+    dynamic_shapes: bool = False
+
+
+class Optimize(_Message, frozen=True, kw_only=True):
+    """Rewrite the graph `model` once for each name of `--optimize`; the graphs and their weights go into `folder`.
+
+    The recipe says what model it is; `inputs` calibrates a static quantization.
+    """
+
+    recipe: Recipe
+    model: str
+    inputs: str
+    rewrites: tuple[str, ...]
+    folder: str
+
+
+class Open(_Message, frozen=True, kw_only=True):
+    """Create the sessions of one file; `folder` takes the profile and the optimized graph.
+
+    Attributes:
+        session_options: Of the session, by name; they hold before `threads`.
+        disabled_optimizers: Graph optimizers to leave out.
+        profiled: Create the profiled session beside the plain one.
+        any_floats: Inputs of another floating-point type than the graph's are converted to it.
+        provider_options: What a provider is given, by its name.
+        provider_libraries: Libraries with providers, by the name under which each is registered.
+    """
+
+    model: str
+    inputs: str
+    precision: Precision
+    threads: int
+    opt_level: OptLevel
+    providers: tuple[str, ...]
+    io_binding: bool
+    folder: str
+    session_options: dict[str, str] = {}
+    disabled_optimizers: tuple[str, ...] = ()
+    profiled: bool = True
+    any_floats: bool = False
+    provider_options: dict[str, dict[str, str]] = {}
+    provider_libraries: dict[str, str] = {}
+
+
+class Run(_Message, frozen=True, kw_only=True):
+    """Run one block. `lead_in` steps come first, outside the block: the other engine has just emptied the caches."""
+
+    iterations: int
+    lead_in: int
+    profiled: bool = False
+
+
+class Outputs(_Message, frozen=True, kw_only=True):
+    """Run once and write the outputs into `file`."""
+
+    file: str
+
+
+class Calibrate(_Message, frozen=True, kw_only=True):
+    """Measure what the profiler costs per event; ONNX Runtime does it on the graph `chain` of `nodes` nodes."""
+
+    chain: str
+    nodes: int
+
+
+class MeasurePeaks(_Message, frozen=True, kw_only=True):
+    """Measure what the machine can do.
+
+    Attributes:
+        device: Where the measured model runs.
+        folder: Holds graphs for ONNX Runtime to measure with.
+        dtypes: Element types of the products to measure.
+    """
+
+    device: Device
+    folder: str
+    dtypes: tuple[str, ...]
+
+
+class Finish(_Message, frozen=True, kw_only=True):
+    """Write what is still in memory."""
+
+
+class Ablate(_Message, frozen=True, kw_only=True):
+    """Write the graph `model` with and without the nodes that make any of the values `produced`.
+
+    Attributes:
+        model: The graph that ONNX Runtime saved.
+        origin: Where weights lie that are not beside it.
+        inputs: The workload's inputs.
+        providers: Who runs it to record what the nodes made.
+        produced: The values by which the nodes are known.
+        folder: Takes both graphs.
+    """
+
+    model: str
+    origin: str
+    inputs: str
+    providers: tuple[str, ...]
+    produced: tuple[str, ...]
+    folder: str
+
+
+Command = Load | Export | Optimize | Open | Run | Outputs | Calibrate | MeasurePeaks | Finish | Ablate
+
+
+class Ready(_Message, frozen=True, kw_only=True):
+    """The engine is imported; `package` is the one that brought it, where that is known, `python` who runs it."""
+
+    version: str
+    package: str = ""
+    python: str = ""
+
+
+class Loaded(_Message, frozen=True, kw_only=True):
+    """The model is built and has run once.
+
+    Attributes:
+        weights: `pretrained`, or how they were made.
+        fingerprint: Hash of the weights, to see that two workers built the same model.
+        inputs: What the model takes.
+        outputs: Names of its outputs, flattened.
+        unused: Modules whose weights the step did not read; None where that could not be watched.
+        settings: What bears on speed.
+        threads: Intra-op threads after that run: a model or its factory may have changed them.
+        inputs_file: Where the inputs were written.
+    """
+
+    weights: str
+    fingerprint: str
+    parameters: int
+    inputs: tuple[InputSpec, ...]
+    outputs: tuple[str, ...]
+    settings: dict[str, str]
+    threads: int
+    inputs_file: str
+    unused: tuple[UnusedModule, ...] | None = None
+
+
+class Exported(_Message, frozen=True, kw_only=True):
+    """The model was exported."""
+
+    model: str
+    opset: int
+    weight_bytes: int
+    fingerprint: str
+    seconds: float
+
+
+class Optimized(_Message, frozen=True, kw_only=True):
+    """The graph was rewritten.
+
+    Attributes:
+        models: The file that each rewrite wrote, in order.
+        rewrites: What each did, for the manifest.
+        notes: What the user should know about them.
+    """
+
+    models: tuple[str, ...]
+    rewrites: tuple[Rewrite, ...]
+    notes: tuple[str, ...] = ()
+
+
+class Opened(_Message, frozen=True, kw_only=True):
+    """The sessions exist.
+
+    Attributes:
+        outputs: Names of the session's outputs.
+        optimized: Where the graph of the profiled session was written; empty where there is none, or it cannot be saved.
+        threads: Intra-op threads of a session.
+        placement: Where `placement.json` was written; empty where there is none, and `no_placement` may say why.
+        partitioned: Where the graph was written that its nodes belong to, in place of an optimized one; else
+            `no_partitioned` may say why.
+    """
+
+    providers: tuple[str, ...]
+    outputs: tuple[str, ...]
+    optimized: str
+    settings: dict[str, str]
+    threads: int
+    warnings: tuple[str, ...] = ()
+    placement: str = ""
+    no_placement: str = ""
+    partitioned: str = ""
+    no_partitioned: str = ""
+
+
+class Steps(_Message, frozen=True, kw_only=True):
+    """The steps of one block, lead-in first, and what the worker did since its previous block.
+
+    Attributes:
+        start_ns: Nanoseconds since the epoch.
+        wall_ns: Duration of each step.
+        lead_in: How many of them are the lead-in.
+        idle_cpu_ns: Processor time used between the previous reply and this command.
+        idle_wall_ns: Wall time of the same.
+        trace: File that holds the profile of this block; empty where there is none (yet).
+    """
+
+    start_ns: tuple[int, ...]
+    wall_ns: tuple[int, ...]
+    lead_in: int
+    idle_cpu_ns: int = 0
+    idle_wall_ns: int = 0
+    trace: str = ""
+
+
+class Written(_Message, frozen=True, kw_only=True):
+    """Files were written; `settings` adds to the side's settings."""
+
+    files: tuple[str, ...]
+    settings: dict[str, str] = {}
+
+
+class Calibrated(_Message, frozen=True, kw_only=True):
+    """What the profiler costs per event."""
+
+    overhead: Overhead
+
+
+class PeaksMeasured(_Message, frozen=True, kw_only=True):
+    """What the machine can do, as far as this engine reached it."""
+
+    peaks: Peaks
+
+
+class Ablated(_Message, frozen=True, kw_only=True):
+    """Both graphs were written.
+
+    Attributes:
+        baseline: The file with the nodes.
+        variant: The file without them.
+        removed: How many nodes are gone.
+        fed: Values that hold what they held in a run, `bytes` in all.
+    """
+
+    baseline: str
+    variant: str
+    removed: int
+    fed: tuple[str, ...]
+    bytes: int
+
+
+class Failed(_Message, frozen=True, kw_only=True):
+    """The command did not work.
+
+    Attributes:
+        message: One line for the user.
+        hint: What mends it.
+        exit_code: What it means for the whole command.
+        details: Traceback, for `ATTRIB_DEBUG`.
+    """
+
+    message: str
+    hint: str = ""
+    exit_code: int = 3
+    details: str = ""
+
+
+Reply = (
+    Ready
+    | Loaded
+    | Exported
+    | Optimized
+    | Opened
+    | Steps
+    | Written
+    | Calibrated
+    | PeaksMeasured
+    | Ablated
+    | Failed
+)

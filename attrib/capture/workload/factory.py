@@ -1,0 +1,159 @@
+"""`module:factory` and `file.py:factory`: the user's own function that makes a module and its example inputs."""
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Any
+
+from attrib.errors import AttribError, first_line
+
+EXAMPLE = "a factory returns (module, example_inputs), with example_inputs a dict or a tuple of tensors"
+_TRACEBACK = "ATTRIB_DEBUG=1 shows the whole traceback"
+
+
+def is_factory(model: str) -> bool:
+    """Whether `--model` names a factory rather than a model."""
+    place, colon, function = model.rpartition(":")
+    return bool(colon and place and function.isidentifier())
+
+
+def split_factory(model: str) -> tuple[str, str]:
+    """The module or file of a factory, and the name of its function."""
+    place, _, function = model.rpartition(":")
+    return place, function
+
+
+def call_factory(model: str, directory: Path) -> tuple[Any, dict[str, Any], bool]:
+    """Call the factory.
+
+    Args:
+        model: `module:factory` or `file.py:factory`.
+        directory: Where the user stands: modules and relative files are looked up from here.
+
+    Returns:
+        The module, its inputs by name, and whether they are positional.
+
+    Raises:
+        AttribError: The factory cannot be found, raises, or returns something else.
+    """
+    place, name = split_factory(model)
+    module = _import(place, directory)
+    factory = getattr(module, name, None)
+    if not callable(factory):
+        raise AttribError(f"{place} has no function {name!r}", hint=_functions_hint(module, place))
+    try:
+        result = factory()
+    except Exception as error:
+        raise AttribError(
+            f"factory {model} raised {first_line(error)}{_where(error, module)}", hint=_TRACEBACK
+        ) from error
+    return checked_result(result, f"factory {model}")
+
+
+def _import(place: str, directory: Path) -> ModuleType:
+    if str(directory) not in sys.path:
+        sys.path.insert(0, str(directory))
+    try:
+        return _import_file(directory / place) if place.endswith(".py") else importlib.import_module(place)
+    except AttribError:
+        raise
+    except Exception as error:
+        missing = isinstance(error, ModuleNotFoundError) and error.name == place.partition(".")[0]
+        hint = "check the spelling, or give the file: path/to/file.py:factory" if missing else ""
+        raise AttribError(
+            f"cannot import {place}: {first_line(error)}{_where(error, None)}", hint=hint
+        ) from error
+
+
+def _import_file(file: Path) -> ModuleType:
+    if not file.is_file():
+        raise AttribError(f"there is no file {file.name}")
+    # Modules beside the file are importable, as they are for `python file.py`.
+    sys.path.insert(0, str(file.parent))
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    if spec is None or spec.loader is None:
+        raise AttribError(f"{file.name} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    # Registered before it runs: torch.export looks up the module of a class by its name.
+    sys.modules[file.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _functions_hint(module: ModuleType, place: str) -> str:
+    functions = [
+        name
+        for name, value in vars(module).items()
+        if callable(value)
+        and not name.startswith("_")
+        and getattr(value, "__module__", "") == module.__name__
+    ]
+    return f"{place} defines: {', '.join(functions[:5])}" if functions else EXAMPLE
+
+
+def _where(error: Exception, module: ModuleType | None) -> str:
+    """` (file.py, line 12)`: the innermost line of the user's own file, else of the last frame."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f" ({Path(error.filename).name}, line {error.lineno})"
+    frames = _frames(error.__traceback__)
+    own = [frame for frame in frames if module is not None and frame.filename == module.__file__]
+    chosen = (own or frames)[-1:]
+    return "".join(f" ({Path(frame.filename).name}, line {frame.lineno})" for frame in chosen)
+
+
+def _frames(trace: TracebackType | None) -> list[traceback.FrameSummary]:
+    own_file = __file__
+    return [
+        frame
+        for frame in traceback.extract_tb(trace)
+        if frame.filename != own_file and "importlib" not in frame.filename
+    ]
+
+
+def checked_result(result: object, giver: str) -> tuple[Any, dict[str, Any], bool]:
+    """The module, its inputs by name, and whether they are positional.
+
+    Args:
+        result: `(module, example_inputs)`.
+        giver: Who made it, for the error.
+
+    Raises:
+        AttribError: It is something else.
+    """
+    import torch
+
+    match result:
+        case (torch.nn.Module() as module, Mapping() as named) if named:
+            inputs, positional = {str(name): value for name, value in named.items()}, False
+        case (torch.nn.Module() as module, [*values]) if values:
+            inputs, positional = dict(zip(_parameter_names(module, values), values, strict=True)), True
+        case (torch.nn.Module() as module, torch.Tensor() as value):
+            inputs, positional = dict(zip(_parameter_names(module, [value]), [value], strict=True)), True
+        case _:
+            raise AttribError(f"{giver} gave {_describe(result)}", hint=EXAMPLE)
+    for name, value in inputs.items():
+        if not isinstance(value, torch.Tensor):
+            raise AttribError(
+                f"{giver} gave {_describe(value)} as input {name!r}, not a tensor", hint=EXAMPLE
+            )
+    return module, inputs, positional
+
+
+def _describe(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"a tuple of ({', '.join(type(item).__name__ for item in value)})"
+    return f"a {type(value).__name__}"
+
+
+def _parameter_names(module: Any, values: Sequence[object]) -> list[str]:
+    """Names of the forward's parameters, or `input_0`, ... where it takes `*args`."""
+    import inspect
+
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = inspect.signature(module.forward).parameters.values()
+    names = [parameter.name for parameter in parameters if parameter.kind in kinds]
+    return [names[i] if i < len(names) else f"input_{i}" for i in range(len(values))]

@@ -1,0 +1,112 @@
+"""Models of transformers: their configuration, with fewer layers where asked, and their weights."""
+
+from collections.abc import Callable
+from typing import Any
+
+from attrib.capture.workers.messages import Recipe
+from attrib.capture.workload.weights import make_distinct
+from attrib.errors import AttribError, first_line
+from attrib.zoo.architectures import ARCHITECTURES
+from attrib.zoo.tasks import TASKS
+
+LAYER_COUNT = "num_hidden_layers"
+"""Where a configuration keeps its number of layers; `attribute_map` translates it into each model's own spelling."""
+
+STAGE_LISTS = ("depths", "hidden_sizes")
+"""What a convolutional network has instead: one entry a stage of blocks."""
+
+
+def from_configuration(recipe: Recipe) -> tuple[Any, str]:
+    """Build a published architecture with random weights; the module, and what its weights are.
+
+    Raises:
+        AttribError: transformers cannot build it as asked.
+    """
+    from transformers import AutoConfig
+
+    architecture = ARCHITECTURES[recipe.location]
+    config = _prepared(AutoConfig.for_model(architecture.model_type, **architecture.values), recipe.layers)
+    module = _asked(
+        "build", lambda: _auto_class(recipe).from_config(config, **attention_of(config, recipe.attention))
+    )
+    make_distinct(module, recipe.seed)
+    return module, f"random, seed {recipe.seed}, published configuration"
+
+
+def from_directory(recipe: Recipe) -> tuple[Any, str]:
+    """Load a model with its weights from a directory; the module, and what its weights are.
+
+    Raises:
+        AttribError: transformers cannot load it as asked.
+    """
+    from transformers import AutoConfig
+
+    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    config = _prepared(
+        _asked("load", lambda: AutoConfig.from_pretrained(recipe.location, **options)), recipe.layers
+    )
+    options |= attention_of(config, recipe.attention)
+    module, loading = _asked(
+        "load",
+        lambda: _auto_class(recipe).from_pretrained(
+            recipe.location, config=config, use_safetensors=True, output_loading_info=True, **options
+        ),
+    )
+    missing = sorted(str(name) for name in loading.get("missing_keys", ()))
+    if not missing:
+        return module, "pretrained"
+    make_distinct_missing(module, set(missing), recipe.seed)
+    return module, f"pretrained, {len(missing)} new tensors of the head random, seed {recipe.seed}"
+
+
+def make_distinct_missing(module: Any, names: set[str], seed: int) -> None:
+    """Add noise to the tensors that a checkpoint lacks (a new head), and to no trained one."""
+    import torch
+
+    holder = torch.nn.ParameterList(p for name, p in module.named_parameters() if name in names)
+    make_distinct(holder, seed)
+
+
+def attention_of(config: Any, attention: str) -> dict[str, str]:
+    """The argument that chooses the attention implementation; none for a model that has no attention."""
+    return {"attn_implementation": attention} if hasattr(config, "num_attention_heads") else {}
+
+
+def _auto_class(recipe: Recipe) -> Any:
+    import transformers
+
+    return getattr(transformers, TASKS[recipe.task])
+
+
+def _asked(what: str, make: Callable[[], Any]) -> Any:
+    """What transformers gives, or its refusal on one line."""
+    try:
+        return make()
+    except Exception as error:
+        hint = "--attention eager" if "attention implementation" in str(error) else ""
+        raise AttribError(f"transformers cannot {what} the model: {first_line(error)}", hint=hint) from error
+
+
+def _prepared(config: Any, layers: int | None) -> Any:
+    """The configuration for one inference call, no cache to fill, and with only the first layers if asked."""
+    config.use_cache = False
+    config.return_dict = True
+    if layers is not None:
+        _keep_layers(config, layers)
+    return config
+
+
+def _keep_layers(config: Any, layers: int) -> None:
+    stages = [name for name in STAGE_LISTS if isinstance(getattr(config, name, None), list | tuple)]
+    published = len(getattr(config, stages[0])) if stages else getattr(config, LAYER_COUNT, None)
+    if published is None:
+        raise AttribError(f"the configuration of {config.model_type} does not say how many layers it has")
+    if layers > published:
+        what = "stages" if stages else "layers"
+        raise AttribError(
+            f"the model has {published} {what}, --layers asks for {layers}", hint=f"--layers {published}"
+        )
+    for name in stages:
+        setattr(config, name, getattr(config, name)[:layers])
+    if not stages:
+        setattr(config, LAYER_COUNT, layers)

@@ -1,0 +1,84 @@
+"""How many weights are denormal: so small that a processor computes with them in microcode.
+
+IEEE 754: a number that is not zero and smaller in magnitude than the smallest normal one, 1.2e-38 in float32.
+"""
+
+import hashlib
+import random
+from typing import Any
+
+_NOISE_STD = 0.02
+"""As small as the spread of BERT's own initialization, and far from denormal numbers."""
+
+_SAMPLE = 64
+
+
+def seed_everything(seed: int) -> None:
+    """Seed every generator that a model's constructor may draw from."""
+    import numpy as np
+    import torch
+
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002  (the user's factory may use the legacy generator)
+
+
+def make_distinct(module: Any, seed: int) -> None:
+    """Add seeded noise to every vector of weights.
+
+    Exporters merge initializers of equal value, and a freshly initialized BERT has all-zero biases and all-one layer
+    norms: without the noise another graph would be measured than with trained weights. Matrices are random already.
+    Tied weights are one tensor and stay tied.
+    """
+    import torch
+
+    generator = torch.Generator().manual_seed(seed + 1)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if parameter.ndim <= 1 and parameter.is_floating_point():
+                noise = torch.randn(parameter.shape, generator=generator) * _NOISE_STD
+                parameter.add_(noise.to(parameter.dtype))
+
+
+def fingerprint(module: Any) -> str:
+    """A hash of every tensor's name, type, shape and a spread sample of its values."""
+    import torch
+
+    digest = hashlib.sha256()
+    with torch.no_grad():
+        for name, tensor in module.state_dict().items():
+            if not isinstance(tensor, torch.Tensor):
+                continue
+            flat = tensor.detach().reshape(-1)
+            sample = flat[:: max(1, flat.numel() // _SAMPLE)].to("cpu", torch.float64)
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(sample.numpy().tobytes())
+    return digest.hexdigest()
+
+
+MOST = 8_192
+"""Values of one tensor that are looked at: in a model with a hundred tensors, a thousandth is some eight hundred values."""
+
+
+def denormal_count(parameters: Any) -> int:
+    """Denormal values among the weights; of a large tensor an even sample stands for the rest.
+
+    Args:
+        parameters: Tensors, e.g. `module.parameters()`. Those that hold no floating-point numbers count as none.
+    """
+    return sum(_of_tensor(tensor.detach()) for tensor in parameters if tensor.is_floating_point())
+
+
+def _of_tensor(tensor: Any) -> int:
+    import torch
+
+    values = tensor.reshape(-1)
+    stride = -(-values.numel() // MOST) or 1
+    sample = values[::stride]
+    if not sample.numel():
+        return 0
+    tiny = torch.finfo(tensor.dtype).smallest_normal
+    found = int(((sample != 0) & (sample.abs() < tiny)).sum())
+    share: float = found / sample.numel()
+    size: int = values.numel()
+    return round(share * size)

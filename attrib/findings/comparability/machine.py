@@ -1,0 +1,163 @@
+"""Whether the machine served both engines alike."""
+
+from attrib.findings.comparability.check import Answer, Facts, failed, is_off, passed, unknown
+from attrib.findings.evidence.ledger_queries import ENGINE_NAMES, counted
+from attrib.findings.evidence.stability import (
+    IDLE_LIMIT,
+    LOAD_LIMIT,
+    STOLEN_LIMIT,
+    load_per_core,
+    threads_by_role,
+)
+from attrib.model.manifest import ROLES, Environment
+from attrib.units import format_percent
+
+
+def provider_used(facts: Facts) -> Answer:
+    """Every provider that was asked for is in the session."""
+    side = facts.sides.get("onnxruntime")
+    if side is None or not side.providers:
+        return unknown(fix="`session.get_providers()` says it; `attrib profile` notes it")
+    missing = [name for name in side.requested_providers if name not in side.providers]
+    if missing:
+        return failed(
+            f"{', '.join(missing)} could not be loaded",
+            "ONNX Runtime looks slower: all its work ran on another device.",
+            "`attrib doctor` names the library that is missing; `session.disable_cpu_ep_fallback=1` makes it an error",
+        )
+    return passed(f"the session has {', '.join(side.providers)}")
+
+
+def engines_optimize(facts: Facts) -> Answer:
+    """Neither engine was held back by a setting of its own."""
+    torch, ort = facts.sides.get("torch"), facts.sides.get("onnxruntime")
+    if ort is not None and ort.opt_level in ("disabled", "basic"):
+        return failed(
+            f"ONNX Runtime's graph optimizations are {ort.opt_level}, not all",
+            "ONNX Runtime looks slower by every fusion that was left out.",
+            "`attrib profile --opt-level all`",
+        )
+    if torch is not None and is_off(facts.setting("torch", "mkldnn")):
+        return failed(
+            "PyTorch ran without oneDNN",
+            "PyTorch looks slower in matrix products and convolutions.",
+            "`torch.backends.mkldnn.enabled = True`",
+        )
+    if torch is None or ort is None:
+        return unknown()
+    without = f" without {', '.join(ort.disabled_optimizers)}" if ort.disabled_optimizers else ""
+    level = ort.opt_level or "all"
+    return passed(f"ONNX Runtime optimizes at level {level}{without}, PyTorch runs {torch.mode or 'eager'}")
+
+
+def same_threads(facts: Facts) -> Answer:
+    """Both engines compute with as many threads."""
+    threads = threads_by_role(facts.manifest) if facts.manifest else {}
+    if len(threads) < len(ROLES):
+        return unknown()
+    if len(set(threads.values())) > 1:
+        fewer = min(threads, key=lambda role: threads[role])
+        counts = ", ".join(f"{ENGINE_NAMES[role]} {count}" for role, count in threads.items())
+        return failed(
+            counts,
+            f"{ENGINE_NAMES[fewer]} looks slower, by up to {max(threads.values()) / min(threads.values()):g} times in "
+            "large operators; the finding thread-mismatch has the figure.",
+            f"`attrib profile --threads {max(threads.values())}`, without a setting of the model's or the session's own",
+        )
+    return passed(f"{counted(threads['torch'], 'intra-op thread')} on either side")
+
+
+def threads_fit(facts: Facts) -> Answer:
+    """No engine has more threads than it may use cores."""
+    most = max(threads_by_role(facts.manifest).values(), default=0) if facts.manifest else 0
+    environment = facts.manifest.environment if facts.manifest else Environment()
+    cores = environment.usable_cores
+    if not most or not cores:
+        return unknown()
+    limits = _limits(environment)
+    if most > max(cores, 1):
+        fitting = max(int(cores), 1)
+        return failed(
+            f"{counted(most, 'thread')} on {cores:g} usable cores{limits}",
+            "Both engines wait for their own threads; the one that spins (ONNX Runtime) or synchronizes more often loses "
+            "more, often more than half of its speed.",
+            f"`attrib profile --threads {fitting}`",
+        )
+    return passed(
+        f"{counted(most, 'thread')} on {cores:g} usable cores{limits or ' (affinity and cgroup quota)'}"
+    )
+
+
+def _limits(environment: Environment) -> str:
+    """What limits the cores, where that was recorded."""
+    found = [f"affinity {environment.affinity}"] if environment.affinity else []
+    found += [f"cgroup quota {environment.cpu_quota:g}"] if environment.cpu_quota else []
+    found += [f"{environment.logical_cores} in the machine"] if found and environment.logical_cores else []
+    return f" ({', '.join(found)})" if found else ""
+
+
+def idle_worker(facts: Facts) -> Answer:
+    """The engine that is not measured leaves the cores alone."""
+    if not facts.sides:
+        return unknown()
+    busy = {role: side.idle_cpu_share for role, side in facts.sides.items()}
+    text = ", ".join(f"{ENGINE_NAMES[role]} {format_percent(share)}" for role, share in busy.items())
+    if max(busy.values()) > IDLE_LIMIT:
+        worst = max(busy, key=lambda role: busy[role])
+        other = next(role for role in ROLES if role != worst)
+        return failed(
+            f"processor time of the waiting worker: {text}",
+            f"{ENGINE_NAMES[other]} looks slower: {ENGINE_NAMES[worst]} takes {format_percent(busy[worst])} of a core from "
+            "it.",
+            "`attrib profile --session-option session.intra_op.allow_spinning=0`, or fewer `--threads`",
+        )
+    return passed(f"processor time of the waiting worker: {text}")
+
+
+def machine_load(facts: Facts) -> Answer:
+    """No other program was in the way."""
+    environment = facts.manifest.environment if facts.manifest else None
+    if environment is None or not environment.usable_cores:
+        return unknown()
+    text = f"load {environment.load_before:g} on {environment.usable_cores:g} usable cores before the capture"
+    if environment.load_after:
+        text += f", {environment.load_after:g} after it"
+    if facts.manifest is not None and load_per_core(facts.manifest) > LOAD_LIMIT:
+        return failed(
+            text,
+            "Both engines look slower and their blocks scatter; the engine with more synchronization between threads "
+            "loses more.",
+            "stop other programs (`attrib doctor` shows the load), then record again",
+        )
+    return passed(text)
+
+
+def not_throttled(facts: Facts) -> Answer:
+    """Neither the cgroup, the hypervisor nor the heat took the processor away."""
+    environment = facts.manifest.environment if facts.manifest else Environment()
+    stolen, waited, hot = (
+        environment.stolen_share,
+        environment.throttled_seconds,
+        environment.thermal_throttles,
+    )
+    if stolen is None and waited is None and hot is None:
+        return unknown(
+            "nobody watched quota, heat and stolen time", "record again with this version of attrib"
+        )
+    signs = [
+        (bool(waited), f"the cgroup's quota stopped the processes for {waited or 0:.2g} s"),
+        (bool(hot), f"the processor slowed itself down {hot} times (heat or power)"),
+        (
+            (stolen or 0) > STOLEN_LIMIT,
+            f"other machines on the host took {format_percent(stolen or 0)} of the cores",
+        ),
+    ]
+    wrong = [text for sign, text in signs if sign]
+    if wrong:
+        return failed(
+            "; ".join(wrong),
+            "Either engine can be hit. Interleaved rounds share it out, so that both look slower and the interval is "
+            "wider; the engine with more threads loses more.",
+            "`attrib profile --threads N` with N below the quota, a cooler or quieter machine, and more `--iterations`",
+        )
+    return passed("no throttling by quota, heat or host as far as the system counts it")

@@ -1,0 +1,69 @@
+"""Whether the steps were timed in a way that favors neither engine."""
+
+from attrib.findings.comparability.check import Answer, Facts, failed, passed, unknown
+from attrib.findings.evidence.ledger_queries import ENGINE_NAMES
+from attrib.findings.evidence.stability import DRIFT_LIMIT, drift
+from attrib.units import format_percent
+
+ALIKE = 2.0
+"""Drifts that differ by no more than this factor have one reason, such as the clock."""
+
+
+def warm_up(facts: Facts) -> Answer:
+    """Both engines had settled before the first block."""
+    if not facts.sides:
+        return unknown()
+    cold = [role for role, side in facts.sides.items() if not side.warmed_up]
+    if cold:
+        names = " and ".join(ENGINE_NAMES[role] for role in cold)
+        return failed(
+            f"{names} had not settled when the first block began",
+            f"{names} looks slower: the first blocks still hold allocation, tuning or compilation.",
+            f"`attrib profile --warmup {2 * max(side.warmup for side in facts.sides.values())}`",
+        )
+    steps = ", ".join(f"{ENGINE_NAMES[role]} {side.warmup}" for role, side in facts.sides.items())
+    return passed(f"until the last blocks agreed (steps: {steps})")
+
+
+def session_excluded(facts: Facts) -> Answer:
+    """Building, export and session creation are outside every figure."""
+    manifest = facts.manifest
+    if manifest is None or manifest.protocol is None:
+        return unknown("attrib did not time these steps", "`attrib profile` times steps alone")
+    seconds = {phase.name: phase.seconds for phase in manifest.phases}
+    took = f" ({seconds['sessions']:.2g} s)" if seconds.get("sessions") else ""
+    return passed(f"steps alone are timed: model building, export and session creation{took} are not counted")
+
+
+def interleaved(facts: Facts) -> Answer:
+    """Both engines were measured side by side."""
+    protocol = facts.manifest.protocol if facts.manifest else None
+    if protocol is None:
+        return unknown(
+            "attrib did not time these steps", "`attrib profile` interleaves blocks in random order"
+        )
+    return passed(
+        f"{protocol.rounds} rounds, each with a block of {protocol.iterations} steps of either engine"
+    )
+
+
+def no_drift(facts: Facts) -> Answer:
+    """Neither engine became slower or faster while it was measured."""
+    drifts = {role: drift(blocks) for role, blocks in facts.evidence.plain_ns.items() if blocks}
+    if not drifts or not any(drifts.values()):
+        return unknown(
+            "too few blocks to tell",
+            "`attrib profile` makes 12 rounds; in Python `attrib.profile(model, rounds=12)`",
+        )
+    text = ", ".join(f"{ENGINE_NAMES[role]} {format_percent(d, sign=True)}" for role, d in drifts.items())
+    if max(abs(d) for d in drifts.values()) > DRIFT_LIMIT:
+        low, high = min(drifts.values()), max(drifts.values())
+        together = len(drifts) > 1 and low * high > 0 and 1 / ALIKE < low / high < ALIKE
+        return failed(
+            f"from the first third of the blocks to the last: {text}",
+            "Both drift the same way (clock or heat), which interleaved rounds cancel out of the difference."
+            if together
+            else "One engine drifts alone: it looks slower or faster by about half of that.",
+            "`attrib profile --warmup 50 --iterations 20` on a machine with a steady clock",
+        )
+    return passed(f"from the first third of the blocks to the last: {text}")

@@ -1,0 +1,106 @@
+"""Whether both engines did the same work on the same values."""
+
+from attrib.findings.comparability.check import (
+    NOT_RECORDED,
+    Answer,
+    Facts,
+    failed,
+    is_off,
+    is_on,
+    passed,
+    unknown,
+)
+from attrib.findings.evidence.ledger_queries import counted, listed
+from attrib.findings.rules.fairness.output_mismatch import describe
+from attrib.findings.rules.kernels.denormal_values import DENORMAL_LIMIT, denormal_share, runs_on_gpu
+from attrib.units import format_percent
+
+
+def outputs_agree(facts: Facts) -> Answer:
+    """The outputs lie within the tolerance of the precision."""
+    outputs = facts.evidence.outputs
+    if not outputs:
+        return unknown("the outputs were not compared", "`attrib profile` compares them")
+    wrong = [output for output in outputs if not output.equal]
+    if wrong:
+        return failed(
+            f"{len(wrong)} of {counted(len(outputs), 'output')}: {describe(wrong[0])}",
+            "The engine that computes something else may do less work: neither direction nor size of the difference "
+            "can be trusted.",
+            "`attrib profile --opt-level disabled` tells the export from ONNX Runtime's optimizers; then `--exporter`, "
+            "`--attention` and `--precision`",
+        )
+    worst = max(outputs, key=lambda output: output.max_rel)
+    return passed(f"{counted(len(outputs), 'output')}; {describe(worst)}")
+
+
+def same_inputs(facts: Facts) -> Answer:
+    """Both engines read one file."""
+    workload = facts.manifest.workload if facts.manifest else None
+    if workload is None or not workload.inputs_sha256:
+        return unknown(fix="`attrib profile` gives both engines one file of inputs and notes its hash")
+    return passed(f"both engines read one file of inputs (sha256 {workload.inputs_sha256[:12]})")
+
+
+def inference_mode(facts: Facts) -> Answer:
+    """PyTorch ran in eval mode and recorded no gradients."""
+    training, mode = facts.setting("torch", "training"), facts.setting("torch", "inference_mode")
+    if is_on(training):
+        return failed(
+            "PyTorch ran in training mode",
+            "PyTorch looks slower by its dropout, which the graph lacks; batch norms compute statistics that are constants "
+            "of the graph.",
+            "return the module in eval mode from the factory: `model.eval()`",
+        )
+    if is_off(mode):
+        return failed(
+            "PyTorch recorded gradients",
+            "PyTorch looks slower: each call also records its backward, some microseconds an operator.",
+            "`with torch.inference_mode(): model(**inputs)`",
+        )
+    if is_off(training) and is_on(mode):
+        return passed("PyTorch ran in eval mode under inference_mode")
+    return unknown()
+
+
+def weights_declared(facts: Facts) -> Answer:
+    """Whether the weights are real is stated."""
+    weights = facts.manifest.workload.weights if facts.manifest else ""
+    if not weights:
+        return unknown()
+    if "random" in weights:
+        return passed(f"declared: {weights}; speed does not depend on their values, outputs mean nothing")
+    return passed(weights)
+
+
+def no_denormals(facts: Facts) -> Answer:
+    """Few weights are so small that a processor computes with them in microcode."""
+    share = denormal_share(facts.evidence)
+    if share is None:
+        return unknown("denormal weights were not counted")
+    text = f"{format_percent(share)} of the weights are denormal"
+    if share > DENORMAL_LIMIT and not runs_on_gpu(facts.evidence):
+        return failed(
+            text,
+            "Both engines slow down by an unequal factor, up to ten times in the matrix products that meet them.",
+            "`session.set_denormal_as_zero` for ONNX Runtime (`attrib verify --experiment denormals-as-zero`) and "
+            "`torch.set_flush_denormal(True)` for PyTorch",
+        )
+    return passed(text)
+
+
+def shapes_declared(facts: Facts) -> Answer:
+    """Whether ONNX Runtime knows every size beforehand is stated; PyTorch's eager mode never does."""
+    graph = facts.evidence.loaded
+    if graph is None:
+        return unknown(
+            "there is no graph that would say it", "keep onnx/exported.onnx in the trace directory"
+        )
+    free = [name for name in graph.inputs if name in graph.values and -1 in graph.values[name].shape]
+    if free:
+        return passed(f"declared: sizes of {listed(free)} are free, as they are in PyTorch")
+    if not any(name in graph.values for name in graph.inputs):
+        return unknown(NOT_RECORDED, "export with types and shapes of the inputs")
+    return passed(
+        "declared: the graph has fixed sizes, which ONNX Runtime may use and eager PyTorch does not"
+    )

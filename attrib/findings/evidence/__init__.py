@@ -1,0 +1,1 @@
+"""What several rules read: ledger queries, the graph that ran, kernels, placement, reference costs."""

@@ -1,0 +1,130 @@
+"""Nodes of a graph that ONNX Runtime's optimizers would merge into others or compute beforehand."""
+
+from collections.abc import Callable, Collection, Iterator
+from typing import NamedTuple
+
+from attrib.analysis.lineage.graph import Graph, GraphNode
+
+LEVELS = ("disabled", "basic", "extended", "all")
+"""ONNX Runtime's graph optimization levels, each with all before it (graph_optimizer_utils.cc)."""
+
+BIAS = "added in the product that they follow"
+"""What happens to a bias; a product of three or more dimensions gets two Reshape nodes in exchange."""
+
+
+def absorbable(graph: Graph, level: str, without: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Names of nodes that ONNX Runtime would merge into others or compute beforehand, by what happens to them.
+
+    A node is counted once, for the first of `PATTERNS` that it fits.
+
+    Args:
+        graph: The graph that ran.
+        level: The level that was allowed.
+        without: Optimizers that were left out.
+    """
+    taken: set[str] = set()
+    found: dict[str, tuple[str, ...]] = {}
+    for pattern in PATTERNS:
+        if LEVELS.index(pattern.level) > LEVELS.index(level) or pattern.optimizer in without:
+            names = tuple(name for name in pattern.nodes(graph) if name and name not in taken)
+            taken.update(names)
+            found |= {pattern.what: names} if names else {}
+    return found
+
+
+def _computed_from_constants(graph: Graph) -> Iterator[str]:
+    known = set(graph.constants - graph.overridable)
+    for node in graph.nodes:
+        if node.op == "Constant" or (
+            node.inputs and all(value in known or not value for value in node.inputs)
+        ):
+            known.update(node.outputs)
+            yield node.name
+
+
+def _doing_nothing(graph: Graph) -> Iterator[str]:
+    outputs = set(graph.outputs)
+    return (
+        n.name for n in graph.nodes if n.op in ("Identity", "Dropout") and not outputs.intersection(n.outputs)
+    )
+
+
+def _bias_of_product(graph: Graph) -> Iterator[str]:
+    """MatMulAddFusion: the sum of a product with constant weights and a constant."""
+    products = {
+        value
+        for node in graph.nodes
+        if node.op == "MatMul" and graph.constants.intersection(node.inputs[1:])
+        for value in node.outputs
+    }
+    return _beside(graph, "Add", products)
+
+
+def _scale_of_product(graph: Graph) -> Iterator[str]:
+    """MatMulScaleFusion: a product times a constant number."""
+    products = [node for node in graph.nodes if node.op == "MatMul"]
+    around = {value for node in products for value in (*node.inputs, *node.outputs)}
+    factors = _scalars(graph)
+    return (
+        node.name
+        for node in graph.nodes
+        if node.op in ("Mul", "Div")
+        and factors.intersection(node.inputs)
+        and around.intersection((*node.inputs, *node.outputs)) - factors
+    )
+
+
+def _beside(graph: Graph, op: str, values: set[str]) -> Iterator[str]:
+    """Nodes of an op that read one of the values and a constant."""
+    return (
+        node.name
+        for node in graph.nodes
+        if node.op == op and values.intersection(node.inputs) and graph.constants.intersection(node.inputs)
+    )
+
+
+def _scalars(graph: Graph) -> set[str]:
+    made = {value for node in graph.nodes if node.op == "Constant" for value in node.outputs}
+    single = {name for name in graph.constants if name in graph.values and graph.values[name].elements == 1}
+    return made | single
+
+
+def _undone_transposes(graph: Graph) -> Iterator[str]:
+    """TransposeOptimizer: a transposed matrix goes into the product that reads it."""
+    readers: dict[str, list[GraphNode]] = {}
+    for node in graph.nodes:
+        for value in node.inputs:
+            readers.setdefault(value, []).append(node)
+    for node in graph.nodes:
+        axes = node.attributes.get("perm", "").split(",")
+        swapped = (
+            len(axes) > 1
+            and axes[:-2] == [str(i) for i in range(len(axes) - 2)]
+            and axes[-1] != str(len(axes) - 1)
+        )
+        its = readers.get(node.outputs[0], []) if node.outputs else []
+        if node.op == "Transpose" and swapped and its and all(reader.op == "MatMul" for reader in its):
+            yield node.name
+
+
+class _Pattern(NamedTuple):
+    """What one of ONNX Runtime's optimizers does, from which level on, and the nodes that it does it to."""
+
+    level: str
+    optimizer: str
+    what: str
+    nodes: Callable[[Graph], Iterator[str]]
+
+
+PATTERNS = (
+    _Pattern(
+        "basic",
+        "ConstantFolding",
+        "computed beforehand, because they read constants alone",
+        _computed_from_constants,
+    ),
+    _Pattern("basic", "EliminateIdentity", "taken out, because they do nothing", _doing_nothing),
+    _Pattern("basic", "MatMulAddFusion", BIAS, _bias_of_product),
+    _Pattern("extended", "MatMulScaleFusion", "multiplied in the product beside them", _scale_of_product),
+    _Pattern("extended", "MatmulTransposeFusion", "read by the product as they are", _undone_transposes),
+)

@@ -1,0 +1,151 @@
+"""Layers that ONNX Runtime runs by single operators, and what each would take in one node."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from attrib.analysis.lineage.graph import GraphNode
+from attrib.analysis.match.ops import base_op
+from attrib.findings.evidence.executed_graph import Ran, ran_of, rows_holding
+from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, op_counts
+from attrib.findings.evidence.reference_cost import Terms, equal_size, scaled, whole
+from attrib.findings.evidence.unfused_patterns import Apart, layers_apart
+from attrib.findings.protocol import Evidence
+from attrib.model.document import EvidenceRow
+from attrib.model.tensor import Tensor
+from attrib.units import format_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer that ONNX Runtime can run as one node.
+
+    Attributes:
+        name: For the reader.
+        calls: Aten ops of the layer.
+        fused: Nodes that compute it whole.
+        parts: Nodes of which at least one shows that it was taken apart.
+    """
+
+    name: str
+    calls: frozenset[str]
+    fused: frozenset[str]
+    parts: frozenset[str]
+
+
+_NORMS = frozenset({
+    "LayerNormalization", "SkipLayerNormalization", "EmbedLayerNormalization", "SimplifiedLayerNormalization",
+    "SkipSimplifiedLayerNormalization", "RMSNormalization",
+})  # fmt: skip
+
+LAYERS = (
+    Layer(
+        "LayerNorm", frozenset({"layer_norm", "rms_norm"}), _NORMS, frozenset({"ReduceMean", "Pow", "Sqrt"})
+    ),
+    Layer(
+        "GELU",
+        frozenset({"gelu"}),
+        frozenset({"Gelu", "BiasGelu", "FastGelu", "QuickGelu"}),
+        frozenset({"Erf", "Tanh", "Pow"}),
+    ),
+    Layer(
+        "linear bias",
+        frozenset({"linear", "addmm"}),
+        frozenset({"Gemm", "FusedGemm", "BiasGelu", "FastGelu", "SkipLayerNormalization"}),
+        frozenset({"Add"}),
+    ),
+)
+
+TAKES_IN = frozenset({"SkipLayerNormalization", "SkipSimplifiedLayerNormalization", "BiasGelu"})
+"""Fused nodes that hold the addition before the layer as well."""
+
+IN_ONE_NODE = "in one node of this graph"
+
+CORES = frozenset({"Erf", "Tanh"})
+"""Nodes that do most of what a fused node would: the others of the layer are passes over memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """A layer of single operators: its nodes, and what is left out of its cost.
+
+    Attributes:
+        layer: `LayerNorm` or `GELU`.
+        nodes: Its nodes.
+        peers: Weights of executed nodes whose sum is the time that one fused node would take.
+        calls: Weights of PyTorch calls with that meaning, where no node tells.
+        measure: Where these are from, for the reader.
+    """
+
+    layer: str
+    nodes: tuple[str, ...]
+    peers: dict[str, float]
+    calls: dict[str, float]
+    measure: str
+
+
+def by_arithmetic(evidence: Evidence) -> tuple["Single", ...]:
+    """Layers that the graph that ran computes by single operators, each with what it would take in one."""
+    if evidence.optimized is None:
+        return ()
+    ran = ran_of(evidence)
+    return tuple(_single(ran, apart) for apart in layers_apart(ran) if ran.ids(apart.nodes))
+
+
+def _single(ran: Ran, apart: Apart) -> "Single":
+    fused = next(layer.fused for layer in LAYERS if layer.name == apart.layer)
+    works = tuple(ran.evidence.work["onnxruntime"].values())
+    result = ran.result(apart.nodes[-1])
+    peers = equal_size(works, result, lambda work: work.op in fused) if result is not None else {}
+    if not peers and result is not None:
+        peers = scaled(works, result, lambda work: work.op in fused)
+    taken_in = {work.op for work in works if work.id in peers} & TAKES_IN
+    before = [add] if taken_in and (add := _taken_in(ran, apart.source)) is not None else []
+    core = ran.ids(node for node in apart.nodes if node.op in CORES)
+    nodes = ran.ids((*before, *apart.nodes))
+    calls = {} if peers or core else _calls(ran.evidence, apart.layer, result) or _same(ran.evidence, nodes)
+    measure = IN_ONE_NODE if peers else "of its " + apart.core if core else "in PyTorch"
+    return Single(apart.layer, nodes, peers or whole(core), calls, measure)
+
+
+def _taken_in(ran: Ran, source: str) -> GraphNode | None:
+    """The Add before a layer that a fused node would hold as well."""
+    add = ran.maker(source)
+    return add if add is not None and add.op == "Add" and ran.executed.get(add.index) else None
+
+
+def _calls(evidence: Evidence, layer: str, result: Tensor | None) -> dict[str, float]:
+    """Weights whose sum is the mean time of PyTorch's calls of such a layer."""
+    wanted = next(known.calls for known in LAYERS if known.name == layer)
+    found = [
+        call.id
+        for call in evidence.work.get("torch", {}).values()
+        if base_op(call.op) in wanted and (not call.inputs or result is None or call.inputs[0].shape == result.shape)
+    ]  # fmt: skip
+    return {call: 1 / len(found) for call in found}
+
+
+def _same(evidence: Evidence, nodes: Sequence[str]) -> dict[str, float]:
+    """The calls in the rows of some nodes: PyTorch runs the layer by single operators, too."""
+    return whole(call for row in rows_holding(evidence, nodes) for call in row.torch_calls)
+
+
+def terms_of(single: Iterable["Single"]) -> Terms:
+    """What the layers take, less what they would take in one node."""
+    terms = Terms()
+    for apart in single:
+        terms.add(whole(apart.nodes))
+        terms.add(apart.peers, -1)
+        terms.add_calls(apart.calls, -1)
+    return terms
+
+
+def single_lines(evidence: Evidence, single: Iterable["Single"]) -> Iterator[EvidenceRow]:
+    """One line a layer: its nodes and time, beside what it would take."""
+    for apart in list(single)[:MOST_GROUPS]:
+        spent = evidence.ledger.work("onnxruntime", apart.nodes).median
+        whole_ns = evidence.ledger.weighted({"onnxruntime": apart.peers, "torch": apart.calls}).median
+        text = f"{apart.layer}: {op_counts(evidence, 'onnxruntime', apart.nodes)} in {format_ns(spent)}, against "
+        rows = ids(rows_holding(evidence, apart.nodes))
+        yield EvidenceRow(
+            text=f"{text}{format_ns(whole_ns)} {apart.measure}", rows=rows, value_ns=spent - whole_ns
+        )

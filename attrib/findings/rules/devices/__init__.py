@@ -1,0 +1,1 @@
+"""Rules about where nodes ran and what waited for what."""

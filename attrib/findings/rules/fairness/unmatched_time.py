@@ -1,0 +1,92 @@
+"""unmatched-time: time whose counterpart attrib could not find, or is not sure of."""
+
+from collections.abc import Iterable
+
+from attrib.findings.evidence.ledger_queries import MOST_GROUPS, by_module, compared, counted, ids, step_ns
+from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.model.document import EvidenceRow, LedgerRow
+from attrib.units import format_percent
+
+UNMATCHED_LIMIT = 0.02
+"""Two percent of the slower step: two captures of the same thing differ by that much."""
+
+UNSURE_LIMIT = 0.10
+"""A tenth of the time in doubtful matches still leaves the larger causes in their order."""
+
+LOW_CONFIDENCE = 0.5
+"""Below this a match rests on order or shape alone."""
+
+NO_REGION = frozenset({"framework", "profiler_overhead", "device_idle"})
+"""Causes that have no counterpart by their nature."""
+
+
+def audit(evidence: Evidence) -> Verdict:
+    """Weigh the rows without a counterpart, and the rows whose match is doubtful."""
+    step = max(step_ns(evidence), 1)
+    lost = [row for row in evidence.ledger.rows if row.cause == "unattributed"]
+    unsure = [row for row in evidence.ledger.rows if is_unsure(row)]
+    lost_share, unsure_share = spent_ns(lost) / step, spent_ns(unsure) / step
+    return Verdict(
+        failed=lost_share > UNMATCHED_LIMIT or unsure_share > UNSURE_LIMIT,
+        rows=ids(lost),
+        detail=format_percent(max(lost_share, unsure_share)),
+        summary=f"{format_percent(lost_share)} of the step has no counterpart on the other side, and "
+        f"{format_percent(unsure_share)} rests on matches of low confidence.",
+        evidence=_lines("no counterpart", lost) + _lines("low confidence", unsure),
+        fix=_fix(evidence),
+    )
+
+
+def is_unsure(row: LedgerRow) -> bool:
+    """Whether the row compares two sides that may not belong together."""
+    paired = bool(row.torch_calls) and bool(row.onnx_nodes)
+    return paired and row.cause not in NO_REGION and row.match.confidence < LOW_CONFIDENCE
+
+
+def spent_ns(rows: Iterable[LedgerRow]) -> int:
+    """Time in the rows: of either side the larger."""
+    return sum(max(row.torch_ns, row.onnxruntime_ns, abs(row.delta_ns)) for row in rows)
+
+
+def _lines(what: str, rows: list[LedgerRow]) -> tuple[EvidenceRow, ...]:
+    return tuple(
+        EvidenceRow(
+            text=f"{module}: {counted(len(group), 'row')} with {what}, {compared(group)}",
+            rows=ids(group),
+            value_ns=sum(row.delta_ns for row in group),
+        )
+        for module, group in by_module(rows)[:MOST_GROUPS]
+    )
+
+
+def _fix(evidence: Evidence) -> str:
+    if evidence.manifest is None:
+        return (
+            "Record with `attrib profile`: it notes module scopes and keeps both graphs, without which "
+            "calls and nodes can be matched by order and shape only."
+        )
+    if evidence.exported is None or evidence.optimized is None:
+        return (
+            "Keep onnx/exported.onnx and onnx/optimized.onnx in the trace directory: the match rests on them."
+        )
+    return "Export with `--exporter dynamo`: it writes the module scope and the fx node of every ONNX node."
+
+
+RULE = Rule(
+    id="unmatched-time",
+    passed="Nearly all time was matched between the engines",
+    failed="{} of the step could not be matched well",
+    example="4.2 %",
+    about=(
+        "A ledger is only as good as the pairs in it. The rule adds up the rows of the cause "
+        "`unattributed`, and the rows whose two sides were brought together by a weak link (order or "
+        f"shape alone). Above {format_percent(UNMATCHED_LIMIT)} of the step without a counterpart, or "
+        f"{format_percent(UNSURE_LIMIT)} in weak matches, read the causes as a rough division."
+    ),
+    cause=None,
+    needs=("delta", "partitions"),
+    direction="any",
+    audit=audit,
+    tier="remainder",
+    unproved="It is about attrib's own evidence: a better record is the remedy, and no setting of an engine.",
+)

@@ -1,0 +1,1 @@
+"""Rules about the graph: what the export and the optimizers made of the model."""

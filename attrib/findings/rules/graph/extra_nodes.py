@@ -1,0 +1,54 @@
+"""extra-nodes: work that only ONNX Runtime does, and no other rule explains."""
+
+from attrib.findings.evidence.ledger_queries import (
+    compared,
+    counted,
+    delta_ns,
+    ids,
+    listed,
+    module_evidence,
+    nodes_of,
+    op_counts,
+    rows_of,
+)
+from attrib.findings.protocol import Evidence, Rule, Verdict
+
+
+def audit(evidence: Evidence) -> Verdict:
+    """Weigh the computing nodes that no call of PyTorch stands behind."""
+    rows = rows_of(evidence, "extra_work")
+    nodes = nodes_of(rows)
+    if not nodes:
+        return Verdict(failed=False, summary="Every computing node has a call of PyTorch behind it.")
+    exported = tuple(dict.fromkeys(name for row in rows for name in row.exported))
+    return Verdict(
+        failed=delta_ns(rows) > 0,
+        rows=ids(rows),
+        detail=counted(len(nodes), "node computes", "nodes compute"),
+        summary=f"{op_counts(evidence, 'onnxruntime', nodes)}: {compared(rows)}."
+        + (f" In the exported graph: {listed(exported)}." if exported else ""),
+        evidence=module_evidence(evidence, rows),
+        fix="See what they are for with `attrib explain TRACE_DIR NODE`. What depends on no input can be computed once, in"
+        " `__init__`; what the exporter added may be absent with `--exporter torchscript`, another `--opset`, or after"
+        " `--optimize onnxslim`.",
+    )
+
+
+RULE = Rule(
+    id="extra-nodes",
+    passed="No measurable time goes into nodes that PyTorch has no call for",
+    failed="{} what PyTorch does not",
+    example="12 nodes compute",
+    about=(
+        "Nodes without a counterpart: the static graph computes a branch that eager PyTorch skips, an exporter guards"
+        " against a case that does not occur, a post-processing step was put into the graph. The rule adds up the rows of"
+        " the cause `extra_work` that no more specific rule has explained."
+    ),
+    cause="extra_work",
+    needs=("delta", "partitions", "regions"),
+    direction="slower",
+    audit=audit,
+    tier="remainder",
+    catalog=("C14",),
+    experiments=("exporter", "onnxslim", "onnxscript", "opset"),
+)

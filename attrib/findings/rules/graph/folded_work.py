@@ -1,0 +1,107 @@
+"""folded-work: what PyTorch computes in every step, and the exported graph holds as a constant or not at all."""
+
+from collections.abc import Iterable
+
+from attrib.analysis.lineage.components import input_free_values
+from attrib.analysis.lineage.graph import Graph
+from attrib.analysis.match.ops import SMALL_SHAPE_ELEMENTS
+from attrib.findings.evidence.ledger_queries import (
+    MOST_GROUPS,
+    by_module,
+    calls_of,
+    counted,
+    delta_ns,
+    ids,
+    op_counts,
+    rows_of,
+    side_ns,
+)
+from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.model.document import EvidenceRow, LedgerRow
+from attrib.units import format_ns
+
+
+def audit(evidence: Evidence) -> Verdict:
+    """Weigh the calls that the export left nothing of."""
+    rows = folded_rows(evidence)
+    calls = counted(len(calls_of(rows)), "call")
+    return Verdict(
+        failed=delta_ns(rows) < 0,
+        rows=ids(rows),
+        detail=calls,
+        summary=f"{calls} of PyTorch left no node in the exported graph: {format_ns(side_ns(rows, 'torch'))}."
+        if rows
+        else "No call of PyTorch was left out by the export.",
+        evidence=_lines(evidence, rows) + _constants(evidence.exported),
+        fix="Nothing to mend in ONNX Runtime. PyTorch need not compute it anew either: what depends on no input can be"
+        " computed once in `__init__` and kept with `register_buffer`.",
+    )
+
+
+def folded_rows(evidence: Evidence) -> tuple[LedgerRow, ...]:
+    """Rows of calls without a node, in modules that have no node without a call.
+
+    Where a module has both, the two may be each other's counterpart that the match has missed.
+    """
+    open_nodes = {row.module for row in evidence.ledger.rows if row.onnx_nodes and not row.torch_calls}
+    return tuple(
+        row
+        for row in rows_of(evidence, "missing_work")
+        if not row.onnx_nodes and row.module not in open_nodes
+    )
+
+
+def _lines(evidence: Evidence, rows: Iterable[LedgerRow]) -> tuple[EvidenceRow, ...]:
+    return tuple(
+        EvidenceRow(
+            text=f"{module}: {op_counts(evidence, 'torch', calls_of(group))} in {format_ns(side_ns(group, 'torch'))}",
+            rows=ids(group),
+            value_ns=delta_ns(group),
+        )
+        for module, group in by_module(rows)[:MOST_GROUPS]
+    )
+
+
+def _constants(graph: Graph | None) -> tuple[EvidenceRow, ...]:
+    """Values of the exported graph that nodes compute from constants alone: the session does so once, when it is made."""
+    if graph is None:
+        return ()
+    free = input_free_values(graph)
+    makers = {name: node for node in graph.nodes for name in node.outputs if name in free}
+    readers = {
+        name: node
+        for node in graph.nodes
+        if free.isdisjoint(node.outputs)
+        for name in node.inputs
+        if name in makers
+    }
+    texts = [
+        f"{node.name or node.op} reads {name}, {tensor}, which depends on no input: the session computes it once, when"
+        " it is created"
+        for name, node in readers.items()
+        if (tensor := graph.values.get(name))
+        and "float" in tensor.dtype
+        and tensor.elements > SMALL_SHAPE_ELEMENTS
+    ]
+    return tuple(EvidenceRow(text=text) for text in texts[:MOST_GROUPS])
+
+
+RULE = Rule(
+    id="folded-work",
+    passed="No measurable time goes into work that the export folded away",
+    failed="Run in PyTorch only: {} that the export folded or dropped",
+    example="7 calls",
+    about=(
+        "What depends on no input is a constant to an exporter: a mask, a position table or a matrix that `forward` builds"
+        " anew on every call is computed once, at export or when the session is created. Checks and no-ops vanish, too."
+        " PyTorch runs them in every step. The rule adds up the ledger rows of the cause `missing_work` that no node"
+        " belongs to."
+    ),
+    cause="missing_work",
+    needs=("delta", "partitions", "exported"),
+    direction="faster",
+    audit=audit,
+    tier="remainder",
+    catalog=("C14",),
+    unproved="It explains why PyTorch takes longer; the remedy is a change of the module's code.",
+)

@@ -1,0 +1,73 @@
+"""nan-guard: the IsNaN and Where that exporters put behind Softmax."""
+
+from attrib.findings.evidence.attention import guard_nodes
+from attrib.findings.evidence.executed_graph import ran_of, rows_holding
+from attrib.findings.evidence.ledger_queries import by_module, counted, ids, op_counts
+from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.model.document import EvidenceRow
+from attrib.units import format_ns
+
+
+def audit(evidence: Evidence) -> Verdict:
+    """Weigh the guard by its own nodes."""
+    ran = ran_of(evidence)
+    nodes = guard_nodes(ran.graph)
+    guard = ran.ids(nodes)
+    if nodes and not guard:
+        text = f"{counted(len(nodes), 'node')} behind Softmax did not run on their own: they have no time to weigh."
+        return Verdict(failed=False, summary=text)
+    if not guard:
+        return Verdict(failed=False, summary="No Softmax is followed by a guard against rows of NaN.")
+    rows = rows_holding(evidence, guard)
+    spent = evidence.ledger.work("onnxruntime", guard)
+    return Verdict(
+        failed=True,  # whether it costs anything is for the interval to say
+        rows=ids(rows),
+        claim=spent,
+        works=guard,
+        detail=counted(len(guard), "node guards", "nodes guard"),
+        summary=f"{op_counts(evidence, 'onnxruntime', guard)} behind Softmax take {format_ns(spent.median)} of a step."
+        " They matter only for a row whose every score is masked out." + _inside(len(nodes) - len(guard)),
+        evidence=tuple(_line(evidence, module, ids(group), guard) for module, group in by_module(rows)),
+        fix="Where the mask leaves every row at least one token, drop the guard: `attrib profile --optimize"
+        " drop-nan-guard`. Opset 23 keeps attention whole and needs none: `attrib profile --opset 23`.",
+    )
+
+
+def _inside(count: int) -> str:
+    """What no profile shows, because a provider compiled it."""
+    if count <= 0:
+        return ""
+    return (
+        f" {counted(count, 'more node')} of the guard did not run on {'its' if count == 1 else 'their'} own."
+    )
+
+
+def _line(evidence: Evidence, module: str, rows: tuple[str, ...], guard: tuple[str, ...]) -> EvidenceRow:
+    wanted = set(rows)
+    held = {node for row in evidence.ledger.rows if row.id in wanted for node in row.onnx_nodes}
+    its = [node for node in guard if node in held]
+    spent = evidence.ledger.work("onnxruntime", its).median
+    text = f"{module}: {op_counts(evidence, 'onnxruntime', its)} in {format_ns(spent)}"
+    return EvidenceRow(text=text, rows=rows, value_ns=spent)
+
+
+RULE = Rule(
+    id="nan-guard",
+    passed="No measurable time goes into guards behind Softmax",
+    failed="{} Softmax against NaN",
+    example="24 nodes guard",
+    about=(
+        "PyTorch's attention gives 0 for a row whose every score is masked out; Softmax alone gives NaN. Exporters"
+        " therefore put IsNaN and Where behind every Softmax of an exported scaled dot-product attention: two passes over"
+        " the largest tensor of the block, for a case that most masks rule out. The rule adds up the time of these nodes."
+        " Under providers without IsNaN they also split the graph."
+    ),
+    cause="decomposed",
+    needs=("delta", "partitions", "ran"),
+    direction="slower",
+    audit=audit,
+    tier="cause",
+    catalog=("C14",),
+    experiments=("nan-guard", "attention", "opset"),
+)

@@ -1,0 +1,51 @@
+"""shape-arithmetic: nodes that compute shapes at run time."""
+
+from attrib.findings.evidence.ledger_queries import (
+    compared,
+    counted,
+    delta_ns,
+    ids,
+    module_evidence,
+    nodes_of,
+    op_counts,
+    rows_of,
+)
+from attrib.findings.protocol import Evidence, Rule, Verdict
+
+
+def audit(evidence: Evidence) -> Verdict:
+    """Weigh the nodes that compute shapes."""
+    rows = rows_of(evidence, "shape_arithmetic")
+    nodes = nodes_of(rows)
+    if not nodes:
+        return Verdict(failed=False, summary="Every shape is a constant of the graph: no node computes one.")
+    return Verdict(
+        failed=delta_ns(rows) > 0,
+        rows=ids(rows),
+        detail=counted(len(nodes), "node"),
+        summary=f"{op_counts(evidence, 'onnxruntime', nodes)}: shapes take {compared(rows)}.",
+        evidence=module_evidence(evidence, rows),
+        fix="Export with static shapes, or fix the free dimensions of the session with "
+        "`SessionOptions.add_free_dimension_override_by_name(name, value)`, so that constant folding "
+        "removes them.",
+    )
+
+
+RULE = Rule(
+    id="shape-arithmetic",
+    passed="No measurable time is lost to computing shapes",
+    failed="{} compute shapes at run time",
+    example="40 nodes",
+    about=(
+        "A graph with dynamic dimensions computes its shapes with nodes of its own: Shape, Gather, "
+        "Concat, Unsqueeze on a handful of integers. Each is small, but each costs a dispatch, and under "
+        "a GPU provider a round trip to the host. The rule adds up the ledger rows of the cause "
+        "`shape_arithmetic`."
+    ),
+    cause="shape_arithmetic",
+    needs=("delta", "partitions"),
+    direction="slower",
+    audit=audit,
+    catalog=("C13",),
+    experiments=("static-shapes", "onnxslim"),
+)

@@ -1,0 +1,124 @@
+"""slow-module: a module that PyTorch computes in many small calls.
+
+Numbered cases, cited in the code. Calls that compute nothing (views, dropout) do not count. A module counts by its own
+calls if
+
+1. there are at least three and no matrix product among them: a formula that was written out; or
+2. there are many, and no softmax or attention among them: work that was cut into pieces.
+
+The model itself is none: it prepares masks and positions for all the others.
+"""
+
+from collections import Counter, defaultdict
+
+from attrib.analysis.match.ops import IDENTITY_OPS, base_op, call_role
+from attrib.findings.evidence.attention import ATTENTION_CALLS
+from attrib.findings.evidence.ledger_queries import (
+    MOST_GROUPS,
+    by_module,
+    calls_of,
+    compared,
+    counted,
+    delta_ns,
+    folded,
+    ids,
+    listed,
+    nodes_of,
+    op_counts,
+)
+from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.model.document import EvidenceRow, LedgerRow
+from attrib.model.work import Work
+
+WRITTEN_OUT = 3
+"""Computing calls of one module for what one operator could do."""
+
+IN_PIECES = 8
+"""Computing calls of one module, products included. An eager attention has five."""
+
+PRODUCTS = frozenset({"linear", "addmm", "matmul", "baddbmm", "einsum", "convolution", "conv1d", "conv2d"})
+WHOLE = ATTENTION_CALLS | {"softmax"}
+"""Calls by which one knows an attention, which is a module of several calls by its nature."""
+
+CAUSES = frozenset({"kernel", "fused", "decomposed", "missing_work"})
+
+
+def audit(evidence: Evidence) -> Verdict:
+    """Name the modules, and weigh their rows."""
+    slow = written_out(evidence)
+    rows = tuple(
+        row for row in evidence.ledger.rows if row.cause in CAUSES and _module(evidence, row) in slow
+    )
+    if not rows:
+        return Verdict(
+            failed=False, summary="No module of PyTorch computes in many calls what an operator could do."
+        )
+    modules = list(dict.fromkeys(folded(_module(evidence, row)) for row in rows))
+    calls = counted(len(calls_of(rows)), "call")
+    return Verdict(
+        failed=delta_ns(rows) < 0,
+        rows=ids(rows),
+        detail=f"{listed(modules)} in {calls}",
+        summary=f"{calls} of PyTorch beside {counted(len(nodes_of(rows)), 'node')}: {compared(rows)}.",
+        evidence=tuple(_line(evidence, module, group) for module, group in by_module(rows)[:MOST_GROUPS]),
+        fix="Nothing to mend in ONNX Runtime. In PyTorch use the operator itself (`nn.functional.gelu`,"
+        " `nn.functional.layer_norm`, one `nn.Linear`) in place of its formula or its pieces; `--torch-mode compile`"
+        " shows what fusing the calls gives.",
+    )
+
+
+def written_out(evidence: Evidence) -> frozenset[str]:
+    """Modules that count (cases 1 and 2)."""
+    own: dict[str, list[str]] = defaultdict(list)
+    for call in evidence.work.get("torch", {}).values():
+        if call.scope and _computes(call):
+            own[call.scope].append(base_op(call.op))
+    return frozenset(
+        module
+        for module, ops in own.items()
+        if WHOLE.isdisjoint(ops)
+        and (len(ops) >= IN_PIECES or (len(ops) >= WRITTEN_OUT and PRODUCTS.isdisjoint(ops)))
+    )
+
+
+def _computes(call: Work) -> bool:
+    return call_role(call) == "compute" and base_op(call.op) not in IDENTITY_OPS and not call.members
+
+
+def _module(evidence: Evidence, row: LedgerRow) -> str:
+    """The module with the most of a row's computing calls; empty where it has none, or was folded into a constant."""
+    calls = [
+        call for name in row.torch_calls if (call := evidence.work["torch"].get(name)) and _computes(call)
+    ]
+    counts = Counter(call.scope for call in calls)
+    return "" if row.match.method == "folded" else max(counts, key=lambda scope: counts[scope], default="")
+
+
+def _line(evidence: Evidence, module: str, group: list[LedgerRow]) -> EvidenceRow:
+    calls, nodes = (
+        op_counts(evidence, "torch", calls_of(group)),
+        op_counts(evidence, "onnxruntime", nodes_of(group)),
+    )
+    text = f"{module}: {calls} in PyTorch, {nodes or 'no node'} in ONNX Runtime, {compared(group)}"
+    return EvidenceRow(text=text, rows=ids(group), value_ns=delta_ns(group))
+
+
+RULE = Rule(
+    id="slow-module",
+    passed="No module of PyTorch is slow for the number of its calls",
+    failed="PyTorch computes {}",
+    example="encoder.layer.*.act in 10 calls",
+    about=(
+        "A module that spells out its formula (`x * 0.5 * (1 + erf(x / sqrt 2))`, a layer norm by hand), or cuts its work"
+        " into pieces, runs one call after the other in eager PyTorch, each of which reads and writes whole tensors. ONNX"
+        " Runtime recognizes many such formulas and runs one node, and spends less on each call where it does not. The rule"
+        " names the modules with at least three small calls of their own, or eight of any kind, and weighs their rows: they"
+        " explain why ONNX Runtime is faster, and tell what to mend in PyTorch."
+    ),
+    cause="fused",
+    needs=("delta", "partitions", "regions"),
+    direction="faster",
+    audit=audit,
+    catalog=("C14",),
+    experiments=("torch-compile",),
+)

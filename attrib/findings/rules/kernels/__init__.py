@@ -1,0 +1,1 @@
+"""Rules about the speed and the number types of single operators."""

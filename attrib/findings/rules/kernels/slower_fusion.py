@@ -1,0 +1,80 @@
+"""slower-fusion: fused nodes that take longer than the calls of PyTorch that they cover."""
+
+from attrib.findings.evidence.ledger_queries import (
+    MOST_GROUPS,
+    compared,
+    counted,
+    ids,
+    listed,
+    nodes_of,
+    rows_of,
+)
+from attrib.findings.evidence.significance import is_certain
+from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.rules.graph.fused_operators import by_kind, optimizers_of
+from attrib.model.document import EvidenceRow, LedgerRow
+from attrib.units import format_interval
+
+
+def audit(evidence: Evidence) -> Verdict:
+    """Find the kinds of fusions that cost time."""
+    groups = by_kind(rows_of(evidence, "fused"))
+    slow = [(kind, rows) for kind, rows in groups if _costs(evidence, rows, len(groups))]
+    if not slow:
+        kinds = counted(len(groups), "kind of fusion", "kinds of fusions")
+        return Verdict(
+            failed=False, summary=f"{kinds} compared with PyTorch's calls: none is slower for certain."
+        )
+    rows = tuple(row for _, group in slow for row in group)
+    names = optimizers_of(evidence, rows)
+    return Verdict(
+        failed=True,
+        rows=ids(rows),
+        detail=f"{counted(len(nodes_of(rows)), 'fused node takes', 'fused nodes take')}",
+        summary=f"{listed([kind for kind, _ in slow])}: {compared(rows)}. "
+        + (f"They were made by {listed(names)}." if names else "Which optimizer made them is not known."),
+        evidence=tuple(_line(evidence, kind, group) for kind, group in slow[:MOST_GROUPS]),
+        fix=_fix(names),
+    )
+
+
+def _costs(evidence: Evidence, rows: list[LedgerRow], groups: int) -> bool:
+    total = evidence.ledger.total(ids(rows))
+    return total.median > 0 and is_certain(total, groups)
+
+
+def _fix(names: tuple[str, ...]) -> str:
+    named = " ".join(f"--disable-optimizer {name}" for name in names) or "--disable-optimizer NAME"
+    value = ";".join(names) or "NAME"
+    return (
+        f"See whether the parts are faster: `attrib profile {named}`, in code"
+        f" `session_options.add_session_config_entry('optimization.disable_specified_optimizers', '{value}')`."
+    )
+
+
+def _line(evidence: Evidence, kind: str, group: list[LedgerRow]) -> EvidenceRow:
+    total = evidence.ledger.total(ids(group))
+    figure = format_interval(total.median, total.low, total.high)
+    text = f"{len(group)} times {kind}: {compared(group)} ({figure})"
+    return EvidenceRow(text=text, rows=ids(group), value_ns=total.median)
+
+
+RULE = Rule(
+    id="slower-fusion",
+    passed="No fused node takes longer than the calls that it covers",
+    failed="{} longer than the calls that they cover",
+    example="5 fused nodes take",
+    about=(
+        "A fused kernel saves passes over memory, but it is another kernel, and may be the worse one: CPU MultiHeadAttention"
+        " took 0.88 s where its parts, like PyTorch, took 0.26 s (microsoft/onnxruntime#19924). The rule groups the ledger"
+        " rows of the cause `fused` by what was fused into what, keeps the groups that lie above 0 after a correction for"
+        " their number, and names the optimizer that made them. What the parts would take in ONNX Runtime only the"
+        " experiment tells."
+    ),
+    cause="fused",
+    needs=("delta", "partitions", "regions"),
+    direction="slower",
+    audit=audit,
+    catalog=("C8",),
+    experiments=("disabled-optimizer",),
+)

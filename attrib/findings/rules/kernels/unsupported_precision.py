@@ -1,0 +1,72 @@
+"""unsupported-precision: half precision on a provider that has no kernels for it."""
+
+from collections import Counter
+
+from attrib.findings.evidence.executed_graph import ran_of, rows_holding
+from attrib.findings.evidence.ledger_queries import counted, ids, listed, module_evidence
+from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.units import format_ns
+
+INSERTED = ("InsertedPrecisionFreeCast_", "InsertedCast_")
+"""Names that ONNX Runtime gives to the casts of its own (core/optimizer/insert_cast_transformer.cc)."""
+
+HALVES = frozenset({"float16", "bfloat16"})
+
+
+def audit(evidence: Evidence) -> Verdict:
+    """Weigh the casts that ONNX Runtime put in around nodes of half precision."""
+    ran = ran_of(evidence)
+    graph = evidence.exported or ran.graph
+    halves = {tensor.dtype for tensor in graph.values.values() if tensor.dtype in HALVES}
+    if not halves:
+        return Verdict(failed=False, summary="The graph holds no tensor of half precision.")
+    casts = [node for node in ran.graph.nodes if node.op == "Cast" and node.name.startswith(INSERTED)]
+    nodes = ran.ids(casts)
+    rows, spent = rows_holding(evidence, nodes), evidence.ledger.work("onnxruntime", nodes)
+    precision = " and ".join(sorted(halves))
+    return Verdict(
+        failed=bool(nodes),
+        rows=ids(rows),
+        claim=spent,
+        works=nodes,
+        detail=f"{counted(len(nodes), 'cast')} around nodes without a {precision} kernel",
+        summary=f"ONNX Runtime put in {counted(len(nodes), 'Cast')} that take {format_ns(spent.median)} of a step."
+        f"{_served(evidence)}"
+        if nodes
+        else f"The provider computes {precision} without casts of ONNX Runtime's own.",
+        evidence=module_evidence(evidence, rows),
+        fix="Run in fp32 (`attrib profile --precision fp32`), or on a provider that has the kernels (`--provider"
+        " CUDAExecutionProvider`). On a CPU half precision saves memory, not time.",
+    )
+
+
+def _served(evidence: Evidence) -> str:
+    """The ops that the casts stand around, by number."""
+    graph = evidence.optimized
+    if graph is None:
+        return ""
+    made = {name for node in graph.nodes if node.name.startswith(INSERTED) for name in node.outputs}
+    counts = Counter(node.op for node in graph.nodes if not made.isdisjoint(node.inputs))
+    names = [f"{count} {op}" for op, count in counts.most_common()]
+    return f" They serve {listed(names)}." if names else ""
+
+
+RULE = Rule(
+    id="unsupported-precision",
+    passed="No measurable time is lost to half precision without kernels",
+    failed="{}",
+    example="50 casts around nodes without a float16 kernel",
+    about=(
+        "ONNX Runtime's CPU provider has next to no kernels for fp16 and none for bf16. It runs such a graph all the same:"
+        " it puts a Cast to float before each node and one back behind it. In microsoft/onnxruntime#25824 these"
+        " `InsertedPrecisionFreeCast_` nodes were 54 % of the time; a BERT in fp16 took twice as long as in fp32 (#3552)."
+        " The rule adds up the casts that bear ONNX Runtime's own names in a graph that holds half precision."
+    ),
+    cause="cast",
+    needs=("delta", "partitions", "optimized"),
+    direction="slower",
+    audit=audit,
+    tier="cause",
+    catalog=("C11", "C10"),
+    unproved="The fix is another capture: `attrib profile --precision fp32` times the same model without half precision.",
+)

@@ -1,0 +1,1 @@
+"""Rules about what surrounds the operators: sessions, bindings, Python, and first runs."""

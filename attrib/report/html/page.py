@@ -1,0 +1,143 @@
+"""The report as one HTML page that opens from disk, offline, with script blocked, and in print."""
+
+import functools
+import hashlib
+from collections.abc import Iterator
+from importlib import resources
+
+import msgspec
+from markupsafe import Markup
+
+from attrib.model.document import CAUSES, Document
+from attrib.report.html.embed import packed, packed_plotly, policy
+from attrib.report.html.filters import environment
+from attrib.report.html.roofline_chart import roofline_drawing
+from attrib.report.html.svg import drawing_of
+from attrib.report.json_report import to_json
+from attrib.report.view.experiments import PROVE_HINT
+from attrib.report.view.operators import CONTRADICTS, ROW_LIMIT
+from attrib.report.view.roofline import BOUNDS
+from attrib.report.view.timeline import COLUMNS, STYLES
+from attrib.report.view.view import View, view_of
+
+PAGE_LIMIT = 2_500_000
+"""Bytes of a page, whatever the model: reports of 48 MB and more are what people complain about in other tools."""
+
+STATIC_SIZE = 400_000
+"""Bytes that a page without interactive charts keeps to where fewer rows make that possible: it goes into reviews."""
+
+_ROW_LIMITS = (ROW_LIMIT, 200, 60, 15)
+_STATIC_ROW_LIMITS = (ROW_LIMIT, 400, 320, 260, 200)
+
+
+def to_html(document: Document, *, interactive: bool = True) -> bytes:
+    """The report as one self-contained page, the same bytes for the same document.
+
+    Args:
+        document: What to show.
+        interactive: Put plotly.js and the interactive charts into the page; without them it stays small.
+
+    Raises:
+        AttribError: The interactive charts were asked for and plotly is not installed.
+    """
+    plotly, library = packed_plotly() if interactive else ("", "")
+    whole = packed(to_json(document), level=9)
+    if not interactive and (small := _small(document, whole)):
+        return small
+    # Neither a model's author nor chance can put this into the document: it is the hash of the document.
+    mark = f"data-{hashlib.sha256(whole.encode()).hexdigest()}"
+    limit, data, note = _ROW_LIMITS[-1], "", _NOTHING_FITS
+    for limit in _ROW_LIMITS:
+        page = _page(view_of(document, row_limit=limit), plotly=plotly, library=library, data=mark)
+        room = PAGE_LIMIT - len(page.encode())
+        if room > len(whole):
+            return page.replace(mark, whole).encode()
+        data, note = next(_lighter(document, room), ("", _NOTHING_FITS))
+        if data:
+            break
+    view = view_of(document, row_limit=limit)
+    return _page(view, plotly=plotly, library=library, data=data, data_note=note).encode()
+
+
+def _small(document: Document, data: str) -> bytes:
+    """The page with as many rows as fit into the size of a static one; empty where its data alone is too large."""
+    if len(data) > STATIC_SIZE // 2:
+        return b""
+    for limit in dict.fromkeys(min(limit, max(len(document.ledger), 1)) for limit in _STATIC_ROW_LIMITS):
+        page = _page(view_of(document, row_limit=limit), plotly="", library="", data=data).encode()
+        if len(page) < STATIC_SIZE:
+            return page
+    return b""
+
+
+def _lighter(document: Document, room: int) -> Iterator[tuple[str, str]]:
+    """Ways to put less data into the page, fullest first, that leave room for the note that goes with them."""
+    for lighter, note in ((_without_evidence, _EVIDENCE_LEFT_OUT), (_largest_rows, _ROWS_LEFT_OUT)):
+        data = packed(to_json(lighter(document)), level=9)
+        if len(data) + 2 * len(note) <= room:
+            yield data, note
+
+
+_EVIDENCE_LEFT_OUT = (
+    "The data in this page leaves out what is behind the rows, to stay small: report.json holds it."
+)
+_NOTHING_FITS = "The data did not fit into this page: report.json holds it."
+_ROWS_LEFT_OUT = "The data in this page holds only the largest rows, to stay small: report.json holds all."
+
+
+def _without_evidence(document: Document) -> Document:
+    rows = tuple(
+        msgspec.structs.replace(
+            row,
+            exported=(),
+            onnx_nodes=(),
+            torch_calls=(),
+            match=msgspec.structs.replace(row.match, evidence=()),
+        )
+        for row in document.ledger
+    )
+    return msgspec.structs.replace(document, ledger=rows, regions=(), timeline={})
+
+
+def _largest_rows(document: Document) -> Document:
+    light = _without_evidence(document)
+    rows = sorted(light.ledger, key=lambda r: (-abs(r.delta_ns), r.id))
+    return msgspec.structs.replace(light, ledger=tuple(rows[:ROW_LIMIT]))
+
+
+def _page(view: View, *, plotly: str, library: str, data: str, data_note: str = "") -> str:
+    style = _static("report.css")
+    files = ("report.js", "trail.js", *(("timeline.js", "charts.js") if plotly else ()))
+    script = Markup("").join(map(_static, files))
+    csp = policy(
+        scripts=[script, *([plotly] if plotly else [])],
+        styles=[style, *([""] if plotly else [])],  # plotly.js fills an empty style element rule by rule
+    )
+    template = environment().get_template("page.html.j2")
+    return template.render(
+        view=view,
+        drawing=drawing_of(view.waterfall) if view.waterfall else None,
+        roofline=roofline_drawing(view.roofline) if view.roofline else None,
+        bounds=BOUNDS,
+        causes=CAUSES,
+        contradicts=CONTRADICTS,
+        prove_hint=PROVE_HINT,
+        cause_titles={cause: text.title for cause, text in CAUSES.items()},
+        columns=COLUMNS,
+        timeline_styles={
+            paint: {"color": style.color, "hatched": style.hatched} for paint, style in STYLES.items()
+        },
+        csp=csp,
+        style=style,
+        script=script,
+        library=library,
+        data=data,
+        data_note=data_note,
+    )
+
+
+@functools.cache
+def _static(name: str) -> Markup:
+    """A file of our own, put into the page without its indentation: none holds `</`, which would end its element."""
+    text = resources.files("attrib.report.html").joinpath("static", name).read_text(encoding="utf-8")
+    return Markup("".join(line.lstrip() for line in text.splitlines(keepends=True)))  # noqa: S704 - not a stranger's text

@@ -1,0 +1,1 @@
+"""The report, the experiments and `attrib explain` on a terminal."""

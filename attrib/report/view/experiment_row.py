@@ -1,0 +1,113 @@
+"""One experiment as a reader is shown it: both figures, whether they agree, and what became of the outputs."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from attrib.model.estimate import Delta
+from attrib.model.experiment import BOUND_WORDS, ExperimentResult
+from attrib.model.manifest import OutputDifference
+from attrib.report.view.dot_chart import Dots
+from attrib.units import unit_for
+
+_STATES = {
+    "failed": "failed",
+    "timed_out": "timed out",
+    "unavailable": "unavailable",
+    "not_applicable": "not applicable",
+    "interrupted": "interrupted",
+}
+
+Verdict = Literal["agrees", "missed", "no prediction", ""]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """One experiment, in words.
+
+    Attributes:
+        anchor: By which links find it.
+        result: What was recorded.
+        predicted: e.g. `3.10 ms [2.80, 3.40]`; empty without a prediction.
+        measured: The same of what was measured; empty where nothing was.
+        verdict: Whether the two agree; empty where nothing was measured.
+        outputs: What became of the outputs.
+        state: Why nothing was measured, e.g. `timed out: no step within 600 s`; empty otherwise.
+        dots: Both in the chart of a group.
+    """
+
+    anchor: str
+    result: ExperimentResult
+    predicted: str
+    measured: str
+    verdict: Verdict
+    outputs: str
+    state: str
+    dots: Dots | None = None
+
+    @property
+    def sentence(self) -> str:
+        """Predicted beside measured in one line."""
+        if self.state:
+            return self.state
+        verdict = self.verdict if self.predicted else ""
+        return ": ".join(part for part in (self.figures, verdict, self.result.note) if part)
+
+    @property
+    def figures(self) -> str:
+        """Both figures; only the measured one where there is no prediction."""
+        measured = f"measured {self.measured}"
+        return f"predicted {self.predicted}, {measured}" if self.predicted else measured
+
+
+def figure(saving: Delta) -> str:
+    """A duration with the ends of its interval, e.g. `3.10 ms [2.80, 3.40]`."""
+    halves = [half for half in (saving.high - saving.median, saving.median - saving.low) if half > 0]
+    # The unit of the longest of the three, with the decimals that the nearer end of a skewed interval needs.
+    longest = max(abs(saving.median), abs(saving.low), abs(saving.high))
+    unit = unit_for(longest, noise=min(halves, default=0))
+    return f"{unit.text(saving.median)} [{unit.number(saving.low)}, {unit.number(saving.high)}]"
+
+
+def tried_of(result: ExperimentResult, anchor: str) -> Tried:
+    """Put one experiment into words."""
+    prediction, saving = result.predicted, result.saving_ns
+    bound = BOUND_WORDS[prediction.kind] if prediction else ""
+    return Tried(
+        anchor=anchor,
+        result=result,
+        predicted=bound + figure(prediction.saving_ns) if prediction else "",
+        measured=figure(saving) if saving else "",
+        verdict=_verdict(result),
+        outputs=_outputs(result),
+        state="" if saving else _state(result),
+    )
+
+
+def _verdict(result: ExperimentResult) -> Verdict:
+    if result.saving_ns is None:
+        return ""
+    if result.agrees is None:
+        return "no prediction"
+    return "agrees" if result.agrees else "missed"
+
+
+def _state(result: ExperimentResult) -> str:
+    state = _STATES.get(result.state, "no figure was recorded")
+    return f"{state}: {result.reason}" if result.reason else state
+
+
+def _outputs(result: ExperimentResult) -> str:
+    """Equal, or how far apart: the output that is furthest beyond its tolerance."""
+    if result.saving_ns is None:
+        return ""
+    if result.outputs_equal is None:
+        return "not compared"
+    worst = max(result.outputs, key=_excess, default=None)
+    if worst is None or (result.outputs_equal and not result.changes_numbers):
+        return "equal" if result.outputs_equal else "differ"
+    apart = worst.reason or f"max abs {worst.max_abs:.2g}, cosine {worst.cosine:.6g}"
+    return f"{'within' if result.outputs_equal else 'beyond'} the tolerance of {worst.tolerance:.2g}: {apart}"
+
+
+def _excess(output: OutputDifference) -> tuple[bool, float]:
+    return not output.equal, output.max_abs

@@ -1,0 +1,182 @@
+"""What is behind one name: its regions with their figures, rows and trails."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from attrib.analysis.attribution.ledger.rows import Ledger
+from attrib.analysis.provenance import STAGE_NAMES, Chain
+from attrib.model.document import CauseRow, Finding, LedgerRow
+from attrib.model.experiment import ExperimentResult
+from attrib.model.manifest import OPTIMIZED
+from attrib.model.provenance import RegionTrail, TrailStage
+from attrib.model.region import Match, Region
+from attrib.report.view.names import ROOT, NameKind, Names, Place, find, names_of
+
+_NO_ROW = Match(method="none", confidence=0.0)
+_NOTHING_LEFT = "ONNX Runtime ran no node for it, and no PyTorch call was linked to it"
+_UNTRACED = "the graph that ran was not recorded: what became of this node is not known"
+
+
+class ExplainedRegion(msgspec.Struct, frozen=True, kw_only=True):
+    """One region: its sums with the interval of the difference, its match, its ledger rows, and its whole trail."""
+
+    torch_ns: int = 0
+    onnxruntime_ns: int = 0
+    delta_ns: int = 0
+    low_ns: int = 0
+    high_ns: int = 0
+    match: Match = _NO_ROW
+    rows: tuple[LedgerRow, ...] = ()
+    trail: RegionTrail
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to one query.
+
+    Attributes:
+        query: What was asked for.
+        kind: What it turned out to be.
+        name: Its full name.
+        torch_ns: Sum over the regions.
+        onnxruntime_ns: Likewise.
+        delta_ns: Likewise, with the interval of the sum in `low_ns` and `high_ns`.
+        causes: The same by cause.
+        shared: Of a module: regions that hold work of other modules, too.
+        regions: The largest difference first.
+        findings: Failed rules that name one of the rows.
+        experiments: What was tried for these findings, or predicted from one of the rows; without its script.
+    """
+
+    query: str
+    kind: NameKind
+    name: str
+    torch_ns: int = 0
+    onnxruntime_ns: int = 0
+    delta_ns: int = 0
+    low_ns: int = 0
+    high_ns: int = 0
+    causes: tuple[CauseRow, ...] = ()
+    shared: int = 0
+    regions: tuple[ExplainedRegion, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    experiments: tuple[ExperimentResult, ...] = ()
+
+
+class Explainer:
+    """Answers queries about one trace directory.
+
+    Args:
+        regions: Its regions.
+        trails: Their trails, in the same order.
+        chain: Its graphs.
+        ledger: Its ledger.
+        findings: What the rules said of it.
+        experiments: What was tried on it.
+    """
+
+    def __init__(
+        self,
+        regions: Sequence[Region],
+        trails: Sequence[RegionTrail],
+        chain: Chain,
+        ledger: Ledger,
+        *,
+        findings: Sequence[Finding] = (),
+        experiments: Sequence[ExperimentResult] = (),
+    ) -> None:
+        self.names: Names = names_of(regions, trails, chain, ledger.rows)
+        self._chain, self._ledger = chain, ledger
+        self._findings = [finding for finding in findings if finding.state == "failed"]
+        self._experiments = experiments
+        self._trails = {trail.id: trail for trail in trails}
+        self._rows: dict[str, list[LedgerRow]] = {}
+        for row in ledger.rows:
+            self._rows.setdefault(row.region, []).append(row)
+
+    def explain(self, query: str) -> Explanation:
+        """What is behind a name.
+
+        Raises:
+            UsageError: Nothing has that name, or several things do.
+        """
+        kind, name = find(query, self.names)
+        found = sorted(
+            (self._region(place) for place in self.names[kind][name]),
+            key=lambda region: (-abs(region.delta_ns), region.trail.id),
+        )
+        rows = [row for region in found for row in region.rows]
+        total = self._ledger.total(row.id for row in rows)
+        findings = self._findings_on({row.id for row in rows})
+        shared = sum(_reaches_out(region.trail, name) for region in found) if kind == "module" else 0
+        return Explanation(
+            query=query,
+            kind=kind,
+            name=name,
+            torch_ns=sum(row.torch_ns for row in rows),
+            onnxruntime_ns=sum(row.onnxruntime_ns for row in rows),
+            delta_ns=total.median,
+            low_ns=total.low,
+            high_ns=total.high,
+            causes=self._ledger.causes(rows),
+            shared=shared,
+            regions=tuple(found),
+            findings=findings,
+            experiments=self._tried({row.id for row in rows}, {finding.id for finding in findings}),
+        )
+
+    def _findings_on(self, rows: set[str]) -> tuple[Finding, ...]:
+        return tuple(
+            finding
+            for finding in self._findings
+            if any(row in rows for piece in finding.evidence for row in piece.rows)
+        )
+
+    def _tried(self, rows: set[str], findings: set[str]) -> tuple[ExperimentResult, ...]:
+        return tuple(
+            msgspec.structs.replace(result, snippet="")
+            for result in self._experiments
+            if findings.intersection(result.findings)
+            or (result.predicted is not None and rows.intersection(result.predicted.rows))
+        )
+
+    def _region(self, place: Place) -> ExplainedRegion:
+        if not place.region:
+            return ExplainedRegion(trail=self._vanished(place))
+        rows = self._rows.get(place.region, [])
+        total = self._ledger.total(row.id for row in rows)
+        return ExplainedRegion(
+            torch_ns=sum(row.torch_ns for row in rows),
+            onnxruntime_ns=sum(row.onnxruntime_ns for row in rows),
+            delta_ns=total.median,
+            low_ns=total.low,
+            high_ns=total.high,
+            match=rows[0].match if rows else _NO_ROW,
+            rows=tuple(rows),
+            trail=self._trails.get(place.region, RegionTrail(id=place.region)),
+        )
+
+    def _vanished(self, place: Place) -> RegionTrail:
+        """The trail of a node that is in no region: what the rewrites made of it."""
+        lineage = self._chain.lineage(place.graph, place.node)
+        stages = tuple(
+            TrailStage(name=name, nodes=tuple(self._chain.nodes(k, positions)))
+            for k, (name, positions) in enumerate(zip(self._chain.names, lineage, strict=True))
+            if positions
+        )
+        node = self._chain.graphs[place.graph].nodes[place.node]
+        return RegionTrail(
+            id="",
+            module=node.scope or "",
+            origin="onnxruntime",
+            reason=_NOTHING_LEFT if self._chain.names[-1] == STAGE_NAMES[OPTIMIZED] else _UNTRACED,
+            stages=stages,
+            steps=tuple(self._chain.steps_of(lineage)),
+        )
+
+
+def _reaches_out(trail: RegionTrail, module: str) -> bool:
+    """Whether a region holds calls of other modules than this one and those inside it."""
+    if module == ROOT:
+        return False
+    return any(call.module != module and not call.module.startswith(f"{module}.") for call in trail.calls)

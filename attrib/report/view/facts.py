@@ -1,0 +1,111 @@
+"""What a reader is told about the workload, the machine and the measurement, as pairs of label and text."""
+
+from attrib.model.document import Document
+from attrib.model.manifest import PROFILE_ZERO, Side
+from attrib.report.view.text import plural
+from attrib.units import format_ns, format_percent
+
+Facts = tuple[tuple[str, str], ...]
+
+
+def subtitle_of(document: Document) -> tuple[str, ...]:
+    """The workload in a line: every word that changes what the figures mean."""
+    work = document.workload
+    devices = document.environment.accelerators or (
+        (document.environment.cpu,) if document.environment.cpu else ()
+    )
+    parts = (
+        work.task,
+        plural(work.layers, "layer") if work.layers else "",
+        f"batch {work.batch_size}" if work.batch_size else "",
+        f"sequence {work.seq_len}" if work.seq_len else "",
+        work.precision,
+        f"{work.attention} attention" if work.attention else "",
+        f"{work.padding:.0%} padding" if work.padding else "",
+        f"weights: {work.weights}",
+        *devices,
+    )
+    return tuple(part for part in parts if part)
+
+
+def side_facts(side: Side) -> Facts:
+    """How one side ran."""
+    facts = (
+        ("State", side.state if not side.error else f"{side.state}: {side.error}"),
+        ("Version", side.version),
+        ("Mode", side.mode),
+        ("Execution providers", ", ".join(side.providers)),
+        ("Requested providers", ", ".join(side.requested_providers)),
+        ("Optimization level", side.opt_level),
+        (
+            "Exporter",
+            f"{side.exporter}, opset {side.opset}" if side.exporter and side.opset else side.exporter,
+        ),
+        ("Intra-op threads", str(side.threads) if side.threads else ""),
+        *((name, value) for name, value in sorted(side.settings.items()) if name != PROFILE_ZERO),
+        ("Warm-up", _warmup(side)),
+        ("Processor share while idle", format_percent(side.idle_cpu_share) if side.idle_cpu_share else ""),
+        ("Profiler cost per event", _overhead(side)),
+    )
+    return tuple((label, value) for label, value in facts if value)
+
+
+def _warmup(side: Side) -> str:
+    if not side.warmup:
+        return ""
+    return f"{plural(side.warmup, 'step')}, {'steady' if side.warmed_up else 'not steady at the end'}"
+
+
+def _overhead(side: Side) -> str:
+    if side.overhead is None:
+        return ""
+    return f"{format_ns(side.overhead.inside_ns)} inside, {format_ns(side.overhead.outside_ns)} outside"
+
+
+def machine_facts(document: Document) -> Facts:
+    """The machine, with nothing that names it."""
+    env = document.environment
+    cores = f"{env.usable_cores:g} usable of {env.logical_cores}" if env.logical_cores else ""
+    facts = (
+        ("Processor", env.cpu),
+        ("Cores", cores),
+        ("Memory", f"{env.memory_bytes / 2**30:.1f} GiB" if env.memory_bytes else ""),
+        ("Accelerators", ", ".join(env.accelerators)),
+        ("System", env.system),
+        ("Python", env.python),
+        (
+            "Load before and after",
+            f"{env.load_before:.1f} and {env.load_after:.1f}" if env.load_after else "",
+        ),
+    )
+    return tuple((label, value) for label, value in facts if value)
+
+
+def method_facts(document: Document) -> Facts:
+    """How it was measured, and how far the outputs that agree are apart."""
+    protocol = document.protocol
+    facts = [("Measured", document.created), ("attrib", document.attrib_version)]
+    if protocol is not None:
+        plain = f"{plural(protocol.rounds, 'interleaved round')} of {plural(protocol.iterations, 'step')}"
+        profiled = (
+            f"{plural(protocol.profiled_rounds, 'round')} of {plural(protocol.profiled_iterations, 'step')}"
+        )
+        facts += [
+            ("Plain steps", f"{plain}, random order, seed {protocol.seed}"),
+            ("Profiled steps", f"{profiled}, spread among the plain ones"),
+            ("Timer", protocol.timer),
+        ]
+    if document.workload.parameters:
+        facts.append(("Parameters", f"{document.workload.parameters:,}"))
+    facts += [
+        (f"Output {o.name}", _output(o.max_abs, o.max_rel, o.cosine, o.tolerance))
+        for o in document.outputs
+        if o.equal
+    ]
+    if document.workload.inputs_sha256:
+        facts.append(("Inputs sha256", document.workload.inputs_sha256))
+    return tuple((label, value) for label, value in facts if value)
+
+
+def _output(max_abs: float, max_rel: float, cosine: float, tolerance: float) -> str:
+    return f"max abs {max_abs:.2g}, max rel {max_rel:.2g}, cosine {cosine:.6g}; tolerance {tolerance:.2g}"

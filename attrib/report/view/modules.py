@@ -1,0 +1,223 @@
+"""Ledger rows rolled up along the module tree, with repeated layers folded into one group."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from attrib.model.document import CAUSES, Cause, LedgerRow
+from attrib.report.view.text import plural
+
+NODE_LIMIT = 700
+
+NodeKind = Literal["module", "group", "cause"]
+
+_FOLD_FROM = 2
+_NAMED_GAPS = 4
+_DEEPEST = 40
+"""Levels of the tree; what lies deeper stays in one label. Real models have about ten, a hostile trace any number."""
+_LONGEST_NUMBER = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModuleNode:
+    """A module with everything inside it, or a group of modules that differ only by a number in their path.
+
+    Attributes:
+        label: What is added to the parent's path, e.g. `attention.self` or `layer.{0..11}`.
+        path: Full path; empty for the root.
+        kind: `module`, `group` (repeated layers) or `cause` (work directly here, of one cause).
+        members: How many modules a group folds.
+        rows: Ledger rows inside.
+        torch_ns: Sum over these rows.
+        onnxruntime_ns: Sum over these rows.
+        delta_ns: Sum over these rows.
+        own: Ids of the ledger rows that a node without children shows.
+        children: Largest delta first; members of a group in their order.
+    """
+
+    label: str
+    path: str
+    kind: NodeKind
+    members: int
+    rows: int
+    torch_ns: int
+    onnxruntime_ns: int
+    delta_ns: int
+    own: tuple[str, ...] = ()
+    children: tuple["ModuleNode", ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepeatedModule:
+    """The same module across repeated layers, e.g. `encoder.layer.{0..11}.attention.self.query`."""
+
+    pattern: str
+    modules: int
+    torch_ns: int
+    onnxruntime_ns: int
+    delta_ns: int
+
+
+@dataclass(slots=True)
+class _Branch:
+    rows: list[LedgerRow] = field(default_factory=list)
+    children: dict[str, "_Branch"] = field(default_factory=dict)
+
+
+def module_tree(rows: Iterable[LedgerRow], root_label: str) -> ModuleNode:
+    """The tree of modules; every node's sums hold the rows of the whole subtree."""
+    root = _Branch()
+    for row in rows:
+        branch = root
+        for part in _parts(row.module):
+            branch = branch.children.setdefault(part, _Branch())
+        branch.rows.append(row)
+    return _node(root, root_label, "", fold_chain=False)
+
+
+def _node(branch: _Branch, label: str, path: str, *, fold_chain: bool = True) -> ModuleNode:
+    """Turn a branch into a node; a chain of modules that hold nothing but the next one becomes one node."""
+    while fold_chain and not branch.rows and len(branch.children) == 1:
+        name, branch = next(iter(branch.children.items()))
+        label, path = f"{label}.{name}", _joined(path, name)
+    numbered = sorted(filter(_is_number, branch.children), key=int)
+    folded = numbered if len(numbered) >= _FOLD_FROM else []
+    rest = branch.children.keys() - set(folded)
+    nodes = [_node(branch.children[name], name, _joined(path, name)) for name in sorted(rest)]
+    if folded:
+        nodes.append(_group(branch, folded, path))
+    nodes += _own_work(branch, path) if nodes else ()
+    if fold_chain and len(nodes) == 1 and nodes[0].kind == "group":
+        return replace(nodes[0], label=f"{label}.{nodes[0].label}")
+    return _summed(label, path, "module", branch.rows if not nodes else (), _by_size(nodes))
+
+
+def _group(branch: _Branch, numbered: list[str], path: str) -> ModuleNode:
+    members = tuple(_node(branch.children[name], name, _joined(path, name)) for name in numbered)
+    return _summed(_range(numbered), _joined(path, _range(numbered)), "group", (), members)
+
+
+def _own_work(branch: _Branch, path: str) -> list[ModuleNode]:
+    """What a module with children does itself, by cause, so that the children always sum to their parent."""
+    by_cause: dict[Cause, list[LedgerRow]] = {}
+    for row in branch.rows:
+        by_cause.setdefault(row.cause, []).append(row)
+    return [_summed(CAUSES[cause].title, path, "cause", own, ()) for cause, own in by_cause.items()]
+
+
+def _summed(
+    label: str,
+    path: str,
+    kind: NodeKind,
+    own: Sequence[LedgerRow | ModuleNode],
+    children: tuple[ModuleNode, ...],
+) -> ModuleNode:
+    """A node whose figures are the sums of its own rows and of its children."""
+    parts = [*own, *children]
+    return ModuleNode(
+        label=label,
+        path=path,
+        kind=kind,
+        members=len(children) if kind == "group" else 0,
+        rows=len(own) + sum(child.rows for child in children),
+        torch_ns=sum(part.torch_ns for part in parts),
+        onnxruntime_ns=sum(part.onnxruntime_ns for part in parts),
+        delta_ns=sum(part.delta_ns for part in parts),
+        own=tuple(part.id for part in own if isinstance(part, LedgerRow)),
+        children=children,
+    )
+
+
+def _by_size(nodes: list[ModuleNode]) -> tuple[ModuleNode, ...]:
+    return tuple(sorted(nodes, key=lambda n: (n.kind == "cause", -abs(n.delta_ns), n.label)))
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _range(numbered: list[str]) -> str:
+    """`{0..11}`, or the numbers themselves where some are missing."""
+    first, last = int(numbered[0]), int(numbered[-1])
+    if last - first == len(numbered) - 1:
+        return f"{{{first}..{last}}}"
+    named = (
+        ",".join(numbered)
+        if len(numbered) <= _NAMED_GAPS
+        else f"{first}..{last}, {plural(len(numbered), 'module')}"
+    )
+    return f"{{{named}}}"
+
+
+def pruned(root: ModuleNode, limit: int) -> ModuleNode:
+    """The tree with at most about `limit` nodes: upper levels first, the rest of a level summed in one node."""
+    level, kept, left = [root], {id(root): root.children}, limit
+    while level:
+        following: list[ModuleNode] = []
+        share = max(left // len(level), 1)
+        for node in level:
+            kept[id(node)] = _first(node, share if left > 0 else 0)
+            left -= len(kept[id(node)])
+            following += kept[id(node)]
+        level = following
+    return _rebuilt(root, kept)
+
+
+def _first(node: ModuleNode, count: int) -> tuple[ModuleNode, ...]:
+    """The first children and, where there are more, one node that sums the others."""
+    if len(node.children) <= count:
+        return node.children
+    if not count:
+        return ()
+    keep = max(count - 1, 1)
+    hidden = node.children[keep:]
+    label = f"other ({plural(len(hidden), 'module')})"
+    other = _summed(label, node.path, "cause", hidden, ())
+    return (*node.children[:keep], replace(other, rows=sum(child.rows for child in hidden)))
+
+
+def _rebuilt(node: ModuleNode, kept: dict[int, tuple[ModuleNode, ...]]) -> ModuleNode:
+    return replace(node, children=tuple(_rebuilt(child, kept) for child in kept.get(id(node), ())))
+
+
+def repeated_modules(rows: Iterable[LedgerRow]) -> tuple[RepeatedModule, ...]:
+    """Modules that occur in several numbered places, summed over those places; largest delta first."""
+    by_pattern: dict[str, list[LedgerRow]] = {}
+    for row in rows:
+        by_pattern.setdefault(place_key(row.module), []).append(row)
+    found = [_repeated(members) for members in by_pattern.values()]
+    return tuple(
+        sorted((r for r in found if r.modules >= _FOLD_FROM), key=lambda r: (-abs(r.delta_ns), r.pattern))
+    )
+
+
+def place_key(module: str) -> str:
+    """The same for modules that differ only by the number of their layer."""
+    return ".".join("\0" if _is_number(part) else part for part in _parts(module))
+
+
+def _parts(module: str) -> list[str]:
+    return module.split(".", _DEEPEST) if module else []
+
+
+def _is_number(part: str) -> bool:
+    return part.isascii() and part.isdigit() and len(part) <= _LONGEST_NUMBER
+
+
+def _repeated(rows: list[LedgerRow]) -> RepeatedModule:
+    paths = {row.module for row in rows}
+    return RepeatedModule(
+        pattern=folded_path(paths),
+        modules=len(paths),
+        torch_ns=sum(row.torch_ns for row in rows),
+        onnxruntime_ns=sum(row.onnxruntime_ns for row in rows),
+        delta_ns=sum(row.delta_ns for row in rows),
+    )
+
+
+def folded_path(paths: Iterable[str]) -> str:
+    """One path for modules of one `place_key`, e.g. `encoder.layer.{0..11}.output`."""
+    columns = zip(*(_parts(path) for path in sorted(set(paths))), strict=True)
+    return ".".join(
+        column[0] if len(set(column)) == 1 else _range(sorted(set(column), key=int)) for column in columns
+    )

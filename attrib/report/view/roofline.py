@@ -1,0 +1,208 @@
+"""How far either engine is from what the machine can do: kinds of operators against measured peaks, on logarithmic axes."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from attrib.analysis.attribution.roofline.peaks import machine_limits
+from attrib.model.document import Document, LedgerRow
+from attrib.model.manifest import ROLES, Role
+from attrib.model.roofline import Bound, Peaks, Roofline
+from attrib.report.view.text import counted
+from attrib.report.view.verdict import side_names
+from attrib.units import format_ns, whole_percent
+
+MOST_KINDS = 12
+"""Kinds of operators that the chart shows, those that take longest: the others change no decision."""
+
+BOUNDS: dict[Bound, str] = {
+    "compute": "arithmetic",
+    "memory": "memory",
+    "cache": "cache",
+    "latency": "too small to tell",
+}
+_SCALES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+_LAST_OF_A_SCALE = 999.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """Ledger rows with the same operators and tensors, summed.
+
+    Attributes:
+        number: By which the chart and the table name it.
+        label: The operators.
+        shapes: Its tensors, the matrices first.
+        count: How many rows.
+        row: The one that takes longest.
+        ops: Arithmetic operations of all of them.
+        bytes: Bytes that they move at least.
+        limit_ns: The least time for all of them.
+        bound: What sets the limit.
+        times_ns: Either side's time.
+        shares: Share of the limit that either side reaches, with its own arithmetic.
+    """
+
+    number: int
+    label: str
+    shapes: str
+    count: int
+    row: str
+    ops: int
+    bytes: int
+    limit_ns: int
+    bound: Bound
+    times_ns: dict[Role, int]
+    shares: dict[Role, float]
+
+    @property
+    def intensity(self) -> float:
+        """Operations for each byte that is moved."""
+        return self.ops / self.bytes if self.bytes else 0.0
+
+    def rate(self, role: Role) -> float:
+        """Operations a second on one side; 0 where it has no time."""
+        spent = self.times_ns[role]
+        return self.ops / spent * 1e9 if spent > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RooflineView:
+    """What is drawn and said.
+
+    Attributes:
+        kinds: The kinds of operators, the most costly first.
+        more: How many others there are.
+        peaks: What the machine can do, for either side.
+        measured: The same in words, one a line.
+        above: Some share is above 100 %.
+        line: The whole in one sentence, for renderings without a chart; empty where nothing is bound by arithmetic.
+        rows: For each ledger row: its limit, what sets it, and the shares that are reached.
+    """
+
+    kinds: tuple[Kind, ...]
+    more: int
+    peaks: dict[Role, Peaks]
+    measured: tuple[str, ...]
+    above: bool
+    line: str
+    rows: dict[str, str]
+
+
+def roofline_of(document: Document) -> RooflineView | None:
+    """The view of a document's rooflines; None where no peaks were measured or no row has a limit."""
+    peaks = machine_limits(document.sides)
+    if not document.rooflines or not peaks:
+        return None
+    names = side_names(document)
+    kinds = _kinds(document)
+    return RooflineView(
+        kinds=kinds[:MOST_KINDS],
+        more=max(len(kinds) - MOST_KINDS, 0),
+        peaks=peaks,
+        measured=_measured(peaks),
+        above=any(share > 1 for kind in kinds[:MOST_KINDS] for share in kind.shares.values()),
+        line=_line(document, names),
+        rows={row: _row_text(limit, names) for row, limit in document.rooflines.items()},
+    )
+
+
+def _kinds(document: Document) -> tuple[Kind, ...]:
+    groups: dict[tuple[object, ...], list[LedgerRow]] = defaultdict(list)
+    for row in document.ledger:
+        if row.id in document.rooflines:
+            key = (tuple(sorted(row.torch_ops)), tuple(sorted(row.onnx_ops)), tuple(sorted(row.shapes)))
+            groups[key].append(row)
+    ordered = sorted(groups.values(), key=lambda rows: (-_longest(rows), rows[0].id))
+    return tuple(_kind(number, rows, document.rooflines) for number, rows in enumerate(ordered, start=1))
+
+
+def _longest(rows: Sequence[LedgerRow]) -> int:
+    return max(sum(row.torch_ns for row in rows), sum(row.onnxruntime_ns for row in rows))
+
+
+def _kind(number: int, rows: Sequence[LedgerRow], limits: dict[str, Roofline]) -> Kind:
+    its = [limits[row.id] for row in rows]
+    first = max(rows, key=lambda row: (max(row.torch_ns, row.onnxruntime_ns), row.id))
+    matrices = [shape for shape in first.shapes if "×" in shape] or list(first.shapes)
+    times: dict[Role, int] = {
+        "torch": sum(row.torch_ns for row in rows),
+        "onnxruntime": sum(row.onnxruntime_ns for row in rows),
+    }
+    shares = {role: share for role in ROLES if (share := _share(rows, its, role)) is not None}
+    sides = (", ".join(counted(ops)) for ops in (first.torch_ops, first.onnx_ops))
+    return Kind(
+        number=number,
+        label=" → ".join(filter(None, sides)),
+        shapes=", ".join(matrices[:2]),
+        count=len(rows),
+        row=first.id,
+        ops=sum(limit.ops for limit in its),
+        bytes=sum(limit.bytes for limit in its),
+        limit_ns=sum(limit.limit_ns for limit in its),
+        bound=Counter(limit.bound for limit in its).most_common(1)[0][0],
+        times_ns=times,
+        shares=shares,
+    )
+
+
+def _side(limit: Roofline, role: Role) -> float | None:
+    return limit.torch_share if role == "torch" else limit.onnxruntime_share
+
+
+def _spent(row: LedgerRow, role: Role) -> int:
+    return row.torch_ns if role == "torch" else row.onnxruntime_ns
+
+
+def _share(rows: Sequence[LedgerRow], limits: Sequence[Roofline], role: Role) -> float | None:
+    """Their limits divided by their time, on one side; None where that has no such work."""
+    known = [(row, share) for row, limit in zip(rows, limits, strict=True) if (share := _side(limit, role))]
+    spent = sum(_spent(row, role) for row, _ in known)
+    return sum(share * _spent(row, role) for row, share in known) / spent if spent > 0 else None
+
+
+def _line(document: Document, names: dict[Role, str]) -> str:
+    rows = [
+        row for row in document.ledger
+        if (limit := document.rooflines.get(row.id)) is not None and limit.bound == "compute"
+    ]  # fmt: skip
+    limits = [document.rooflines[row.id] for row in rows]
+    told = [
+        f"{names[role]} {whole_percent(share)}"
+        for role in ROLES
+        if (share := _share(rows, limits, role)) is not None
+    ]
+    return "Reached of what this machine's arithmetic can do: " + ", ".join(told) if told else ""
+
+
+def _row_text(limit: Roofline, names: dict[Role, str]) -> str:
+    """One short line: it stands in every row of a page. Both shares stand in the order of the table's columns."""
+    shares = {role: share for role in ROLES if (share := _side(limit, role)) is not None}
+    told = [whole_percent(share) for share in shares.values()]
+    if len(shares) == 1:
+        told[0] += f" in {names[next(iter(shares))]}"
+    return f"{format_ns(limit.limit_ns)} ({BOUNDS[limit.bound]}): " + " and ".join(told)
+
+
+def _measured(peaks: dict[Role, Peaks]) -> tuple[str, ...]:
+    """The peaks in words, each once."""
+    lines: dict[str, None] = {}
+    for limit in peaks.values():
+        for dtype, rate in limit.products.items():
+            lines[f"{dtype} products {format_rate(rate.per_s, 'FLOP/s')}{_rounded(rate.math)}"] = None
+        for stream, name in zip((limit.streams[-1:], limit.streams[:-1]), ("memory", "cache"), strict=True):
+            if stream:
+                best = max(stream, key=lambda s: s.rate.per_s)
+                lines[f"{name} {format_rate(best.rate.per_s, 'B/s')}"] = None
+    return tuple(lines)
+
+
+def _rounded(arithmetic: str) -> str:
+    return f" ({arithmetic})" if arithmetic else ""
+
+
+def format_rate(per_s: float, unit: str) -> str:
+    """A rate for a reader, e.g. `450 GFLOP/s`."""
+    size, prefix = next((row for row in _SCALES if per_s >= row[0]), _SCALES[-1])
+    value = per_s / size
+    return (f"{value:.3g}" if value < _LAST_OF_A_SCALE else f"{value:.0f}") + f" {prefix}{unit}"

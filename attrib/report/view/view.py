@@ -1,0 +1,230 @@
+"""The view model: everything that a reader is shown, computed once from a document. No markup in here."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from attrib.model.document import CauseRow, Check, Document, Finding, Gap
+from attrib.model.manifest import ROLES, Role
+from attrib.report.view.breakdown import Breakdown, breakdowns_of
+from attrib.report.view.experiment_row import Tried
+from attrib.report.view.experiments import Experiments, experiments_of
+from attrib.report.view.facts import Facts, machine_facts, method_facts, side_facts, subtitle_of
+from attrib.report.view.modules import (
+    NODE_LIMIT,
+    ModuleNode,
+    RepeatedModule,
+    module_tree,
+    pruned,
+    repeated_modules,
+)
+from attrib.report.view.operators import ROW_LIMIT, OperatorTable, operator_table, unique_anchors
+from attrib.report.view.roofline import RooflineView, roofline_of
+from attrib.report.view.text import plural
+from attrib.report.view.timeline import TimelineView, timeline_of
+from attrib.report.view.unmatched import Unmatched, unmatched_of
+from attrib.report.view.verdict import Alert, Verdict, alerts_of, side_names, verdict_of
+from attrib.report.view.waterfall import Waterfall, ordered_causes, waterfall_of
+from attrib.units import Unit, format_interval, format_ns, format_percent
+
+_REPEATED_ROWS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingView:
+    """A finding, its link fragment, its experiments, and the ledger rows of it that are shown: ids and places."""
+
+    anchor: str
+    finding: Finding
+    rows: tuple[str, ...]
+    positions: tuple[int, ...]
+    tried: tuple[Tried, ...] = ()
+
+    @property
+    def tone(self) -> str:
+        """Whether what it explains makes ONNX Runtime slower, faster, or neither."""
+        explains = self.finding.explains_ns
+        return "slower" if explains > 0 else "faster" if explains < 0 else "same"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One of the few figures that everybody reads."""
+
+    label: str
+    text: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What every rendering shows, in the order of the page."""
+
+    title: str
+    subtitle: tuple[str, ...]
+    names: dict[Role, str]
+    verdict: Verdict
+    alerts: tuple[Alert, ...]
+    gaps: tuple[Gap, ...]
+    figures: tuple[Figure, ...]
+    waterfall: Waterfall | None
+    causes: tuple[CauseRow, ...]
+    findings: tuple[FindingView, ...]
+    experiments: Experiments | None
+    provable: bool
+    timeline: TimelineView | None
+    modules: ModuleNode | None
+    module_scale: int
+    repeated: tuple[RepeatedModule, ...]
+    operators: OperatorTable
+    anchors: dict[str, str]
+    places: dict[str, int]
+    shown: frozenset[str]
+    roofline: RooflineView | None
+    unmatched: Unmatched | None
+    breakdowns: tuple[Breakdown, ...]
+    passed: tuple[Finding, ...]
+    checks: tuple[Check, ...]
+    unknown_checks: tuple[Check, ...]
+    not_applicable: tuple[Finding, ...]
+    errors: tuple[Finding, ...]
+    sides: tuple[tuple[str, Facts], ...]
+    machine: Facts
+    packages: Facts
+    method: Facts
+    inputs: Facts
+    command: str
+    provider: str
+    unit: Unit
+    has_delta: bool
+
+
+def view_of(document: Document, *, row_limit: int = ROW_LIMIT, node_limit: int = NODE_LIMIT) -> View:
+    """Compute the view of a document; pure, and the same for the same document.
+
+    Args:
+        document: What was measured and attributed.
+        row_limit: Rows of the operator table; the rest is rolled up into one.
+        node_limit: Nodes of the module tree; the rest is rolled up level by level.
+    """
+    anchors = unique_anchors(row.id for row in document.ledger)
+    table = operator_table(document.ledger, anchors, trails=document.regions, limit=row_limit)
+    tree = module_tree(document.ledger, document.workload.model) if document.ledger else None
+    names, unit = side_names(document), table_unit(document)
+    tried = experiments_of(document)
+    findings = _findings(document, table, tried.by_finding if tried else {})
+    by_state = {state: _in_state(document, state) for state in ("passed", "not_applicable", "error")}
+    return View(
+        title=document.workload.model,
+        subtitle=subtitle_of(document),
+        names=names,
+        verdict=verdict_of(document),
+        alerts=alerts_of(document),
+        gaps=document.gaps,
+        figures=_figures(document),
+        waterfall=waterfall_of(document),
+        causes=ordered_causes(document),
+        findings=findings,
+        experiments=tried,
+        provable=tried is None and _provable(findings),
+        timeline=timeline_of(document),
+        modules=pruned(tree, node_limit) if tree else None,
+        module_scale=max((abs(child.delta_ns) for child in tree.children), default=0) if tree else 0,
+        repeated=repeated_modules(document.ledger)[:_REPEATED_ROWS],
+        operators=table,
+        anchors=anchors,
+        places={row.id: place for place, row in enumerate(document.ledger)},
+        shown=frozenset(item.row.id for item in table.rows),
+        roofline=roofline_of(document),
+        unmatched=unmatched_of(document),
+        breakdowns=breakdowns_of(document, names),
+        passed=by_state["passed"],
+        checks=tuple(check for check in document.comparability if check.state == "passed"),
+        unknown_checks=tuple(check for check in document.comparability if check.state == "unknown"),
+        not_applicable=by_state["not_applicable"],
+        errors=by_state["error"],
+        sides=tuple(
+            (names[role], side_facts(document.sides[role])) for role in ROLES if role in document.sides
+        ),
+        machine=machine_facts(document),
+        packages=tuple(sorted(document.environment.packages.items())),
+        method=method_facts(document),
+        inputs=tuple((spec.name, str(spec.tensor)) for spec in document.workload.inputs),
+        command=document.command,
+        provider=_only_provider(document),
+        unit=unit,
+        has_delta=document.latency.delta_ns is not None,
+    )
+
+
+def table_unit(document: Document) -> Unit:
+    """The unit of every table: down to one microsecond, which is what ONNX Runtime's profile resolves."""
+    estimates = (document.latency.torch_ns, document.latency.onnxruntime_ns)
+    longest = max((e.median for e in estimates if e), default=0)
+    longest = max(longest, *(max(t.steps_ns, default=0) for t in document.profiled.values()), 0)
+    milliseconds = Unit(1_000_000, "ms", 3)
+    return milliseconds if longest >= milliseconds.size else Unit(1_000, "µs", 1)
+
+
+def _only_provider(document: Document) -> str:
+    """The execution provider of every node, where there is but one."""
+    providers = {provider for row in document.ledger for provider in row.providers}
+    return providers.pop() if len(providers) == 1 else ""
+
+
+def _in_state(document: Document, state: str) -> tuple[Finding, ...]:
+    return tuple(sorted((f for f in document.findings if f.state == state), key=lambda f: f.id))
+
+
+def _provable(findings: Iterable[FindingView]) -> bool:
+    """Whether `attrib verify` has an experiment for one of these findings."""
+    from attrib.findings.registry import RULES  # numpy, which a report that is only drawn can do without
+
+    proved = {rule.id for rule in RULES if rule.experiments}
+    return any(item.finding.id in proved for item in findings)
+
+
+def _findings(
+    document: Document, table: OperatorTable, tried: dict[str, tuple[Tried, ...]]
+) -> tuple[FindingView, ...]:
+    """Failed rules: by what the fix can save, then by what they explain."""
+    failed = sorted(_in_state(document, "failed"), key=lambda f: (-f.saving_ns, -abs(f.explains_ns), f.id))
+    anchors = unique_anchors(finding.id for finding in failed)
+    shown = {item.row.id: position for position, item in enumerate(table.rows)}
+    return tuple(
+        _finding(finding, anchors[finding.id], shown, tried.get(finding.id, ())) for finding in failed
+    )
+
+
+def _finding(finding: Finding, anchor: str, shown: dict[str, int], tried: tuple[Tried, ...]) -> FindingView:
+    named = dict.fromkeys(row for piece in finding.evidence for row in piece.rows if row in shown)
+    return FindingView(
+        anchor=anchor,
+        finding=finding,
+        rows=tuple(named),
+        positions=tuple(sorted(shown[row] for row in named)),
+        tried=tried,
+    )
+
+
+def _figures(document: Document) -> tuple[Figure, ...]:
+    """The few figures beside the waterfall."""
+    latency, cover, names = document.latency, document.coverage, side_names(document)
+    figures = [
+        Figure(
+            name,
+            format_interval(e.median, e.low, e.high, sign=False),
+            f"median of {plural(e.n, 'plain step')}",
+        )
+        for name, e in ((names["torch"], latency.torch_ns), (names["onnxruntime"], latency.onnxruntime_ns))
+        if e is not None
+    ]
+    if latency.delta_ns is not None:
+        delta = latency.delta_ns
+        figures += [
+            Figure("Difference", format_interval(delta.median, delta.low, delta.high)),
+            Figure(f"{names['torch']} call time matched", format_percent(cover.torch_call_time_mapped)),
+            Figure(f"{names['onnxruntime']} node time matched", format_percent(cover.ort_node_time_mapped)),
+            Figure("Unattributed", format_ns(cover.unattributed_ns, sign=True)),
+            Figure("Profiler overhead taken out", format_ns(cover.profiler_overhead_ns, sign=True)),
+        ]
+    return tuple(figures)

@@ -1,0 +1,196 @@
+"""ONNX files with their weights: writing and copying them."""
+
+import functools
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from attrib.errors import AttribError
+from attrib.scrub import scrub
+
+SMALL = 64
+"""Integer initializers up to this many elements keep their data: shapes, permutations and axes are needed for lineage."""
+
+STUB = "weights-not-captured"
+"""The external file that stripped initializers point to; it does not exist, on purpose."""
+
+
+def strip_graph(source: Path) -> bytes:
+    """The graph of a file with its weights replaced by stubs and its paths shortened; its weights are not read.
+
+    Raises:
+        AttribError: The file is no ONNX model.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load(str(source), load_external_data=False)
+    except DecodeError as error:
+        raise AttribError(f"{source.name} is not an ONNX model") from error
+    for tensor in tensors_of(model):
+        _strip(tensor)
+    for graph in graphs_of(model.graph):
+        _scrub_graph(graph)
+    for function in model.functions:
+        _scrub_nodes(function.node)
+    _scrub_entry(model)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def shapes_of(file: Path) -> str:
+    """`static` where every input of a graph has sizes, `dynamic` where one has a symbol or nothing in their place."""
+    import onnx
+
+    graph = onnx.load(str(file), load_external_data=False).graph
+    constants = {tensor.name for tensor in graph.initializer}
+    types = [value.type.tensor_type for value in graph.input if value.name not in constants]
+    static = all(kind.HasField("shape") for kind in types) and all(
+        size.HasField("dim_value") for kind in types for size in kind.shape.dim
+    )
+    return "static" if static else "dynamic"
+
+
+def tensors_of(model: Any) -> Iterator[Any]:
+    """Every tensor of a model: initializers and attributes, subgraphs and functions included.
+
+    A large constant inside a node is a weight as well; TorchScript writes small ones for shapes and axes.
+    """
+    nodes = [node for function in model.functions for node in function.node]
+    for graph in graphs_of(model.graph):
+        yield from graph.initializer
+        nodes += graph.node
+    for node in nodes:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+
+
+def graphs_of(graph: Any) -> Iterator[Any]:
+    """A graph and every subgraph of its nodes."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from graphs_of(attribute.g)
+            for inner in attribute.graphs:
+                yield from graphs_of(inner)
+
+
+def _strip(tensor: Any) -> None:
+    """Replace the data by a reference to a file that does not exist, unless it is small and structural."""
+    from onnx import TensorProto
+
+    count = 1
+    for size in tensor.dims:
+        count *= size
+    integer = tensor.data_type in (TensorProto.INT64, TensorProto.INT32)
+    inside = tensor.data_location != TensorProto.EXTERNAL
+    if inside and (count <= 1 or (integer and count <= SMALL)):
+        return
+    for field in _DATA_FIELDS:
+        tensor.ClearField(field)
+    del tensor.external_data[:]
+    tensor.data_location = TensorProto.EXTERNAL
+    entry = tensor.external_data.add()
+    entry.key, entry.value = "location", STUB
+
+
+_DATA_FIELDS = (
+    "raw_data",
+    "float_data",
+    "int32_data",
+    "int64_data",
+    "double_data",
+    "uint64_data",
+    "string_data",
+)
+
+
+def _scrub_graph(graph: Any) -> None:
+    _scrub_entry(graph)
+    _scrub_nodes(graph.node)
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        _scrub_entry(value)
+
+
+def _scrub_nodes(nodes: Any) -> None:
+    for node in nodes:
+        _scrub_entry(node)
+
+
+def _scrub_entry(entry: Any) -> None:
+    """Shorten the paths in the doc string and the metadata of a model, graph, node or value."""
+    if entry.doc_string:
+        entry.doc_string = shorten_paths(entry.doc_string)
+    for pair in entry.metadata_props:
+        pair.value = shorten_paths(pair.value)
+
+
+@functools.lru_cache(maxsize=4096)
+def shorten_paths(text: str) -> str:
+    """Text without absolute paths and names; the nodes of one module repeat the same stack."""
+    return scrub(text) if "/" in text or "\\" in text else text
+
+
+INLINE = 1024
+"""Tensors below this many bytes stay in the file: shapes and scalars, which tools look up without the weights."""
+
+
+def load_graph(file: Path) -> Any:
+    """A model without its weights."""
+    import onnx
+
+    return onnx.load(str(file), load_external_data=False)
+
+
+def save_graph(model: Any, file: Path) -> None:
+    """Write a model with its weights beside it, whatever its size: protobuf ends at 2 GB."""
+    import onnx
+
+    onnx.save(
+        model,
+        str(file),
+        save_as_external_data=True,
+        all_tensors_to_one_file=True,
+        location=f"{file.name}.data",
+        size_threshold=INLINE,
+    )
+
+
+def copy_graph(source: Path, target: Path, origin: Path | None = None) -> None:
+    """Copy a model and the files of its weights, which get names of their own beside `target`; weights are not loaded.
+
+    Args:
+        source: The model.
+        target: The copy.
+        origin: Where weights lie that are not beside the model: ONNX Runtime writes an optimized graph that goes on
+            pointing to the files beside the graph that it was made from.
+    """
+    model = load_graph(source)
+    names: dict[str, str] = {}
+    for tensor in tensors_of(model):
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                suffix = f".{len(names)}" if names else ""
+                entry.value = names.setdefault(entry.value, f"{target.name}.data{suffix}")
+    for location, name in names.items():
+        with _whole(target.with_name(name)) as partial:
+            beside = source.parent / location
+            shutil.copyfile(beside if beside.exists() or origin is None else origin / location, partial)
+    with _whole(target) as partial:
+        partial.write_bytes(model.SerializeToString())
+
+
+@contextmanager
+def _whole(target: Path) -> Iterator[Path]:
+    """A name to write under; what was written gets its own name when it is complete, and goes otherwise."""
+    partial = target.with_name(f"{target.name}.partial")
+    try:
+        yield partial
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)

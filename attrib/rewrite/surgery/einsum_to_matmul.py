@@ -1,0 +1,233 @@
+"""`einsum-to-matmul`: an Einsum that is a (batched) matrix product, as a MatMul.
+
+With operands of the labels A = batch, M, K and B = batch, K, N, where K is what the result sums over, the product is
+`MatMul([batch, M, K], [batch, K, N])`. A group of several labels is flattened into one axis and unfolded afterward, which
+takes static shapes; a permutation takes a Transpose, or none where the operand is a constant.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+
+from attrib.rewrite.registry import Job, Outcome
+from attrib.rewrite.surgery.graph import (
+    constant,
+    forget,
+    new_constant,
+    new_node,
+    operate,
+    redirect,
+    static_shape,
+    sweep,
+)
+
+_EQUATION = re.compile(r"([A-Za-z]+),([A-Za-z]+)(?:->([A-Za-z]*))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """The labels of a matrix product by what becomes of them; `left` and `right` are its operands' own labels."""
+
+    left: str
+    right: str
+    out: str
+    batch: str
+    rows: str
+    summed: str
+    columns: str
+
+
+def product_of(equation: str) -> Product | None:
+    """The matrix product that an equation describes; None where it is something else (a trace, a sum, a diagonal)."""
+    match = _EQUATION.fullmatch("".join(equation.split()))
+    if match is None:
+        return None
+    left, right = match[1], match[2]
+    out = match[3] if match[3] is not None else _implicit(left + right)
+    if any(len(set(part)) != len(part) for part in (left, right, out)) or set(out) - set(left + right):
+        return None
+    shared = [label for label in left if label in right]
+    rows = "".join(label for label in left if label not in right)
+    columns = "".join(label for label in right if label not in left)
+    if set(rows + columns) - set(out):
+        return None  # a label of one operand alone is summed: no product
+    summed = "".join(label for label in shared if label not in out)
+    batch = "".join(label for label in out if label in shared)
+    ordered = ["".join(sorted(part, key=out.index)) for part in (batch, rows, columns)]
+    return Product(left, right, out, ordered[0], ordered[1], summed, ordered[2]) if summed else None
+
+
+def _implicit(labels: str) -> str:
+    """Without an arrow the result has the labels that occur once, in alphabetical order."""
+    return "".join(sorted(label for label in labels if labels.count(label) == 1))
+
+
+def einsum_to_matmul(job: Job) -> Outcome:
+    """Write the products as what they are."""
+    return operate(job, _rewrite)
+
+
+def _rewrite(model: Any) -> Outcome:
+    graph = model.graph
+    einsums = [node for node in graph if node.op_type == "Einsum" and not node.domain]
+    done = [node.attributes["equation"].as_string() for node in einsums if _rewritten(graph, node)]
+    left = [node.attributes["equation"].as_string() for node in einsums if node.graph is not None]
+    settings = {"rewritten": "; ".join(sorted(set(done))) or "nothing", "products": str(len(done))}
+    if left:
+        settings["left"] = "; ".join(sorted(set(left)))
+    return Outcome(settings=settings)
+
+
+def _rewritten(graph: Any, node: Any) -> bool:
+    product = product_of(node.attributes["equation"].as_string()) if len(node.inputs) == 2 else None  # noqa: PLR2004
+    if product is None:
+        return False
+    swapped = Product(
+        product.right, product.left, product.out, product.batch, product.columns, product.summed, product.rows
+    )
+    a, b = node.inputs
+    plans = [_plan(product, a, b), _plan(swapped, b, a)]
+    possible = sorted((plan for plan in plans if plan), key=lambda plan: plan.moves)
+    if not possible:
+        return False
+    made = possible[0].build(graph, node)
+    redirect(graph, node.outputs[0], made)
+    sweep([node])
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How one product is written. `moves` is what it costs beside the MatMul: transpositions of more than a constant."""
+
+    product: Product
+    left: Any
+    right: Any
+    left_order: str
+    right_order: str
+    sizes: dict[str, int] | None
+    flat: bool
+    moves: int
+
+    def build(self, graph: Any, node: Any) -> Any:
+        """Put the nodes in before `node`; the value that stands for its output, which keeps type and shape."""
+        product = self.product
+        left = self._operand(graph, node, self.left, product.left, self.left_order)
+        right = self._operand(graph, node, self.right, product.right, self.right_order)
+        if self.flat:
+            left = self._flattened(graph, node, left, (product.batch, product.rows, product.summed))
+            right = self._flattened(graph, node, right, (product.batch, product.summed, product.columns))
+        made = new_node(node, "MatMul", [left, right]).outputs[0]
+        natural = product.batch + product.rows + product.columns
+        if self.flat and not len(product.rows) == len(product.columns) == 1:
+            made = self._reshaped(graph, node, made, [self._size(label) for label in natural])
+        if natural != product.out:
+            perm = [natural.index(label) for label in product.out]
+            made = new_node(node, "Transpose", [made], perm=perm).outputs[0]
+        made.type, made.shape = node.outputs[0].type, node.outputs[0].shape
+        return made
+
+    def _operand(self, graph: Any, node: Any, value: Any, have: str, want: str) -> Any:
+        if have == want:
+            return value
+        perm = [have.index(label) for label in want]
+        held = constant(value)
+        if held is None:
+            return new_node(node, "Transpose", [value], perm=perm).outputs[0]
+        fresh = new_constant(graph, f"{value.name}/{want}", held.transpose(perm))
+        forget([value])
+        return fresh
+
+    def _size(self, labels: str) -> int:
+        assert self.sizes is not None  # noqa: S101  (flat plans are made with sizes alone)
+        return math.prod(self.sizes[label] for label in labels)
+
+    def _flattened(self, graph: Any, node: Any, value: Any, groups: tuple[str, str, str]) -> Any:
+        batch, *axes = groups
+        if all(len(axis) == 1 for axis in axes):
+            return value
+        sizes = [self._size(label) for label in batch] + [self._size(axis) for axis in axes]
+        return self._reshaped(graph, node, value, sizes)
+
+    @staticmethod
+    def _reshaped(graph: Any, node: Any, value: Any, sizes: list[int]) -> Any:
+        held = constant(value)
+        if held is not None:
+            fresh = new_constant(graph, f"{value.name}/flat", held.reshape(sizes))
+            forget([value])
+            return fresh
+        shape = new_constant(graph, f"{node.outputs[0].name}/shape", np.array(sizes, np.int64))
+        return new_node(node, "Reshape", [value, shape]).outputs[0]
+
+
+def _plan(product: Product, left: Any, right: Any) -> _Plan | None:
+    """The cheapest way to write a product with these operands in this order; None where their sizes do not tell.
+
+    1. One label a group: MatMul takes the operands as they are, or transposed.
+    2. No batch: MatMul multiplies any number of axes of rows by one matrix.
+    3. Otherwise the groups are flattened.
+    """
+    if not _same_sizes(product, left, right):
+        return None
+    single = len(product.rows) == len(product.summed) == len(product.columns) == 1  # 1
+    matrix = not product.batch and product.rows and len(product.summed) == len(product.columns) == 1  # 2
+    flat = not (single or matrix)
+    sizes = _sizes(product, left, right)
+    if flat and sizes is None:
+        return None
+    return min(
+        (_ordered(product, left, right, summed, sizes, flat=flat) for summed in _orders(product.summed)),
+        key=lambda plan: plan.moves,
+    )
+
+
+def _orders(labels: str) -> list[str]:
+    """The orders in which the summed labels may be flattened; more than three are taken as they come."""
+    few = 3
+    return ["".join(p) for p in permutations(labels)] if len(labels) <= few else [labels]
+
+
+def _ordered(
+    product: Product, left: Any, right: Any, summed: str, sizes: dict[str, int] | None, *, flat: bool
+) -> _Plan:
+    chosen = Product(
+        product.left, product.right, product.out, product.batch, product.rows, summed, product.columns
+    )
+    left_order = product.batch + product.rows + summed
+    right_order = product.batch + summed + product.columns
+    natural = product.batch + product.rows + product.columns
+    moves = (
+        (left_order != product.left and constant(left) is None)
+        + (right_order != product.right and constant(right) is None)
+        + (natural != product.out)
+    )
+    return _Plan(chosen, left, right, left_order, right_order, sizes, flat, moves)
+
+
+def _same_sizes(product: Product, left: Any, right: Any) -> bool:
+    """Whether shared labels have the same sizes: Einsum stretches a size of 1, and MatMul does not along K."""
+    if left.shape is None or right.shape is None:
+        return False
+    if len(left.shape) != len(product.left) or len(right.shape) != len(product.right):
+        return False
+    return all(
+        _same(left.shape[product.left.index(label)], right.shape[product.right.index(label)])
+        for label in product.batch + product.summed
+    )
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, int) or isinstance(other, int):
+        return bool(one == other)
+    return one.value is not None and one.value == other.value
+
+
+def _sizes(product: Product, left: Any, right: Any) -> dict[str, int] | None:
+    own, other = static_shape(left), static_shape(right)
+    if own is None or other is None:
+        return None
+    return dict(zip(product.left + product.right, own + other, strict=True))

@@ -1,0 +1,112 @@
+"""A directory that attrib did not write: traces and models are found by what they hold."""
+
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from attrib.errors import AttribError
+from attrib.model.events import Format
+from attrib.model.manifest import EXPORTED, OPTIMIZED, Role
+from attrib.traces.formats.detection import format_of
+from attrib.traces.io.source import Allowance
+
+MOST_FILES = 500
+"""Files looked at: the directory itself and one level below it."""
+
+MOST_LOOKED_AT = 1 << 26
+"""Unpacked bytes that are read of all these files together, to see which are traces: of a trace, the first block."""
+
+_ROLE_OF_FORMAT: dict[Format, Role] = {"kineto": "torch", "ort-profile": "onnxruntime"}
+_TRACE_NAMES: dict[Role, str] = {"torch": "Kineto traces", "onnxruntime": "ONNX Runtime profiles"}
+# ORT declares every domain that it knows in the models that it saves; no exporter declares this one.
+_ORT_SAVED = b"com.microsoft.nchwc"
+_ENDS = 1 << 16
+
+
+def recognize(root: Path) -> tuple[dict[Role, Path], dict[str, Path], tuple[str, ...]]:
+    """What the directory holds: the trace of each role, the models by name, and what could not be told apart.
+
+    Raises:
+        AttribError: There is no trace, or there are several of one format.
+    """
+    traces: dict[Role, list[Path]] = {"torch": [], "onnxruntime": []}
+    models: dict[str, list[Path]] = {EXPORTED: [], OPTIMIZED: []}
+    allowance = Allowance(MOST_LOOKED_AT)
+    for path in _files(root):
+        if path.suffix.lower() == ".onnx":
+            models[OPTIMIZED if _saved_by_ort(path) else EXPORTED].append(path)
+        elif (role := _role_of(path, allowance)) is not None:
+            traces[role].append(path)
+        if allowance.left < 0:
+            raise AttribError(
+                f"{root}: holds more than {MOST_LOOKED_AT >> 20} MiB of JSON that is no trace, and no manifest.json",
+                hint="put the trace and the profile into a directory of their own",
+            )
+    for role, found in traces.items():
+        if len(found) > 1:
+            raise AttribError(
+                f"{root}: holds {len(found)} {_TRACE_NAMES[role]}: {_names(root, found)}",
+                hint="leave the one to compare in the directory",
+            )
+    if not any(traces.values()):
+        raise AttribError(
+            f"{root}: holds neither a manifest.json nor a trace",
+            hint="capture one with `attrib profile`, or put a Kineto trace and an ONNX Runtime profile there",
+        )
+    unclear = tuple(
+        f"{name}: {len(found)} candidates, none taken: {_names(root, found)}"
+        for name, found in models.items()
+        if len(found) > 1
+    )
+    single = {name: found[0] for name, found in models.items() if len(found) == 1}
+    return {role: found[0] for role, found in traces.items() if found}, single, unclear
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """Regular files of the directory and one level down, in order of name; links are left alone."""
+    seen = 0
+    try:
+        entries = _listed(root)
+        folders = [entry for entry in entries if entry.is_dir() and not entry.is_symlink()]
+        for folder in (root, *folders):
+            for path in entries if folder is root else _listed(folder):
+                seen += 1
+                if seen > MOST_FILES:
+                    raise AttribError(
+                        f"{root}: holds more than {MOST_FILES} files and no manifest.json",
+                        hint="put the trace and the profile into a directory of their own",
+                    )
+                if path.is_file() and not path.is_symlink():
+                    yield path
+    except OSError as error:
+        raise AttribError(
+            f"{root}: cannot be read: {error.strerror}", hint="check its permissions"
+        ) from error
+
+
+def _listed(folder: Path) -> list[Path]:
+    """Its entries in order of name; of a crowd only as many as show that it is one."""
+    with os.scandir(folder) as entries:
+        return sorted(folder / entry.name for entry in islice(entries, MOST_FILES + 1))
+
+
+def _role_of(path: Path, allowance: Allowance) -> Role | None:
+    try:
+        return _ROLE_OF_FORMAT[format_of(path, allowance)]
+    except AttribError:  # no trace: the directory may hold anything else
+        return None
+
+
+def _saved_by_ort(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            head = file.read(_ENDS)
+            file.seek(max(path.stat().st_size - _ENDS, 0))
+            return _ORT_SAVED in head or _ORT_SAVED in file.read(_ENDS)
+    except OSError:
+        return False
+
+
+def _names(root: Path, paths: list[Path]) -> str:
+    return ", ".join(path.relative_to(root).as_posix() for path in paths)

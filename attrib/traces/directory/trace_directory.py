@@ -1,0 +1,329 @@
+"""A trace directory: everything that one capture wrote, checked against its manifest as it is read."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from attrib.errors import AttribError
+from attrib.model.compiled import COMPILED_FILE, COMPILED_VERSION, Compiled
+from attrib.model.damage import Damage
+from attrib.model.events import EventTable
+from attrib.model.experiment import EXPERIMENT_VERSION, VERIFY_FOLDER, ExperimentResult
+from attrib.model.flow import FLOW_FILE, FLOW_VERSION, Flow
+from attrib.model.latency import LatencyTable
+from attrib.model.manifest import (
+    EXPORTED,
+    LATENCY,
+    LATENCY_PARTS,
+    OPTIMIZED,
+    PARTITIONED,
+    FileEntry,
+    Manifest,
+    OutputDifference,
+    Role,
+)
+from attrib.model.placement import PLACEMENT_FILE, PLACEMENT_VERSION, Placement
+from attrib.traces.directory.manifest_file import (
+    INTACT_COPY,
+    MANIFEST,
+    check_inside,
+    open_regular,
+    read_bounded,
+    read_manifest,
+)
+from attrib.traces.directory.recognize import recognize
+from attrib.traces.formats.kineto import read_kineto
+from attrib.traces.formats.ort_profile import read_ort_profile
+from attrib.traces.io.source import Progress
+from attrib.traces.io.window import OR_LENIENT
+
+_Record = TypeVar("_Record", Compiled, Flow, Placement)
+Read = Callable[..., EventTable]
+
+_TRACE_OF_ENGINE: dict[Role, tuple[str, Read]] = {
+    "torch": ("trace.json.gz", read_kineto),
+    "onnxruntime": ("profile.json.gz", read_ort_profile),
+}
+_DEVICE_TRACE = "device.json.gz"
+
+LARGEST_RECORD = 1 << 26
+"""Bytes of a JSON file beside the traces (`outputs.json`, `flow.json`, `verify/*.json`)."""
+
+LARGEST_GRAPH = 1 << 28
+"""Bytes of a captured graph, whose weights were taken out: those of the largest models have some tens of MB."""
+
+LARGEST_FOREIGN_GRAPH = (1 << 31) - 1
+"""Bytes of a model that attrib did not write, weights and all: protobuf's own limit."""
+
+LARGEST_TRACE = 8 << 30
+"""Bytes of a trace that a manifest lists: its hash is taken before anything else, and that takes time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceDirectory:
+    """Where the evidence of one comparison lies. Every method reads its file anew; keep what it returns.
+
+    Attributes:
+        root: The directory.
+        manifest: What the capture says of itself; None for a directory that attrib did not write.
+        missing: What is not there, with the reason, one line each.
+        lenient: Whether damaged traces are read as far as they go.
+        damage: What was wrong with the traces read so far, if it is lenient.
+        progress: Told how much of a trace has been read.
+    """
+
+    root: Path
+    manifest: Manifest | None
+    missing: tuple[str, ...] = ()
+    lenient: bool = False
+    damage: dict[str, Damage] = field(init=False, default_factory=dict)
+    progress: Progress | None = None
+    _traces: dict[Role, Path] = field(default_factory=dict)
+    _models: dict[str, Path] = field(default_factory=dict)
+    _entries: dict[str, FileEntry] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._entries.update((entry.path, entry) for entry in (self.manifest.files if self.manifest else ()))
+
+    def events(self, role: Role) -> EventTable | None:
+        """The profiled steps of one side; None where they were not captured.
+
+        Raises:
+            AttribError: The manifest claims the file, and it is missing, changed, cut short or not a trace.
+        """
+        if self.manifest is None:
+            path = self._traces.get(role)
+            return None if path is None else self._table(path, _TRACE_OF_ENGINE[role][1])
+        side = self.manifest.sides.get(role)
+        if side is None:
+            return None
+        name, read = _TRACE_OF_ENGINE[side.engine]
+        return self._read(f"{side.folder}/{name}", read)
+
+    def device_events(self, role: Role) -> EventTable | None:
+        """The Kineto trace recorded around one side's ONNX Runtime runs; None where there is none."""
+        side = self.manifest.sides.get(role) if self.manifest else None
+        return None if side is None else self._read(f"{side.folder}/{_DEVICE_TRACE}", read_kineto)
+
+    def latency(self) -> LatencyTable | None:
+        """Every timed step; None where none was captured."""
+        from attrib.traces.directory.latency_file import join_latencies, read_latency
+
+        entries = self.manifest.files if self.manifest else ()
+        parts = sorted(entry.path for entry in entries if entry.path.startswith(LATENCY_PARTS))
+        paths = [path for name in (LATENCY, *parts) if (path := self._checked(name)) is not None]
+        return join_latencies([read_latency(path) for path in paths]) if paths else None
+
+    def graphs(self) -> dict[str, bytes]:
+        """The chain of graphs that were captured: as exported, after each rewrite, as it ran; the files' bytes.
+
+        Where a provider compiled parts of it, the graph that it was given stands in for the one that ran.
+        """
+        if self.manifest is None:
+            return {
+                name: _graph(self._models[name], LARGEST_FOREIGN_GRAPH)
+                for name in (EXPORTED, OPTIMIZED)
+                if name in self._models
+            }
+        rewrites = [rewrite.graph for side in self.manifest.sides.values() for rewrite in side.rewrites]
+        found = {
+            name: self._checked(name, LARGEST_GRAPH)
+            for name in dict.fromkeys((EXPORTED, *rewrites, PARTITIONED, OPTIMIZED))
+        }
+        if found[OPTIMIZED] is not None:
+            found.pop(PARTITIONED, None)
+        return {name: _graph(path, LARGEST_GRAPH) for name, path in found.items() if path is not None}
+
+    def compiled(self, role: Role) -> Compiled | None:
+        """What the kernels of one side's compiled model compute; None where nothing was compiled."""
+        return self._record(role, COMPILED_FILE, Compiled, COMPILED_VERSION)
+
+    def flow(self, role: Role) -> Flow | None:
+        """Which call of one side's PyTorch step reads the result of which; None where nobody watched."""
+        return self._record(role, FLOW_FILE, Flow, FLOW_VERSION)
+
+    def placement(self, role: Role) -> Placement | None:
+        """Which provider took which nodes of one side's graph; None where the session did not say."""
+        return self._record(role, PLACEMENT_FILE, Placement, PLACEMENT_VERSION)
+
+    def _record(self, role: Role, name: str, kind: type[_Record], version: int) -> _Record | None:
+        """What a capture noted of one side in a JSON file of its own."""
+        side = self.manifest.sides.get(role) if self.manifest else None
+        path = None if side is None else self._checked(f"{side.folder}/{name}")
+        if path is None:
+            return None
+        try:
+            found = msgspec.json.decode(_json_of(path), type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise AttribError(f"{path}: damaged: {error}", hint=INTACT_COPY) from error
+        if found.format_version > version:
+            problem = f"format {found.format_version}, this attrib knows {version}"
+            raise AttribError(f"{path}: {problem}", hint="use the version of attrib that captured it")
+        return found
+
+    def outputs(self) -> tuple[OutputDifference, ...]:
+        """How far the outputs are apart, one row an output; empty where they were not compared."""
+        path = self._checked("outputs.json")
+        if path is None:
+            return ()
+        try:
+            return msgspec.json.decode(_json_of(path), type=tuple[OutputDifference, ...])
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise AttribError(f"{path}: not a comparison of outputs: {error}", hint=INTACT_COPY) from error
+
+    def experiments(self) -> tuple[ExperimentResult, ...]:
+        """What `attrib verify` has measured so far, by name."""
+        entries = self.manifest.files if self.manifest else ()
+        named = sorted(e.path for e in entries if e.state == "complete" and _is_experiment(e.path))
+        return tuple(found for name in named if (found := self._experiment(name)) is not None)
+
+    def _experiment(self, name: str) -> ExperimentResult | None:
+        """One result; None where it was deleted, which is how one gets rid of a damaged one."""
+        try:
+            path = self._checked(name)
+        except AttribError as error:
+            if not check_inside(self.root, name).exists():
+                return None
+            raise AttribError(str(error), hint=_without(name)) from error
+        return None if path is None else _experiment(path)
+
+    def _read(self, name: str, read: Read) -> EventTable | None:
+        try:
+            path = self._checked(name)
+        except AttribError as error:
+            path = check_inside(self.root, name)
+            if not path.is_file():
+                raise
+            if not self.lenient:
+                raise AttribError(str(error), hint=f"{error.hint}; {OR_LENIENT}") from error
+            return self._table(path, read, changed=str(error).removeprefix(f"{path}: "))
+        return None if path is None else self._table(path, read)
+
+    def _table(self, path: Path, read: Read, *, changed: str = "") -> EventTable:
+        """One trace; what is wrong with it is remembered, be it only that it is not the one that was captured."""
+        table = read(path, lenient=self.lenient, progress=self.progress)
+        name = path.relative_to(self.root).as_posix()
+        if table.damage is not None:
+            self.damage[name] = msgspec.structs.replace(table.damage, file=name)
+        elif changed:
+            self.damage[name] = Damage(
+                file=name,
+                reason=changed,
+                offset=0,
+                event=0,
+                recovered=len(table),
+                lost=0,
+                lost_bytes=0,
+                places=0,
+            )
+        return table
+
+    def _checked(self, name: str, largest: int = LARGEST_RECORD) -> Path | None:
+        """The file of that name, once it is what the manifest says; None where the manifest does not claim it."""
+        entry = self._entries.get(name)
+        if entry is None or entry.state != "complete":
+            return None
+        path = check_inside(self.root, entry.path)
+        check_file(path, entry, largest)
+        return path
+
+
+def _is_experiment(path: str) -> bool:
+    return path.startswith(f"{VERIFY_FOLDER}/") and path.endswith(".json")
+
+
+def _without(name: str) -> str:
+    return f"delete {name} and run `attrib verify` again"
+
+
+def _experiment(path: Path) -> ExperimentResult:
+    try:
+        found = msgspec.json.decode(_json_of(path), type=ExperimentResult)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        hint = _without(f"{VERIFY_FOLDER}/{path.name}")
+        raise AttribError(f"{path}: not an experiment: {error}", hint=hint) from error
+    if found.format_version > EXPERIMENT_VERSION:
+        problem = f"format {found.format_version}, this attrib knows {EXPERIMENT_VERSION}"
+        raise AttribError(f"{path}: {problem}", hint="use the version of attrib that wrote it")
+    return found
+
+
+def open_directory(path: Path, *, lenient: bool = False, progress: Progress | None = None) -> TraceDirectory:
+    """Open a trace directory, with its manifest or, without one, by what its files hold.
+
+    Args:
+        path: The directory.
+        lenient: Read damaged traces as far as they go, and remember what was lost, instead of refusing them.
+        progress: Told how much of each trace has been read.
+
+    Raises:
+        AttribError: It is not there, not a directory, holds no trace, or its manifest cannot be trusted.
+    """
+    if not path.is_dir():
+        problem, hint = (
+            ("is a file, not a trace directory", f"`attrib inspect {path.name}` shows what one trace holds")
+            if path.exists()
+            else ("does not exist", "check the path; `attrib profile` prints the one that it wrote")
+        )
+        raise AttribError(f"{path}: {problem}", hint=hint)
+    if os.path.lexists(path / MANIFEST):  # also a link to nothing: what it was meant to be, nobody knows
+        manifest = read_manifest(path / MANIFEST)
+        missing = tuple(
+            f"{e.path}: {e.reason or 'not captured'}" for e in manifest.files if e.state == "missing"
+        )
+        return TraceDirectory(
+            root=path, manifest=manifest, missing=missing, lenient=lenient, progress=progress
+        )
+    traces, models, unclear = recognize(path)
+    return TraceDirectory(
+        root=path,
+        manifest=None,
+        missing=("manifest.json: not captured by attrib, so there are no plain runs", *unclear),
+        lenient=lenient,
+        progress=progress,
+        _traces=traces,
+        _models=models,
+    )
+
+
+def check_file(path: Path, entry: FileEntry, largest: int = LARGEST_TRACE) -> None:
+    """Check that a file is the one that the capture wrote.
+
+    Raises:
+        AttribError: It is not there, no regular file, too large, or its size or hash differs from the manifest's.
+    """
+    try:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size != entry.size:
+                problem = f"has {size:,} bytes, the manifest says {entry.size:,}: cut short or changed after the capture"
+                raise AttribError(f"{path}: {problem}", hint=INTACT_COPY)
+            if size > largest:
+                problem = (
+                    f"has {size:,} bytes: no such file of a capture is larger than {largest >> 20:,} MiB"
+                )
+                raise AttribError(f"{path}: {problem}", hint=INTACT_COPY)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError as error:
+        problem = "is missing, but the manifest says that the capture completed it"
+        raise AttribError(f"{path}: {problem}", hint=INTACT_COPY) from error
+    except OSError as error:
+        raise AttribError(
+            f"{path}: cannot be read: {error.strerror}", hint="check its permissions"
+        ) from error
+    if digest != entry.sha256:
+        problem = "its sha256 is not the one in the manifest: changed or damaged after the capture"
+        raise AttribError(f"{path}: {problem}", hint=INTACT_COPY)
+
+
+def _json_of(path: Path) -> bytes:
+    return read_bounded(path, LARGEST_RECORD, "a record of attrib")
+
+
+def _graph(path: Path, largest: int) -> bytes:
+    return read_bounded(path, largest, "an ONNX model that can be read")

@@ -1,0 +1,1 @@
+"""How each format of trace becomes an event table."""

@@ -1,0 +1,1 @@
+"""What one trace holds, as data: `attrib inspect`."""

@@ -1,0 +1,1 @@
+"""Questions to an event table: its operators, kernels, copies, steps and runs."""

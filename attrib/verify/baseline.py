@@ -1,0 +1,206 @@
+"""The capture that is verified: what its directory says, its options, and what can be tried on it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+
+from attrib.api import Analysis, load
+from attrib.capture.config.options import CaptureOptions
+from attrib.capture.session.providers_from_manifest import checked_interpreter
+from attrib.capture.session.request_from_manifest import options_of, recorded_options
+from attrib.errors import AttribError
+from attrib.findings.registry import RULES
+from attrib.model.manifest import EXPORTED, ROLES, Manifest
+from attrib.verify.identity import check_graph
+from attrib.verify.measuring import Setup
+from attrib.verify.plan import Offer, Planned, Request, offers, plan
+from attrib.verify.protocol import Experiment, Situation
+from attrib.verify.results import Results
+
+
+def manifest_of(analysis: Analysis) -> Manifest:
+    """What the capture says of itself.
+
+    Raises:
+        AttribError: attrib did not capture the directory, so that nobody knows what ran.
+    """
+    manifest = analysis.directory.manifest
+    if manifest is None:
+        raise AttribError(
+            f"{analysis.directory.root}: attrib did not capture it, so it does not know what ran",
+            hint="record it with `attrib profile`, which writes down how",
+        )
+    return manifest
+
+
+def situation_of(analysis: Analysis, options: CaptureOptions) -> Situation:
+    """The situation of a capture.
+
+    Args:
+        analysis: What `attrib.api.load` gives.
+        options: The options with which the capture can be repeated.
+
+    Raises:
+        AttribError: attrib did not capture the directory, so that nobody knows what ran.
+    """
+    return Situation(
+        options=options,
+        manifest=manifest_of(analysis),
+        evidence=analysis.evidence,
+        chain=analysis.chain,
+        trails=analysis.trails,
+    )
+
+
+TIMEOUT_S = 600.0
+"""To export and compile a large model takes minutes; what hangs never ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a run measures, and what the user names of the capture.
+
+    Attributes:
+        model: The model, where it is not built in.
+        onnx: The ONNX file, where the capture ran one.
+        text: The sentences of the capture.
+        ort_python: The interpreter that runs ONNX Runtime, where the capture had one.
+        provider_options: Provider options of the capture that may name a file.
+        provider_libraries: The provider libraries of the capture.
+        rounds: Interleaved rounds; None for the capture's.
+        iterations: Steps in a block; None for the capture's.
+        timeout: Seconds for one answer of an engine.
+        again: Measure what has a result, too.
+        accept_changed_numbers: The best configuration may change the numbers.
+    """
+
+    model: str | None = None
+    onnx: Path | None = None
+    text: tuple[str, ...] = ()
+    ort_python: Path | None = None
+    provider_options: tuple[str, ...] = ()
+    provider_libraries: tuple[str, ...] = ()
+    rounds: int | None = None
+    iterations: int | None = None
+    timeout: float = TIMEOUT_S
+    again: bool = False
+    accept_changed_numbers: bool = False
+
+
+@dataclass(eq=False, kw_only=True)
+class Subject:
+    """A trace directory to verify; each part is read when it is first needed.
+
+    Attributes:
+        root: The directory.
+        settings: What the user says of it.
+        experiments: What may be tried; None for all that attrib has.
+    """
+
+    root: Path
+    settings: Settings = field(default_factory=Settings)
+    experiments: tuple[Experiment, ...] | None = None
+
+    @cached_property
+    def analysis(self) -> Analysis:
+        """What the directory says."""
+        return load(self.root)
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """What the capture says of itself.
+
+        Raises:
+            AttribError: attrib did not capture the directory, so that nobody knows what ran.
+        """
+        return manifest_of(self.analysis)
+
+    @cached_property
+    def options(self) -> CaptureOptions:
+        """The capture's own options, with what the user named; see `options_of`."""
+        settings = self.settings
+        found = options_of(
+            self.manifest,
+            model=settings.model,
+            onnx=settings.onnx,
+            text=settings.text,
+            ort_python=settings.ort_python,
+            provider_options=settings.provider_options,
+            provider_libraries=settings.provider_libraries,
+        )
+        if found.ort_python is not None:
+            path = checked_interpreter(self.manifest, found.ort_python)
+            found = msgspec.structs.replace(found, ort_python=path)
+        if found.onnx is not None:
+            check_graph(self.analysis.directory.graphs().get(EXPORTED), found.onnx)
+        return found
+
+    @cached_property
+    def setup(self) -> Setup:
+        """How experiments are measured: as the capture was, unless the user says otherwise."""
+        settings, recorded, latency = self.settings, self.options, self.analysis.document.latency
+        medians = {"torch": latency.torch_ns, "onnxruntime": latency.onnxruntime_ns}
+        return Setup(
+            options=recorded,
+            captured_ns={role: found.median for role in ROLES if (found := medians[role]) is not None},
+            rounds=settings.rounds or recorded.rounds,
+            iterations=settings.iterations or recorded.iterations,
+            seed=recorded.seed,
+        )
+
+    @cached_property
+    def results(self) -> Results:
+        """What was measured so far."""
+        return Results(self.root, self.manifest, self.analysis.directory.experiments())
+
+    def offers(self, *, named: bool = True) -> tuple[Offer, ...]:
+        """Every experiment in this situation; unless `named`, without asking for what only the user can name."""
+        options = self.options if named else recorded_options(self.manifest)
+        situation = situation_of(self.analysis, options)
+        return offers(situation, self._experiments, RULES, self.analysis.document.findings)
+
+    @property
+    def _experiments(self) -> tuple[Experiment, ...]:
+        if self.experiments is not None:
+            return self.experiments
+        from attrib.verify.experiments import EXPERIMENTS
+
+        return EXPERIMENTS
+
+    @cached_property
+    def _offered(self) -> tuple[Offer, ...]:
+        return self.offers()
+
+    def plan(self, request: Request) -> tuple[Planned, ...]:
+        """What to run, in its order.
+
+        Raises:
+            UsageError: The user names what there is not.
+        """
+        return plan(self._offered, request, RULES, self.analysis.document.findings)
+
+    def candidates(self) -> tuple[Planned, ...]:
+        """What the best configuration may be made of: every change of ONNX Runtime that keeps the numbers."""
+        accepted = self.settings.accept_changed_numbers
+        return tuple(
+            item for item in self.plan(Request(everything=True))
+            if item.variant is not None
+            and item.experiment.side == "onnxruntime"
+            and (accepted or not item.experiment.changes_numbers)
+        )  # fmt: skip
+
+    def why_nothing(self, request: Request) -> str:
+        """Why a request gives no experiment."""
+        unproved = {rule.id: rule.unproved for rule in RULES if rule.id in request.findings}
+        if unproved:
+            return f"nothing to measure: {_told(unproved.items())}"
+        if request.everything:
+            return "nothing to measure: no experiment applies here (--list says why)"
+        return "nothing to measure: no failed finding has an experiment (--all tries every one that applies)"
+
+
+def _told(unproved: Iterable[tuple[str, str]]) -> str:
+    return "; ".join(f"{name}: {why or 'its experiments do not apply here'}" for name, why in unproved)

@@ -1,0 +1,1 @@
+"""What the profile says a change will save, written down before anything is measured."""

@@ -1,0 +1,112 @@
+"""Pruned attention heads: a share of the blocks' own nodes, and of the projections around them."""
+
+from collections.abc import Generator, Iterator
+
+from attrib.analysis.lineage.graph import GraphNode
+from attrib.findings.evidence.executed_graph import Ran, ran_of
+from attrib.model.experiment import Prediction
+from attrib.units import format_ns, format_percent
+from attrib.verify.predict.nodes import ELEMENTWISE, spent
+from attrib.verify.predict.prediction import PEER_MARGIN, estimate, times, widened
+from attrib.verify.protocol import Situation
+
+_PRODUCTS = frozenset({"MatMul", "FusedMatMul", "Gemm", "FusedGemm"})
+_MOVES = frozenset({"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Cast", "Flatten"})
+_BETWEEN = ELEMENTWISE | _MOVES
+
+
+def heads_of(situation: Situation) -> tuple[int, tuple[str, ...]]:
+    """Heads of a block, and the executed nodes whose work is in proportion to them; 0 without such blocks."""
+    ran = ran_of(situation.evidence)
+    heads, members = 0, dict[int, GraphNode]()
+    for node in ran.graph.nodes:
+        result = ran.result(node) if node.op == "Softmax" else None
+        if result is None or len(result.shape) != 4 or not _is_block(ran, node):  # noqa: PLR2004 - batch, heads, rows, columns
+            continue
+        heads = max(heads, result.shape[1])
+        members |= {member.index: member for member in (*_above(ran, node), node, *_below(ran, node))}
+    return heads, ran.ids(members[i] for i in sorted(members))
+
+
+def without_heads(situation: Situation, share: float) -> Prediction | None:
+    """What it saves to leave out a share of the heads; None where no attention is seen node by node."""
+    heads, works = heads_of(situation)
+    if heads <= 1:
+        return None
+    gone = max(1, round(heads * share)) / heads
+    time = spent(situation, works)
+    saving = times(time, gone)
+    basis = (
+        f"Softmax, the products of attention and its projections take {format_ns(time.median)} for {heads} heads;"
+        f" without {format_percent(gone)} of the heads they do that much less."
+    )
+    return estimate(situation, "onnxruntime", widened(saving, PEER_MARGIN * saving.median), basis, works)
+
+
+def _is_block(ran: Ran, softmax: GraphNode) -> bool:
+    return any(node.op in _PRODUCTS for node in _above(ran, softmax))
+
+
+def _above(ran: Ran, softmax: GraphNode) -> Iterator[GraphNode]:
+    """The product of queries and keys, and the projections that make its factors."""
+    yield from _up(ran, softmax.inputs[0], products=2)
+
+
+def _up(ran: Ran, value: str, products: int) -> Iterator[GraphNode]:
+    """Nodes that lead to a value, through so many products one after the other."""
+    maker = ran.maker(value)
+    while maker is not None and maker.op in _BETWEEN:
+        yield maker
+        value = _main_input(ran, maker)
+        maker = ran.maker(value)
+    if maker is None or maker.op not in _PRODUCTS or not products:
+        return
+    yield maker
+    if products > 1:
+        for factor in maker.inputs[:2]:
+            yield from _up(ran, factor, products - 1)
+
+
+def _main_input(ran: Ran, node: GraphNode) -> str:
+    """The input that is as large as the result: of a mask and scores, the scores."""
+    result = ran.result(node)
+    data = [name for name in node.inputs if name and not ran.is_constant(name)]
+    alike = [
+        name for name in data if (t := ran.graph.values.get(name)) and result and t.shape == result.shape
+    ]
+    deep = [
+        name
+        for name in alike or data
+        if (maker := ran.maker(name)) and maker.op in _BETWEEN | _PRODUCTS | {"Softmax"}
+    ]
+    return (deep or alike or data or [""])[0]
+
+
+def _below(ran: Ran, softmax: GraphNode) -> Iterator[GraphNode]:
+    """The product with the values, with what makes those, and the projection of its result."""
+    product = yield from _down(ran, softmax)
+    if product is None:
+        return
+    for factor in product.inputs[:2]:
+        maker = ran.maker(factor)
+        if maker is not None and maker.op in _MOVES | _PRODUCTS:
+            yield from _up(ran, factor, products=1)
+    yield from _down(ran, product)
+
+
+def _down(ran: Ran, node: GraphNode) -> Generator[GraphNode, None, GraphNode | None]:
+    """Nodes that read a value, up to the next product, which is returned."""
+    reached, waiting = None, [node]
+    while waiting and reached is None:
+        now = waiting.pop(0)
+        for reader in ran.graph.nodes:
+            if set(now.outputs).isdisjoint(reader.inputs):
+                continue
+            if reader.op in _PRODUCTS:
+                reached = reader
+                yield reader
+                break
+            if reader.op in _BETWEEN:
+                yield reader
+                waiting.append(reader)
+    return reached

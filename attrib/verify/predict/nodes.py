@@ -1,0 +1,75 @@
+"""Time of ONNX Runtime's nodes by what they are there for, and what the executor needs for each of them."""
+
+from collections.abc import Collection, Iterable
+
+from attrib.analysis.match.ops import SPELLED, node_role
+from attrib.findings.evidence.attention import ATTENTION_NODES
+from attrib.findings.evidence.kernels import MATRIX_NODES
+from attrib.findings.evidence.unfused_patterns import MEANS, POINTWISE
+from attrib.model.estimate import Delta
+from attrib.model.work import Work
+from attrib.verify.predict.prediction import plus, times
+from attrib.verify.protocol import Situation
+
+MOVING = frozenset({"layout", "cast", "shape"})
+"""Roles of nodes that compute nothing of the model: how many there are is the exporter's choice."""
+
+_CHOOSING = frozenset(
+    {
+        "Where",
+        "IsNaN",
+        "IsInf",
+        "Not",
+        "And",
+        "Or",
+        "Equal",
+        "Greater",
+        "Less",
+        "GreaterOrEqual",
+        "LessOrEqual",
+    }
+)
+ELEMENTWISE = POINTWISE | _CHOOSING | {"Relu", "Clip", "Max", "Min", "Sum", "Log", "Abs", "Exp"}
+"""Ops that make each element from one element of every input."""
+
+HEAVY = MATRIX_NODES | ATTENTION_NODES | {
+    "Conv", "ConvTranspose", "Einsum", "LSTM", "GRU", "RNN", "MatMulInteger", "QLinearMatMul", "MatMulNBits", "QGemm",
+}  # fmt: skip
+"""Products and convolutions: whatever is fused around them, they stay."""
+
+
+def nodes(situation: Situation) -> tuple[Work, ...]:
+    """What ONNX Runtime executed in a step, in its order."""
+    return tuple(situation.evidence.work.get("onnxruntime", {}).values())
+
+
+def is_heavy(op: str) -> bool:
+    """Whether an op is a product or a convolution, fused with something or not."""
+    return op in HEAVY or SPELLED.get(op, op) in HEAVY
+
+
+def is_moving(node: Work) -> bool:
+    """Whether a node only moves, converts or measures data."""
+    return node_role(node) in MOVING
+
+
+def is_glue(node: Work) -> bool:
+    """Whether a node is of the kind that fusions take in: moving, elementwise, or a mean."""
+    return is_moving(node) or node.op in ELEMENTWISE or node.op in MEANS
+
+
+def spent(situation: Situation, works: Iterable[str]) -> Delta:
+    """Time of executed nodes, without the executor's own."""
+    return situation.evidence.ledger.work("onnxruntime", works)
+
+
+def vanishing(situation: Situation, works: Collection[str]) -> Delta:
+    """Time that goes when nodes go: their own, and what the executor needs for each of them, at most."""
+    return plus(spent(situation, works), executor(situation, len(works)))
+
+
+def executor(situation: Situation, count: int) -> Delta:
+    """The executor's time for so many nodes: for each between nothing and what a trivial node takes in all."""
+    side = situation.manifest.sides.get("onnxruntime")
+    most = (side.overhead.between_ns if side and side.overhead else None) or 0.0
+    return times(Delta(median=round(most / 2), low=0, high=round(most)), count)

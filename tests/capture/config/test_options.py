@@ -1,0 +1,33 @@
+from pathlib import Path
+
+import pytest
+
+from attrib.capture.config.options import CaptureOptions, check_options
+from attrib.errors import UsageError
+
+
+def test_defaults_are_accepted():
+    check_options(CaptureOptions(model="bert-base-uncased"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"batch_size": 0}, "--batch-size"),
+        ({"seq_len": -1}, "--seq-len"),
+        ({"threads": 0}, "--threads"),
+        ({"iterations": 0}, "--iterations"),
+        ({"warmup": -1}, "--warmup"),
+        ({"seed": -1}, "--seed"),
+        ({"padding": 1.0}, "--padding"),
+        ({"padding": float("nan")}, "--padding"),
+        ({"precision": "int8"}, "int8"),
+        ({"task": "cooking"}, "unknown task 'cooking'"),
+        ({"text": ("a",), "padding": 0.5}, "--text and --padding"),
+        ({"onnx": Path("m.onnx"), "opset": 17}, "--opset"),
+        ({"onnx": Path("m.onnx"), "against_itself": "torch"}, "--onnx"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_by_name(wrong, says):
+    with pytest.raises(UsageError, match=says):
+        check_options(CaptureOptions(model="bert-base-uncased", **wrong))

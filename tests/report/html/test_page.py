@@ -1,0 +1,445 @@
+"""The page as bytes: complete without script, sealed by its policy, the same every time, and bounded."""
+
+import base64
+import gzip
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from attrib.model.document import CAUSES, EvidenceRow, Gap
+from attrib.report.html.embed import packed, plotly_source
+from attrib.report.html.page import PAGE_LIMIT, STATIC_SIZE, to_html
+from attrib.report.json_report import from_json, to_json
+from attrib.report.markdown.summary import to_markdown
+from tests.report.factory import (
+    HOSTILE,
+    document,
+    hostile,
+    huge,
+    ledger,
+    mismatched,
+    not_significant,
+    one_sided,
+    slower_document,
+    tried_document,
+)
+
+ROOT = Path(__file__).parents[3]
+MAKERS = {
+    "faster": document, "slower": slower_document, "same": not_significant, "wrong": mismatched,
+    "torch only": one_sided, "ort only": lambda: one_sided("onnxruntime"), "hostile": hostile,
+    "tried": tried_document, "no findings": lambda: document(findings=()),
+}  # fmt: skip
+TAGS = {
+    "html", "head", "meta", "title", "style", "body", "a", "header", "div", "span", "nav", "button", "main", "section",
+    "h1", "h2", "h3", "p", "ul", "li", "svg", "desc", "defs", "pattern", "rect", "circle", "line", "text", "tspan",
+    "path", "g", "figure", "figcaption", "dl", "dt", "dd", "table", "caption", "thead", "tbody", "tfoot", "tr", "th",
+    "td", "details", "summary", "b", "i", "small", "code", "pre", "br", "wbr", "label", "input", "select", "option",
+    "output", "footer", "script",
+}  # fmt: skip
+
+
+class Page(HTMLParser):
+    """Tags, attributes, visible text and scripts of a page."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.scripts: list[str] = []
+        self._raw = ""
+        self.feed(data.decode())
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self._raw = tag if tag in ("script", "style") else ""
+
+    def handle_endtag(self, tag):
+        self._raw = ""
+
+    def handle_data(self, data):
+        if self._raw == "script":
+            self.scripts.append(data)
+        elif not self._raw:
+            self.text.append(data)
+
+    def attribute(self, name: str) -> list[str]:
+        return [attrs[name] or "" for _, attrs in self.tags if name in attrs]
+
+    @property
+    def policy(self) -> str:
+        return next(a["content"] for t, a in self.tags if a.get("http-equiv") == "Content-Security-Policy")
+
+    @property
+    def words(self) -> str:
+        return " ".join(" ".join(self.text).split()).replace("\u00a0", " ")
+
+
+def static(made) -> bytes:
+    return to_html(made, interactive=False)
+
+
+@pytest.fixture(scope="module")
+def page() -> Page:
+    return Page(static(document()))
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_page_holds_only_known_elements_and_no_handler(make):
+    made = Page(static(make()))
+    assert {tag for tag, _ in made.tags} <= TAGS
+    assert not [name for _, attrs in made.tags for name in attrs if name.startswith("on") or name == "style"]
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_ids_are_unique_and_every_link_leads_somewhere(make):
+    made = Page(static(make()))
+    counts = Counter(made.attribute("id"))
+    assert max(counts.values()) == 1, counts.most_common(1)
+    links = set(made.attribute("href"))
+    assert links
+    assert {link[:1] for link in links} == {"#"}
+    assert {link[1:] for link in links} <= set(counts)
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_page_asks_for_nothing_from_outside(make):
+    made = Page(to_html(make()))
+    assert not made.attribute("src")
+    assert made.policy.startswith("default-src 'none'; ")
+    assert "unsafe" not in made.policy
+    assert not re.search(r"https?:|\*", made.policy)
+    assert not re.search(r"blob:|data:", made.policy.replace("img-src data: blob:;", ""))
+
+
+def test_policy_allows_exactly_the_scripts_of_the_page():
+    made = Page(to_html(document()))
+    allowed = set(re.findall(r"'sha256-([^']+)'", made.policy.split("script-src ")[1].split(";")[0]))
+    inline = made.scripts[-1]
+    hashes = {
+        base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        for text in (inline, plotly_source())
+    }
+    assert allowed == hashes
+
+
+def test_policy_allows_the_style_of_the_page():
+    data = static(document()).decode()
+    style = re.search(r"<style>(.*?)</style>", data, re.DOTALL).group(1)
+    assert base64.b64encode(hashlib.sha256(style.encode()).digest()).decode() in Page(data.encode()).policy
+
+
+def test_our_own_scripts_and_styles_cannot_end_their_element():
+    for name in ("report.css", "report.js", "trail.js", "charts.js"):
+        assert "</" not in (ROOT / "attrib/report/html/static" / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_text_is_shown_as_text(text):
+    finding = msgspec.structs.replace(
+        document().findings[0], title=text, summary=text, fix=text, evidence=(EvidenceRow(text=text),)
+    )
+    made = Page(static(document(findings=(finding,), command=text, warnings=(text,))))
+    shown = text.replace("\x1b", "\\x1b").replace("\u202e", "\\u{202e}").replace("\ud800", "\\u{d800}")
+    assert "".join(shown.split("\n")[0].split("\x07")[0].split("\u2066")[0].split("\udfff")[0].split("`"))[
+        :30
+    ] in ("".join("".join(made.text).replace("\u00a0", " ").split("`")))
+    assert not re.search(
+        r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", "".join(made.text)
+    )
+
+
+def test_long_text_is_shortened_and_its_title_too():
+    data = static(hostile())
+    assert b"L" * 5_000 not in data
+    assert re.search(rb'title="L{200,}\xe2\x80\xa6L+"', data)
+
+
+@pytest.mark.parametrize("make", [document, hostile, huge])
+def test_same_document_gives_the_same_bytes(make):
+    assert static(make()) == static(make())
+
+
+def test_bytes_do_not_depend_on_the_hash_seed():
+    code = (
+        "import hashlib; from tests.report import factory; from attrib.report.html.page import to_html;"
+        "print(hashlib.sha256(to_html(factory.hostile())).hexdigest())"
+    )
+    path = str(ROOT)
+    runs = {
+        subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True,
+            env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    }  # fmt: skip
+    assert len(runs) == 1
+
+
+def test_report_imports_nothing_heavy():
+    code = (
+        "import sys, attrib.report.html.page, attrib.report.json_report, attrib.report.markdown.summary,"
+        " attrib.report.terminal.summary;"
+        "print(sorted({m.split('.')[0] for m in sys.modules} & "
+        "{'pandas','plotly','torch','onnxruntime','transformers','scipy','onnx','pyarrow','numpy','rich'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+def test_plotly_is_read_without_being_imported():
+    code = "import sys; from attrib.report.html.embed import plotly_source; plotly_source(); print('plotly' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "False"
+
+
+def test_packing_gives_the_same_text_on_every_system():
+    assert packed(b"x" * 100) == packed(b"x" * 100)
+    raw = base64.b64decode(packed(b"x" * 100))
+    assert gzip.decompress(raw) == b"x" * 100
+    assert raw[4:8] == b"\0\0\0\0"
+    assert raw[9] == 255
+
+
+def _embedded(data: bytes) -> bytes:
+    return gzip.decompress(base64.b64decode(re.search(rb'id="data">([^<]+)<', data).group(1)))
+
+
+@pytest.mark.parametrize("interactive", [True, False])
+def test_page_carries_the_whole_report(interactive):
+    assert _embedded(to_html(document(), interactive=interactive)) == to_json(document())
+
+
+def test_static_page_of_bert_base_is_small():
+    assert len(static(document())) < STATIC_SIZE == 400_000
+    assert b'id="plotly"' not in static(document())
+
+
+def test_a_static_page_stays_small_by_showing_fewer_rows_and_keeps_their_sum():
+    sample = from_json((ROOT / "reports" / "bert-base-uncased.json").read_bytes())
+    many = tuple(
+        msgspec.structs.replace(result, id=f"{result.id}-{number}")
+        for number in range(6)
+        for result in tried_document().experiments
+    )
+    data = static(msgspec.structs.replace(sample, experiments=many))
+    made = Page(data)
+    assert len(data) < STATIC_SIZE
+    rows = sum(name.startswith("row/") for name in made.attribute("id"))
+    assert rows < len(sample.ledger)
+    assert f"other ( {len(sample.ledger) - rows} rows )" in made.words.replace("(", "( ").replace(")", " )")
+    assert len(from_json(_embedded(data)).ledger) == len(sample.ledger)
+
+
+@pytest.mark.parametrize("make", [document, huge, hostile])
+def test_page_stays_below_its_limit(make):
+    assert len(to_html(make())) <= PAGE_LIMIT
+
+
+def test_page_stays_below_its_limit_even_where_every_string_is_long():
+    filler = tuple(f"{n}" + "W" * 3_000 for n in range(8))
+    rows = tuple(
+        msgspec.structs.replace(
+            row, id=f"{number}" + "V" * 5_000, region=filler[number % 8], onnx_nodes=filler, shapes=filler,
+            match=msgspec.structs.replace(row.match, evidence=filler),
+        )
+        for number, row in enumerate(ledger(40))
+    )  # fmt: skip
+    assert len(to_html(document(rows))) <= PAGE_LIMIT
+
+
+def test_data_that_does_not_fit_is_reduced_and_the_page_says_so():
+    rng = __import__("random").Random(0)
+    rows = tuple(
+        msgspec.structs.replace(row, onnx_nodes=tuple(f"{rng.getrandbits(256):x}" for _ in range(4)))
+        for row in huge().ledger
+    )
+    data = to_html(document(rows))
+    assert len(data) <= PAGE_LIMIT
+    assert len(from_json(_embedded(data)).ledger) in {500, 10_000}
+    assert "to stay small: report.json holds" in Page(data).words
+    assert 'data-name="report-reduced.json"' in data.decode()
+
+
+GAP = Gap(what="the graph that ran", cost="rewrites are unknown", how="set optimized_model_filepath")
+
+
+def test_missing_evidence_is_listed_near_the_top_with_its_cost_and_its_cure():
+    data = static(document(gaps=(GAP,)))
+    assert "the graph that ran : rewrites are unknown set optimized_model_filepath" in Page(data).words
+    assert data.index(b"rewrites are unknown") < data.index(b'id="difference"')
+    assert "Missing evidence" not in Page(static(document())).words
+
+
+def test_order_is_verdict_difference_findings_modules_operators_checks_environment(page):
+    sections = [attrs["id"] for tag, attrs in page.tags if tag == "section" and "id" in attrs]
+    assert sections == [
+        "difference", "findings", "timeline", "modules", "operators", "unmatched", "breakdown", "checks", "environment",
+        "guide",
+    ]  # fmt: skip
+    assert next(tag for tag, _ in page.tags if tag in ("h1", "svg", "table")) == "h1"
+
+
+def test_wrong_outputs_come_before_the_verdict_and_unfairness_before_attribution():
+    data = static(mismatched()).decode()
+    places = [
+        data.index(text) for text in ("The outputs differ", "<h1", "equal threads: PyTorch used", "<svg")
+    ]
+    assert places == sorted(places)
+
+
+def test_verdict_is_in_the_page_with_its_interval(page):
+    assert "ONNX Runtime is 1.87× faster than PyTorch" in page.words
+    assert "64.4 ms against 120.2 ms per step (−55.9 ± 1.8 ms, 95 % interval)" in page.words
+
+
+def test_waterfall_shows_every_cause_with_sign_and_interval(page):
+    data = static(document()).decode()
+    chart = data[data.index("<svg") : data.index("</svg>")]
+    for cause in document().causes:
+        assert CAUSES[cause.cause].title in chart
+    assert chart.count("▼") == sum(c.delta_ns < 0 for c in document().causes)
+    assert chart.count("▲") == sum(c.delta_ns > 0 for c in document().causes)
+    assert "style=" not in chart
+    assert 'fill="url(#hatch)"' in chart
+
+
+def test_every_table_ends_with_the_headline_delta(page):
+    assert page.words.count("Sum 120.245 64.391 −55.854") == 2
+
+
+def test_rolled_up_rows_are_named_and_summed():
+    made = Page(static(huge()))
+    assert "other (9,501 rows)" in made.words
+
+
+def test_match_shows_method_confidence_and_evidence(page):
+    assert "fx-node 95 %" in page.words
+    assert "value name linear_3 is in both graphs" in page.words
+
+
+def test_row_shows_what_rewrote_its_nodes(page):
+    assert "rewritten MatMul + Add → Gemm, Reshape, Transpose by MatMulAddFusion" in page.words
+
+
+def test_a_contradiction_stands_out():
+    row = ledger()[0]
+    match = msgspec.structs.replace(row.match, evidence=("SIZES DIFFER: PyTorch computes on float[2]",))
+    data = static(document((msgspec.structs.replace(row, match=match),))).decode()
+    assert '<b class="bad">SIZES DIFFER: PyTorch computes on float[2]</b>' in data
+    assert "the sides contradict each other" in data
+    assert "the sides contradict each other" not in static(document()).decode()
+
+
+def test_unmatched_work_is_listed_with_its_time_and_reason_largest_first(page):
+    words = page.words[page.words.index("Only in") :]
+    mask = next(row for row in ledger() if row.region.endswith("/mask"))
+    dropout = [row for row in ledger() if row.region.endswith("/dropout")]
+    assert "the other side has nothing for it" in words
+    assert words.index("Expand") < words.index("aten::dropout ×12")
+    assert f"{sum(row.torch_ns for row in dropout) / 1e6:.3f}" in words
+    assert f"{mask.onnxruntime_ns / 1e6:.3f}" in words
+
+
+def test_everything_matched_is_said_in_one_line():
+    rows = tuple(row for row in ledger() if row.torch_calls and row.onnx_nodes)
+    words = Page(static(document(rows))).words
+    assert "Every call and every node has its counterpart." in words
+    assert "Only in" not in words
+
+
+def test_reduced_data_leaves_out_the_trails_before_the_rows():
+    rng = __import__("random").Random(0)
+    rows = tuple(
+        msgspec.structs.replace(row, onnx_nodes=tuple(f"{rng.getrandbits(256):x}" for _ in range(4)))
+        for row in huge().ledger
+    )
+    assert from_json(_embedded(to_html(document(rows)))).regions == ()
+
+
+def test_one_side_shows_its_breakdown_and_why_there_is_no_delta():
+    made = Page(static(one_sided()))
+    assert "No comparison: one side is missing" in made.words
+    assert "ONNX Runtime: failed: ONNX Runtime could not create the session: opset 99" in made.words
+    assert "aten::scaled_dot_product_attention" in made.words
+    assert "waterfall" not in {attrs.get("id") for _, attrs in made.tags}
+    assert made.words.index("Time by operator") < made.words.index("Findings need both sides")
+
+
+def test_cancelling_rows_of_an_insignificant_difference_are_shown():
+    made = Page(static(not_significant()))
+    assert "No significant difference" in made.words
+    assert "slow copy" in made.words
+    assert "No rule found anything" in made.words
+
+
+def test_noise_is_marked():
+    row = msgspec.structs.replace(ledger()[0], low_ns=-1_000_000, high_ns=1_000_000)
+    assert "noise" in re.search(r"<tbody>.*", static(document((row,))).decode(), re.DOTALL).group(0)
+
+
+def test_script_is_only_an_addition(page):
+    hidden = [attrs.get("class") or attrs.get("id") for _, attrs in page.tags if "hidden" in attrs]
+    assert set(hidden) == {"expand", "download", "rows-of", "copy", "filter", "toast"}
+
+
+def test_landmarks_headings_and_labels(page):
+    tags = [tag for tag, _ in page.tags]
+    assert [tags.count(name) for name in ("main", "nav", "header", "footer", "h1")] == [1, 1, 1, 1, 1]
+    levels = [int(tag[1]) for tag in tags if tag in ("h1", "h2", "h3")]
+    assert all(later - before <= 1 for before, later in pairwise(levels))
+    for tag, attrs in page.tags:
+        if tag in ("section", "nav"):
+            assert "aria-label" in attrs or "aria-labelledby" in attrs, attrs
+        if attrs.get("tabindex"):
+            assert attrs["tabindex"] == "0"
+        if tag == "svg":
+            assert not attrs or attrs.get("aria-hidden") == "true" or attrs.get("role") == "img"
+    named = set(page.attribute("id"))
+    for reference in page.attribute("aria-labelledby"):
+        assert set(reference.split()) <= named
+    text = static(document()).decode()
+    assert re.search(r"<label>[^<]*<input", text)
+    assert re.search(r"<label>[^<]*<select", text)
+    assert text.startswith('<!doctype html>\n<html lang="en">')
+
+
+def test_scrolling_regions_can_be_reached_by_keyboard(page):
+    for tag, attrs in page.tags:
+        if tag == "div" and "scroll" in (attrs.get("class") or "").split():
+            assert attrs.get("tabindex") == "0"
+            assert attrs.get("role") == "region"
+            assert attrs.get("aria-label")
+
+
+@pytest.mark.parametrize("median", [0, 1, 999, -5, 10**24])
+def test_odd_figures_still_make_every_rendering(median):
+    base = document((), causes=(), findings=(), profiled={}, plain_ns={}, protocol=None, sides={})
+    estimate = msgspec.structs.replace(base.latency.torch_ns, median=median, low=median, high=median)
+    delta = msgspec.structs.replace(base.latency.delta_ns, median=-median, low=-median, high=-median)
+    latency = msgspec.structs.replace(base.latency, torch_ns=estimate, delta_ns=delta, significant=True)
+    made = msgspec.structs.replace(base, latency=latency)
+    assert Page(static(made)).words.count("ONNX Runtime") > 1
+    assert to_markdown(made).startswith("**ONNX Runtime is")
+
+
+def test_what_one_row_says_of_a_match_is_not_repeated_by_the_other_rows_of_its_region():
+    whole = ledger(1)
+    first, second = (row for row in whole if row.region == "encoder.layer.0.output.LayerNorm/layer_norm")
+    other = msgspec.structs.replace(second, match=first.match)
+    steps = document().regions
+    data = static(document((first, other), regions=tuple(r for r in steps if r.id == first.region))).decode()
+    line = first.match.evidence[0]
+    assert data.count(f"<dd>{line}") == 1
+    assert f'as in <a href="#row/{first.id}">Fused operators</a>' in data
+    assert static(document((first, second))).decode().count("<dd>as in") == 0, "its match is another one"

@@ -1,0 +1,133 @@
+"""The comment on a pull request: verdict first, bounded, and inert whatever it is made of."""
+
+import re
+
+import msgspec
+import pytest
+
+from attrib.model.document import EvidenceRow, Gap
+from attrib.report.markdown.summary import to_markdown
+from attrib.report.markdown.text import code, escaped
+from tests.report.factory import (
+    HOSTILE,
+    document,
+    hostile,
+    huge,
+    mismatched,
+    not_significant,
+    one_sided,
+    tried_document,
+)
+
+SUM = "| **Sum** | 120.245 | 64.391 | **−55.854** | |"
+
+
+def test_verdict_is_the_first_line():
+    first = to_markdown(document()).splitlines()[0]
+    assert first.startswith(
+        "**ONNX Runtime is 1.87× faster than PyTorch**: 64.4 ms against 120.2 ms per step "
+    )
+    assert "(−55.9 ± 1.8 ms, 95 % interval" in first.replace("\\", "")
+
+
+def test_one_table_of_causes_ends_with_the_sum():
+    text = to_markdown(document())
+    assert "| ▼ Kernel speed | 104.563 | 55.775 | −48.788 | −49.203 to −48.373 |" in text
+    assert SUM in text
+    table = text[text.index("| Cause") : text.index(SUM)].splitlines()
+    assert len(table) == 2 + len(document().causes)
+    assert {line.count("|") for line in table} == {6}
+
+
+@pytest.mark.parametrize("limit", [2_500, 5_000, 10_000, 30_000, 60_000])
+@pytest.mark.parametrize("make", [document, huge, tried_document])
+def test_limit_in_bytes_holds_and_keeps_verdict_and_sum(make, limit):
+    text = to_markdown(make(), limit_bytes=limit)
+    assert len(text.encode()) <= limit
+    assert text.startswith("**ONNX Runtime is ")
+    assert "| **Sum** |" in text
+    assert text.count("<details>") == text.count("</details>")
+
+
+def test_rows_left_out_are_summed():
+    text = to_markdown(huge())
+    rest = re.search(r"\| other \(([\d,]+) rows\) \|", text)
+    table = text[text.index("Matched operators") : text.index("Not matched")]
+    shown = len(re.findall(r"^\| `", table, re.MULTILINE))
+    assert int(rest.group(1).replace(",", "")) == 10_000 - shown
+
+
+def test_unmatched_work_is_folded_with_its_total_and_the_way_to_look_deeper():
+    text = to_markdown(document())
+    block = text[text.index("Not matched: ") :]
+    block = block[: block.index("</details>")]
+    assert re.search(
+        r"^Not matched: 12 calls of PyTorch \(0\.0\d\d ms\) and \d+ nodes of ONNX Runtime", block
+    )
+    assert "| `encoder.layer.{0..11}.output` | PyTorch | `aten::dropout ×12` |" in block
+    assert "`attrib explain TRACE_DIR NAME`" in block
+
+
+@pytest.mark.parametrize("make", [document, mismatched, one_sided, not_significant, hostile])
+def test_every_case_stays_below_the_limit(make):
+    assert len(to_markdown(make()).encode()) <= 60_000
+
+
+def test_wrong_outputs_stand_before_the_causes():
+    text = to_markdown(mismatched())
+    assert text.index("❌ **The outputs differ") < text.index("| Cause")
+    assert text.index("equal threads: PyTorch used 2") < text.index("| Cause")
+
+
+def _prose(text: str) -> str:
+    """The text without fenced blocks and code spans, which nothing is read into."""
+    text = re.sub(r"(?ms)^(`{3,})$.*?^\1$", "", text)
+    return re.sub(r"(?s)(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", "", text)
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_text_opens_nothing(text):
+    finding = msgspec.structs.replace(
+        document().findings[0], title=text, summary=text, fix=text, evidence=(EvidenceRow(text=text),)
+    )
+    made = _prose(to_markdown(document(findings=(finding,), command=text, warnings=(text,))))
+    assert set(re.findall(r"<[^!][^>]*>", made)) <= {
+        "<details>",
+        "</details>",
+        "<summary>",
+        "</summary>",
+        "<b>",
+        "</b>",
+    }
+    paragraphs = "\n".join(line for line in made.splitlines() if not line.startswith("<details>"))
+    assert "](" not in paragraphs
+    assert "\\<" not in paragraphs
+    assert not re.search(r"@\w|(?<!\\)#\d|://|[\x00-\x09\x0b-\x1f\u202e\ud800-\udfff]", made)
+
+
+def test_prose_escapes_markup_but_keeps_code():
+    assert escaped("use `--opset 23` *now*") == "use `--opset 23` \\*now\\*"
+    assert escaped("<b>@me</b>") == "&lt;b&gt;@<!-- -->me&lt;/b&gt;"
+
+
+def test_nothing_becomes_a_mention_a_reference_or_a_link():
+    assert escaped("@me #12 http://x.org www.x.org") == (
+        "@<!-- -->me \\#<!-- -->12 http:<!-- -->//x.org www<!-- -->.x.org"
+    )
+
+
+def test_code_spans_survive_backticks_and_bars():
+    assert code("a`b") == "`` a`b ``"
+    assert code("a|b") == "`a\\|b`"
+    assert code("") == ""
+
+
+def test_same_document_gives_the_same_text():
+    assert to_markdown(hostile()) == to_markdown(hostile())
+
+
+def test_missing_evidence_is_said_with_its_cost_and_its_cure():
+    gap = Gap(what="the graph that ran", cost="rewrites are unknown", how="set it")
+    assert "the graph that ran: rewrites are unknown. To record it: set it" in to_markdown(
+        document(gaps=(gap,))
+    )

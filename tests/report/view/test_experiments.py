@@ -1,0 +1,228 @@
+"""What was tried: predicted beside measured, misses marked, hostile strings inert, in every rendering."""
+
+import io
+import re
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from attrib.findings.registry import RULES
+from attrib.model.document import Finding
+from attrib.model.estimate import Delta
+from attrib.report.json_report import from_json, to_json
+from attrib.report.markdown.summary import to_markdown
+from attrib.report.terminal.summary import print_summary
+from attrib.report.view.dot_chart import axis_of, dots_of
+from attrib.report.view.experiment_row import figure, tried_of
+from attrib.report.view.experiments import PROVE_HINT
+from attrib.report.view.experiments import experiments_of as view_experiments
+from tests.report.factory import (
+    HOSTILE,
+    document,
+    experiments_of,
+    hostile_experiments,
+    mismatched,
+    tried_document,
+)
+from tests.report.html.test_page import Page, static
+
+
+def printed(made) -> str:
+    stream = io.StringIO()
+    print_summary(made, Console(file=stream, width=400))
+    return " ".join(stream.getvalue().split())
+
+
+def words(made) -> str:
+    return Page(static(made)).words
+
+
+def by_id(name: str):
+    return next(result for result in experiments_of() if result.id == name)
+
+
+RENDERINGS = {
+    "html": words,
+    "markdown": lambda made: to_markdown(made).replace("\\", ""),
+    "terminal": printed,
+}
+
+
+@pytest.fixture(params=RENDERINGS.values(), ids=RENDERINGS)
+def shown(request):
+    return request.param
+
+
+def test_predicted_stands_beside_measured(shown):
+    text = shown(tried_document())
+    assert "predicted 3.10 ms [2.80, 3.40], measured 2.90 ms [2.25, 3.55]: agrees" in text
+    assert "predicted at most 400 µs [0, 500], measured 80 µs [−40, 200]: agrees" in text
+
+
+def test_a_miss_is_marked_with_the_reason_found(shown):
+    text = shown(tried_document())
+    assert re.search(r"measured 150 µs \[50, 250\]: missed ?: ONNX Runtime already removes them", text), (
+        "beside its finding"
+    )
+    assert text.count("missed") >= 2, "and in the table"
+
+
+def test_what_gave_no_figure_says_why(shown):
+    text = shown(tried_document())
+    for reason in (
+        "timed out: no step within 600 s",
+        "unavailable: onnxslim is not installed",
+        "failed: the optimizer raised KeyError",
+    ):
+        assert reason in text
+
+
+def test_the_best_configuration_comes_first_with_what_to_type(shown):
+    text = shown(tried_document())
+    assert "It saves 3.90 ms [3.40, 4.40] of a step (64.40 ms before, 60.50 ms after, in one run)" in text
+    command = "attrib profile --model bert-base-uncased --seq-len 128 --opset 23 --session-option"
+    assert (
+        text.index("Best configuration found") < text.index(command) < text.rindex("Threads that do not spin")
+    )
+
+
+def test_declared_changes_show_how_far_the_outputs_are(shown):
+    text = shown(tried_document())
+    place = text.index("In ONNX Runtime, with other numbers")
+    assert text.index("beyond the tolerance of 0.0001: max abs 0.02, cosine 0.9991") > place
+    assert text.index("Optimization disabled") < place < text.index("Dynamic int8")
+
+
+def test_what_pytorch_could_have_is_two_figures_of_two_runs(shown):
+    text = shown(tried_document())
+    assert "PyTorch compiled: PyTorch then took 90.00 ms a step, against 120.00 ms as captured" in text
+    assert "25.6 ms faster than that" in text
+    assert "separate runs, so their difference has no interval" in text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"outputs_equal": False}, {"significant": False}, {"changes_numbers": True}, {"variant_ns": None}],
+)
+def test_pytorch_without_the_same_outputs_or_a_sure_saving_does_not_restate_the_headline(changes):
+    other = msgspec.structs.replace(by_id("torch-compile"), **changes)
+    assert view_experiments(document(experiments=(other,))).torch == ""
+
+
+def test_the_number_of_predictions_that_held_is_said(shown):
+    assert "2 of 3 predictions agreed with what was measured" in shown(tried_document())
+
+
+def test_nothing_tried_says_how_to_prove_only_where_a_failed_rule_has_an_experiment(shown, monkeypatch):
+    rule = RULES[0]
+    failed = Finding(id=rule.id, state="failed", title="it failed")
+    for experiments, state, expected in ((("a",), "failed", 1), ((), "failed", 0), (("a",), "passed", 0)):
+        known = __import__("dataclasses").replace(rule, experiments=experiments)
+        monkeypatch.setattr("attrib.findings.registry.RULES", (known,))
+        made = document(findings=(msgspec.structs.replace(failed, state=state),))
+        assert shown(made).count("attrib verify TRACE_DIR") == expected
+    assert "`attrib verify TRACE_DIR`" in PROVE_HINT
+
+
+def test_something_tried_no_longer_says_how_to_prove(shown):
+    assert "attrib verify TRACE_DIR" not in shown(tried_document())
+
+
+def test_a_failed_check_shows_its_effect_and_its_fix(shown):
+    text = shown(mismatched())
+    assert "the side with more threads looks faster than its code is" in text
+    assert re.search(r"o mend it: pass `?--threads 2`?", text)
+
+
+def test_findings_link_to_their_experiments_and_every_link_leads_somewhere():
+    page = Page(static(tried_document()))
+    links = [link for link in page.attribute("href") if link.startswith("#experiment/")]
+    assert "#experiment/opset-23" in links
+    assert "#experiment/exporter" in links, "one that timed out is linked, too"
+    assert {link[1:] for link in links} <= set(page.attribute("id"))
+
+
+def test_the_script_can_be_copied_whole():
+    data = static(tried_document()).decode()
+    block = re.search(r'<pre id="best-snippet"[^>]*>(.*?)</pre>', data, re.DOTALL)
+    assert block is not None
+    assert "options.intra_op_num_threads = 2\n" in block[1]
+    assert 'data-copy="best-snippet"' in data
+
+
+def test_the_chart_needs_no_script_and_places_dots_by_their_saving():
+    page = Page(static(tried_document()))
+    assert len([1 for tag, attrs in page.tags if tag == "svg" and attrs.get("class") == "dots"]) == 7
+    results = [by_id("opset-23"), by_id("nan-guard"), by_id("opt-level-disabled")]
+    axis = axis_of(results)
+    best, guard, worse = (dots_of(result, axis) for result in results)
+    assert float(guard.measured.x[:-1]) < float(best.measured.x[:-1])
+    assert float(best.measured.low[:-1]) < float(best.measured.x[:-1]) < float(best.measured.high[:-1])
+    assert guard.predicted.x is None, "a bound is a line without a dot"
+    assert guard.predicted.low == guard.zero
+    assert worse.measured.off, "a change that costs forty times as much does not press the others together"
+    assert not best.measured.off
+
+
+@pytest.mark.parametrize(
+    ("low", "median", "high", "text"),
+    [
+        (2_800_000, 3_100_000, 3_400_000, "3.10 ms [2.80, 3.40]"),
+        (-30_000_000, -5_000, -2_000, "−0.005 ms [−30.000, −0.002]"),
+        (0, 400_000, 500_000, "400 µs [0, 500]"),
+        (7, 7, 7, "7 ns [7, 7]"),
+        (0, 0, 0, "0 ns [0, 0]"),
+    ],
+)
+def test_a_figure_keeps_its_digits_beside_a_far_end(low, median, high, text):
+    assert figure(Delta(median=median, low=low, high=high)) == text
+
+
+@pytest.mark.parametrize("saving", [0, -5, 10**15])
+def test_an_axis_without_length_still_places_everything(saving):
+    result = msgspec.structs.replace(
+        by_id("spinning-off"), saving_ns=Delta(median=saving, low=saving, high=saving)
+    )
+    placed = dots_of(result, axis_of([result]))
+    assert placed.measured.x.endswith("%")
+    assert figure(result.saving_ns)
+
+
+def test_experiments_are_in_report_json_and_come_back():
+    made = tried_document()
+    assert from_json(to_json(made)).experiments == made.experiments
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_strings_of_an_experiment_are_text(text):
+    result = msgspec.structs.replace(
+        by_id("inverse-pairs"), id=text, title=text, flags=text, note=text, findings=("layout-churn",)
+    )
+    failed = msgspec.structs.replace(by_id("exporter"), reason=text, flags=text, title=text)
+    best = msgspec.structs.replace(by_id("best"), snippet=text, flags=text, parts=(text,))
+    made = tried_document(experiments=(result, failed, best), command=text)
+    page = Page(static(made))
+    assert len(page.scripts) == 2, "the data and the page's own script"
+    assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on") or name == "style"]
+    assert "\u202e" not in "".join(page.text) + to_markdown(made) + printed(made)
+    assert "\x1b" not in to_markdown(made) + printed(made)
+
+
+def test_many_hostile_experiments_keep_ids_unique_and_the_page_bounded():
+    results = tuple(
+        msgspec.structs.replace(result, id=f"{result.id}{number}")
+        for number in range(10)
+        for result in hostile_experiments()
+    )
+    made = tried_document(experiments=results)
+    ids = Page(static(made)).attribute("id")
+    assert len(ids) == len(set(ids))
+    assert len(to_markdown(made).encode()) <= 60_000
+
+
+def test_one_measured_once_without_a_comparison_of_outputs_says_so():
+    assert (
+        tried_of(msgspec.structs.replace(by_id("opset-23"), outputs_equal=None), "x").outputs
+        == "not compared"
+    )

@@ -1,0 +1,20 @@
+"""Rules and experiments know each other: every rule can be proved or says why not, every experiment proves something."""
+
+from attrib.findings.registry import RULES
+from attrib.verify.experiments import EXPERIMENTS, GENERAL
+
+IDS = {experiment.id for experiment in EXPERIMENTS}
+NAMED = {name for rule in RULES for name in rule.experiments}
+
+
+def test_every_experiment_that_a_rule_names_exists():
+    assert {name: rule.id for rule in RULES for name in rule.experiments if name not in IDS} == {}
+
+
+def test_every_experiment_proves_a_rule_or_is_general():
+    assert GENERAL.keys() == IDS - NAMED
+    assert all(GENERAL.values())
+
+
+def test_every_rule_has_an_experiment_or_says_why_there_is_none():
+    assert [rule.id for rule in RULES if bool(rule.experiments) == bool(rule.unproved)] == []
