@@ -1,1 +1,0 @@
-"""The exported graph, the graph that ran, and what became of what."""
