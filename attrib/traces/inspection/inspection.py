@@ -95,7 +95,8 @@ class RuntimeUse(msgspec.Struct, frozen=True, kw_only=True):
     launches: int
     graph_launches: int
     without_work: int
-    synchronizations: tuple[NamedUse, ...] = ()
+    # The key of the published JSON keeps its first spelling.
+    synchronizations: tuple[NamedUse, ...] = msgspec.field(default=(), name="synchronisations")
 
 
 class StepUse(msgspec.Struct, frozen=True, kw_only=True):
