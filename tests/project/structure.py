@@ -4,7 +4,7 @@
     python tests/project/structure.py REVISION     # that revision beside this checkout
 
 Figures are read from the source (`ast`), except the last two: `attrib report` is run on the BERT-base sample, and the
-files of attrib that it enters before the ledger is built are counted.
+files of attrib in which a function runs before the ledger is built are counted.
 """
 
 import argparse
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LEDGER = ("build_ledger", "plain_ledger")
 
 TRACE = """
-import sys
+import inspect, sys
 root, sample, page, ledger = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4].split(",")
 entered, built = set(), False
 def watch(frame, event, _):
@@ -33,7 +33,7 @@ def watch(frame, event, _):
     code = frame.f_code
     if event == "return" and code.co_name in ledger:
         built = True
-    elif event == "call" and not built and code.co_name != "<module>" and code.co_filename.startswith(root):
+    elif event == "call" and not built and code.co_flags & inspect.CO_OPTIMIZED and code.co_filename.startswith(root):
         entered.add(code.co_filename)
 from attrib.cli.main import run
 sys.setprofile(watch)
