@@ -1,6 +1,7 @@
 """How light attrib is beside what people know: whole processes, side by side, as ratios.
 
     python tests/benchmarks/light.py [--runs 9]
+    python tests/benchmarks/light.py --before REVISION    # the same commands of that revision, in turns with this one's
 
 Prints a Markdown table; docs/benchmarks.md holds the last one. Absolute times are of the machine at hand, ratios travel.
 """
@@ -13,23 +14,39 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "sample_traces" / "bert-base-uncased"
+ATTRIB = [sys.executable, "-m", "attrib"]
+sys.path.insert(0, str(ROOT))
+
+from tests.project.structure import checkout  # noqa: E402
 
 
-def seconds(command: list[str]) -> float:
-    """Wall time of one process."""
+def seconds(command: list[str], root: Path = ROOT) -> float:
+    """Wall time of one process that imports attrib from `root`."""
+    return measure(command, root)[0]
+
+
+def measure(command: list[str], root: Path) -> tuple[float, float]:
+    """Wall time of one process in seconds, and its peak memory in MiB."""
     environment = {
         **os.environ,
         "NO_COLOR": "1",
         "PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / "attrib-light"),
+        "PYTHONPATH": str(root),
     }
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # as after `pip install`, which compiles every module
     begin = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
-    return time.perf_counter() - begin
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment, cwd=tempfile.gettempdir())
+    _, status, usage = os.wait4(process.pid, 0)
+    took = time.perf_counter() - begin
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return took, usage.ru_maxrss / 1024
 
 
 def compare(
@@ -44,21 +61,44 @@ def compare(
     return f"| {name} | {mine:.2f} s | {beside} | {other:.2f} s | {ratio:.2f} | {must} / {aim} | {reached} |"
 
 
+def compare_revisions(revision: str, runs: int) -> Iterator[str]:
+    """One row a command: this checkout in turns with a revision; medians of the ratios, pair by pair."""
+    yield "| work | before | now | wall, now / before | peak memory, now / before |\n|---|---|---|---|---|"
+    with tempfile.TemporaryDirectory() as folder:
+        before = checkout(revision, Path(folder) / "before")
+        report = [*ATTRIB, "report", str(SAMPLE), "-o", str(Path(folder) / "r.html"), "--force"]
+        for name, command in {
+            "`attrib report` (BERT-base sample)": report,
+            "`attrib report --static`": [*report, "--static"],
+            "`attrib --help`": [*ATTRIB, "--help"],
+        }.items():
+            measure(command, before), measure(command, ROOT)
+            pairs = [(measure(command, before), measure(command, ROOT)) for _ in range(runs)]
+            old, new = (statistics.median(side[0] for side in column) for column in zip(*pairs, strict=True))
+            wall, peak = (statistics.median(b[i] / a[i] for a, b in pairs) for i in (0, 1))
+            yield f"| {name} | {old:.2f} s | {new:.2f} s | {wall:.2f} | {peak:.2f} |"
+
+
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=9)
-    runs = parser.parse_args().runs
+    parser.add_argument("--before", metavar="REVISION", help="a revision to compare this checkout with")
+    options = parser.parse_args()
+    runs = options.runs
+    if options.before:
+        sys.stdout.write("\n".join(compare_revisions(options.before, runs)) + "\n")
+        return
     python = sys.executable
     with tempfile.TemporaryDirectory() as folder:
         page = str(Path(folder) / "r.html")
-        report = [python, "-m", "attrib", "report", str(SAMPLE), "-o", page, "--force"]
+        report = [*ATTRIB, "report", str(SAMPLE), "-o", page, "--force"]
         rows = [
             compare("`attrib report` (BERT-base sample)", report, [python, "-c", "import pandas"],
                     '`python -c "import pandas"`', 2.5, 1.2, runs),
             compare("`attrib report --static`", [*report, "--static"], [python, "-c", "import pandas"],
                     '`python -c "import pandas"`', 2.5, 1.2, runs),
-            compare("`attrib --help`", [python, "-m", "attrib", "--help"], [python, "-c", "pass"],
+            compare("`attrib --help`", [*ATTRIB, "--help"], [python, "-c", "pass"],
                     "`python -c pass`", 6, 4, runs),
         ]  # fmt: skip
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024

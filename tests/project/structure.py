@@ -144,6 +144,7 @@ def checkout(revision: str, folder: Path) -> Path:
     """A revision's files, in a folder."""
     packed = subprocess.run(["git", "archive", revision], cwd=ROOT, check=True, capture_output=True).stdout
     with tarfile.open(fileobj=BytesIO(packed)) as archive:
+        folder.mkdir(parents=True, exist_ok=True)
         archive.extractall(folder, filter="data")
     return folder
 
