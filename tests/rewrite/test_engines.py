@@ -231,6 +231,7 @@ def test_capture_keeps_every_graph_of_the_chain_and_the_models_with_weights(fact
         assert all(len(tensor.raw_data) < 1024 for tensor in stripped.initializer)
 
 
+@pytest.mark.slow
 def test_users_graph_is_rewritten_in_a_copy(factories, exported, tmp_path):
     from shutil import copyfile
 
@@ -256,12 +257,14 @@ def test_users_graph_is_rewritten_in_a_copy(factories, exported, tmp_path):
     assert (tmp_path / "models/exported.onnx.data").stat().st_size == len(before["exported.onnx.data"])
 
 
+@pytest.mark.slow
 def test_impossible_opset_leaves_nothing_behind(factories, tmp_path):
     with pytest.raises(UsageError, match="cannot write this model in opset 14"):
         capture(CaptureOptions(model=f"{factories}:bert", output=tmp_path / "out", opset=14, **QUICK))
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_bfloat16_that_a_provider_cannot_run_is_one_line(factories, tmp_path):
     with pytest.raises(
         SideError, match="cannot run this model in bfloat16 on CPUExecutionProvider"
