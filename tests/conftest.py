@@ -118,6 +118,14 @@ def sample_analysis(sample: Path) -> "Analysis":
     return load(sample)
 
 
+@pytest.fixture
+def factories(tmp_path: Path) -> Path:
+    """A file of small models as a user would write it, alone in its directory."""
+    from tests.capture.factories import write_factories
+
+    return write_factories(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
     """Fill a folder once for all processes of this test run: the first that asks does, the others wait for it."""
