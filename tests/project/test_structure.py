@@ -15,8 +15,8 @@ OF_THEIR_OWN = {"benchmarks", "faults", "fuzz", "gpu", "hostile", "numeric", "pr
 
 @pytest.fixture(scope="module")
 def trees(root):
-    """The syntax tree of each of attrib's files, by its path in the checkout."""
-    return {path.relative_to(root): tree for path, tree in parsed(root).items()}
+    """The syntax tree of each of attrib's files, by its path."""
+    return parsed(root)
 
 
 def test_no_folder_holds_more_files_than_one_can_look_over(trees):
@@ -24,8 +24,8 @@ def test_no_folder_holds_more_files_than_one_can_look_over(trees):
     assert {str(folder): count for folder, count in files.items() if count > MOST_FILES} == {}
 
 
-def test_no_modules_import_each_other(root):
-    assert circles(root, parsed(root)) == []
+def test_no_modules_import_each_other(root, trees):
+    assert circles(root, trees) == []
 
 
 def test_every_package_says_in_a_few_lines_what_it_holds(trees):
@@ -56,11 +56,7 @@ def test_tests_of_a_package_are_found_by_its_path(root):
     } == set()
 
 
-def test_only_files_that_hold_tests_are_named_like_tests(root):
-    named = [*(root / "tests").rglob("test_*.py"), *(root / "tests").rglob("tests_*.py")]
+def test_files_that_hold_no_tests_are_not_named_like_tests(root):
+    named = [path for name in ("test_*.py", "tests_*.py") for path in (root / "tests").rglob(name)]
     assert named
-    assert [
-        str(path.relative_to(root))
-        for path in named
-        if "\ndef test_" not in path.read_text() and "    def test_" not in path.read_text()
-    ] == []
+    assert [str(path) for path in named if "def test_" not in path.read_text()] == []
