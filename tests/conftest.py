@@ -1,14 +1,22 @@
-"""What every test may use: the command line as a subprocess, the shared traces, and hypothesis without a stopwatch."""
+"""What every test may use: the command line as a process, samples, captures that are made once, and how tests share the
+machine."""
 
+import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from attrib.api import Analysis
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("ATTRIB_SHARED", ROOT.parent / "shared"))
@@ -21,6 +29,42 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
+MadeOnce = Callable[[str, Callable[[Path], Any]], Path]
+
+MOST_WORKERS = 4
+"""Each may run two engines at a time, which take all cores and about 2 GB."""
+RUNNING, TURN = Path(__file__), ROOT / "pyproject.toml"
+"""Files that stand for two locks between the processes that run tests: nothing is written to them."""
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One file is tested in this process, where a debugger works; more files by as many processes as there are cores."""
+    if len(config.args) == 1 and ".py" in config.args[0]:
+        return 0
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return min(len(usable), MOST_WORKERS)
+
+
+@contextmanager
+def locked(path: Path, kind: int = fcntl.LOCK_EX) -> Iterator[None]:
+    """Hold a file's advisory lock, which the system releases if this process dies."""
+    with path.open("rb") as file:
+        fcntl.flock(file, kind)
+        try:
+            yield
+        finally:
+            # Closing is not enough: a process that was forked meanwhile has the same lock open.
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Run a test that is marked `alone` while no other process runs one."""
+    with ExitStack() as stack:
+        with locked(TURN):  # or others would go on sharing the lock for as long as they have tests
+            alone = item.get_closest_marker("alone")
+            stack.enter_context(locked(RUNNING, fcntl.LOCK_EX if alone else fcntl.LOCK_SH))
+        return (yield)
 
 
 @pytest.fixture(scope="session")
@@ -52,3 +96,79 @@ def cli() -> Cli:
         )  # fmt: skip
 
     return run
+
+
+@pytest.fixture(scope="session")
+def sample() -> Path:
+    """The committed capture of BERT-base, for reading only."""
+    return ROOT / "sample_traces" / "bert-base-uncased"
+
+
+@pytest.fixture
+def sample_copy(sample: Path, tmp_path: Path) -> Path:
+    """A copy of the sample that may be changed."""
+    return shutil.copytree(sample, tmp_path / "traces")
+
+
+@pytest.fixture(scope="session")
+def sample_analysis(sample: Path) -> "Analysis":
+    """The analysis of the sample."""
+    from attrib.api import load
+
+    return load(sample)
+
+
+@pytest.fixture
+def factories(tmp_path: Path) -> Path:
+    """A file of small models as a user would write it, alone in its directory."""
+    from tests.capture.factories import write_factories
+
+    return write_factories(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+    """Fill a folder once for all processes of this test run: the first that asks does, the others wait for it."""
+    base = tmp_path_factory.getbasetemp()
+    place = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def folder_of(name: str, make: Callable[[Path], Any]) -> Path:
+        folder, lock, done = (place / f"{name}{end}" for end in ("", ".lock", ".done"))
+        lock.touch()
+        with locked(lock):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        return folder
+
+    return folder_of
+
+
+def profile(cli: Cli, folder: Path, *options: str) -> None:
+    """Capture into `trace` in a folder, and the graphs with their weights into `models`."""
+    done = cli("profile", *options, "--save-models", "models", "-o", "trace", cwd=folder)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="session")
+def two_linears(made_once: MadeOnce, cli: Cli) -> Path:
+    """A folder with a capture of the smallest built-in model (`trace`) and its graphs (`models`), for reading only."""
+    options = ("--model", "two-linears", "--threads", "1", "--iterations", "5", "--no-report")
+    return made_once("two-linears", lambda folder: profile(cli, folder, *options))
+
+
+@pytest.fixture(scope="session")
+def two_layers(made_once: MadeOnce, cli: Cli) -> Path:
+    """A folder with a capture of two layers of BERT-base at full width (`trace`) and its graphs, for reading only."""
+    options = ("--model", "bert-base-uncased", "--layers", "2", "--seq-len", "32", "--padding", "0.25")
+    return made_once("two-layers", lambda folder: profile(cli, folder, *options))
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(made_once: MadeOnce) -> Path:
+    """The exported graph of a BERT of two layers, 32 wide; others may be written beside it, where its weights are."""
+    import planting
+
+    return made_once("tiny-bert", planting.export_tiny_bert) / "exported.onnx"

@@ -1,6 +1,7 @@
 """The main job on real engines: what the report says holds, and can be recomputed without attrib.
 
-Every capture here is real: BERT-base with seeded random weights, both engines, on the machine at hand.
+Every capture here is real: BERT-base with seeded random weights, both engines, on the machine at hand. The shared capture of
+two layers shows in half a minute what does not hang on the depth; the whole model and the other configurations are slow.
 """
 
 import functools
@@ -15,17 +16,28 @@ import attrib
 
 pytestmark = pytest.mark.engines
 
+SHARED = "two layers"
+"""The capture that the fixture `two_layers` makes."""
+SMALL = ["--layers", "2", "--iterations", "2"]
 CONFIGURATIONS = {
     "default": ["--batch-size", "1", "--seq-len", "128"],
-    "batch 4": ["--batch-size", "4", "--seq-len", "64", "--iterations", "2"],
-    "disabled": ["--opt-level", "disabled", "--iterations", "2"],
-    "basic": ["--opt-level", "basic", "--iterations", "2"],
-    "extended": ["--opt-level", "extended", "--iterations", "2"],
-    "torchscript": ["--exporter", "torchscript", "--iterations", "2"],
+    "batch 4": [*SMALL, "--batch-size", "4", "--seq-len", "64"],
+    "disabled": [*SMALL, "--opt-level", "disabled"],
+    "basic": [*SMALL, "--opt-level", "basic"],
+    "extended": [*SMALL, "--opt-level", "extended"],
+    "torchscript": [*SMALL, "--exporter", "torchscript"],
     "torch A/A": ["--against-itself", "torch"],
     "ort A/A": ["--against-itself", "onnxruntime"],
 }
-COMPARISONS = [name for name in CONFIGURATIONS if "A/A" not in name]
+
+
+def captures(*names: str):
+    """Names of captures as parameters: all but the shared one are slow, and the default one is compared with others."""
+    return pytest.mark.parametrize("name", [SHARED, *(pytest.param(n, marks=_marks(n)) for n in names)])
+
+
+def _marks(name: str) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.slow, *([pytest.mark.alone] if name == "default" else [])]
 
 
 @pytest.fixture(scope="session")
@@ -44,16 +56,21 @@ def fresh(cli, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def capture(fresh):
+def capture(fresh, request):
     """A capture by configuration, made once."""
-    return functools.cache(fresh)
+
+    @functools.cache
+    def made(name: str) -> Path:
+        return request.getfixturevalue("two_layers") / "trace" if name == SHARED else fresh(name)
+
+    return made
 
 
 def report_of(capture: Path) -> dict:
     return json.loads((capture / "report.json").read_bytes())
 
 
-@pytest.mark.parametrize("name", COMPARISONS)
+@captures("default", "batch 4", "disabled", "basic", "extended", "torchscript")
 def test_the_rows_sum_to_the_delta_and_the_time_is_mapped(capture, name):
     report = report_of(capture(name))
     assert sum(row["delta_ns"] for row in report["ledger"]) == report["latency"]["delta_ns"]["median"]
@@ -78,7 +95,7 @@ def profiled_starts(capture: Path, engine: str) -> list[tuple[int, int]]:
     return list(zip(rows.start_ns.tolist(), (rows.start_ns + rows.wall_ns).tolist(), strict=True))
 
 
-@pytest.mark.parametrize("name", ["default", "torchscript", "disabled"])
+@captures("default", "torchscript", "disabled")
 def test_onnxruntime_figures_agree_with_a_plain_reading_of_the_profile(capture, name):
     folder = capture(name)
     report = report_of(folder)["profiled"]["onnxruntime"]
@@ -100,7 +117,7 @@ def test_onnxruntime_figures_agree_with_a_plain_reading_of_the_profile(capture, 
     assert report["by_op_ns"] == dict(spent)
 
 
-@pytest.mark.parametrize("name", ["default", "batch 4"])
+@captures("default", "batch 4")
 def test_pytorch_figures_agree_with_a_plain_reading_of_the_trace(capture, name):
     folder = capture(name)
     report = report_of(folder)["profiled"]["torch"]
@@ -157,6 +174,8 @@ def disagreement(first: dict, second: dict) -> str:
     return "" if ours == theirs else f"the leading causes are {sorted(ours)} and {sorted(theirs)}"
 
 
+@pytest.mark.slow
+@pytest.mark.alone
 def test_two_captures_of_one_configuration_agree(capture, fresh):
     before, attempts = report_of(capture("default")), []
     for _ in range(ATTEMPTS):
@@ -175,6 +194,8 @@ def blame(report: dict) -> str:
     return f"blamed {blamed}" if blamed else ""
 
 
+@pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("name", ["torch A/A", "ort A/A"])
 def test_an_engine_against_itself_blames_nothing(fresh, name):
     attempts = []
@@ -187,6 +208,7 @@ def test_an_engine_against_itself_blames_nothing(fresh, name):
     expect_of_a_steady_machine(attempts)
 
 
+@pytest.mark.slow
 def test_no_region_swallows_the_step(capture):
     report = report_of(capture("default"))
     step = report["latency"]["onnxruntime_ns"]["median"]
@@ -196,8 +218,9 @@ def test_no_region_swallows_the_step(capture):
     assert max(regions.values()) < 0.15 * step
 
 
-def test_the_capture_holds_no_weights_and_names_no_place(capture, root):
-    folder = capture("default")
+@captures("default")
+def test_the_capture_holds_no_weights_and_names_no_place(capture, root, name):
+    folder = capture(name)
     assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 12_000_000
     for path in folder.rglob("*"):
         if path.is_file():
@@ -207,6 +230,7 @@ def test_the_capture_holds_no_weights_and_names_no_place(capture, root):
                 assert secret.encode() not in text, (path, secret)
 
 
+@pytest.mark.slow
 def test_the_tables_are_data_frames_that_sum(capture):
     analysis = attrib.load(capture("default"))
     assert analysis.ledger.delta_ns.sum() == analysis.document.latency.delta_ns.median

@@ -1,8 +1,5 @@
 """The trail of a region: on the BERT-base sample, through a chain with an offline rewrite, and with long lists cut."""
 
-import pytest
-
-import attrib
 from attrib.analysis.lineage.graph import Graph, GraphNode
 from attrib.analysis.provenance import chain_of, shortened
 from attrib.model.manifest import EXPORTED, OPTIMIZED, Manifest, Rewrite, Side, Workload
@@ -17,13 +14,8 @@ from attrib.model.provenance import (
 )
 
 
-@pytest.fixture(scope="module")
-def sample(root):
-    return attrib.load(root / "sample_traces" / "bert-base-uncased")
-
-
-def test_each_intermediate_linear_shows_its_call_its_two_nodes_and_the_fusion(sample):
-    trails = [t for t in sample.trails if t.module.endswith("intermediate.dense")]
+def test_each_intermediate_linear_shows_its_call_its_two_nodes_and_the_fusion(sample_analysis):
+    trails = [t for t in sample_analysis.trails if t.module.endswith("intermediate.dense")]
     assert len(trails) == 12
     for trail in trails:
         assert [call.op for call in trail.calls] == ["aten::linear"]
@@ -38,34 +30,34 @@ def test_each_intermediate_linear_shows_its_call_its_two_nodes_and_the_fusion(sa
         assert trail.reason == ""
 
 
-def test_times_of_calls_and_nodes_are_those_of_the_ledger_rows(sample):
+def test_times_of_calls_and_nodes_are_those_of_the_ledger_rows(sample_analysis):
     rows = {}
-    for row in sample.document.ledger:
+    for row in sample_analysis.document.ledger:
         rows.setdefault(row.region, []).append(row)
-    for trail in sample.trails:
+    for trail in sample_analysis.trails:
         own = rows[trail.id]
         units = len(trail.calls) + len(trail.ran)
         assert abs(sum(c.ns for c in trail.calls) - sum(r.torch_ns for r in own)) <= units
         assert abs(sum(n.ns for n in trail.ran) - sum(r.onnxruntime_ns for r in own)) <= units
 
 
-def test_every_call_and_every_node_is_in_one_trail(sample):
-    calls = [call.id for trail in sample.trails for call in trail.calls]
-    ran = [node.id for trail in sample.trails for node in trail.ran]
-    assert sorted(calls) == sorted(work.id for work in sample.partitions["torch"].work)
-    assert sorted(ran) == sorted(work.id for work in sample.partitions["onnxruntime"].work)
+def test_every_call_and_every_node_is_in_one_trail(sample_analysis):
+    calls = [call.id for trail in sample_analysis.trails for call in trail.calls]
+    ran = [node.id for trail in sample_analysis.trails for node in trail.ran]
+    assert sorted(calls) == sorted(work.id for work in sample_analysis.partitions["torch"].work)
+    assert sorted(ran) == sorted(work.id for work in sample_analysis.partitions["onnxruntime"].work)
 
 
-def test_work_of_one_side_says_why(sample):
-    reasons = {trail.origin: trail.reason for trail in sample.trails if trail.reason}
+def test_work_of_one_side_says_why(sample_analysis):
+    reasons = {trail.origin: trail.reason for trail in sample_analysis.trails if trail.reason}
     assert set(reasons) == {"torch", "onnxruntime"}
-    folded = next(t for t in sample.trails if t.module == "embeddings.position_embeddings")
+    folded = next(t for t in sample_analysis.trails if t.module == "embeddings.position_embeddings")
     assert "Gather folded away by ConstantFolding" in folded.reason
-    assert [t.id for t in sample.trails if t.origin == "both" and t.reason] == []
+    assert [t.id for t in sample_analysis.trails if t.origin == "both" and t.reason] == []
 
 
-def test_the_document_holds_the_trails(sample):
-    assert sample.document.regions == tuple(map(shortened, sample.trails))
+def test_the_document_holds_the_trails(sample_analysis):
+    assert sample_analysis.document.regions == tuple(map(shortened, sample_analysis.trails))
 
 
 def _node(index, op, reads, writes, name):

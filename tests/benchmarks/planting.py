@@ -1,13 +1,10 @@
 """A tiny BERT to plant in, and what a graph computes; the plants themselves are in tests/benchmarks/plants."""
 
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 
 HIDDEN, SEQ_LEN, VOCABULARY = 32, 16, 50
 

@@ -4,7 +4,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import msgspec
-import planting  # noqa: F401  (makes the benchmark importable)
 import pytest
 from planted_score import Pair, Truth, cells_of, is_right, score, strays
 from planted_table import overall

@@ -3,7 +3,7 @@
 from functools import partial
 
 import numpy as np
-import planting  # makes the plants importable
+import planting
 import pytest
 from onnx import TensorProto
 from plants import casts, decomposed
@@ -17,14 +17,9 @@ ROUNDING = 0.02
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    return planting.export_tiny_bert(tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture(scope="module")
-def unplanted(exported):
-    optimized = exported.with_name("unplanted_ran.onnx")
-    return planting.ran(exported, optimized), optimized
+def unplanted(tiny_bert):
+    optimized = tiny_bert.with_name("unplanted_ran.onnx")
+    return planting.ran(tiny_bert, optimized), optimized
 
 
 def planted(plant, exported):
@@ -34,8 +29,8 @@ def planted(plant, exported):
 
 
 @pytest.mark.parametrize("plant", IN_GRAPH, ids=lambda plant: plant.name)
-def test_plant_is_executed_and_keeps_the_outputs(plant, exported, unplanted):
-    outputs, optimized = planted(plant, exported)
+def test_plant_is_executed_and_keeps_the_outputs(plant, tiny_bert, unplanted):
+    outputs, optimized = planted(plant, tiny_bert)
     before, unplanted_ran = unplanted
     assert void_reason(plant, optimized, unplanted_ran) == ""
     tolerance = ROUNDING if plant.changes_numbers else 1e-4
@@ -51,18 +46,18 @@ def test_plant_is_executed_and_keeps_the_outputs(plant, exported, unplanted):
     ],
     ids=["pair that loses nothing", "nothing at all"],
 )
-def test_a_plant_that_onnxruntime_removes_is_void(edit, exported, unplanted):
+def test_a_plant_that_onnxruntime_removes_is_void(edit, tiny_bert, unplanted):
     plant = Plant(name="void", kind="", place="", findings=(), causes=(), where=(), edit=edit)
-    _, optimized = planted(plant, exported)
+    _, optimized = planted(plant, tiny_bert)
     assert void_reason(plant, optimized, unplanted[1])
 
 
-def test_a_plant_that_is_executed_less_often_than_it_says_is_void(exported, unplanted):
+def test_a_plant_that_is_executed_less_often_than_it_says_is_void(tiny_bert, unplanted):
     edit = partial(decomposed.gelus, modules=("encoder.layer.0.intermediate.intermediate_act_fn",))
     plant = Plant(
         name="half", kind="", place="", findings=(), causes=(), where=(), edit=edit, adds={"Erf": 2}
     )
-    _, optimized = planted(plant, exported)
+    _, optimized = planted(plant, tiny_bert)
     assert void_reason(plant, optimized, unplanted[1]) == "ONNX Runtime removed Erf"
 
 

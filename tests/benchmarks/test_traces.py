@@ -6,7 +6,6 @@ import math
 import sys
 from pathlib import Path
 
-import planting  # noqa: F401  (makes the benchmark importable)
 import pytest
 from command import Pair, parts_of, reached
 from command_plan import plan_of, step_seconds

@@ -7,11 +7,6 @@ import sys
 import pytest
 
 
-@pytest.fixture
-def sample(root):
-    return root / "sample_traces" / "bert-base-uncased"
-
-
 def test_a_node_is_explained_in_the_terminal(cli, sample):
     done = cli("explain", sample, "node_MatMul_109/MatMulAddFusion")
     assert done.returncode == 0, done.stderr

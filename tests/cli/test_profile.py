@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.engines
+slow = partial(pytest.param, marks=pytest.mark.slow)
 
 FACTORIES = """
 import torch
@@ -117,6 +119,7 @@ def test_stdout_holds_the_directory_only(workplace):
     assert "--force" in again.stderr
 
 
+@pytest.mark.slow
 def test_model_that_cannot_be_exported_is_reported_with_what_there_is(workplace):
     result = attrib(
         workplace, "--model", "mine.py:branching", "-o", "out", "--iterations", "3", "--no-report"
@@ -155,14 +158,14 @@ def interrupt(workplace, phrase, seconds, number=signal.SIGINT, *, iterations=No
 @pytest.mark.parametrize(
     ("phrase", "seconds", "phase"),
     [
-        ("Loading the model", 0.0, None),
-        ("Loading the model", 0.5, None),
-        ("Exporting to ONNX", 0.0, "export"),
-        ("Creating the sessions", 0.0, "sessions"),
-        ("Warming up", 0.0, "warm-up"),
+        slow("Loading the model", 0.0, None),
+        slow("Loading the model", 0.5, None),
+        slow("Exporting to ONNX", 0.0, "export"),
+        slow("Creating the sessions", 0.0, "sessions"),
+        slow("Warming up", 0.0, "warm-up"),
         ("Measuring", 0.0, "measure"),
-        ("Measuring", 2.0, "measure"),
-        ("Calibrating", 0.0, "calibrate"),
+        slow("Measuring", 2.0, "measure"),
+        slow("Calibrating", 0.0, "calibrate"),
     ],
 )
 def test_interruption_leaves_a_usable_directory_and_nothing_else(workplace, phrase, seconds, phase):
@@ -182,6 +185,7 @@ def test_interruption_leaves_a_usable_directory_and_nothing_else(workplace, phra
     assert all((workplace / "out" / entry["path"]).exists() for entry in manifest["files"])
 
 
+@pytest.mark.slow
 def test_interrupted_measurement_keeps_profiles_and_latencies(workplace):
     def one_round_is_over():
         """PyTorch writes a file for each profiled block: of the warm-up, of the first round, of the second."""
@@ -198,6 +202,7 @@ def test_interrupted_measurement_keeps_profiles_and_latencies(workplace):
     } <= found
 
 
+@pytest.mark.slow
 def test_termination_is_treated_like_an_interruption(workplace):
     code, _, _ = interrupt(workplace, "Measuring", 0.5, signal.SIGTERM)
     assert code == 130
@@ -221,6 +226,7 @@ def test_mistake_with_resume_is_one_line(workplace, arguments, code, says):
     assert says in line
 
 
+@pytest.mark.slow
 def test_resume_needs_the_model_named_again_and_the_same(workplace):
     """A directory makes attrib run no code, and another factory is another workload."""
     code, _, stderr = interrupt(workplace, "Measuring", 1.0, signal.SIGKILL, iterations="2000")
@@ -237,7 +243,7 @@ def test_resume_needs_the_model_named_again_and_the_same(workplace):
     assert list((workplace / "private").iterdir()) == []
 
 
-@pytest.mark.parametrize("phrase", ["Exporting to ONNX", "Measuring"])
+@pytest.mark.parametrize("phrase", ["Exporting to ONNX", slow("Measuring")])
 def test_killed_command_leaves_no_process_and_no_temporary_file(workplace, phrase):
     # A worker sees that its parent is gone when its block ends.
     code, _, _ = interrupt(workplace, phrase, 0.2, signal.SIGKILL, iterations="2000")
@@ -249,6 +255,7 @@ def test_killed_command_leaves_no_process_and_no_temporary_file(workplace, phras
     assert list((workplace / "private").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_terminal_sees_phases_and_the_result(workplace):
     """At a terminal the progress is drawn, and it is gone from the lines that stay."""
     import pty

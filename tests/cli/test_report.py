@@ -10,18 +10,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-import attrib
 from attrib.errors import AttribError
 from attrib.report.files import atomic_write
 from attrib.report.json_report import from_json, to_json
 
 
 @pytest.fixture
-def traces(root, tmp_path) -> Path:
+def traces(sample_copy) -> Path:
     """A copy of the BERT-base sample, to be damaged."""
-    target = tmp_path / "traces"
-    shutil.copytree(root / "sample_traces" / "bert-base-uncased", target)
-    return target
+    return sample_copy
 
 
 def edit_manifest(traces: Path, change) -> None:
@@ -218,11 +215,11 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_names_stay_inert_in_every_format(root, name):
+def test_hostile_names_stay_inert_in_every_format(sample_analysis, name):
     """The text of a document is replaced by hostile strings; every renderer must carry it as text."""
     from attrib.report.files import render
 
-    document = attrib.load(root / "sample_traces" / "bert-base-uncased").document
+    document = sample_analysis.document
     rows = [
         msgspec.structs.replace(row, module=name, onnx_nodes=(name,), torch_ops=(name,))
         for row in document.ledger[:5]

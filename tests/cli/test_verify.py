@@ -29,14 +29,6 @@ def run():
 
 
 @pytest.fixture
-def sample(root, tmp_path):
-    """A copy of a sample that can be written to."""
-    folder = tmp_path / "trace"
-    shutil.copytree(root / "sample_traces/bert-base-uncased", folder)
-    return folder
-
-
-@pytest.fixture
 def attrib(capsys):
     """`attrib verify` in this process: reading a sample takes longer than what is tested."""
 
@@ -66,8 +58,8 @@ def error_of(result):
 # What needs no engine
 
 
-def test_list_shows_every_experiment_with_its_prediction_or_the_reason(attrib, sample):
-    result = attrib(sample, "--list", "--json")
+def test_list_shows_every_experiment_with_its_prediction_or_the_reason(attrib, sample_copy):
+    result = attrib(sample_copy, "--list", "--json")
     assert result.returncode == 0, result.stderr
     rows = json.loads(result.stdout)
     named = {row["id"]: row for row in rows}
@@ -76,7 +68,7 @@ def test_list_shows_every_experiment_with_its_prediction_or_the_reason(attrib, s
     assert "fixed sizes" in named["static-shapes"]["says"]
     assert named["nan-guard"]["predicted"]["saving_ns"]["median"] > 0
     assert all(row["says"] for row in rows)
-    table = attrib(sample, "--list")
+    table = attrib(sample_copy, "--list")
     assert all(name in table.stdout for name in named)
 
 
@@ -92,54 +84,55 @@ def test_list_shows_every_experiment_with_its_prediction_or_the_reason(attrib, s
         (("--rounds", "1"), 2, "--rounds"),
     ],
 )
-def test_mistake_is_refused_before_anything_runs(attrib, sample, arguments, code, says):
-    before = (sample / "manifest.json").read_bytes()
-    result = attrib(sample, *arguments)
+def test_mistake_is_refused_before_anything_runs(attrib, sample_copy, arguments, code, says):
+    before = (sample_copy / "manifest.json").read_bytes()
+    result = attrib(sample_copy, *arguments)
     assert result.returncode == code
     assert says in result.stderr
     assert result.stdout == ""
-    assert (sample / "manifest.json").read_bytes() == before
-    assert not (sample / "verify").exists()
+    assert (sample_copy / "manifest.json").read_bytes() == before
+    assert not (sample_copy / "verify").exists()
 
 
 @pytest.mark.parametrize("source", ["factory", "built-in"])
-def test_factory_that_a_directory_names_is_not_run(attrib, sample, tmp_path, monkeypatch, source):
+def test_factory_that_a_directory_names_is_not_run(attrib, sample_copy, tmp_path, monkeypatch, source):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "evil.py").write_text(EVIL)
-    manifest = manifest_of(sample)
+    manifest = manifest_of(sample_copy)
     write_manifest(
-        sample, replace(manifest, workload=replace(manifest.workload, model="evil.py:run", source=source))
+        sample_copy,
+        replace(manifest, workload=replace(manifest.workload, model="evil.py:run", source=source)),
     )
     for arguments in (("--all",), ("--list",)):
-        result = attrib(sample, *arguments)
+        result = attrib(sample_copy, *arguments)
         if "--list" not in arguments:
             assert result.returncode == 2
             assert "attrib runs no model because a trace directory names it" in error_of(result)
     assert not (tmp_path / "ran").exists()
 
 
-def test_directory_that_attrib_did_not_capture_is_refused(attrib, sample):
-    (sample / "manifest.json").unlink()
-    result = attrib(sample)
+def test_directory_that_attrib_did_not_capture_is_refused(attrib, sample_copy):
+    (sample_copy / "manifest.json").unlink()
+    result = attrib(sample_copy)
     assert result.returncode == 3
     assert "attrib did not capture it" in error_of(result)
 
 
-def test_damaged_result_is_one_line_and_gone_when_it_is_deleted(attrib, sample):
+def test_damaged_result_is_one_line_and_gone_when_it_is_deleted(attrib, sample_copy):
     row = ExperimentResult(id="opset-23", title="t", side="onnxruntime", state="failed", reason="r")
-    Results(sample, manifest_of(sample), ()).write(row)
-    file = sample / "verify/opset-23.json"
-    assert attrib(sample, "--list").returncode == 0
+    Results(sample_copy, manifest_of(sample_copy), ()).write(row)
+    file = sample_copy / "verify/opset-23.json"
+    assert attrib(sample_copy, "--list").returncode == 0
     file.write_bytes(file.read_bytes()[:-20])
-    result = attrib(sample, "--list")
+    result = attrib(sample_copy, "--list")
     assert result.returncode == 3
     assert "verify/opset-23.json" in error_of(result)
     assert "delete verify/opset-23.json" in result.stderr
     file.unlink()
-    assert attrib(sample, "--list").returncode == 0
+    assert attrib(sample_copy, "--list").returncode == 0
 
 
-def test_text_of_a_stranger_is_shown_as_text(attrib, sample):
+def test_text_of_a_stranger_is_shown_as_text(attrib, sample_copy):
     row = ExperimentResult(
         id="best",
         title="\x1b[31m[red]boo",
@@ -147,28 +140,17 @@ def test_text_of_a_stranger_is_shown_as_text(attrib, sample):
         state="not_applicable",
         reason="\x1b]0;owned\x07[/]",
     )
-    Results(sample, manifest_of(sample), ()).write(row)
-    result = attrib(sample, "--list")
+    Results(sample_copy, manifest_of(sample_copy), ()).write(row)
+    result = attrib(sample_copy, "--list")
     assert "\x1b" not in result.stdout + result.stderr
 
 
 # With engines
 
 
-@pytest.fixture(scope="module")
-def captured(cli, tmp_path_factory):
-    """A small capture, made once."""
-    place = tmp_path_factory.mktemp("verify")
-    done = cli("profile", "--model", "two-linears", "--iterations", "5", "--save-models", "models", "-o", "trace",
-               "--no-report", cwd=place)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return place
-
-
 @pytest.fixture
-def place(captured, tmp_path):
-    shutil.copytree(captured, tmp_path / "place")
-    return tmp_path / "place"
+def place(two_linears, tmp_path):
+    return shutil.copytree(two_linears, tmp_path / "place")
 
 
 def kept(place):
@@ -198,6 +180,7 @@ def test_experiments_are_measured_kept_and_resumed(cli, place):
     assert kept(place) == results
 
 
+@pytest.mark.slow
 @pytest.mark.engines
 def test_interrupted_run_keeps_what_is_done(place):
     env = os.environ | {"NO_COLOR": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
@@ -234,6 +217,7 @@ def test_model_with_other_inputs_is_refused(cli, place):
     assert not (place / "trace/verify").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.engines
 def test_program_of_a_configuration_runs_by_itself(place, tmp_path):
     from attrib.capture.session.request_from_manifest import options_of

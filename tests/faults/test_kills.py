@@ -3,6 +3,7 @@
 import threading
 from pathlib import Path
 
+import pytest
 from fault_harness import FAKE_OPTIONS, Launcher
 from fault_kills import Moment, measure, moments, survive
 
@@ -20,6 +21,7 @@ def _survive_all(folder: Path, given: list[Moment], lines: list[str]) -> None:
                 lines.append(f"FAILED {moment}: {error}")
 
 
+@pytest.mark.slow
 def test_whatever_is_killed_what_is_complete_stays_and_the_rest_is_measured(tmp_path):
     """True processes, pipes, files and signals; only the engines compute nothing, so that 50 captures take a minute."""
     with Launcher(tmp_path, fake=True, **FAKE_OPTIONS) as launcher:

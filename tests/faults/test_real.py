@@ -3,7 +3,7 @@
 import pytest
 from fault_real import kills
 
-pytestmark = pytest.mark.engines
+pytestmark = [pytest.mark.engines, pytest.mark.slow]
 
 
 def test_real_capture_that_is_killed_is_finished_by_resume(tmp_path):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 
 import pytest
 from fault_engines import TROUBLE
@@ -27,6 +28,8 @@ from attrib.api import load
 from attrib.capture import CaptureOptions, capture
 from attrib.capture.storage.temporary import remove_stale
 from attrib.errors import AttribError
+
+slow = partial(pytest.param, marks=pytest.mark.slow)
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +55,11 @@ def errors(place):
     ("engine", "command", "says", "kept"),
     [
         ("onnxruntime", "Run", "ONNX Runtime was not measured: the onnxruntime process gave no answer within 5 s", "torch"),
-        ("torch", "Run", "PyTorch was not measured: the torch process gave no answer within 5 s", "onnxruntime"),
-        ("exporter", "Export", "ONNX Runtime was not measured: the exporter process gave no answer within 5 s", "torch"),
-        ("onnxruntime", "Outputs", "ONNX Runtime did not get to its end: the onnxruntime process gave no answer", "torch"),
+        slow("torch", "Run", "PyTorch was not measured: the torch process gave no answer within 5 s", "onnxruntime"),
+        slow("exporter", "Export", "ONNX Runtime was not measured: the exporter process gave no answer within 5 s", "torch"),
+        slow(
+            "onnxruntime", "Outputs", "ONNX Runtime did not get to its end: the onnxruntime process gave no answer", "torch",
+        ),
     ],
 )  # fmt: skip
 def test_hung_engine_is_one_line_and_the_other_side_is_complete(launcher, place, engine, command, says, kept):
@@ -71,6 +76,7 @@ def test_hung_engine_is_one_line_and_the_other_side_is_complete(launcher, place,
     check_complete(place, FAKE_OPTIONS["rounds"])
 
 
+@pytest.mark.slow
 def test_engine_without_limit_is_waited_for(launcher, place):
     pid = launcher.start(
         "capture", place, options=launcher.options | {"timeout": 0.0},
@@ -107,7 +113,8 @@ from pathlib import Path
 from fault_engines import GRAPH, START, graph
 import os
 os.environ[GRAPH] = graph().hex()
-from attrib.capture import CaptureOptions, capture, process
+from attrib.capture import CaptureOptions, capture
+from attrib.capture.workers import process
 from attrib.capture.storage.atomic_io import replacing
 from attrib.errors import AttribError
 process._START = START
@@ -167,7 +174,7 @@ def test_place_for_temporary_files_that_is_full_is_one_line(place, monkeypatch):
     assert not place.out.exists()
 
 
-@pytest.mark.parametrize("act", ["capture", "resume"])
+@pytest.mark.parametrize("act", ["capture", slow("resume")])
 def test_second_capture_into_one_directory_is_refused_while_the_first_goes_on(tmp_path, launcher, place, act):
     hanging = trouble("onnxruntime", "Open", "hang")
     pid = launcher.start("capture", place, environment=hanging)
@@ -200,7 +207,7 @@ def launches(place):
     return manifest.launches if manifest else ()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, slow(signal.SIGTERM)])
 def test_resumed_capture_can_be_interrupted_and_resumed(launcher, place, number):
     """Whole rounds of three launches are one measurement, and the manifest says whose is which."""
     slow = launcher.options | {"iterations": 200}

@@ -1,13 +1,9 @@
 """Captures on a GPU, each made once for all the tests that read it."""
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 def why_not() -> str:

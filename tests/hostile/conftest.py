@@ -50,6 +50,13 @@ def attack(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Attack:
     return run
 
 
+@pytest.fixture(scope="module")
+def results(attack: Attack, request: pytest.FixtureRequest) -> dict[str, Result]:
+    """How attrib answered each of the module's cases, by their names."""
+    module = request.module
+    return attack(getattr(module, "EVERY_CASE", None) or module.CASES)
+
+
 def _prepared(case: Case, folder: Path, small: Path, outside: Path) -> dict[str, object]:
     root = folder / "capture"
     shutil.copytree(small, root)

@@ -207,11 +207,6 @@ CASES = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def results(attack):
-    return attack(CASES)
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_hostile_directory_is_refused_or_read_within_itself(results, case):
     judge(case, results[case.name])

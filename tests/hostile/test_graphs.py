@@ -226,11 +226,6 @@ CASES = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def results(attack):
-    return attack(CASES)
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_hostile_graph_is_read_for_its_structure_alone(results, case):
     judge(case, results[case.name])

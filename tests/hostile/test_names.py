@@ -106,11 +106,6 @@ class Elements(HTMLParser):
         self.found += [(tag, f"{name}={value}") for name, value in attrs] or [(tag, "")]
 
 
-@pytest.fixture(scope="module")
-def results(attack):
-    return attack(CASES)
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_name_stays_text(results, case):
     result = results[case.name]

@@ -201,11 +201,6 @@ CASES = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def results(attack):
-    return attack(CASES)
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_hostile_record_gives_a_report_or_one_line(results, case):
     judge(case, results[case.name])

@@ -46,7 +46,7 @@ print(len(entered), sum(sum(1 for _ in open(file)) for file in entered))
 def figures(root: Path) -> dict[str, str]:
     """The figures of one checkout, by what they say."""
     sources = {path: path.read_text(encoding="utf-8") for path in sorted((root / "attrib").rglob("*.py"))}
-    trees = {path: ast.parse(text) for path, text in sources.items()}
+    trees = parsed(root)
     lengths = sorted(
         node.end_lineno - node.lineno + 1
         for tree in trees.values()
@@ -68,10 +68,15 @@ def figures(root: Path) -> dict[str, str]:
         "modules with one importer": f"{sum(len(found) == 1 for found in importers.values())}",
         "folders": f"{len(folders)}",
         "files in the fullest folder": "{1} ({0})".format(*folders.most_common(1)[0]),
-        "circles of modules": f"{len(_circles(root, trees))}",
+        "circles of modules": f"{len(circles(root, trees))}",
         "files entered before the ledger is built": files,
         "their lines": lines,
     }
+
+
+def parsed(root: Path) -> dict[Path, ast.Module]:
+    """The syntax tree of each of attrib's files."""
+    return {path: ast.parse(path.read_bytes()) for path in sorted((root / "attrib").rglob("*.py"))}
 
 
 def imports_of(tree: ast.Module, known: set[str]) -> Iterator[str]:
@@ -104,7 +109,7 @@ def _importers(root: Path, trees: dict[Path, ast.Module]) -> dict[str, set[str]]
     return found
 
 
-def _circles(root: Path, trees: dict[Path, ast.Module]) -> list[set[str]]:
+def circles(root: Path, trees: dict[Path, ast.Module]) -> list[set[str]]:
     """Sets of modules that import each other, directly or through others."""
     graph = _imports(root, trees)
     reached = {name: _reached(graph, name) for name in graph}

@@ -17,10 +17,14 @@ def test_the_worked_example_is_what_its_command_prints(root, monkeypatch):
 
 def test_the_readme_gives_the_commands_that_ci_runs(root):
     readme = (root / "README.md").read_text()
-    ci = (root / ".ci/run").read_text()
-    for command in (".venv/bin/pip install -q -c constraints.txt '.[test]'", ".venv/bin/pytest"):
-        assert command in readme
-        assert command in ci
+    ci = (root / ".ci/run").read_text().splitlines()
+    installs = ".venv/bin/pip install -q -c constraints.txt '.[test]'"
+    assert installs in ci
+    assert f"{installs} && .venv/bin/pytest\n```" in readme
+    tests = [line for line in ci if line.startswith(".venv/bin/pytest")]
+    assert tests == [".venv/bin/pytest --durations=20", ".venv/bin/pytest -m slow --durations=20"]
+    assert tests[-1] == ci[-1], "a test run's summary is the last that .ci/run prints"
+    assert "`pytest -m slow`" in readme
     assert ".venv/bin/attrib profile --model bert-base-uncased" in readme
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from attrib.capture import CaptureOptions, SideError, capture
 from attrib.capture.workers.messages import Export, Exported, Optimize, Optimized, Recipe
-from attrib.capture.workers.process import Worker, WorkerError, worker_environment
+from attrib.capture.workers.process import WorkerError
 from attrib.capture.workload.differences import TOLERANCES
-from attrib.capture.workload.inputs import load_inputs, save_inputs
+from attrib.capture.workload.inputs import load_inputs
 from attrib.errors import AttribError, UsageError
 from attrib.model.manifest import Manifest
 from attrib.rewrite.registry import REWRITES
@@ -31,25 +31,10 @@ def recipe_of(location, **changes):
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """The exporter's worker, its folder, the recipe of a two-layer BERT and the file that it exported."""
-    import torch
-
-    from tests.capture.factories import write_factories
-
+def exported(export_worker, tmp_path_factory):
+    """The exporter's worker, a folder, the recipe of a two-layer BERT and the file that it exported there."""
     folder = tmp_path_factory.mktemp("rewrites")
-    (folder / "private").mkdir()
-    recipe = recipe_of(f"{write_factories(folder)}:bert")
-    torch.manual_seed(0)
-    ids = np.random.default_rng(0).integers(5, 500, (1, 32))
-    save_inputs(folder / "inputs.npz", {"input_ids": ids, "attention_mask": np.ones_like(ids)})
-    worker = Worker("exporter", worker_environment(folder / "private", offline=True))
-    try:
-        worker.ready()
-        command = Export(recipe=recipe, exporter="torchscript", opset=None, folder=str(folder))
-        yield worker, folder, recipe, worker.ask(command, Exported)
-    finally:
-        worker.stop()
+    return export_worker.worker, folder, export_worker.recipe, export_worker.export("torchscript", folder)
 
 
 def rewritten(exported, *names):
@@ -231,6 +216,7 @@ def test_capture_keeps_every_graph_of_the_chain_and_the_models_with_weights(fact
         assert all(len(tensor.raw_data) < 1024 for tensor in stripped.initializer)
 
 
+@pytest.mark.slow
 def test_users_graph_is_rewritten_in_a_copy(factories, exported, tmp_path):
     from shutil import copyfile
 
@@ -256,12 +242,14 @@ def test_users_graph_is_rewritten_in_a_copy(factories, exported, tmp_path):
     assert (tmp_path / "models/exported.onnx.data").stat().st_size == len(before["exported.onnx.data"])
 
 
+@pytest.mark.slow
 def test_impossible_opset_leaves_nothing_behind(factories, tmp_path):
     with pytest.raises(UsageError, match="cannot write this model in opset 14"):
         capture(CaptureOptions(model=f"{factories}:bert", output=tmp_path / "out", opset=14, **QUICK))
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_bfloat16_that_a_provider_cannot_run_is_one_line(factories, tmp_path):
     with pytest.raises(
         SideError, match="cannot run this model in bfloat16 on CPUExecutionProvider"

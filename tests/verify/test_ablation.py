@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from attrib.api import load
 from attrib.capture.bench.ablation import Cut
 from attrib.errors import AttribError, UsageError
 from attrib.verify.ablation import ablate, target_of
@@ -17,8 +16,8 @@ REGION = "encoder.layer.0.output/add+layer_norm"
 
 
 @pytest.fixture(scope="module")
-def analysis(root):
-    return load(root / "sample_traces/bert-base-uncased")
+def analysis(sample_analysis):
+    return sample_analysis
 
 
 @pytest.fixture

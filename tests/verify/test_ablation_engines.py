@@ -9,7 +9,7 @@ from attrib.capture import CaptureOptions, capture
 from attrib.verify import run
 from attrib.verify.plan import Request
 
-pytestmark = pytest.mark.engines
+pytestmark = [pytest.mark.engines, pytest.mark.slow, pytest.mark.alone]
 
 FACTORY = """
 import torch

@@ -1,6 +1,5 @@
 """Which experiments a request means, and what a whole run does with them."""
 
-import shutil
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -133,12 +132,6 @@ def test_name_that_there_is_not_gets_the_nearest(request_):
 # A whole run on a sample, with a bench that knows what everything costs
 
 
-@pytest.fixture
-def sample(root, tmp_path):
-    shutil.copytree(root / "sample_traces/bert-base-uncased", tmp_path / "trace")
-    return tmp_path / "trace"
-
-
 def cost(options):
     share = {22: 0.9, 23: 0.8}.get(options.opset, 1.0) * (0.9 if options.io_binding else 1.0)
     return fakes.STEP * share * (0.5 if options.optimize else 1.0)
@@ -159,32 +152,34 @@ def performed(sample, bench, request, *, best=False, **settings):
         return run.perform(request, best=best)
 
 
-def test_best_is_stacked_from_what_keeps_the_numbers_and_found_again_without_measuring(sample):
+def test_best_is_stacked_from_what_keeps_the_numbers_and_found_again_without_measuring(sample_copy):
     bench = fakes.FakeBench(cost)
-    results = performed(sample, bench, Request(), best=True)
+    results = performed(sample_copy, bench, Request(), best=True)
     assert [result.id for result in results] == ["opset-23", "opset-22", "io-binding", "best"]
     assert results[-1].parts == ("opset-23", "io-binding")
-    assert (sample / "verify/best.py").read_text() == results[-1].snippet
+    assert (sample_copy / "verify/best.py").read_text() == results[-1].snippet
     again = fakes.FakeBench(cost)
-    assert performed(sample, again, Request(), best=True) == results
+    assert performed(sample_copy, again, Request(), best=True) == results
     assert again.compared == []
 
 
-def test_changed_numbers_are_shown_beside_the_best_or_taken_in_where_accepted(sample):
-    performed(sample, fakes.FakeBench(cost), Request(experiments=("int8",)))
-    results = performed(sample, fakes.FakeBench(cost), Request(), best=True)
+def test_changed_numbers_are_shown_beside_the_best_or_taken_in_where_accepted(sample_copy):
+    performed(sample_copy, fakes.FakeBench(cost), Request(experiments=("int8",)))
+    results = performed(sample_copy, fakes.FakeBench(cost), Request(), best=True)
     assert [result.id for result in results][-2:] == ["int8", "best"]
     assert "int8" not in results[-1].parts
-    accepted = performed(sample, fakes.FakeBench(cost), Request(), best=True, accept_changed_numbers=True)
+    accepted = performed(
+        sample_copy, fakes.FakeBench(cost), Request(), best=True, accept_changed_numbers=True
+    )
     assert accepted[-1].parts == ("int8", "opset-23", "io-binding")
     assert accepted[-1].changes_numbers is True
 
 
-def test_other_inputs_end_the_run_before_anything_is_written(sample):
-    subject = Subject(root=sample, experiments=OWN)
+def test_other_inputs_end_the_run_before_anything_is_written(sample_copy):
+    subject = Subject(root=sample_copy, experiments=OWN)
     bench = fakes.FakeBench(cost, inputs_sha256="others")
     with pytest.raises(Exception, match="other inputs"), Verification(
         subject, start_bench=lambda *_: nullcontext(bench)
     ) as run:  # fmt: skip
         run.perform(Request(experiments=("int8",)))
-    assert not Path(sample, "verify").exists()
+    assert not Path(sample_copy, "verify").exists()

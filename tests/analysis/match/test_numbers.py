@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from attrib.capture import CaptureOptions, capture
+from attrib.api import load
 from attrib.model.region import Region
 from attrib.model.work import Member, Work
 from tests.numeric.tensors import Values, same
@@ -86,16 +86,13 @@ class Captured:
 
 
 @pytest.fixture(scope="module")
-def bert(tmp_path_factory: pytest.TempPathFactory) -> Captured:
+def bert(two_layers: Path) -> Captured:
     """Two layers of BERT-base at full width, captured with its graphs and weights."""
+    from attrib.capture.session.request_from_manifest import options_of
     from tests.numeric.captured import numbers_of
 
-    folder: Path = tmp_path_factory.mktemp("numbers")
-    options = CaptureOptions(
-        model="bert-base-uncased", layers=2, seq_len=32, padding=0.25, output=folder / "trace",
-        save_models=folder / "models", rounds=2, iterations=1, warmup=1,
-    )  # fmt: skip
-    return Captured(numbers_of(options, capture(options), folder / "models"))
+    manifest = load(two_layers / "trace").directory.manifest
+    return Captured(numbers_of(options_of(manifest), two_layers / "trace", two_layers / "models"))
 
 
 @pytest.mark.engines

@@ -63,6 +63,7 @@ def test_nodes_may_lose_their_names_or_share_one(nodes):
     assert found.nodes == {}
 
 
+@pytest.mark.slow
 @pytest.mark.engines
 def test_a_renamed_file_that_really_ran_is_matched_by_structure_and_shape(tmp_path: Path) -> None:
     """The exporter's metadata hold the truth: they are given back to the exported graph for the comparison only."""

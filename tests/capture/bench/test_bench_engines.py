@@ -92,6 +92,8 @@ def agree(found):
     return delta.low <= 0 <= delta.high or abs(delta.median) < 0.05 * baseline.median
 
 
+@pytest.mark.alone
+@pytest.mark.slow
 @pytest.mark.parametrize("role", ["torch", "onnxruntime"])
 def test_engine_against_itself_shows_no_difference(bench, original, role):
     """Two processes on a shared machine can differ: in one of three attempts they must agree."""
@@ -124,6 +126,8 @@ def test_other_precision_gets_the_same_inputs_converted(bench, original):
     assert 0 < row.max_rel < row.tolerance == 1e-2
 
 
+@pytest.mark.alone
+@pytest.mark.slow
 def test_variant_that_dies_or_hangs_ends_alone(bench, original, place, monkeypatch):
     bench.compare(original, original, "torch", rounds=2, iterations=3)
     before = set(processes_of(place / "private"))

@@ -6,8 +6,16 @@ from attrib.capture.config.options import CaptureOptions, check_options
 from attrib.errors import UsageError
 
 
-def test_defaults_are_accepted():
-    check_options(CaptureOptions(model="bert-base-uncased"))
+def test_defaults_are_accepted_as_they_are():
+    options = CaptureOptions(model="bert-base-uncased")
+    check_options(options)
+    assert options == CaptureOptions(model="bert-base-uncased")
+    assert (options.exporter, options.opt_level, options.precision, options.device) == (
+        "dynamo",
+        "all",
+        "fp32",
+        "cpu",
+    )
 
 
 @pytest.mark.parametrize(

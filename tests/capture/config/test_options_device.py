@@ -43,4 +43,8 @@ def test_where_it_makes_no_sense_it_is_refused(changes, words):
 
 
 def test_provider_may_be_named_instead_of_the_device():
-    check_options(options(device="cpu", providers=("cuda",)))
+    given = options(device="cpu", providers=("cuda",))
+    check_options(given)
+    command = open_command(given, Path("m.onnx"), Path("i.npz"), 2, "folder")
+    assert command.provider_options == {CUDA: {"enable_cuda_graph": "1"}}
+    assert command.io_binding

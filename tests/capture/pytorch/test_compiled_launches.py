@@ -203,6 +203,7 @@ def steps_of(ready, tmp_path):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.engines
 def test_kernels_cover_what_eager_calls_and_nothing_is_lost(tmp_path):
     torch._dynamo.reset()

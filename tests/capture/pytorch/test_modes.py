@@ -28,7 +28,7 @@ def test_under_autocast_the_model_is_built_and_exported_in_fp32(factories, tmp_p
 
 
 @pytest.mark.engines
-@pytest.mark.parametrize("autocast", [False, True])
+@pytest.mark.parametrize("autocast", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_traced_model_is_captured_with_what_its_calls_cover(factories, tmp_path, autocast):
     options = CaptureOptions(
         model=f"{factories}:positional", output=tmp_path / "trace", torch_mode="jit", iterations=3, rounds=3,

@@ -45,7 +45,7 @@ def latency_rows(directory):
         return pq.read_table(stream).to_pylist()
 
 
-@pytest.fixture(scope="module", params=["dynamo", "torchscript"])
+@pytest.fixture(scope="module", params=["dynamo", pytest.param("torchscript", marks=pytest.mark.slow)])
 def captured(request, tmp_path_factory):
     """A two-layer BERT through either exporter."""
     from tests.capture.factories import write_factories
@@ -194,8 +194,8 @@ def options(factories, function, **changes):
     return CaptureOptions(model=f"{factories}:{function}", output=factories.parent / "out", **QUICK | changes)
 
 
-@pytest.mark.parametrize("function", ["named", "positional"])
-@pytest.mark.parametrize("exporter", ["dynamo", "torchscript"])
+@pytest.mark.parametrize("function", ["named", pytest.param("positional", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("exporter", ["dynamo", pytest.param("torchscript", marks=pytest.mark.slow)])
 def test_dict_none_and_nested_outputs_have_the_same_names_on_both_sides(factories, function, exporter):
     directory = capture(options(factories, function, exporter=exporter))
     assert [(row.name, row.equal) for row in outputs_of(directory)] == [
@@ -228,7 +228,11 @@ def test_factory_that_does_not_work_leaves_nothing(factories, function, says):
 
 
 @pytest.mark.parametrize(
-    ("engine", "folders"), [("torch", ["torch", "torch-2"]), ("onnxruntime", ["ort", "ort-2"])]
+    ("engine", "folders"),
+    [
+        ("torch", ["torch", "torch-2"]),
+        pytest.param("onnxruntime", ["ort", "ort-2"], marks=pytest.mark.slow),
+    ],
 )
 def test_one_engine_against_itself(factories, engine, folders):
     directory = capture(options(factories, "named", against_itself=engine))
@@ -271,12 +275,14 @@ def test_graph_of_the_user_with_other_inputs_is_refused(factories):
         capture(options(factories, "named", onnx=graph))
 
 
+@pytest.mark.slow
 def test_unknown_provider_is_named_with_the_known_ones(factories):
     with pytest.raises(SideError, match="has no NoSuchProvider") as caught:
         capture(options(factories, "named", providers=("NoSuchProvider",)))
     assert "CPUExecutionProvider" in caught.value.hint
 
 
+@pytest.mark.slow
 def test_directory_of_hugging_face(tmp_path):
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
@@ -376,6 +382,7 @@ def net():
 """
 
 
+@pytest.mark.slow
 def test_manifest_says_what_was_set_behind_the_options(tmp_path):
     (tmp_path / "net.py").write_text(THREADS)
     options = CaptureOptions(

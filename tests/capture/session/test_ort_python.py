@@ -263,6 +263,7 @@ def test_session_on_the_cpu_notes_no_placement(captured):
     assert (captured / "onnx/optimized.onnx").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.engines
 def test_silent_landing_on_the_cpu_is_said_first(bare, tmp_path):
     """The stock build lists CUDA's provider wherever it is installed."""
@@ -281,6 +282,7 @@ def test_silent_landing_on_the_cpu_is_said_first(bare, tmp_path):
     assert any("CUDAExecutionProvider could not be loaded" in warning for warning in document.warnings)
 
 
+@pytest.mark.slow
 @pytest.mark.engines
 def test_provider_that_the_other_runtime_lacks_is_named_with_its_package(bare, tmp_path, cli):
     done = cli(

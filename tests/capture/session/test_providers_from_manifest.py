@@ -98,8 +98,14 @@ def test_another_runtime_is_refused(runtime):
         check_runtime(side_of(), runtime)
 
 
-def test_the_same_runtime_is_taken():
-    check_runtime(side_of(), RuntimeInfo(version="1.24.1", package="onnxruntime-openvino"))
+@pytest.mark.parametrize("package", ["onnxruntime-openvino", ""])
+def test_the_same_runtime_is_taken(package):
+    """Where an interpreter does not say its package, the version decides."""
+    check_runtime(side_of(), RuntimeInfo(version="1.24.1", package=package))
+    with pytest.raises(
+        AttribError, match=r"has \S+ 1\.24\.2, and the capture ran onnxruntime-openvino 1\.24\.1"
+    ):
+        check_runtime(side_of(), RuntimeInfo(version="1.24.2", package=package))
 
 
 def test_capture_that_did_not_note_its_package_is_known_by_its_version():

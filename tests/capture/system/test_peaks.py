@@ -193,14 +193,10 @@ class TestEngines:
 
 
 @pytest.mark.engines
-def test_the_manifest_of_a_capture_holds_them_and_the_report_the_limits(tmp_path):
+def test_the_manifest_of_a_capture_holds_them_and_the_report_the_limits(two_linears):
     from attrib import load
-    from attrib.capture import CaptureOptions, capture
 
-    options = CaptureOptions(
-        model="two-linears", output=tmp_path / "c", iterations=2, rounds=2, warmup=1, threads=1
-    )
-    document = load(capture(options)).document
+    document = load(two_linears / "trace").document
     for side in document.sides.values():
         assert side.peaks.threads == 1
         assert side.peaks.products["float"].per_s > 0

@@ -154,8 +154,11 @@ def test_signal_is_held_back_where_something_must_be_whole():
 
 
 def test_signal_during_the_end_is_forgotten():
-    with Interrupts() as interrupts, interrupts.deferred(forget=True):
-        signal.raise_signal(signal.SIGINT)
+    with Interrupts() as interrupts:
+        with interrupts.deferred(forget=True):
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):  # the next one is the first that counts
+            signal.raise_signal(signal.SIGINT)
 
 
 def test_handlers_are_put_back():
@@ -170,5 +173,7 @@ def test_ignored_interrupt_stays_ignored():
     try:
         with Interrupts():
             signal.raise_signal(signal.SIGINT)
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)

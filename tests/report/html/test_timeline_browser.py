@@ -265,6 +265,7 @@ def test_it_is_a_control_with_a_name_and_its_figures_are_announced(stage):
     assert one.page.locator(".tl-stage canvas").get_attribute("aria-hidden") == "true"
 
 
+@pytest.mark.alone
 def test_drawing_many_frames_is_fast_enough_for_every_one(stage):
     one = stage()
     one.at.focus()

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-import attrib
 from attrib.analysis.attribution.ledger.rows import Ledger
 from attrib.analysis.lineage.graph import Graph, GraphNode
 from attrib.analysis.provenance import chain_of
@@ -30,18 +29,15 @@ from tests.report.factory import HOSTILE, experiments_of
 
 
 @pytest.fixture(scope="module")
-def sample(root):
-    return attrib.load(root / "sample_traces" / "bert-base-uncased")
+def explainer(sample_analysis):
+    return Explainer(
+        sample_analysis.regions, sample_analysis.trails, sample_analysis.chain, sample_analysis.ledger_rows
+    )
 
 
-@pytest.fixture(scope="module")
-def explainer(sample):
-    return Explainer(sample.regions, sample.trails, sample.chain, sample.ledger_rows)
-
-
-def test_findings_and_experiments_on_a_row_are_shown(sample):
-    row = next(r for r in sample.ledger_rows.rows if r.cause == "layout")
-    other = next(r for r in sample.ledger_rows.rows if r.cause == "framework")
+def test_findings_and_experiments_on_a_row_are_shown(sample_analysis):
+    row = next(r for r in sample_analysis.ledger_rows.rows if r.cause == "layout")
+    other = next(r for r in sample_analysis.ledger_rows.rows if r.cause == "framework")
     finding = Finding(
         id="some-rule", state="failed", title="it costs", evidence=(EvidenceRow(text="x", rows=(row.id,)),)
     )
@@ -55,7 +51,8 @@ def test_findings_and_experiments_on_a_row_are_shown(sample):
     proof = msgspec.structs.replace(opset, findings=("some-rule",), snippet="code")
     predicted = msgspec.structs.replace(pairs.predicted, rows=(row.id,))
     asked = Explainer(
-        sample.regions, sample.trails, sample.chain, sample.ledger_rows, findings=(finding, elsewhere),
+        sample_analysis.regions, sample_analysis.trails, sample_analysis.chain,
+        sample_analysis.ledger_rows, findings=(finding, elsewhere),
         experiments=(proof, msgspec.structs.replace(pairs, findings=(), predicted=predicted), spinning),
     )  # fmt: skip
     found = asked.explain(row.id)
@@ -77,23 +74,23 @@ def flat(text: str) -> str:
     return " ".join(text.split())
 
 
-def test_every_node_and_every_call_can_be_explained(sample, explainer):
+def test_every_node_and_every_call_can_be_explained(sample_analysis, explainer):
     for role, kind in (("onnxruntime", "node"), ("torch", "call")):
-        for work in sample.partitions[role].work:
+        for work in sample_analysis.partitions[role].work:
             found = explainer.explain(work.id)
             assert (found.kind, found.name) == (kind, work.id)
             trail = found.regions[0].trail
             assert work.id in {item.id for item in (*trail.calls, *trail.ran)}
 
 
-def test_every_exported_node_and_every_module_can_be_explained(sample, explainer):
-    for node in sample.chain.graphs[0].nodes:
+def test_every_exported_node_and_every_module_can_be_explained(sample_analysis, explainer):
+    for node in sample_analysis.chain.graphs[0].nodes:
         found = explainer.explain(node.name)
         assert found.regions
         assert any(node.name in {n.name for n in s.nodes} for r in found.regions for s in r.trail.stages) or (
             found.kind == "node"
         )
-    for module in {work.scope for work in sample.partitions["torch"].work if work.scope}:
+    for module in {work.scope for work in sample_analysis.partitions["torch"].work if work.scope}:
         assert explainer.explain(module).kind == "module"
 
 
@@ -115,14 +112,14 @@ def test_one_linear_goes_by_many_names(explainer, query, kind, name):
     assert [region.trail.id for region in found.regions] == ["encoder.layer.0.intermediate.dense/linear"]
 
 
-def test_figures_are_those_of_the_ledger(sample, explainer):
+def test_figures_are_those_of_the_ledger(sample_analysis, explainer):
     found = explainer.explain("encoder.layer.0.intermediate.dense/linear")
-    rows = [row for row in sample.document.ledger if row.region == found.name]
+    rows = [row for row in sample_analysis.document.ledger if row.region == found.name]
     assert found.delta_ns == sum(row.delta_ns for row in rows) == found.regions[0].delta_ns
     assert found.low_ns <= found.delta_ns <= found.high_ns
     assert {cause.cause for cause in found.causes} == {row.cause for row in rows}
     whole = explainer.explain("(root)")
-    assert whole.torch_ns == sum(row.torch_ns for row in sample.document.ledger if row.torch_calls)
+    assert whole.torch_ns == sum(row.torch_ns for row in sample_analysis.document.ledger if row.torch_calls)
     assert whole.shared == 0
 
 

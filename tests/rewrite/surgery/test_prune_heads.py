@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from onnx import numpy_helper
 
-from attrib.capture.workers.messages import Export, Exported, Optimize, Optimized, Recipe
-from attrib.capture.workers.process import Worker, worker_environment
+from attrib.capture.workers.messages import Optimize, Optimized
 from attrib.errors import AttribError
 from attrib.rewrite.surgery.graph import sizes_are_fixed
 from attrib.rewrite.surgery.head_axes import Heads, heads_after
@@ -186,38 +185,15 @@ def test_sizes_that_the_contents_decide_are_not_fixed():
     assert not fixed(by_contents, constants=[const("zero", [0], np.int64)])
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """A two-layer BERT as the dynamo exporter writes it, with its worker and recipe."""
-    from attrib.capture.workload.inputs import save_inputs
-    from tests.capture.factories import write_factories
-
-    folder = tmp_path_factory.mktemp("export")
-    (folder / "private").mkdir()
-    recipe = Recipe(
-        kind="factory", location=f"{write_factories(folder)}:bert", task="", batch_size=1, seq_len=32, device="cpu",
-        precision="fp32", attention="sdpa", seed=0, padding=0.0,
-    )  # fmt: skip
-    ids = np.random.default_rng(0).integers(5, 500, (1, 32))
-    save_inputs(folder / "inputs.npz", {"input_ids": ids, "attention_mask": np.ones_like(ids)})
-    worker = Worker("exporter", worker_environment(folder / "private", offline=True))
-    try:
-        worker.ready()
-        command = Export(recipe=recipe, exporter="dynamo", opset=None, folder=str(folder))
-        yield worker, folder, recipe, worker.ask(command, Exported).model
-    finally:
-        worker.stop()
-
-
-def test_surgeries_follow_each_other_on_an_export(exported):
+def test_surgeries_follow_each_other_on_an_export(export_worker, tmp_path):
     import onnx
 
-    worker, folder, recipe, model = exported
+    model = export_worker.export("dynamo", tmp_path).model
     command = Optimize(
-        recipe=recipe, model=model, inputs=str(folder / "inputs.npz"), folder=str(folder),
+        recipe=export_worker.recipe, model=model, inputs=str(tmp_path / "inputs.npz"), folder=str(tmp_path),
         rewrites=("drop-nan-guard", "drop-unused-outputs", "drop-inverse-pairs", "merge-duplicates", "prune-heads"),
     )  # fmt: skip
-    reply = worker.ask(command, Optimized)
+    reply = export_worker.worker.ask(command, Optimized)
     settings = {entry.name: entry.settings for entry in reply.rewrites}
     assert settings["drop-nan-guard"]["dropped"] == "2"
     assert settings["drop-unused-outputs"]["dropped"] == "nothing"

@@ -1,14 +1,9 @@
 """What the rules look for is found in graphs that ONNX Runtime really optimized and ran."""
 
-import sys
 from collections import Counter
-from pathlib import Path
-
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[3]))
 
 import planting
+import pytest
 
 from attrib.api import load
 from attrib.findings.evidence.executed_graph import ran_of
@@ -24,17 +19,12 @@ FIRST = "encoder.layer.0"
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    return planting.export_tiny_bert(tmp_path_factory.mktemp("exported"))
+def unplanted(tiny_bert, tmp_path_factory):
+    return recorded(tiny_bert, tiny_bert.parent / "unplanted.onnx", tmp_path_factory.mktemp("unplanted"), ())
 
 
 @pytest.fixture(scope="module")
-def unplanted(exported, tmp_path_factory):
-    return recorded(exported, exported.parent / "unplanted.onnx", tmp_path_factory.mktemp("unplanted"), ())
-
-
-@pytest.fixture(scope="module")
-def planted(exported, tmp_path_factory):
+def planted(tiny_bert, tmp_path_factory):
     from plants import casts, decomposed
 
     edits = (
@@ -44,7 +34,7 @@ def planted(exported, tmp_path_factory):
         lambda editing: casts.double_linears(editing, (f"{FIRST}.output.dense",)),
         lambda editing: casts.pairs_before(editing, (f"{FIRST}.attention.self.query",)),
     )
-    return recorded(exported, exported.parent / "planted.onnx", tmp_path_factory.mktemp("planted"), edits)
+    return recorded(tiny_bert, tiny_bert.parent / "planted.onnx", tmp_path_factory.mktemp("planted"), edits)
 
 
 def recorded(source, file, folder, edits):
