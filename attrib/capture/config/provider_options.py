@@ -1,4 +1,4 @@
-"""Execution providers as the user names them: short names, options `[PROVIDER:]KEY=VALUE`, libraries `NAME=PATH`.
+"""What the user gives execution providers: options `[PROVIDER:]KEY=VALUE`, libraries `NAME=PATH`.
 
 Importing this imports no engine. Which options a provider takes is only known to the provider: ONNX Runtime hands them
 over as text, and the worker says what it answers.
@@ -9,53 +9,14 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from attrib.errors import UsageError
+from attrib.model.execution_providers import CUDA_PROVIDER, provider_name, provider_row
 
-CPU_PROVIDER = "CPUExecutionProvider"
-
-SHORT_NAMES = {
-    "cpu": CPU_PROVIDER,
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider",
-    "migraphx": "MIGraphXExecutionProvider",
-    "rocm": "ROCMExecutionProvider",
-    "coreml": "CoreMLExecutionProvider",
-    "dml": "DmlExecutionProvider",
-}
-"""What people call the providers; every other one by its full name, as ONNX Runtime spells it."""
-
-PACKAGES = {
-    "CUDAExecutionProvider": "onnxruntime-gpu",
-    "TensorrtExecutionProvider": "onnxruntime-gpu",
-    "OpenVINOExecutionProvider": "onnxruntime-openvino",
-    "MIGraphXExecutionProvider": "onnxruntime-migraphx",
-    "ROCMExecutionProvider": "onnxruntime-rocm",
-    "DmlExecutionProvider": "onnxruntime-directml",
-}
-"""The package whose build has each; all others are asked of `onnxruntime`."""
-
-GRAPH_PROVIDER, GRAPH_OPTION = "CUDAExecutionProvider", "enable_cuda_graph"
+GRAPH_PROVIDER, GRAPH_OPTION = CUDA_PROVIDER, "enable_cuda_graph"
 """Who captures a whole run as one CUDA graph and replays it, and its option for that."""
-
-OWN_POOL = {"OpenVINOExecutionProvider": "num_of_threads"}
-"""Providers that compute on threads of their own -> the option that says how many.
-
-OpenVINO's provider takes no notice of `intra_op_num_threads`: asked for one thread, it kept two busy (1.24.1).
-"""
 
 _EXAMPLE = "for example --provider-option OpenVINOExecutionProvider:device_type=CPU"
 
 Options = dict[str, dict[str, str]]
-
-
-def provider_name(name: str) -> str:
-    """A provider's full name; one that is not known stays as it is."""
-    return SHORT_NAMES.get(name.strip().lower(), name.strip())
-
-
-def package_of(providers: Iterable[str]) -> str:
-    """The package to install for these providers."""
-    return next((PACKAGES[name] for name in providers if name in PACKAGES), "onnxruntime")
 
 
 def provider_options(pairs: Iterable[str], providers: Sequence[str]) -> Options:
@@ -97,7 +58,8 @@ def option_pairs(options: Options) -> tuple[str, ...]:
 
 def thread_options(providers: Iterable[str], threads: int) -> Options:
     """What gives providers with a thread pool of their own as many threads as ONNX Runtime's has."""
-    return {name: {OWN_POOL[name]: str(threads)} for name in providers if name in OWN_POOL}
+    options = {name: provider_row(name).thread_option for name in providers}
+    return {name: {option: str(threads)} for name, option in options.items() if option}
 
 
 def provider_libraries(pairs: Iterable[str]) -> dict[str, str]:

@@ -17,8 +17,8 @@ from typing import Any, Protocol
 import onnxruntime as ort
 
 from attrib.capture.config.provider_options import GRAPH_OPTION, GRAPH_PROVIDER
-from attrib.capture.ort.feeds import CUDA_PROVIDERS
 from attrib.errors import first_line
+from attrib.model.execution_providers import uses_cuda
 from attrib.traces.recording.clocks import RUN_RANGE
 
 _DRIVERS = {"nt": "nvcuda.dll"}
@@ -66,7 +66,7 @@ def load_libraries(providers: Iterable[str], folder: Path | None) -> Libraries:
         providers: Those asked for.
         folder: Takes the profiles of the device; None where nothing is to be profiled: then torch is not imported.
     """
-    if not any(name in CUDA_PROVIDERS for name in providers) or not _driver():
+    if not uses_cuda(providers) or not _driver():
         return Libraries()
     torch, lacks = _torch() if folder else (None, "")
     if torch is None or _major(torch.version.cuda) != _major(getattr(ort, "cuda_version", "")):
@@ -95,7 +95,7 @@ def recorder_of(session: Any, libraries: Libraries) -> tuple[Recorder | None, li
 
 def on_cuda(session: Any) -> bool:
     """Whether a session has a provider of NVIDIA's."""
-    return any(name in CUDA_PROVIDERS for name in session.get_providers())
+    return uses_cuda(session.get_providers())
 
 
 def replays_graph(session: Any, options: Mapping[str, Mapping[str, str]]) -> bool:
@@ -107,7 +107,7 @@ def replays_graph(session: Any, options: Mapping[str, Mapping[str, str]]) -> boo
 def cuda_settings(session: Any) -> dict[str, str]:
     """Options of the session's first provider of NVIDIA's that bear on speed, as they hold; none for other sessions."""
     given: dict[str, dict[str, str]] = session.get_provider_options() if on_cuda(session) else {}
-    options = next((given[name] for name in session.get_providers() if name in CUDA_PROVIDERS), {})
+    options = next((given[name] for name in session.get_providers() if uses_cuda([name])), {})
     return {name: str(options[name]) for name in _SPEED_OPTIONS if name in options}
 
 

@@ -49,38 +49,18 @@ from attrib.capture.workers.silence import silence_libraries
 from attrib.capture.workers.steps import freeze_heap, quiet_collector, time_steps
 from attrib.capture.workload.inputs import load_inputs, save_inputs
 from attrib.errors import AttribError
+from attrib.model.execution_providers import provider_row
 from attrib.model.manifest import PROFILE_ZERO
 from attrib.model.placement import PLACEMENT_FILE
-
-Cache = Callable[[Mapping[str, str]], str]
-"""Options of a provider -> the directory of its cache, empty where it uses none."""
-
-
-def _named(key: str) -> Cache:
-    return lambda options: options.get(key, "")
-
-
-def _tensorrt(options: Mapping[str, str]) -> str:
-    on = options.get("trt_engine_cache_enable", "0").lower() in ("1", "true")
-    return (options.get("trt_engine_cache_path") or ".") if on else ""
-
-
-CACHES: dict[str, Cache] = {
-    "OpenVINOExecutionProvider": _named("cache_dir"),
-    "TensorrtExecutionProvider": _tensorrt,
-    "NvTensorRTRTXExecutionProvider": _named("nv_runtime_cache_path"),
-    "MIGraphXExecutionProvider": _named("migraphx_model_cache_dir"),
-    "CoreMLExecutionProvider": _named("ModelCacheDirectory"),
-}
-"""Provider -> where its options say that compiled engines are kept."""
 
 
 class CacheWatch:
     """Looks at the caches before a session is created; `state` says what it found."""
 
     def __init__(self, options: Mapping[str, Mapping[str, str]], providers: tuple[str, ...]) -> None:
-        named = [CACHES[name](options.get(name, {})) for name in providers if name in CACHES]
-        self._known = bool(named)
+        caching = [row for row in map(provider_row, providers) if row.cache_option]
+        self._known = bool(caching)
+        named = [row.cache_folder(options.get(row.name, {})) for row in caching]
         self._folders = [Path(folder) for folder in named if folder]
         self._before = self._files()
 

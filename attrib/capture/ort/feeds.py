@@ -8,9 +8,7 @@ import numpy as np
 
 from attrib.capture.workload.inputs import Arrays
 from attrib.errors import AttribError
-
-CUDA_PROVIDERS = ("CUDAExecutionProvider", "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider")
-"""Providers whose tensors are on a CUDA device, in memory that ONNX Runtime calls `cuda`."""
+from attrib.model.execution_providers import uses_cuda
 
 TYPES = {
     "tensor(float)": np.float32,
@@ -93,7 +91,7 @@ def feeds_of(
 def place_of(session: Any) -> Place:
     """Where the session's first provider keeps its tensors, as far as ONNX Runtime's Python can allocate there."""
     first = session.get_providers()[0]
-    if first not in CUDA_PROVIDERS:
+    if not uses_cuda([first]):
         return HOST
     options = session.get_provider_options().get(first, {})
     return Place("cuda", int(options.get("device_id", 0)))

@@ -13,6 +13,7 @@ import onnxruntime as ort
 
 from attrib.capture.system.probe import MODEL
 from attrib.errors import UsageError
+from attrib.model.execution_providers import CPU_PROVIDER
 
 _RAN = re.compile(rb"GraphTransformer (\w+) modified")
 """What ONNX Runtime logs of every transformer, `graph_transformer.cc`."""
@@ -61,7 +62,7 @@ def _known() -> frozenset[str]:
     options = ort.SessionOptions()
     options.log_severity_level = _INFO
     with tempfile.TemporaryDirectory() as folder, _stderr_of(Path(folder) / "log") as read:
-        ort.InferenceSession(MODEL, options, providers=["CPUExecutionProvider"])
+        ort.InferenceSession(MODEL, options, providers=[CPU_PROVIDER])
         log = read()
     return frozenset(name.decode() for name in _RAN.findall(log)) | RULES
 

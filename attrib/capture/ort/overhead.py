@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from attrib.model.execution_providers import CPU_PROVIDER
 from attrib.model.manifest import Overhead
 
 _REPEATS = 4
@@ -58,7 +59,7 @@ def _session(chain: Path, threads: int, profile: Path | None) -> Any:
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile)
-    return ort.InferenceSession(str(chain), options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(str(chain), options, providers=[CPU_PROVIDER])
 
 
 def _wall_ns(session: Any) -> float:

@@ -17,14 +17,9 @@ from attrib.capture.system.peaks import (
     streams_of,
     wall_clock,
 )
+from attrib.model.execution_providers import CUDA_PROVIDER, provider_row
 from attrib.model.roofline import Peaks, Rate, Stream
 
-_ON_CUDA = frozenset({"CUDAExecutionProvider", "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider"})
-_ON_HOST = frozenset({
-    "CPUExecutionProvider", "DnnlExecutionProvider", "XnnpackExecutionProvider", "ACLExecutionProvider",
-    "AzureExecutionProvider",
-})  # fmt: skip
-_OPENVINO = "OpenVINOExecutionProvider"
 _BFLOAT16 = 16
 _FLOAT_BYTES = 4
 _ERRORS_ONLY = 3
@@ -42,7 +37,8 @@ def peaks_of(like: Any, threads: int, folder: Path, dtypes: Collection[str]) -> 
         dtypes: Element types of the products.
     """
     providers: Providers = [(name, dict(options)) for name, options in like.get_provider_options().items()]
-    device = _device_of(providers)
+    devices = (provider_row(name).computes_on(options) for name, options in providers)
+    device = next((device for device in devices if device != "cpu"), "cpu")
     measure = _Sessions(providers, threads, "cuda" if device == "cuda" else "cpu")
     products = {dtype: _products(measure, folder, dtype) for dtype in dtypes}
     return Peaks(
@@ -51,17 +47,6 @@ def peaks_of(like: Any, threads: int, folder: Path, dtypes: Collection[str]) -> 
         products={dtype: rate for dtype, rate in products.items() if rate is not None},
         streams=_all_streams(measure, folder),
     )
-
-
-def _device_of(providers: Providers) -> str:
-    """`cpu`, `cuda`, or the first provider that works on neither; OpenVINO has its device among its options."""
-    for name, options in providers:
-        on_host = name in _ON_HOST or (
-            name == _OPENVINO and options.get("device_type", "CPU").startswith("CPU")
-        )
-        if not on_host:
-            return "cuda" if name in _ON_CUDA else name
-    return "cpu"
 
 
 class _Sessions:
@@ -133,7 +118,7 @@ def _factors(random: np.random.Generator, side: int, dtype: str) -> tuple[Any, A
 
 def _rounding(providers: Providers) -> str:
     """CUDA's provider rounds the factors of products of float32 to TF32 unless its option `use_tf32` is 0."""
-    options = dict(providers).get("CUDAExecutionProvider")
+    options = dict(providers).get(CUDA_PROVIDER)
     return "" if options is None or options.get("use_tf32") in ("0", "False", "false") else "tf32"
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from attrib.capture.config.provider_options import CPU_PROVIDER
+from attrib.model.execution_providers import CPU_PROVIDER
 from attrib.model.placement import Part, PlacedNode, Placement
 
 RECORD = "session.record_ep_graph_assignment_info"

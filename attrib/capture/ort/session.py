@@ -8,12 +8,13 @@ from typing import Any
 import msgspec
 import onnxruntime as ort
 
-from attrib.capture.config.provider_options import CPU_PROVIDER, Options, package_of, thread_options
+from attrib.capture.config.provider_options import Options, thread_options
 from attrib.capture.config.session_options import EXECUTION_MODES, set_options
 from attrib.capture.ort.optimizers import disabled
 from attrib.capture.ort.placement import RECORD
 from attrib.capture.workers.messages import Open
 from attrib.errors import AttribError, first_line
+from attrib.model.execution_providers import CPU_PROVIDER, ONNX_RUNTIME, package_of
 
 _SINCE = "1.22"
 _registered: set[tuple[str, str]] = set()
@@ -35,17 +36,16 @@ def plugin_providers(libraries: dict[str, str]) -> dict[str, list[Any]]:
             f"ONNX Runtime {ort.__version__} takes no provider libraries",
             hint=f"--provider-library needs ONNX Runtime {_SINCE} or later",
         )
-    built_in = {"CPUExecutionProvider"}
     for name, path in libraries.items():
         _register(name, path)
     devices: dict[str, list[Any]] = {}
     for device in ort.get_ep_devices():
-        if device.ep_name not in built_in:
+        if device.ep_name != CPU_PROVIDER:
             devices.setdefault(device.ep_name, []).append(device)
     if not devices:
         raise AttribError(
             f"the provider library {', '.join(libraries)} finds no device that it can use on this machine",
-            hint="--provider CPUExecutionProvider does without it",
+            hint=f"--provider {CPU_PROVIDER} does without it",
         )
     return devices
 
@@ -202,7 +202,7 @@ def _not_built(missing: list[str], known: tuple[str, ...]) -> AttribError:
     package = package_of(missing)
     elsewhere = (
         f", or --ort-python with the interpreter of an environment that has {package}"
-        if package != "onnxruntime"
+        if package != ONNX_RUNTIME
         else ""
     )
     return AttribError(

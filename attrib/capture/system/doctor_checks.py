@@ -11,7 +11,6 @@ from typing import Literal
 
 import msgspec
 
-from attrib.capture.config.provider_options import CPU_PROVIDER
 from attrib.capture.system.environment import (
     accelerators,
     cpu_model,
@@ -31,6 +30,7 @@ from attrib.capture.system.providers import (
     probe_runtime,
     probe_torch,
 )
+from attrib.model.execution_providers import CPU_PROVIDER, CUDA_PROVIDER, ONNX_RUNTIME, uses_cuda
 
 HealthState = Literal["ok", "note", "warn", "fail"]
 """`fail`: the main job cannot run; `warn`: something that was meant to work does not; `note`: good to know."""
@@ -51,7 +51,6 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 """Variables that change an engine's threads behind the back of `--threads`."""
 
 EXPORT_PACKAGES = ("onnx", "onnxscript", "transformers")
-RUNTIME_PREFIX = "onnxruntime"
 
 
 class HealthCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +92,7 @@ def examine(ort_python: Path | None = None) -> Health:
 
 def elsewhere(packages: Mapping[str, str], runtime: RuntimeInfo) -> dict[str, str]:
     """The packages that count where ONNX Runtime is another environment's: its own instead of attrib's."""
-    own = {name: packages[name] for name in packages if not name.startswith(RUNTIME_PREFIX)}
+    own = {name: packages[name] for name in packages if not name.startswith(ONNX_RUNTIME)}
     return own | ({runtime.package: runtime.version} if runtime.package else {})
 
 
@@ -146,9 +145,9 @@ def _torch(section: str, torch: TorchInfo) -> HealthCheck:
 
 
 def _runtime(section: str, runtime: RuntimeInfo, packages: Mapping[str, str]) -> HealthCheck:
-    installed = [name for name in packages if name.startswith(RUNTIME_PREFIX)]
+    installed = [name for name in packages if name.startswith(ONNX_RUNTIME)]
     if runtime.error:
-        fix = f"pip install --force-reinstall {installed[0] if installed else RUNTIME_PREFIX}"
+        fix = f"pip install --force-reinstall {installed[0] if installed else ONNX_RUNTIME}"
         return HealthCheck(section=section, name="ONNX Runtime", state="fail", detail=runtime.error, fix=fix)
     if len(installed) > 1:
         detail = f"{' and '.join(installed)} overwrite each other's files"
@@ -162,11 +161,10 @@ _CURES = {
     "driver": "install the NVIDIA driver, or give the container its GPU (`docker run --gpus all`)",
     "cuda": "pip install 'onnxruntime-gpu[cuda,cudnn]'",
     "cudnn": "pip install 'onnxruntime-gpu[cudnn]'",
-    "tensorrt": "pip install tensorrt, or use CUDAExecutionProvider",
+    "tensorrt": f"pip install tensorrt, or use {CUDA_PROVIDER}",
     "openvino": "pip install --force-reinstall onnxruntime-openvino",
     "rocm": "install ROCm",
 }
-_NEEDS_NVIDIA = ("CUDA", "Tensorrt", "NvTensorRT")
 
 
 def _provider(status: ProviderStatus, gpus: Sequence[str]) -> HealthCheck:
@@ -178,10 +176,10 @@ def _provider(status: ProviderStatus, gpus: Sequence[str]) -> HealthCheck:
     if name == CPU_PROVIDER:
         fix = "reinstall onnxruntime: without this provider nothing runs"
         return HealthCheck(section=section, name=name, state="fail", detail=status.reason, fix=fix)
-    if name.startswith(_NEEDS_NVIDIA) and not gpus:
+    if uses_cuda([name]) and not gpus:
         fix = f"nothing on this machine, it has no NVIDIA GPU; with one: {_CURES.get(status.missing, 'see above')}"
         return HealthCheck(section=section, name=name, state="note", detail=status.reason, fix=fix)
-    fix = _CURES.get(status.missing, "`--provider CPUExecutionProvider` does without it")
+    fix = _CURES.get(status.missing, f"`--provider {CPU_PROVIDER}` does without it")
     return HealthCheck(section=section, name=name, state="warn", detail=status.reason, fix=fix)
 
 

@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath
 
 from attrib.errors import UsageError
+from attrib.model.execution_providers import PROVIDERS
 from attrib.model.manifest import Environment
 from attrib.scrub import scrub
 
@@ -26,11 +27,10 @@ __all__ = [
 
 ROOT = Path("/")
 
-PACKAGES = (
-    "numpy", "onnx", "onnx-ir", "onnxruntime", "onnxruntime-directml", "onnxruntime-gpu",
-    "onnxruntime-openvino", "onnxruntime-rocm", "onnxruntime-training", "onnxscript", "onnxslim", "openvino",
-    "safetensors", "tensorrt", "tokenizers", "torch", "transformers", "triton",
-)  # fmt: skip
+PACKAGES = sorted({
+    "numpy", "onnx", "onnx-ir", "onnxruntime-training", "onnxscript", "onnxslim", "openvino", "safetensors", "tensorrt",
+    "tokenizers", "torch", "transformers", "triton", *(row.package for row in PROVIDERS),
+})  # fmt: skip
 """Packages whose version bears on speed or on what was exported; those not installed are left out."""
 
 _MOUNT = re.compile(r"\S+ \S+ \S+ (?P<root>\S+) (?P<point>\S+) .*?- (?P<type>\S+) \S+ (?P<options>\S+)")

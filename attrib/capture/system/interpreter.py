@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from attrib.capture.config.provider_options import package_of
 from attrib.errors import AttribError, UsageError
+from attrib.model.execution_providers import package_of
 
 OLDEST = (3, 11)
 """The oldest Python that attrib runs on (pyproject.toml)."""

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from attrib.capture.system.interpreter import foreign_environment
+from attrib.model.execution_providers import well_known_on
 from attrib.scrub import scrub
 
 TIMEOUT = 20.0
@@ -28,17 +29,6 @@ AT_ONCE = 3
 """Probes at a time: each imports an engine, and small machines have little memory."""
 
 LONGEST_REASON = 160
-
-WELL_KNOWN: dict[str, dict[str, str]] = {
-    "Linux": {
-        "CUDAExecutionProvider": "onnxruntime-gpu",
-        "TensorrtExecutionProvider": "onnxruntime-gpu",
-        "OpenVINOExecutionProvider": "onnxruntime-openvino",
-        "MIGraphXExecutionProvider": "onnxruntime-migraphx",
-    },
-    "Darwin": {"CoreMLExecutionProvider": "onnxruntime"},
-}
-"""Providers that people ask for on a system, and the package whose build has each."""
 
 _PROBE = Path(__file__).with_name("probe.py")
 
@@ -115,13 +105,11 @@ def probe_providers(
     with ThreadPoolExecutor(AT_ONCE) as pool:
         ask = functools.partial(probe_provider, runtime=runtime, timeout=timeout, interpreter=interpreter)
         tried = list(pool.map(ask, runtime.available))
-    known = WELL_KNOWN.get(platform.system(), {})
-    return (*tried, *(_not_built(name, known[name]) for name in known if name not in runtime.available))
-
-
-def _not_built(name: str, package: str) -> ProviderStatus:
-    reason = f"not in this build; the package {package} has it"
-    return ProviderStatus(name=name, built=False, loads=False, reason=reason)
+    for row in well_known_on(platform.system()):
+        if row.name not in runtime.available:
+            reason = f"not in this build; the package {row.package} has it"
+            tried.append(ProviderStatus(name=row.name, built=False, loads=False, reason=reason))
+    return tuple(tried)
 
 
 def probe_provider(
