@@ -43,7 +43,7 @@ EXPORTERS = {
 _TOKEN_KINDS = ("configuration", "directory")
 
 
-class Engine:
+class ExportEngine:
     """Serves the commands of the exporter's worker."""
 
     def __init__(self) -> None:

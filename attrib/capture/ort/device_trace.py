@@ -36,7 +36,7 @@ NOT_RECORDED = (
 
 
 class Recorder(Protocol):
-    """What `attrib.capture.pytorch.kineto_blocks.KinetoBlocks` does."""
+    """What `attrib.capture.workers.kineto_blocks.KinetoBlocks` does."""
 
     def record(self, step: Callable[[], object], iterations: int) -> tuple[list[int], list[int], str]:
         """Run one block; the starts and walls of its steps, and the file of its profile."""
@@ -75,7 +75,7 @@ def load_libraries(providers: Iterable[str], folder: Path | None) -> Libraries:
 
 
 def _recorder(folder: Path) -> Libraries:
-    from attrib.capture.pytorch.kineto_blocks import KinetoBlocks
+    from attrib.capture.workers.kineto_blocks import KinetoBlocks
 
     blocks = KinetoBlocks(folder, RUN_RANGE, "cuda", record_shapes=False)
     try:

@@ -80,7 +80,7 @@ class CacheWatch:
         return "partly warm" if self._before else "cold"
 
 
-class Engine:
+class OrtEngine:
     """Serves the commands of the ONNX Runtime worker."""
 
     def __init__(self) -> None:

@@ -10,10 +10,10 @@ import torch
 
 from attrib.capture.config.options import Device
 from attrib.capture.pytorch.dataflow_tracer import watched
-from attrib.capture.pytorch.kineto_blocks import KinetoBlocks
 from attrib.capture.pytorch.modes import Prepared, prepare
 from attrib.capture.pytorch.overhead import measure_overhead
 from attrib.capture.pytorch.peaks import peaks_of
+from attrib.capture.workers.kineto_blocks import KinetoBlocks
 from attrib.capture.workers.messages import (
     Calibrate,
     Calibrated,
@@ -81,7 +81,7 @@ STEP = "attrib.step#"
 _DTYPES = {"float32": "float", "float64": "double"}
 
 
-class Engine:
+class PyTorchEngine:
     """Serves the commands of the PyTorch worker."""
 
     def __init__(self) -> None:

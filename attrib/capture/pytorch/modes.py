@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import torch
 
 from attrib.capture.config.options import Precision, TorchMode
-from attrib.capture.export.torchscript import Flat
 from attrib.capture.pytorch.compiled_launches import InductorProvenance
 from attrib.capture.pytorch.scopes import module_scopes
 from attrib.capture.pytorch.torchscript_nodes import scripted
 from attrib.capture.workload.build import Built
+from attrib.capture.workload.flat_module import FlatModule
 from attrib.errors import AttribError, first_line
 from attrib.model.compiled import Compiled
 
@@ -67,7 +67,7 @@ def _compile(built: Built, autocast: Precision | None) -> Prepared:
 
 
 def _jit(built: Built, autocast: Precision | None) -> Prepared:
-    flat, inputs = Flat(built), tuple(built.inputs.values())
+    flat, inputs = FlatModule(built), tuple(built.inputs.values())
     names = tuple(built.first_outputs())
     traced: list[Any] = []
 
@@ -83,7 +83,7 @@ def _jit(built: Built, autocast: Precision | None) -> Prepared:
     _first_run(trace, "torch.jit.trace failed", hint)
     for _ in range(_SETTLING_RUNS):
         _first_run(step, "the TorchScript trace cannot run", hint)
-    record = scripted(torch.jit.last_executed_optimized_graph(), Flat.ATTRIBUTE)
+    record = scripted(torch.jit.last_executed_optimized_graph(), FlatModule.ATTRIBUTE)
     return Prepared(step, nullcontext, compiled=lambda: record)
 
 

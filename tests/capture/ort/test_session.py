@@ -16,9 +16,9 @@ ONE = np.array(1, np.float32)
 
 @pytest.fixture
 def engine():
-    from attrib.capture.ort.engine import Engine
+    from attrib.capture.ort.engine import OrtEngine
 
-    return Engine()
+    return OrtEngine()
 
 
 @pytest.fixture
