@@ -1,4 +1,4 @@
-"""What a provider of NVIDIA's needs in ONNX Runtime's worker: CUDA's libraries, and a profiler that sees the kernels.
+"""What NVIDIA's providers need in ONNX Runtime's worker: CUDA's libraries, and a profiler that sees the kernels.
 
 The stock onnxruntime-gpu wheel has no CUPTI: its profile holds no kernels, and a node lasts there as long as enqueuing it
 did. Under torch.profiler in the same process, Kineto sees every kernel, copy and wait of ONNX Runtime with the runtime
@@ -68,13 +68,11 @@ def load_libraries(providers: Iterable[str], folder: Path | None) -> Libraries:
     """
     if not uses_cuda(providers) or not _driver():
         return Libraries()
-    torch, lacks = _torch() if folder else (None, "")
+    torch, lacks = _find_torch() if folder else (None, "")
     if torch is None or _major(torch.version.cuda) != _major(getattr(ort, "cuda_version", "")):
         _preload()
-    return Libraries(lacks=lacks) if lacks or folder is None else _recorder(folder)
-
-
-def _recorder(folder: Path) -> Libraries:
+    if lacks or folder is None:
+        return Libraries(lacks=lacks)
     from attrib.capture.workers.kineto_blocks import KinetoBlocks
 
     blocks = KinetoBlocks(folder, RUN_RANGE, "cuda", record_shapes=False)
@@ -120,8 +118,8 @@ def _driver() -> bool:
     return True
 
 
-def _torch() -> tuple[Any, str]:
-    """PyTorch, where this interpreter has one, and why it cannot record kernels."""
+def _find_torch() -> tuple[Any, str]:
+    """PyTorch, where this interpreter has one, and why it cannot record kernels (empty where it can)."""
     try:
         torch = importlib.import_module("torch")
         profiler = importlib.import_module("torch.profiler")
@@ -144,7 +142,7 @@ def _major(version: str | None) -> str:
 
 
 def _preload() -> None:
-    """CUDA's and cuDNN's libraries from NVIDIA's packages or the system (ONNX Runtime 1.21 and later)."""
+    """Load CUDA's and cuDNN's libraries from NVIDIA's packages or the system (ONNX Runtime 1.21 and later)."""
     with contextlib.suppress(OSError, RuntimeError):
         if hasattr(ort, "preload_dlls"):
             ort.preload_dlls()

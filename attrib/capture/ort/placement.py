@@ -1,4 +1,4 @@
-"""Which provider took which nodes, asked of a session, and the graph whose nodes those are. Runs in a worker.
+"""Which provider took which nodes, as a session says it, and the graph whose nodes those are. Runs in a worker.
 
 ONNX Runtime gives nodes to providers after the optimizations of level `basic` (where the session's level allows them),
 and before all others; what a provider compiles, no later pass sees. So the graph that the names of a placement belong to
@@ -22,19 +22,18 @@ _SINCE = "1.24"
 
 
 def placement_of(session: Any) -> tuple[Placement | None, str]:
-    """What the session says, or None and why it says nothing."""
+    """Which provider took which nodes, as the session says it; None with the reason where it says nothing."""
     tell = getattr(session, "get_provider_graph_assignment_info", None)
     if tell is None:
         return None, f"ONNX Runtime tells which provider took which nodes since version {_SINCE}"
     try:
-        return Placement(parts=tuple(_part(part) for part in tell())), ""
+        parts = []
+        for part in tell():
+            nodes = (PlacedNode(name=n.name, op=n.op_type, domain=n.domain) for n in part.get_nodes())
+            parts.append(Part(provider=part.ep_name, nodes=tuple(nodes)))
     except Exception as error:  # noqa: BLE001  (a capture is worth having without it)
         return None, f"ONNX Runtime did not tell which provider took which nodes: {error}"
-
-
-def _part(part: Any) -> Part:
-    nodes = (PlacedNode(name=n.name, op=n.op_type, domain=n.domain) for n in part.get_nodes())
-    return Part(provider=part.ep_name, nodes=tuple(nodes))
+    return Placement(parts=tuple(parts)), ""
 
 
 def write_placement(placement: Placement, file: Path) -> None:

@@ -62,13 +62,20 @@ class Traced(NamedTuple):
 def traced_ops(graph: Any, names: ModuleNames) -> tuple[Traced, ...]:
     """The calls of a graph that Dynamo traced, in program order."""
     calls = [node for node in graph.nodes if node.op in ("call_function", "call_method")]
-    seen = _replayed(calls)
-    found = (
-        Traced(node.name, scope_of(node, names), seen[i] if i in seen else _by_name(node))
-        for i, node in enumerate(calls)
-    )
-    # A node without an op (one result out of several) is no part of the program as eager shows it.
-    return tuple(traced for traced in found if traced.ops)
+    seen = _replay_calls(calls)
+    found = []
+    for i, node in enumerate(calls):
+        ops = seen.get(i)
+        if ops is None:  # it cannot be run on its own: the name that it has itself stands for its op
+            target = node.target
+            name = target if isinstance(target, str) else getattr(target, "__name__", "")
+            name = overload_name(target) or name
+            ops = (name if "::" in name else f"aten::{name}",)
+        if (
+            ops
+        ):  # a node without an op (one result out of several) is no part of the program as eager shows it
+            found.append(Traced(node.name, scope_of(node, names), ops))
+    return tuple(found)
 
 
 def scope_of(node: Any, names: ModuleNames) -> str:
@@ -81,15 +88,8 @@ def scope_of(node: Any, names: ModuleNames) -> str:
     return ""
 
 
-def _by_name(node: Any) -> tuple[str, ...]:
-    """What the node says itself, where it cannot be run on its own."""
-    target = node.target
-    name = overload_name(target) or (target if isinstance(target, str) else getattr(target, "__name__", ""))
-    return (name if "::" in name else f"aten::{name}",)
-
-
-def _replayed(calls: list[Any]) -> dict[int, tuple[str, ...]]:
-    """Position of a call -> its outermost ops; calls that cannot be run without data are left out."""
+def _replay_calls(calls: list[Any]) -> dict[int, tuple[str, ...]]:
+    """Run each call without data: its position -> its outermost ops; calls that cannot be run so are left out."""
     if torch.autograd._profiler_enabled():  # noqa: SLF001  (a graph is compiled inside a profiled block)
         return {}
     mode = torch._subclasses.FakeTensorMode()  # noqa: SLF001
@@ -99,7 +99,8 @@ def _replayed(calls: list[Any]) -> dict[int, tuple[str, ...]]:
 
 
 def _replay(node: Any, mark: str) -> bool:
-    if _module_of(node.target).startswith(_NOT_FOR_REPLAY):
+    """Run one call in a range of this name; whether it could be run."""
+    if str(getattr(node.target, "__module__", "") or "").startswith(_NOT_FOR_REPLAY):
         return False
     try:
         arguments = torch.fx.map_arg(node.args, _stand_in_of)
@@ -112,10 +113,6 @@ def _replay(node: Any, mark: str) -> bool:
     except Exception:  # noqa: BLE001  (an operator that needs data; its name is used instead)
         return False
     return True
-
-
-def _module_of(target: Any) -> str:
-    return str(getattr(target, "__module__", "") or "")
 
 
 def _stand_in_of(node: Any) -> Any:

@@ -68,14 +68,15 @@ class Lowered:
         for node in self.nodes:
             for source in self.sources.get(node.name, ()):
                 found[source].append(node.name)
-        return {source: self._computing(names) or names for source, names in found.items()}  # 4
+        return {source: self.computing(names) or names for source, names in found.items()}  # 4
 
     @cached_property
     def behind(self) -> dict[str, set[str]]:
         """View -> the computing nodes that it leads to or comes from, through other views."""
         above: dict[str, set[str]] = {}
         for node in self.nodes:
-            above[node.name] = self._through(node.inputs, above) if node.view else {node.name}
+            through = {name for source in node.inputs for name in above.get(source, ())}
+            above[node.name] = through if node.view else {node.name}
         below: dict[str, set[str]] = defaultdict(set)
         for node in reversed(self.nodes):
             reached = below[node.name] if node.view else {node.name}
@@ -83,17 +84,16 @@ class Lowered:
                 below[name] |= reached
         return {n.name: above[n.name] | below[n.name] for n in self.nodes if n.view}
 
-    @staticmethod
-    def _through(inputs: Iterable[str], above: Mapping[str, set[str]]) -> set[str]:
-        return {name for source in inputs for name in above.get(source, ())}
-
-    def _computing(self, names: Iterable[str]) -> list[str]:
+    def computing(self, names: Iterable[str]) -> list[str]:
+        """Those of the nodes that compute something, in their order."""
         return [name for name in names if name in self.by_name and not self.by_name[name].view]
 
 
-def launches_of(traced: Sequence[Traced], lowered: Lowered) -> tuple[tuple[Launch, ...], tuple[Member, ...]]:
+def launches_from_record(
+    traced: Sequence[Traced], lowered: Lowered
+) -> tuple[tuple[Launch, ...], tuple[Member, ...]]:
     """The launches of one graph in their order, and the ops for which there is none."""
-    computed = _computed(lowered)
+    computed = _nodes_by_kernel(lowered)
     results = {name: nodes[-1] for name, nodes in lowered.made_from.items()}
     owners = {node for nodes in computed for node in nodes}
     launches, launched = [], set[str]()
@@ -115,23 +115,21 @@ def _members(ops: Iterable[Traced]) -> tuple[Member, ...]:
     return tuple(Member(scope=op.scope, op=name, name=op.name) for op in ops for name in op.ops)
 
 
-def _computed(lowered: Lowered) -> list[set[str]]:
+def _nodes_by_kernel(lowered: Lowered) -> list[set[str]]:
     """What each kernel computes, views included."""
-    own = [_own_node(kernel, nodes, lowered) for kernel, nodes in lowered.kernels.items()]
-    taken = {node for node in own if node}
+    # The lowered op that a library call calls; empty where the record does not say which.
+    own = []
+    for kernel, listed in lowered.kernels.items():
+        op = extern_op(_TURN.sub("", kernel))
+        calls = [n for n in listed if op and n in lowered.by_name and lowered.by_name[n].op == op]
+        own.append(calls[0] if len(calls) == 1 else "")  # 1
+    called = {node for node in own if node}
     found = []
     for node, listed in zip(own, lowered.kernels.values(), strict=True):
-        computing = {node} if node else {n for n in lowered._computing(listed) if n not in taken}  # noqa: SLF001  1, 2
+        computing = {node} if node else {n for n in lowered.computing(listed) if n not in called}  # 2
         views = {n for n in listed if n in lowered.behind and lowered.behind[n] & computing}  # 3
         found.append(computing | views)
     return found
-
-
-def _own_node(kernel: str, listed: Sequence[str], lowered: Lowered) -> str:
-    """The lowered op that a library call calls; empty where the record does not say which."""
-    op = extern_op(_TURN.sub("", kernel))
-    own = [name for name in listed if op and name in lowered.by_name and lowered.by_name[name].op == op]
-    return own[0] if len(own) == 1 else ""
 
 
 def extern_op(kernel: str) -> str:
@@ -195,7 +193,7 @@ class InductorProvenance:
         recorded = json.loads(getattr(result, "inductor_provenance_mapping_str", None) or "{}")
         if "cppCodeToPost" not in recorded:
             return
-        launches, elided = launches_of(
+        launches, elided = launches_from_record(
             traced,
             Lowered(
                 nodes=lowered_nodes(lowered.graph),

@@ -73,7 +73,11 @@ class _Marks:
         self._mark = mark
         self._callers: list[str] = []
         self._tracked = any(self._names.shared(submodule) for submodule in module.modules())
-        self._outside_graphs = _kept_out_of_graphs() if compiled else _unchanged
+        self._outside_graphs: Callable[[Any], Any] = lambda hook: hook
+        if compiled:
+            import torch
+
+            self._outside_graphs = torch._dynamo.disable  # noqa: SLF001
 
     def hooks(self, module: Any) -> tuple[Any, Any]:
         """Install the hooks of one module; their handles."""
@@ -116,17 +120,6 @@ class _Marks:
             callers.pop()
 
         return enter, leave
-
-
-def _kept_out_of_graphs() -> Callable[[Any], Any]:
-    import torch
-
-    disable: Callable[[Any], Any] = torch._dynamo.disable  # noqa: SLF001
-    return disable
-
-
-def _unchanged(hook: Any) -> Any:
-    return hook
 
 
 def range_type() -> Mark:
