@@ -65,7 +65,7 @@ def resolve_source(options: CaptureOptions) -> Source:
         UsageError: An option does not apply to this kind of model.
         AttribError: It cannot be found, or has no weights that may be read.
     """
-    source = _found(options.model)
+    source = _find(options.model)
     for field in _CANNOT_CHANGE.get(source.kind, ()):
         if getattr(options, field):
             option = f"--{field.replace('_', '-')}"
@@ -73,10 +73,16 @@ def resolve_source(options: CaptureOptions) -> Source:
     return source
 
 
-def _found(name: str) -> Source:
+def _find(name: str) -> Source:
+    """The model of that name: a factory, a directory, a built-in model, or one of the hub."""
     if is_factory(name):
-        return _factory(name)
-    if Path(name, "config.json").is_file() or _looks_like_path(name):
+        place, function = split_factory(name)
+        if place.endswith(".py") and not Path(place).is_file():
+            raise AttribError(f"there is no file {place}", hint="--model path/to/file.py:factory")
+        shown = f"{Path(place).name}:{function}" if place.endswith(".py") else name
+        return Source(kind="factory", location=name, model=shown, source="factory")
+    is_path = name.startswith((".", "/", "~")) or name.endswith(("/", ".onnx", ".safetensors"))
+    if is_path or Path(name).is_dir() or Path(name, "config.json").is_file():
         return _directory(Path(name))
     if name in EXAMPLES:
         return Source(kind="example", location=name, model=name, source="built-in", batch_size=EXAMPLE_BATCH)
@@ -86,22 +92,6 @@ def _found(name: str) -> Source:
     if not _HUB_ID.fullmatch(name):
         raise _unknown(name, "it is neither a built-in name nor a hub id, a directory or a factory")
     return _hub(name)
-
-
-def _factory(name: str) -> Source:
-    place, function = split_factory(name)
-    if place.endswith(".py") and not Path(place).is_file():
-        raise AttribError(f"there is no file {place}", hint="--model path/to/file.py:factory")
-    shown = f"{Path(place).name}:{function}" if place.endswith(".py") else name
-    return Source(kind="factory", location=name, model=shown, source="factory")
-
-
-def _looks_like_path(name: str) -> bool:
-    return (
-        name.startswith((".", "/", "~"))
-        or Path(name).is_dir()
-        or name.endswith(("/", ".onnx", ".safetensors"))
-    )
 
 
 def _directory(folder: Path) -> Source:
