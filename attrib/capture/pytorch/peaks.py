@@ -15,7 +15,7 @@ from attrib.capture.system.peaks import (
     best_product,
     beyond_caches,
     last_level_cache,
-    sampled,
+    sample_times,
     streams_of,
     wall_clock,
 )
@@ -48,7 +48,7 @@ def peaks_of(device: str, dtypes: Collection[str]) -> Peaks:
         threads=torch.get_num_threads(),
         products={dtype: rate for dtype, rate in products.items() if rate is not None},
         streams=streams_of(streams, beyond, timed),
-        floor_ns=round(min(sampled(lambda: torch.neg(one, out=one), timed)), 1),
+        floor_ns=round(min(sample_times(lambda: torch.neg(one, out=one), timed)), 1),
     )
 
 

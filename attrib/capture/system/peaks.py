@@ -53,7 +53,7 @@ def wall_clock(call: Call, times: int) -> float:
     return time.perf_counter_ns() - begin
 
 
-def sampled(call: Call, timed: Timed) -> list[float]:
+def sample_times(call: Call, timed: Timed) -> list[float]:
     """Nanoseconds of one call, several times, after calls that warm up."""
     once = max(timed(call, 1), 1.0)
     if once < _WARM_UP_NS:
@@ -88,7 +88,7 @@ def best_product(product: Callable[[int], Call], timed: Timed) -> Rate | None:
         late = time.monotonic() - begin > _BUDGET_S
         if expected > (_LONGEST_NS if number > 1 else _LONGEST_EARLY_NS) or (rates and late):
             break
-        samples = sampled(product(side), timed)
+        samples = sample_times(product(side), timed)
         took = min(samples)
         rates.append(rate_of(samples, 2 * side**3))
     return max(rates, key=lambda rate: rate.per_s, default=None)
@@ -105,7 +105,9 @@ def streams_of(calls: Callable[[int], Iterator[Call]], beyond: int, timed: Timed
     return tuple(
         Stream(
             bytes=size,
-            rate=max((rate_of(sampled(call, timed), size) for call in calls(size)), key=lambda r: r.per_s),
+            rate=max(
+                (rate_of(sample_times(call, timed), size) for call in calls(size)), key=lambda r: r.per_s
+            ),
         )
         for size in (*(size for size in STREAM_BYTES if size < beyond), beyond)
     )

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from attrib.capture.system.interpreter import foreign_environment
+from attrib.capture.system.interpreter import foreign_environment, printable
 from attrib.model.execution_providers import well_known_on
 from attrib.scrub import scrub
 
@@ -148,7 +148,7 @@ _LOG_PREFIX = re.compile(r"^.*?\[[A-Z]:onnxruntime:[^\]]*\] ")
 
 
 def explain(error: str, log: str, cuda: str) -> tuple[str, str]:
-    """Why a provider did not load, in one line without paths, and what is missing (empty where unknown).
+    """Say why a provider did not load, in one line without paths, and what is missing (empty where unknown).
 
     Args:
         error: The exception's line, empty where ONNX Runtime fell back in silence.
@@ -158,8 +158,12 @@ def explain(error: str, log: str, cuda: str) -> tuple[str, str]:
     text = _ANSI.sub("", f"{log}\n{error}")
     library = _LIBRARY.search(text)
     if library:
-        what, missing = _belongs_to(library["name"], cuda)
-        return f"{library['name']} not found{what}", missing
+        name, version = library["name"], cuda.partition(".")[0]
+        for pattern, missing, what in _LIBRARIES:
+            if re.match(pattern, name, re.IGNORECASE):
+                libraries = f"{version} libraries are" if version else "libraries are"
+                return f"{name} not found: {what.format(libraries)}", missing
+        return f"{name} not found", ""
     failure = _CUDA_FAILURE.search(text)
     if failure:
         what = " ".join(failure["what"].split())
@@ -170,14 +174,6 @@ def explain(error: str, log: str, cuda: str) -> tuple[str, str]:
     return _last_line(error or text), ""
 
 
-def _belongs_to(library: str, cuda: str) -> tuple[str, str]:
-    for pattern, missing, what in _LIBRARIES:
-        if re.match(pattern, library, re.IGNORECASE):
-            version = cuda.partition(".")[0]
-            return f": {what.format(f'{version} libraries are' if version else 'libraries are')}", missing
-    return "", ""
-
-
 def _last_line(text: str) -> str:
     lines = [_LOG_PREFIX.sub("", line).strip(" *") for line in text.splitlines()]
     last = next((line for line in reversed(lines) if line), "it fell back to the CPU without saying why")
@@ -185,8 +181,8 @@ def _last_line(text: str) -> str:
 
 
 def _short(line: str) -> str:
-    printable = "".join(c if c.isprintable() else " " for c in line)
-    return printable if len(printable) <= LONGEST_REASON else printable[: LONGEST_REASON - 1] + "…"
+    line = printable(line)
+    return line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 1] + "…"
 
 
 def _ask(
@@ -209,18 +205,14 @@ def _ask(
     except OSError as error:
         return kind(error=_short(scrub(f"cannot start a process: {error}"))), ""
     log = _text(done.stderr)
+    if done.returncode < 0:
+        return kind(error=f"the process crashed ({signal.Signals(-done.returncode).name})"), log
     if done.returncode:
-        return kind(error=_ending(done.returncode, log)), log
+        return kind(error=_last_line(log)), log
     try:
         return msgspec.json.decode(done.stdout, type=kind), log
     except msgspec.MsgspecError:
         return kind(error="it answered in a form that attrib does not know"), log
-
-
-def _ending(code: int, log: str) -> str:
-    if code < 0:
-        return f"the process crashed ({signal.Signals(-code).name})"
-    return _last_line(log)
 
 
 def _text(output: Any) -> str:
