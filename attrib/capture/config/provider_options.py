@@ -20,7 +20,7 @@ Options = dict[str, dict[str, str]]
 
 
 def provider_options(pairs: Iterable[str], providers: Sequence[str]) -> Options:
-    """`[PROVIDER:]KEY=VALUE` strings by provider and key; where a key is given twice the last one holds.
+    """Read `[PROVIDER:]KEY=VALUE` strings into options by provider and key; where a key is given twice the last one holds.
 
     Args:
         pairs: As given; without a provider an option is the first requested provider's.
@@ -31,52 +31,46 @@ def provider_options(pairs: Iterable[str], providers: Sequence[str]) -> Options:
     """
     found: Options = {}
     for pair in pairs:
-        provider, key, value = _split(pair, providers)
-        found.setdefault(provider, {})[key] = value
+        left, equals, value = pair.partition("=")
+        named, colon, key = left.rpartition(":")
+        if not equals or not key.strip() or (colon and not named.strip()):
+            raise UsageError(f"--provider-option {pair!r} is no [PROVIDER:]KEY=VALUE", hint=_EXAMPLE)
+        provider = provider_name(named) if colon else providers[0]
+        if provider not in providers:
+            near = get_close_matches(provider, providers, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"add --provider {provider}, or {_EXAMPLE}"
+            raise UsageError(f"--provider-option {pair!r}: {provider} is not requested", hint=hint)
+        found.setdefault(provider, {})[key.strip()] = value.strip()
     return found
 
 
-def _split(pair: str, providers: Sequence[str]) -> tuple[str, str, str]:
-    left, equals, value = pair.partition("=")
-    named, colon, key = left.rpartition(":")
-    if not equals or not key.strip() or (colon and not named.strip()):
-        raise UsageError(f"--provider-option {pair!r} is no [PROVIDER:]KEY=VALUE", hint=_EXAMPLE)
-    provider = provider_name(named) if colon else providers[0]
-    if provider not in providers:
-        near = get_close_matches(provider, providers, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"add --provider {provider}, or {_EXAMPLE}"
-        raise UsageError(f"--provider-option {pair!r}: {provider} is not requested", hint=hint)
-    return provider, key.strip(), value.strip()
-
-
 def option_pairs(options: Options) -> tuple[str, ...]:
-    """The strings that give these options."""
+    """The strings from which `provider_options` makes these options."""
     return tuple(
         f"{provider}:{key}={value}" for provider, given in options.items() for key, value in given.items()
     )
 
 
 def thread_options(providers: Iterable[str], threads: int) -> Options:
-    """What gives providers with a thread pool of their own as many threads as ONNX Runtime's has."""
+    """Options that give providers with a thread pool of their own as many threads as ONNX Runtime's has."""
     options = {name: provider_row(name).thread_option for name in providers}
     return {name: {option: str(threads)} for name, option in options.items() if option}
 
 
 def provider_libraries(pairs: Iterable[str]) -> dict[str, str]:
-    """`NAME=PATH` strings: the absolute paths by name.
+    """Read `NAME=PATH` strings: absolute paths by the provider's name.
 
     Raises:
         UsageError: One of them is no such string, or names no file.
     """
-    return dict(_library(pair) for pair in pairs)
-
-
-def _library(pair: str) -> tuple[str, str]:
-    name, equals, path = pair.partition("=")
-    if not equals or not name.strip() or not path.strip():
-        hint = "for example --provider-library OpenVINOExecutionProvider=/path/libplugin.so"
-        raise UsageError(f"--provider-library {pair!r} is no NAME=PATH", hint=hint)
-    file = Path(path.strip()).expanduser()
-    if not file.is_file():
-        raise UsageError(f"--provider-library {name.strip()}: there is no file {file}")
-    return provider_name(name), str(file.absolute())
+    found = {}
+    for pair in pairs:
+        name, equals, path = pair.partition("=")
+        if not equals or not name.strip() or not path.strip():
+            hint = "for example --provider-library OpenVINOExecutionProvider=/path/libplugin.so"
+            raise UsageError(f"--provider-library {pair!r} is no NAME=PATH", hint=hint)
+        file = Path(path.strip()).expanduser()
+        if not file.is_file():
+            raise UsageError(f"--provider-library {name.strip()}: there is no file {file}")
+        found[provider_name(name)] = str(file.absolute())
+    return found

@@ -39,7 +39,15 @@ def find_optimizers(names: Iterable[str]) -> list[str]:
         UsageError: This ONNX Runtime knows no such optimizer.
     """
     wanted = list(names)
-    known = _known() if wanted else frozenset()
+    if not wanted:
+        return []
+    # ONNX Runtime itself says which it knows: it logs them while it opens a graph of one node.
+    options = ort.SessionOptions()
+    options.log_severity_level = _INFO
+    with tempfile.TemporaryDirectory() as folder, _stderr_of(Path(folder) / "log") as read:
+        ort.InferenceSession(MODEL, options, providers=[CPU_PROVIDER])
+        log = read()
+    known = frozenset(name.decode() for name in _RAN.findall(log)) | RULES
     found = []
     for name in wanted:
         family = [one for one in known if one.startswith(name) and _LEVEL.fullmatch(one[len(name) :])]
@@ -54,16 +62,6 @@ def find_optimizers(names: Iterable[str]) -> list[str]:
             )
         found += sorted(family)
     return found
-
-
-def _known() -> frozenset[str]:
-    """Every optimizer that this ONNX Runtime logs while it opens a graph of one node, and the rules it does not log."""
-    options = ort.SessionOptions()
-    options.log_severity_level = _INFO
-    with tempfile.TemporaryDirectory() as folder, _stderr_of(Path(folder) / "log") as read:
-        ort.InferenceSession(MODEL, options, providers=[CPU_PROVIDER])
-        log = read()
-    return frozenset(name.decode() for name in _RAN.findall(log)) | RULES
 
 
 @contextmanager

@@ -182,27 +182,22 @@ class InductorProvenance:
 
         def inner(lowered: Any, arguments: Sequence[Any], **options: Any) -> Any:
             result = compile_fx_inner(lowered, arguments, **options)
-            self._note(region, traced, lowered, result, options.get("graph_id"))
+            recorded = json.loads(getattr(result, "inductor_provenance_mapping_str", None) or "{}")
+            if "cppCodeToPost" in recorded:
+                number = options.get("graph_id")
+                record = Lowered(
+                    nodes=lowered_nodes(lowered.graph),
+                    sources=recorded.get("postToPre", {}),
+                    kernels=recorded["cppCodeToPost"],
+                    prefix="" if number is None else f"graph_{number}_",
+                )
+                launches, elided = launches_from_record(traced, record)
+                self._graphs[region] = CompiledGraph(region=region, launches=launches, elided=elided)
             return result
 
         with config.patch(_known(config, _INDUCTOR)), aot.patch(_known(aot, _AOT)):
             compiled: Callable[..., object] = compile_fx(graph, inputs, inner_compile=inner)
         return compiled
-
-    def _note(self, region: str, traced: Sequence[Traced], lowered: Any, result: Any, number: object) -> None:
-        recorded = json.loads(getattr(result, "inductor_provenance_mapping_str", None) or "{}")
-        if "cppCodeToPost" not in recorded:
-            return
-        launches, elided = launches_from_record(
-            traced,
-            Lowered(
-                nodes=lowered_nodes(lowered.graph),
-                sources=recorded.get("postToPre", {}),
-                kernels=recorded["cppCodeToPost"],
-                prefix="" if number is None else f"graph_{number}_",
-            ),
-        )
-        self._graphs[region] = CompiledGraph(region=region, launches=launches, elided=elided)
 
 
 def _known(config: Any, wanted: dict[str, object]) -> dict[str, object]:

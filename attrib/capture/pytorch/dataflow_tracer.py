@@ -56,9 +56,15 @@ def trace_dataflow(module: Any, inputs: Iterable[Any], step: Callable[[], object
     weights = list(module.parameters())
     if weights and not any(id(weight) in tracer.read for weight in weights):
         return None
-    return Dataflow(
-        tuple(_unused_modules(module.named_modules(), tracer.read)), Flow(calls=tuple(tracer.calls))
-    )
+    unused: list[UnusedModule] = []
+    inside: tuple[str, ...] = ()
+    for name, part in module.named_modules():
+        held = list(part.parameters())
+        if held and not name.startswith(inside) and not any(id(weight) in tracer.read for weight in held):
+            inside += (f"{name}.",)
+            count = sum(weight.numel() for weight in held)
+            unused.append(UnusedModule(name=name, kind=type(part).__name__, parameters=count))
+    return Dataflow(tuple(unused), Flow(calls=tuple(tracer.calls)))
 
 
 class _DataflowMode(TorchDispatchMode):  # type: ignore[misc]  # torch is not type-checked here
@@ -113,15 +119,3 @@ def _tensors(value: object) -> list[Any]:
 def _storage(tensor: Any) -> int:
     """Views and in-place results share it with what they were made of."""
     return int(tensor.untyped_storage()._cdata)  # noqa: SLF001
-
-
-def _unused_modules(modules: Iterable[tuple[str, Any]], read: set[int]) -> Iterator[UnusedModule]:
-    found: tuple[str, ...] = ()
-    for name, module in modules:
-        weights = list(module.parameters())
-        if not weights or name.startswith(found) or any(id(weight) in read for weight in weights):
-            continue
-        found += (f"{name}.",)
-        yield UnusedModule(
-            name=name, kind=type(module).__name__, parameters=sum(weight.numel() for weight in weights)
-        )

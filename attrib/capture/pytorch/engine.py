@@ -114,12 +114,17 @@ class PyTorchEngine:
         save_inputs(inputs_file, {name: _numpy(value) for name, value in built.inputs.items()})
         self._blocks = KinetoBlocks(self._folder, STEP, command.recipe.device, record_shapes=True)
         self._blocks.warm()
+        inputs = []
+        for name, value in built.inputs.items():
+            kind = str(value.dtype).removeprefix("torch.")
+            tensor = Tensor(_DTYPES.get(kind, kind), tuple(value.shape))
+            inputs.append(InputSpec(name=name, tensor=tensor))
         freeze_heap()
         return Loaded(
             weights=built.weights,
             fingerprint=fingerprint(built.module),
             parameters=sum(parameter.numel() for parameter in built.module.parameters()),
-            inputs=tuple(InputSpec(name=name, tensor=_tensor(value)) for name, value in built.inputs.items()),
+            inputs=tuple(inputs),
             outputs=tuple(outputs),
             settings=_settings(built.module, prepared, command)
             | torch_settings(command.recipe.device)
@@ -181,11 +186,6 @@ class PyTorchEngine:
         if self._prepared is None:
             raise AttribError("the model is not loaded")
         return self._prepared
-
-
-def _tensor(value: Any) -> Tensor:
-    name = str(value.dtype).removeprefix("torch.")
-    return Tensor(_DTYPES.get(name, name), tuple(value.shape))
 
 
 def _numpy(value: Any) -> Any:

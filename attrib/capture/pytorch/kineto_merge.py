@@ -79,7 +79,17 @@ def merge_kineto(files: Sequence[Path], stream: _Sink) -> None:
         trace = msgspec.json.decode(file.read_bytes(), type=_File)
         if position == 0:
             base = trace.baseTimeNanoseconds
-            stream.write(_head(trace))
+            top = {
+                "schemaVersion": trace.schemaVersion,
+                "deviceProperties": trace.deviceProperties,
+                "displayTimeUnit": trace.displayTimeUnit,
+                "baseTimeNanoseconds": base,
+                "record_shapes": 1,
+            }
+            # The list begins with an event of our own, so that every other one can be preceded by a comma.
+            first = {"ph": "M", "name": "attrib", "pid": 0, "tid": 0, "ts": 0, "args": {}}
+            head = msgspec.json.encode(top)[:-1] + b',"traceEvents":[\n' + msgspec.json.encode(first)
+            stream.write(head)
         moves = _Moves(us=(trace.baseTimeNanoseconds - base) / 1000, ids=0)
         if span := _correlations(trace):
             moves = replace(moves, ids=max(0, highest + 1 - span[0]))
@@ -87,19 +97,6 @@ def merge_kineto(files: Sequence[Path], stream: _Sink) -> None:
         for event in _events(trace, moves, written):
             stream.write(b",\n" + event)
     stream.write(b"\n]}\n")
-
-
-def _head(trace: _File) -> bytes:
-    top = {
-        "schemaVersion": trace.schemaVersion,
-        "deviceProperties": trace.deviceProperties,
-        "displayTimeUnit": trace.displayTimeUnit,
-        "baseTimeNanoseconds": trace.baseTimeNanoseconds,
-        "record_shapes": 1,
-    }
-    # The list begins with a metadata event of our own, so that every other one can be preceded by a comma.
-    first = {"ph": "M", "name": "attrib", "pid": 0, "tid": 0, "ts": 0, "args": {}}
-    return msgspec.json.encode(top)[:-1] + b',"traceEvents":[\n' + msgspec.json.encode(first)
 
 
 def _correlations(trace: _File) -> tuple[int, int] | None:

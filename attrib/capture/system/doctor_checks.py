@@ -181,28 +181,17 @@ def _cuda(runtime: RuntimeInfo, torch: TorchInfo, gpus: Sequence[str]) -> Iterat
         yield check(name="NVIDIA GPU", state="note", detail="none found: both engines run on the CPU")
     for gpu in gpus:
         yield check(name="NVIDIA GPU", state="ok", detail=gpu)
-    state, detail, fix = _cuda_match(runtime, torch, bool(gpus))
-    yield check(name="Built for", state=state, detail=detail, fix=fix)
-
-
-def _cuda_match(runtime: RuntimeInfo, torch: TorchInfo, gpu: bool) -> tuple[HealthState, str, str]:
-    """Whether both engines were built for one CUDA: the state, what was found, and the cure."""
     ours = f"CUDA {torch.cuda}{_cudnn(torch.cudnn)}" if torch.cuda else "CPU only"
     theirs = f"CUDA {runtime.cuda}{_cudnn(runtime.cudnn)}" if runtime.cuda else "CPU only or not stated"
-    detail = f"PyTorch: {ours}; ONNX Runtime: {theirs}"
-    if not gpu:
-        return "note", detail, ""
-    if not torch.cuda:
-        return "warn", detail, "install PyTorch's CUDA build (pytorch.org, Get Started) to profile on the GPU"
-    if not torch.gpus:
-        return "warn", f"{detail}; PyTorch cannot use the GPU", "update the NVIDIA driver"
-    if runtime.cuda and runtime.cuda.split(".")[0] != torch.cuda.split(".")[0]:
-        return (
-            "warn",
-            detail,
-            "install builds for the same CUDA version: the engines then share its libraries",
-        )
-    return "ok", detail, ""
+    detail, fix = f"PyTorch: {ours}; ONNX Runtime: {theirs}", ""
+    if gpus and not torch.cuda:
+        fix = "install PyTorch's CUDA build (pytorch.org, Get Started) to profile on the GPU"
+    elif gpus and not torch.gpus:
+        detail, fix = f"{detail}; PyTorch cannot use the GPU", "update the NVIDIA driver"
+    elif gpus and runtime.cuda and runtime.cuda.split(".")[0] != torch.cuda.split(".")[0]:
+        fix = "install builds for the same CUDA version: the engines then share its libraries"
+    state: HealthState = "warn" if fix else "ok" if gpus else "note"
+    yield check(name="Built for", state=state, detail=detail, fix=fix)
 
 
 def _cudnn(version: str) -> str:

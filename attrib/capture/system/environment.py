@@ -120,6 +120,11 @@ def cgroup_folders(root: Path, filesystem: str, controller: str) -> Iterator[Pat
     The formats are those of proc(5) and cgroups(7): `/proc/self/cgroup` has lines `ID:CONTROLLERS:PATH` (no
     controllers for v2), `/proc/self/mountinfo` names the part of the hierarchy that is mounted and where.
     """
+    paths = []
+    for line in read_text(root / "proc/self/cgroup").splitlines():
+        controllers, _, named = line.partition(":")[2].partition(":")
+        if controller in controllers.split(","):  # v2 has the one line without controllers
+            paths.append(PurePosixPath(named))
     for line in read_text(root / "proc/self/mountinfo").splitlines():
         mount = _MOUNT.match(line)
         if not mount or mount["type"] != filesystem:
@@ -127,21 +132,13 @@ def cgroup_folders(root: Path, filesystem: str, controller: str) -> Iterator[Pat
         if controller and controller not in mount["options"].split(","):
             continue
         top = root / mount["point"].lstrip("/")
-        for path in _cgroup_paths(root, controller):
+        for path in paths:
             yield top
             # A path outside this namespace (`/../..`) or outside the mounted part has no folder of its own here.
             if ".." not in path.parts and path.is_relative_to(mount["root"]):
                 inside = path.relative_to(mount["root"]).parts
                 for depth in range(len(inside)):
                     yield top.joinpath(*inside[: depth + 1])
-
-
-def _cgroup_paths(root: Path, controller: str) -> Iterator[PurePosixPath]:
-    for line in read_text(root / "proc/self/cgroup").splitlines():
-        _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if controller in controllers.split(","):  # v2 has the one line without controllers
-            yield PurePosixPath(path)
 
 
 def describe_environment(root: Path = ROOT) -> Environment:

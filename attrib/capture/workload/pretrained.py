@@ -86,12 +86,8 @@ def _prepare(config: Any, layers: int | None) -> Any:
     """Set the configuration for one inference call: no cache to fill, and only the first layers where asked."""
     config.use_cache = False
     config.return_dict = True
-    if layers is not None:
-        _keep_layers(config, layers)
-    return config
-
-
-def _keep_layers(config: Any, layers: int) -> None:
+    if layers is None:
+        return config
     stages = [name for name in STAGE_LISTS if isinstance(getattr(config, name, None), list | tuple)]
     published = len(getattr(config, stages[0])) if stages else getattr(config, LAYER_COUNT, None)
     if published is None:
@@ -105,3 +101,4 @@ def _keep_layers(config: Any, layers: int) -> None:
         setattr(config, name, getattr(config, name)[:layers])
     if not stages:
         setattr(config, LAYER_COUNT, layers)
+    return config

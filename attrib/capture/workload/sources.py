@@ -91,7 +91,13 @@ def _find(name: str) -> Source:
         return _built_in(architecture)
     if not _HUB_ID.fullmatch(name):
         raise _unknown(name, "it is neither a built-in name nor a hub id, a directory or a factory")
-    return _hub(name)
+    folder = _cached(name)
+    if folder is None:
+        if not hub_reachable():
+            raise _unknown(name, "it is not built in, not a directory, and the hub cannot be reached")
+        folder = _download(name)
+    _check_weights(folder)
+    return Source(kind="directory", location=str(folder), model=name, source="hub")
 
 
 def _directory(folder: Path) -> Source:
@@ -139,16 +145,6 @@ def _built_in(architecture: Architecture) -> Source:
 def _published(architecture: Architecture, kind: SourceKind, location: str, note: str = "") -> Source:
     name, task = architecture.name, architecture.task
     return Source(kind=kind, location=location, model=name, source="built-in", task=task, note=note)
-
-
-def _hub(name: str) -> Source:
-    folder = _cached(name)
-    if folder is None:
-        if not hub_reachable():
-            raise _unknown(name, "it is not built in, not a directory, and the hub cannot be reached")
-        folder = _download(name)
-    _check_weights(folder)
-    return Source(kind="directory", location=str(folder), model=name, source="hub")
 
 
 def _unknown(name: str, why: str) -> AttribError:
