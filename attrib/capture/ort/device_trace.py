@@ -36,7 +36,7 @@ NOT_RECORDED = (
 
 
 class Recorder(Protocol):
-    """What `attrib.capture.workers.kineto_blocks.KinetoBlocks` does."""
+    """Records profiled blocks of steps, as `attrib.capture.workers.kineto_blocks.KinetoBlocks` does."""
 
     def record(self, step: Callable[[], object], iterations: int) -> tuple[list[int], list[int], str]:
         """Run one block; the starts and walls of its steps, and the file of its profile."""
@@ -44,7 +44,7 @@ class Recorder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Libraries:
-    """What was loaded before the sessions were created.
+    """What there is to record kernels with, known before the sessions are created.
 
     Attributes:
         recorder: What can record kernels; None where that cannot be, or nobody asked for it.
@@ -66,7 +66,7 @@ def load_libraries(providers: Iterable[str], folder: Path | None) -> Libraries:
         providers: Those asked for.
         folder: Takes the profiles of the device; None where nothing is to be profiled: then torch is not imported.
     """
-    if not uses_cuda(providers) or not _driver():
+    if not uses_cuda(providers) or not _has_driver():
         return Libraries()
     torch, lacks = _find_torch() if folder else (None, "")
     if torch is None or _major(torch.version.cuda) != _major(getattr(ort, "cuda_version", "")):
@@ -84,7 +84,7 @@ def load_libraries(providers: Iterable[str], folder: Path | None) -> Libraries:
 
 
 def recorder_of(session: Any, libraries: Libraries) -> tuple[Recorder | None, list[str]]:
-    """What records the kernels of a profiled session, and a note where it has kernels that are not recorded."""
+    """The recorder of a profiled session's kernels, and a note where it has kernels that are not recorded."""
     if not on_cuda(session):
         return None, []
     notes = [f"{NOT_RECORDED}: {libraries.lacks}"] if libraries.lacks else []
@@ -109,8 +109,8 @@ def cuda_settings(session: Any) -> dict[str, str]:
     return {name: str(options[name]) for name in _SPEED_OPTIONS if name in options}
 
 
-def _driver() -> bool:
-    """Whether NVIDIA's driver can be loaded: without it no provider of NVIDIA's can, and nothing is worth its import."""
+def _has_driver() -> bool:
+    """Whether NVIDIA's driver can be loaded: without it no provider of NVIDIA's can, and torch is not worth its import."""
     try:
         ctypes.CDLL(_DRIVERS.get(os.name, "libcuda.so.1"))
     except OSError:

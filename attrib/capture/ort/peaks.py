@@ -29,7 +29,7 @@ Providers = list[tuple[str, dict[str, str]]]
 
 
 def peaks_of(like: Any, threads: int, folder: Path, dtypes: Collection[str]) -> Peaks:
-    """Measure on the providers of a session, with their options.
+    """Measure the machine's peaks on the providers of a session, with their options.
 
     Args:
         like: The session of the measured model.
@@ -45,7 +45,7 @@ def peaks_of(like: Any, threads: int, folder: Path, dtypes: Collection[str]) -> 
 
     def streams(size: int) -> Iterator[Call]:
         values = np.ones(size // _FLOAT_BYTES // 2, np.float32)
-        yield measure.bound(stream_file(folder), {"x": measure.value(values, "float")}, {})
+        yield measure.prepare_run(stream_file(folder), {"x": measure.value(values, "float")}, {})
 
     try:
         found = streams_of(streams, beyond_caches(last_level_cache()), wall_clock)
@@ -66,8 +66,8 @@ class _Sessions:
         self.providers, self.device = providers, device
         self._threads = threads
 
-    def bound(self, model: Path, inputs: dict[str, Any], weights: dict[str, Any]) -> Call:
-        """A run of a graph whose inputs and outputs are bound."""
+    def prepare_run(self, model: Path, inputs: dict[str, Any], weights: dict[str, Any]) -> Call:
+        """Open a graph and bind its inputs and outputs; returns one run of it."""
         options = ort.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
@@ -105,7 +105,7 @@ def _product_rate(sessions: _Sessions, folder: Path, dtype: str) -> Rate | None:
             left, right = (random.standard_normal(shape, np.float32).astype(kind) for _ in range(2))
         # Weights are handed over on the host, and the session moves them.
         weight = _Sessions([], 0, "cpu").value(right, dtype)
-        return sessions.bound(
+        return sessions.prepare_run(
             product_file(folder, dtype, side), {"a": sessions.value(left, dtype)}, {"b": weight}
         )
 

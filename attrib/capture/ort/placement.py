@@ -37,7 +37,7 @@ def placement_of(session: Any) -> tuple[Placement | None, str]:
 
 
 def write_placement(placement: Placement, file: Path) -> None:
-    """Write it as the trace directory has it."""
+    """Write a placement as the trace directory keeps it."""
     file.write_bytes(msgspec.json.format(msgspec.json.encode(placement), indent=1) + b"\n")
 
 
@@ -54,5 +54,5 @@ def partitioned_level(level: str) -> str:
 
 
 def differing_names(placement: Placement, graph: Mapping[str, str]) -> int:
-    """How many nodes of a placement a graph (node name -> op type) does not have under that name."""
+    """Count the nodes of a placement that a graph (node name -> op type) does not have under their name."""
     return sum(graph.get(node.name) != node.op for part in placement.parts for node in part.nodes)

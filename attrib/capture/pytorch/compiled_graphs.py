@@ -51,7 +51,7 @@ _NOT_FOR_REPLAY = ("torch.amp", "torch._C._functorch", "torch.autograd")
 """Where functions live that change the state of the process instead of computing something."""
 
 
-class Traced(NamedTuple):
+class TracedNode(NamedTuple):
     """One node of the traced program: its fx name, its module's qualified name, and the aten ops that it calls."""
 
     name: str
@@ -59,7 +59,7 @@ class Traced(NamedTuple):
     ops: tuple[str, ...]
 
 
-def traced_ops(graph: Any, names: ModuleNames) -> tuple[Traced, ...]:
+def traced_ops(graph: Any, names: ModuleNames) -> tuple[TracedNode, ...]:
     """The calls of a graph that Dynamo traced, in program order."""
     calls = [node for node in graph.nodes if node.op in ("call_function", "call_method")]
     seen = _replay_calls(calls)
@@ -74,7 +74,7 @@ def traced_ops(graph: Any, names: ModuleNames) -> tuple[Traced, ...]:
         if (
             ops
         ):  # a node without an op (one result out of several) is no part of the program as eager shows it
-            found.append(Traced(node.name, scope_of(node, names), ops))
+            found.append(TracedNode(node.name, scope_of(node, names), ops))
     return tuple(found)
 
 

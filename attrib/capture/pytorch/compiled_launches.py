@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from attrib.capture.pytorch.compiled_graphs import LoweredNode, Traced, lowered_nodes, traced_ops
+from attrib.capture.pytorch.compiled_graphs import LoweredNode, TracedNode, lowered_nodes, traced_ops
 from attrib.capture.pytorch.scopes import ModuleNames
 from attrib.model.compiled import Compiled, CompiledGraph, Launch
 from attrib.model.work import Member
@@ -41,12 +41,12 @@ _ALIASES = {"bias_addmm": "addmm"}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Lowered:
+class LoweredGraph:
     """What Inductor recorded of one graph.
 
     Attributes:
         nodes: The lowered graph.
-        sources: Lowered node -> traced nodes.
+        sources: LoweredGraph node -> traced nodes.
         kernels: `kernel:number` in order of launch -> lowered nodes.
         prefix: What the events of generated kernels have before the kernel's name.
     """
@@ -58,12 +58,12 @@ class Lowered:
 
     @cached_property
     def by_name(self) -> dict[str, LoweredNode]:
-        """Lowered nodes by name."""
+        """LoweredGraph nodes by name."""
         return {node.name: node for node in self.nodes}
 
     @cached_property
     def made_from(self) -> dict[str, list[str]]:
-        """Traced node -> its lowered nodes in the order of the graph, without views where something computes."""
+        """TracedNode node -> its lowered nodes in the order of the graph, without views where something computes."""
         found: dict[str, list[str]] = defaultdict(list)
         for node in self.nodes:
             for source in self.sources.get(node.name, ()):
@@ -85,12 +85,12 @@ class Lowered:
         return {n.name: above[n.name] | below[n.name] for n in self.nodes if n.view}
 
     def computing(self, names: Iterable[str]) -> list[str]:
-        """Those of the nodes that compute something, in their order."""
+        """The nodes that compute something, in their order."""
         return [name for name in names if name in self.by_name and not self.by_name[name].view]
 
 
 def launches_from_record(
-    traced: Sequence[Traced], lowered: Lowered
+    traced: Sequence[TracedNode], lowered: LoweredGraph
 ) -> tuple[tuple[Launch, ...], tuple[Member, ...]]:
     """The launches of one graph in their order, and the ops for which there is none."""
     computed = _nodes_by_kernel(lowered)
@@ -111,11 +111,11 @@ def launches_from_record(
     return tuple(launches), _members(op for op in traced if op.name not in launched)
 
 
-def _members(ops: Iterable[Traced]) -> tuple[Member, ...]:
+def _members(ops: Iterable[TracedNode]) -> tuple[Member, ...]:
     return tuple(Member(scope=op.scope, op=name, name=op.name) for op in ops for name in op.ops)
 
 
-def _nodes_by_kernel(lowered: Lowered) -> list[set[str]]:
+def _nodes_by_kernel(lowered: LoweredGraph) -> list[set[str]]:
     """What each kernel computes, views included."""
     # The lowered op that a library call calls; empty where the record does not say which.
     own = []
@@ -185,7 +185,7 @@ class InductorProvenance:
             recorded = json.loads(getattr(result, "inductor_provenance_mapping_str", None) or "{}")
             if "cppCodeToPost" in recorded:
                 number = options.get("graph_id")
-                record = Lowered(
+                record = LoweredGraph(
                     nodes=lowered_nodes(lowered.graph),
                     sources=recorded.get("postToPre", {}),
                     kernels=recorded["cppCodeToPost"],
@@ -195,12 +195,12 @@ class InductorProvenance:
                 self._graphs[region] = CompiledGraph(region=region, launches=launches, elided=elided)
             return result
 
-        with config.patch(_known(config, _INDUCTOR)), aot.patch(_known(aot, _AOT)):
+        with config.patch(_supported(config, _INDUCTOR)), aot.patch(_supported(aot, _AOT)):
             compiled: Callable[..., object] = compile_fx(graph, inputs, inner_compile=inner)
         return compiled
 
 
-def _known(config: Any, wanted: dict[str, object]) -> dict[str, object]:
-    """Those of the settings that this torch has."""
+def _supported(config: Any, wanted: dict[str, object]) -> dict[str, object]:
+    """The settings that this torch knows."""
     known = config.get_config_copy()
     return {key: value for key, value in wanted.items() if key in known}

@@ -117,5 +117,5 @@ def _tensors(value: object) -> list[Any]:
 
 
 def _storage(tensor: Any) -> int:
-    """Views and in-place results share it with what they were made of."""
+    """What identifies a tensor's storage, which views and in-place results share with what they were made of."""
     return int(tensor.untyped_storage()._cdata)  # noqa: SLF001

@@ -189,7 +189,7 @@ class PyTorchEngine:
 
 
 def _numpy(value: Any) -> Any:
-    """On the host, in a type that numpy knows: bfloat16 becomes float32, which holds every bfloat16 exactly."""
+    """A tensor's values on the host; numpy knows no bfloat16, which becomes float32 (it holds every bfloat16 exactly)."""
     value = value.detach().cpu()
     return (value.float() if value.dtype == torch.bfloat16 else value).contiguous().numpy()
 

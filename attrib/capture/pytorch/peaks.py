@@ -26,7 +26,7 @@ _FLOAT_BYTES = 4
 
 
 def peaks_of(device: str, dtypes: Collection[str]) -> Peaks:
-    """Measure with the threads that are set, and the rounding of matrix products that is."""
+    """Measure the machine's peaks with the threads and the rounding of matrix products that are set."""
     timed = _time_by_events if device == "cuda" else wall_clock
     products = {dtype: _product_rate(dtype, device, timed) for dtype in dtypes if dtype in _DTYPES}
     one = torch.ones(1, device=device)
@@ -72,7 +72,7 @@ def _product_rate(dtype: str, device: str, timed: Timed) -> Rate | None:
 
 
 def _time_by_events(call: Call, times: int) -> float:
-    """`Timed` by the device's own clock."""
+    """`Timed` on a CUDA device, by its own clock."""
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     begin.record()
     for _ in range(times):

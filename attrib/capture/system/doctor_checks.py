@@ -55,7 +55,7 @@ EXPORT_PACKAGES = ("onnx", "onnxscript", "transformers")
 
 
 class HealthCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """One line: what was looked at, what was found, and the cure where there is something to cure."""
+    """One check: what was looked at, what was found, and the cure where there is something to cure."""
 
     section: str
     name: str
@@ -72,7 +72,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def examine(ort_python: Path | None = None) -> Health:
-    """Look at everything; engines are asked in processes of their own, at the same time.
+    """Check this machine; engines and providers are tried in processes of their own, at the same time.
 
     Args:
         ort_python: The interpreter whose ONNX Runtime is meant; None for attrib's own.

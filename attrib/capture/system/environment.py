@@ -234,7 +234,7 @@ def accelerators() -> tuple[str, ...]:
 
 
 def cpuinfo(root: Path) -> Iterator[dict[str, str]]:
-    """One mapping a paragraph of `/proc/cpuinfo`."""
+    """The processors as `/proc/cpuinfo` lists them: one mapping a paragraph."""
     for paragraph in read_text(root / "proc/cpuinfo").split("\n\n"):
         pairs = (line.partition(":") for line in paragraph.splitlines())
         found = {key.strip(): value.strip() for key, _, value in pairs}

@@ -54,7 +54,7 @@ def wall_clock(call: Call, times: int) -> float:
 
 
 def sample_times(call: Call, timed: Timed) -> list[float]:
-    """Nanoseconds of one call, several times, after calls that warm up."""
+    """Time one call several times, after calls that warm up; nanoseconds."""
     once = max(timed(call, 1), 1.0)
     if once < _WARM_UP_NS:
         once = max(timed(call, math.ceil(_WARM_UP_NS / once)) / math.ceil(_WARM_UP_NS / once), 1.0)
@@ -67,7 +67,7 @@ def sample_times(call: Call, timed: Timed) -> list[float]:
 
 
 def rate_of(samples: Collection[float], amount: float) -> Rate:
-    """The rate of a call that does so much, from its times in nanoseconds."""
+    """The rate of a call that does `amount` operations or bytes, from its times in nanoseconds."""
     quiet, typical = (max(float(np.quantile(list(samples), q)), 1.0) for q in (_QUIET, 0.5))
     return Rate(
         per_s=round(amount / quiet * 1e9), typical_per_s=round(amount / typical * 1e9), samples=len(samples)
@@ -75,7 +75,7 @@ def rate_of(samples: Collection[float], amount: float) -> Rate:
 
 
 def best_product(product: Callable[[int], Call], timed: Timed) -> Rate | None:
-    """The highest rate among growing square products; None where not even the smallest could be made.
+    """Measure growing square products; the highest rate, None where not even the smallest could be made.
 
     Args:
         product: Makes the product of two matrices with this side.
@@ -95,7 +95,7 @@ def best_product(product: Callable[[int], Call], timed: Timed) -> Rate | None:
 
 
 def streams_of(calls: Callable[[int], Iterator[Call]], beyond: int, timed: Timed) -> tuple[Stream, ...]:
-    """The best rate at which each size of memory is streamed.
+    """Measure the best rate at which each size of memory is streamed.
 
     Args:
         calls: Ways to read or copy so many bytes; a copy counts what it reads and what it writes.

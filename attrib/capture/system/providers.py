@@ -83,12 +83,12 @@ _Answer = TypeVar("_Answer", RuntimeInfo, TorchInfo, _Loaded)
 
 
 def probe_runtime(timeout: float = TIMEOUT, interpreter: str = sys.executable) -> RuntimeInfo:
-    """Ask ONNX Runtime what it is."""
+    """Ask ONNX Runtime for its version, its package, and the providers of its build."""
     return _ask(RuntimeInfo, ("runtime",), timeout, interpreter)[0]
 
 
 def probe_torch(timeout: float = TIMEOUT) -> TorchInfo:
-    """Ask PyTorch what it is, and let it compute something."""
+    """Ask PyTorch for its version and its CUDA, and let it compute something."""
     return _ask(TorchInfo, ("torch",), timeout)[0]
 
 

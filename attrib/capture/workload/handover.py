@@ -19,7 +19,7 @@ class Handover:
 
 
 def save_handover(handover: Handover, file: Path) -> None:
-    """Write both for the workers.
+    """Write a module and its inputs into a file for the workers.
 
     Raises:
         AttribError: The module cannot be saved, or the inputs are not tensors.

@@ -59,7 +59,7 @@ _BRINGS: dict[SourceKind, str] = {
 
 
 def resolve_source(options: CaptureOptions) -> Source:
-    """Find the model.
+    """Find the model that `--model` names, without loading it.
 
     Raises:
         UsageError: An option does not apply to this kind of model.
