@@ -85,15 +85,10 @@ def load_libraries(providers: Iterable[str], folder: Path | None) -> Libraries:
 
 def recorder_of(session: Any, libraries: Libraries) -> tuple[Recorder | None, list[str]]:
     """The recorder of a profiled session's kernels, and a note where it has kernels that are not recorded."""
-    if not on_cuda(session):
+    if not uses_cuda(session.get_providers()):
         return None, []
     notes = [f"{NOT_RECORDED}: {libraries.lacks}"] if libraries.lacks else []
     return libraries.recorder, notes
-
-
-def on_cuda(session: Any) -> bool:
-    """Whether a session has a provider of NVIDIA's."""
-    return uses_cuda(session.get_providers())
 
 
 def replays_graph(session: Any, options: Mapping[str, Mapping[str, str]]) -> bool:
@@ -104,9 +99,9 @@ def replays_graph(session: Any, options: Mapping[str, Mapping[str, str]]) -> boo
 
 def cuda_settings(session: Any) -> dict[str, str]:
     """Options of the session's first provider of NVIDIA's that bear on speed, as they hold; none for other sessions."""
-    given: dict[str, dict[str, str]] = session.get_provider_options() if on_cuda(session) else {}
-    options = next((given[name] for name in session.get_providers() if uses_cuda([name])), {})
-    return {name: str(options[name]) for name in _SPEED_OPTIONS if name in options}
+    name = next((name for name in session.get_providers() if uses_cuda([name])), "")
+    options: dict[str, str] = session.get_provider_options()[name] if name else {}
+    return {key: str(options[key]) for key in _SPEED_OPTIONS if key in options}
 
 
 def _has_driver() -> bool:

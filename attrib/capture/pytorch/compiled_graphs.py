@@ -71,9 +71,8 @@ def traced_ops(graph: Any, names: ModuleNames) -> tuple[TracedNode, ...]:
             name = target if isinstance(target, str) else getattr(target, "__name__", "")
             name = overload_name(target) or name
             ops = (name if "::" in name else f"aten::{name}",)
-        if (
-            ops
-        ):  # a node without an op (one result out of several) is no part of the program as eager shows it
+        # A node without an op (one result out of several) is no part of the program as eager shows it.
+        if ops:
             found.append(TracedNode(node.name, scope_of(node, names), ops))
     return tuple(found)
 
@@ -92,27 +91,23 @@ def _replay_calls(calls: list[Any]) -> dict[int, tuple[str, ...]]:
     """Run each call without data: its position -> its outermost ops; calls that cannot be run so are left out."""
     if torch.autograd._profiler_enabled():  # noqa: SLF001  (a graph is compiled inside a profiled block)
         return {}
-    mode = torch._subclasses.FakeTensorMode()  # noqa: SLF001
+    mode, ran = torch._subclasses.FakeTensorMode(), set[int]()  # noqa: SLF001
     with profile(activities=[ProfilerActivity.CPU]) as profiler, mode:
-        ran = {i for i, node in enumerate(calls) if _replay(node, f"{_MARK}{i}")}
+        for i, node in enumerate(calls):
+            if str(getattr(node.target, "__module__", "") or "").startswith(_NOT_FOR_REPLAY):
+                continue
+            try:
+                arguments = torch.fx.map_arg(node.args, _stand_in_of)
+                keywords = torch.fx.map_arg(node.kwargs, _stand_in_of)
+                with range_type()(f"{_MARK}{i}"):
+                    if node.op == "call_method":
+                        getattr(arguments[0], node.target)(*arguments[1:], **keywords)
+                    else:
+                        node.target(*arguments, **keywords)
+            except Exception:  # noqa: BLE001, S112  (an operator that needs data; its name is used instead)
+                continue
+            ran.add(i)
     return {i: ops for i, ops in _outermost(profiler.profiler.kineto_results.events()).items() if i in ran}
-
-
-def _replay(node: Any, mark: str) -> bool:
-    """Run one call in a range of this name; whether it could be run."""
-    if str(getattr(node.target, "__module__", "") or "").startswith(_NOT_FOR_REPLAY):
-        return False
-    try:
-        arguments = torch.fx.map_arg(node.args, _stand_in_of)
-        keywords = torch.fx.map_arg(node.kwargs, _stand_in_of)
-        with range_type()(mark):
-            if node.op == "call_method":
-                getattr(arguments[0], node.target)(*arguments[1:], **keywords)
-            else:
-                node.target(*arguments, **keywords)
-    except Exception:  # noqa: BLE001  (an operator that needs data; its name is used instead)
-        return False
-    return True
 
 
 def _stand_in_of(node: Any) -> Any:
