@@ -19,7 +19,7 @@ DEFAULT_OPSET = 17
 
 
 @dataclass(frozen=True, slots=True)
-class Exporter:
+class OnnxExporter:
     """One exporter.
 
     Attributes:
@@ -81,7 +81,7 @@ def export_torchscript(
 
 
 EXPORTERS = {
-    "dynamo": Exporter(export_dynamo, (17, 25)),
-    "torchscript": Exporter(export_torchscript, (14, 23)),
+    "dynamo": OnnxExporter(export_dynamo, (17, 25)),
+    "torchscript": OnnxExporter(export_torchscript, (14, 23)),
 }
 """Exporter name -> how it is called. dynamo writes opset 18 and later; a conversion that fails leaves it at 18."""

@@ -32,14 +32,14 @@ _NO_GRAPH = ("gpu_graph_id", "-1")
 Signature = list[tuple[str, str, list[Any]]]
 
 
-class Place(NamedTuple):
+class MemoryPlace(NamedTuple):
     """Memory as ONNX Runtime names it."""
 
     device: str = "cpu"
     number: int = 0
 
 
-HOST = Place()
+HOST = MemoryPlace()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +56,7 @@ class Feeds:
     step: Callable[[], object]
     outputs: Callable[[], list[Any]]
     preallocated: bool = False
-    bound: Place | None = None
+    bound: MemoryPlace | None = None
 
 
 def feeds_of(
@@ -95,13 +95,13 @@ def feeds_of(
     return _bind(session, values, place, replays), notes
 
 
-def place_of(session: Any) -> Place:
+def place_of(session: Any) -> MemoryPlace:
     """Where the session's first provider keeps its tensors, as far as ONNX Runtime's Python can allocate there."""
     first = session.get_providers()[0]
     if not uses_cuda([first]):
         return HOST
     options = session.get_provider_options().get(first, {})
-    return Place("cuda", int(options.get("device_id", 0)))
+    return MemoryPlace("cuda", int(options.get("device_id", 0)))
 
 
 def bfloat16_value(array: Any) -> Any:
@@ -112,7 +112,7 @@ def bfloat16_value(array: Any) -> Any:
     return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(halves, _ORT_BFLOAT16)
 
 
-def _bind(session: Any, values: dict[str, Any], place: Place, replays: bool | None) -> Feeds:
+def _bind(session: Any, values: dict[str, Any], place: MemoryPlace, replays: bool | None) -> Feeds:
     """Bind inputs once, and outputs to memory of the size that a first run shows: every step gets these inputs."""
     import onnxruntime as ort
 
@@ -153,7 +153,7 @@ def _bind(session: Any, values: dict[str, Any], place: Place, replays: bool | No
     return Feeds(step, outputs, preallocated, place)
 
 
-def _bind_inputs(binding: Any, values: dict[str, Any], place: Place) -> None:
+def _bind_inputs(binding: Any, values: dict[str, Any], place: MemoryPlace) -> None:
     import onnxruntime as ort
 
     for name, value in values.items():

@@ -13,7 +13,7 @@ from attrib.capture.config.options import CaptureOptions
 from attrib.capture.workers.messages import SourceKind
 from attrib.capture.workload.factory import is_factory, split_factory
 from attrib.errors import AttribError, UsageError
-from attrib.zoo.architectures import Architecture, find_architecture
+from attrib.zoo.architectures import PublishedModel, find_architecture
 from attrib.zoo.examples import EXAMPLE_BATCH, EXAMPLES
 from attrib.zoo.names import BUILT_IN, similar_names
 
@@ -129,7 +129,7 @@ def _check_weights(folder: Path) -> None:
     raise AttribError(f"{folder.name} holds no weights (*.safetensors)", hint="model.save_pretrained(folder)")
 
 
-def _built_in(architecture: Architecture) -> Source:
+def _built_in(architecture: PublishedModel) -> Source:
     for repository in (architecture.repository, architecture.name):
         if folder := _cached(repository):
             return _published(architecture, "directory", str(folder))
@@ -142,7 +142,7 @@ def _built_in(architecture: Architecture) -> Source:
     return _published(architecture, "configuration", architecture.name, note)
 
 
-def _published(architecture: Architecture, kind: SourceKind, location: str, note: str = "") -> Source:
+def _published(architecture: PublishedModel, kind: SourceKind, location: str, note: str = "") -> Source:
     name, task = architecture.name, architecture.task
     return Source(kind=kind, location=location, model=name, source="built-in", task=task, note=note)
 
