@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attrib.capture.workload.inputs import Arrays, load_inputs
+from attrib.model.execution_providers import CPU_PROVIDER
 from attrib.rewrite.files import load_graph, save_graph
 from attrib.rewrite.registry import Job, Outcome
 
@@ -91,7 +92,7 @@ def calibration_inputs(job: Job) -> Iterator[Arrays]:
 
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = ort.InferenceSession(str(job.source), options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(str(job.source), options, providers=[CPU_PROVIDER])
     signature = [(i.name, i.type, i.shape) for i in session.get_inputs()]
     inputs, _ = match_inputs(signature, load_inputs(job.inputs))
     taken = {name: inputs[name] for name, _, _ in signature}

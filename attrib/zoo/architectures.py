@@ -10,7 +10,7 @@ ConfigValue = int | float | str | bool | list[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Architecture:
+class PublishedModel:
     """One published model.
 
     Attributes:
@@ -40,14 +40,14 @@ _BERT: dict[str, ConfigValue] = {
 }
 
 _ROWS = (
-    Architecture(
+    PublishedModel(
         name="bert-base-uncased",
         repository="google-bert/bert-base-uncased",
         model_type="bert",
         values=_BERT
         | {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072},
     ),
-    Architecture(
+    PublishedModel(
         name="bert-large-uncased",
         repository="google-bert/bert-large-uncased",
         model_type="bert",
@@ -59,7 +59,7 @@ _ROWS = (
             "intermediate_size": 4096,
         },
     ),
-    Architecture(
+    PublishedModel(
         name="distilbert-base-uncased",
         repository="distilbert/distilbert-base-uncased",
         model_type="distilbert",
@@ -77,7 +77,7 @@ _ROWS = (
             "pad_token_id": 0,
         },
     ),
-    Architecture(
+    PublishedModel(
         name="roberta-base",
         repository="FacebookAI/roberta-base",
         model_type="roberta",
@@ -96,14 +96,14 @@ _ROWS = (
             "intermediate_size": 3072,
         },
     ),
-    Architecture(
+    PublishedModel(
         name="all-MiniLM-L6-v2",
         repository="sentence-transformers/all-MiniLM-L6-v2",
         model_type="bert",
         values=_BERT
         | {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536},
     ),
-    Architecture(
+    PublishedModel(
         name="gpt2",
         repository="openai-community/gpt2",
         model_type="gpt2",
@@ -122,7 +122,7 @@ _ROWS = (
             "eos_token_id": 50256,
         },
     ),
-    Architecture(
+    PublishedModel(
         name="t5-small",
         repository="google-t5/t5-small",
         model_type="t5",
@@ -142,7 +142,7 @@ _ROWS = (
         },
         task="text-encoding",
     ),
-    Architecture(
+    PublishedModel(
         name="resnet-18",
         repository="microsoft/resnet-18",
         model_type="resnet",
@@ -158,11 +158,11 @@ _ROWS = (
     ),
 )
 
-ARCHITECTURES: dict[str, Architecture] = {row.name: row for row in _ROWS}
+ARCHITECTURES: dict[str, PublishedModel] = {row.name: row for row in _ROWS}
 """Every built-in model by name."""
 
 
-def find_architecture(name: str) -> Architecture | None:
+def find_architecture(name: str) -> PublishedModel | None:
     """The built-in model of that name or published repository; None where there is none."""
     by_repository = {row.repository: row for row in _ROWS}
     return ARCHITECTURES.get(name) or by_repository.get(name)

@@ -13,7 +13,7 @@ def export_tiny_bert(folder: Path) -> Path:
     """Export a BERT of two layers, 32 wide, weights beside it."""
     from transformers import BertConfig, BertModel
 
-    from attrib.capture.export.dynamo import export_dynamo
+    from attrib.capture.export.exporters import export_dynamo
     from attrib.capture.workload.build import Built
     from attrib.capture.workload.weights import make_distinct, seed_everything
 

@@ -86,7 +86,7 @@ class TestModules:
 
     def exported(self, name, exporter, folder):
         from attrib.analysis.lineage.reader import graph_from_bytes
-        from attrib.capture.export.engine import Engine
+        from attrib.capture.export.engine import ExportEngine
         from attrib.capture.workers.messages import Export, Recipe
 
         recipe = Recipe(
@@ -95,6 +95,8 @@ class TestModules:
         )  # fmt: skip
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporters' own
-            done = Engine().export(Export(recipe=recipe, exporter=exporter, opset=None, folder=str(folder)))
+            done = ExportEngine().export(
+                Export(recipe=recipe, exporter=exporter, opset=None, folder=str(folder))
+            )
         graph = graph_from_bytes(Path(done.model).read_bytes(), "g")
         return Counter(node.op for node in graph.nodes if node.op != "Cast")

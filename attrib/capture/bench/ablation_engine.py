@@ -15,7 +15,7 @@ from attrib.rewrite.files import copy_graph, load_graph
 from attrib.rewrite.surgery.graph import Array, run_file
 
 
-class Engine:
+class AblationEngine:
     """Serves the one command of the worker."""
 
     def __init__(self) -> None:

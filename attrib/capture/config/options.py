@@ -8,11 +8,11 @@ import msgspec
 from attrib.capture.config.provider_options import (
     GRAPH_PROVIDER,
     provider_libraries,
-    provider_name,
     provider_options,
 )
 from attrib.capture.config.session_options import session_options
 from attrib.errors import UsageError
+from attrib.model.execution_providers import provider_name
 from attrib.model.manifest import Role
 from attrib.rewrite.registry import check_rewrites
 from attrib.zoo.tasks import TASKS

@@ -1,4 +1,4 @@
-"""Execution providers as the user names them: short names, options `[PROVIDER:]KEY=VALUE`, libraries `NAME=PATH`.
+"""What the user gives execution providers: options `[PROVIDER:]KEY=VALUE`, libraries `NAME=PATH`.
 
 Importing this imports no engine. Which options a provider takes is only known to the provider: ONNX Runtime hands them
 over as text, and the worker says what it answers.
@@ -9,57 +9,18 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from attrib.errors import UsageError
+from attrib.model.execution_providers import CUDA_PROVIDER, provider_name, provider_row
 
-CPU_PROVIDER = "CPUExecutionProvider"
-
-SHORT_NAMES = {
-    "cpu": CPU_PROVIDER,
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider",
-    "migraphx": "MIGraphXExecutionProvider",
-    "rocm": "ROCMExecutionProvider",
-    "coreml": "CoreMLExecutionProvider",
-    "dml": "DmlExecutionProvider",
-}
-"""What people call the providers; every other one by its full name, as ONNX Runtime spells it."""
-
-PACKAGES = {
-    "CUDAExecutionProvider": "onnxruntime-gpu",
-    "TensorrtExecutionProvider": "onnxruntime-gpu",
-    "OpenVINOExecutionProvider": "onnxruntime-openvino",
-    "MIGraphXExecutionProvider": "onnxruntime-migraphx",
-    "ROCMExecutionProvider": "onnxruntime-rocm",
-    "DmlExecutionProvider": "onnxruntime-directml",
-}
-"""The package whose build has each; all others are asked of `onnxruntime`."""
-
-GRAPH_PROVIDER, GRAPH_OPTION = "CUDAExecutionProvider", "enable_cuda_graph"
+GRAPH_PROVIDER, GRAPH_OPTION = CUDA_PROVIDER, "enable_cuda_graph"
 """Who captures a whole run as one CUDA graph and replays it, and its option for that."""
-
-OWN_POOL = {"OpenVINOExecutionProvider": "num_of_threads"}
-"""Providers that compute on threads of their own -> the option that says how many.
-
-OpenVINO's provider takes no notice of `intra_op_num_threads`: asked for one thread, it kept two busy (1.24.1).
-"""
 
 _EXAMPLE = "for example --provider-option OpenVINOExecutionProvider:device_type=CPU"
 
 Options = dict[str, dict[str, str]]
 
 
-def provider_name(name: str) -> str:
-    """A provider's full name; one that is not known stays as it is."""
-    return SHORT_NAMES.get(name.strip().lower(), name.strip())
-
-
-def package_of(providers: Iterable[str]) -> str:
-    """The package to install for these providers."""
-    return next((PACKAGES[name] for name in providers if name in PACKAGES), "onnxruntime")
-
-
 def provider_options(pairs: Iterable[str], providers: Sequence[str]) -> Options:
-    """`[PROVIDER:]KEY=VALUE` strings by provider and key; where a key is given twice the last one holds.
+    """Read `[PROVIDER:]KEY=VALUE` strings into options by provider and key; where a key is given twice the last one holds.
 
     Args:
         pairs: As given; without a provider an option is the first requested provider's.
@@ -70,51 +31,46 @@ def provider_options(pairs: Iterable[str], providers: Sequence[str]) -> Options:
     """
     found: Options = {}
     for pair in pairs:
-        provider, key, value = _split(pair, providers)
-        found.setdefault(provider, {})[key] = value
+        left, equals, value = pair.partition("=")
+        named, colon, key = left.rpartition(":")
+        if not equals or not key.strip() or (colon and not named.strip()):
+            raise UsageError(f"--provider-option {pair!r} is no [PROVIDER:]KEY=VALUE", hint=_EXAMPLE)
+        provider = provider_name(named) if colon else providers[0]
+        if provider not in providers:
+            near = get_close_matches(provider, providers, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"add --provider {provider}, or {_EXAMPLE}"
+            raise UsageError(f"--provider-option {pair!r}: {provider} is not requested", hint=hint)
+        found.setdefault(provider, {})[key.strip()] = value.strip()
     return found
 
 
-def _split(pair: str, providers: Sequence[str]) -> tuple[str, str, str]:
-    left, equals, value = pair.partition("=")
-    named, colon, key = left.rpartition(":")
-    if not equals or not key.strip() or (colon and not named.strip()):
-        raise UsageError(f"--provider-option {pair!r} is no [PROVIDER:]KEY=VALUE", hint=_EXAMPLE)
-    provider = provider_name(named) if colon else providers[0]
-    if provider not in providers:
-        near = get_close_matches(provider, providers, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"add --provider {provider}, or {_EXAMPLE}"
-        raise UsageError(f"--provider-option {pair!r}: {provider} is not requested", hint=hint)
-    return provider, key.strip(), value.strip()
-
-
 def option_pairs(options: Options) -> tuple[str, ...]:
-    """The strings that give these options."""
+    """The strings from which `provider_options` makes these options."""
     return tuple(
         f"{provider}:{key}={value}" for provider, given in options.items() for key, value in given.items()
     )
 
 
 def thread_options(providers: Iterable[str], threads: int) -> Options:
-    """What gives providers with a thread pool of their own as many threads as ONNX Runtime's has."""
-    return {name: {OWN_POOL[name]: str(threads)} for name in providers if name in OWN_POOL}
+    """Options that give providers with a thread pool of their own as many threads as ONNX Runtime's has."""
+    options = {name: provider_row(name).thread_option for name in providers}
+    return {name: {option: str(threads)} for name, option in options.items() if option}
 
 
 def provider_libraries(pairs: Iterable[str]) -> dict[str, str]:
-    """`NAME=PATH` strings: the absolute paths by name.
+    """Read `NAME=PATH` strings: absolute paths by the provider's name.
 
     Raises:
         UsageError: One of them is no such string, or names no file.
     """
-    return dict(_library(pair) for pair in pairs)
-
-
-def _library(pair: str) -> tuple[str, str]:
-    name, equals, path = pair.partition("=")
-    if not equals or not name.strip() or not path.strip():
-        hint = "for example --provider-library OpenVINOExecutionProvider=/path/libplugin.so"
-        raise UsageError(f"--provider-library {pair!r} is no NAME=PATH", hint=hint)
-    file = Path(path.strip()).expanduser()
-    if not file.is_file():
-        raise UsageError(f"--provider-library {name.strip()}: there is no file {file}")
-    return provider_name(name), str(file.absolute())
+    found = {}
+    for pair in pairs:
+        name, equals, path = pair.partition("=")
+        if not equals or not name.strip() or not path.strip():
+            hint = "for example --provider-library OpenVINOExecutionProvider=/path/libplugin.so"
+            raise UsageError(f"--provider-library {pair!r} is no NAME=PATH", hint=hint)
+        file = Path(path.strip()).expanduser()
+        if not file.is_file():
+            raise UsageError(f"--provider-library {name.strip()}: there is no file {file}")
+        found[provider_name(name)] = str(file.absolute())
+    return found

@@ -26,19 +26,17 @@ def dynamic_dims(inputs: dict[str, Any], *, tokens: bool) -> Dims:
     if len(set(sizes.values())) != 1:
         shown = ", ".join(f"{name} {list(value.shape)}" for name, value in inputs.items())
         raise UsageError(f"--dynamic-shapes finds no common batch in the inputs: {shown}", hint=_HINT)
-    return {name: _dims(value, tokens=tokens) for name, value in inputs.items()}
+    dims: Dims = {}
+    for name, value in inputs.items():
+        is_tokens = tokens and value.ndim > 1 and not value.is_floating_point()
+        dims[name] = ({0: "batch"} if value.ndim else {}) | ({1: "sequence"} if is_tokens else {})
+    return dims
 
 
-def _dims(value: Any, *, tokens: bool) -> dict[int, str]:
-    is_tokens = tokens and value.ndim > 1 and not value.is_floating_point()
-    return ({0: "batch"} if value.ndim else {}) | ({1: "sequence"} if is_tokens else {})
-
-
-def traced_inputs(built: Built, dims: Dims) -> Built:
+def with_traceable_inputs(built: Built, dims: Dims) -> Built:
     """The model with inputs for tracing: a symbolic dimension of size 1 is doubled, because tracing would pin it."""
-    return replace(built, inputs={name: _doubled(value, dims[name]) for name, value in built.inputs.items()})
-
-
-def _doubled(value: Any, dims: dict[int, str]) -> Any:
-    counts = [2 if i in dims and size == 1 else 1 for i, size in enumerate(value.shape)]
-    return value.repeat(counts) if counts else value
+    inputs = {}
+    for name, value in built.inputs.items():
+        counts = [2 if i in dims[name] and size == 1 else 1 for i, size in enumerate(value.shape)]
+        inputs[name] = value.repeat(counts) if counts else value
+    return replace(built, inputs=inputs)

@@ -2,15 +2,13 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from attrib.capture.export.dynamic_shapes import Dims, dynamic_dims, traced_inputs
-from attrib.capture.export.dynamo import export_dynamo
-from attrib.capture.export.torchscript import export_torchscript
+from attrib.capture.export.dynamic_shapes import dynamic_dims, with_traceable_inputs
+from attrib.capture.export.exporters import EXPORTERS
 from attrib.capture.workers.messages import Export, Exported, Optimize, Optimized, Recipe, Reply
 from attrib.capture.workers.silence import silence_libraries
 from attrib.capture.workload.build import Built, build
@@ -19,31 +17,10 @@ from attrib.errors import AttribError, UsageError, is_full_disk, reason
 from attrib.rewrite.registry import Architecture, Job
 from attrib.rewrite.run import run_rewrites
 
-
-@dataclass(frozen=True, slots=True)
-class Exporter:
-    """One exporter.
-
-    Attributes:
-        write: Writes the file and returns its opset.
-        opsets: The first and the last that it wrote for BERT when it was tried (torch 2.13): what a user is told where
-            another one did not work. Which ones a model allows, only an export shows.
-    """
-
-    write: Callable[[Built, list[str], int | None, Dims | None, Path], int]
-    opsets: tuple[int, int]
-
-
-EXPORTERS = {
-    "dynamo": Exporter(export_dynamo, (17, 25)),
-    "torchscript": Exporter(export_torchscript, (14, 23)),
-}
-"""Exporter name -> how it is called. dynamo writes opset 18 and later; a conversion that fails leaves it at 18."""
-
 _TOKEN_KINDS = ("configuration", "directory")
 
 
-class Engine:
+class ExportEngine:
     """Serves the commands of the exporter's worker."""
 
     def __init__(self) -> None:
@@ -53,18 +30,34 @@ class Engine:
             Export: self.export,
             Optimize: self.optimize,
         }
-        self._found: Architecture | None = None
-        self._returned: tuple[str, ...] = ()
+        self._architecture: Architecture | None = None
+        self._outputs: tuple[str, ...] = ()
 
     def export(self, command: Export) -> Exported:
-        """Build, export and save."""
+        """Build the model and write it.
+
+        Raises:
+            UsageError: The exporter cannot write the opset, or the inputs have no common batch.
+            AttribError: It cannot export the model.
+        """
         built = build(command.recipe)
-        self._found = _architecture(built)
+        self._architecture = _architecture_of(built)
         names = list(built.first_outputs())
-        self._returned = tuple(names)
+        self._outputs = tuple(names)
         file = Path(command.folder) / "exported.onnx"
         begin = time.perf_counter()
-        opset = _written(built, names, command, file)
+        traced, dims = built, None
+        if command.dynamic_shapes:
+            dims = dynamic_dims(built.inputs, tokens=command.recipe.kind in _TOKEN_KINDS)
+            traced = with_traceable_inputs(built, dims)
+        try:
+            opset = EXPORTERS[command.exporter].write(traced, names, command.opset, dims, file)
+        except Exception as error:
+            if is_full_disk(error):
+                raise
+            raise _failure(command, reason(error)) from error
+        if command.opset is not None and opset != command.opset:
+            raise _wrong_opset(command, f"it could not convert the graph from opset {opset}")
         return Exported(
             model=str(file),
             opset=opset,
@@ -82,8 +75,8 @@ class Engine:
             inputs=Path(command.inputs),
             seed=recipe.seed,
             gpu=recipe.device == "cuda",
-            architecture=lambda: self._architecture(recipe),
-            outputs=lambda: self._outputs(recipe),
+            architecture=lambda: self._read_architecture(recipe),
+            outputs=lambda: self._outputs_of(recipe),
         )
         done = run_rewrites(command.rewrites, first)
         return Optimized(
@@ -92,18 +85,19 @@ class Engine:
             notes=tuple(note for one in done for note in one.notes),
         )
 
-    def _outputs(self, recipe: Recipe) -> tuple[str, ...]:
+    def _outputs_of(self, recipe: Recipe) -> tuple[str, ...]:
         """What the model returns; beside a graph of the user's own it was not run yet."""
-        self._returned = self._returned or tuple(build(recipe).first_outputs())
-        return self._returned
+        self._outputs = self._outputs or tuple(build(recipe).first_outputs())
+        return self._outputs
 
-    def _architecture(self, recipe: Recipe) -> Architecture:
+    def _read_architecture(self, recipe: Recipe) -> Architecture:
         """What the model's configuration says; beside a graph of the user's own the model was not built yet."""
-        self._found = self._found or _architecture(build(recipe))
-        return self._found
+        self._architecture = self._architecture or _architecture_of(build(recipe))
+        return self._architecture
 
 
-def _architecture(built: Built) -> Architecture:
+def _architecture_of(built: Built) -> Architecture:
+    """What the model's configuration says of its architecture; zeros and empty text where it says nothing."""
     config = getattr(built.module, "config", None)
     return Architecture(
         model_type=str(getattr(config, "model_type", "")),
@@ -118,29 +112,7 @@ def _count(config: Any, name: str) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _written(built: Built, names: list[str], command: Export, file: Path) -> int:
-    """Export; the opset of the file.
-
-    Raises:
-        UsageError: The exporter cannot write the opset, or the inputs have no common batch.
-        AttribError: It cannot export the model.
-    """
-    dims: Dims | None = None
-    if command.dynamic_shapes:
-        dims = dynamic_dims(built.inputs, tokens=command.recipe.kind in _TOKEN_KINDS)
-        built = traced_inputs(built, dims)
-    try:
-        opset = EXPORTERS[command.exporter].write(built, names, command.opset, dims, file)
-    except Exception as error:
-        if is_full_disk(error):
-            raise
-        raise _failed(command, reason(error)) from error
-    if command.opset is not None and opset != command.opset:
-        raise _wrong_opset(command, f"it could not convert the graph from opset {opset}")
-    return opset
-
-
-def _failed(command: Export, why: str) -> AttribError:
+def _failure(command: Export, why: str) -> AttribError:
     """Why there is no graph: the opset, where the exporter is not known to write it, else the model."""
     first, last = EXPORTERS[command.exporter].opsets
     if command.opset is not None and not first <= command.opset <= last:

@@ -23,22 +23,16 @@ def check_user_graph(file: Path) -> int:
         raise AttribError(f"{file.name} is not an ONNX model") from error
     if not model.graph.node:
         raise AttribError(f"{file.name} holds no graph")
+    root = file.parent.resolve()
     for tensor in tensors_of(model):
-        for entry in tensor.external_data:
-            if entry.key == "location":
-                _check_location(file, tensor.name, entry.value)
+        for location in (entry.value for entry in tensor.external_data if entry.key == "location"):
+            path = PurePosixPath(location.replace("\\", "/"))
+            inside = not path.is_absolute() and ".." not in path.parts
+            target = (file.parent / path).resolve()
+            if not inside or not target.is_relative_to(root):
+                where = f"outside the file's directory, to {location!r}"
+                raise AttribError(f"{file.name}: weight {tensor.name!r} points {where}")
+            if not target.is_file():
+                where = f"there is no file {location!r} beside it"
+                raise AttribError(f"{file.name}: the weights of {tensor.name!r} are missing: {where}")
     return next((int(row.version) for row in model.opset_import if row.domain in ("", "ai.onnx")), 0)
-
-
-def _check_location(file: Path, tensor: str, location: str) -> None:
-    path = PurePosixPath(location.replace("\\", "/"))
-    inside = not path.is_absolute() and ".." not in path.parts
-    target = (file.parent / path).resolve()
-    if not inside or not target.is_relative_to(file.parent.resolve()):
-        raise AttribError(
-            f"{file.name}: weight {tensor!r} points outside the file's directory, to {location!r}"
-        )
-    if not target.is_file():
-        raise AttribError(
-            f"{file.name}: the weights of {tensor!r} are missing: there is no file {location!r} beside it"
-        )

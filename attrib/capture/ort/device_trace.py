@@ -1,4 +1,4 @@
-"""What a provider of NVIDIA's needs in ONNX Runtime's worker: CUDA's libraries, and a profiler that sees the kernels.
+"""What NVIDIA's providers need in ONNX Runtime's worker: CUDA's libraries, and a profiler that sees the kernels.
 
 The stock onnxruntime-gpu wheel has no CUPTI: its profile holds no kernels, and a node lasts there as long as enqueuing it
 did. Under torch.profiler in the same process, Kineto sees every kernel, copy and wait of ONNX Runtime with the runtime
@@ -17,8 +17,8 @@ from typing import Any, Protocol
 import onnxruntime as ort
 
 from attrib.capture.config.provider_options import GRAPH_OPTION, GRAPH_PROVIDER
-from attrib.capture.ort.feeds import CUDA_PROVIDERS
 from attrib.errors import first_line
+from attrib.model.execution_providers import uses_cuda
 from attrib.traces.recording.clocks import RUN_RANGE
 
 _DRIVERS = {"nt": "nvcuda.dll"}
@@ -36,7 +36,7 @@ NOT_RECORDED = (
 
 
 class Recorder(Protocol):
-    """What `attrib.capture.pytorch.kineto_blocks.KinetoBlocks` does."""
+    """Records profiled blocks of steps, as `attrib.capture.workers.kineto_blocks.KinetoBlocks` does."""
 
     def record(self, step: Callable[[], object], iterations: int) -> tuple[list[int], list[int], str]:
         """Run one block; the starts and walls of its steps, and the file of its profile."""
@@ -44,7 +44,7 @@ class Recorder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Libraries:
-    """What was loaded before the sessions were created.
+    """What there is to record kernels with, known before the sessions are created.
 
     Attributes:
         recorder: What can record kernels; None where that cannot be, or nobody asked for it.
@@ -66,16 +66,14 @@ def load_libraries(providers: Iterable[str], folder: Path | None) -> Libraries:
         providers: Those asked for.
         folder: Takes the profiles of the device; None where nothing is to be profiled: then torch is not imported.
     """
-    if not any(name in CUDA_PROVIDERS for name in providers) or not _driver():
+    if not uses_cuda(providers) or not _has_driver():
         return Libraries()
-    torch, lacks = _torch() if folder else (None, "")
+    torch, lacks = _find_torch() if folder else (None, "")
     if torch is None or _major(torch.version.cuda) != _major(getattr(ort, "cuda_version", "")):
         _preload()
-    return Libraries(lacks=lacks) if lacks or folder is None else _recorder(folder)
-
-
-def _recorder(folder: Path) -> Libraries:
-    from attrib.capture.pytorch.kineto_blocks import KinetoBlocks
+    if lacks or folder is None:
+        return Libraries(lacks=lacks)
+    from attrib.capture.workers.kineto_blocks import KinetoBlocks
 
     blocks = KinetoBlocks(folder, RUN_RANGE, "cuda", record_shapes=False)
     try:
@@ -86,16 +84,11 @@ def _recorder(folder: Path) -> Libraries:
 
 
 def recorder_of(session: Any, libraries: Libraries) -> tuple[Recorder | None, list[str]]:
-    """What records the kernels of a profiled session, and a note where it has kernels that are not recorded."""
-    if not on_cuda(session):
+    """The recorder of a profiled session's kernels, and a note where it has kernels that are not recorded."""
+    if not uses_cuda(session.get_providers()):
         return None, []
     notes = [f"{NOT_RECORDED}: {libraries.lacks}"] if libraries.lacks else []
     return libraries.recorder, notes
-
-
-def on_cuda(session: Any) -> bool:
-    """Whether a session has a provider of NVIDIA's."""
-    return any(name in CUDA_PROVIDERS for name in session.get_providers())
 
 
 def replays_graph(session: Any, options: Mapping[str, Mapping[str, str]]) -> bool:
@@ -106,13 +99,13 @@ def replays_graph(session: Any, options: Mapping[str, Mapping[str, str]]) -> boo
 
 def cuda_settings(session: Any) -> dict[str, str]:
     """Options of the session's first provider of NVIDIA's that bear on speed, as they hold; none for other sessions."""
-    given: dict[str, dict[str, str]] = session.get_provider_options() if on_cuda(session) else {}
-    options = next((given[name] for name in session.get_providers() if name in CUDA_PROVIDERS), {})
-    return {name: str(options[name]) for name in _SPEED_OPTIONS if name in options}
+    name = next((name for name in session.get_providers() if uses_cuda([name])), "")
+    options: dict[str, str] = session.get_provider_options()[name] if name else {}
+    return {key: str(options[key]) for key in _SPEED_OPTIONS if key in options}
 
 
-def _driver() -> bool:
-    """Whether NVIDIA's driver can be loaded: without it no provider of NVIDIA's can, and nothing is worth its import."""
+def _has_driver() -> bool:
+    """Whether NVIDIA's driver can be loaded: without it no provider of NVIDIA's can, and torch is not worth its import."""
     try:
         ctypes.CDLL(_DRIVERS.get(os.name, "libcuda.so.1"))
     except OSError:
@@ -120,8 +113,8 @@ def _driver() -> bool:
     return True
 
 
-def _torch() -> tuple[Any, str]:
-    """PyTorch, where this interpreter has one, and why it cannot record kernels."""
+def _find_torch() -> tuple[Any, str]:
+    """PyTorch, where this interpreter has one, and why it cannot record kernels (empty where it can)."""
     try:
         torch = importlib.import_module("torch")
         profiler = importlib.import_module("torch.profiler")
@@ -144,7 +137,7 @@ def _major(version: str | None) -> str:
 
 
 def _preload() -> None:
-    """CUDA's and cuDNN's libraries from NVIDIA's packages or the system (ONNX Runtime 1.21 and later)."""
+    """Load CUDA's and cuDNN's libraries from NVIDIA's packages or the system (ONNX Runtime 1.21 and later)."""
     with contextlib.suppress(OSError, RuntimeError):
         if hasattr(ort, "preload_dlls"):
             ort.preload_dlls()

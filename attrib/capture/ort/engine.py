@@ -1,4 +1,4 @@
-"""The ONNX Runtime side, inside its worker: a plain and, where wanted, a profiled session of the same file."""
+"""ONNX Runtime inside its worker: a plain and, where wanted, a profiled session of the same file."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -49,38 +49,18 @@ from attrib.capture.workers.silence import silence_libraries
 from attrib.capture.workers.steps import freeze_heap, quiet_collector, time_steps
 from attrib.capture.workload.inputs import load_inputs, save_inputs
 from attrib.errors import AttribError
+from attrib.model.execution_providers import provider_row
 from attrib.model.manifest import PROFILE_ZERO
 from attrib.model.placement import PLACEMENT_FILE
 
-Cache = Callable[[Mapping[str, str]], str]
-"""Options of a provider -> the directory of its cache, empty where it uses none."""
-
-
-def _named(key: str) -> Cache:
-    return lambda options: options.get(key, "")
-
-
-def _tensorrt(options: Mapping[str, str]) -> str:
-    on = options.get("trt_engine_cache_enable", "0").lower() in ("1", "true")
-    return (options.get("trt_engine_cache_path") or ".") if on else ""
-
-
-CACHES: dict[str, Cache] = {
-    "OpenVINOExecutionProvider": _named("cache_dir"),
-    "TensorrtExecutionProvider": _tensorrt,
-    "NvTensorRTRTXExecutionProvider": _named("nv_runtime_cache_path"),
-    "MIGraphXExecutionProvider": _named("migraphx_model_cache_dir"),
-    "CoreMLExecutionProvider": _named("ModelCacheDirectory"),
-}
-"""Provider -> where its options say that compiled engines are kept."""
-
 
 class CacheWatch:
-    """Looks at the caches before a session is created; `state` says what it found."""
+    """The providers' caches of compiled engines, read before a session is created and again by `state`."""
 
     def __init__(self, options: Mapping[str, Mapping[str, str]], providers: tuple[str, ...]) -> None:
-        named = [CACHES[name](options.get(name, {})) for name in providers if name in CACHES]
-        self._known = bool(named)
+        caching = [row for row in map(provider_row, providers) if row.cache_option]
+        self._known = bool(caching)
+        named = [row.cache_folder(options.get(row.name, {})) for row in caching]
         self._folders = [Path(folder) for folder in named if folder]
         self._before = self._files()
 
@@ -88,9 +68,9 @@ class CacheWatch:
         return {file for folder in self._folders if folder.is_dir() for file in folder.rglob("*")}
 
     def state(self) -> str:
-        """After the session exists: `off`, `cold` (it was empty), `warm` (nothing was added) or `partly warm`.
+        """What the session found: `off`, `cold` (it was empty), `warm` (nothing was added) or `partly warm`.
 
-        Empty where nobody knows whether the providers keep one.
+        Called after the session exists. Empty where it is not known whether the providers keep one.
         """
         if not self._folders:
             return "off" if self._known else ""
@@ -100,7 +80,7 @@ class CacheWatch:
         return "partly warm" if self._before else "cold"
 
 
-class Engine:
+class OrtEngine:
     """Serves the commands of the ONNX Runtime worker."""
 
     def __init__(self) -> None:
@@ -127,13 +107,13 @@ class Engine:
         cache = CacheWatch(command.provider_options, command.providers)
         libraries = load_libraries(command.providers, folder if command.profiled else None)
         before = _running_threads()
-        plain = _timed(lambda: session_of(command))
-        feeds, notes = _feeds(plain.session, command)
+        plain = _create(lambda: session_of(command))
+        feeds, notes = _feeds_of(plain.session, command)
         started, self._plain = _running_threads() - before, (plain.session, feeds)
         state, ran, graph = cache.state(), plain, ""
         if command.profiled:
-            ran, graph = _profiled(command, plain.session, folder / "optimized.onnx")
-            feeds, notes = _feeds(ran.session, command, profiled=True)
+            ran, graph = _create_profiled(command, plain.session, folder / "optimized.onnx")
+            feeds, notes = _feeds_of(ran.session, command, profiled=True)
             self._profiled = ran.session, feeds
             self._recorder, unseen = recorder_of(ran.session, libraries)
             notes += unseen
@@ -141,7 +121,13 @@ class Engine:
         self._threads = _intra_op_threads(ran.session, started)
         settings = _settings(ran.session, command, feeds)
         if beyond_cpu(command):
-            settings |= _creation(plain, ran, state) | _pools(command)
+            settings["session_creation_ms"] = f"{plain.seconds * 1e3:.0f}"
+            if ran is not plain:
+                settings["profiled_session_creation_ms"] = f"{ran.seconds * 1e3:.0f}"
+            # What the first session found in the cache, and what attrib told providers with threads of their own.
+            told = ", ".join(option_pairs(own_threads(command)))
+            known = {"compiled_engine_cache": state, "provider_threads": told}
+            settings |= {name: value for name, value in known.items() if value}
         return Opened(
             providers=tuple(ran.session.get_providers()),
             outputs=tuple(output.name for output in ran.session.get_outputs()),
@@ -149,11 +135,11 @@ class Engine:
             settings=settings,
             threads=self._threads,
             warnings=tuple(notes),
-            **(_placed(command, ran.session, folder, saved=bool(graph)) if command.profiled else {}),
+            **(_write_placement(command, ran.session, folder, saved=bool(graph)) if command.profiled else {}),
         )
 
     def run(self, command: Run) -> Steps:
-        """One block on either session, its lead-in first."""
+        """Run one block on either session, its lead-in first."""
         chosen = self._profiled if command.profiled else self._plain
         if chosen is None:
             raise AttribError("the session is not open")
@@ -178,12 +164,12 @@ class Engine:
         return Written(files=(command.file,))
 
     def calibrate(self, command: Calibrate) -> Calibrated:
-        """What ONNX Runtime's profiling costs per node here."""
+        """Measure what ONNX Runtime's profiling costs per node here."""
         with quiet_collector():
             return Calibrated(overhead=measure_overhead(Path(command.chain), command.nodes, self._threads))
 
     def measure_peaks(self, command: MeasurePeaks) -> PeaksMeasured:
-        """What the machine can do, with the session's threads and providers."""
+        """Measure what the machine can do with the session's threads and providers."""
         if self._plain is None:
             raise AttribError("the session is not open")
         with quiet_collector():
@@ -206,25 +192,25 @@ class _Session:
     seconds: float
 
 
-def _timed(create: Callable[[], Any]) -> _Session:
+def _create(create: Callable[[], Any]) -> _Session:
     begin = time.perf_counter()
     return _Session(create(), time.perf_counter() - begin)
 
 
-def _profiled(command: Open, plain: Any, graph: Path) -> tuple[_Session, str]:
-    """The session that records a profile, and the file of its graph: empty where a provider compiled parts of it."""
+def _create_profiled(command: Open, plain: Any, graph: Path) -> tuple[_Session, str]:
+    """Create the session that records a profile; and its graph's file, empty where a provider compiled parts of it."""
     compiled = beyond_cpu(command) and compiles(placement_of(plain)[0])
     taken: list[_Session] = []
 
     def opening(file: Path | None) -> Any:
-        taken.append(_timed(lambda: session_of(command, profile=graph.with_name("profile"), graph=file)))
+        taken.append(_create(lambda: session_of(command, profile=graph.with_name("profile"), graph=file)))
         return taken[-1].session
 
     _, saved = with_graph_where_possible(opening, graph, compiled=compiled)
     return taken[-1], str(graph) if saved else ""
 
 
-def _feeds(session: Any, command: Open, *, profiled: bool = False) -> tuple[Feeds, list[str]]:
+def _feeds_of(session: Any, command: Open, *, profiled: bool = False) -> tuple[Feeds, list[str]]:
     """The session's steps. A replayed CUDA graph has no nodes, so the profiled session launches every kernel."""
     return feeds_of(
         session,
@@ -235,22 +221,8 @@ def _feeds(session: Any, command: Open, *, profiled: bool = False) -> tuple[Feed
     )
 
 
-def _creation(plain: _Session, profiled: _Session, state: str) -> dict[str, str]:
-    """How long both sessions took to create, compilation included, and what the first one found in the cache."""
-    found = {"session_creation_ms": f"{plain.seconds * 1e3:.0f}"}
-    if profiled is not plain:
-        found["profiled_session_creation_ms"] = f"{profiled.seconds * 1e3:.0f}"
-    return found | ({"compiled_engine_cache": state} if state else {})
-
-
-def _pools(command: Open) -> dict[str, str]:
-    """What attrib told providers with threads of their own."""
-    told = ", ".join(option_pairs(own_threads(command)))
-    return {"provider_threads": told} if told else {}
-
-
-def _placed(command: Open, session: Any, folder: Path, *, saved: bool) -> dict[str, str]:
-    """Files of the placement and, where there is no optimized graph, of the one that was partitioned; or why not.
+def _write_placement(command: Open, session: Any, folder: Path, *, saved: bool) -> dict[str, str]:
+    """Write the placement and, where there is no optimized graph, the one that was partitioned; their files, or why not.
 
     With the CPU provider alone there is nothing to tell: every node is its.
     """
@@ -279,7 +251,7 @@ def _running_threads() -> int:
 def _intra_op_threads(session: Any, started: int) -> int:
     """Intra-op threads of a session whose creation started so many threads.
 
-    A pool of n has n - 1 threads beside the caller's. Where 0 was asked for, ONNX Runtime chose, and tells nobody.
+    A pool of n has n - 1 threads beside the caller's. Where 0 was asked for, ONNX Runtime chose, and does not say how many.
     """
     options = session.get_session_options()
     if options.intra_op_num_threads:
@@ -291,6 +263,7 @@ def _intra_op_threads(session: Any, started: int) -> int:
 
 
 def _settings(session: Any, command: Open, feeds: Feeds) -> dict[str, str]:
+    """The session's settings for the manifest, as they hold."""
     options = session.get_session_options()
     mode = next(name for name, value in MODES.items() if value == options.execution_mode)
     zero = {PROFILE_ZERO: str(session.get_profiling_start_time_ns())} if command.profiled else {}

@@ -8,9 +8,7 @@ import numpy as np
 
 from attrib.capture.workload.inputs import Arrays
 from attrib.errors import AttribError
-
-CUDA_PROVIDERS = ("CUDAExecutionProvider", "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider")
-"""Providers whose tensors are on a CUDA device, in memory that ONNX Runtime calls `cuda`."""
+from attrib.model.execution_providers import uses_cuda
 
 TYPES = {
     "tensor(float)": np.float32,
@@ -34,14 +32,14 @@ _NO_GRAPH = ("gpu_graph_id", "-1")
 Signature = list[tuple[str, str, list[Any]]]
 
 
-class Place(NamedTuple):
+class MemoryPlace(NamedTuple):
     """Memory as ONNX Runtime names it."""
 
     device: str = "cpu"
     number: int = 0
 
 
-HOST = Place()
+HOST = MemoryPlace()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +56,7 @@ class Feeds:
     step: Callable[[], object]
     outputs: Callable[[], list[Any]]
     preallocated: bool = False
-    bound: Place | None = None
+    bound: MemoryPlace | None = None
 
 
 def feeds_of(
@@ -77,8 +75,11 @@ def feeds_of(
         AttribError: The graph takes other inputs.
     """
     signature = [(i.name, i.type, i.shape) for i in session.get_inputs()]
-    matched, notes = match_inputs(signature, converted(signature, inputs) if any_floats else inputs)
-    values = {i.name: _value(matched[i.name], i.type) for i in session.get_inputs()}
+    matched, notes = match_inputs(signature, convert_floats(signature, inputs) if any_floats else inputs)
+    values = {
+        name: bfloat16_value(matched[name]) if onnx_type == _BFLOAT16 else matched[name]
+        for name, onnx_type, _ in signature
+    }
     if replays is not None and not io_binding:
         raise AttribError(
             "a CUDA graph replays on the memory that it was captured with, and nothing is bound",
@@ -87,48 +88,50 @@ def feeds_of(
     if not io_binding:
         return Feeds(lambda: session.run(None, values), lambda: list(session.run(None, values))), notes
     place = place_of(session)
-    return _bound(session, values, place, replays), [*notes, *_left_on_host(values, place)]
+    on_host = [name for name, value in values.items() if not isinstance(value, np.ndarray)]
+    if place != HOST and on_host:
+        why = "bfloat16 inputs cannot be bound on the device, so every step copies them"
+        notes = [*notes, f"{why}: {', '.join(on_host)}"]
+    return _bind(session, values, place, replays), notes
 
 
-def place_of(session: Any) -> Place:
+def place_of(session: Any) -> MemoryPlace:
     """Where the session's first provider keeps its tensors, as far as ONNX Runtime's Python can allocate there."""
     first = session.get_providers()[0]
-    if first not in CUDA_PROVIDERS:
+    if not uses_cuda([first]):
         return HOST
     options = session.get_provider_options().get(first, {})
-    return Place("cuda", int(options.get("device_id", 0)))
+    return MemoryPlace("cuda", int(options.get("device_id", 0)))
 
 
-def _left_on_host(values: dict[str, Any], place: Place) -> list[str]:
-    names = [name for name, value in values.items() if not isinstance(value, np.ndarray)]
-    if place == HOST or not names:
-        return []
-    return [f"bfloat16 inputs cannot be bound on the device, so every step copies them: {', '.join(names)}"]
-
-
-def _value(array: Any, onnx_type: str) -> Any:
-    if onnx_type != _BFLOAT16:
-        return array
+def bfloat16_value(array: Any) -> Any:
+    """An `OrtValue` of bfloat16 on the host, from floating-point numbers; the upper half of a float32 is the bfloat16."""
     import onnxruntime as ort
 
-    # The workload stores bfloat16 as float32; the upper half of a float32 is the bfloat16.
     halves = (np.ascontiguousarray(array, np.float32).view(np.uint32) >> 16).astype(np.uint16)
     return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(halves, _ORT_BFLOAT16)
 
 
-def _bound(session: Any, values: dict[str, Any], place: Place, replays: bool | None) -> Feeds:
-    """Inputs bound once, and outputs to memory of the size that a first run shows: every step gets these inputs."""
+def _bind(session: Any, values: dict[str, Any], place: MemoryPlace, replays: bool | None) -> Feeds:
+    """Bind inputs once, and outputs to memory of the size that a first run shows: every step gets these inputs."""
+    import onnxruntime as ort
+
     binding, names = session.io_binding(), [output.name for output in session.get_outputs()]
     _bind_inputs(binding, values, place)
     for name in names:
         binding.bind_output(name, *place)
-    eager = () if replays is None else (_without_graph(),)
+    # A session that could replay a CUDA graph launches every kernel in a run with these options.
+    eager: tuple[Any, ...] = ()
+    if replays is not None:
+        eager = (ort.RunOptions(),)
+        eager[0].add_run_config_entry(*_NO_GRAPH)
     session.run_with_iobinding(binding, *eager)
     first = binding.get_outputs()
     preallocated = all(value.is_tensor() for value in first)
     if preallocated:
         for name, value in zip(names, first, strict=True):
-            binding.bind_ortvalue_output(name, _like(value, place))
+            memory = ort.OrtValue.ortvalue_from_shape_and_type(value.shape(), value.element_type(), *place)
+            binding.bind_ortvalue_output(name, memory)
     elif replays:
         raise AttribError("a CUDA graph needs outputs that are tensors", hint="leave out --cuda-graph")
     options = () if replays else eager
@@ -150,56 +153,37 @@ def _bound(session: Any, values: dict[str, Any], place: Place, replays: bool | N
     return Feeds(step, outputs, preallocated, place)
 
 
-def _bind_inputs(binding: Any, values: dict[str, Any], place: Place) -> None:
+def _bind_inputs(binding: Any, values: dict[str, Any], place: MemoryPlace) -> None:
+    import onnxruntime as ort
+
     for name, value in values.items():
         if not isinstance(value, np.ndarray):
             binding.bind_ortvalue_input(name, value)
         elif place == HOST:
             binding.bind_cpu_input(name, np.asarray(value, order="C"))
         else:
-            binding.bind_ortvalue_input(name, _on_device(np.asarray(value, order="C"), place))
+            on_device = ort.OrtValue.ortvalue_from_numpy(np.asarray(value, order="C"), *place)
+            binding.bind_ortvalue_input(name, on_device)
     if place != HOST:
         binding.synchronize_inputs()
 
 
-def _on_device(array: Any, place: Place) -> Any:
-    import onnxruntime as ort
-
-    return ort.OrtValue.ortvalue_from_numpy(array, *place)
-
-
-def _without_graph() -> Any:
-    """Options of a run that launches every kernel, although the session could replay a CUDA graph."""
-    import onnxruntime as ort
-
-    options = ort.RunOptions()
-    options.add_run_config_entry(*_NO_GRAPH)
-    return options
-
-
-def _like(value: Any, place: Place) -> Any:
-    """Memory for a tensor of the same size and type."""
-    import onnxruntime as ort
-
-    return ort.OrtValue.ortvalue_from_shape_and_type(value.shape(), value.element_type(), *place)
-
-
-def converted(signature: Signature, inputs: Arrays) -> Arrays:
+def convert_floats(signature: Signature, inputs: Arrays) -> Arrays:
     """The inputs with the graph's own floating-point types, matched as `match_inputs` does."""
     types = {name: onnx_type for name, onnx_type, _ in signature}
     if not types.keys() & inputs.keys() and len(types) == len(inputs):
         types = dict(zip(inputs, types.values(), strict=True))
-    return {name: _as_float(array, types.get(name, "")) for name, array in inputs.items()}
-
-
-def _as_float(array: Any, onnx_type: str) -> Any:
-    wanted = np.dtype(TYPES.get(onnx_type, np.float32 if onnx_type == _BFLOAT16 else array.dtype))
-    both = array.dtype.kind == wanted.kind == "f"
-    return array.astype(wanted, copy=False) if both else array
+    found = {}
+    for name, array in inputs.items():
+        onnx_type = types.get(name, "")
+        wanted = np.dtype(TYPES.get(onnx_type, np.float32 if onnx_type == _BFLOAT16 else array.dtype))
+        floats = array.dtype.kind == wanted.kind == "f"
+        found[name] = array.astype(wanted, copy=False) if floats else array
+    return found
 
 
 def match_inputs(signature: Signature, inputs: Arrays) -> tuple[Arrays, list[str]]:
-    """Which input array goes to which graph input.
+    """Assign each input array to an input of the graph.
 
     1. Same names: by name. A graph may take fewer (an exporter drops inputs that the model does not use).
     2. Other names, but the same number, types and shapes in the same order: by order, with a warning.
@@ -233,16 +217,14 @@ def _fits(array: Any, onnx_type: str, shape: list[Any]) -> bool:
 
 def _mismatch(signature: Signature, inputs: Arrays) -> AttribError:
     wants = ", ".join(f"{name} {kind[7:-1]}{_shape(shape)}" for name, kind, shape in signature)
-    has = ", ".join(f"{name} {_onnx_name(array)}{_shape(array.shape)}" for name, array in inputs.items())
+    names = {np.dtype(numpy_type): onnx_type[7:-1] for onnx_type, numpy_type in TYPES.items()}
+    has = ", ".join(
+        f"{name} {names.get(array.dtype, array.dtype)}{_shape(array.shape)}" for name, array in inputs.items()
+    )
     return AttribError(
         f"the ONNX file's inputs do not match the workload's: the file takes {wants}; the workload gives {has}",
         hint="export the file with the same inputs, or change --batch-size, --seq-len or the factory's inputs",
     )
-
-
-def _onnx_name(array: Any) -> str:
-    names = {np.dtype(numpy_type): onnx_type[7:-1] for onnx_type, numpy_type in TYPES.items()}
-    return names.get(array.dtype, str(array.dtype))
 
 
 def _shape(shape: Any) -> str:

@@ -13,6 +13,7 @@ import onnxruntime as ort
 
 from attrib.capture.system.probe import MODEL
 from attrib.errors import UsageError
+from attrib.model.execution_providers import CPU_PROVIDER
 
 _RAN = re.compile(rb"GraphTransformer (\w+) modified")
 """What ONNX Runtime logs of every transformer, `graph_transformer.cc`."""
@@ -31,44 +32,41 @@ RULES = frozenset({
 logged by name."""
 
 
-def disabled(names: Iterable[str]) -> list[str]:
-    """The optimizers to give to a session; a family without its level (`GeluFusion`) stands for all its levels.
+def find_optimizers(names: Iterable[str]) -> list[str]:
+    """The optimizers of these names; a family without its level (`GeluFusion`) stands for all its levels.
 
     Raises:
         UsageError: This ONNX Runtime knows no such optimizer.
     """
     wanted = list(names)
-    known = _known() if wanted else frozenset()
-    return [found for name in wanted for found in _members(name, known)]
-
-
-def _members(name: str, known: frozenset[str]) -> list[str]:
-    found = sorted(one for one in known if one.startswith(name) and _LEVEL.fullmatch(one[len(name) :]))
-    if not found:
-        near = get_close_matches(name, known, n=1)
-        unchecked = (
-            f"--session-option optimization.disable_specified_optimizers={name} is passed on unchecked"
-        )
-        raise UsageError(
-            f"ONNX Runtime {ort.__version__} has no optimizer {name!r}",
-            hint=f"did you mean {near[0]}?" if near else unchecked,
-        )
-    return found
-
-
-def _known() -> frozenset[str]:
-    """Asked of ONNX Runtime itself: what it logs while it opens a graph of one node."""
+    if not wanted:
+        return []
+    # ONNX Runtime itself says which it knows: it logs them while it opens a graph of one node.
     options = ort.SessionOptions()
     options.log_severity_level = _INFO
     with tempfile.TemporaryDirectory() as folder, _stderr_of(Path(folder) / "log") as read:
-        ort.InferenceSession(MODEL, options, providers=["CPUExecutionProvider"])
+        ort.InferenceSession(MODEL, options, providers=[CPU_PROVIDER])
         log = read()
-    return frozenset(name.decode() for name in _RAN.findall(log)) | RULES
+    known = frozenset(name.decode() for name in _RAN.findall(log)) | RULES
+    found = []
+    for name in wanted:
+        family = [one for one in known if one.startswith(name) and _LEVEL.fullmatch(one[len(name) :])]
+        if not family:
+            near = get_close_matches(name, known, n=1)
+            unchecked = (
+                f"--session-option optimization.disable_specified_optimizers={name} is passed on unchecked"
+            )
+            raise UsageError(
+                f"ONNX Runtime {ort.__version__} has no optimizer {name!r}",
+                hint=f"did you mean {near[0]}?" if near else unchecked,
+            )
+        found += sorted(family)
+    return found
 
 
 @contextmanager
 def _stderr_of(file: Path) -> Iterator[Callable[[], Any]]:
-    """What native code writes to stderr goes into a file meanwhile."""
+    """While this lasts, what native code writes to stderr goes into a file; yields how to read it."""
     own = os.dup(2)
     try:
         with file.open("wb") as target:

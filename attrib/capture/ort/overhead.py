@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from attrib.model.execution_providers import CPU_PROVIDER
 from attrib.model.manifest import Overhead
 
 _REPEATS = 4
@@ -20,7 +21,7 @@ _INPUT = np.ones((1,), np.float32)
 
 
 def measure_overhead(chain: Path, nodes: int, threads: int) -> Overhead:
-    """Cost of one profiled node: inside its own interval, and between nodes.
+    """Measure the cost of one profiled node: inside its own interval, and between nodes.
 
     Args:
         chain: The graph that `attrib.capture.session.phase_write` wrote; its folder takes the profile.
@@ -34,18 +35,24 @@ def measure_overhead(chain: Path, nodes: int, threads: int) -> Overhead:
     Between the nodes of a model the profiler costs more than here: its records are longer and find the caches full. So
     the plain time of a trivial node is returned too, as the most that the executor itself can need for one.
     """
-    found = [_measured(chain, nodes, threads) for _ in range(_REPEATS)]
+    found = []
+    for _ in range(_REPEATS):
+        plain_ns = _wall_ns(_session(chain, threads, None)) / nodes
+        session = _session(chain, threads, chain.with_name("calibration"))
+        profiled_ns = _wall_ns(session) / nodes
+        profile = Path(session.end_profiling())
+        events = json.loads(profile.read_text())
+        profile.unlink()
+        # The profile cuts durations to whole microseconds; on average half a microsecond is lost, which belongs to the
+        # profiler's bias inside a node and is therefore left as it is.
+        durations = [event["dur"] * 1000 for event in events if event.get("cat") == "Node"]
+        node_ns = _quiet(np.reshape(durations, (-1, nodes))[_WARMUP:].mean(axis=1).tolist())
+        total = max(0.0, profiled_ns - plain_ns)
+        inside = min(max(0.0, node_ns - plain_ns / 2), total)
+        found.append(
+            Overhead(inside_ns=inside, outside_ns=total - inside, between_ns=plain_ns, samples=nodes * _RUNS)
+        )
     return min(found, key=lambda overhead: overhead.inside_ns + overhead.outside_ns)
-
-
-def _measured(chain: Path, nodes: int, threads: int) -> Overhead:
-    plain_ns = _wall_ns(_session(chain, threads, None)) / nodes
-    session = _session(chain, threads, chain.with_name("calibration"))
-    profiled_ns = _wall_ns(session) / nodes
-    node_ns = _node_duration_ns(Path(session.end_profiling()), nodes)
-    total = max(0.0, profiled_ns - plain_ns)
-    inside = min(max(0.0, node_ns - plain_ns / 2), total)
-    return Overhead(inside_ns=inside, outside_ns=total - inside, between_ns=plain_ns, samples=nodes * _RUNS)
 
 
 def _session(chain: Path, threads: int, profile: Path | None) -> Any:
@@ -58,7 +65,7 @@ def _session(chain: Path, threads: int, profile: Path | None) -> Any:
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile)
-    return ort.InferenceSession(str(chain), options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(str(chain), options, providers=[CPU_PROVIDER])
 
 
 def _wall_ns(session: Any) -> float:
@@ -73,15 +80,3 @@ def _wall_ns(session: Any) -> float:
 
 def _quiet(runs: Sequence[float]) -> float:
     return float(np.quantile(runs, _QUANTILE))
-
-
-def _node_duration_ns(profile: Path, nodes: int) -> float:
-    """Mean duration of the chain's nodes in the quiet runs, from this module's own small profile.
-
-    The profile cuts durations to whole microseconds; on average half a microsecond is lost, which belongs to the
-    profiler's bias inside a node and is therefore left as it is.
-    """
-    events = json.loads(profile.read_text())
-    profile.unlink()
-    durations = [event["dur"] * 1000 for event in events if event.get("cat") == "Node"]
-    return _quiet(np.reshape(durations, (-1, nodes))[_WARMUP:].mean(axis=1).tolist())

@@ -4,9 +4,11 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnxruntime as ort
 
+from attrib.capture.ort.feeds import bfloat16_value
 from attrib.capture.system.peaks import (
     Call,
     best_product,
@@ -17,15 +19,9 @@ from attrib.capture.system.peaks import (
     streams_of,
     wall_clock,
 )
-from attrib.model.roofline import Peaks, Rate, Stream
+from attrib.model.execution_providers import CUDA_PROVIDER, provider_row
+from attrib.model.roofline import Peaks, Rate
 
-_ON_CUDA = frozenset({"CUDAExecutionProvider", "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider"})
-_ON_HOST = frozenset({
-    "CPUExecutionProvider", "DnnlExecutionProvider", "XnnpackExecutionProvider", "ACLExecutionProvider",
-    "AzureExecutionProvider",
-})  # fmt: skip
-_OPENVINO = "OpenVINOExecutionProvider"
-_BFLOAT16 = 16
 _FLOAT_BYTES = 4
 _ERRORS_ONLY = 3
 
@@ -33,7 +29,7 @@ Providers = list[tuple[str, dict[str, str]]]
 
 
 def peaks_of(like: Any, threads: int, folder: Path, dtypes: Collection[str]) -> Peaks:
-    """Measure on the providers of a session, with their options.
+    """Measure the machine's peaks on the providers of a session, with their options.
 
     Args:
         like: The session of the measured model.
@@ -42,37 +38,36 @@ def peaks_of(like: Any, threads: int, folder: Path, dtypes: Collection[str]) -> 
         dtypes: Element types of the products.
     """
     providers: Providers = [(name, dict(options)) for name, options in like.get_provider_options().items()]
-    device = _device_of(providers)
+    devices = (provider_row(name).computes_on(options) for name, options in providers)
+    device = next((device for device in devices if device != "cpu"), "cpu")
     measure = _Sessions(providers, threads, "cuda" if device == "cuda" else "cpu")
-    products = {dtype: _products(measure, folder, dtype) for dtype in dtypes}
+    products = {dtype: _product_rate(measure, folder, dtype) for dtype in dtypes}
+
+    def streams(size: int) -> Iterator[Call]:
+        values = np.ones(size // _FLOAT_BYTES // 2, np.float32)
+        yield measure.prepare_run(stream_file(folder), {"x": measure.value(values, "float")}, {})
+
+    try:
+        found = streams_of(streams, beyond_caches(last_level_cache()), wall_clock)
+    except Exception:  # noqa: BLE001  (a provider that cannot run this graph; products may work all the same)
+        found = ()
     return Peaks(
         device=device,
         threads=threads,
         products={dtype: rate for dtype, rate in products.items() if rate is not None},
-        streams=_all_streams(measure, folder),
+        streams=found,
     )
 
 
-def _device_of(providers: Providers) -> str:
-    """`cpu`, `cuda`, or the first provider that works on neither; OpenVINO has its device among its options."""
-    for name, options in providers:
-        on_host = name in _ON_HOST or (
-            name == _OPENVINO and options.get("device_type", "CPU").startswith("CPU")
-        )
-        if not on_host:
-            return "cuda" if name in _ON_CUDA else name
-    return "cpu"
-
-
 class _Sessions:
-    """Sessions like the measured one; inputs and outputs stay where the device has them."""
+    """Creates sessions like the measured one; inputs and outputs stay where the device has them."""
 
     def __init__(self, providers: Providers, threads: int, device: str) -> None:
         self.providers, self.device = providers, device
         self._threads = threads
 
-    def bound(self, model: Path, inputs: dict[str, Any], weights: dict[str, Any]) -> Call:
-        """A run of a graph whose inputs and outputs are bound."""
+    def prepare_run(self, model: Path, inputs: dict[str, Any], weights: dict[str, Any]) -> Call:
+        """Open a graph and bind its inputs and outputs; returns one run of it."""
         options = ort.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
@@ -91,20 +86,26 @@ class _Sessions:
 
     def value(self, array: Any, dtype: str) -> Any:
         """An array as an input, on the device."""
-        if dtype == "bfloat16":  # the upper half of a float32
-            halves = (array.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
-            return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(halves, _BFLOAT16)
+        if dtype == "bfloat16":
+            return bfloat16_value(array)
         return ort.OrtValue.ortvalue_from_numpy(array, self.device)
 
 
-def _products(sessions: _Sessions, folder: Path, dtype: str) -> Rate | None:
+def _product_rate(sessions: _Sessions, folder: Path, dtype: str) -> Rate | None:
     random = np.random.default_rng(0)
 
     def product(side: int) -> Call:
-        left, right = _factors(random, side, dtype)
+        left: Any
+        right: Any
+        shape = (side, side)
+        if dtype == "int8":
+            left, right = random.integers(0, 127, shape, np.uint8), random.integers(-63, 63, shape, np.int8)
+        else:
+            kind = np.float16 if dtype == "float16" else np.float32
+            left, right = (random.standard_normal(shape, np.float32).astype(kind) for _ in range(2))
         # Weights are handed over on the host, and the session moves them.
         weight = _Sessions([], 0, "cpu").value(right, dtype)
-        return sessions.bound(
+        return sessions.prepare_run(
             product_file(folder, dtype, side), {"a": sessions.value(left, dtype)}, {"b": weight}
         )
 
@@ -112,40 +113,9 @@ def _products(sessions: _Sessions, folder: Path, dtype: str) -> Rate | None:
         rate = best_product(product, wall_clock)
     except Exception:  # noqa: BLE001  (whatever a provider says of a type that it has no kernel for)
         return None
-    return rate and Rate(
-        per_s=rate.per_s,
-        typical_per_s=rate.typical_per_s,
-        samples=rate.samples,
-        math=_rounding(sessions.providers) if dtype == "float" else "",
+    # CUDA's provider rounds the factors of products of float32 to TF32 unless its option `use_tf32` is 0.
+    options = dict(sessions.providers).get(CUDA_PROVIDER)
+    rounds = (
+        dtype == "float" and options is not None and options.get("use_tf32") not in ("0", "False", "false")
     )
-
-
-def _factors(random: np.random.Generator, side: int, dtype: str) -> tuple[Any, Any]:
-    if dtype == "int8":
-        return (
-            random.integers(0, 127, (side, side), np.uint8),
-            random.integers(-63, 63, (side, side), np.int8),
-        )
-    kind = np.float16 if dtype == "float16" else np.float32
-    left, right = (random.standard_normal((side, side), np.float32).astype(kind) for _ in range(2))
-    return left, right
-
-
-def _rounding(providers: Providers) -> str:
-    """CUDA's provider rounds the factors of products of float32 to TF32 unless its option `use_tf32` is 0."""
-    options = dict(providers).get("CUDAExecutionProvider")
-    return "" if options is None or options.get("use_tf32") in ("0", "False", "false") else "tf32"
-
-
-def _all_streams(sessions: _Sessions, folder: Path) -> tuple[Stream, ...]:
-    try:
-        return streams_of(
-            lambda size: _streams(sessions, folder, size), beyond_caches(last_level_cache()), wall_clock
-        )
-    except Exception:  # noqa: BLE001  (a provider that cannot run this graph; products may work all the same)
-        return ()
-
-
-def _streams(sessions: _Sessions, folder: Path, size: int) -> Iterator[Call]:
-    values = np.ones(size // _FLOAT_BYTES // 2, np.float32)
-    yield sessions.bound(stream_file(folder), {"x": sessions.value(values, "float")}, {})
+    return rate and msgspec.structs.replace(rate, math="tf32" if rounds else "")

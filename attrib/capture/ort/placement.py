@@ -1,4 +1,4 @@
-"""Which provider took which nodes, asked of a session, and the graph whose nodes those are. Runs in a worker.
+"""Which provider took which nodes, as a session says it, and the graph whose nodes those are. Runs in a worker.
 
 ONNX Runtime gives nodes to providers after the optimizations of level `basic` (where the session's level allows them),
 and before all others; what a provider compiles, no later pass sees. So the graph that the names of a placement belong to
@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from attrib.capture.config.provider_options import CPU_PROVIDER
+from attrib.model.execution_providers import CPU_PROVIDER
 from attrib.model.placement import Part, PlacedNode, Placement
 
 RECORD = "session.record_ep_graph_assignment_info"
@@ -22,23 +22,22 @@ _SINCE = "1.24"
 
 
 def placement_of(session: Any) -> tuple[Placement | None, str]:
-    """What the session says, or None and why it says nothing."""
+    """Which provider took which nodes, as the session says it; None with the reason where it says nothing."""
     tell = getattr(session, "get_provider_graph_assignment_info", None)
     if tell is None:
         return None, f"ONNX Runtime tells which provider took which nodes since version {_SINCE}"
     try:
-        return Placement(parts=tuple(_part(part) for part in tell())), ""
+        parts = []
+        for part in tell():
+            nodes = (PlacedNode(name=n.name, op=n.op_type, domain=n.domain) for n in part.get_nodes())
+            parts.append(Part(provider=part.ep_name, nodes=tuple(nodes)))
     except Exception as error:  # noqa: BLE001  (a capture is worth having without it)
         return None, f"ONNX Runtime did not tell which provider took which nodes: {error}"
-
-
-def _part(part: Any) -> Part:
-    nodes = (PlacedNode(name=n.name, op=n.op_type, domain=n.domain) for n in part.get_nodes())
-    return Part(provider=part.ep_name, nodes=tuple(nodes))
+    return Placement(parts=tuple(parts)), ""
 
 
 def write_placement(placement: Placement, file: Path) -> None:
-    """Write it as the trace directory has it."""
+    """Write a placement as the trace directory keeps it."""
     file.write_bytes(msgspec.json.format(msgspec.json.encode(placement), indent=1) + b"\n")
 
 
@@ -55,5 +54,5 @@ def partitioned_level(level: str) -> str:
 
 
 def differing_names(placement: Placement, graph: Mapping[str, str]) -> int:
-    """How many nodes of a placement a graph (node name -> op type) does not have under that name."""
+    """Count the nodes of a placement that a graph (node name -> op type) does not have under their name."""
     return sum(graph.get(node.name) != node.op for part in placement.parts for node in part.nodes)

@@ -8,65 +8,13 @@ from typing import Any
 import msgspec
 import onnxruntime as ort
 
-from attrib.capture.config.provider_options import CPU_PROVIDER, Options, package_of, thread_options
+from attrib.capture.config.provider_options import Options, thread_options
 from attrib.capture.config.session_options import EXECUTION_MODES, set_options
-from attrib.capture.ort.optimizers import disabled
+from attrib.capture.ort.optimizers import find_optimizers
 from attrib.capture.ort.placement import RECORD
 from attrib.capture.workers.messages import Open
 from attrib.errors import AttribError, first_line
-
-_SINCE = "1.22"
-_registered: set[tuple[str, str]] = set()
-
-
-def plugin_providers(libraries: dict[str, str]) -> dict[str, list[Any]]:
-    """The devices of each provider that these libraries bring, by the provider's name.
-
-    Args:
-        libraries: Paths by the name under which a library is registered.
-
-    Raises:
-        AttribError: A library cannot be loaded, holds no provider, or finds no device on this machine.
-    """
-    if not libraries:
-        return {}
-    if not hasattr(ort, "register_execution_provider_library"):
-        raise AttribError(
-            f"ONNX Runtime {ort.__version__} takes no provider libraries",
-            hint=f"--provider-library needs ONNX Runtime {_SINCE} or later",
-        )
-    built_in = {"CPUExecutionProvider"}
-    for name, path in libraries.items():
-        _register(name, path)
-    devices: dict[str, list[Any]] = {}
-    for device in ort.get_ep_devices():
-        if device.ep_name not in built_in:
-            devices.setdefault(device.ep_name, []).append(device)
-    if not devices:
-        raise AttribError(
-            f"the provider library {', '.join(libraries)} finds no device that it can use on this machine",
-            hint="--provider CPUExecutionProvider does without it",
-        )
-    return devices
-
-
-def _register(name: str, path: str) -> None:
-    if (name, path) in _registered:
-        return
-    try:
-        ort.register_execution_provider_library(name, path)
-    except Exception as error:
-        raise AttribError(
-            f"ONNX Runtime cannot load the provider library {name}: {first_line(error)}",
-            hint="--provider-library NAME=PATH needs a library with `CreateEpFactories`, built for this ONNX Runtime",
-        ) from error
-    _registered.add((name, path))
-
-
-def add_plugin(options: Any, devices: list[Any], given: dict[str, str]) -> None:
-    """Let a session use a provider's first device; the order is ONNX Runtime's own."""
-    options.add_provider_for_devices(devices[:1], given)
-
+from attrib.model.execution_providers import CPU_PROVIDER, ONNX_RUNTIME, package_of
 
 LEVELS = {
     "disabled": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
@@ -88,9 +36,67 @@ _LONGEST_REASON = 300
 CANNOT_SAVE = "compiled nodes"
 """Part of what ONNX Runtime says where a graph cannot be saved because a provider compiled parts of it."""
 
+_WAYS_OUT = {
+    "replace the existing tensor": "--opt-level basic: ONNX Runtime stumbles over names that it gave this graph when it"
+    " optimized it before",
+    "bound to different types": "the exporter mixed up the types: --exporter dynamo, --attention eager, or --opset 16",
+    "graph capture feature": "leave out --cuda-graph: some nodes run on the CPU or in branches, which no CUDA graph can"
+    " hold; `attrib profile` without it names them",
+    "EP opt": "the provider's documentation lists the options that it takes: --provider-option KEY=VALUE",
+    "nknown provider option": "the provider's documentation lists the options that it takes: --provider-option KEY=VALUE",
+}
+"""Part of ONNX Runtime's message -> what mends it."""
+
+Opening = Callable[[Path | None], Any]
+"""Creates a session that saves its graph into a file, or saves none."""
+
+_SINCE = "1.22"
+"""The first version that takes provider libraries."""
+
+_registered: set[tuple[str, str]] = set()
+
+
+def plugin_providers(libraries: dict[str, str]) -> dict[str, list[Any]]:
+    """The devices of each provider that these libraries bring, by the provider's name.
+
+    Args:
+        libraries: Paths by the name under which a library is registered.
+
+    Raises:
+        AttribError: A library cannot be loaded, holds no provider, or finds no device on this machine.
+    """
+    if not libraries:
+        return {}
+    if not hasattr(ort, "register_execution_provider_library"):
+        raise AttribError(
+            f"ONNX Runtime {ort.__version__} takes no provider libraries",
+            hint=f"--provider-library needs ONNX Runtime {_SINCE} or later",
+        )
+    for name, path in libraries.items():
+        if (name, path) in _registered:
+            continue
+        try:
+            ort.register_execution_provider_library(name, path)
+        except Exception as error:
+            raise AttribError(
+                f"ONNX Runtime cannot load the provider library {name}: {first_line(error)}",
+                hint="--provider-library NAME=PATH needs a library with `CreateEpFactories`, built for this ONNX Runtime",
+            ) from error
+        _registered.add((name, path))
+    devices: dict[str, list[Any]] = {}
+    for device in ort.get_ep_devices():
+        if device.ep_name != CPU_PROVIDER:
+            devices.setdefault(device.ep_name, []).append(device)
+    if not devices:
+        raise AttribError(
+            f"the provider library {', '.join(libraries)} finds no device that it can use on this machine",
+            hint=f"--provider {CPU_PROVIDER} does without it",
+        )
+    return devices
+
 
 def session_of(command: Open, *, profile: Path | None = None, graph: Path | None = None) -> Any:
-    """A session.
+    """Create a session.
 
     Args:
         command: What to open, and how.
@@ -100,7 +106,36 @@ def session_of(command: Open, *, profile: Path | None = None, graph: Path | None
     Raises:
         AttribError: It cannot be created.
     """
-    return _created(command, _options(command, profile, graph))
+    options = _options(command, profile, graph)
+    plugins = plugin_providers(command.provider_libraries)
+    known = (*ort.get_available_providers(), *plugins)
+    missing = [name for name in command.providers if name not in known]
+    if missing:
+        package = package_of(missing)
+        elsewhere = f", or --ort-python with the interpreter of an environment that has {package}"
+        raise AttribError(
+            f"this onnxruntime has no {', '.join(missing)}",
+            hint=f"--provider with one of: {', '.join(known)}{elsewhere if package != ONNX_RUNTIME else ''}",
+        )
+    without = find_optimizers(command.disabled_optimizers)
+    # Where a session cannot be created, onnxruntime tries once more, with the optimizers that were to be left out, or
+    # on the CPU, without the options that the user gave.
+    strict = without or command.provider_options
+    extra: dict[str, Any] = {"disabled_optimizers": without} if without else {}
+    try:
+        extra |= _providers(command, options, plugins) | ({"enable_fallback": 0} if strict else {})
+        session = ort.InferenceSession(command.model, options, **extra)
+    except Exception as error:
+        raise _refusal(command, error) from error
+    # A provider that was given options and is not there refused them, or cannot be loaded: no other stands in for it.
+    absent = [name for name in command.provider_options if name not in session.get_providers()]
+    if absent:
+        given = ", ".join(f"{key}={value}" for key, value in command.provider_options[absent[0]].items())
+        raise AttribError(
+            f"ONNX Runtime could not create {absent[0]} with the options {given}",
+            hint="leave out the --provider-option, or see `attrib doctor` for what the provider lacks",
+        )
+    return session
 
 
 def save_partitioned(command: Open, level: str, graph: Path) -> None:
@@ -136,52 +171,26 @@ def _options(command: Open, profile: Path | None, graph: Path | None) -> Any:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile)
     if graph is not None:
-        _save_graph(options, command, graph)
+        options.optimized_model_filepath = str(graph)
+        model = Path(command.model)
+        if sum(part.stat().st_size for part in model.parent.glob(f"{model.name}*")) > _LARGE:
+            options.add_session_config_entry(
+                "session.optimized_model_external_initializers_file_name", f"{graph.name}.data"
+            )
     return options
 
 
-def _save_graph(options: Any, command: Open, graph: Path) -> None:
-    options.optimized_model_filepath = str(graph)
-    if _size_with_weights(Path(command.model)) > _LARGE:
-        options.add_session_config_entry(
-            "session.optimized_model_external_initializers_file_name", f"{graph.name}.data"
-        )
-
-
-def _size_with_weights(model: Path) -> int:
-    return sum(part.stat().st_size for part in model.parent.glob(f"{model.name}*"))
-
-
-def _created(command: Open, options: Any) -> Any:
-    plugins = plugin_providers(command.provider_libraries)
-    missing = [name for name in command.providers if name not in (*ort.get_available_providers(), *plugins)]
-    if missing:
-        raise _not_built(missing, (*ort.get_available_providers(), *plugins))
-    without = disabled(command.disabled_optimizers)
-    # Where a session cannot be created, onnxruntime tries once more, with the optimizers that were to be left out, or
-    # on the CPU, without the options that the user gave.
-    strict = without or command.provider_options
-    extra: dict[str, Any] = {"disabled_optimizers": without} if without else {}
-    try:
-        extra |= _providers(command, options, plugins) | ({"enable_fallback": 0} if strict else {})
-        session = ort.InferenceSession(command.model, options, **extra)
-    except AttribError:
-        raise
-    except Exception as error:
-        raise _refused(command, _said(error)) from error
-    _check_options_taken(command, session)
-    return session
-
-
 def _providers(command: Open, options: Any, plugins: dict[str, list[Any]]) -> dict[str, Any]:
-    """How the session is told its providers: by name, or through its options as soon as a plugin is one of them."""
+    """The session's arguments that name its providers; none where `options` names them, as plugins need it."""
     pools = own_threads(command)
     given = [pools.get(name, {}) | command.provider_options.get(name, {}) for name in command.providers]
     if not any(name in plugins for name in command.providers):
         return {"providers": list(command.providers), "provider_options": given}
     for name, own in zip(command.providers, given, strict=True):
         if name in plugins:
-            add_plugin(options, plugins[name], own)
+            options.add_provider_for_devices(
+                plugins[name][:1], own
+            )  # its first device, in ONNX Runtime's order
         elif name != CPU_PROVIDER:  # it is appended anyway
             options.add_provider(name, own)
     return {}
@@ -198,38 +207,10 @@ def own_threads(command: Open) -> Options:
     }
 
 
-def _not_built(missing: list[str], known: tuple[str, ...]) -> AttribError:
-    package = package_of(missing)
-    elsewhere = (
-        f", or --ort-python with the interpreter of an environment that has {package}"
-        if package != "onnxruntime"
-        else ""
-    )
-    return AttribError(
-        f"this onnxruntime has no {', '.join(missing)}",
-        hint=f"--provider with one of: {', '.join(known)}{elsewhere}",
-    )
-
-
-def _check_options_taken(command: Open, session: Any) -> None:
-    """A provider that was given options and is not there refused them, or cannot be loaded: no other stands in for it."""
-    absent = [name for name in command.provider_options if name not in session.get_providers()]
-    if absent:
-        given = ", ".join(f"{key}={value}" for key, value in command.provider_options[absent[0]].items())
-        raise AttribError(
-            f"ONNX Runtime could not create {absent[0]} with the options {given}",
-            hint="leave out the --provider-option, or see `attrib doctor` for what the provider lacks",
-        )
-
-
-def _said(error: Exception) -> str:
-    """The type of an error of ONNX Runtime and what it says, without the place in its sources."""
+def _refusal(command: Open, error: Exception) -> AttribError:
+    """The error that says why there is no session, with the way out where it is known."""
     said = " ".join(_ORIGIN.sub("", str(error)).split())[:_LONGEST_REASON]
-    return f"{type(error).__name__}: {said}" if said else first_line(error)
-
-
-def _refused(command: Open, why: str) -> AttribError:
-    """Why there is no session, with the way out where it is known."""
+    why = f"{type(error).__name__}: {said}" if said else first_line(error)
     if command.precision == "bf16" and "NOT_IMPLEMENTED" in why:
         return AttribError(
             f"ONNX Runtime cannot run this model in bfloat16 on {', '.join(command.providers)}: {why}",
@@ -239,28 +220,16 @@ def _refused(command: Open, why: str) -> AttribError:
     return AttribError(f"ONNX Runtime cannot load the graph: {why}", hint=hint)
 
 
-_WAYS_OUT = {
-    "replace the existing tensor": "--opt-level basic: ONNX Runtime stumbles over names that it gave this graph when it"
-    " optimized it before",
-    "bound to different types": "the exporter mixed up the types: --exporter dynamo, --attention eager, or --opset 16",
-    "graph capture feature": "leave out --cuda-graph: some nodes run on the CPU or in branches, which no CUDA graph can"
-    " hold; `attrib profile` without it names them",
-    "EP opt": "the provider's documentation lists the options that it takes: --provider-option KEY=VALUE",
-    "nknown provider option": "the provider's documentation lists the options that it takes: --provider-option KEY=VALUE",
-}
-"""Part of ONNX Runtime's message -> what mends it."""
-
-Opening = Callable[[Path | None], Any]
-"""Creates a session that saves its graph into a file, or saves none."""
-
-
 def with_graph_where_possible(opening: Opening, graph: Path, *, compiled: bool) -> tuple[Any, bool]:
-    """A session, and whether it saved its graph: one whose provider compiles parts of it cannot.
+    """Create a session that saves its graph if it can: one whose provider compiles parts of it cannot.
 
     Args:
         opening: Creates it.
         graph: Takes the graph.
         compiled: Another session has shown already that it cannot.
+
+    Returns:
+        The session, and whether it saved its graph.
 
     Raises:
         AttribError: There is no such session.

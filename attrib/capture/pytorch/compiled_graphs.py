@@ -51,7 +51,7 @@ _NOT_FOR_REPLAY = ("torch.amp", "torch._C._functorch", "torch.autograd")
 """Where functions live that change the state of the process instead of computing something."""
 
 
-class Traced(NamedTuple):
+class TracedNode(NamedTuple):
     """One node of the traced program: its fx name, its module's qualified name, and the aten ops that it calls."""
 
     name: str
@@ -59,16 +59,22 @@ class Traced(NamedTuple):
     ops: tuple[str, ...]
 
 
-def traced_ops(graph: Any, names: ModuleNames) -> tuple[Traced, ...]:
+def traced_ops(graph: Any, names: ModuleNames) -> tuple[TracedNode, ...]:
     """The calls of a graph that Dynamo traced, in program order."""
     calls = [node for node in graph.nodes if node.op in ("call_function", "call_method")]
-    seen = _replayed(calls)
-    found = (
-        Traced(node.name, scope_of(node, names), seen[i] if i in seen else _by_name(node))
-        for i, node in enumerate(calls)
-    )
-    # A node without an op (one result out of several) is no part of the program as eager shows it.
-    return tuple(traced for traced in found if traced.ops)
+    seen = _replay_calls(calls)
+    found = []
+    for i, node in enumerate(calls):
+        ops = seen.get(i)
+        if ops is None:  # it cannot be run on its own: the name that it has itself stands for its op
+            target = node.target
+            name = target if isinstance(target, str) else getattr(target, "__name__", "")
+            name = overload_name(target) or name
+            ops = (name if "::" in name else f"aten::{name}",)
+        # A node without an op (one result out of several) is no part of the program as eager shows it.
+        if ops:
+            found.append(TracedNode(node.name, scope_of(node, names), ops))
+    return tuple(found)
 
 
 def scope_of(node: Any, names: ModuleNames) -> str:
@@ -81,41 +87,27 @@ def scope_of(node: Any, names: ModuleNames) -> str:
     return ""
 
 
-def _by_name(node: Any) -> tuple[str, ...]:
-    """What the node says itself, where it cannot be run on its own."""
-    target = node.target
-    name = overload_name(target) or (target if isinstance(target, str) else getattr(target, "__name__", ""))
-    return (name if "::" in name else f"aten::{name}",)
-
-
-def _replayed(calls: list[Any]) -> dict[int, tuple[str, ...]]:
-    """Position of a call -> its outermost ops; calls that cannot be run without data are left out."""
+def _replay_calls(calls: list[Any]) -> dict[int, tuple[str, ...]]:
+    """Run each call without data: its position -> its outermost ops; calls that cannot be run so are left out."""
     if torch.autograd._profiler_enabled():  # noqa: SLF001  (a graph is compiled inside a profiled block)
         return {}
-    mode = torch._subclasses.FakeTensorMode()  # noqa: SLF001
+    mode, ran = torch._subclasses.FakeTensorMode(), set[int]()  # noqa: SLF001
     with profile(activities=[ProfilerActivity.CPU]) as profiler, mode:
-        ran = {i for i, node in enumerate(calls) if _replay(node, f"{_MARK}{i}")}
+        for i, node in enumerate(calls):
+            if str(getattr(node.target, "__module__", "") or "").startswith(_NOT_FOR_REPLAY):
+                continue
+            try:
+                arguments = torch.fx.map_arg(node.args, _stand_in_of)
+                keywords = torch.fx.map_arg(node.kwargs, _stand_in_of)
+                with range_type()(f"{_MARK}{i}"):
+                    if node.op == "call_method":
+                        getattr(arguments[0], node.target)(*arguments[1:], **keywords)
+                    else:
+                        node.target(*arguments, **keywords)
+            except Exception:  # noqa: BLE001, S112  (an operator that needs data; its name is used instead)
+                continue
+            ran.add(i)
     return {i: ops for i, ops in _outermost(profiler.profiler.kineto_results.events()).items() if i in ran}
-
-
-def _replay(node: Any, mark: str) -> bool:
-    if _module_of(node.target).startswith(_NOT_FOR_REPLAY):
-        return False
-    try:
-        arguments = torch.fx.map_arg(node.args, _stand_in_of)
-        keywords = torch.fx.map_arg(node.kwargs, _stand_in_of)
-        with range_type()(mark):
-            if node.op == "call_method":
-                getattr(arguments[0], node.target)(*arguments[1:], **keywords)
-            else:
-                node.target(*arguments, **keywords)
-    except Exception:  # noqa: BLE001  (an operator that needs data; its name is used instead)
-        return False
-    return True
-
-
-def _module_of(target: Any) -> str:
-    return str(getattr(target, "__module__", "") or "")
 
 
 def _stand_in_of(node: Any) -> Any:

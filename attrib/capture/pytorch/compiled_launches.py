@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from attrib.capture.pytorch.compiled_graphs import LoweredNode, Traced, lowered_nodes, traced_ops
+from attrib.capture.pytorch.compiled_graphs import LoweredNode, TracedNode, lowered_nodes, traced_ops
 from attrib.capture.pytorch.scopes import ModuleNames
 from attrib.model.compiled import Compiled, CompiledGraph, Launch
 from attrib.model.work import Member
@@ -41,12 +41,12 @@ _ALIASES = {"bias_addmm": "addmm"}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Lowered:
+class LoweredGraph:
     """What Inductor recorded of one graph.
 
     Attributes:
         nodes: The lowered graph.
-        sources: Lowered node -> traced nodes.
+        sources: LoweredGraph node -> traced nodes.
         kernels: `kernel:number` in order of launch -> lowered nodes.
         prefix: What the events of generated kernels have before the kernel's name.
     """
@@ -58,24 +58,25 @@ class Lowered:
 
     @cached_property
     def by_name(self) -> dict[str, LoweredNode]:
-        """Lowered nodes by name."""
+        """LoweredGraph nodes by name."""
         return {node.name: node for node in self.nodes}
 
     @cached_property
     def made_from(self) -> dict[str, list[str]]:
-        """Traced node -> its lowered nodes in the order of the graph, without views where something computes."""
+        """TracedNode node -> its lowered nodes in the order of the graph, without views where something computes."""
         found: dict[str, list[str]] = defaultdict(list)
         for node in self.nodes:
             for source in self.sources.get(node.name, ()):
                 found[source].append(node.name)
-        return {source: self._computing(names) or names for source, names in found.items()}  # 4
+        return {source: self.computing(names) or names for source, names in found.items()}  # 4
 
     @cached_property
     def behind(self) -> dict[str, set[str]]:
         """View -> the computing nodes that it leads to or comes from, through other views."""
         above: dict[str, set[str]] = {}
         for node in self.nodes:
-            above[node.name] = self._through(node.inputs, above) if node.view else {node.name}
+            through = {name for source in node.inputs for name in above.get(source, ())}
+            above[node.name] = through if node.view else {node.name}
         below: dict[str, set[str]] = defaultdict(set)
         for node in reversed(self.nodes):
             reached = below[node.name] if node.view else {node.name}
@@ -83,17 +84,16 @@ class Lowered:
                 below[name] |= reached
         return {n.name: above[n.name] | below[n.name] for n in self.nodes if n.view}
 
-    @staticmethod
-    def _through(inputs: Iterable[str], above: Mapping[str, set[str]]) -> set[str]:
-        return {name for source in inputs for name in above.get(source, ())}
-
-    def _computing(self, names: Iterable[str]) -> list[str]:
+    def computing(self, names: Iterable[str]) -> list[str]:
+        """The nodes that compute something, in their order."""
         return [name for name in names if name in self.by_name and not self.by_name[name].view]
 
 
-def launches_of(traced: Sequence[Traced], lowered: Lowered) -> tuple[tuple[Launch, ...], tuple[Member, ...]]:
+def launches_from_record(
+    traced: Sequence[TracedNode], lowered: LoweredGraph
+) -> tuple[tuple[Launch, ...], tuple[Member, ...]]:
     """The launches of one graph in their order, and the ops for which there is none."""
-    computed = _computed(lowered)
+    computed = _nodes_by_kernel(lowered)
     results = {name: nodes[-1] for name, nodes in lowered.made_from.items()}
     owners = {node for nodes in computed for node in nodes}
     launches, launched = [], set[str]()
@@ -111,27 +111,25 @@ def launches_of(traced: Sequence[Traced], lowered: Lowered) -> tuple[tuple[Launc
     return tuple(launches), _members(op for op in traced if op.name not in launched)
 
 
-def _members(ops: Iterable[Traced]) -> tuple[Member, ...]:
+def _members(ops: Iterable[TracedNode]) -> tuple[Member, ...]:
     return tuple(Member(scope=op.scope, op=name, name=op.name) for op in ops for name in op.ops)
 
 
-def _computed(lowered: Lowered) -> list[set[str]]:
+def _nodes_by_kernel(lowered: LoweredGraph) -> list[set[str]]:
     """What each kernel computes, views included."""
-    own = [_own_node(kernel, nodes, lowered) for kernel, nodes in lowered.kernels.items()]
-    taken = {node for node in own if node}
+    # The lowered op that a library call calls; empty where the record does not say which.
+    own = []
+    for kernel, listed in lowered.kernels.items():
+        op = extern_op(_TURN.sub("", kernel))
+        calls = [n for n in listed if op and n in lowered.by_name and lowered.by_name[n].op == op]
+        own.append(calls[0] if len(calls) == 1 else "")  # 1
+    called = {node for node in own if node}
     found = []
     for node, listed in zip(own, lowered.kernels.values(), strict=True):
-        computing = {node} if node else {n for n in lowered._computing(listed) if n not in taken}  # noqa: SLF001  1, 2
+        computing = {node} if node else {n for n in lowered.computing(listed) if n not in called}  # 2
         views = {n for n in listed if n in lowered.behind and lowered.behind[n] & computing}  # 3
         found.append(computing | views)
     return found
-
-
-def _own_node(kernel: str, listed: Sequence[str], lowered: Lowered) -> str:
-    """The lowered op that a library call calls; empty where the record does not say which."""
-    op = extern_op(_TURN.sub("", kernel))
-    own = [name for name in listed if op and name in lowered.by_name and lowered.by_name[name].op == op]
-    return own[0] if len(own) == 1 else ""
 
 
 def extern_op(kernel: str) -> str:
@@ -184,30 +182,25 @@ class InductorProvenance:
 
         def inner(lowered: Any, arguments: Sequence[Any], **options: Any) -> Any:
             result = compile_fx_inner(lowered, arguments, **options)
-            self._note(region, traced, lowered, result, options.get("graph_id"))
+            recorded = json.loads(getattr(result, "inductor_provenance_mapping_str", None) or "{}")
+            if "cppCodeToPost" in recorded:
+                number = options.get("graph_id")
+                record = LoweredGraph(
+                    nodes=lowered_nodes(lowered.graph),
+                    sources=recorded.get("postToPre", {}),
+                    kernels=recorded["cppCodeToPost"],
+                    prefix="" if number is None else f"graph_{number}_",
+                )
+                launches, elided = launches_from_record(traced, record)
+                self._graphs[region] = CompiledGraph(region=region, launches=launches, elided=elided)
             return result
 
-        with config.patch(_known(config, _INDUCTOR)), aot.patch(_known(aot, _AOT)):
+        with config.patch(_supported(config, _INDUCTOR)), aot.patch(_supported(aot, _AOT)):
             compiled: Callable[..., object] = compile_fx(graph, inputs, inner_compile=inner)
         return compiled
 
-    def _note(self, region: str, traced: Sequence[Traced], lowered: Any, result: Any, number: object) -> None:
-        recorded = json.loads(getattr(result, "inductor_provenance_mapping_str", None) or "{}")
-        if "cppCodeToPost" not in recorded:
-            return
-        launches, elided = launches_of(
-            traced,
-            Lowered(
-                nodes=lowered_nodes(lowered.graph),
-                sources=recorded.get("postToPre", {}),
-                kernels=recorded["cppCodeToPost"],
-                prefix="" if number is None else f"graph_{number}_",
-            ),
-        )
-        self._graphs[region] = CompiledGraph(region=region, launches=launches, elided=elided)
 
-
-def _known(config: Any, wanted: dict[str, object]) -> dict[str, object]:
-    """Those of the settings that this torch has."""
+def _supported(config: Any, wanted: dict[str, object]) -> dict[str, object]:
+    """The settings that this torch knows."""
     known = config.get_config_copy()
     return {key: value for key, value in wanted.items() if key in known}

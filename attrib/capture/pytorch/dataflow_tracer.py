@@ -1,10 +1,10 @@
-"""One inference call, watched: which weights it reads, and which of its calls read what which other call made.
+"""One inference call, traced: which weights it reads, and which of its calls read what which other call made.
 
 Under `torch.inference_mode` a dispatch mode sees each outermost aten op and nothing inside it: the calls of a profile.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ _SHAPE_ONLY = frozenset({
 """Ops that take a tensor for its shape and type, not for what is in it."""
 
 
-class Watched(NamedTuple):
+class Dataflow(NamedTuple):
     """What one inference call did.
 
     Attributes:
@@ -35,8 +35,8 @@ class Watched(NamedTuple):
     flow: Flow
 
 
-def watched(module: Any, inputs: Iterable[Any], step: Callable[[], object]) -> Watched | None:
-    """Run one inference call under watch.
+def trace_dataflow(module: Any, inputs: Iterable[Any], step: Callable[[], object]) -> Dataflow | None:
+    """Run one inference call and note which weights it reads, and whose results its calls read.
 
     Args:
         module: The whole model.
@@ -44,22 +44,30 @@ def watched(module: Any, inputs: Iterable[Any], step: Callable[[], object]) -> W
         step: One inference call.
 
     Returns:
-        None where torch cannot watch this model (an op that refuses to be intercepted, or that hides the weights that
+        None where torch cannot trace this model (an op that refuses to be intercepted, or that hides the weights that
         it reads).
     """
-    watch = _Watch(inputs)
+    tracer = _DataflowMode(inputs)
     try:
-        with torch.inference_mode(), module_scopes(module, mark=watch.scope), watch:
+        with torch.inference_mode(), module_scopes(module, mark=tracer.scope), tracer:
             step()
-    except Exception:  # noqa: BLE001  (the model runs, which was seen before; only the watching failed)
+    except Exception:  # noqa: BLE001  (the model runs, which was seen before; only the tracing failed)
         return None
     weights = list(module.parameters())
-    if weights and not any(id(weight) in watch.read for weight in weights):
+    if weights and not any(id(weight) in tracer.read for weight in weights):
         return None
-    return Watched(tuple(_unused(module.named_modules(), watch.read)), Flow(calls=tuple(watch.calls)))
+    unused: list[UnusedModule] = []
+    inside: tuple[str, ...] = ()
+    for name, part in module.named_modules():
+        held = list(part.parameters())
+        if held and not name.startswith(inside) and not any(id(weight) in tracer.read for weight in held):
+            inside += (f"{name}.",)
+            count = sum(weight.numel() for weight in held)
+            unused.append(UnusedModule(name=name, kind=type(part).__name__, parameters=count))
+    return Dataflow(tuple(unused), Flow(calls=tuple(tracer.calls)))
 
 
-class _Watch(TorchDispatchMode):  # type: ignore[misc]  # torch is not type-checked here
+class _DataflowMode(TorchDispatchMode):  # type: ignore[misc]  # torch is not type-checked here
     """Notes the identity of every tensor that an op takes, and follows results to their readers.
 
     What depends on the model's inputs is followed by storage, because views and in-place results share it.
@@ -91,10 +99,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[misc]  # torch is not type-chec
         given = _tensors((args, kwargs))
         self.read.update(id(tensor) for tensor in given)
         result = func(*args, **kwargs)
-        self._follow(func._schema.name, given, _tensors(result))  # noqa: SLF001
-        return result
-
-    def _follow(self, op: str, given: Sequence[Any], made: Sequence[Any]) -> None:
+        op, made = func._schema.name, _tensors(result)  # noqa: SLF001
         self._alive += made
         fed = op not in _SHAPE_ONLY and any(_storage(tensor) in self._fed for tensor in given)
         if fed:
@@ -104,6 +109,7 @@ class _Watch(TorchDispatchMode):  # type: ignore[misc]  # torch is not type-chec
         self._made |= {id(tensor): (len(self.calls), place) for place, tensor in enumerate(made)}
         self.calls.append(FlowCall(id=f"{label}#{self._seen[label]}", sources=tuple(sources), fed=fed))
         self._seen[label] += 1
+        return result
 
 
 def _tensors(value: object) -> list[Any]:
@@ -111,17 +117,5 @@ def _tensors(value: object) -> list[Any]:
 
 
 def _storage(tensor: Any) -> int:
-    """Views and in-place results share it with what they were made of."""
+    """What identifies a tensor's storage, which views and in-place results share with what they were made of."""
     return int(tensor.untyped_storage()._cdata)  # noqa: SLF001
-
-
-def _unused(modules: Iterable[tuple[str, Any]], read: set[int]) -> Iterator[UnusedModule]:
-    found: tuple[str, ...] = ()
-    for name, module in modules:
-        weights = list(module.parameters())
-        if not weights or name.startswith(found) or any(id(weight) in read for weight in weights):
-            continue
-        found += (f"{name}.",)
-        yield UnusedModule(
-            name=name, kind=type(module).__name__, parameters=sum(weight.numel() for weight in weights)
-        )

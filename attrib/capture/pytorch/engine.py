@@ -1,4 +1,4 @@
-"""The PyTorch side, inside its worker: plain blocks, profiled blocks, outputs, and the profiler's cost."""
+"""PyTorch inside its worker: plain blocks, profiled blocks, outputs, and the profiler's cost."""
 
 import contextlib
 from collections.abc import Callable
@@ -9,11 +9,11 @@ import msgspec
 import torch
 
 from attrib.capture.config.options import Device
-from attrib.capture.pytorch.dataflow_tracer import watched
-from attrib.capture.pytorch.kineto_blocks import KinetoBlocks
+from attrib.capture.pytorch.dataflow_tracer import trace_dataflow
 from attrib.capture.pytorch.modes import Prepared, prepare
 from attrib.capture.pytorch.overhead import measure_overhead
 from attrib.capture.pytorch.peaks import peaks_of
+from attrib.capture.workers.kineto_blocks import KinetoBlocks
 from attrib.capture.workers.messages import (
     Calibrate,
     Calibrated,
@@ -81,7 +81,7 @@ STEP = "attrib.step#"
 _DTYPES = {"float32": "float", "float64": "double"}
 
 
-class Engine:
+class PyTorchEngine:
     """Serves the commands of the PyTorch worker."""
 
     def __init__(self) -> None:
@@ -107,23 +107,27 @@ class Engine:
         self._folder = Path(command.folder)
         built = build(command.recipe)
         outputs = built.first_outputs()
-        seen = watched(built.module, built.inputs.values(), built.step)
+        seen = trace_dataflow(built.module, built.inputs.values(), built.step)
         self._flow = seen.flow if seen else None
         prepared = self._prepared = prepare(built, command.torch_mode, command.autocast)
         inputs_file = self._folder / "inputs.npz"
         save_inputs(inputs_file, {name: _numpy(value) for name, value in built.inputs.items()})
         self._blocks = KinetoBlocks(self._folder, STEP, command.recipe.device, record_shapes=True)
         self._blocks.warm()
+        inputs = []
+        for name, value in built.inputs.items():
+            kind = str(value.dtype).removeprefix("torch.")
+            tensor = Tensor(_DTYPES.get(kind, kind), tuple(value.shape))
+            inputs.append(InputSpec(name=name, tensor=tensor))
         freeze_heap()
         return Loaded(
             weights=built.weights,
             fingerprint=fingerprint(built.module),
             parameters=sum(parameter.numel() for parameter in built.module.parameters()),
-            inputs=tuple(InputSpec(name=name, tensor=_tensor(value)) for name, value in built.inputs.items()),
+            inputs=tuple(inputs),
             outputs=tuple(outputs),
-            settings=_settings(built.module)
+            settings=_settings(built.module, prepared, command)
             | torch_settings(command.recipe.device)
-            | _mode_settings(prepared, command)
             | padding_settings(built.inputs),
             threads=torch.get_num_threads(),
             inputs_file=str(inputs_file),
@@ -131,11 +135,16 @@ class Engine:
         )
 
     def run(self, command: Run) -> Steps:
-        """One block, plain or profiled, its lead-in first and never profiled."""
-        step = self._ready().step
+        """Run one block, plain or profiled, its lead-in first and never profiled."""
+        step, scopes, _ = self._ready()
         with torch.inference_mode(), quiet_collector():
             lead_starts, lead_walls = time_steps(step, command.lead_in)
-            starts, walls, trace = (self._profiled if command.profiled else self._plain)(command.iterations)
+            if command.profiled:
+                assert self._blocks is not None  # noqa: S101  (made when the model was loaded)
+                starts, walls, trace = self._blocks.record(step, command.iterations, scopes)
+            else:
+                starts, walls = time_steps(step, command.iterations)
+                trace = ""
         return Steps(
             start_ns=(*lead_starts, *starts),
             wall_ns=(*lead_walls, *walls),
@@ -152,17 +161,17 @@ class Engine:
         return Written(files=(command.file,))
 
     def calibrate(self, _command: Calibrate) -> Calibrated:
-        """What torch.profiler costs per event here."""
+        """Measure what torch.profiler costs per event here."""
         with torch.inference_mode(), quiet_collector():
             return Calibrated(overhead=measure_overhead())
 
     def measure_peaks(self, command: MeasurePeaks) -> PeaksMeasured:
-        """What the machine can do, with the threads and the rounding of the model."""
+        """Measure what the machine can do with the threads and the rounding of the model."""
         with torch.inference_mode(), quiet_collector():
             return PeaksMeasured(peaks=peaks_of(command.device, command.dtypes))
 
     def finish(self, _command: Finish) -> Written:
-        """Every block's trace was written when the block ended; what was recorded of the model is now."""
+        """Write what was recorded of the model; every block's trace was written when the block ended."""
         compiled = self._ready().compiled()
         records = {
             COMPILED_FILE: compiled if compiled and compiled.graphs else None,
@@ -178,41 +187,20 @@ class Engine:
             raise AttribError("the model is not loaded")
         return self._prepared
 
-    def _plain(self, iterations: int) -> tuple[list[int], list[int], str]:
-        return *time_steps(self._ready().step, iterations), ""
-
-    def _profiled(self, iterations: int) -> tuple[list[int], list[int], str]:
-        step, scopes, _ = self._ready()
-        assert self._blocks is not None  # noqa: S101  (made when the model was loaded)
-        return self._blocks.record(step, iterations, scopes)
-
-
-def _tensor(value: Any) -> Tensor:
-    name = str(value.dtype).removeprefix("torch.")
-    return Tensor(_DTYPES.get(name, name), tuple(value.shape))
-
 
 def _numpy(value: Any) -> Any:
-    """On the host, in a type that numpy knows: bfloat16 becomes float32, which holds every bfloat16 exactly."""
+    """A tensor's values on the host; numpy knows no bfloat16, which becomes float32 (it holds every bfloat16 exactly)."""
     value = value.detach().cpu()
     return (value.float() if value.dtype == torch.bfloat16 else value).contiguous().numpy()
 
 
-def _mode_settings(prepared: Prepared, command: Load) -> dict[str, str]:
-    """What differs from plain eager PyTorch."""
-    compiled = prepared.compiled()
-    found: dict[str, str] = {} if command.autocast is None else {"autocast": command.autocast}
-    if compiled is not None:
-        found["kernel_origins"] = f"recorded by {compiled.compiler}" if compiled.graphs else "not recorded"
-    return found
-
-
-def _settings(module: Any) -> dict[str, str]:
+def _settings(module: Any, prepared: Prepared, command: Load) -> dict[str, str]:
+    """How the model runs, for the manifest, and what differs from plain eager PyTorch."""
     config = getattr(module, "config", None)
     # transformers gives an implementation to models without attention, too.
     has_attention = hasattr(config, "num_attention_heads")
     attention = getattr(config, "_attn_implementation", None) if has_attention else None
-    return ({"attention": str(attention)} if attention else {}) | {
+    found = ({"attention": str(attention)} if attention else {}) | {
         "training": str(module.training).lower(),
         "inference_mode": "true",
         "matmul_precision": torch.get_float32_matmul_precision(),
@@ -220,3 +208,9 @@ def _settings(module: Any) -> dict[str, str]:
         "interop_threads": str(torch.get_num_interop_threads()),
         "denormal_weights": str(denormal_count(module.parameters())),
     }
+    if command.autocast is not None:
+        found["autocast"] = command.autocast
+    compiled = prepared.compiled()
+    if compiled is not None:
+        found["kernel_origins"] = f"recorded by {compiled.compiler}" if compiled.graphs else "not recorded"
+    return found

@@ -79,7 +79,17 @@ def merge_kineto(files: Sequence[Path], stream: _Sink) -> None:
         trace = msgspec.json.decode(file.read_bytes(), type=_File)
         if position == 0:
             base = trace.baseTimeNanoseconds
-            stream.write(_head(trace))
+            top = {
+                "schemaVersion": trace.schemaVersion,
+                "deviceProperties": trace.deviceProperties,
+                "displayTimeUnit": trace.displayTimeUnit,
+                "baseTimeNanoseconds": base,
+                "record_shapes": 1,
+            }
+            # The list begins with an event of our own, so that every other one can be preceded by a comma.
+            first = {"ph": "M", "name": "attrib", "pid": 0, "tid": 0, "ts": 0, "args": {}}
+            head = msgspec.json.encode(top)[:-1] + b',"traceEvents":[\n' + msgspec.json.encode(first)
+            stream.write(head)
         moves = _Moves(us=(trace.baseTimeNanoseconds - base) / 1000, ids=0)
         if span := _correlations(trace):
             moves = replace(moves, ids=max(0, highest + 1 - span[0]))
@@ -89,34 +99,19 @@ def merge_kineto(files: Sequence[Path], stream: _Sink) -> None:
     stream.write(b"\n]}\n")
 
 
-def _head(trace: _File) -> bytes:
-    top = {
-        "schemaVersion": trace.schemaVersion,
-        "deviceProperties": trace.deviceProperties,
-        "displayTimeUnit": trace.displayTimeUnit,
-        "baseTimeNanoseconds": trace.baseTimeNanoseconds,
-        "record_shapes": 1,
-    }
-    # The list begins with a metadata event of our own, so that every other one can be preceded by a comma.
-    first = {"ph": "M", "name": "attrib", "pid": 0, "tid": 0, "ts": 0, "args": {}}
-    return msgspec.json.encode(top)[:-1] + b',"traceEvents":[\n' + msgspec.json.encode(first)
-
-
 def _correlations(trace: _File) -> tuple[int, int] | None:
     """The lowest and the highest correlation number; None where the file has none, as on the CPU."""
     if not any(b'"correlation"' in bytes(raw) for raw in trace.traceEvents):
         return None
-    numbers = [_correlation(raw) for raw in trace.traceEvents]
-    used = [number for number in numbers if number > 0]
+    used = []
+    for raw in trace.traceEvents:
+        try:
+            number = _linked(raw).args.correlation
+        except msgspec.ValidationError:  # of another type
+            continue
+        if number > 0:
+            used.append(number)
     return (min(used), max(used)) if used else None
-
-
-def _correlation(raw: msgspec.Raw) -> int:
-    """An event's number; 0 where it has none, or one of another type."""
-    try:
-        return _linked(raw).args.correlation
-    except msgspec.ValidationError:
-        return 0
 
 
 def _events(trace: _File, moves: _Moves, written: set[bytes]) -> Iterator[bytes]:
@@ -131,7 +126,7 @@ def _events(trace: _File, moves: _Moves, written: set[bytes]) -> Iterator[bytes]
             # The profiler's own spans and window marks; one a block would look like several captures.
             continue
         else:
-            yield _moved(raw, kind, moves) if moved else bytes(raw)
+            yield _shift(raw, kind, moves) if moved else bytes(raw)
 
 
 def _metadata(raw: msgspec.Raw, kind: _Kind) -> bytes:
@@ -146,7 +141,8 @@ def _metadata(raw: msgspec.Raw, kind: _Kind) -> bytes:
     return msgspec.json.encode(event)
 
 
-def _moved(raw: msgspec.Raw, kind: _Kind, moves: _Moves) -> bytes:
+def _shift(raw: msgspec.Raw, kind: _Kind, moves: _Moves) -> bytes:
+    """The event with its times and numbers moved."""
     event = _event(raw)
     event["ts"] += moves.us
     if moves.ids and kind.cat in _LINKS:

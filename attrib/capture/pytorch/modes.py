@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import torch
 
 from attrib.capture.config.options import Precision, TorchMode
-from attrib.capture.export.torchscript import Flat
 from attrib.capture.pytorch.compiled_launches import InductorProvenance
 from attrib.capture.pytorch.scopes import module_scopes
-from attrib.capture.pytorch.torchscript_nodes import scripted
+from attrib.capture.pytorch.torchscript_nodes import compiled_from_torchscript
 from attrib.capture.workload.build import Built
+from attrib.capture.workload.flat_module import FlatModule
 from attrib.errors import AttribError, first_line
 from attrib.model.compiled import Compiled
 
@@ -45,9 +45,15 @@ def prepare(built: Built, mode: TorchMode, autocast: Precision | None) -> Prepar
         AttribError: The compiler cannot compile it.
     """
     ready = _MODES[mode](built, autocast)
-    if next(iter(built.inputs.values())).is_cuda:
-        return ready._replace(step=_synchronized(ready.step))
-    return ready
+    if not next(iter(built.inputs.values())).is_cuda:
+        return ready
+
+    def synchronized() -> object:
+        result = ready.step()
+        torch.cuda.synchronize()
+        return result
+
+    return ready._replace(step=synchronized)
 
 
 def _eager(built: Built, autocast: Precision | None) -> Prepared:
@@ -67,7 +73,7 @@ def _compile(built: Built, autocast: Precision | None) -> Prepared:
 
 
 def _jit(built: Built, autocast: Precision | None) -> Prepared:
-    flat, inputs = Flat(built), tuple(built.inputs.values())
+    flat, inputs = FlatModule(built), tuple(built.inputs.values())
     names = tuple(built.first_outputs())
     traced: list[Any] = []
 
@@ -83,7 +89,7 @@ def _jit(built: Built, autocast: Precision | None) -> Prepared:
     _first_run(trace, "torch.jit.trace failed", hint)
     for _ in range(_SETTLING_RUNS):
         _first_run(step, "the TorchScript trace cannot run", hint)
-    record = scripted(torch.jit.last_executed_optimized_graph(), Flat.ATTRIBUTE)
+    record = compiled_from_torchscript(torch.jit.last_executed_optimized_graph(), FlatModule.ATTRIBUTE)
     return Prepared(step, nullcontext, compiled=lambda: record)
 
 
@@ -95,6 +101,7 @@ _MODES: dict[TorchMode, Callable[[Built, Precision | None], Prepared]] = {
 
 
 def _first_run(run: Step, failure: str, hint: str) -> None:
+    """Run once, and turn what a compiler raises into an error with a way out."""
     try:
         with torch.inference_mode():
             run()
@@ -119,12 +126,3 @@ def _cast(built: Built, step: Step, precision: Precision | None) -> Step:
             return step()
 
     return cast
-
-
-def _synchronized(step: Step) -> Step:
-    def synchronized() -> object:
-        result = step()
-        torch.cuda.synchronize()
-        return result
-
-    return synchronized

@@ -3,7 +3,6 @@
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -16,7 +15,7 @@ _REPEATS = 5
 
 
 def measure_overhead() -> Overhead:
-    """Cost of one profiled event: inside its own interval, and between events.
+    """Measure the cost of one profiled event: inside its own interval, and between events.
 
     `aten::resolve_conj` of a real tensor returns its argument, so what its event lasts is the profiler's own time.
     """
@@ -29,7 +28,7 @@ def measure_overhead() -> Overhead:
 
     work()
     # In turns, so that a disturbance of the machine cannot hit only the plain or only the profiled runs.
-    turns = [(_timed(work), *_profiled(work)) for _ in range(_REPEATS)]
+    turns = [(_time(work), *_time_profiled(work)) for _ in range(_REPEATS)]
     plain, profiled, durations = zip(*turns, strict=True)
     total = max(0.0, (min(profiled) - min(plain)) / _EVENTS)
     inside = min(total, statistics.median(durations))
@@ -47,26 +46,22 @@ def _scope_cost(tensor: torch.Tensor) -> float:
             module(tensor)
 
     work()
-    plain = min(_timed(work) for _ in range(_REPEATS))
+    plain = min(_time(work) for _ in range(_REPEATS))
     with module_scopes(module):
-        marked = min(_profiled(work)[0] for _ in range(_REPEATS))
+        marked = min(_time_profiled(work)[0] for _ in range(_REPEATS))
     return max(0.0, (marked - plain) / _EVENTS)
 
 
-def _timed(work: Callable[[], None]) -> int:
+def _time(work: Callable[[], None]) -> int:
     begin = time.perf_counter_ns()
     work()
     return time.perf_counter_ns() - begin
 
 
-def _profiled(work: Callable[[], None]) -> tuple[int, float]:
+def _time_profiled(work: Callable[[], None]) -> tuple[int, float]:
     """Wall time of the work under the profiler, and the median duration of its events; nanoseconds."""
     with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as profiler:
-        wall = _timed(work)
-    return wall, _median_duration_ns(profiler)
-
-
-def _median_duration_ns(profiler: Any) -> float:
+        wall = _time(work)
     events = profiler.profiler.kineto_results.events()
     durations = [int(event.duration_ns()) for event in events if event.name() == "aten::resolve_conj"]
-    return float(statistics.median(durations)) if durations else 0.0
+    return wall, float(statistics.median(durations)) if durations else 0.0

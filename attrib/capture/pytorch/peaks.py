@@ -6,6 +6,7 @@ On CUDA the same calls are timed by events, which count the device's time (unpro
 from collections.abc import Collection, Iterator
 from typing import Any
 
+import msgspec
 import torch
 
 from attrib.capture.system.peaks import (
@@ -14,7 +15,7 @@ from attrib.capture.system.peaks import (
     best_product,
     beyond_caches,
     last_level_cache,
-    sampled,
+    sample_times,
     streams_of,
     wall_clock,
 )
@@ -25,20 +26,33 @@ _FLOAT_BYTES = 4
 
 
 def peaks_of(device: str, dtypes: Collection[str]) -> Peaks:
-    """Measure with the threads that are set, and the rounding of matrix products that is."""
-    timed = _by_events if device == "cuda" else wall_clock
-    products = {dtype: _products(dtype, device, timed) for dtype in dtypes if dtype in _DTYPES}
+    """Measure the machine's peaks with the threads and the rounding of matrix products that are set."""
+    timed = _time_by_events if device == "cuda" else wall_clock
+    products = {dtype: _product_rate(dtype, device, timed) for dtype in dtypes if dtype in _DTYPES}
     one = torch.ones(1, device=device)
+    beyond = beyond_caches(last_level_cache())
+    if device == "cuda":
+        beyond = min(
+            beyond_caches(int(torch.cuda.get_device_properties(0).L2_cache_size)),
+            int(torch.cuda.mem_get_info()[0]) // 2,
+        )
+
+    def streams(size: int) -> Iterator[Call]:
+        """Copy one half into the other, and read both."""
+        source, target = (torch.ones(size // _FLOAT_BYTES // 2, device=device) for _ in range(2))
+        yield lambda: target.copy_(source)
+        yield lambda: torch.dot(source, target)
+
     return Peaks(
         device=device,
         threads=torch.get_num_threads(),
         products={dtype: rate for dtype, rate in products.items() if rate is not None},
-        streams=streams_of(lambda size: _streams(size, device), _beyond(device), timed),
-        floor_ns=round(min(sampled(lambda: torch.neg(one, out=one), timed)), 1),
+        streams=streams_of(streams, beyond, timed),
+        floor_ns=round(min(sample_times(lambda: torch.neg(one, out=one), timed)), 1),
     )
 
 
-def _products(dtype: str, device: str, timed: Timed) -> Rate | None:
+def _product_rate(dtype: str, device: str, timed: Timed) -> Rate | None:
     kind = _DTYPES[dtype]
 
     def product(side: int) -> Call:
@@ -50,39 +64,15 @@ def _products(dtype: str, device: str, timed: Timed) -> Rate | None:
         rate = best_product(product, timed)
     except RuntimeError:  # no such kernel on this device
         return None
-    return rate and Rate(
-        per_s=rate.per_s,
-        typical_per_s=rate.typical_per_s,
-        samples=rate.samples,
-        math=_rounding(device) if dtype == "float" else "",
-    )
-
-
-def _rounding(device: str) -> str:
-    """How products of float32 round: below `highest`, CUDA uses TF32, and a processor what oneDNN has for that setting."""
+    # Below `highest`, CUDA uses TF32, and a processor what oneDNN has for that setting.
     precision = torch.get_float32_matmul_precision()
     rounds = precision != "highest" or (device == "cuda" and torch.backends.cuda.matmul.allow_tf32)
-    return ("tf32" if device == "cuda" else precision) if rounds else ""
+    math = ("tf32" if device == "cuda" else precision) if rounds and dtype == "float" else ""
+    return rate and msgspec.structs.replace(rate, math=math)
 
 
-def _streams(size: int, device: str) -> Iterator[Call]:
-    """Copy one half into the other, and read both."""
-    source, target = (torch.ones(size // _FLOAT_BYTES // 2, device=device) for _ in range(2))
-    yield lambda: target.copy_(source)
-    yield lambda: torch.dot(source, target)
-
-
-def _beyond(device: str) -> int:
-    if device != "cuda":
-        return beyond_caches(last_level_cache())
-    return min(
-        beyond_caches(int(torch.cuda.get_device_properties(0).L2_cache_size)),
-        int(torch.cuda.mem_get_info()[0]) // 2,
-    )
-
-
-def _by_events(call: Call, times: int) -> float:
-    """`Timed` by the device's own clock."""
+def _time_by_events(call: Call, times: int) -> float:
+    """`Timed` on a CUDA device, by its own clock."""
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     begin.record()
     for _ in range(times):

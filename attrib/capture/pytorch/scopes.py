@@ -73,19 +73,16 @@ class _Marks:
         self._mark = mark
         self._callers: list[str] = []
         self._tracked = any(self._names.shared(submodule) for submodule in module.modules())
-        self._outside_graphs = _kept_out_of_graphs() if compiled else _unchanged
+        self._outside_graphs: Callable[[Any], Any] = lambda hook: hook
+        if compiled:
+            import torch
+
+            self._outside_graphs = torch._dynamo.disable  # noqa: SLF001
 
     def hooks(self, module: Any) -> tuple[Any, Any]:
         """Install the hooks of one module; their handles."""
-        enter, leave = self._plain(module) if not self._tracked else self._tracking(module)
-        # always_call: the range is closed even where the forward raises.
-        return (
-            module.register_forward_pre_hook(self._outside_graphs(enter), prepend=True),
-            module.register_forward_hook(self._outside_graphs(leave), always_call=True),
-        )
-
-    def _plain(self, module: Any) -> tuple[Callable[..., None], Callable[..., None]]:
-        mark, label = self._mark, PREFIX + self._names.beneath(module, "")
+        mark, names, callers = self._mark, self._names, self._callers
+        label = PREFIX + names.beneath(module, "")
         # A stack, because a module can call itself.
         running: list[Any] = []
 
@@ -97,36 +94,24 @@ class _Marks:
         def leave(_module: Any, _inputs: Any, _result: Any) -> None:
             running.pop().__exit__(None, None, None)
 
-        return enter, leave
-
-    def _tracking(self, module: Any) -> tuple[Callable[..., None], Callable[..., None]]:
-        """Hooks of a model in which a module has several names: who calls it tells which one is meant."""
-        mark, names, callers = self._mark, self._names, self._callers
-        running: list[Any] = []
-
-        def enter(_module: Any, _inputs: Any) -> None:
+        # In a model in which a module has several names, who calls it tells which one is meant.
+        def enter_by_caller(_module: Any, _inputs: Any) -> None:
             name = names.beneath(module, callers[-1] if callers else "")
             callers.append(name)
             scope = mark(PREFIX + name)
             running.append(scope)
             scope.__enter__()
 
-        def leave(_module: Any, _inputs: Any, _result: Any) -> None:
+        def leave_by_caller(_module: Any, _inputs: Any, _result: Any) -> None:
             running.pop().__exit__(None, None, None)
             callers.pop()
 
-        return enter, leave
-
-
-def _kept_out_of_graphs() -> Callable[[Any], Any]:
-    import torch
-
-    disable: Callable[[Any], Any] = torch._dynamo.disable  # noqa: SLF001
-    return disable
-
-
-def _unchanged(hook: Any) -> Any:
-    return hook
+        before, after = (enter_by_caller, leave_by_caller) if self._tracked else (enter, leave)
+        # always_call: the range is closed even where the forward raises.
+        return (
+            module.register_forward_pre_hook(self._outside_graphs(before), prepend=True),
+            module.register_forward_hook(self._outside_graphs(after), always_call=True),
+        )
 
 
 def range_type() -> Mark:

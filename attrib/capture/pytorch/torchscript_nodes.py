@@ -20,8 +20,8 @@ _LINE = re.compile(r"\bline (\d+)")
 _MARK = "<--- HERE"
 
 
-def scripted(graph: Any, wrapper: str) -> Compiled:
-    """What the optimized graph of a traced module launches.
+def compiled_from_torchscript(graph: Any, wrapper: str) -> Compiled:
+    """Read what the optimized graph of a traced module launches.
 
     Args:
         graph: The graph that the executor ran last.
@@ -34,29 +34,21 @@ def scripted(graph: Any, wrapper: str) -> Compiled:
 def _launches(block: Any, wrapper: str) -> Iterator[Launch]:
     for node in block.nodes():
         if node.hasAttribute("Subgraph"):
-            yield _group(node.g("Subgraph"), wrapper)
+            # A fused group is one kernel, named after its ops.
+            fused = [inner for inner in node.g("Subgraph").nodes() if inner.kind().startswith("aten::")]
+            name = "_".join(["fused", *(inner.kind().removeprefix("aten::") for inner in fused)])
+            yield Launch(kernel=name, members=tuple(_member(inner, wrapper) for inner in fused))
         elif node.kind() == "prim::If":
-            yield from _branches(node, wrapper)
+            # Both branches, except behind the check of a fused group: the second one is for other types of inputs.
+            blocks = list(node.blocks())
+            guarded = any(inner.hasAttribute("Subgraph") for inner in blocks[0].nodes())
+            for branch in blocks[:1] if guarded else blocks:
+                yield from _launches(branch, wrapper)
         elif not node.kind().startswith("prim::"):
             member = (_member(node, wrapper),)
             is_part = any(_continues(use.user, node) for output in node.outputs() for use in output.uses())
             kernel = node.kind()
             yield Launch(kernel=kernel, partial=member) if is_part else Launch(kernel=kernel, members=member)
-
-
-def _branches(node: Any, wrapper: str) -> Iterator[Launch]:
-    """Both branches, except behind the check of a fused group: the second one is for other types of inputs."""
-    blocks = list(node.blocks())
-    guarded = any(inner.hasAttribute("Subgraph") for inner in blocks[0].nodes())
-    for block in blocks[:1] if guarded else blocks:
-        yield from _launches(block, wrapper)
-
-
-def _group(graph: Any, wrapper: str) -> Launch:
-    """A fused group is one kernel, named after its ops."""
-    nodes = [node for node in graph.nodes() if node.kind().startswith("aten::")]
-    name = "_".join(["fused", *(node.kind().removeprefix("aten::") for node in nodes)])
-    return Launch(kernel=name, members=tuple(_member(node, wrapper) for node in nodes))
 
 
 def _member(node: Any, wrapper: str) -> Member:
@@ -68,7 +60,7 @@ def _member(node: Any, wrapper: str) -> Member:
         return _member(before, wrapper)
     owners = (_owner(value, wrapper) for value in node.inputs())
     scope = next((owner for owner in owners if owner is not None), "")
-    part = _taken_apart(node)
+    part = _part_of_op(node)
     return Member(scope=scope, op=part.op if part else node.kind(), name=name)
 
 
@@ -80,7 +72,7 @@ class _Part(NamedTuple):
     width: int
 
 
-def _taken_apart(node: Any) -> _Part | None:
+def _part_of_op(node: Any) -> _Part | None:
     """What the source of a node without a module says: the definition that it comes from, up to a mark below its place."""
     before_mark = node.sourceRange().partition(_MARK)[0]
     definitions = _DEFINITION.findall(before_mark)
@@ -93,7 +85,7 @@ def _taken_apart(node: Any) -> _Part | None:
 
 def _continues(node: Any, before: Any) -> bool:
     """Whether both nodes are parts of one op, and `before` is computed first."""
-    part, earlier = _taken_apart(node), _taken_apart(before)
+    part, earlier = _part_of_op(node), _part_of_op(before)
     return part is not None and earlier is not None and part.op == earlier.op and earlier < part
 
 

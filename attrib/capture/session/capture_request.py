@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from attrib.capture.config.options import CaptureOptions, check_options
-from attrib.capture.config.provider_options import provider_libraries, provider_name
+from attrib.capture.config.provider_options import provider_libraries
 from attrib.capture.config.session_options import session_options
 from attrib.capture.config.user_supplied import check_text, named_file, named_model
 from attrib.capture.session.commands import provider_options_of, shareable
@@ -23,6 +23,7 @@ from attrib.capture.session.providers_from_manifest import (
 from attrib.capture.session.request_from_manifest import checked_entry
 from attrib.errors import AttribError, UsageError
 from attrib.model.capture_request import Asked
+from attrib.model.execution_providers import provider_name
 from attrib.model.manifest import Manifest, Side, Workload
 
 RESUME = "attrib profile --resume TRACE_DIR"

@@ -8,12 +8,12 @@ from attrib.capture.config.provider_options import (
     GRAPH_PROVIDER,
     Options,
     provider_libraries,
-    provider_name,
     provider_options,
 )
 from attrib.capture.config.session_options import session_options
 from attrib.capture.workers.messages import Export, Load, Open, Optimize, Recipe
 from attrib.capture.workload.sources import Source
+from attrib.model.execution_providers import provider_name
 from attrib.model.manifest import Role, Side
 from attrib.scrub import scrub
 

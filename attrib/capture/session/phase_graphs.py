@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from attrib.capture.config.provider_options import CPU_PROVIDER
 from attrib.capture.session.artifacts import write_placement
 from attrib.capture.session.commands import open_command, providers_of
 from attrib.capture.session.context import State
@@ -10,6 +9,7 @@ from attrib.capture.session.graphs import GraphChain
 from attrib.capture.session.phase_load import start_side
 from attrib.capture.workers.messages import Opened
 from attrib.capture.workers.process import WorkerError
+from attrib.model.execution_providers import CPU_PROVIDER
 from attrib.model.manifest import EXPORTED, OPTIMIZED, Role
 from attrib.rewrite.files import strip_graph
 

@@ -8,10 +8,11 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from attrib.capture.config.provider_options import Options, option_pairs, package_of, provider_options
+from attrib.capture.config.provider_options import Options, option_pairs, provider_options
 from attrib.capture.system.interpreter import check_interpreter
 from attrib.capture.system.providers import RuntimeInfo, probe_runtime
 from attrib.errors import AttribError, UsageError
+from attrib.model.execution_providers import package_of
 from attrib.model.manifest import Manifest, Side
 
 _PLAIN_KEYS = frozenset({

@@ -22,6 +22,7 @@ from attrib.capture.session.providers_from_manifest import (
 )
 from attrib.capture.workload.factory import is_factory
 from attrib.errors import AttribError
+from attrib.model.execution_providers import CUDA_PROVIDER
 from attrib.model.manifest import Manifest, Side, Workload
 from attrib.zoo.examples import EXAMPLES
 
@@ -195,7 +196,7 @@ def _of_protocol(manifest: Manifest) -> dict[str, Any]:
 def _device(manifest: Manifest, ort: Side) -> str:
     """The device: as recorded, as the command has it, else the one whose own provider was requested."""
     recorded = manifest.sides["torch"].settings.get("device") or _word_after("--device", manifest.command)
-    return recorded or ("cuda" if ort.requested_providers == ("CUDAExecutionProvider",) else "cpu")
+    return recorded or ("cuda" if ort.requested_providers == (CUDA_PROVIDER,) else "cpu")
 
 
 def _word_after(flag: str, command: str) -> str:

@@ -11,7 +11,6 @@ from attrib.capture.session.phase_measure import keep_new_steps, measure, warm_u
 from attrib.capture.session.phase_write import calibrate, compare, complete_sides, write_trace, write_traces
 from attrib.capture.session.record import workload_to_come
 from attrib.capture.system.environment import describe_environment
-from attrib.capture.system.machine import with_limits
 from attrib.capture.workers.messages import Finish, Written
 from attrib.errors import AttribError
 
@@ -46,7 +45,7 @@ class Session(State):
 
     def _begin(self) -> None:
         """A manifest from the first moment, so that whatever is killed can be resumed."""
-        environment = with_limits(describe_environment())
+        environment = describe_environment()
         if self.kept:
             self.kept.check_environment(environment)
         self.record.environment = environment

@@ -6,12 +6,12 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from attrib.capture.config.provider_options import CPU_PROVIDER
 from attrib.capture.system.environment import (
     accelerators,
     cpu_model,
@@ -31,6 +31,7 @@ from attrib.capture.system.providers import (
     probe_runtime,
     probe_torch,
 )
+from attrib.model.execution_providers import CPU_PROVIDER, CUDA_PROVIDER, ONNX_RUNTIME, uses_cuda
 
 HealthState = Literal["ok", "note", "warn", "fail"]
 """`fail`: the main job cannot run; `warn`: something that was meant to work does not; `note`: good to know."""
@@ -51,11 +52,10 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 """Variables that change an engine's threads behind the back of `--threads`."""
 
 EXPORT_PACKAGES = ("onnx", "onnxscript", "transformers")
-RUNTIME_PREFIX = "onnxruntime"
 
 
 class HealthCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """One line: what was looked at, what was found, and the cure where there is something to cure."""
+    """One check: what was looked at, what was found, and the cure where there is something to cure."""
 
     section: str
     name: str
@@ -72,7 +72,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def examine(ort_python: Path | None = None) -> Health:
-    """Look at everything; engines are asked in processes of their own, at the same time.
+    """Check this machine; engines and providers are tried in processes of their own, at the same time.
 
     Args:
         ort_python: The interpreter whose ONNX Runtime is meant; None for attrib's own.
@@ -87,13 +87,13 @@ def examine(ort_python: Path | None = None) -> Health:
         providers = probe_providers(runtime, interpreter=interpreter)
         packages = package_versions()
         if ort_python is not None:
-            packages = elsewhere(packages, runtime)
+            packages = packages_elsewhere(packages, runtime)
         return assess(runtime, torch.result(), providers, gpus.result(), packages)
 
 
-def elsewhere(packages: Mapping[str, str], runtime: RuntimeInfo) -> dict[str, str]:
+def packages_elsewhere(packages: Mapping[str, str], runtime: RuntimeInfo) -> dict[str, str]:
     """The packages that count where ONNX Runtime is another environment's: its own instead of attrib's."""
-    own = {name: packages[name] for name in packages if not name.startswith(RUNTIME_PREFIX)}
+    own = {name: packages[name] for name in packages if not name.startswith(ONNX_RUNTIME)}
     return own | ({runtime.package: runtime.version} if runtime.package else {})
 
 
@@ -124,95 +124,74 @@ def assess(
 
 
 def _software(runtime: RuntimeInfo, torch: TorchInfo, packages: Mapping[str, str]) -> Iterator[HealthCheck]:
-    section = "Software"
-    yield HealthCheck(section=section, name="Python", state="ok", detail=sys.version.split()[0])
-    yield _torch(section, torch)
-    yield _runtime(section, runtime, packages)
-    for name in EXPORT_PACKAGES:
-        found = packages.get(name, "")
-        if found:
-            yield HealthCheck(section=section, name=name, state="ok", detail=found)
-        else:
-            fix = f"pip install {name}"
-            yield HealthCheck(section=section, name=name, state="fail", detail="not installed", fix=fix)
-
-
-def _torch(section: str, torch: TorchInfo) -> HealthCheck:
+    check = partial(HealthCheck, section="Software")
+    yield check(name="Python", state="ok", detail=sys.version.split()[0])
     if torch.error or not torch.computes:
         detail = torch.error or f"{torch.version} computes wrong results"
-        fix = "pip install --force-reinstall torch"
-        return HealthCheck(section=section, name="PyTorch", state="fail", detail=detail, fix=fix)
-    return HealthCheck(section=section, name="PyTorch", state="ok", detail=torch.version)
-
-
-def _runtime(section: str, runtime: RuntimeInfo, packages: Mapping[str, str]) -> HealthCheck:
-    installed = [name for name in packages if name.startswith(RUNTIME_PREFIX)]
+        yield check(name="PyTorch", state="fail", detail=detail, fix="pip install --force-reinstall torch")
+    else:
+        yield check(name="PyTorch", state="ok", detail=torch.version)
+    installed = [name for name in packages if name.startswith(ONNX_RUNTIME)]
     if runtime.error:
-        fix = f"pip install --force-reinstall {installed[0] if installed else RUNTIME_PREFIX}"
-        return HealthCheck(section=section, name="ONNX Runtime", state="fail", detail=runtime.error, fix=fix)
-    if len(installed) > 1:
+        fix = f"pip install --force-reinstall {installed[0] if installed else ONNX_RUNTIME}"
+        yield check(name="ONNX Runtime", state="fail", detail=runtime.error, fix=fix)
+    elif len(installed) > 1:
         detail = f"{' and '.join(installed)} overwrite each other's files"
         fix = f"pip uninstall -y {' '.join(installed)}, then install the one that you need"
-        return HealthCheck(section=section, name="ONNX Runtime", state="warn", detail=detail, fix=fix)
-    package = f" ({installed[0]})" if installed else ""
-    return HealthCheck(section=section, name="ONNX Runtime", state="ok", detail=f"{runtime.version}{package}")
+        yield check(name="ONNX Runtime", state="warn", detail=detail, fix=fix)
+    else:
+        package = f" ({installed[0]})" if installed else ""
+        yield check(name="ONNX Runtime", state="ok", detail=f"{runtime.version}{package}")
+    for name in EXPORT_PACKAGES:
+        if name in packages:
+            yield check(name=name, state="ok", detail=packages[name])
+        else:
+            yield check(name=name, state="fail", detail="not installed", fix=f"pip install {name}")
 
 
 _CURES = {
     "driver": "install the NVIDIA driver, or give the container its GPU (`docker run --gpus all`)",
     "cuda": "pip install 'onnxruntime-gpu[cuda,cudnn]'",
     "cudnn": "pip install 'onnxruntime-gpu[cudnn]'",
-    "tensorrt": "pip install tensorrt, or use CUDAExecutionProvider",
+    "tensorrt": f"pip install tensorrt, or use {CUDA_PROVIDER}",
     "openvino": "pip install --force-reinstall onnxruntime-openvino",
     "rocm": "install ROCm",
 }
-_NEEDS_NVIDIA = ("CUDA", "Tensorrt", "NvTensorRT")
 
 
 def _provider(status: ProviderStatus, gpus: Sequence[str]) -> HealthCheck:
-    section, name = "Execution providers", status.name
+    check = partial(HealthCheck, section="Execution providers", name=status.name)
     if status.loads:
-        return HealthCheck(section=section, name=name, state="ok", detail="loads and computes")
+        return check(state="ok", detail="loads and computes")
     if not status.built:
-        return HealthCheck(section=section, name=name, state="note", detail=status.reason)
-    if name == CPU_PROVIDER:
+        return check(state="note", detail=status.reason)
+    if status.name == CPU_PROVIDER:
         fix = "reinstall onnxruntime: without this provider nothing runs"
-        return HealthCheck(section=section, name=name, state="fail", detail=status.reason, fix=fix)
-    if name.startswith(_NEEDS_NVIDIA) and not gpus:
+        return check(state="fail", detail=status.reason, fix=fix)
+    if uses_cuda([status.name]) and not gpus:
         fix = f"nothing on this machine, it has no NVIDIA GPU; with one: {_CURES.get(status.missing, 'see above')}"
-        return HealthCheck(section=section, name=name, state="note", detail=status.reason, fix=fix)
-    fix = _CURES.get(status.missing, "`--provider CPUExecutionProvider` does without it")
-    return HealthCheck(section=section, name=name, state="warn", detail=status.reason, fix=fix)
+        return check(state="note", detail=status.reason, fix=fix)
+    fix = _CURES.get(status.missing, f"`--provider {CPU_PROVIDER}` does without it")
+    return check(state="warn", detail=status.reason, fix=fix)
 
 
 def _cuda(runtime: RuntimeInfo, torch: TorchInfo, gpus: Sequence[str]) -> Iterator[HealthCheck]:
-    section = "CUDA"
+    check = partial(HealthCheck, section="CUDA")
     if not gpus:
-        detail = "none found: both engines run on the CPU"
-        yield HealthCheck(section=section, name="NVIDIA GPU", state="note", detail=detail)
+        yield check(name="NVIDIA GPU", state="note", detail="none found: both engines run on the CPU")
     for gpu in gpus:
-        yield HealthCheck(section=section, name="NVIDIA GPU", state="ok", detail=gpu)
-    state, detail, fix = _cuda_match(runtime, torch, bool(gpus))
-    yield HealthCheck(section=section, name="Built for", state=state, detail=detail, fix=fix)
-
-
-def _cuda_match(runtime: RuntimeInfo, torch: TorchInfo, gpu: bool) -> tuple[HealthState, str, str]:
+        yield check(name="NVIDIA GPU", state="ok", detail=gpu)
     ours = f"CUDA {torch.cuda}{_cudnn(torch.cudnn)}" if torch.cuda else "CPU only"
     theirs = f"CUDA {runtime.cuda}{_cudnn(runtime.cudnn)}" if runtime.cuda else "CPU only or not stated"
-    detail = f"PyTorch: {ours}; ONNX Runtime: {theirs}"
-    if not gpu:
-        return "note", detail, ""
-    if not torch.cuda:
-        return "warn", detail, "install PyTorch's CUDA build (pytorch.org, Get Started) to profile on the GPU"
-    if not torch.gpus:
-        return "warn", f"{detail}; PyTorch cannot use the GPU", "update the NVIDIA driver"
-    if runtime.cuda and runtime.cuda.split(".")[0] != torch.cuda.split(".")[0]:
-        return (
-            "warn",
-            detail,
-            "install builds for the same CUDA version: the engines then share its libraries",
-        )
-    return "ok", detail, ""
+    detail, fix = f"PyTorch: {ours}; ONNX Runtime: {theirs}", ""
+    if gpus and not torch.cuda:
+        fix = "install PyTorch's CUDA build (pytorch.org, Get Started) to profile on the GPU"
+    elif gpus and not torch.gpus:
+        detail, fix = f"{detail}; PyTorch cannot use the GPU", "update the NVIDIA driver"
+    elif gpus and runtime.cuda and runtime.cuda.split(".")[0] != torch.cuda.split(".")[0]:
+        fix = "install builds for the same CUDA version: the engines then share its libraries"
+    state: HealthState = "warn" if fix else "ok" if gpus else "note"
+    yield check(name="Built for", state=state, detail=detail, fix=fix)
 
 
 def _cudnn(version: str) -> str:
@@ -224,21 +203,9 @@ def _cudnn(version: str) -> str:
 
 
 def _processor(variables: Mapping[str, str]) -> Iterator[HealthCheck]:
-    section = "Processor"
-    yield HealthCheck(section=section, name="Model", state="ok", detail=cpu_model())
-    yield _cores(section)
-    found = [f"{name}={variables[name]}" for name in THREAD_VARIABLES if variables.get(name, "").isdecimal()]
-    if found:
-        fix = (
-            f"attrib sets both engines itself; `unset {' '.join(f.split('=')[0] for f in found)}` to be sure"
-        )
-        yield HealthCheck(section=section, name="Variables", state="note", detail=", ".join(found), fix=fix)
-    yield _load(section)
-
-
-def _cores(section: str) -> HealthCheck:
-    usable, logical = usable_cores(), os.cpu_count() or 1
-    threads = thread_count(None)
+    check = partial(HealthCheck, section="Processor")
+    yield check(name="Model", state="ok", detail=cpu_model())
+    usable, logical, threads = usable_cores(), os.cpu_count() or 1, thread_count(None)
     detail = f"{usable:g} usable of {logical}; attrib uses {threads} thread{'' if threads == 1 else 's'}"
     quotas = cpu_quotas()
     if quotas and min(quotas) < logical:
@@ -246,36 +213,39 @@ def _cores(section: str) -> HealthCheck:
         fix = (
             "in your own code set the engines' threads too: ONNX Runtime sizes its pool from the host's cores"
         )
-        return HealthCheck(section=section, name="Cores", state="note", detail=detail, fix=fix)
-    return HealthCheck(section=section, name="Cores", state="ok", detail=detail)
-
-
-def _load(section: str) -> HealthCheck:
-    load, usable = current_load(), usable_cores()
+        yield check(name="Cores", state="note", detail=detail, fix=fix)
+    else:
+        yield check(name="Cores", state="ok", detail=detail)
+    found = [name for name in THREAD_VARIABLES if variables.get(name, "").isdecimal()]
+    if found:
+        detail = ", ".join(f"{name}={variables[name]}" for name in found)
+        fix = f"attrib sets both engines itself; `unset {' '.join(found)}` to be sure"
+        yield check(name="Variables", state="note", detail=detail, fix=fix)
+    load = current_load()
     busy = load > LOAD_PER_CORE * usable
     fix = "stop other programs before you measure" if busy else ""
-    return HealthCheck(
-        section=section, name="Load", state="warn" if busy else "ok", detail=f"{load:g}", fix=fix
-    )
+    yield check(name="Load", state="warn" if busy else "ok", detail=f"{load:g}", fix=fix)
 
 
 def _space() -> Iterator[HealthCheck]:
-    section = "Memory and disk"
+    check = partial(HealthCheck, section="Memory and disk")
     memory = memory_bytes() / GIB
     short = memory < MEMORY_GIB
     fix = "take a smaller model: BERT-base needs about three" if short else ""
-    state: HealthState = "warn" if short else "ok"
-    yield HealthCheck(section=section, name="Memory", state=state, detail=f"{memory:.1f} GiB", fix=fix)
-    temporary = "free some, or set TMPDIR to a larger disk"
-    yield _free(section, "Temporary files", Path(tempfile.gettempdir()), TEMPORARY_GIB, temporary)
-    yield _free(section, "This directory", Path.cwd(), OUTPUT_GIB, "free some, or write elsewhere with -o")
-
-
-def _free(section: str, name: str, folder: Path, needed: float, fix: str) -> HealthCheck:
-    free = shutil.disk_usage(folder).free / GIB
-    if not os.access(folder, os.W_OK):
-        return HealthCheck(section=section, name=name, state="warn", detail="not writable", fix=fix)
-    if free < needed:
-        detail = f"{free:.1f} GiB free, {needed:g} needed"
-        return HealthCheck(section=section, name=name, state="warn", detail=detail, fix=fix)
-    return HealthCheck(section=section, name=name, state="ok", detail=f"{free:.1f} GiB free")
+    yield check(name="Memory", state="warn" if short else "ok", detail=f"{memory:.1f} GiB", fix=fix)
+    for name, folder, needed, fix in (
+        (
+            "Temporary files",
+            Path(tempfile.gettempdir()),
+            TEMPORARY_GIB,
+            "free some, or set TMPDIR to a larger disk",
+        ),
+        ("This directory", Path.cwd(), OUTPUT_GIB, "free some, or write elsewhere with -o"),
+    ):
+        free = shutil.disk_usage(folder).free / GIB
+        if not os.access(folder, os.W_OK):
+            yield check(name=name, state="warn", detail="not writable", fix=fix)
+        elif free < needed:
+            yield check(name=name, state="warn", detail=f"{free:.1f} GiB free, {needed:g} needed", fix=fix)
+        else:
+            yield check(name=name, state="ok", detail=f"{free:.1f} GiB free")

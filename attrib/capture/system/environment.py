@@ -3,6 +3,7 @@
 Everything here works without an engine: package versions come from their metadata, never from importing them.
 """
 
+import contextlib
 import math
 import os
 import platform
@@ -15,26 +16,29 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath
 
 from attrib.errors import UsageError
+from attrib.model.execution_providers import PROVIDERS
 from attrib.model.manifest import Environment
 from attrib.scrub import scrub
 
-__all__ = [
-    "ROOT", "accelerators", "affinity", "cgroup_folders", "cpu_model", "cpu_quotas", "cpuinfo", "current_load",
-    "describe_environment", "memory_bytes", "package_versions", "physical_cores", "read_text", "scrub",
-    "thread_count", "usable_cores",
-]  # fmt: skip
-
 ROOT = Path("/")
 
-PACKAGES = (
-    "numpy", "onnx", "onnx-ir", "onnxruntime", "onnxruntime-directml", "onnxruntime-gpu",
-    "onnxruntime-openvino", "onnxruntime-rocm", "onnxruntime-training", "onnxscript", "onnxslim", "openvino",
-    "safetensors", "tensorrt", "tokenizers", "torch", "transformers", "triton",
-)  # fmt: skip
+PACKAGES = sorted({
+    "numpy", "onnx", "onnx-ir", "onnxruntime-training", "onnxscript", "onnxslim", "openvino", "safetensors", "tensorrt",
+    "tokenizers", "torch", "transformers", "triton", *(row.package for row in PROVIDERS),
+})  # fmt: skip
 """Packages whose version bears on speed or on what was exported; those not installed are left out."""
+
+MATRIX_FLAGS = (
+    "avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8",
+    "asimd", "asimddp", "i8mm", "bf16", "sve", "svebf16", "sme",
+)  # fmt: skip
+"""Flags (x86) and features (ARM) of /proc/cpuinfo that change the speed of a matrix product."""
 
 _MOUNT = re.compile(r"\S+ \S+ \S+ (?P<root>\S+) (?P<point>\S+) .*?- (?P<type>\S+) \S+ (?P<options>\S+)")
 """One line of `/proc/self/mountinfo`, see proc(5)."""
+
+_TICKS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
+"""Columns of the first line of `/proc/stat`, see proc(5)."""
 
 QUERY_TIMEOUT = 5.0
 """Seconds that `nvidia-smi` and `sysctl` may take: on a healthy machine both answer within one."""
@@ -82,9 +86,21 @@ def physical_cores(root: Path = ROOT) -> float:
 
 def cpu_quotas(root: Path = ROOT) -> tuple[float, ...]:
     """Quotas, in cores, of this process's cgroup and of every cgroup above it (v2 `cpu.max`, v1 CFS)."""
-    quotas = [_quota_v2(folder) for folder in cgroup_folders(root, "cgroup2", "")]
-    quotas += [_quota_v1(folder) for folder in cgroup_folders(root, "cgroup", "cpu")]
-    return tuple(quota for quota in quotas if quota is not None)
+    # v2: `cpu.max` holds `QUOTA PERIOD` in microseconds, or `max PERIOD` where there is no limit.
+    pairs = [
+        read_text(folder / "cpu.max").partition(" ")[::2] for folder in cgroup_folders(root, "cgroup2", "")
+    ]
+    # v1: the CFS quota and period in microseconds; a quota of -1 is no limit.
+    pairs += [
+        (read_text(folder / "cpu.cfs_quota_us"), read_text(folder / "cpu.cfs_period_us"))
+        for folder in cgroup_folders(root, "cgroup", "cpu")
+    ]
+    stripped = [(quota.strip(), period.strip()) for quota, period in pairs]
+    return tuple(
+        int(quota) / int(period)
+        for quota, period in stripped
+        if quota.isdecimal() and period.isdecimal() and int(quota) and int(period)
+    )
 
 
 def _affinity_set() -> set[int] | None:
@@ -98,68 +114,42 @@ def affinity() -> int:
     return len(allowed) if allowed else (os.cpu_count() or 1)
 
 
-def _quota_v2(folder: Path) -> float | None:
-    """`cpu.max` holds `QUOTA PERIOD` in microseconds, or `max PERIOD` where there is no limit."""
-    quota, _, period = read_text(folder / "cpu.max").strip().partition(" ")
-    return _ratio(quota, period)
-
-
-def _quota_v1(folder: Path) -> float | None:
-    """The CFS quota and period in microseconds; a quota of -1 is no limit."""
-    return _ratio(read_text(folder / "cpu.cfs_quota_us"), read_text(folder / "cpu.cfs_period_us"))
-
-
-def _ratio(quota: str, period: str) -> float | None:
-    quota, period = quota.strip(), period.strip()
-    if not (quota.isdecimal() and period.isdecimal() and int(quota) and int(period)):
-        return None
-    return int(quota) / int(period)
-
-
 def cgroup_folders(root: Path, filesystem: str, controller: str) -> Iterator[Path]:
     """This process's cgroup directory and its parents, up to the mount point of the hierarchy.
 
     The formats are those of proc(5) and cgroups(7): `/proc/self/cgroup` has lines `ID:CONTROLLERS:PATH` (no
     controllers for v2), `/proc/self/mountinfo` names the part of the hierarchy that is mounted and where.
     """
-    for mounted_root, mount_point in _cgroup_mounts(root, filesystem, controller):
-        top = root / mount_point.lstrip("/")
-        for path in _cgroup_paths(root, controller):
-            inside = _below(path, mounted_root)
-            yield top
-            for depth in range(len(inside)):
-                yield top.joinpath(*inside[: depth + 1])
-
-
-def _cgroup_mounts(root: Path, filesystem: str, controller: str) -> Iterator[tuple[str, str]]:
-    for line in read_text(root / "proc/self/mountinfo").splitlines():
-        found = _MOUNT.match(line)
-        if found and found["type"] == filesystem and controller in ("", *found["options"].split(",")):
-            yield found["root"], found["point"]
-
-
-def _cgroup_paths(root: Path, controller: str) -> Iterator[str]:
+    paths = []
     for line in read_text(root / "proc/self/cgroup").splitlines():
-        _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
+        controllers, _, named = line.partition(":")[2].partition(":")
         if controller in controllers.split(","):  # v2 has the one line without controllers
-            yield path
-
-
-def _below(path: str, mounted_root: str) -> tuple[str, ...]:
-    """Components of a cgroup path below the mounted part; none outside this namespace (`/../..`)."""
-    pure = PurePosixPath(path)
-    if ".." in pure.parts or not pure.is_relative_to(mounted_root):
-        return ()
-    return pure.relative_to(mounted_root).parts
+            paths.append(PurePosixPath(named))
+    for line in read_text(root / "proc/self/mountinfo").splitlines():
+        mount = _MOUNT.match(line)
+        if not mount or mount["type"] != filesystem:
+            continue
+        if controller and controller not in mount["options"].split(","):
+            continue
+        top = root / mount["point"].lstrip("/")
+        for path in paths:
+            yield top
+            # A path outside this namespace (`/../..`) or outside the mounted part has no folder of its own here.
+            if ".." not in path.parts and path.is_relative_to(mount["root"]):
+                inside = path.relative_to(mount["root"]).parts
+                for depth in range(len(inside)):
+                    yield top.joinpath(*inside[: depth + 1])
 
 
 def describe_environment(root: Path = ROOT) -> Environment:
-    """The machine and the software. `load_after` stays 0 until the capture has ended: see `current_load`."""
+    """The machine and its software. What happens during the capture `attrib.capture.system.machine` adds at its end."""
     return Environment(
         cpu=cpu_model(root),
         logical_cores=os.cpu_count() or 0,
         usable_cores=usable_cores(root),
+        affinity=affinity(),
+        cpu_quota=min(cpu_quotas(root), default=0.0),
+        cpu_flags=cpu_flags(root),
         memory_bytes=memory_bytes(root),
         system=scrub(f"{platform.system()} {platform.release()}".strip()),
         python=platform.python_version(),
@@ -175,27 +165,25 @@ def current_load(root: Path = ROOT, *, seconds: float = 0.3) -> float:
     Not the load average, which still counts a capture that ended half a minute ago; it stands in where the system has
     no `/proc/stat`, and 0 where it has neither.
     """
-    begin = _processor_ticks(root)
+    begin = processor_ticks(root)
     if begin is not None:
         time.sleep(seconds)
-        end = _processor_ticks(root)
-        if end is not None and end[1] > begin[1]:
-            return round((end[0] - begin[0]) / (end[1] - begin[1]) * (os.cpu_count() or 1), 2)
+        end = processor_ticks(root)
+        if end is not None and (total := sum(end.values()) - sum(begin.values())) > 0:
+            idle = sum(end[column] - begin[column] for column in ("idle", "iowait"))
+            return round((total - idle) / total * (os.cpu_count() or 1), 2)
     try:
         return round(os.getloadavg()[0], 2)
     except (AttributeError, OSError):
         return 0.0
 
 
-def _processor_ticks(root: Path) -> tuple[int, int] | None:
-    """Busy and total ticks of all processors (proc(5): user, nice, system, idle, iowait, irq, softirq, steal)."""
-    try:
-        first = (root / "proc/stat").read_text().splitlines()[0].split()
-        ticks = [int(field) for field in first[1:9]]
-    except (OSError, ValueError, IndexError):
+def processor_ticks(root: Path) -> dict[str, int] | None:
+    """Ticks of all processors since the system started, by what they were spent on; None where nothing says so."""
+    fields = read_text(root / "proc/stat").partition("\n")[0].split()[1 : len(_TICKS) + 1]
+    if len(fields) < len(_TICKS) or not all(field.isdecimal() for field in fields):
         return None
-    idle = sum(ticks[3:5])
-    return sum(ticks) - idle, sum(ticks)
+    return dict(zip(_TICKS, map(int, fields), strict=True))
 
 
 def cpu_model(root: Path = ROOT) -> str:
@@ -208,6 +196,13 @@ def cpu_model(root: Path = ROOT) -> str:
     return brand or platform.processor() or platform.machine()
 
 
+def cpu_flags(root: Path = ROOT) -> tuple[str, ...]:
+    """Instruction sets of the first processor that matrix products may use; empty where nothing says so."""
+    first = next(iter(cpuinfo(root)), {})
+    stated = set((first.get("flags") or first.get("Features") or "").split())
+    return tuple(flag for flag in MATRIX_FLAGS if flag in stated)
+
+
 def memory_bytes(root: Path = ROOT) -> int:
     """Memory that this process may use: the machine's, or the smallest limit of the cgroups above it."""
     try:
@@ -216,27 +211,19 @@ def memory_bytes(root: Path = ROOT) -> int:
         total = 0
     found = re.search(r"^MemTotal:\s*(\d+) kB", read_text(root / "proc/meminfo"), re.MULTILINE)
     machine = int(found[1]) * 1024 if found else total
-    return min([machine, *_memory_limits(root)])
-
-
-def _memory_limits(root: Path) -> list[int]:
     texts = [read_text(folder / "memory.max") for folder in cgroup_folders(root, "cgroup2", "")]
     folders = cgroup_folders(root, "cgroup", "memory")
     texts += [read_text(folder / "memory.limit_in_bytes") for folder in folders]
-    return [int(text) for text in map(str.strip, texts) if text.isdecimal()]
+    return min([machine, *(int(text) for text in map(str.strip, texts) if text.isdecimal())])
 
 
 def package_versions() -> dict[str, str]:
     """Installed versions of the packages that matter, from their metadata."""
-    versions = {name: _version(name) for name in PACKAGES}
-    return {name: version for name, version in versions.items() if version}
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ""
+    versions = {}
+    for name in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions
 
 
 def accelerators() -> tuple[str, ...]:
@@ -247,7 +234,7 @@ def accelerators() -> tuple[str, ...]:
 
 
 def cpuinfo(root: Path) -> Iterator[dict[str, str]]:
-    """One mapping a paragraph of `/proc/cpuinfo`."""
+    """The processors as `/proc/cpuinfo` lists them: one mapping a paragraph."""
     for paragraph in read_text(root / "proc/cpuinfo").split("\n\n"):
         pairs = (line.partition(":") for line in paragraph.splitlines())
         found = {key.strip(): value.strip() for key, _, value in pairs}

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import msgspec
 
-from attrib.capture.config.provider_options import package_of
 from attrib.errors import AttribError, UsageError
+from attrib.model.execution_providers import ONNX_RUNTIME, package_of
 
 OLDEST = (3, 11)
 """The oldest Python that attrib runs on (pyproject.toml)."""
 
-NEEDED = ("onnxruntime", "numpy", "msgspec")
+NEEDED = (ONNX_RUNTIME, "numpy", "msgspec")
 """What the worker imports there (tested)."""
 
 _TIMEOUT_S = 30.0
@@ -45,8 +45,8 @@ class _Answer(msgspec.Struct, frozen=True):
     missing: tuple[str, ...] = ()
 
 
-def located(named: str | Path) -> Path:
-    """The interpreter's absolute path; its links are kept, because a virtual environment's is one.
+def find_interpreter(named: str | Path) -> Path:
+    """Find an interpreter; its absolute path, whose links are kept, because a virtual environment's is one.
 
     Raises:
         UsageError: There is nothing that can be run.
@@ -80,8 +80,8 @@ def check_interpreter(named: str | Path, providers: Sequence[str] = ()) -> Path:
         UsageError: There is no such interpreter.
         AttribError: It is no Python, too old, or lacks a package.
     """
-    path = located(named)
-    answer = _asked(path)
+    path = find_interpreter(named)
+    answer = _ask(path)
     version = ".".join(map(str, answer.version))
     if answer.version[:2] < OLDEST:
         oldest = ".".join(map(str, OLDEST))
@@ -90,20 +90,16 @@ def check_interpreter(named: str | Path, providers: Sequence[str] = ()) -> Path:
             hint=f"make the environment with python{oldest} or later",
         )
     if answer.missing:
+        packages = [package_of(providers) if name == ONNX_RUNTIME else name for name in answer.missing]
         raise AttribError(
             f"--ort-python: {path} has no {', '.join(answer.missing)}",
-            hint=_install(path, answer.missing, providers),
+            hint=shlex.join([str(path), "-m", "pip", "install", *packages]),
         )
     return path
 
 
-def _install(path: Path, missing: Sequence[str], providers: Sequence[str]) -> str:
-    packages = [package_of(providers) if name == "onnxruntime" else name for name in missing]
-    return shlex.join([str(path), "-m", "pip", "install", *packages])
-
-
-def _asked(path: Path) -> _Answer:
-    """What the interpreter says of itself."""
+def _ask(path: Path) -> _Answer:
+    """Ask an interpreter for its version and for the packages that it lacks."""
     try:
         done = subprocess.run(  # noqa: S603  (the program that the user named, for this purpose)
             [str(path), "-c", _QUESTION, *NEEDED],
@@ -120,7 +116,8 @@ def _asked(path: Path) -> _Answer:
                 return msgspec.json.decode(line[len(_MARK) :], type=_Answer)
             except msgspec.MsgspecError as error:
                 raise _no_python(path, "it answered in a form that attrib does not know") from error
-    raise _no_python(path, _last_line(done.stderr))
+    said = [line.strip() for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
+    raise _no_python(path, printable(said[-1]) if said else "")
 
 
 def _no_python(path: Path, why: str) -> AttribError:
@@ -131,9 +128,9 @@ def _no_python(path: Path, why: str) -> AttribError:
     )
 
 
-def _last_line(stderr: bytes) -> str:
-    lines = [line.strip() for line in stderr.decode(errors="replace").splitlines() if line.strip()]
-    return "".join(c if c.isprintable() else " " for c in lines[-1]) if lines else ""
+def printable(text: str) -> str:
+    """The text on one line: what cannot be printed becomes a space."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 _PATHS = {"--ort-python": "PYTHON", "--provider-library": "NAME=LIBRARY"}
@@ -149,16 +146,14 @@ def without_paths(command: str) -> str:
         words = shlex.split(command)
     except ValueError:
         return ""
-    shown = [
-        _PATHS.get(before, word) if before in _PATHS else _without_value(word)
-        for before, word in zip(["", *words], words, strict=False)
-    ]
+    shown = []
+    for before, word in zip(["", *words], words, strict=False):
+        flag = word.partition("=")[0]
+        if before in _PATHS:
+            shown.append(_PATHS[before])
+        else:
+            shown.append(f"{flag}={_PATHS[flag]}" if flag in _PATHS and flag != word else word)
     return shlex.join(shown) if shown != words else command
-
-
-def _without_value(word: str) -> str:
-    flag = word.partition("=")[0]
-    return f"{flag}={_PATHS[flag]}" if flag in _PATHS and flag != word else word
 
 
 def foreign_environment(variables: Mapping[str, str]) -> dict[str, str]:

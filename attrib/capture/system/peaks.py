@@ -53,8 +53,8 @@ def wall_clock(call: Call, times: int) -> float:
     return time.perf_counter_ns() - begin
 
 
-def sampled(call: Call, timed: Timed) -> list[float]:
-    """Nanoseconds of one call, several times, after calls that warm up."""
+def sample_times(call: Call, timed: Timed) -> list[float]:
+    """Time one call several times, after calls that warm up; nanoseconds."""
     once = max(timed(call, 1), 1.0)
     if once < _WARM_UP_NS:
         once = max(timed(call, math.ceil(_WARM_UP_NS / once)) / math.ceil(_WARM_UP_NS / once), 1.0)
@@ -67,7 +67,7 @@ def sampled(call: Call, timed: Timed) -> list[float]:
 
 
 def rate_of(samples: Collection[float], amount: float) -> Rate:
-    """The rate of a call that does so much, from its times in nanoseconds."""
+    """The rate of a call that does `amount` operations or bytes, from its times in nanoseconds."""
     quiet, typical = (max(float(np.quantile(list(samples), q)), 1.0) for q in (_QUIET, 0.5))
     return Rate(
         per_s=round(amount / quiet * 1e9), typical_per_s=round(amount / typical * 1e9), samples=len(samples)
@@ -75,7 +75,7 @@ def rate_of(samples: Collection[float], amount: float) -> Rate:
 
 
 def best_product(product: Callable[[int], Call], timed: Timed) -> Rate | None:
-    """The highest rate among growing square products; None where not even the smallest could be made.
+    """Measure growing square products; the highest rate, None where not even the smallest could be made.
 
     Args:
         product: Makes the product of two matrices with this side.
@@ -88,14 +88,14 @@ def best_product(product: Callable[[int], Call], timed: Timed) -> Rate | None:
         late = time.monotonic() - begin > _BUDGET_S
         if expected > (_LONGEST_NS if number > 1 else _LONGEST_EARLY_NS) or (rates and late):
             break
-        samples = sampled(product(side), timed)
+        samples = sample_times(product(side), timed)
         took = min(samples)
         rates.append(rate_of(samples, 2 * side**3))
     return max(rates, key=lambda rate: rate.per_s, default=None)
 
 
 def streams_of(calls: Callable[[int], Iterator[Call]], beyond: int, timed: Timed) -> tuple[Stream, ...]:
-    """The best rate at which each size of memory is streamed.
+    """Measure the best rate at which each size of memory is streamed.
 
     Args:
         calls: Ways to read or copy so many bytes; a copy counts what it reads and what it writes.
@@ -105,7 +105,9 @@ def streams_of(calls: Callable[[int], Iterator[Call]], beyond: int, timed: Timed
     return tuple(
         Stream(
             bytes=size,
-            rate=max((rate_of(sampled(call, timed), size) for call in calls(size)), key=lambda r: r.per_s),
+            rate=max(
+                (rate_of(sample_times(call, timed), size) for call in calls(size)), key=lambda r: r.per_s
+            ),
         )
         for size in (*(size for size in STREAM_BYTES if size < beyond), beyond)
     )

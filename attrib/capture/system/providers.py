@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from attrib.capture.system.interpreter import foreign_environment
+from attrib.capture.system.interpreter import foreign_environment, printable
+from attrib.model.execution_providers import well_known_on
 from attrib.scrub import scrub
 
 TIMEOUT = 20.0
@@ -28,17 +29,6 @@ AT_ONCE = 3
 """Probes at a time: each imports an engine, and small machines have little memory."""
 
 LONGEST_REASON = 160
-
-WELL_KNOWN: dict[str, dict[str, str]] = {
-    "Linux": {
-        "CUDAExecutionProvider": "onnxruntime-gpu",
-        "TensorrtExecutionProvider": "onnxruntime-gpu",
-        "OpenVINOExecutionProvider": "onnxruntime-openvino",
-        "MIGraphXExecutionProvider": "onnxruntime-migraphx",
-    },
-    "Darwin": {"CoreMLExecutionProvider": "onnxruntime"},
-}
-"""Providers that people ask for on a system, and the package whose build has each."""
 
 _PROBE = Path(__file__).with_name("probe.py")
 
@@ -93,12 +83,12 @@ _Answer = TypeVar("_Answer", RuntimeInfo, TorchInfo, _Loaded)
 
 
 def probe_runtime(timeout: float = TIMEOUT, interpreter: str = sys.executable) -> RuntimeInfo:
-    """Ask ONNX Runtime what it is."""
+    """Ask ONNX Runtime for its version, its package, and the providers of its build."""
     return _ask(RuntimeInfo, ("runtime",), timeout, interpreter)[0]
 
 
 def probe_torch(timeout: float = TIMEOUT) -> TorchInfo:
-    """Ask PyTorch what it is, and let it compute something."""
+    """Ask PyTorch for its version and its CUDA, and let it compute something."""
     return _ask(TorchInfo, ("torch",), timeout)[0]
 
 
@@ -115,13 +105,11 @@ def probe_providers(
     with ThreadPoolExecutor(AT_ONCE) as pool:
         ask = functools.partial(probe_provider, runtime=runtime, timeout=timeout, interpreter=interpreter)
         tried = list(pool.map(ask, runtime.available))
-    known = WELL_KNOWN.get(platform.system(), {})
-    return (*tried, *(_not_built(name, known[name]) for name in known if name not in runtime.available))
-
-
-def _not_built(name: str, package: str) -> ProviderStatus:
-    reason = f"not in this build; the package {package} has it"
-    return ProviderStatus(name=name, built=False, loads=False, reason=reason)
+    for row in well_known_on(platform.system()):
+        if row.name not in runtime.available:
+            reason = f"not in this build; the package {row.package} has it"
+            tried.append(ProviderStatus(name=row.name, built=False, loads=False, reason=reason))
+    return tuple(tried)
 
 
 def probe_provider(
@@ -160,7 +148,7 @@ _LOG_PREFIX = re.compile(r"^.*?\[[A-Z]:onnxruntime:[^\]]*\] ")
 
 
 def explain(error: str, log: str, cuda: str) -> tuple[str, str]:
-    """Why a provider did not load, in one line without paths, and what is missing (empty where unknown).
+    """Say why a provider did not load, in one line without paths, and what is missing (empty where unknown).
 
     Args:
         error: The exception's line, empty where ONNX Runtime fell back in silence.
@@ -170,8 +158,12 @@ def explain(error: str, log: str, cuda: str) -> tuple[str, str]:
     text = _ANSI.sub("", f"{log}\n{error}")
     library = _LIBRARY.search(text)
     if library:
-        what, missing = _belongs_to(library["name"], cuda)
-        return f"{library['name']} not found{what}", missing
+        name, version = library["name"], cuda.partition(".")[0]
+        for pattern, missing, what in _LIBRARIES:
+            if re.match(pattern, name, re.IGNORECASE):
+                libraries = f"{version} libraries are" if version else "libraries are"
+                return f"{name} not found: {what.format(libraries)}", missing
+        return f"{name} not found", ""
     failure = _CUDA_FAILURE.search(text)
     if failure:
         what = " ".join(failure["what"].split())
@@ -182,14 +174,6 @@ def explain(error: str, log: str, cuda: str) -> tuple[str, str]:
     return _last_line(error or text), ""
 
 
-def _belongs_to(library: str, cuda: str) -> tuple[str, str]:
-    for pattern, missing, what in _LIBRARIES:
-        if re.match(pattern, library, re.IGNORECASE):
-            version = cuda.partition(".")[0]
-            return f": {what.format(f'{version} libraries are' if version else 'libraries are')}", missing
-    return "", ""
-
-
 def _last_line(text: str) -> str:
     lines = [_LOG_PREFIX.sub("", line).strip(" *") for line in text.splitlines()]
     last = next((line for line in reversed(lines) if line), "it fell back to the CPU without saying why")
@@ -197,8 +181,8 @@ def _last_line(text: str) -> str:
 
 
 def _short(line: str) -> str:
-    printable = "".join(c if c.isprintable() else " " for c in line)
-    return printable if len(printable) <= LONGEST_REASON else printable[: LONGEST_REASON - 1] + "…"
+    line = printable(line)
+    return line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 1] + "…"
 
 
 def _ask(
@@ -221,18 +205,14 @@ def _ask(
     except OSError as error:
         return kind(error=_short(scrub(f"cannot start a process: {error}"))), ""
     log = _text(done.stderr)
+    if done.returncode < 0:
+        return kind(error=f"the process crashed ({signal.Signals(-done.returncode).name})"), log
     if done.returncode:
-        return kind(error=_ending(done.returncode, log)), log
+        return kind(error=_last_line(log)), log
     try:
         return msgspec.json.decode(done.stdout, type=kind), log
     except msgspec.MsgspecError:
         return kind(error="it answered in a form that attrib does not know"), log
-
-
-def _ending(code: int, log: str) -> str:
-    if code < 0:
-        return f"the process crashed ({signal.Signals(-code).name})"
-    return _last_line(log)
 
 
 def _text(output: Any) -> str:

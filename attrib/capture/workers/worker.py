@@ -59,12 +59,12 @@ class IdleMeter:
 
 
 ENGINES = {
-    "torch": "attrib.capture.pytorch.engine",
-    "exporter": "attrib.capture.export.engine",
-    "onnxruntime": "attrib.capture.ort.engine",
-    "ablation": "attrib.capture.bench.ablation_engine",
+    "torch": ("attrib.capture.pytorch.engine", "PyTorchEngine"),
+    "exporter": ("attrib.capture.export.engine", "ExportEngine"),
+    "onnxruntime": ("attrib.capture.ort.engine", "OrtEngine"),
+    "ablation": ("attrib.capture.bench.ablation_engine", "AblationEngine"),
 }
-"""Engine name -> module that defines `Engine`; its import is what makes a worker heavy."""
+"""Engine name -> its module, whose import is what makes a worker heavy, and its class."""
 
 
 class EngineLike(Protocol):
@@ -98,7 +98,8 @@ def main() -> None:
 def _start(engine_name: str, replies: BinaryIO) -> EngineLike | None:
     """Import the engine and say that it is ready."""
     try:
-        engine: EngineLike = importlib.import_module(ENGINES[engine_name]).Engine()
+        module, name = ENGINES[engine_name]
+        engine: EngineLike = getattr(importlib.import_module(module), name)()
     except Exception as error:  # noqa: BLE001  (any failure to import an engine is reported to the parent)
         _send(replies, failure(error))
         return None

@@ -11,7 +11,7 @@ from attrib.capture.workload.handover import load_handover
 from attrib.capture.workload.model_inputs import model_inputs
 from attrib.capture.workload.pretrained import from_configuration, from_directory
 from attrib.capture.workload.weights import seed_everything
-from attrib.errors import AttribError
+from attrib.errors import AttribError, first_line
 
 
 def named_outputs(result: object) -> dict[str, Any]:
@@ -60,7 +60,7 @@ class Built:
         return self.module(*self.inputs.values()) if self.positional else self.module(**self.inputs)
 
     def first_outputs(self) -> dict[str, Any]:
-        """Run once; the outputs by name.
+        """Run once and return the outputs by name.
 
         Raises:
             AttribError: The model raises, or returns no tensor.
@@ -71,10 +71,7 @@ class Built:
             with torch.inference_mode():
                 result = self.step()
         except Exception as error:
-            first = " ".join(str(error).split())[:300]
-            raise AttribError(
-                f"the model cannot run on its inputs: {type(error).__name__}: {first}"
-            ) from error
+            raise AttribError(f"the model cannot run on its inputs: {first_line(error)}") from error
         outputs = named_outputs(result)
         if not outputs:
             raise AttribError(f"the model returns no tensor but a {type(result).__name__}")
@@ -87,53 +84,31 @@ def build(recipe: Recipe) -> Built:
     Raises:
         AttribError: The model, its weights or the device cannot be had.
     """
-    _check_device(recipe.device)
+    import torch
+
+    if recipe.device == "cuda" and not torch.cuda.is_available():
+        built_without = torch.version.cuda is None
+        reason = "this PyTorch was built without CUDA" if built_without else "no usable GPU was found"
+        raise AttribError(f"--device cuda: {reason}", hint="--device cpu, or see `attrib doctor`")
     seed_everything(recipe.seed)
     module, inputs, positional, weights = _BUILDERS[recipe.kind](recipe)
     module.eval().requires_grad_(requires_grad=False)
-    dtype = _dtype(recipe.precision)
+    dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[recipe.precision]
     if recipe.precision != "fp32":
         module.to(dtype)
     module.to(recipe.device)
-    return Built(
-        module=module,
-        inputs={name: _placed(value, dtype, recipe) for name, value in inputs.items()},
-        positional=positional,
-        weights=weights,
-    )
-
-
-def _check_device(device: str) -> None:
-    import torch
-
-    if device == "cuda" and not torch.cuda.is_available():
-        reason = (
-            "this PyTorch was built without CUDA" if torch.version.cuda is None else "no usable GPU was found"
-        )
-        raise AttribError(f"--device cuda: {reason}", hint="--device cpu, or see `attrib doctor`")
-
-
-def _dtype(precision: str) -> Any:
-    import torch
-
-    return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
-
-
-def _placed(value: Any, dtype: Any, recipe: Recipe) -> Any:
-    cast = value.is_floating_point() and recipe.precision != "fp32"
-    return value.detach().to(recipe.device, dtype if cast else value.dtype).contiguous()
+    placed = {}
+    for name, value in inputs.items():
+        cast = value.is_floating_point() and recipe.precision != "fp32"
+        placed[name] = value.detach().to(recipe.device, dtype if cast else value.dtype).contiguous()
+    return Built(module=module, inputs=placed, positional=positional, weights=weights)
 
 
 _Parts = tuple[Any, dict[str, Any], bool, str]
+"""A module, its inputs by name, whether they are positional, and what its weights are."""
 
 
-def _from_configuration(recipe: Recipe) -> _Parts:
-    module, weights = from_configuration(recipe)
-    return module, model_inputs(recipe, module), False, weights
-
-
-def _from_directory(recipe: Recipe) -> _Parts:
-    module, weights = from_directory(recipe)
+def _with_inputs(recipe: Recipe, module: Any, weights: str) -> _Parts:
     return module, model_inputs(recipe, module), False, weights
 
 
@@ -144,19 +119,10 @@ def _from_example(recipe: Recipe) -> _Parts:
     return module, inputs, False, f"random, seed {recipe.seed}"
 
 
-def _from_factory(recipe: Recipe) -> _Parts:
-    module, inputs, positional = call_factory(recipe.location, Path.cwd())
-    return module, inputs, positional, "made by the factory"
-
-
-def _from_saved(recipe: Recipe) -> _Parts:
-    return *load_handover(recipe.location), "of the module that was passed in"
-
-
 _BUILDERS: dict[SourceKind, Callable[[Recipe], _Parts]] = {
-    "configuration": _from_configuration,
-    "directory": _from_directory,
+    "configuration": lambda recipe: _with_inputs(recipe, *from_configuration(recipe)),
+    "directory": lambda recipe: _with_inputs(recipe, *from_directory(recipe)),
     "example": _from_example,
-    "factory": _from_factory,
-    "saved": _from_saved,
+    "factory": lambda recipe: (*call_factory(recipe.location, Path.cwd()), "made by the factory"),
+    "saved": lambda recipe: (*load_handover(recipe.location), "of the module that was passed in"),
 }

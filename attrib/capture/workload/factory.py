@@ -6,7 +6,7 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any
 
 from attrib.errors import AttribError, first_line
@@ -28,7 +28,7 @@ def split_factory(model: str) -> tuple[str, str]:
 
 
 def call_factory(model: str, directory: Path) -> tuple[Any, dict[str, Any], bool]:
-    """Call the factory.
+    """Call a factory, the user's own function that makes a module and its inputs.
 
     Args:
         model: `module:factory` or `file.py:factory`.
@@ -44,14 +44,22 @@ def call_factory(model: str, directory: Path) -> tuple[Any, dict[str, Any], bool
     module = _import(place, directory)
     factory = getattr(module, name, None)
     if not callable(factory):
-        raise AttribError(f"{place} has no function {name!r}", hint=_functions_hint(module, place))
+        functions = [
+            defined
+            for defined, value in vars(module).items()
+            if callable(value)
+            and not defined.startswith("_")
+            and getattr(value, "__module__", "") == module.__name__
+        ]
+        hint = f"{place} defines: {', '.join(functions[:5])}" if functions else EXAMPLE
+        raise AttribError(f"{place} has no function {name!r}", hint=hint)
     try:
         result = factory()
     except Exception as error:
         raise AttribError(
             f"factory {model} raised {first_line(error)}{_where(error, module)}", hint=_TRACEBACK
         ) from error
-    return checked_result(result, f"factory {model}")
+    return check_result(result, f"factory {model}")
 
 
 def _import(place: str, directory: Path) -> ModuleType:
@@ -84,38 +92,22 @@ def _import_file(file: Path) -> ModuleType:
     return module
 
 
-def _functions_hint(module: ModuleType, place: str) -> str:
-    functions = [
-        name
-        for name, value in vars(module).items()
-        if callable(value)
-        and not name.startswith("_")
-        and getattr(value, "__module__", "") == module.__name__
-    ]
-    return f"{place} defines: {', '.join(functions[:5])}" if functions else EXAMPLE
-
-
 def _where(error: Exception, module: ModuleType | None) -> str:
     """` (file.py, line 12)`: the innermost line of the user's own file, else of the last frame."""
     if isinstance(error, SyntaxError) and error.filename:
         return f" ({Path(error.filename).name}, line {error.lineno})"
-    frames = _frames(error.__traceback__)
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename != __file__ and "importlib" not in frame.filename
+    ]
     own = [frame for frame in frames if module is not None and frame.filename == module.__file__]
     chosen = (own or frames)[-1:]
     return "".join(f" ({Path(frame.filename).name}, line {frame.lineno})" for frame in chosen)
 
 
-def _frames(trace: TracebackType | None) -> list[traceback.FrameSummary]:
-    own_file = __file__
-    return [
-        frame
-        for frame in traceback.extract_tb(trace)
-        if frame.filename != own_file and "importlib" not in frame.filename
-    ]
-
-
-def checked_result(result: object, giver: str) -> tuple[Any, dict[str, Any], bool]:
-    """The module, its inputs by name, and whether they are positional.
+def check_result(result: object, giver: str) -> tuple[Any, dict[str, Any], bool]:
+    """Check what a factory gave; the module, its inputs by name, and whether they are positional.
 
     Args:
         result: `(module, example_inputs)`.

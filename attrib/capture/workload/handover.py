@@ -1,7 +1,6 @@
 """A live module from Python, on its way to the workers: a file in this capture's temporary folder."""
 
 import pickle
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,26 +19,23 @@ class Handover:
 
 
 def save_handover(handover: Handover, file: Path) -> None:
-    """Write both for the workers.
+    """Write a module and its inputs into a file for the workers.
 
     Raises:
         AttribError: The module cannot be saved, or the inputs are not tensors.
     """
     import torch
 
-    from attrib.capture.workload.factory import checked_result
+    from attrib.capture.workload.factory import check_result
 
-    module, inputs, positional = checked_result((handover.module, _tupled(handover.inputs)), "the module")
+    given = tuple(handover.inputs) if isinstance(handover.inputs, list) else handover.inputs
+    module, inputs, positional = check_result((handover.module, given), "the module")
     try:
         torch.save({"module": module, "inputs": inputs, "positional": positional}, file)
     except (pickle.PicklingError, AttributeError, TypeError, RuntimeError) as error:
         raise AttribError(
             f"the module cannot be handed to a worker: {first_line(error)}", hint=_HINT
         ) from error
-
-
-def _tupled(inputs: Any) -> Any:
-    return inputs if isinstance(inputs, Mapping) else tuple(inputs) if isinstance(inputs, list) else inputs
 
 
 def load_handover(file: str) -> tuple[Any, dict[str, Any], bool]:

@@ -1,4 +1,4 @@
-"""How much of the inputs is padding, read from the mask that the model gets."""
+"""The inputs that both engines get: made, written, hashed, and how much of them is padding."""
 
 import hashlib
 import zipfile
@@ -51,7 +51,7 @@ def random_pixels(*, shape: tuple[int, int, int, int], seed: int) -> Arrays:
     return {"pixel_values": generator.standard_normal(shape, dtype=np.float32)}
 
 
-def tokenized(directory: str, text: tuple[str, ...], *, batch_size: int, seq_len: int) -> Arrays:
+def tokenize_text(directory: str, text: tuple[str, ...], *, batch_size: int, seq_len: int) -> Arrays:
     """Real sentences through the tokenizer that lies beside the model; they are repeated to fill the batch.
 
     Raises:

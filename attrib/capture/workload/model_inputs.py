@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from attrib.capture.workers.messages import Recipe
-from attrib.capture.workload.inputs import Arrays, random_pixels, random_tokens, tokenized
+from attrib.capture.workload.inputs import Arrays, random_pixels, random_tokens, tokenize_text
 from attrib.errors import AttribError
 
 DEFAULT_SEQ_LEN = 128
@@ -55,7 +55,7 @@ def _tokens(recipe: Recipe, module: Any) -> Arrays:
     seq_len = recipe.seq_len or DEFAULT_SEQ_LEN
     if recipe.text:
         rows = max(recipe.batch_size, len(recipe.text))
-        arrays = tokenized(recipe.location, recipe.text, batch_size=rows, seq_len=seq_len)
+        arrays = tokenize_text(recipe.location, recipe.text, batch_size=rows, seq_len=seq_len)
         arrays = {name: array for name, array in arrays.items() if name in accepted}
     else:
         # RoBERTa's forward accepts segments, but with one segment type its tokenizer gives none.
@@ -69,18 +69,14 @@ def _tokens(recipe: Recipe, module: Any) -> Arrays:
             pad_id=config.pad_token_id or 0,
             segments=segments,
         )
-    _check_positions(config, arrays["input_ids"].shape[1])
-    return arrays
-
-
-def _check_positions(config: Any, length: int) -> None:
-    limit = getattr(config, "max_position_embeddings", None)
+    length, limit = arrays["input_ids"].shape[1], getattr(config, "max_position_embeddings", None)
     reserved = (config.pad_token_id or 0) + 1 if config.model_type in POSITIONS_AFTER_PADDING else 0
     if limit is not None and length > limit - reserved:
         raise AttribError(
             f"the model has {limit - reserved} positions, --seq-len asks for {length}",
             hint=f"--seq-len {limit - reserved}",
         )
+    return arrays
 
 
 _MAKERS: dict[str, Callable[[Recipe, Any], Arrays]] = {"input_ids": _tokens, "pixel_values": _images}

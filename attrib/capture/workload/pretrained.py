@@ -25,8 +25,8 @@ def from_configuration(recipe: Recipe) -> tuple[Any, str]:
     from transformers import AutoConfig
 
     architecture = ARCHITECTURES[recipe.location]
-    config = _prepared(AutoConfig.for_model(architecture.model_type, **architecture.values), recipe.layers)
-    module = _asked(
+    config = _prepare(AutoConfig.for_model(architecture.model_type, **architecture.values), recipe.layers)
+    module = _call(
         "build", lambda: _auto_class(recipe).from_config(config, **attention_of(config, recipe.attention))
     )
     make_distinct(module, recipe.seed)
@@ -39,14 +39,15 @@ def from_directory(recipe: Recipe) -> tuple[Any, str]:
     Raises:
         AttribError: transformers cannot load it as asked.
     """
+    import torch
     from transformers import AutoConfig
 
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    config = _prepared(
-        _asked("load", lambda: AutoConfig.from_pretrained(recipe.location, **options)), recipe.layers
+    config = _prepare(
+        _call("load", lambda: AutoConfig.from_pretrained(recipe.location, **options)), recipe.layers
     )
     options |= attention_of(config, recipe.attention)
-    module, loading = _asked(
+    module, loading = _call(
         "load",
         lambda: _auto_class(recipe).from_pretrained(
             recipe.location, config=config, use_safetensors=True, output_loading_info=True, **options
@@ -55,16 +56,10 @@ def from_directory(recipe: Recipe) -> tuple[Any, str]:
     missing = sorted(str(name) for name in loading.get("missing_keys", ()))
     if not missing:
         return module, "pretrained"
-    make_distinct_missing(module, set(missing), recipe.seed)
+    # Noise for the tensors that the checkpoint lacks (a new head), and for no trained one.
+    new = torch.nn.ParameterList(p for name, p in module.named_parameters() if name in missing)
+    make_distinct(new, recipe.seed)
     return module, f"pretrained, {len(missing)} new tensors of the head random, seed {recipe.seed}"
-
-
-def make_distinct_missing(module: Any, names: set[str], seed: int) -> None:
-    """Add noise to the tensors that a checkpoint lacks (a new head), and to no trained one."""
-    import torch
-
-    holder = torch.nn.ParameterList(p for name, p in module.named_parameters() if name in names)
-    make_distinct(holder, seed)
 
 
 def attention_of(config: Any, attention: str) -> dict[str, str]:
@@ -78,8 +73,8 @@ def _auto_class(recipe: Recipe) -> Any:
     return getattr(transformers, TASKS[recipe.task])
 
 
-def _asked(what: str, make: Callable[[], Any]) -> Any:
-    """What transformers gives, or its refusal on one line."""
+def _call(what: str, make: Callable[[], Any]) -> Any:
+    """Let transformers make something, and tell its refusal on one line."""
     try:
         return make()
     except Exception as error:
@@ -87,16 +82,12 @@ def _asked(what: str, make: Callable[[], Any]) -> Any:
         raise AttribError(f"transformers cannot {what} the model: {first_line(error)}", hint=hint) from error
 
 
-def _prepared(config: Any, layers: int | None) -> Any:
-    """The configuration for one inference call, no cache to fill, and with only the first layers if asked."""
+def _prepare(config: Any, layers: int | None) -> Any:
+    """Set the configuration for one inference call: no cache to fill, and only the first layers where asked."""
     config.use_cache = False
     config.return_dict = True
-    if layers is not None:
-        _keep_layers(config, layers)
-    return config
-
-
-def _keep_layers(config: Any, layers: int) -> None:
+    if layers is None:
+        return config
     stages = [name for name in STAGE_LISTS if isinstance(getattr(config, name, None), list | tuple)]
     published = len(getattr(config, stages[0])) if stages else getattr(config, LAYER_COUNT, None)
     if published is None:
@@ -110,3 +101,4 @@ def _keep_layers(config: Any, layers: int) -> None:
         setattr(config, name, getattr(config, name)[:layers])
     if not stages:
         setattr(config, LAYER_COUNT, layers)
+    return config

@@ -13,7 +13,7 @@ from attrib.capture.config.options import CaptureOptions
 from attrib.capture.workers.messages import SourceKind
 from attrib.capture.workload.factory import is_factory, split_factory
 from attrib.errors import AttribError, UsageError
-from attrib.zoo.architectures import Architecture, find_architecture
+from attrib.zoo.architectures import PublishedModel, find_architecture
 from attrib.zoo.examples import EXAMPLE_BATCH, EXAMPLES
 from attrib.zoo.names import BUILT_IN, similar_names
 
@@ -59,13 +59,13 @@ _BRINGS: dict[SourceKind, str] = {
 
 
 def resolve_source(options: CaptureOptions) -> Source:
-    """Find the model.
+    """Find the model that `--model` names, without loading it.
 
     Raises:
         UsageError: An option does not apply to this kind of model.
         AttribError: It cannot be found, or has no weights that may be read.
     """
-    source = _found(options.model)
+    source = _find(options.model)
     for field in _CANNOT_CHANGE.get(source.kind, ()):
         if getattr(options, field):
             option = f"--{field.replace('_', '-')}"
@@ -73,10 +73,16 @@ def resolve_source(options: CaptureOptions) -> Source:
     return source
 
 
-def _found(name: str) -> Source:
+def _find(name: str) -> Source:
+    """The model of that name: a factory, a directory, a built-in model, or one of the hub."""
     if is_factory(name):
-        return _factory(name)
-    if Path(name, "config.json").is_file() or _looks_like_path(name):
+        place, function = split_factory(name)
+        if place.endswith(".py") and not Path(place).is_file():
+            raise AttribError(f"there is no file {place}", hint="--model path/to/file.py:factory")
+        shown = f"{Path(place).name}:{function}" if place.endswith(".py") else name
+        return Source(kind="factory", location=name, model=shown, source="factory")
+    is_path = name.startswith((".", "/", "~")) or name.endswith(("/", ".onnx", ".safetensors"))
+    if is_path or Path(name).is_dir() or Path(name, "config.json").is_file():
         return _directory(Path(name))
     if name in EXAMPLES:
         return Source(kind="example", location=name, model=name, source="built-in", batch_size=EXAMPLE_BATCH)
@@ -85,23 +91,13 @@ def _found(name: str) -> Source:
         return _built_in(architecture)
     if not _HUB_ID.fullmatch(name):
         raise _unknown(name, "it is neither a built-in name nor a hub id, a directory or a factory")
-    return _hub(name)
-
-
-def _factory(name: str) -> Source:
-    place, function = split_factory(name)
-    if place.endswith(".py") and not Path(place).is_file():
-        raise AttribError(f"there is no file {place}", hint="--model path/to/file.py:factory")
-    shown = f"{Path(place).name}:{function}" if place.endswith(".py") else name
-    return Source(kind="factory", location=name, model=shown, source="factory")
-
-
-def _looks_like_path(name: str) -> bool:
-    return (
-        name.startswith((".", "/", "~"))
-        or Path(name).is_dir()
-        or name.endswith(("/", ".onnx", ".safetensors"))
-    )
+    folder = _cached(name)
+    if folder is None:
+        if not hub_reachable():
+            raise _unknown(name, "it is not built in, not a directory, and the hub cannot be reached")
+        folder = _download(name)
+    _check_weights(folder)
+    return Source(kind="directory", location=str(folder), model=name, source="hub")
 
 
 def _directory(folder: Path) -> Source:
@@ -133,7 +129,7 @@ def _check_weights(folder: Path) -> None:
     raise AttribError(f"{folder.name} holds no weights (*.safetensors)", hint="model.save_pretrained(folder)")
 
 
-def _built_in(architecture: Architecture) -> Source:
+def _built_in(architecture: PublishedModel) -> Source:
     for repository in (architecture.repository, architecture.name):
         if folder := _cached(repository):
             return _published(architecture, "directory", str(folder))
@@ -146,19 +142,9 @@ def _built_in(architecture: Architecture) -> Source:
     return _published(architecture, "configuration", architecture.name, note)
 
 
-def _published(architecture: Architecture, kind: SourceKind, location: str, note: str = "") -> Source:
+def _published(architecture: PublishedModel, kind: SourceKind, location: str, note: str = "") -> Source:
     name, task = architecture.name, architecture.task
     return Source(kind=kind, location=location, model=name, source="built-in", task=task, note=note)
-
-
-def _hub(name: str) -> Source:
-    folder = _cached(name)
-    if folder is None:
-        if not hub_reachable():
-            raise _unknown(name, "it is not built in, not a directory, and the hub cannot be reached")
-        folder = _download(name)
-    _check_weights(folder)
-    return Source(kind="directory", location=str(folder), model=name, source="hub")
 
 
 def _unknown(name: str, why: str) -> AttribError:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from attrib.findings.protocol import Evidence
 from attrib.model.document import CheckState
+from attrib.model.execution_providers import uses_cuda
 from attrib.model.manifest import Manifest, Role, Side
 
 NOT_RECORDED = "the capture does not say"
@@ -70,10 +71,8 @@ class Facts:
     def on_gpu(self) -> bool:
         """Whether ONNX Runtime's session has a provider of NVIDIA's."""
         side = self.sides.get("onnxruntime")
-        return side is not None and any(p.startswith(NVIDIA_PROVIDERS) for p in side.providers)
+        return side is not None and uses_cuda(side.providers)
 
-
-NVIDIA_PROVIDERS = ("CUDA", "Tensorrt", "NvTensorR")
 
 _ON, _OFF = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 

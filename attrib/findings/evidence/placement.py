@@ -10,10 +10,10 @@ from attrib.analysis.match.ops import node_role
 from attrib.findings.evidence.ledger_queries import folded, listed
 from attrib.findings.protocol import Evidence
 from attrib.model.document import LedgerRow
+from attrib.model.execution_providers import CPU_PROVIDER
 from attrib.model.work import Work
 from attrib.units import format_ns
 
-CPU_PROVIDER = "CPUExecutionProvider"
 COPY_OPS = ("MemcpyFromHost", "MemcpyToHost")
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from attrib.capture.workload.differences import TOLERANCES
 from attrib.capture.workload.inputs import Arrays, load_inputs
+from attrib.model.execution_providers import CPU_PROVIDER
 from attrib.rewrite.files import INLINE, copy_graph, load_graph
 from attrib.rewrite.registry import Job, Outcome
 
@@ -254,7 +255,7 @@ def _fresh_name(like: Any, op: str) -> str:
     return next(fresh for fresh in chain([name], numbered) if fresh not in taken)
 
 
-def run_file(file: Path, inputs: Path, providers: tuple[str, ...] = ("CPUExecutionProvider",)) -> Arrays:
+def run_file(file: Path, inputs: Path, providers: tuple[str, ...] = (CPU_PROVIDER,)) -> Arrays:
     """Run a graph once on the workload's inputs, unoptimized; its outputs by name."""
     import onnxruntime as ort
 

@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 
 from attrib.model.events import EventTable
+from attrib.model.execution_providers import asynchronous_of
 from attrib.traces.inspection.aggregates import by_time, microseconds, summed, use_of
 from attrib.traces.inspection.device_use import copies_by_direction, gpu_use, runtime_use, step_uses
 from attrib.traces.inspection.inspection import (
@@ -30,21 +31,6 @@ MOST_NAMED = 5
 LONGEST_NAMED = 60
 """Unknown categories that a warning names, and characters of each; the JSON form holds all."""
 _UNCOUNTED = "in no figure but the number of events"
-
-# Providers whose kernels return before the device has done the work, so that a node's time is the time to
-# enqueue it.
-ASYNCHRONOUS = frozenset({
-    "CUDAExecutionProvider",
-    "CudaPluginExecutionProvider",
-    "TensorrtExecutionProvider",
-    "NvTensorRTRTXExecutionProvider",
-    "ROCMExecutionProvider",
-    "MIGraphXExecutionProvider",
-    "CANNExecutionProvider",
-    "DmlExecutionProvider",
-    "WebGpuExecutionProvider",
-    "JsExecutionProvider",
-})  # fmt: skip
 
 # Only the op type identifies a copy in an ORT profile: its node has the device's provider and any name.
 _ORT_COPIES = {"to_host": "MemcpyToHost", "from_host": "MemcpyFromHost"}
@@ -173,7 +159,7 @@ def _ort_warnings(found: _Found) -> Iterable[str]:
     if outside:
         yield f"{outside:,} node events lie in no run, or runs on several threads overlap there"
     providers = {table.text(int(code)) for code in np.unique(table.provider[runs.nodes])}
-    asynchronous = ", ".join(sorted(providers & ASYNCHRONOUS))
+    asynchronous = ", ".join(sorted(asynchronous_of(providers)))
     if asynchronous and not found.work.size:
         yield (
             f"node times under {asynchronous} are the time to enqueue the work, not to do it:"

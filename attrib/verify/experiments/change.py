@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from attrib.capture.config.options import CaptureOptions, check_options
 from attrib.errors import UsageError
-from attrib.findings.evidence.placement import CPU_PROVIDER
+from attrib.model.execution_providers import CPU_PROVIDER
 from attrib.model.experiment import Prediction
 from attrib.model.manifest import Role
 from attrib.verify.protocol import Experiment, Inapplicable, Situation, Variant

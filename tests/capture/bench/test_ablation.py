@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper
 
-from attrib.capture.bench.ablation_engine import Engine
+from attrib.capture.bench.ablation_engine import AblationEngine
 from attrib.capture.workers.messages import Ablate
 from attrib.capture.workload.inputs import save_inputs
 from attrib.errors import AttribError
@@ -44,7 +44,7 @@ INPUTS = {"x": random_input((2, 4, 4))}
 def cut(folder, model, *produced):
     onnx.save(model, folder / "optimized.onnx")
     save_inputs(folder / "inputs.npz", INPUTS)
-    return Engine().ablate(
+    return AblationEngine().ablate(
         Ablate(
             model=str(folder / "optimized.onnx"), origin=str(folder), inputs=str(folder / "inputs.npz"),
             providers=("CPUExecutionProvider",), produced=produced, folder=str(folder),

@@ -22,7 +22,7 @@ CUDA = "CUDAExecutionProvider"
 def loaded(monkeypatch):
     """A machine with a driver; the names of what is loaded."""
     found = []
-    monkeypatch.setattr(ort_device, "_driver", lambda: True)
+    monkeypatch.setattr(ort_device, "_has_driver", lambda: True)
     monkeypatch.setattr(ort_device, "_preload", lambda: found.append("preloaded"))
     monkeypatch.setattr(ort_device.ort, "cuda_version", "13.0", raising=False)
 
@@ -94,7 +94,7 @@ def test_other_providers_load_nothing(loaded, tmp_path, providers):
 
 def test_without_a_driver_nothing_is_loaded(loaded, monkeypatch, tmp_path):
     names = loaded(torch_with("13.0"), profiler())
-    monkeypatch.setattr(ort_device, "_driver", lambda: False)
+    monkeypatch.setattr(ort_device, "_has_driver", lambda: False)
     assert load_libraries((CUDA,), tmp_path) == Libraries()
     assert names == []
 

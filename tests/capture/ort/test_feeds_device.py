@@ -4,7 +4,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from attrib.capture.ort.feeds import HOST, Place, feeds_of, place_of
+from attrib.capture.ort.feeds import HOST, MemoryPlace, feeds_of, place_of
 from attrib.errors import AttribError
 from tests.capture.device_fakes import Session, Value
 
@@ -34,7 +34,7 @@ def feeds(session, **options):
 
 def test_inputs_and_outputs_are_bound_on_the_device_of_the_provider():
     session = Session(CUDA, options={CUDA: {"device_id": "1"}})
-    assert feeds(session).bound == Place("cuda", 1)
+    assert feeds(session).bound == MemoryPlace("cuda", 1)
     assert session.asked == [
         ("input", "x", "cuda:1"), ("synchronize", "inputs"), ("output", "y", "cuda:1"), ("run", "graph"),
         ("preallocated", "y", "cuda:1"),
@@ -96,8 +96,8 @@ def test_graph_needs_outputs_of_one_size(monkeypatch):
 @pytest.mark.parametrize(
     ("providers", "place"),
     [
-        ((CUDA,), Place("cuda", 0)),
-        (("TensorrtExecutionProvider", CUDA), Place("cuda", 0)),
+        ((CUDA,), MemoryPlace("cuda", 0)),
+        (("TensorrtExecutionProvider", CUDA), MemoryPlace("cuda", 0)),
         (("OpenVINOExecutionProvider",), HOST),
         ((), HOST),
     ],

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from attrib.capture.pytorch.compiled_graphs import LoweredNode, Traced, traced_ops
-from attrib.capture.pytorch.compiled_launches import Lowered, event_name, extern_op, launches_of
+from attrib.capture.pytorch.compiled_graphs import LoweredNode, TracedNode, traced_ops
+from attrib.capture.pytorch.compiled_launches import LoweredGraph, event_name, extern_op, launches_from_record
 from attrib.capture.pytorch.modes import prepare
 from attrib.capture.pytorch.scopes import ModuleNames
 from attrib.capture.pytorch.torchscript_nodes import scope_of
@@ -45,10 +45,10 @@ def test_origins_of_inputs_are_not_what_a_kernel_computes():
         compute("gelu", "aten::gelu", "view_1"),
     )  # fmt: skip
     traced = tuple(
-        Traced(name, "s", (f"aten::{name}",)) for name in ("linear", "heads", "ge", "sdpa", "flat", "act")
+        TracedNode(name, "s", (f"aten::{name}",)) for name in ("linear", "heads", "ge", "sdpa", "flat", "act")
     )
     everything = ["attention", "permute", "view", "where", "ge"]
-    launches, elided = launches_of(traced, Lowered(
+    launches, elided = launches_from_record(traced, LoweredGraph(
         nodes=nodes,
         sources={"addmm": ["linear"], "view": ["linear"], "permute": ["heads"], "ge": ["ge"], "where": ["sdpa"],
                  "attention": ["sdpa"], "view_1": ["flat"], "gelu": ["act"]},
@@ -65,11 +65,11 @@ def test_origins_of_inputs_are_not_what_a_kernel_computes():
 
 def test_an_op_that_several_kernels_compute_is_listed_in_each():
     traced = (
-        Traced("scale", "a", ("aten::mul",)),
-        Traced("one", "b", ("aten::add",)),
-        Traced("two", "c", ("aten::sub",)),
+        TracedNode("scale", "a", ("aten::mul",)),
+        TracedNode("one", "b", ("aten::add",)),
+        TracedNode("two", "c", ("aten::sub",)),
     )
-    launches, elided = launches_of(traced, Lowered(
+    launches, elided = launches_from_record(traced, LoweredGraph(
         nodes=(compute("mul", "aten::mul"), compute("add", "aten::add", "mul"), compute("sub", "aten::sub", "mul")),
         sources={"mul": ["scale"], "add": ["one"], "sub": ["two"]},
         kernels={"triton_poi_fused_0:1": ["add", "mul"], "triton_poi_fused_0:2": ["mul", "sub"]},
@@ -82,8 +82,8 @@ def test_an_op_that_several_kernels_compute_is_listed_in_each():
 
 
 def test_a_library_call_with_two_candidates_keeps_what_is_listed():
-    traced = (Traced("x", "", ("aten::mm",)), Traced("y", "", ("aten::mm",)))
-    launches, _ = launches_of(traced, Lowered(
+    traced = (TracedNode("x", "", ("aten::mm",)), TracedNode("y", "", ("aten::mm",)))
+    launches, _ = launches_from_record(traced, LoweredGraph(
         nodes=(compute("mm", "aten::mm"), compute("mm_1", "aten::mm")), sources={"mm": ["x"], "mm_1": ["y"]},
         kernels={"extern_kernels.mm:1": ["mm", "mm_1"]}, prefix="",
     ))  # fmt: skip
@@ -91,8 +91,8 @@ def test_a_library_call_with_two_candidates_keeps_what_is_listed():
 
 
 def test_a_kernel_that_prepares_a_library_call_has_a_part_in_it():
-    traced = (Traced("conv", "stem", ("aten::conv2d",)),)
-    launches, _ = launches_of(traced, Lowered(
+    traced = (TracedNode("conv", "stem", ("aten::conv2d",)),)
+    launches, _ = launches_from_record(traced, LoweredGraph(
         nodes=(compute("convolution", "aten::convolution"),), sources={"convolution": ["conv"]},
         kernels={"cpp_fused_convolution_0:1": ["convolution"], "extern_kernels.convolution:2": ["convolution"]},
         prefix="",

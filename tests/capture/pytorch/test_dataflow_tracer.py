@@ -9,9 +9,9 @@ def torch():
 
 
 def watch(module, *inputs):
-    from attrib.capture.pytorch.dataflow_tracer import watched
+    from attrib.capture.pytorch.dataflow_tracer import trace_dataflow
 
-    return watched(module, inputs, lambda: module(*inputs))
+    return trace_dataflow(module, inputs, lambda: module(*inputs))
 
 
 def unused(module, *inputs):

@@ -61,10 +61,10 @@ def model(folder: Path) -> Open:
 
 def captured(folder: Path) -> tuple[Path, int]:
     """A trace directory with ONNX Runtime's profile and Kineto's ranges around its runs, and the profile's zero."""
-    from attrib.capture.ort.engine import Engine
-    from attrib.capture.pytorch.kineto_blocks import KinetoBlocks
+    from attrib.capture.ort.engine import OrtEngine
+    from attrib.capture.workers.kineto_blocks import KinetoBlocks
 
-    engine = Engine()
+    engine = OrtEngine()
     opened = engine.open(model(folder))
     engine._recorder = KinetoBlocks(folder, RUN_RANGE, "cpu", record_shapes=False)
     engine._recorder.warm()

@@ -9,7 +9,6 @@ from attrib.capture.session.checkpoint import Kept
 from attrib.capture.session.latencies import Latencies
 from attrib.capture.storage.writer import TraceDirectory, lock_directory
 from attrib.capture.system.environment import describe_environment
-from attrib.capture.system.machine import with_limits
 from attrib.capture.workers.messages import Steps
 from attrib.errors import AttribError, UsageError
 from attrib.model.capture_request import Asked, Launch
@@ -24,7 +23,7 @@ def manifest(asked=None, source="built-in", model="two-linears", **more):
     workload = Workload(
         model=model, source=source, weights="w", batch_size=1, seq_len=8, inputs_sha256="same"
     )
-    environment = with_limits(describe_environment())
+    environment = describe_environment()
     return Manifest(
         attrib_version=__version__, created="2026-01-01T00:00:00Z", workload=workload, environment=environment,
         sides={}, asked=asked or Asked(), fingerprint="print", **more,

@@ -5,10 +5,10 @@ from collections import namedtuple
 
 import pytest
 
-from attrib.capture.config.provider_options import CPU_PROVIDER
 from attrib.capture.system import doctor_checks as health
 from attrib.capture.system.doctor_checks import assess
 from attrib.capture.system.providers import ProviderStatus, RuntimeInfo, TorchInfo
+from attrib.model.execution_providers import CPU_PROVIDER
 
 TORCH = TorchInfo(version="2.9.0", computes=True)
 GPU_TORCH = TorchInfo(version="2.9.0", computes=True, cuda="13.0", cudnn="91002", gpus=("H100",))

@@ -10,6 +10,7 @@ import pytest
 
 from attrib.capture.system import environment
 from attrib.errors import UsageError
+from attrib.scrub import scrub
 
 V2_MOUNT = "31 23 0:28 {root} /sys/fs/cgroup rw,relatime - cgroup2 cgroup2 rw,nsdelegate\n"
 V1_MOUNT = (
@@ -168,4 +169,4 @@ class TestDescription:
         import msgspec
 
         text = msgspec.json.encode(environment.describe_environment()).decode()
-        assert environment.scrub(text) == text
+        assert scrub(text) == text

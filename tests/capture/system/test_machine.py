@@ -2,7 +2,8 @@
 
 import pytest
 
-from attrib.capture.system.machine import MachineWatch, cpu_flags, with_limits
+from attrib.capture.system.environment import cpu_flags, describe_environment
+from attrib.capture.system.machine import MachineWatch
 from attrib.model.manifest import Environment
 
 MOUNT = "31 23 0:28 / /sys/fs/cgroup rw,relatime - cgroup2 cgroup2 rw\n"
@@ -63,9 +64,10 @@ def test_instruction_sets_of_x86_and_arm(tmp_path, text, flags):
     assert cpu_flags(tmp_path) == flags
 
 
-def test_limits_are_added_to_the_environment(tmp_path):
+def test_limits_are_part_of_the_environment(tmp_path):
     cgroup(tmp_path, throttled_us=0)
     write(tmp_path, "sys/fs/cgroup/job/cpu.max", "150000 100000\n")
-    found = with_limits(Environment(cpu="x"), tmp_path)
+    write(tmp_path, "proc/cpuinfo", "processor : 0\nmodel name : x\n")
+    found = describe_environment(tmp_path)
     assert (found.cpu, found.cpu_quota) == ("x", 1.5)
     assert found.affinity >= 1

@@ -15,7 +15,7 @@ from attrib.capture.system.peaks import (
     best_product,
     beyond_caches,
     rate_of,
-    sampled,
+    sample_times,
     streams_of,
 )
 from attrib.capture.workers.messages import MeasurePeaks
@@ -39,13 +39,13 @@ def clock(ns_of_call):
 class TestSampling:
     def test_a_short_call_is_repeated_within_a_sample(self):
         timed = clock(lambda _: 100.0)
-        found = sampled(lambda: None, timed)
+        found = sample_times(lambda: None, timed)
         assert set(found) == {100.0}
         assert len(timed.calls) > 1000 * len(found)
 
     def test_a_long_call_is_not(self):
         timed = clock(lambda _: 50e6)
-        found = sampled(lambda: None, timed)
+        found = sample_times(lambda: None, timed)
         assert len(found) >= 3
         assert len(timed.calls) == len(found) + 1
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from attrib.capture.config.provider_options import CPU_PROVIDER
 from attrib.capture.system import providers
 from attrib.capture.system.providers import (
     RuntimeInfo,
@@ -11,6 +10,7 @@ from attrib.capture.system.providers import (
     probe_runtime,
     probe_torch,
 )
+from attrib.model.execution_providers import CPU_PROVIDER
 
 SITE = "/opt/env/lib/python3.11/site-packages/onnxruntime/capi"
 SILENT_CUDA = (

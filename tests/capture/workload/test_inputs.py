@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attrib.capture.workload.inputs import inputs_hash, load_inputs, random_tokens, save_inputs, tokenized
+from attrib.capture.workload.inputs import inputs_hash, load_inputs, random_tokens, save_inputs, tokenize_text
 from attrib.errors import AttribError
 
 SIZES = {"vocabulary": 30522, "batch_size": 2, "seq_len": 128, "seed": 0, "pad_id": 0}
@@ -85,4 +85,4 @@ def test_hash_notices_values_types_shapes_and_names(change):
 @pytest.mark.engines
 def test_text_without_a_tokenizer_says_so(tmp_path):
     with pytest.raises(AttribError, match="--text needs a tokenizer"):
-        tokenized(str(tmp_path), ("a sentence",), batch_size=1, seq_len=8)
+        tokenize_text(str(tmp_path), ("a sentence",), batch_size=1, seq_len=8)

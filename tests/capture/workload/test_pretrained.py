@@ -20,9 +20,9 @@ def recipe(name, **changes):
 def configuration(name, layers):
     from transformers import AutoConfig
 
-    from attrib.capture.workload.pretrained import _prepared
+    from attrib.capture.workload.pretrained import _prepare
 
-    return _prepared(
+    return _prepare(
         AutoConfig.for_model(ARCHITECTURES[name].model_type, **ARCHITECTURES[name].values), layers
     )
 

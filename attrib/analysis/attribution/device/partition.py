@@ -26,12 +26,11 @@ from attrib.analysis.attribution.device.parts import (
 from attrib.analysis.attribution.device.sweep import Owners, StepWork, sweep
 from attrib.model.device import SPENT, DeviceSplit, DeviceUse
 from attrib.model.events import EventTable, Int64s
+from attrib.model.execution_providers import CPU_PROVIDER, asynchronous_of
 from attrib.model.work import Partition
-from attrib.traces.inspection.summary import ASYNCHRONOUS
 from attrib.traces.recording.runs import NONE, union_ns
 from attrib.units import format_percent
 
-PROCESSOR = "CPUExecutionProvider"
 OUTSIDE_SHARE = 0.1
 """Of the device's time: when more of it belongs to no operator, the report says so."""
 
@@ -132,10 +131,10 @@ def _on_host(found: Assigned, partition: Partition) -> Bools:
     """Units that the processor computes: their provider launches nothing, and is none that would."""
     launching = {
         partition.work[i].provider for i in np.unique(found.owner).tolist() if 0 <= i < found.works
-    } - {PROCESSOR}
+    } - {CPU_PROVIDER}
+    enqueuing = launching | asynchronous_of({work.provider for work in partition.work})
     return np.array(
-        [bool(work.provider) and work.provider not in ASYNCHRONOUS | launching for work in partition.work],
-        dtype=bool,
+        [bool(work.provider) and work.provider not in enqueuing for work in partition.work], dtype=bool
     )
 
 

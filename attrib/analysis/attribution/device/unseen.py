@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 
 from attrib.model.events import EventTable
+from attrib.model.execution_providers import asynchronous_of
 from attrib.model.work import Partition
-from attrib.traces.inspection.summary import ASYNCHRONOUS
 from attrib.traces.recording.activity_types import rows_of
 from attrib.traces.recording.runs import Rows
 
@@ -28,7 +28,7 @@ def unseen(partition: Partition, table: EventTable, device: EventTable | None) -
         who: tuple[str, ...] = ("the device",)
         what = f"PyTorch's trace holds {launching.size:,} launches, but no kernel"
     else:
-        who = tuple(sorted({work.provider for work in partition.work} & ASYNCHRONOUS))
+        who = tuple(sorted(asynchronous_of(work.provider for work in partition.work)))
         if not who:
             return partition
         what = f"ONNX Runtime's nodes ran on {', '.join(who)}, but no kernel was recorded"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from attrib.analysis.attribution.roofline.cost import Cost
 from attrib.analysis.attribution.roofline.ops import cost_of
 from attrib.model.document import Cause, LedgerRow
+from attrib.model.execution_providers import CPU_PROVIDER
 from attrib.model.manifest import Role
 from attrib.model.roofline import Bound, Peaks, Roofline
 from attrib.model.work import Work
@@ -23,7 +24,6 @@ COMPUTING: frozenset[Cause] = frozenset({"kernel", "fused", "decomposed", "fallb
 BEYOND_MEMORY = 1.25
 """From this ratio to the memory's own rate on, a bandwidth is a cache's."""
 
-_HOST = "CPUExecutionProvider"
 
 Works = Mapping[Role, Mapping[str, Work]]
 
@@ -86,7 +86,7 @@ def _costs(units: Sequence[Work | None], peaks: Peaks) -> list[Cost] | None:
     """The cost of each unit; None as soon as one is unknown, or ran elsewhere than where the peaks were measured."""
     found = []
     for unit in units:
-        elsewhere = unit is not None and unit.provider == _HOST and peaks.device != "cpu"
+        elsewhere = unit is not None and unit.provider == CPU_PROVIDER and peaks.device != "cpu"
         cost = None if unit is None or elsewhere else cost_of(unit)
         if cost is None:
             return None

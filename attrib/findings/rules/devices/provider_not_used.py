@@ -3,20 +3,11 @@
 from collections import Counter
 
 from attrib.findings.evidence.ledger_queries import counted, listed
-from attrib.findings.evidence.placement import CPU_PROVIDER, executed, requested_provider
+from attrib.findings.evidence.placement import executed, requested_provider
 from attrib.findings.protocol import Evidence, Rule, Verdict
 from attrib.model.document import EvidenceRow
+from attrib.model.execution_providers import CPU_PROVIDER, CUDA_PROVIDER, provider_row
 from attrib.model.manifest import Side
-
-WAYS = {
-    "CUDAExecutionProvider": "pip install 'onnxruntime-gpu[cuda,cudnn]' in the CUDA version that it was built "
-    "for, and call "
-    "`onnxruntime.preload_dlls()` or import torch before the session is made",
-    "TensorrtExecutionProvider": "pip install tensorrt in the version that onnxruntime-gpu was built for",
-    "OpenVINOExecutionProvider": "pip install onnxruntime-openvino in an environment without onnxruntime",
-    "CoreMLExecutionProvider": "use the package onnxruntime on macOS",
-}
-"""What usually brings a provider back."""
 
 
 def audit(evidence: Evidence) -> Verdict:
@@ -39,7 +30,7 @@ def audit(evidence: Evidence) -> Verdict:
         detail=f"{wanted} was asked for, and all {counted(sum(used.values()), 'node')} ran on {ran}",
         summary="Every other figure in this report is about that other device.",
         evidence=tuple(_evidence(wanted, ran, side)),
-        fix=f"`attrib doctor` says what is missing. {WAYS.get(wanted, 'Install the provider’s package')}. "
+        fix=f"`attrib doctor` says what is missing. {provider_row(wanted).cure}. "
         "`session_options.add_session_config_entry('session.disable_cpu_ep_fallback', '1')` makes the silent "
         "fallback an "
         "error.",
@@ -53,9 +44,7 @@ def _wanted(evidence: Evidence, side: Side | None) -> str:
     torch = evidence.partitions.get("torch")
     on_gpu = torch is not None and torch.device is not None
     only_cpu = {node.provider for node in executed(evidence)} <= {"", CPU_PROVIDER}
-    return (
-        "CUDAExecutionProvider" if on_gpu and only_cpu else "" if only_cpu else requested_provider(evidence)
-    )
+    return CUDA_PROVIDER if on_gpu and only_cpu else "" if only_cpu else requested_provider(evidence)
 
 
 def _evidence(wanted: str, ran: str, side: Side | None) -> list[EvidenceRow]:

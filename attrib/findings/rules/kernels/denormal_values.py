@@ -1,8 +1,8 @@
 """denormal-values: weights so small that the processor computes with them in microcode."""
 
-from attrib.findings.comparability.check import NVIDIA_PROVIDERS
 from attrib.findings.protocol import Evidence, Rule, Verdict
 from attrib.model.document import EvidenceRow
+from attrib.model.execution_providers import uses_cuda
 from attrib.units import format_percent
 
 DENORMAL_LIMIT = 0.001
@@ -47,7 +47,7 @@ def denormal_share(evidence: Evidence) -> float | None:
 def runs_on_gpu(evidence: Evidence) -> bool:
     """Whether ONNX Runtime's first provider is NVIDIA's."""
     side = evidence.manifest.sides.get("onnxruntime") if evidence.manifest else None
-    return side is not None and bool(side.providers) and side.providers[0].startswith(NVIDIA_PROVIDERS)
+    return side is not None and uses_cuda(side.providers[:1])
 
 
 RULE = Rule(

@@ -8,9 +8,9 @@ from attrib.findings.evidence.ledger_queries import ids
 from attrib.findings.protocol import Evidence, Rule, Verdict
 from attrib.model.document import EvidenceRow, LedgerRow
 from attrib.model.estimate import Delta
+from attrib.model.execution_providers import asynchronous_of
 from attrib.model.manifest import Side
 from attrib.model.tensor import Tensor
-from attrib.traces.inspection.summary import ASYNCHRONOUS
 from attrib.units import format_ns
 
 COPYING_ROWS = ("(framework)/ort session", "(framework)/ort api")
@@ -77,7 +77,7 @@ ON_HOST = (
 
 def _on_host(side: Side) -> bool:
     """Providers without a device of their own read and write host memory: nothing is copied to them."""
-    return not side.providers or side.providers[0] not in ASYNCHRONOUS
+    return not asynchronous_of(side.providers[:1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,28 @@
+"""A model as tracing needs it: TorchScript traces nothing but positional tensors and a flat tuple of results."""
+
+from typing import Any
+
+import torch
+
+from attrib.capture.workload.build import Built, named_outputs
+
+
+class FlatModule(torch.nn.Module):  # type: ignore[misc]  # torch is not type-checked here
+    """Takes the inputs by position and returns a flat tuple of tensors.
+
+    The attribute's name becomes the first part of every node name, so it is removed again from the file.
+    """
+
+    ATTRIBUTE = "model"
+
+    def __init__(self, built: Built) -> None:
+        super().__init__()
+        self.model = built.module
+        self._names = None if built.positional else list(built.inputs)
+        self.eval()  # the exporter puts the module back into the mode of its root
+
+    def forward(self, *tensors: Any) -> Any:
+        """One inference call on the inputs in order."""
+        names = self._names
+        call = self.model(*tensors) if names is None else self.model(**dict(zip(names, tensors, strict=True)))
+        return tuple(named_outputs(call).values())
