@@ -1,13 +1,13 @@
 """The executed nodes as the only graph there is: what the profile says of their order and of who belongs to whom.
 
 ONNX Runtime executes depth first: the key projection before the query's, the value's after the softmax. The order of
-the export, which is PyTorch's order of calls, shows in two places that are read here as chains (see `Chain`):
+the export, which is PyTorch's order of calls, shows in two places that are read here as orders (see `ExportOrder`):
 
 1. `node_index`: nodes keep the number that they had in the file that was loaded. Nodes that ONNX Runtime made itself
    are numbered after all of these, and are left out.
 2. Running numbers in names (`node_MatMul_45`, and `node_MatMul_45/MatMulAddFusion` for the node it went into).
 
-A chain counts only if it rises with execution: some exporters count per op, and in a file without names nothing tells
+Such an order counts only if it rises with execution: some exporters count per op, and in a file without names nothing tells
 which nodes ONNX Runtime made. One that is the order of execution says nothing new.
 
 Layout nodes that ONNX Runtime put around a node of its own (the reshapes of a `Gemm`, the reorders of a blocked
@@ -15,7 +15,7 @@ convolution) belong to that node: the tensor between the two is one that PyTorch
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -91,14 +91,14 @@ def counts_globally(name: NodeName) -> bool:
     return name.number >= 0 and "/" not in name.stem and name.stem.removeprefix("node_") in ONNX_OPS
 
 
-Chain = tuple[int, ...]
+ExportOrder = tuple[int, ...]
 """Positions of nodes in the order in which they were exported."""
 
 RISING = 0.9
 """Least rank correlation with execution for numbers to count as an order: that of a true order was 0.93 and more on BERTs of
 2 to 12 layers, whatever the exporter and the optimization, and that of a false one 0.84 at most."""
 FEWEST = 4
-"""Nodes that a chain needs."""
+"""Nodes that an order of export needs."""
 NEAREST = 8
 """How many nodes away the node is looked for that a layout node was put around."""
 _REPEATED = re.compile(r"#\d+$")
@@ -134,26 +134,25 @@ def name_of(node: Work) -> NodeName:
     return node_name_parts(_REPEATED.sub("", node.id), node.op)
 
 
-def export_chains(nodes: Sequence[Work]) -> tuple[Chain, ...]:
-    """Nodes whose order of export is known, the surest chain first (cases 1 and 2)."""
+def export_orders(nodes: Sequence[Work]) -> tuple[ExportOrder, ...]:
+    """Nodes whose order of export is known, the surest first (cases 1 and 2)."""
     names = [name_of(node) for node in nodes]
     kept = [i for i, n in enumerate(nodes) if n.node_index >= 0 and not names[i].made]
     counted = [i for i, name in enumerate(names) if counts_globally(name)]
-    chains = [_sorted(kept, lambda i: nodes[i].node_index), _sorted(counted, lambda i: names[i].number)]
+    orders: list[ExportOrder] = [
+        tuple(sorted(kept, key=lambda i: (nodes[i].node_index, i))),
+        tuple(sorted(counted, key=lambda i: (names[i].number, i))),
+    ]
     return tuple(
-        chain for chain in chains if len(chain) >= FEWEST and RISING <= _rank_correlation(chain) < 1.0
+        order for order in orders if len(order) >= FEWEST and RISING <= _rank_correlation(order) < 1.0
     )
 
 
-def _sorted(positions: list[int], key: Callable[[int], int]) -> Chain:
-    return tuple(sorted(positions, key=lambda i: (key(i), i)))
-
-
-def _rank_correlation(chain: Chain) -> float:
-    """Spearman's coefficient of the chain's order and the order of execution."""
-    n = len(chain)
-    ranks = {node: rank for rank, node in enumerate(sorted(chain))}
-    squares = sum((ranks[node] - place) ** 2 for place, node in enumerate(chain))
+def _rank_correlation(order: ExportOrder) -> float:
+    """Spearman's coefficient of an order of export and the order of execution."""
+    n = len(order)
+    ranks = {node: rank for rank, node in enumerate(sorted(order))}
+    squares = sum((ranks[node] - place) ** 2 for place, node in enumerate(order))
     return 1.0 - 6.0 * squares / (n * (n * n - 1)) if n > 1 else 1.0
 
 

@@ -10,11 +10,11 @@ from msgspec.structs import replace
 
 from attrib.analysis.lineage.components import Component
 from attrib.analysis.lineage.disjoint_sets import DisjointSets
-from attrib.analysis.match.candidates import Link, Unmatched
+from attrib.analysis.match.candidates import Link, MatchState
 from attrib.analysis.match.ops import IDENTITY_OPS, base_op, call_role, op_role, role
 from attrib.analysis.match.partitions.partition_assignment import unit_of_part
 from attrib.analysis.match.partitions.partitions import Partitions
-from attrib.analysis.match.scoring import CONFIDENCE, CONTRADICTION
+from attrib.analysis.match.scoring import CONTRADICTION
 from attrib.analysis.match.units import Units
 from attrib.model.region import Match, Method, Origin, Region
 from attrib.model.tensor import Tensor
@@ -67,6 +67,9 @@ def _named(tensors: Iterable[Tensor]) -> str:
 MAX_EVIDENCE = 12
 """Lines of evidence kept for one region; the number left out is said."""
 
+STORED = 0.8
+"""Confidence that the export stored the result of a call which depends on no input, as an exporter may."""
+
 LABEL_OPS = 3
 """Ops named in a region's id."""
 
@@ -88,7 +91,7 @@ class Pairing(NamedTuple):
 
     calls: tuple[Work, ...]
     units: Units
-    state: Unmatched
+    state: MatchState
     nodes: tuple[Work, ...]
     parts: tuple[Component, ...]
     executed: dict[int, list[int]]
@@ -191,13 +194,13 @@ def _stages(parts: list[Component]) -> tuple[tuple[int, ...], ...]:
     )
 
 
-def _origin_of(state: Unmatched, calls: list[int], nodes: list[int], exported: list[int]) -> Origin:
+def _origin_of(state: MatchState, calls: list[int], nodes: list[int], exported: list[int]) -> Origin:
     if calls:
         return "both" if nodes else "torch"
     return "onnxruntime" if any(state.scopes[i] is not None for i in exported) else "unknown"
 
 
-def _match(state: Unmatched, links: list[Link], parts: list[Component], exported: list[int]) -> Match:
+def _match(state: MatchState, links: list[Link], parts: list[Component], exported: list[int]) -> Match:
     """The weakest link decides; a part without exported nodes means that lineage did not reach its origin."""
     values = [f"value {name} is in both graphs" for part in parts for name in part.shared]
     if links:
@@ -211,7 +214,7 @@ def _match(state: Unmatched, links: list[Link], parts: list[Component], exported
     return Match(method="none", confidence=0.0, evidence=_shortened(lines))
 
 
-def _origin(state: Unmatched, node: int) -> str:
+def _origin(state: MatchState, node: int) -> str:
     fx = state.graph.nodes[node].fx_node
     return f"exported from module {state.scopes[node] or '(root)'}" + (f", fx node {fx}" if fx else "")
 
@@ -252,7 +255,7 @@ def lost_calls(calls: Iterable[Work], reason: Literal["call", "unsure", "folded"
     for call in calls:
         by_module.setdefault(call.scope, []).append(call)
     method: Method = "folded" if reason == "folded" else "none"
-    confidence = CONFIDENCE["folded"] if reason == "folded" else 0.0
+    confidence = STORED if reason == "folded" else 0.0
     match = Match(method=method, confidence=confidence, evidence=(NO_COUNTERPART[reason],))
     origin: Origin = "unknown" if reason == "unsure" else "torch"
     return [

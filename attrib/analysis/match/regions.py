@@ -18,12 +18,12 @@ from msgspec.structs import replace
 
 from attrib.analysis.lineage.components import components
 from attrib.analysis.lineage.graph import Graph
-from attrib.analysis.match.candidates import Link, Matcher, Unmatched, unmatched, without
+from attrib.analysis.match.candidates import Link, MatchState, find_links, initial_state
 from attrib.analysis.match.compiled import is_compiled
 from attrib.analysis.match.executed import executed_by_node
 from attrib.analysis.match.from_profile import graph_from_work
 from attrib.analysis.match.matchers.by_name import links_by_name
-from attrib.analysis.match.matchers.registry import MATCHERS, MATCHERS_OF_CONSTANTS
+from attrib.analysis.match.matchers.registry import MATCHERS
 from attrib.analysis.match.merging import Pairing, common_module, label, lost_calls, lost_node, merged
 from attrib.analysis.match.partitions.coverage_from_order import ALONE
 from attrib.analysis.match.partitions.partition_assignment import REWRITTEN, homes, split
@@ -73,11 +73,11 @@ def _joined(
 ) -> list[Region]:
     chain = tuple(graphs) if ran and graphs else (graph_from_work(nodes),)
     seen = units(calls)
-    state = unmatched(seen.works, chain[0], () if ran and graphs else nodes)
+    state = initial_state(seen.works, chain[0], () if ran and graphs else nodes)
     state = dataclasses.replace(state, flow=_flow_between(seen.works, flow))
     if graphs and not ran:
-        exported = _all_links(unmatched(seen.works, graphs[0]), frozenset())
-        state = without(state, links_by_name(exported, components(graphs), graphs[-1], nodes))
+        exported = _all_links(initial_state(seen.works, graphs[0]), frozenset())
+        state = state.without(links_by_name(exported, components(graphs), graphs[-1], nodes))
     input_free = flow.input_free if flow else frozenset[str]()
     links = _all_links(state, input_free)
     pairing = Pairing(
@@ -96,7 +96,7 @@ def _partitioned(
     """Regions of a session with compiled nodes (case 5)."""
     covering = covering_of(nodes, graphs[-1], placement)
     seen, parts = units(calls), split(components(graphs), covering)
-    state = unmatched(seen.works, graphs[0])
+    state = initial_state(seen.works, graphs[0])
     state = dataclasses.replace(state, flow=_flow_between(seen.works, flow))
     input_free = flow.input_free if flow else frozenset[str]()
     found = homes(state, seen, _all_links(state, input_free), parts, covering)
@@ -168,7 +168,7 @@ def _flow_between(calls: Sequence[Work], flow: Flow | None) -> dict[int, tuple[t
     return found
 
 
-def _all_links(state: Unmatched, input_free: Container[str]) -> list[Link]:
+def _all_links(state: MatchState, input_free: Container[str]) -> list[Link]:
     """The links of all matchers.
 
     What depends on the model's inputs on one side does so on the other. The rest, which the export could fold but may
@@ -177,21 +177,13 @@ def _all_links(state: Unmatched, input_free: Container[str]) -> list[Link]:
     free = tuple(i for i in state.open_calls if state.calls[i].id in input_free)
     apart = set(free)
     fed = dataclasses.replace(state, open_calls=tuple(i for i in state.open_calls if i not in apart))
-    links = _run(MATCHERS, fed)
+    links = find_links(MATCHERS, fed)
     if not free or state.executed:
         return links
     linked = {link.node for link in links} | set(state.open_nodes)
     nodes = tuple(node.index for node in state.graph.nodes if node.index not in linked)
     rest = dataclasses.replace(state, open_calls=free, open_nodes=nodes, links=tuple(links))
-    return _run(MATCHERS_OF_CONSTANTS, rest)
-
-
-def _run(matchers: Sequence[Matcher], state: Unmatched) -> list[Link]:
-    links = list(state.links)
-    for matcher in matchers:
-        found = matcher(state)
-        state, links = without(state, found), links + found
-    return links
+    return find_links([matcher for matcher in MATCHERS if matcher.constants], rest)
 
 
 def _identical(calls: tuple[Work, ...], nodes: tuple[Work, ...]) -> tuple[Region, ...]:

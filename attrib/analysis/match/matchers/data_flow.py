@@ -15,10 +15,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from attrib.analysis.lineage.components import input_free_values
+from attrib.analysis.lineage.graph import GraphNode
 from attrib.analysis.lineage.representation import producers
-from attrib.analysis.match.candidates import Link, Unmatched
+from attrib.analysis.match.candidates import Link, Matcher, MatchState
 from attrib.analysis.match.ops import IDENTITY_OPS, base_op, is_whole, op_role, writes_one
-from attrib.analysis.match.scoring import links_of
+from attrib.analysis.match.scoring import links_of, module_phrase
+from attrib.model.work import Work
 
 Source = tuple[int, int]
 """Position of a call, and which of its results."""
@@ -30,17 +32,15 @@ _ONE_NODE = frozenset({"matmul"})
 """Ops that exporters write as one of several nodes (case 4)."""
 
 
-def data_flow(state: Unmatched) -> list[Link]:
+def data_flow(state: MatchState, matcher: Matcher) -> list[Link]:
     """Link the open nodes whose sources say which call they are."""
-    if not state.flow or state.executed:
-        return []
-    return list(_Tracing(state).links())
+    return list(_Tracing(state).links(matcher))
 
 
 class _Tracing:
     """One pass over the graph."""
 
-    def __init__(self, state: Unmatched) -> None:
+    def __init__(self, state: MatchState) -> None:
         self._state = state
         self._makers = producers(state.graph)
         self._free = input_free_values(state.graph)
@@ -57,25 +57,22 @@ class _Tracing:
         self._call_of.setdefault(node, call)
         self._linked.add(call)
 
-    def links(self) -> Iterator[Link]:
+    def links(self, matcher: Matcher) -> Iterator[Link]:
         """The links of the pass."""
-        for group in self._groups():
+        # Open nodes of known modules in topological order; those of one fx node together.
+        groups: dict[object, list[int]] = {}
+        for i in self._state.open_nodes:
+            scope, fx = self._state.scopes[i], self._state.graph.nodes[i].fx_node
+            if scope is not None:
+                groups.setdefault((scope, fx) if fx else i, []).append(i)
+        for group in groups.values():
             call = self._best(group)
             if call is None:
                 continue
             self._candidates[self._state.calls[call].scope].remove(call)
             for node in group:
                 self._note(call, node)
-            yield from links_of(self._state, call, group, "data-flow")
-
-    def _groups(self) -> Iterator[list[int]]:
-        """Open nodes of known modules in topological order; those of one fx node together."""
-        groups: dict[object, list[int]] = {}
-        for i in self._state.open_nodes:
-            scope, fx = self._state.scopes[i], self._state.graph.nodes[i].fx_node
-            if scope is not None:
-                groups.setdefault((scope, fx) if fx else i, []).append(i)
-        yield from groups.values()
+            yield from links_of(self._state, matcher, call, group, _sentence)
 
     def _best(self, group: list[int]) -> int | None:
         """The open call that shares most sources with a group of nodes (case 3)."""
@@ -86,7 +83,10 @@ class _Tracing:
             if not self._same_op(call, group):
                 continue
             ours = self._call_sources(call)
-            shared = sum(any(_same(a, b) for b in ours) for a in theirs)
+            shared = sum(
+                any(a[0] == b[0] and a[1] in (_ANY, b[1]) for b in ours)  # 2
+                for a in theirs
+            )
             share = shared / max(len(ours), len(theirs))
             if share > most:
                 best, most = call, share
@@ -141,8 +141,8 @@ def _look_through(start: Iterable[_T], above: Callable[[_T], Iterable[_T]]) -> N
         level = {thing for below in level for thing in above(below)} - seen
 
 
-def _same(node: Source, call: Source) -> bool:
-    return node[0] == call[0] and node[1] in (_ANY, call[1])
+def _sentence(call: Work, node: GraphNode) -> str:
+    return f"{module_phrase(call)}: {node.op} reads what {call.op} reads"
 
 
 def _is_one_node(op: str) -> bool:

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from attrib.analysis.lineage.components import Component
 from attrib.analysis.lineage.disjoint_sets import DisjointSets
-from attrib.analysis.match.candidates import Link, Unmatched
+from attrib.analysis.match.candidates import Link, MatchState
 from attrib.analysis.match.ops import is_whole, op_role
 from attrib.analysis.match.partitions.covering import Covering
 from attrib.analysis.match.units import Units
@@ -74,7 +74,7 @@ def unit_of_part(part: Component, covering: Covering) -> int | None:
 
 
 def homes(
-    state: Unmatched, seen: Units, links: Sequence[Link], parts: Sequence[Component], covering: Covering
+    state: MatchState, seen: Units, links: Sequence[Link], parts: Sequence[Component], covering: Covering
 ) -> Homes:
     """Give each call that is linked to nodes that ran one home, and drop its links to what lies elsewhere (case 1)."""
     units = {i: unit_of_part(part, covering) for part in parts for i in part.exported}
