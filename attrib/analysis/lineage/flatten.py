@@ -58,7 +58,9 @@ class _Flattening:
                 left += self.graph(inner, names, attribute)[1]
             inputs = tuple(names.get(name, name) for name in node.input)
             for name in node.output:
-                names[name] = self._fresh(name, branch)
+                number = self.taken[name] if name else 0
+                self.taken[name] += 1
+                names[name] = name if not number else f"{name}@{branch}#{number}"
             item = Nested(
                 node=node,
                 inputs=(*inputs, *left),
@@ -70,13 +72,6 @@ class _Flattening:
             for child in self.found[first:-1]:
                 child.parent = len(self.found) - 1 if child.parent < 0 else child.parent
         return self.found, tuple(names.get(value.name, value.name) for value in graph.output)
-
-    def _fresh(self, name: str, branch: str) -> str:
-        if not name:
-            return name
-        number = self.taken[name]
-        self.taken[name] += 1
-        return name if not number else f"{name}@{branch}#{number}"
 
 
 def _subgraphs(node: Any) -> tuple[tuple[str, Any], ...]:
