@@ -279,3 +279,8 @@ def nodes_by_name(graph: Graph) -> dict[str, list[GraphNode]]:
     for node in graph.nodes:
         found.setdefault(node.name, []).append(node)
     return found
+
+
+def unique_names(graph: Graph) -> dict[str, int]:
+    """Position of each node whose name no other node bears, by that name."""
+    return {name: of[0].index for name, of in nodes_by_name(graph).items() if name and len(of) == 1}

@@ -74,16 +74,11 @@ def node_name_parts(name: str, op: str) -> NodeName:
         return NodeName(made, "", None, "", -1)
     found = _NUMBERED.fullmatch(member)
     stem, number = (found[1], int(found[2][:18])) if found else (member, -1)
-    return NodeName(made, member, _scope(member, op), stem, number)
-
-
-def _scope(member: str, op: str) -> str | None:
-    """The module path before the op type at the end of a TorchScript name."""
+    # TorchScript writes the module path before the op type at the end: `/encoder/layer.0/attention/self/Reshape_1`.
     parts = member.split("/")
     kind = re.sub(r"_\d+$", "", parts[-1])
-    if parts[0] or not parts[1:] or not (kind == op or kind in ONNX_OPS):
-        return None
-    return ".".join(parts[1:-1])
+    scope = ".".join(parts[1:-1]) if not parts[0] and parts[1:] and (kind == op or kind in ONNX_OPS) else None
+    return NodeName(made, member, scope, stem, number)
 
 
 def counts_globally(name: NodeName) -> bool:
@@ -168,7 +163,15 @@ def wrappers(calls: Sequence[Work], nodes: Sequence[Work]) -> dict[int, int]:
         partner = reader if reader is not None else maker
         if partner is not None:
             found[i] = partner
-    return {i: _end(found, i) for i in found}
+    inside: dict[int, int] = {}
+    for start, partner in found.items():
+        # Follow layout nodes around layout nodes to the node inside; to the last new one where they go in circles.
+        seen, place = {start}, partner
+        while place in found and found[place] not in seen:
+            seen.add(place)
+            place = found[place]
+        inside[start] = place
+    return inside
 
 
 def _new(tensors: Sequence[Tensor], known: set[Tensor]) -> set[Tensor]:
@@ -179,12 +182,3 @@ def _new(tensors: Sequence[Tensor], known: set[Tensor]) -> set[Tensor]:
 def _neighbor(nodes: Sequence[Work], places: range, wanted: set[Tensor], *, reads: bool) -> int | None:
     inside = (i for i in places if 0 <= i < len(nodes))
     return next((i for i in inside if wanted & {*(nodes[i].inputs if reads else nodes[i].outputs)}), None)
-
-
-def _end(found: dict[int, int], start: int) -> int:
-    """Follow layout nodes around layout nodes to the node inside; the last new one where they go in circles."""
-    seen, place = {start}, found[start]
-    while place in found and found[place] not in seen:
-        seen.add(place)
-        place = found[place]
-    return place

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
-from attrib.analysis.lineage.components import Component, nodes_by_name
+from attrib.analysis.lineage.components import Component, unique_names
 from attrib.analysis.lineage.graph import Graph
 from attrib.analysis.match.candidates import Link
 from attrib.analysis.match.from_profile import name_of
@@ -34,7 +34,7 @@ def links_by_name(
     by_part: dict[int, list[Link]] = {}
     for link in links:
         by_part.setdefault(part_of[link.node], []).append(link)
-    named = {name: found[0].index for name, found in nodes_by_name(last).items() if name and len(found) == 1}
+    named = unique_names(last)
     part_of_last = {i: k for k, part in enumerate(parts) for i in part.optimized}
     found = []
     for position, node in enumerate(nodes):

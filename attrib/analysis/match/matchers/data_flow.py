@@ -50,7 +50,9 @@ class _Tracing:
             self._note(link.call, link.node)
         self._candidates: dict[str, list[int]] = defaultdict(list)
         for i in state.open_calls:
-            if _is_one_node(state.calls[i].op):
+            op = state.calls[i].op
+            one = op_role(op) == "layout" or writes_one(op) or base_op(op) in _ONE_NODE
+            if one and base_op(op) not in IDENTITY_OPS:  # 4
                 self._candidates[state.calls[i].scope].append(i)
 
     def _note(self, call: int, node: int) -> None:
@@ -59,6 +61,10 @@ class _Tracing:
 
     def links(self, matcher: Matcher) -> Iterator[Link]:
         """The links of the pass."""
+
+        def reads_alike(call: Work, node: GraphNode) -> str:
+            return f"{module_phrase(call)}: {node.op} reads what {call.op} reads"
+
         # Open nodes of known modules in topological order; those of one fx node together.
         groups: dict[object, list[int]] = {}
         for i in self._state.open_nodes:
@@ -72,15 +78,17 @@ class _Tracing:
             self._candidates[self._state.calls[call].scope].remove(call)
             for node in group:
                 self._note(call, node)
-            yield from links_of(self._state, matcher, call, group, _sentence)
+            yield from links_of(self._state, matcher, call, group, reads_alike)
 
     def _best(self, group: list[int]) -> int | None:
         """The open call that shares most sources with a group of nodes (case 3)."""
         theirs = self._node_sources(group)
-        scope = self._state.scopes[group[0]] or ""
+        scope, first = self._state.scopes[group[0]] or "", self._state.graph.nodes[group[0]]
         best, most = None, 0.0
         for call in self._candidates.get(scope, ()) if theirs else ():
-            if not self._same_op(call, group):
+            op = self._state.calls[call].op
+            same = base_op(op) == base_op(first.fx_target) if first.fx_target else is_whole(op, first.op)
+            if not same:
                 continue
             ours = self._call_sources(call)
             shared = sum(
@@ -91,12 +99,6 @@ class _Tracing:
             if share > most:
                 best, most = call, share
         return best
-
-    def _same_op(self, call: int, group: list[int]) -> bool:
-        op, node = self._state.calls[call].op, self._state.graph.nodes[group[0]]
-        if node.fx_target:
-            return base_op(op) == base_op(node.fx_target)
-        return is_whole(op, node.op)
 
     def _node_sources(self, group: list[int]) -> set[Source]:
         """Calls whose results a group of nodes reads (cases 1 and 2)."""
@@ -139,12 +141,3 @@ def _look_through(start: Iterable[_T], above: Callable[[_T], Iterable[_T]]) -> N
     for _ in range(_DEEPEST + 1):
         seen |= level
         level = {thing for below in level for thing in above(below)} - seen
-
-
-def _sentence(call: Work, node: GraphNode) -> str:
-    return f"{module_phrase(call)}: {node.op} reads what {call.op} reads"
-
-
-def _is_one_node(op: str) -> bool:
-    base = base_op(op)
-    return base not in IDENTITY_OPS and (op_role(op) == "layout" or writes_one(op) or base in _ONE_NODE)

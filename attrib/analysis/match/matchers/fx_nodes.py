@@ -23,6 +23,10 @@ def fx_runs(state: MatchState, matcher: Matcher) -> list[Link]:
 
 def _by_fx_nodes(state: MatchState, matcher: Matcher, *, complete: bool) -> list[Link]:
     calls = state.open_calls_by_scope()
+
+    def same_fx_node(call: Work, node: GraphNode) -> str:
+        return f"{module_phrase(call)}: fx node {node.fx_node} ({node.fx_target}) is {call.op}, in order"
+
     links = []
     named = [i for i in state.open_nodes if state.graph.nodes[i].fx_node]
     for scope, members in state.by_scope(named).items():
@@ -35,7 +39,7 @@ def _by_fx_nodes(state: MatchState, matcher: Matcher, *, complete: bool) -> list
         if complete and Counter(our_ops) != Counter(fx_ops):
             continue
         for a, b in _pair_by_op(our_ops, fx_ops):
-            links += links_of(state, matcher, ours[a], fx[b], _sentence)
+            links += links_of(state, matcher, ours[a], fx[b], same_fx_node)
     return links
 
 
@@ -49,7 +53,3 @@ def _pair_by_op(ours: Sequence[str], theirs: Sequence[str]) -> list[tuple[int, i
         return [(i, next(taken[op])) for i, op in enumerate(ours)]
     blocks = SequenceMatcher(None, ours, theirs, autojunk=False).get_matching_blocks()
     return [(block.a + k, block.b + k) for block in blocks for k in range(block.size)]
-
-
-def _sentence(call: Work, node: GraphNode) -> str:
-    return f"{module_phrase(call)}: fx node {node.fx_node} ({node.fx_target}) is {call.op}, in order"
