@@ -17,7 +17,7 @@ from attrib.analysis.match.ops import OpRole, role
 from attrib.model.device import SPENT, Spent
 from attrib.model.document import Cause
 from attrib.model.manifest import ROLES, Role
-from attrib.model.work import Partition, Work
+from attrib.model.work import Partition
 
 # Segments: the smallest pieces of a side's steps whose times the ledger adds up.
 #
@@ -64,20 +64,17 @@ def segments_of(partition: Partition) -> Segments:
         samples = np.vstack([partition.work_ns, partition.parts_ns]).astype(np.float64)
         count = len(samples)
         return Segments(np.arange(count), (None,) * count, samples, np.ones(count, dtype=np.int64))
-    units = [
-        (i, _cause(work, spent), ns[i], int(spent in _PAYS))
-        for i, work in enumerate(partition.work)
-        for spent, ns in ((spent, partition.split.work_ns[spent]) for spent in SPENT)
-        if ns[i].any()
-    ]
+    units: list[tuple[int, Cause | None, Int64s, int]] = []
+    for i, work in enumerate(partition.work):
+        for spent in SPENT:
+            ns = partition.split.work_ns[spent][i]
+            # None stands for the cause of the unit's row.
+            own = spent in _OWN_CAUSE or role(work) in _WHOLE
+            if ns.any():
+                units.append((i, None if own else _CAUSES[spent], ns, int(spent in _PAYS)))
     parts = [(len(partition.work) + k, None, ns, 1) for k, ns in enumerate(partition.parts_ns)]
     owner, cause, times, pays = zip(*units, *parts, strict=True)
     return Segments(np.array(owner), cause, np.stack(list(times)).astype(np.float64), np.array(pays))
-
-
-def _cause(work: Work, spent: Spent) -> Cause | None:
-    """The cause of time that a unit spent in some way; None for that of its row."""
-    return None if spent in _OWN_CAUSE or role(work) in _WHOLE else _CAUSES[spent]
 
 
 ROWS_AT_ONCE = 1024
