@@ -1,7 +1,7 @@
 """How a trace directory becomes a document: six stages, in the order of `STAGES`.
 
-Each stage reads the fields of `State` that the stages before it filled in (its precondition) and fills in its own (its
-postcondition). Add a stage by writing its function and naming it in `STAGES`.
+Each stage reads the fields of `AnalysisState` that the stages before it filled in (its precondition) and fills in its own
+(its postcondition). Add a stage by writing its function and naming it in `STAGES`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from attrib.analysis.attribution.roofline.roofline import rooflines
 from attrib.analysis.attribution.timeline import timelines_of
 from attrib.analysis.lineage.reader import graph_from_bytes
 from attrib.analysis.match.regions import regions
-from attrib.analysis.missing_evidence import Recorded, gaps
-from attrib.analysis.provenance import Chain, chain_of, region_trails, shortened
+from attrib.analysis.missing_evidence import Recorded, find_missing_evidence
+from attrib.analysis.provenance import Chain, chain_of, region_provenance, shorten
 from attrib.errors import AttribError, InternalError
 from attrib.findings.comparability.checks import checks
 from attrib.findings.protocol import Evidence
@@ -43,8 +43,19 @@ if TYPE_CHECKING:
     from attrib.traces.directory.trace_directory import TraceDirectory
 
 
+UNKNOWN_CAPTURE = Manifest(
+    attrib_version="",
+    created="",
+    workload=Workload(model="unknown", source="", weights="unknown", batch_size=0, seq_len=0, precision=""),
+    sides={},
+    environment=Environment(),
+    warnings=("attrib did not record these traces: versions, threads and inputs are unknown",),
+)
+"""What a directory without a manifest says of its capture: nothing."""
+
+
 @dataclass(slots=True, eq=False)
-class State:
+class AnalysisState:
     """What is known of one trace directory; a field that no stage has filled in yet raises `AttributeError`."""
 
     directory: TraceDirectory
@@ -79,7 +90,7 @@ class State:
     document: Document = field(init=False)
 
 
-def read(state: State) -> None:
+def read(state: AnalysisState) -> None:
     """Read the plain steps and take their medians.
 
     The large files are read where they are needed, one at a time: the traces by `partition`, the graphs by `match`.
@@ -89,7 +100,7 @@ def read(state: State) -> None:
     state.headline = headline(state.plain)
 
 
-def partition(state: State) -> None:
+def partition(state: AnalysisState) -> None:
     """Split the profiled steps of each side, so that every nanosecond has one owner.
 
     Ensures that there is something to compare: a profile of some side, or plain steps of both.
@@ -101,25 +112,22 @@ def partition(state: State) -> None:
     found = {role: partition_of(state.directory, role, state.latency) for role in ROLES}
     state.partitions = {role: its for role, its in found.items() if its is not None}
     if not state.partitions and state.headline.latency.delta_ns is None:
-        raise _nothing_measured(state.directory)
+        directory = state.directory
+        missing = f" ({'; '.join(directory.missing)})" if directory.missing else ""
+        if directory.manifest is not None and directory.manifest.launches:
+            raise AttribError(
+                f"{directory.root}: the capture was interrupted before anything was measured{missing}",
+                hint=f"attrib profile --resume {directory.root}",
+            )
+        raise AttribError(
+            f"{directory.root}: holds no profiled steps of either engine{missing}",
+            hint="record one with `attrib profile --model bert-base-uncased`",
+        )
     for its in state.partitions.values():
         its.self_check()
 
 
-def _nothing_measured(directory: TraceDirectory) -> AttribError:
-    missing = f" ({'; '.join(directory.missing)})" if directory.missing else ""
-    if directory.manifest is not None and directory.manifest.launches:
-        return AttribError(
-            f"{directory.root}: the capture was interrupted before anything was measured{missing}",
-            hint=f"attrib profile --resume {directory.root}",
-        )
-    return AttribError(
-        f"{directory.root}: holds no profiled steps of either engine{missing}",
-        hint="record one with `attrib profile --model bert-base-uncased`",
-    )
-
-
-def match(state: State) -> None:
+def match(state: AnalysisState) -> None:
     """Bring calls and nodes together in regions, through the captured graphs.
 
     Ensures that every call and every node is in exactly one region.
@@ -140,7 +148,7 @@ def match(state: State) -> None:
     state.chain = chain_of(graphs, directory.manifest)
 
 
-def ledger(state: State) -> None:
+def ledger(state: AnalysisState) -> None:
     """Divide the difference of the plain steps among the regions and causes.
 
     Ensures that the rows sum to the headline's difference, to the nanosecond.
@@ -158,10 +166,10 @@ def ledger(state: State) -> None:
         if state.partitions
         else plain_ledger(state.headline)
     )
-    state.trails = region_trails(state.regions, state.partitions, state.ledger, state.chain)
+    state.trails = region_provenance(state.regions, state.partitions, state.ledger, state.chain)
 
 
-def findings(state: State) -> None:
+def findings(state: AnalysisState) -> None:
     """Run the rules over the evidence, and set beside each finding what an experiment has shown."""
     directory, latency = state.directory, state.latency
     state.evidence = Evidence(
@@ -183,10 +191,10 @@ def findings(state: State) -> None:
     state.findings = with_verified(run(state.evidence), state.experiments)
 
 
-def document(state: State) -> None:
+def document(state: AnalysisState) -> None:
     """Put everything that a report shows into one document."""
     directory, evidence, partitions = state.directory, state.evidence, state.partitions
-    manifest = directory.manifest or _manifest_of_unknown_capture()
+    manifest = directory.manifest or UNKNOWN_CAPTURE
     causes = state.ledger.causes()
     delta = {row.cause: row.delta_ns for row in causes}
     limits = machine_limits(manifest.sides)
@@ -215,7 +223,7 @@ def document(state: State) -> None:
         experiments=tuple(map(without_steps, state.experiments)),
         profiled={role: step_times(its) for role, its in partitions.items()},
         plain_ns=dict(evidence.plain_ns),
-        regions=tuple(map(shortened, state.trails)),
+        regions=tuple(map(shorten, state.trails)),
         timeline=timelines_of(partitions, state.ledger.rows),
         rooflines=rooflines(state.ledger.rows, evidence.work, limits),
         warnings=(
@@ -225,7 +233,7 @@ def document(state: State) -> None:
             *(warning for its in partitions.values() for warning in its.warnings),
         ),
         damage=tuple(directory.damage.values()),
-        gaps=gaps(
+        gaps=find_missing_evidence(
             Recorded(
                 plain=frozenset(role for role, blocks in evidence.plain_ns.items() if blocks),
                 graphs=state.graphs,
@@ -238,25 +246,12 @@ def document(state: State) -> None:
     )
 
 
-def _manifest_of_unknown_capture() -> Manifest:
-    return Manifest(
-        attrib_version="",
-        created="",
-        workload=Workload(
-            model="unknown", source="", weights="unknown", batch_size=0, seq_len=0, precision=""
-        ),
-        sides={},
-        environment=Environment(),
-        warnings=("attrib did not record these traces: versions, threads and inputs are unknown",),
-    )
-
-
-Stage = Callable[[State], None]
+Stage = Callable[[AnalysisState], None]
 
 STAGES: tuple[Stage, ...] = (read, partition, match, ledger, findings, document)
 
 
-def analyze(directory: TraceDirectory) -> State:
+def analyze(directory: TraceDirectory) -> AnalysisState:
     """Run all stages over an opened trace directory.
 
     Raises:
@@ -264,7 +259,7 @@ def analyze(directory: TraceDirectory) -> State:
         InternalError: A stage broke its promise. The message names the stage, and the stages already run; any other
             exception carries the same as a note.
     """
-    state, done = State(directory), list[str]()
+    state, done = AnalysisState(directory), list[str]()
     for stage in STAGES:
         try:
             stage(state)

@@ -1,7 +1,7 @@
 import pytest
 
 from attrib.analysis import pipeline
-from attrib.analysis.pipeline import STAGES, State, analyze
+from attrib.analysis.pipeline import STAGES, AnalysisState, analyze
 from attrib.errors import AttribError, InternalError
 from attrib.traces.directory.trace_directory import open_directory
 
@@ -20,13 +20,13 @@ def sample(root):
     return open_directory(root / "sample_traces" / "distilbert-base-uncased")
 
 
-def known(state: State) -> set[str]:
-    return {name for name in State.__slots__ if hasattr(state, name)} - {"directory"}
+def known(state: AnalysisState) -> set[str]:
+    return {name for name in AnalysisState.__slots__ if hasattr(state, name)} - {"directory"}
 
 
 def test_each_stage_fills_in_its_own_fields_and_no_others(sample):
     assert [stage.__name__ for stage in STAGES] == list(FILLED_IN)
-    state = State(sample)
+    state = AnalysisState(sample)
     for stage in STAGES:
         before = known(state)
         stage(state)
@@ -36,7 +36,7 @@ def test_each_stage_fills_in_its_own_fields_and_no_others(sample):
 
 
 def failing(error: Exception):
-    def fail(_: State) -> None:
+    def fail(_: AnalysisState) -> None:
         raise error
 
     return fail

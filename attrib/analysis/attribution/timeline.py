@@ -113,7 +113,11 @@ def timelines_of(
     for role, partition in partitions.items():
         if partition.lanes is None:
             continue
-        lanes, places = _busiest_lanes(partition.lanes.lanes), _rows_of_owners(partition, role, ledger)
+        recorded, places = partition.lanes.lanes, _rows_of_owners(partition, role, ledger)
+        # The first lane, and the busiest of the others, in their order.
+        busiest = sorted(range(1, len(recorded)), key=lambda i: (-int(recorded[i].duration_ns.sum()), i))
+        chosen = sorted([*range(min(len(recorded), 1)), *busiest[: MOST_LANES - 1]])
+        lanes = [recorded[i] for i in chosen]
         labels = dict.fromkeys(label for lane in lanes for label in lane.labels)
         numbers = {label: number for number, label in enumerate(labels) if number < MOST_LABELS}
         segments = compact([LaneSegments.from_lane(lane, places, numbers) for lane in lanes], most)
@@ -123,7 +127,7 @@ def timelines_of(
             parts=partition.parts,
             labels=tuple(label[:_LABEL_LENGTH] for label in numbers),
             lanes=tuple(its.timeline_lane(lane) for lane, its in zip(lanes, segments, strict=True)),
-            lanes_more=len(partition.lanes.lanes) - len(lanes),
+            lanes_more=len(recorded) - len(lanes),
         )
     return found
 
@@ -141,12 +145,6 @@ def _rows_of_owners(partition: Partition, role: Role, ledger: Sequence[LedgerRow
     works = [found.get(work.id, (-1, -1)) for work in partition.work]
     framework = [(found.get(part, (-1, -1))[0], -1 - k) for k, part in enumerate(partition.parts)]
     return np.array([*works, *framework, (-1, 0)], dtype=np.int64)
-
-
-def _busiest_lanes(lanes: Sequence[Lane]) -> list[Lane]:
-    """The first lane, and the busiest of the others, in their order."""
-    busiest = sorted(range(1, len(lanes)), key=lambda i: (-int(lanes[i].duration_ns.sum()), i))
-    return [lanes[i] for i in sorted([*range(min(len(lanes), 1)), *busiest[: MOST_LANES - 1]])]
 
 
 def compact(lanes: Sequence[LaneSegments], most: int) -> list[LaneSegments]:

@@ -87,7 +87,7 @@ class _Before:
         stem = made.removesuffix(suffix) if suffix else _without(made, VALUE_PREFIXES)
         if stem in self.makers:
             return stem  # 1
-        blocked = self._of_blocked(node)
+        blocked = self.made_by_blocked(node)
         if blocked:
             return blocked  # 2
         same = self._by_name.get(node.name)
@@ -95,17 +95,17 @@ class _Before:
             return None
         return same.outputs[0]  # 3
 
-    def _of_blocked(self, node: GraphNode) -> str | None:
+    def made_by_blocked(self, node: GraphNode) -> str | None:
         """The value that a node of a blocked convolution makes (case 2); None where it is none."""
         stem = next((node.name.removesuffix(mark) for mark in NODE_MARKS if node.name.endswith(mark)), "")
         if stem not in self.makers:
             return None
         if len(node.inputs) > SUM_INPUT:
-            stem = self._behind(stem, "Add")
+            stem = self.made_behind(stem, "Add")
         activation = node.attributes.get("activation", "")
         done = not activation or self._nodes[self.makers[stem]].op == activation
-        return stem if done else self._behind(stem, activation)
+        return stem if done else self.made_behind(stem, activation)
 
-    def _behind(self, value: str, op: str) -> str:
+    def made_behind(self, value: str, op: str) -> str:
         """What the reader of a value with that op makes of it; the value itself where there is no such reader."""
         return next((node.outputs[0] for node in self._readers.get(value, ()) if node.op == op), value)

@@ -139,11 +139,11 @@ def export_orders(nodes: Sequence[Work]) -> tuple[ExportOrder, ...]:
         tuple(sorted(counted, key=lambda i: (names[i].number, i))),
     ]
     return tuple(
-        order for order in orders if len(order) >= FEWEST and RISING <= _rank_correlation(order) < 1.0
+        order for order in orders if len(order) >= FEWEST and RISING <= rank_correlation(order) < 1.0
     )
 
 
-def _rank_correlation(order: ExportOrder) -> float:
+def rank_correlation(order: ExportOrder) -> float:
     """Spearman's coefficient of an order of export and the order of execution."""
     n = len(order)
     ranks = {node: rank for rank, node in enumerate(sorted(order))}

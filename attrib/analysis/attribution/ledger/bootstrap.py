@@ -86,13 +86,10 @@ def step_weights(
     counts[:, counts.sum(axis=0) == 0] = 1.0
     order = np.argsort(walls, kind="stable")
     weights = np.empty((len(walls), counts.shape[1] + 1))
-    weights[order] = _middle_half(np.column_stack([np.ones(len(walls)), counts])[order])
-    return weights[:, 0], weights[:, 1:]
-
-
-def _middle_half(counts: Floats) -> Floats:
-    """Share of each row in the middle half of each column's mass; columns sum to one."""
-    reached = np.cumsum(counts, axis=0)
+    # The share of each step in the middle half of each column's mass; columns sum to one.
+    mass = np.column_stack([np.ones(len(walls)), counts])[order]
+    reached = np.cumsum(mass, axis=0)
     total = reached[-1]
-    inside = np.minimum(reached, 0.75 * total) - np.maximum(reached - counts, 0.25 * total)
-    return np.asarray(np.maximum(inside, 0.0) / (0.5 * total))
+    inside = np.minimum(reached, 0.75 * total) - np.maximum(reached - mass, 0.25 * total)
+    weights[order] = np.maximum(inside, 0.0) / (0.5 * total)
+    return weights[:, 0], weights[:, 1:]

@@ -88,16 +88,17 @@ Rows = Sequence[Mapping[Role, Sequence[int]]]
 def row_values(rows: Rows, role: Role, times: SideTimes) -> list[float]:
     """The estimate of each row on one side, nanoseconds."""
     listed = times.values.tolist()
-    return [_sum(times.values, listed, row.get(role, ())) for row in rows]
-
-
-def _sum(values: Floats, listed: list[float], segments: Sequence[int]) -> float:
-    if len(segments) >= _UNROLLED:
-        return float(values[list(segments)].sum())
-    total = 0.0
-    for segment in segments:
-        total += listed[segment]
-    return total
+    found = []
+    for row in rows:
+        segments = row.get(role, ())
+        if len(segments) >= _UNROLLED:
+            found.append(float(times.values[list(segments)].sum()))
+            continue
+        total = 0.0
+        for segment in segments:
+            total += listed[segment]
+        found.append(total)
+    return found
 
 
 def row_deltas(

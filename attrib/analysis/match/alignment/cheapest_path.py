@@ -5,6 +5,7 @@ memory not at all.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -59,7 +60,7 @@ def cheapest_path(row: Row, moves: Moves, *, early: bool = False) -> list[int]:
         at = next((column for column in reversed(path) if column != OPEN), OPEN)
         left = min(max(at - width // 4, 0), columns - width)
         window = _Window(row, moves, range(top, last), range(left, left + width))
-        found = window.path(origin=at, final=last == rows, least=_first_least if early else _last_least)
+        found = window.path(origin=at, final=last == rows, least=partial(_argmin, first=early))
         path += found if last == rows else found[: height * 3 // 4]
     return path
 
@@ -81,24 +82,24 @@ class _Window:
         best[0, 0 if origin == OPEN else origin - self._columns.start + 1] = 0
         for r in range(len(self._rows)):
             below = best[r + 1]
-            self._reach(best[r], r, below)
+            self.reach(best[r], r, below)
             below[1:] += self._row(self._rows[r], self._inside)
             below[0] += FAR
             np.minimum(below, np.add(best[r], self._opens[r], out=self._scratch), out=below)
         place = least(best[-1] + (self._before[-1] - self._before[1:] if final else 0))
         found = []
         for r in range(len(self._rows) - 1, -1, -1):
-            origin, cost = self._came_from(best[r], r, place, least)
-            taken = place > 0 and cost + self._at(self._row, r, place) <= best[r, place] + self._opens[r]
+            origin, cost = self.came_from(best[r], r, place, least)
+            taken = place > 0 and cost + self.cost_at(self._row, r, place) <= best[r, place] + self._opens[r]
             found.append(self._columns[place - 1] if taken else OPEN)
             place = origin if taken else place
         return found[::-1]
 
-    def _at(self, row: Row, r: int, place: int) -> int:
+    def cost_at(self, row: Row, r: int, place: int) -> int:
         """What one place costs in a row."""
         return int(row(self._rows[r], self._inside)[place - 1]) if place else FAR
 
-    def _reach(self, best: Costs, r: int, reached: Costs) -> None:
+    def reach(self, best: Costs, r: int, reached: Costs) -> None:
         """Write down the least cost of standing in each place for a row."""
         before, scratch, cost = self._before, self._scratch, self._cost
         np.minimum.accumulate(np.subtract(best, before[1:], out=scratch), out=scratch)
@@ -112,10 +113,10 @@ class _Window:
             back += JUMP
             np.minimum(reached[:-1], back, out=reached[:-1])
 
-    def _came_from(self, best: Costs, r: int, place: int, least: Least) -> tuple[int, int]:
+    def came_from(self, best: Costs, r: int, place: int, least: Least) -> tuple[int, int]:
         """The place from which a place is reached at the least cost, and that cost."""
         before = self._before
-        options = [(int(best[place]) + self._at(self._moves.stays, r, place), place)]
+        options = [(int(best[place]) + self.cost_at(self._moves.stays, r, place), place)]
         if place:
             forward = best[:place] - before[1 : place + 1]
             origin = least(forward)
@@ -128,9 +129,6 @@ class _Window:
         return origin, cost
 
 
-def _first_least(costs: Costs) -> int:
-    return int(np.argmin(costs))
-
-
-def _last_least(costs: Costs) -> int:
-    return len(costs) - 1 - int(np.argmin(costs[::-1]))
+def _argmin(costs: Costs, *, first: bool) -> int:
+    """Position of the least cost; of equal ones the first or the last."""
+    return int(np.argmin(costs)) if first else len(costs) - 1 - int(np.argmin(costs[::-1]))

@@ -101,9 +101,17 @@ class Prices:
         # Only executed nodes are aligned with calls that have nodes already.
         taken = {link.call for link in state.links} if state.executed else frozenset[int]()
         self._extra = np.array([TAKEN * (i in taken) for i in calls], dtype=np.int32)
+
         # Rows of one form cost the same: a window asks for each of them twice.
-        self._by_form = lru_cache(FORMS_KEPT)(self._priced)
-        self._again_by_form = lru_cache(FORMS_KEPT)(self._priced_again)
+        def priced(form: int, start: int, stop: int) -> Costs:
+            costs = self._price[form][self._kind_of[start:stop]]
+            return np.asarray(costs + self._extra[start:stop], dtype=np.int32)
+
+        def priced_again(form: int, start: int, stop: int) -> Costs:
+            return np.asarray(self._again[form][self._kind_of[start:stop]], dtype=np.int32)
+
+        self._by_form = lru_cache(FORMS_KEPT)(priced)
+        self._again_by_form = lru_cache(FORMS_KEPT)(priced_again)
         columns = {call: column for column, call in enumerate(calls)}
         self._pinned = [
             [columns[i] for i in pins[row.node] if i in columns] if row.node in pins else None for row in rows
@@ -123,13 +131,6 @@ class Prices:
         if self._pinned[r] is not None:
             return np.zeros(inside.stop - inside.start, dtype=np.int32)
         return self._again_by_form(self._form_of[r], inside.start, inside.stop)
-
-    def _priced(self, form: int, start: int, stop: int) -> Costs:
-        price = self._price[form][self._kind_of[start:stop]]
-        return np.asarray(price + self._extra[start:stop], dtype=np.int32)
-
-    def _priced_again(self, form: int, start: int, stop: int) -> Costs:
-        return np.asarray(self._again[form][self._kind_of[start:stop]], dtype=np.int32)
 
 
 def _again(kind: CallKind, form: NodeForm) -> int:

@@ -47,7 +47,7 @@ class _Tracing:
         self._call_of: dict[int, int] = {}
         self._linked: set[int] = set()
         for link in state.links:
-            self._note(link.call, link.node)
+            self.note(link.call, link.node)
         self._candidates: dict[str, list[int]] = defaultdict(list)
         for i in state.open_calls:
             op = state.calls[i].op
@@ -55,7 +55,8 @@ class _Tracing:
             if one and base_op(op) not in IDENTITY_OPS:  # 4
                 self._candidates[state.calls[i].scope].append(i)
 
-    def _note(self, call: int, node: int) -> None:
+    def note(self, call: int, node: int) -> None:
+        """Keep in mind that two are linked."""
         self._call_of.setdefault(node, call)
         self._linked.add(call)
 
@@ -72,17 +73,17 @@ class _Tracing:
             if scope is not None:
                 groups.setdefault((scope, fx) if fx else i, []).append(i)
         for group in groups.values():
-            call = self._best(group)
+            call = self.best_call(group)
             if call is None:
                 continue
             self._candidates[self._state.calls[call].scope].remove(call)
             for node in group:
-                self._note(call, node)
+                self.note(call, node)
             yield from links_of(self._state, matcher, call, group, reads_alike)
 
-    def _best(self, group: list[int]) -> int | None:
+    def best_call(self, group: list[int]) -> int | None:
         """The open call that shares most sources with a group of nodes (case 3)."""
-        theirs = self._node_sources(group)
+        theirs = self.node_sources(group)
         scope, first = self._state.scopes[group[0]] or "", self._state.graph.nodes[group[0]]
         best, most = None, 0.0
         for call in self._candidates.get(scope, ()) if theirs else ():
@@ -90,7 +91,7 @@ class _Tracing:
             same = base_op(op) == base_op(first.fx_target) if first.fx_target else is_whole(op, first.op)
             if not same:
                 continue
-            ours = self._call_sources(call)
+            ours = self.call_sources(call)
             shared = sum(
                 any(a[0] == b[0] and a[1] in (_ANY, b[1]) for b in ours)  # 2
                 for a in theirs
@@ -100,7 +101,7 @@ class _Tracing:
                 best, most = call, share
         return best
 
-    def _node_sources(self, group: list[int]) -> set[Source]:
+    def node_sources(self, group: list[int]) -> set[Source]:
         """Calls whose results a group of nodes reads (cases 1 and 2)."""
         inside, found = set(group), set[Source]()
 
@@ -117,7 +118,7 @@ class _Tracing:
         _look_through([name for i in group for name in self._state.graph.nodes[i].inputs], above)
         return found
 
-    def _call_sources(self, call: int) -> set[Source]:
+    def call_sources(self, call: int) -> set[Source]:
         """Calls whose results a call reads (case 1)."""
         flow: Mapping[int, tuple[Source, ...]] = self._state.flow
         found = set[Source]()

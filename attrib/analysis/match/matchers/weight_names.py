@@ -22,7 +22,14 @@ def weight_names(state: MatchState, matcher: Matcher) -> list[Link]:
         call, *others = calls[scope]
         op = state.calls[call].op
         ours = [i for i in nodes if emits(op, state.graph.nodes[i].op)]
-        if others or not any(_reads_matrix(state, i, scope) for i in ours):
+        matrices = (
+            name
+            for i in ours
+            for name in state.graph.nodes[i].inputs
+            if name in state.graph.values and len(state.graph.values[name].shape) > 1
+        )
+        # A bias alone says less than a matrix.
+        if others or not any(_module_of(state, name, (scope,)) == scope for name in matrices):
             continue
         found += [
             matcher.link(
@@ -52,12 +59,3 @@ def _module_of(state: MatchState, name: str, scopes: Container[str]) -> str:
     module = name.rpartition(".")[0]
     inner = module.partition(".")[2]
     return next((m for m in (module, inner) if m and m in scopes), "")
-
-
-def _reads_matrix(state: MatchState, node: int, scope: str) -> bool:
-    """Whether the node reads a weight of the module that is no vector (a bias alone says less)."""
-    return any(
-        len(state.graph.values[name].shape) > 1
-        for name in state.graph.nodes[node].inputs
-        if name in state.graph.values and _module_of(state, name, (scope,)) == scope
-    )

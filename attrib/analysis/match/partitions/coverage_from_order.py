@@ -49,7 +49,12 @@ def covering_from_order(nodes: Sequence[Work], graph: Graph) -> Covering:
         return sum(found[place].agreement(nodes[place]) for place in compiled if place in found)
 
     chosen = max(late, early, key=agreement)
-    together = _together(compiled, set(chosen.values()))
+    # Compiled nodes by the one that has nodes of the graph; one that has none joins the nearest that has.
+    covering = set(chosen.values())
+    leads = [place for place in compiled if place in covering]
+    together: dict[int, list[int]] = {lead: [] for lead in leads}
+    for place in compiled if leads else ():
+        together[min(leads, key=lambda lead: (abs(lead - place), -lead))].append(place)
     trust, notes = {}, {}
     for lead, places in together.items():
         inside = [i for i, place in chosen.items() if place == lead]
@@ -58,17 +63,8 @@ def covering_from_order(nodes: Sequence[Work], graph: Graph) -> Covering:
         for place in places:
             trust[place] = DOUBTFUL if doubtful or places[1:] else sure
             notes[place] = _notes(nodes, places, len(inside), doubtful)
-    covered = {i: together[place] for i, place in chosen.items()}
+    covered = {i: tuple(together[place]) for i, place in chosen.items()}
     return Covering(runs={**runs, **covered}, trust=trust, notes=notes)
-
-
-def _together(compiled: Sequence[int], covering: set[int]) -> dict[int, tuple[int, ...]]:
-    """Compiled nodes by the one that has nodes of the graph; one that has none joins the nearest that has."""
-    leads = [place for place in compiled if place in covering]
-    found: dict[int, list[int]] = {lead: [] for lead in leads}
-    for place in compiled if leads else ():
-        found[min(leads, key=lambda lead: (abs(lead - place), -lead))].append(place)
-    return {lead: tuple(places) for lead, places in found.items()}
 
 
 def _notes(nodes: Sequence[Work], places: Sequence[int], inside: int, doubtful: int) -> tuple[str, ...]:

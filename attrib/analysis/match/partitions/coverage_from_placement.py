@@ -64,7 +64,7 @@ def covering_from_placement(nodes: Sequence[Work], graph: Graph, placement: Plac
     crossing = crossings(graph, at)
     trust, notes = {}, {}
     for place, part in found.part_of.items():
-        agrees, said = _check_border(crossing.get(place), nodes[place])
+        agrees, said = crossing.get(place, Crossing((), ())).check(nodes[place])
         trust[place] = PLACED * (1.0 if agrees else CONTRADICTION)
         size = len(placement.parts[part].nodes)
         by_name = sum(p == place for p in named_in.values())
@@ -156,17 +156,3 @@ def _longest_pairs(fits: Sequence[Sequence[bool]]) -> list[tuple[int, int]]:
         else:
             a += 1
     return found
-
-
-def _check_border(crossing: Crossing | None, work: Work) -> tuple[bool, str]:
-    """Whether the tensors that cross the border of a part are inputs and outputs of the node, and in words."""
-    count = 0 if crossing is None else len(crossing.entering) + len(crossing.leaving)
-    if crossing is None or not count or not (work.inputs or work.outputs):
-        return True, "no shapes to check it by"
-    missing = crossing.missing(work)
-    if missing:
-        return (
-            False,
-            f"SIZES DIFFER: {missing[0]} crosses the border of that part, and the node has no such tensor",
-        )
-    return True, f"the {count} tensors that cross its border are inputs and outputs of the node"

@@ -94,6 +94,17 @@ class Crossing(NamedTuple):
         reads, writes = set(work.inputs), set(work.outputs)
         return [t for t in self.entering if t not in reads] + [t for t in self.leaving if t not in writes]
 
+    def check(self, work: Work) -> tuple[bool, str]:
+        """Whether the tensors that cross the border are inputs and outputs of an executed node, and in words."""
+        count = len(self.entering) + len(self.leaving)
+        if not count or not (work.inputs or work.outputs):
+            return True, "no shapes to check it by"
+        missing = self.missing(work)
+        if missing:
+            said = f"{missing[0]} crosses the border of that part, and the node has no such tensor"
+            return False, f"SIZES DIFFER: {said}"
+        return True, f"the {count} tensors that cross its border are inputs and outputs of the node"
+
     def agreement(self, work: Work) -> float:
         """Share of the tensors of both that both have; weights do not count, because they enter compiled nodes as well."""
         wanted, there = set(self.leaving), set(work.outputs)
