@@ -10,37 +10,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrib.analysis.attribution.ledger.headline import Blocks, headline
-from attrib.analysis.attribution.ledger.interrupted import notes_on, plain_ledger
-from attrib.analysis.attribution.ledger.ledger import build_ledger
-from attrib.analysis.attribution.ledger.profiled import coverage, step_times
-from attrib.analysis.attribution.ledger.rows import Ledger
-from attrib.analysis.attribution.partitions import partition_of
-from attrib.analysis.attribution.roofline.peaks import machine_limits
-from attrib.analysis.attribution.roofline.roofline import rooflines
-from attrib.analysis.attribution.timeline import timelines_of
-from attrib.analysis.lineage.graph import Graph
-from attrib.analysis.lineage.reader import graph_from_bytes
-from attrib.analysis.match.regions import regions
-from attrib.analysis.missing_evidence import Recorded, gaps
-from attrib.analysis.provenance import Chain, chain_of, region_trails, shortened
-from attrib.errors import AttribError, UsageError
-from attrib.findings.comparability.checks import checks
-from attrib.findings.protocol import Evidence
-from attrib.findings.runner import run
-from attrib.findings.verified import ordered, with_verified, without_steps
-from attrib.model.document import Document
-from attrib.model.manifest import EXPORTED, OPTIMIZED, ROLES, Environment, Manifest, Role, Workload
-from attrib.model.provenance import RegionTrail
-from attrib.model.region import Region
-from attrib.model.work import Partition
-from attrib.traces.directory.trace_directory import TraceDirectory, open_directory
-from attrib.version import __version__
+from attrib.analysis.pipeline import analyze
+from attrib.errors import UsageError
+from attrib.traces.directory.trace_directory import open_directory
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from attrib.analysis.attribution.ledger.rows import Ledger
+    from attrib.analysis.provenance import Chain
+    from attrib.findings.protocol import Evidence
+    from attrib.model.document import Document
+    from attrib.model.manifest import Role
+    from attrib.model.provenance import RegionTrail
+    from attrib.model.region import Region
+    from attrib.model.work import Partition
     from attrib.report.view.explain import Explanation
+    from attrib.traces.directory.trace_directory import TraceDirectory
     from attrib.traces.io.source import Progress
 
 
@@ -129,40 +115,16 @@ def load(trace_dir: str | Path, *, lenient: bool = False, progress: Progress | N
     Raises:
         AttribError: The directory cannot be used; the message says why.
     """
-    directory = open_directory(Path(trace_dir), lenient=lenient, progress=progress)
-    latency = directory.latency()
-    plain: dict[Role, Blocks] = {role: latency.blocks(role, "plain") for role in ROLES} if latency else {}
-    found = {role: partition_of(directory, role, latency) for role in ROLES}
-    partitions: dict[Role, Partition] = {role: p for role, p in found.items() if p is not None}
-    if not partitions and headline(plain).latency.delta_ns is None:
-        raise _nothing(directory)
-    for partition in partitions.values():
-        partition.self_check()
-    graphs = {name: graph_from_bytes(data, name) for name, data in directory.graphs().items()}
-    matched = regions(
-        _work(partitions, "torch"),
-        _work(partitions, "onnxruntime"),
-        tuple(graphs.values()) if EXPORTED in graphs else (),
-        ran=OPTIMIZED in graphs,
-        flow=directory.flow("torch"),
-        placement=directory.placement("onnxruntime"),
-    )
-    warmup = {role: latency.before_plain(role) for role in plain} if latency else {}
-    return _analysis(directory, partitions, matched, plain, warmup, graphs)
-
-
-def _nothing(directory: TraceDirectory) -> AttribError:
-    """Neither a profile nor a headline: a capture that was interrupted can go on, another directory has nothing."""
-    began = directory.manifest is not None and bool(directory.manifest.launches)
-    missing = f" ({'; '.join(directory.missing)})" if directory.missing else ""
-    if began:
-        return AttribError(
-            f"{directory.root}: the capture was interrupted before anything was measured{missing}",
-            hint=f"attrib profile --resume {directory.root}",
-        )
-    return AttribError(
-        f"{directory.root}: holds no profiled steps of either engine{missing}",
-        hint="record one with `attrib profile --model bert-base-uncased`",
+    state = analyze(open_directory(Path(trace_dir), lenient=lenient, progress=progress))
+    return Analysis(
+        state.directory,
+        state.partitions,
+        state.regions,
+        state.ledger,
+        state.chain,
+        state.trails,
+        state.evidence,
+        state.document,
     )
 
 
@@ -193,129 +155,6 @@ def profile(model: Any, inputs: Any = None, *, output: str | Path | None = None,
         raise UsageError(f"unknown option {', '.join(unknown)}", hint="see attrib.capture.CaptureOptions")
     return load(
         capture(CaptureOptions(**options, **known), handover=None if named else Handover(model, inputs))
-    )
-
-
-def _work(partitions: dict[Role, Partition], role: Role) -> tuple[Any, ...]:
-    return partitions[role].work if role in partitions else ()
-
-
-def _analysis(
-    directory: TraceDirectory,
-    partitions: dict[Role, Partition],
-    matched: tuple[Region, ...],
-    plain: dict[Role, Blocks],
-    warmup: dict[Role, tuple[int, ...]],
-    graphs: dict[str, Graph],
-) -> Analysis:
-    manifest, head = directory.manifest, headline(plain)
-    sides = manifest.sides if manifest else {}
-    requested = sides["onnxruntime"].requested_providers if "onnxruntime" in sides else ()
-    ledger = (
-        build_ledger(
-            partitions,
-            matched,
-            head,
-            overheads={role: side.overhead for role, side in sides.items()},
-            provider=requested[0] if requested else "",
-        )
-        if partitions
-        else plain_ledger(head)
-    )
-    evidence = Evidence(
-        ledger=ledger,
-        latency=head.latency,
-        manifest=manifest,
-        partitions=partitions,
-        work={role: {w.id: w for w in p.work} for role, p in partitions.items()},
-        regions={region.id: region for region in matched},
-        graphs=graphs,
-        outputs=directory.outputs(),
-        plain_ns={role: tuple(tuple(b.tolist()) for b in blocks.values()) for role, blocks in plain.items()},
-        warmup_ns=warmup,
-        placement=directory.placement("onnxruntime"),
-    )
-    chain = chain_of(graphs, manifest)
-    trails = region_trails(matched, partitions, ledger, chain)
-    document = _document(evidence, directory, ledger, matched, trails)
-    return Analysis(directory, partitions, matched, ledger, chain, trails, evidence, document)
-
-
-def _document(
-    evidence: Evidence,
-    directory: TraceDirectory,
-    ledger: Ledger,
-    matched: tuple[Region, ...],
-    trails: tuple[RegionTrail, ...],
-) -> Document:
-    manifest = evidence.manifest or _unknown_capture()
-    causes = ledger.causes()
-    delta = {row.cause: row.delta_ns for row in causes}
-    experiments = ordered(directory.experiments())
-    partitions = evidence.partitions
-    limits = machine_limits(manifest.sides)
-    return Document(
-        attrib_version=__version__,
-        created=manifest.created,
-        workload=manifest.workload,
-        environment=manifest.environment,
-        sides=manifest.sides,
-        protocol=manifest.protocol,
-        comparability=checks(evidence),
-        outputs=evidence.outputs,
-        latency=evidence.latency,
-        coverage=coverage(
-            partitions.get("torch"),
-            partitions.get("onnxruntime"),
-            matched,
-            unattributed=delta.get("unattributed", 0),
-            overhead=delta.get("profiler_overhead", 0),
-        ),
-        ledger=ledger.rows,
-        causes=causes,
-        findings=with_verified(run(evidence), experiments),
-        experiments=tuple(map(without_steps, experiments)),
-        profiled={role: step_times(p) for role, p in partitions.items()},
-        plain_ns=dict(evidence.plain_ns),
-        regions=tuple(map(shortened, trails)),
-        timeline=timelines_of(partitions, ledger.rows),
-        rooflines=rooflines(ledger.rows, evidence.work, limits),
-        warnings=(
-            *notes_on(evidence.manifest, _rounds(evidence)),
-            *manifest.warnings,
-            *directory.missing,
-            *(w for p in partitions.values() for w in p.warnings),
-        ),
-        damage=tuple(directory.damage.values()),
-        gaps=gaps(
-            Recorded(
-                plain=frozenset(role for role, blocks in evidence.plain_ns.items() if blocks),
-                graphs=evidence.graphs,
-                partitions=partitions,
-                regions=matched,
-                peaks=bool(limits),
-            )
-        ),
-        command=manifest.command,
-    )
-
-
-def _rounds(evidence: Evidence) -> int:
-    """Rounds in which both engines were measured."""
-    return min((len(evidence.plain_ns.get(role, ())) for role in ROLES), default=0)
-
-
-def _unknown_capture() -> Manifest:
-    """What a directory without a manifest says of its capture: nothing."""
-    return Manifest(
-        attrib_version="",
-        created="",
-        workload=Workload(
-            model="unknown", source="", weights="unknown", batch_size=0, seq_len=0, precision=""
-        ),
-        sides={},
-        environment=Environment(),
-        warnings=("attrib did not record these traces: versions, threads and inputs are unknown",),
     )
 
 

@@ -34,6 +34,22 @@ class Recorded:
         """Both sides are there, run by different engines."""
         return len({p.engine for p in self.partitions.values()}) > 1
 
+    @property
+    def lacks_scopes(self) -> bool:
+        """PyTorch's trace names no module."""
+        return not any(work.scope for work in self.partitions["torch"].work)
+
+    @property
+    def names_modules(self) -> bool:
+        """The exported graph names modules, or there is none."""
+        graph = self.graphs.get(EXPORTED)
+        return graph is None or any(node.scope for node in graph.nodes)
+
+    @property
+    def spells_modules_otherwise(self) -> bool:
+        """Both sides name modules, and most of the time could not be matched by them."""
+        return not self.lacks_scopes and self.names_modules and self.by_order() > MOSTLY
+
     def by_order(self) -> float:
         """Share of the nodes' time that was matched to calls by order and shape alone."""
         return self._share(region for region in self.regions if region.match.method == "shape-order")
@@ -61,7 +77,7 @@ class Recorded:
         return float(chosen / max(sum(times.values()), 1))
 
 
-class _Piece(NamedTuple):
+class _Evidence(NamedTuple):
     """One piece of evidence: when it is missing, and the three sentences about it."""
 
     missing: Callable[[Recorded], bool]
@@ -70,11 +86,11 @@ class _Piece(NamedTuple):
     how: str
 
 
-def gaps(recorded: Recorded) -> tuple[Gap, ...]:
+def find_missing_evidence(recorded: Recorded) -> tuple[Gap, ...]:
     """The evidence that is missing, in the order of what it costs."""
     return tuple(
         Gap(what=piece.what, cost=piece.cost(recorded), how=piece.how)
-        for piece in (_PIECES if recorded.partitions else (_NO_PROFILE,))
+        for piece in (_EVIDENCE if recorded.partitions else (_NO_PROFILE,))
         if piece.missing(recorded)
     )
 
@@ -90,53 +106,40 @@ def _matching(recorded: Recorded) -> str:
     )
 
 
-def _lacks_scopes(recorded: Recorded) -> bool:
-    return not any(work.scope for work in recorded.partitions["torch"].work)
-
-
 def _lacks_shapes(role: Role) -> Callable[[Recorded], bool]:
     return lambda recorded: (
         role in recorded.partitions and not any(work.inputs for work in recorded.partitions[role].work)
     )
 
 
-def _names_modules(recorded: Recorded) -> bool:
-    graph = recorded.graphs.get(EXPORTED)
-    return graph is None or any(node.scope for node in graph.nodes)
-
-
-def _spells_modules_otherwise(recorded: Recorded) -> bool:
-    return not _lacks_scopes(recorded) and _names_modules(recorded) and recorded.by_order() > MOSTLY
-
-
-_PIECES = (
-    _Piece(
+_EVIDENCE = (
+    _Evidence(
         lambda r: "torch" not in r.partitions,
         "PyTorch's trace",
         _says("nothing to compare with: only ONNX Runtime's own breakdown"),
         "with torch.profiler.profile(record_shapes=True, with_stack=True) as p: run some steps, then"
         ' p.export_chrome_trace("trace.json")',
     ),
-    _Piece(
+    _Evidence(
         lambda r: "onnxruntime" not in r.partitions,
         "ONNX Runtime's profile",
         _says("nothing to compare with: only PyTorch's own breakdown"),
         "set SessionOptions.enable_profiling = True, run some steps, then call session.end_profiling()",
     ),
-    _Piece(
+    _Evidence(
         lambda r: "torch" in r.partitions and bool(r.partitions["torch"].unseen),
         "kernel times of PyTorch",
         _says("the times of its calls are those of enqueuing the work, not of doing it: enqueue time, not kernel time"),
         "profile with ProfilerActivity.CUDA beside ProfilerActivity.CPU",
     ),
-    _Piece(
+    _Evidence(
         lambda r: "onnxruntime" in r.partitions and bool(r.partitions["onnxruntime"].unseen),
         "kernel times of ONNX Runtime",
         _says("the times of its nodes on a device are those of enqueuing the work, not of doing it: enqueue time, not"
               " kernel time; copies and fallback cannot be priced"),
         "attrib profile --device cuda records the runs under torch.profiler, which sees every kernel",
     ),
-    _Piece(
+    _Evidence(
         lambda r: not r.plain >= r.partitions.keys(),
         "plain runs of both engines",
         _says(
@@ -144,25 +147,25 @@ _PIECES = (
         ),
         "attrib profile --model ... records plain and profiled steps of both engines",
     ),
-    _Piece(
+    _Evidence(
         lambda r: r.compares and EXPORTED not in r.graphs,
         "the exported graph",
         _matching,
         "put the .onnx file that was loaded into the directory; its weights are not needed",
     ),
-    _Piece(
-        lambda r: r.compares and not _names_modules(r),
+    _Evidence(
+        lambda r: r.compares and not r.names_modules,
         "module names in the exported graph",
         _matching,
         "export with torch.onnx.export(..., dynamo=True), and run no tool that drops metadata before the profile",
     ),
-    _Piece(
+    _Evidence(
         lambda r: r.compares and OPTIMIZED not in r.graphs and not r.by_parts(),
         "the graph that ran",
         _says("nodes that ONNX Runtime fused are found by the names they carry, and which rewrite made them is unknown"),
         'set SessionOptions.optimized_model_filepath = "optimized.onnx" in the session that is profiled',
     ),
-    _Piece(
+    _Evidence(
         lambda r: r.compares and r.parts_by_order(),
         "which part of the graph each compiled node is",
         lambda r: (
@@ -172,31 +175,31 @@ _PIECES = (
         'with ONNX Runtime 1.24 or later: set session entry "session.record_ep_graph_assignment_info" to "1"; attrib profile'
         " does so and keeps what the session says",
     ),
-    _Piece(
-        lambda r: "torch" in r.partitions and _lacks_scopes(r),
+    _Evidence(
+        lambda r: "torch" in r.partitions and r.lacks_scopes,
         "PyTorch's modules",
         _says("rows are named after operators only, and nodes cannot be matched module by module"),
         "profile with with_stack=True, or with attrib profile, which names modules as the model does",
     ),
-    _Piece(
-        lambda r: r.compares and EXPORTED in r.graphs and _spells_modules_otherwise(r),
+    _Evidence(
+        lambda r: r.compares and EXPORTED in r.graphs and r.spells_modules_otherwise,
         "one spelling of the modules on both sides",
         _matching,
         "profile with attrib profile: it marks modules by their qualified names, as exporters write them",
     ),
-    _Piece(
+    _Evidence(
         _lacks_shapes("torch"),
         "shapes in PyTorch's trace",
         _says("no match is checked against the tensors that PyTorch read"),
         "profile with record_shapes=True",
     ),
-    _Piece(
+    _Evidence(
         _lacks_shapes("onnxruntime"),
         "shapes in ONNX Runtime's profile",
         _says("no match is checked against the tensors that ONNX Runtime read"),
         "record the profile with a current ONNX Runtime",
     ),
-    _Piece(
+    _Evidence(
         lambda r: not r.peaks,
         "the machine's peaks",
         _says("how far either engine is from what this machine can do is unknown: peaks not measured"),
@@ -204,7 +207,7 @@ _PIECES = (
     ),
 )  # fmt: skip
 
-_NO_PROFILE = _Piece(
+_NO_PROFILE = _Evidence(
     lambda r: not r.partitions,
     "the profiles of both engines",
     _says("only the headline: what makes the difference is not known"),

@@ -1,6 +1,6 @@
-"""The trail of every region: its calls, its nodes in each captured graph, what ran, and which rewrite made it so."""
+"""The provenance of every region: its calls, its nodes in each captured graph, what ran, and which rewrite made it so."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
@@ -23,7 +23,6 @@ from attrib.model.provenance import (
     TrailStep,
 )
 from attrib.model.region import Region
-from attrib.model.tensor import Tensor
 from attrib.model.work import Partition, Work
 
 STAGE_NAMES = {EXPORTED: "exported", PARTITIONED: "partitioned", OPTIMIZED: "optimized"}
@@ -51,7 +50,26 @@ class Chain:
         for k, (ours, theirs) in enumerate(pairwise(lineage)):
             old, new = self.made[k]
             touching = sorted({old[i] for i in ours} | {new[j] for j in theirs})
-            found += [self._told(k, step) for step in _gathered(self.steps[k][i] for i in touching)]
+            # Steps of one kind and one tool as one, except rewrites, which are said one by one.
+            gathered: dict[tuple[StepKind, str, tuple[int, ...]], Step] = {}
+            for step in (self.steps[k][i] for i in touching):
+                key = (step.kind, step.by, step.before if step.kind == "rewritten" else ())
+                first = gathered.get(key)
+                gathered[key] = step if first is None else Step(
+                    kind=step.kind, before=first.before + step.before, after=first.after + step.after, by=step.by
+                )  # fmt: skip
+            before, after = self.graphs[k], self.graphs[k + 1]
+            found += [
+                TrailStep(
+                    stage=self.names[k + 1],
+                    kind=step.kind,
+                    by=step.by,
+                    before=tuple(node_name(before.nodes[i]) for i in step.before),
+                    after=tuple(node_name(after.nodes[i]) for i in step.after if step.kind != "unchanged"),
+                    text=sentence(step, before, after),
+                )
+                for step in gathered.values()
+            ]
         return found
 
     def lineage(self, graph: int, node: int) -> list[tuple[int, ...]]:
@@ -66,20 +84,13 @@ class Chain:
             found[k - 1] = tuple(sorted(i for number in touching for i in self.steps[k - 1][number].before))
         return found
 
-    def _told(self, k: int, step: Step) -> TrailStep:
-        before, after = self.graphs[k], self.graphs[k + 1]
-        return TrailStep(
-            stage=self.names[k + 1],
-            kind=step.kind,
-            by=step.by,
-            before=tuple(node_name(before.nodes[i]) for i in step.before),
-            after=() if step.kind == "unchanged" else tuple(node_name(after.nodes[i]) for i in step.after),
-            text=sentence(step, before, after),
-        )
-
     def nodes(self, k: int, positions: Sequence[int]) -> list[TrailNode]:
         """Nodes of one graph as a reader is shown them."""
-        return [_node(self.graphs[k].nodes[i]) for i in positions]
+        nodes = (self.graphs[k].nodes[i] for i in positions)
+        return [
+            TrailNode(name=node_name(node), op=node.op, module=node.scope or "", fx_node=node.fx_node)
+            for node in nodes
+        ]
 
 
 def chain_of(graphs: Mapping[str, Graph], manifest: Manifest | None) -> Chain:
@@ -96,26 +107,14 @@ def chain_of(graphs: Mapping[str, Graph], manifest: Manifest | None) -> Chain:
     names = [offline[path].name if path in offline else STAGE_NAMES.get(path, path) for path in graphs]
     tools = {path: f"{rewrite.tool} (offline)" for path, rewrite in offline.items()}
     steps = [rewrites(graphs[one], graphs[other], tools.get(other, "")) for one, other in pairwise(graphs)]
-    return Chain(tuple(names), tuple(graphs.values()), tuple(steps), tuple(_made(found) for found in steps))
-
-
-def _made(steps: Sequence[Step]) -> tuple[dict[int, int], dict[int, int]]:
-    return (
-        {i: number for number, step in enumerate(steps) for i in step.before},
-        {i: number for number, step in enumerate(steps) for i in step.after},
+    made = tuple(
+        (
+            {i: number for number, step in enumerate(found) for i in step.before},
+            {i: number for number, step in enumerate(found) for i in step.after},
+        )
+        for found in steps
     )
-
-
-def _gathered(steps: Iterable[Step]) -> list[Step]:
-    """Steps of one kind and one tool as one, except rewrites, which are told one by one."""
-    found: dict[tuple[StepKind, str, tuple[int, ...]], Step] = {}
-    for step in steps:
-        key = (step.kind, step.by, step.before if step.kind == "rewritten" else ())
-        first = found.get(key)
-        found[key] = step if first is None else Step(
-            kind=step.kind, before=first.before + step.before, after=first.after + step.after, by=step.by
-        )  # fmt: skip
-    return list(found.values())
+    return Chain(tuple(names), tuple(graphs.values()), tuple(steps), made)
 
 
 def node_name(node: GraphNode) -> str:
@@ -123,21 +122,26 @@ def node_name(node: GraphNode) -> str:
     return node.name or f"{node.op}({next((name for name in node.outputs if name), '')})"
 
 
-def _node(node: GraphNode) -> TrailNode:
-    return TrailNode(name=node_name(node), op=node.op, module=node.scope or "", fx_node=node.fx_node)
-
-
 LISTED = 40
 """Entries of one list of a region in the report; `attrib explain` shows all."""
 
 _NOTHING_RAN = "ONNX Runtime ran no node for it: "
 
-T = TypeVar("T")
+T = TypeVar("T", TrailCall, TrailRun)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sources:
-    """What trails are made of, by id."""
+    """What the provenance of regions is made of, by id.
+
+    Attributes:
+        chain: The captured graphs.
+        calls: PyTorch's calls.
+        calls_ns: Their mean times, nanoseconds.
+        nodes: The executed nodes.
+        nodes_ns: Their mean times, nanoseconds.
+        executed: Positions of the nodes of the last graph that ran.
+    """
 
     chain: Chain
     calls: Mapping[str, Work]
@@ -146,11 +150,59 @@ class _Sources:
     nodes_ns: Mapping[str, int]
     executed: frozenset[int]
 
+    def trail(self, region: Region) -> RegionTrail:
+        """What is behind one region."""
+        steps = self.chain.steps_of(region.lineage) if self.chain.graphs else []
+        return RegionTrail(
+            id=region.id,
+            module=region.module,
+            origin=region.origin,
+            reason=_reason(region, steps),
+            calls=tuple(self.call(i) for i in region.calls),
+            stages=self.stages(region),
+            ran=tuple(self.run(i) for i in region.nodes),
+            steps=tuple(steps),
+        )
 
-def region_trails(
+    def stages(self, region: Region) -> tuple[TrailStage, ...]:
+        """Its nodes in each graph; of the last one only those that did not run, because those that did are listed."""
+        last = len(self.chain.graphs) - 1
+        found = []
+        for k, positions in enumerate(region.lineage if self.chain.graphs else ()):
+            left = [i for i in positions if k < last or not k or i not in self.executed]
+            found.append(TrailStage(name=self.chain.names[k], nodes=tuple(self.chain.nodes(k, left))))
+        return tuple(stage for stage in found if stage.nodes)
+
+    def call(self, name: str) -> TrailCall:
+        """One PyTorch call."""
+        work = self.calls[name]
+        members = tuple(TrailMember(scope=m.scope, op=m.op, name=m.name) for m in work.members)
+        return TrailCall(
+            id=work.id,
+            op=work.op,
+            module=work.scope,
+            ns=self.calls_ns[name],
+            inputs=tuple(map(str, work.inputs)),
+            members=members,
+        )
+
+    def run(self, name: str) -> TrailRun:
+        """One executed node."""
+        work = self.nodes[name]
+        return TrailRun(
+            id=work.id,
+            op=work.op,
+            provider=work.provider,
+            ns=self.nodes_ns[name],
+            inputs=tuple(map(str, work.inputs)),
+            outputs=tuple(map(str, work.outputs)),
+        )
+
+
+def region_provenance(
     regions: Sequence[Region], partitions: Mapping[Role, Partition], ledger: Ledger, chain: Chain
 ) -> tuple[RegionTrail, ...]:
-    """The trail of every region, whole.
+    """What is behind every region, whole.
 
     Args:
         regions: The regions.
@@ -158,33 +210,19 @@ def region_trails(
         ledger: The time of every segment.
         chain: The captured graphs.
     """
-    calls, calls_ns = _side(partitions, ledger, "torch")
-    nodes, nodes_ns = _side(partitions, ledger, "onnxruntime")
+    calls, calls_ns = _work_and_times(partitions, ledger, "torch")
+    nodes, nodes_ns = _work_and_times(partitions, ledger, "onnxruntime")
     ran = executed_by_node(tuple(nodes.values()), chain.graphs[-1]) if chain.graphs else {}
     sources = _Sources(chain, calls, calls_ns, nodes, nodes_ns, frozenset(ran))
-    return tuple(_trail(region, sources) for region in regions)
+    return tuple(sources.trail(region) for region in regions)
 
 
-def _side(
+def _work_and_times(
     partitions: Mapping[Role, Partition], ledger: Ledger, role: Role
 ) -> tuple[dict[str, Work], dict[str, int]]:
     work = partitions[role].work if role in partitions else ()
     times = ledger.times(role)
     return {w.id: w for w in work}, {w.id: round(times.get(w.id, 0.0)) for w in work}
-
-
-def _trail(region: Region, sources: _Sources) -> RegionTrail:
-    steps = sources.chain.steps_of(region.lineage) if sources.chain.graphs else []
-    return RegionTrail(
-        id=region.id,
-        module=region.module,
-        origin=region.origin,
-        reason=_reason(region, steps),
-        calls=tuple(_call(sources.calls[i], sources.calls_ns[i]) for i in region.calls),
-        stages=_stages(region, sources),
-        ran=tuple(_run(sources.nodes[i], sources.nodes_ns[i]) for i in region.nodes),
-        steps=tuple(steps),
-    )
 
 
 def _reason(region: Region, steps: Iterable[TrailStep]) -> str:
@@ -197,42 +235,9 @@ def _reason(region: Region, steps: Iterable[TrailStep]) -> str:
     return region.match.evidence[0] if region.match.evidence else ""
 
 
-def _stages(region: Region, sources: _Sources) -> tuple[TrailStage, ...]:
-    """Its nodes in each graph; of the last one only those that did not run, because those that did are listed."""
-    chain = sources.chain
-    last = len(chain.graphs) - 1
-    found = []
-    for k, positions in enumerate(region.lineage if chain.graphs else ()):
-        left = [i for i in positions if k < last or not k or i not in sources.executed]
-        found.append(TrailStage(name=chain.names[k], nodes=tuple(chain.nodes(k, left))))
-    return tuple(stage for stage in found if stage.nodes)
-
-
-def _call(work: Work, ns: int) -> TrailCall:
-    members = tuple(TrailMember(scope=m.scope, op=m.op, name=m.name) for m in work.members)
-    return TrailCall(
-        id=work.id, op=work.op, module=work.scope, ns=ns, inputs=_told(work.inputs), members=members
-    )
-
-
-def _run(work: Work, ns: int) -> TrailRun:
-    return TrailRun(
-        id=work.id,
-        op=work.op,
-        provider=work.provider,
-        ns=ns,
-        inputs=_told(work.inputs),
-        outputs=_told(work.outputs),
-    )
-
-
-def _told(tensors: Iterable[Tensor]) -> tuple[str, ...]:
-    return tuple(map(str, tensors))
-
-
-def shortened(trail: RegionTrail, limit: int = LISTED) -> RegionTrail:
+def shorten(trail: RegionTrail, limit: int = LISTED) -> RegionTrail:
     """The trail with no list longer than `limit`: of calls and executed nodes the slowest stay, in their order."""
-    calls, ran = _slowest(trail.calls, limit, _ns), _slowest(trail.ran, limit, _ns)
+    calls, ran = _slowest(trail.calls, limit), _slowest(trail.ran, limit)
     return replace(
         trail,
         calls=tuple(
@@ -253,12 +258,8 @@ def shortened(trail: RegionTrail, limit: int = LISTED) -> RegionTrail:
     )
 
 
-def _ns(item: TrailCall | TrailRun) -> int:
-    return item.ns
-
-
-def _slowest(items: tuple[T, ...], limit: int, ns: Callable[[T], int]) -> tuple[T, ...]:
+def _slowest(items: tuple[T, ...], limit: int) -> tuple[T, ...]:
     if len(items) <= limit:
         return items
-    kept = sorted(sorted(range(len(items)), key=lambda i: (-ns(items[i]), i))[:limit])
+    kept = sorted(sorted(range(len(items)), key=lambda i: (-items[i].ns, i))[:limit])
     return tuple(items[i] for i in kept)

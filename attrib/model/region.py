@@ -1,21 +1,12 @@
 """Regions: the smallest sets of calls and nodes that compute the same tensors."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
-Method = Literal[
-    "identity",
-    "fx-node",
-    "data-flow",
-    "weight-name",
-    "scope-order",
-    "shape-order",
-    "folded",
-    "partition",
-    "none",
-]
-"""`partition`: the nodes of the calls lie in a part of the graph that a provider compiled into one node."""
+Method = Annotated[str, msgspec.Meta(description="The kind of evidence that joins calls and nodes.")]
+"""The `method` of a row of `attrib.analysis.match.matchers.registry.MATCHERS`; or `identity` (two runs of one engine),
+`partition` (the nodes of the calls lie in a part of the graph that a provider compiled into one node), `none`."""
 
 
 Origin = Literal["both", "torch", "onnxruntime", "unknown", "alone"]

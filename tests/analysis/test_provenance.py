@@ -1,7 +1,7 @@
 """The trail of a region: on the BERT-base sample, through a chain with an offline rewrite, and with long lists cut."""
 
 from attrib.analysis.lineage.graph import Graph, GraphNode
-from attrib.analysis.provenance import chain_of, shortened
+from attrib.analysis.provenance import chain_of, shorten
 from attrib.model.manifest import EXPORTED, OPTIMIZED, Manifest, Rewrite, Side, Workload
 from attrib.model.provenance import (
     RegionTrail,
@@ -57,7 +57,7 @@ def test_work_of_one_side_says_why(sample_analysis):
 
 
 def test_the_document_holds_the_trails(sample_analysis):
-    assert sample_analysis.document.regions == tuple(map(shortened, sample_analysis.trails))
+    assert sample_analysis.document.regions == tuple(map(shorten, sample_analysis.trails))
 
 
 def _node(index, op, reads, writes, name):
@@ -118,10 +118,10 @@ def test_long_lists_are_cut_to_the_slowest_and_the_rest_is_counted():
         stages=(TrailStage(name="exported", nodes=tuple(TrailNode(name=f"e{i}", op="E") for i in range(7))),),
         steps=tuple(TrailStep(stage="optimized", kind="unchanged", text=f"{i}") for i in range(6)),
     )
-    cut = shortened(trail, 4)
+    cut = shorten(trail, 4)
     assert [call.id for call in cut.calls] == ["c5", "c6", "c7", "c8"]
     assert [node.id for node in cut.ran] == ["n0", "n1", "n2", "n3"]
     assert [len(call.members) for call in cut.calls] == [4, 4, 4, 4]
     assert [call.members_more for call in cut.calls] == [1, 2, 3, 4]
     assert (cut.calls_more, cut.ran_more, cut.stages[0].more, cut.steps_more) == (5, 5, 3, 2)
-    assert shortened(trail, 9) == trail
+    assert shorten(trail, 9) == trail

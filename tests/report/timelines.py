@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from attrib.analysis.attribution.timeline import MOST_SEGMENTS, Segments, compacted
+from attrib.analysis.attribution.timeline import MOST_SEGMENTS, LaneSegments, compact
 from attrib.model.document import LedgerRow
 from attrib.model.manifest import ROLES, Role
 from attrib.model.timeline import LaneKind, StepTimeline, TimelineLane
@@ -32,7 +32,7 @@ def device_timelines_of(rows: Sequence[LedgerRow], streams: int = 2) -> dict[Rol
     return found
 
 
-def _host(rows: Sequence[LedgerRow], role: Role) -> Segments:
+def _host(rows: Sequence[LedgerRow], role: Role) -> LaneSegments:
     between = next((i for i, row in enumerate(rows) if row.region == PARTS[role]), -1)
     columns = [
         column
@@ -49,7 +49,7 @@ def _items(row: LedgerRow, role: Role) -> list[tuple[int, int]]:
     return [(item, max(ns // len(ids), 1)) for item in range(len(ids))]
 
 
-def _queue(host: Segments, chosen: np.ndarray, number: int) -> Segments:
+def _queue(host: LaneSegments, chosen: np.ndarray, number: int) -> LaneSegments:
     """Half of each call's time on a stream, from the middle of the call on."""
     ends = np.cumsum(host.gaps + host.durations)[chosen]
     durations = host.durations[chosen] // 2
@@ -60,8 +60,8 @@ def _queue(host: Segments, chosen: np.ndarray, number: int) -> Segments:
 
 def _segments(
     gaps: np.ndarray, durations: np.ndarray, rows: np.ndarray, items: np.ndarray, label: int = -1
-) -> Segments:
-    return Segments(
+) -> LaneSegments:
+    return LaneSegments(
         gaps=gaps,
         durations=durations,
         rows=rows,
@@ -73,10 +73,10 @@ def _segments(
 
 
 def _step(
-    role: Role, lanes: list[tuple[LaneKind, str, Segments]], labels: tuple[str, ...] = ()
+    role: Role, lanes: list[tuple[LaneKind, str, LaneSegments]], labels: tuple[str, ...] = ()
 ) -> StepTimeline:
     wall = max(int((its.gaps + its.durations).sum()) for _, _, its in lanes)
-    small = compacted([its for _, _, its in lanes], MOST_SEGMENTS)
+    small = compact([its for _, _, its in lanes], MOST_SEGMENTS)
     return StepTimeline(
         step=0,
         wall_ns=wall,

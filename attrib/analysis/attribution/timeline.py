@@ -9,7 +9,7 @@ from attrib.analysis.attribution.ledger.ledger import framework_region
 from attrib.model.document import LedgerRow
 from attrib.model.events import Int64s
 from attrib.model.manifest import Role
-from attrib.model.timeline import NO_OWNER, Lane, StepLanes, StepTimeline, TimelineLane
+from attrib.model.timeline import NO_OWNER, Lane, StepTimeline, TimelineLane
 from attrib.model.work import Partition
 
 MOST_SEGMENTS = 2_400
@@ -25,7 +25,7 @@ _WAITING = frozenset({"device_idle", "memcpy"})
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Segments:
+class LaneSegments:
     """Segments of one lane, merged or not: int64 columns as in `TimelineLane`, and none of them empty."""
 
     gaps: Int64s
@@ -35,6 +35,68 @@ class Segments:
     labels: Int64s
     counts: Int64s
     busy: Int64s
+
+    @classmethod
+    def from_lane(cls, lane: Lane, places: Int64s, numbers: Mapping[str, int]) -> "LaneSegments":
+        """The segments of a lane, none merged: `places` are the rows of owners, `numbers` those of labels."""
+        ends = lane.start_ns + lane.duration_ns
+        labels = [numbers.get(label, -1) for label in lane.labels] or [-1] * len(ends)
+        return cls(
+            gaps=lane.start_ns - np.concatenate([[0], ends])[:-1],
+            durations=lane.duration_ns,
+            rows=places[lane.owner, 0],
+            items=places[lane.owner, 1],
+            labels=np.array(labels, dtype=np.int64),
+            counts=np.ones(len(ends), dtype=np.int64),
+            busy=lane.duration_ns,
+        )
+
+    def group_starts(self, limit: int) -> Int64s:
+        """Where each group of segments begins, if those shorter than `limit` join their small neighbors."""
+        first, reach, small = [], 0, False
+        for i, (gap, length) in enumerate(zip(self.gaps.tolist(), self.durations.tolist(), strict=True)):
+            tiny = length < limit
+            if small and tiny and reach + gap + length <= _REACH * limit:
+                reach += gap + length
+                continue
+            first.append(i)
+            reach, small = length, tiny
+        return np.array(first, dtype=np.int64)
+
+    def merge(self, first: Int64s) -> "LaneSegments":
+        """The segments with one for each group; `first` says where the groups begin."""
+        if not len(first):
+            return self
+        counts = np.add.reduceat(self.counts, first)
+        single = np.diff(first, append=len(self.durations)) == 1
+        inner = self.gaps.copy()
+        inner[first] = 0
+        rows = np.minimum.reduceat(self.rows, first)
+        same = rows == np.maximum.reduceat(self.rows, first)
+        return LaneSegments(
+            gaps=self.gaps[first],
+            durations=np.add.reduceat(self.durations + inner, first),
+            rows=np.where(same, rows, -1),
+            items=np.where(single, self.items[first], 0),
+            labels=np.where(single, self.labels[first], -1),
+            counts=counts,
+            busy=np.add.reduceat(self.busy, first),
+        )
+
+    def timeline_lane(self, lane: Lane) -> TimelineLane:
+        """The lane as the document holds it: `lane` is where the segments come from."""
+        merged = bool((self.counts > 1).any())
+        return TimelineLane(
+            kind=lane.kind,
+            name=lane.name,
+            gaps_ns=_integers(self.gaps) if self.gaps.any() else (),
+            durations_ns=_integers(self.durations),
+            rows=_integers(self.rows),
+            items=_integers(self.items),
+            counts=_integers(self.counts) if merged else (),
+            busy_ns=_integers(self.busy) if merged else (),
+            labels=_integers(self.labels) if (self.labels >= 0).any() else (),
+        )
 
 
 def timelines_of(
@@ -47,14 +109,30 @@ def timelines_of(
         ledger: The rows, in the order of the document.
         most: Segments of one side; more are merged.
     """
-    return {
-        role: _timeline(partition, partition.lanes, _places(partition, role, ledger), most)
-        for role, partition in partitions.items()
-        if partition.lanes is not None
-    }
+    found: dict[Role, StepTimeline] = {}
+    for role, partition in partitions.items():
+        if partition.lanes is None:
+            continue
+        recorded, places = partition.lanes.lanes, _rows_of_owners(partition, role, ledger)
+        # The first lane, and the busiest of the others, in their order.
+        busiest = sorted(range(1, len(recorded)), key=lambda i: (-int(recorded[i].duration_ns.sum()), i))
+        chosen = sorted([*range(min(len(recorded), 1)), *busiest[: MOST_LANES - 1]])
+        lanes = [recorded[i] for i in chosen]
+        labels = dict.fromkeys(label for lane in lanes for label in lane.labels)
+        numbers = {label: number for number, label in enumerate(labels) if number < MOST_LABELS}
+        segments = compact([LaneSegments.from_lane(lane, places, numbers) for lane in lanes], most)
+        found[role] = StepTimeline(
+            step=partition.lanes.step,
+            wall_ns=partition.lanes.wall_ns,
+            parts=partition.parts,
+            labels=tuple(label[:_LABEL_LENGTH] for label in numbers),
+            lanes=tuple(its.timeline_lane(lane) for lane, its in zip(lanes, segments, strict=True)),
+            lanes_more=len(recorded) - len(lanes),
+        )
+    return found
 
 
-def _places(partition: Partition, role: Role, ledger: Sequence[LedgerRow]) -> Int64s:
+def _rows_of_owners(partition: Partition, role: Role, ledger: Sequence[LedgerRow]) -> Int64s:
     """Row and item of every owner `[owners, 2]`; one more at the end for what has none."""
     found: dict[str, tuple[int, int]] = {}
     parts = {framework_region(part): part for part in partition.parts}
@@ -69,42 +147,7 @@ def _places(partition: Partition, role: Role, ledger: Sequence[LedgerRow]) -> In
     return np.array([*works, *framework, (-1, 0)], dtype=np.int64)
 
 
-def _timeline(partition: Partition, found: StepLanes, places: Int64s, most: int) -> StepTimeline:
-    lanes = _largest(found.lanes)
-    labels = dict.fromkeys(label for lane in lanes for label in lane.labels)
-    numbers = {label: number for number, label in enumerate(labels) if number < MOST_LABELS}
-    segments = compacted([_segments(lane, places, numbers) for lane in lanes], most)
-    return StepTimeline(
-        step=found.step,
-        wall_ns=found.wall_ns,
-        parts=partition.parts,
-        labels=tuple(label[:_LABEL_LENGTH] for label in numbers),
-        lanes=tuple(_lane(lane, its) for lane, its in zip(lanes, segments, strict=True)),
-        lanes_more=len(found.lanes) - len(lanes),
-    )
-
-
-def _largest(lanes: Sequence[Lane]) -> list[Lane]:
-    """The first lane, and the busiest of the others, in their order."""
-    busiest = sorted(range(1, len(lanes)), key=lambda i: (-int(lanes[i].duration_ns.sum()), i))
-    return [lanes[i] for i in sorted([*range(min(len(lanes), 1)), *busiest[: MOST_LANES - 1]])]
-
-
-def _segments(lane: Lane, places: Int64s, numbers: Mapping[str, int]) -> Segments:
-    ends = lane.start_ns + lane.duration_ns
-    labels = [numbers.get(label, -1) for label in lane.labels] or [-1] * len(ends)
-    return Segments(
-        gaps=lane.start_ns - np.concatenate([[0], ends])[:-1],
-        durations=lane.duration_ns,
-        rows=places[lane.owner, 0],
-        items=places[lane.owner, 1],
-        labels=np.array(labels, dtype=np.int64),
-        counts=np.ones(len(ends), dtype=np.int64),
-        busy=lane.duration_ns,
-    )
-
-
-def compacted(lanes: Sequence[Segments], most: int) -> list[Segments]:
+def compact(lanes: Sequence[LaneSegments], most: int) -> list[LaneSegments]:
     """Lanes with at most `most` segments together, if they have more: small neighbors become one.
 
     What counts as small is the same in all lanes, and as little as it can be (within a factor of two). A merged segment
@@ -118,59 +161,11 @@ def compacted(lanes: Sequence[Segments], most: int) -> list[Segments]:
     limit = max(int(lengths[max(total - most, 0) // 2]), 1)
     room = max(most, len(lanes))
     while True:
-        groups = [_groups(lane, limit) for lane in lanes]
+        groups = [lane.group_starts(limit) for lane in lanes]
         if sum(map(len, groups)) <= room:
-            return [_merged(lane, its) for lane, its in zip(lanes, groups, strict=True)]
+            return [lane.merge(its) for lane, its in zip(lanes, groups, strict=True)]
         limit *= 2
 
 
-def _groups(lane: Segments, limit: int) -> Int64s:
-    """Where each group of segments begins."""
-    first, reach, small = [], 0, False
-    for i, (gap, length) in enumerate(zip(lane.gaps.tolist(), lane.durations.tolist(), strict=True)):
-        tiny = length < limit
-        if small and tiny and reach + gap + length <= _REACH * limit:
-            reach += gap + length
-            continue
-        first.append(i)
-        reach, small = length, tiny
-    return np.array(first, dtype=np.int64)
-
-
-def _merged(lane: Segments, first: Int64s) -> Segments:
-    if not len(first):
-        return lane
-    counts = np.add.reduceat(lane.counts, first)
-    single = np.diff(first, append=len(lane.durations)) == 1
-    inner = lane.gaps.copy()
-    inner[first] = 0
-    rows = np.minimum.reduceat(lane.rows, first)
-    same = rows == np.maximum.reduceat(lane.rows, first)
-    return Segments(
-        gaps=lane.gaps[first],
-        durations=np.add.reduceat(lane.durations + inner, first),
-        rows=np.where(same, rows, -1),
-        items=np.where(single, lane.items[first], 0),
-        labels=np.where(single, lane.labels[first], -1),
-        counts=counts,
-        busy=np.add.reduceat(lane.busy, first),
-    )
-
-
-def _lane(lane: Lane, its: Segments) -> TimelineLane:
-    merged = bool((its.counts > 1).any())
-    return TimelineLane(
-        kind=lane.kind,
-        name=lane.name,
-        gaps_ns=_told(its.gaps) if its.gaps.any() else (),
-        durations_ns=_told(its.durations),
-        rows=_told(its.rows),
-        items=_told(its.items),
-        counts=_told(its.counts) if merged else (),
-        busy_ns=_told(its.busy) if merged else (),
-        labels=_told(its.labels) if (its.labels >= 0).any() else (),
-    )
-
-
-def _told(column: Int64s) -> tuple[int, ...]:
+def _integers(column: Int64s) -> tuple[int, ...]:
     return tuple(column.tolist())

@@ -58,7 +58,8 @@ class Anchors:
             near = [frozenset(names) for names in shared[max(i - 1, 0) : i + 1]]
             self.held.append(frozenset(readers[i][name] for names in near for name in names))
             common = frozenset.intersection(*near) if near else frozenset()
-            self.products.append(frozenset(readers[i][name] for name in common if _is_matrix(graph, name)))
+            matrices = (name for name in common if len(graph.values[name].shape) > 1)
+            self.products.append(frozenset(readers[i][name] for name in matrices))
 
 
 def _only_readers(graph: Graph) -> dict[str, int]:
@@ -72,10 +73,6 @@ def _only_readers(graph: Graph) -> dict[str, int]:
             elif name in graph.constants and name in graph.values and graph.values[name].elements > 1:
                 found[name] = node.index
     return {name: reader for name, reader in found.items() if name not in several}
-
-
-def _is_matrix(graph: Graph, name: str) -> bool:
-    return len(graph.values[name].shape) > 1
 
 
 # Values that a rewrite took away or renamed although several nodes read them.
@@ -202,9 +199,15 @@ def components(graphs: Sequence[Graph]) -> tuple[Component, ...]:
         cuts = _Cuts(free, common, kept, anchors.held[i], anchors.products[i])
         vanished.append(_tie(sets, offsets[i], graph, cuts))
     join(sets, vanished)
-    return tuple(
-        _component(group, offsets, graphs[0], shared[0] if shared else set()) for group in sets.groups()
-    )
+    exported, names = graphs[0], shared[0] if shared else set()
+    found = []
+    for group in sets.groups():
+        stages = tuple(
+            tuple(i - start for i in group if start <= i < end) for start, end in pairwise(offsets)
+        )
+        tied = tuple(name for i in stages[0] for name in exported.nodes[i].outputs if name in names)
+        found.append(Component(stages=stages, shared=tied))
+    return tuple(found)
 
 
 class _Cuts(NamedTuple):
@@ -225,25 +228,31 @@ class _Cuts(NamedTuple):
         """Whether the graph is cut at a value; what a rewrite put in to prepare a constant is not."""
         return not inserted if name in self.free else name in self.common
 
-
-def _component(group: list[int], offsets: list[int], exported: Graph, shared: set[str]) -> Component:
-    stages = tuple(tuple(i - first for i in group if first <= i < last) for first, last in pairwise(offsets))
-    names = (name for i in stages[0] for name in exported.nodes[i].outputs if name in shared)
-    return Component(stages=stages, shared=tuple(names))
+    def maker_of_carried(
+        self, node: GraphNode, makers: dict[str, int], carried: dict[str, int]
+    ) -> int | None:
+        """Who produces the cut that a carrier carries; None where it is no carrier, or carries no cut (case 4)."""
+        source = node.inputs[0] if node.inputs and node.op in CARRIERS else ""
+        if source in carried:
+            return carried[source]
+        return makers.get(source) if source in self.common and source not in self.free else None
 
 
 def _tie(sets: DisjointSets, offset: int, graph: Graph, cuts: _Cuts) -> list[Vanished]:
     """Tie producers to consumers across the values that are no cuts; the values with several consumers are left over."""
-    makers, readers = producers(graph), _readers(graph)
-    carried: dict[str, int] = {}
+    makers, carried = producers(graph), dict[str, int]()
+    readers: dict[str, list[int]] = {}
+    for node in graph.nodes:
+        for name in dict.fromkeys(node.inputs):
+            readers.setdefault(name, []).append(node.index)
     held, left = set(cuts.held), []
     for node in graph.nodes:
         inserted = cuts.kept.isdisjoint(node.outputs)
-        home = _home(node, makers, carried, cuts) if inserted else None
+        source = cuts.maker_of_carried(node, makers, carried) if inserted else None
         for name in node.outputs:
-            if home is not None:
-                carried[name] = home
-                sets.union(offset + node.index, offset + home)  # 4
+            if source is not None:
+                carried[name] = source
+                sets.union(offset + node.index, offset + source)  # 4
             elif name not in readers or cuts.between(name, inserted=inserted):
                 continue  # 1, 2
             elif name in cuts.free:
@@ -264,25 +273,14 @@ def _tie(sets: DisjointSets, offset: int, graph: Graph, cuts: _Cuts) -> list[Van
     return left
 
 
-def _readers(graph: Graph) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
-    for node in graph.nodes:
-        for name in dict.fromkeys(node.inputs):
-            found.setdefault(name, []).append(node.index)
-    return found
-
-
-def _home(node: GraphNode, makers: dict[str, int], carried: dict[str, int], cuts: _Cuts) -> int | None:
-    """Who produces the cut that a carrier carries; None where it is no carrier, or carries no cut."""
-    source = node.inputs[0] if node.inputs and node.op in CARRIERS else ""
-    if source in carried:
-        return carried[source]
-    return makers.get(source) if source in cuts.common and source not in cuts.free else None
-
-
 def nodes_by_name(graph: Graph) -> dict[str, list[GraphNode]]:
     """Nodes by their name; a name may be empty or repeated in files from elsewhere."""
     found: dict[str, list[GraphNode]] = {}
     for node in graph.nodes:
         found.setdefault(node.name, []).append(node)
     return found
+
+
+def unique_names(graph: Graph) -> dict[str, int]:
+    """Position of each node whose name no other node bears, by that name."""
+    return {name: of[0].index for name, of in nodes_by_name(graph).items() if name and len(of) == 1}

@@ -51,39 +51,28 @@ class _Flattening:
         for node in graph.node:
             if len(self.found) > self.most:
                 break
-            held = _subgraphs(node)
+            # Attributes that are graphs, in order: AttributeProto holds one in `g` or several in `graphs`.
+            held: list[tuple[str, Any]] = []
+            for attribute in node.attribute:
+                held += [(attribute.name, attribute.g)] if attribute.HasField("g") else []
+                held += [(f"{attribute.name}[{i}]", inner) for i, inner in enumerate(attribute.graphs)]
             first = len(self.found)
             left: tuple[str, ...] = ()
-            for attribute, inner in held:
-                left += self.graph(inner, names, attribute)[1]
+            for name, inner in held:
+                left += self.graph(inner, names, name)[1]
             inputs = tuple(names.get(name, name) for name in node.input)
             for name in node.output:
-                names[name] = self._fresh(name, branch)
+                number = self.taken[name] if name else 0
+                self.taken[name] += 1
+                names[name] = name if not number else f"{name}@{branch}#{number}"
             item = Nested(
                 node=node,
                 inputs=(*inputs, *left),
                 outputs=tuple(names[name] for name in node.output),
                 branch=branch,
-                subgraphs=held,
+                subgraphs=tuple(held),
             )
             self.found.append(item)
             for child in self.found[first:-1]:
                 child.parent = len(self.found) - 1 if child.parent < 0 else child.parent
         return self.found, tuple(names.get(value.name, value.name) for value in graph.output)
-
-    def _fresh(self, name: str, branch: str) -> str:
-        if not name:
-            return name
-        number = self.taken[name]
-        self.taken[name] += 1
-        return name if not number else f"{name}@{branch}#{number}"
-
-
-def _subgraphs(node: Any) -> tuple[tuple[str, Any], ...]:
-    """Attributes that are graphs, in order: AttributeProto holds one in `g` or several in `graphs`."""
-    found = []
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            found.append((attribute.name, attribute.g))
-        found += [(f"{attribute.name}[{i}]", graph) for i, graph in enumerate(attribute.graphs)]
-    return tuple(found)

@@ -23,25 +23,21 @@ _NAME = "onnx.onnx_ml_pb2"
 def model_class() -> Any:
     """`onnx.ModelProto`: the very class that onnx has, whether it was imported before or will be later."""
     if "onnx" not in sys.modules and _NAME not in sys.modules:
-        _load_generated()
+        # Import the generated module under its own name, so that onnx finds it there, but not the package around it.
+        package = importlib.util.find_spec("onnx")
+        for folder in (package.submodule_search_locations or ()) if package else ():
+            file = Path(folder) / "onnx_ml_pb2.py"
+            spec = importlib.util.spec_from_file_location(_NAME, file) if file.is_file() else None
+            if spec is not None and spec.loader is not None:
+                module = importlib.util.module_from_spec(spec)
+                sys.modules[_NAME] = module
+                spec.loader.exec_module(module)
+                break
     if _NAME in sys.modules:
         return sys.modules[_NAME].ModelProto
     import onnx
 
     return onnx.ModelProto
-
-
-def _load_generated() -> None:
-    """Import the generated module under its own name, so that onnx finds it there, but not the package around it."""
-    found = importlib.util.find_spec("onnx")
-    for folder in (found.submodule_search_locations or ()) if found else ():
-        file = Path(folder) / "onnx_ml_pb2.py"
-        spec = importlib.util.spec_from_file_location(_NAME, file) if file.is_file() else None
-        if spec is not None and spec.loader is not None:
-            module = importlib.util.module_from_spec(spec)
-            sys.modules[_NAME] = module
-            spec.loader.exec_module(module)
-            return
 
 
 NAME_SCOPES = "pkg.torch.onnx.name_scopes"
@@ -97,15 +93,25 @@ def graph_from_bytes(data: bytes, name: str) -> Graph:
         for g in graphs
         for name in (*(i.name for i in g.initializer), *(i.values.name for i in g.sparse_initializer))
     }
+    values: dict[str, Tensor] = {}
+    for g in reversed(graphs):
+        for v in (*g.input, *g.value_info, *g.output):
+            stated = v.type.tensor_type
+            shape = tuple(d.dim_value if d.HasField("dim_value") else -1 for d in stated.shape.dim)
+            values[v.name] = Tensor(_DTYPES.get(stated.elem_type, ""), shape)
+        values |= {i.name: Tensor(_DTYPES.get(i.data_type, ""), tuple(i.dims)) for i in g.initializer}
+    # Before IR version 4 every initializer had to be an input, and none could be replaced.
+    initial = {item.name for item in graph.initializer if model.ir_version >= OVERRIDABLE_SINCE}
+    overridable = frozenset(value.name for value in graph.input if value.name in initial)
     return Graph(
         nodes=tuple(_node(index, item) for index, item in enumerate(nested)),
         inputs=tuple(value.name for value in graph.input if value.name not in constants),
         outputs=tuple(value.name for value in graph.output),
         constants=frozenset(constants),
-        values={name: tensor for g in reversed(graphs) for name, tensor in _values(g).items()},
+        values=values,
         opset=next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0),
         producer=model.producer_name,
-        overridable=_overridable(model),
+        overridable=overridable,
     )
 
 
@@ -119,14 +125,6 @@ def _texts(graphs: Iterable[Any]) -> Iterator[Any]:
         for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
             yield value.name
         yield from (item.values.name for item in graph.sparse_initializer)
-
-
-def _overridable(model: Any) -> frozenset[str]:
-    """Initializers among the inputs; before IR version 4 every initializer had to be one, and none could be replaced."""
-    if model.ir_version < OVERRIDABLE_SINCE:
-        return frozenset()
-    initial = {item.name for item in model.graph.initializer}
-    return frozenset(value.name for value in model.graph.input if value.name in initial)
 
 
 def _node(index: int, item: Nested) -> GraphNode:
@@ -178,16 +176,3 @@ def _attribute(attribute: Any) -> str | None:
     if field == "s":
         return str(value, "utf-8", "replace")[:200]
     return ",".join(map(str, value[:64])) if field.endswith("s") else str(value)
-
-
-def _values(graph: Any) -> dict[str, Tensor]:
-    """Types of every value that the file states; a symbolic dimension is -1."""
-    stated = {v.name: v.type.tensor_type for v in (*graph.input, *graph.value_info, *graph.output)}
-    values = {
-        name: Tensor(
-            _DTYPES.get(t.elem_type, ""),
-            tuple(d.dim_value if d.HasField("dim_value") else -1 for d in t.shape.dim),
-        )
-        for name, t in stated.items()
-    }
-    return values | {i.name: Tensor(_DTYPES.get(i.data_type, ""), tuple(i.dims)) for i in graph.initializer}

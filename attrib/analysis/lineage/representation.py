@@ -44,19 +44,21 @@ def by_one_name(graphs: Sequence[Graph]) -> list[Graph]:
                 names[node.outputs[0]] = made
                 if made in now:
                     names[made] = f"{made} (copy)"  # 4
-        found.append(_renamed(graph, names) if names else graph)
+        nodes = (
+            replace(
+                node,
+                inputs=tuple(names.get(name, name) for name in node.inputs),
+                outputs=tuple(names.get(name, name) for name in node.outputs),
+            )
+            for node in graph.nodes
+        )
+        found.append(replace(graph, nodes=tuple(nodes)) if names else graph)
     return found
 
 
 def producers(graph: Graph) -> dict[str, int]:
     """Value name -> position of the node that produces it."""
     return {name: node.index for node in graph.nodes for name in node.outputs if name}
-
-
-def _stem(name: str) -> str:
-    """The value that the name of another representation says."""
-    suffix = next((end for end in VALUE_SUFFIXES if name.endswith(end)), "")
-    return name.removesuffix(suffix) if suffix else _without(name, VALUE_PREFIXES)
 
 
 def _without(name: str, prefixes: Sequence[str]) -> str:
@@ -80,39 +82,30 @@ class _Before:
         """The value of this graph that a node of the next one makes under another name; None where nothing says so."""
         if len(node.outputs) != 1 or node.outputs[0] in self.makers or node.op in CARRIERS:
             return None
-        stem = _stem(node.outputs[0])
+        made = node.outputs[0]
+        suffix = next((end for end in VALUE_SUFFIXES if made.endswith(end)), "")
+        stem = made.removesuffix(suffix) if suffix else _without(made, VALUE_PREFIXES)
         if stem in self.makers:
             return stem  # 1
-        return self._of_blocked(node) or self._of_same_name(node)
-
-    def _of_blocked(self, node: GraphNode) -> str | None:
-        stem = next((node.name.removesuffix(mark) for mark in NODE_MARKS if node.name.endswith(mark)), "")
-        if stem not in self.makers:
-            return None
-        if len(node.inputs) > SUM_INPUT:
-            stem = self._behind(stem, "Add")
-        activation = node.attributes.get("activation", "")
-        done = not activation or self._nodes[self.makers[stem]].op == activation
-        return stem if done else self._behind(stem, activation)  # 2
-
-    def _of_same_name(self, node: GraphNode) -> str | None:
+        blocked = self.made_by_blocked(node)
+        if blocked:
+            return blocked  # 2
         same = self._by_name.get(node.name)
         if same is None or len(same.outputs) != 1 or same.op not in (node.op, _without(node.op, QUANTIZED)):
             return None
         return same.outputs[0]  # 3
 
-    def _behind(self, value: str, op: str) -> str:
+    def made_by_blocked(self, node: GraphNode) -> str | None:
+        """The value that a node of a blocked convolution makes (case 2); None where it is none."""
+        stem = next((node.name.removesuffix(mark) for mark in NODE_MARKS if node.name.endswith(mark)), "")
+        if stem not in self.makers:
+            return None
+        if len(node.inputs) > SUM_INPUT:
+            stem = self.made_behind(stem, "Add")
+        activation = node.attributes.get("activation", "")
+        done = not activation or self._nodes[self.makers[stem]].op == activation
+        return stem if done else self.made_behind(stem, activation)
+
+    def made_behind(self, value: str, op: str) -> str:
         """What the reader of a value with that op makes of it; the value itself where there is no such reader."""
         return next((node.outputs[0] for node in self._readers.get(value, ()) if node.op == op), value)
-
-
-def _renamed(graph: Graph, names: dict[str, str]) -> Graph:
-    nodes = (
-        replace(
-            node,
-            inputs=tuple(names.get(name, name) for name in node.inputs),
-            outputs=tuple(names.get(name, name) for name in node.outputs),
-        )
-        for node in graph.nodes
-    )
-    return replace(graph, nodes=tuple(nodes))

@@ -29,7 +29,7 @@ OPS_NAMED = 6
 """Distinct ops that one side of a sentence names."""
 
 
-class Mark(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class OptimizerMark(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """By what a rewrite of ONNX Runtime's is known.
 
     Attributes:
@@ -46,52 +46,67 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     domain: str = ""
     gone: frozenset[str] = frozenset()
 
+    def is_on(self, old: Counter[str], new: Counter[str], nodes: Sequence[GraphNode]) -> bool:
+        """Whether new nodes bear it, with the ops of `old` before and those of `new` after."""
+        if not self.gone <= old.keys() or self.gone & new.keys() - {self.op}:
+            return False
+        if self.op in old and new[self.op] > old[self.op]:
+            return False  # one more of the op took the place of what is gone: it was replaced, not fused
+        fresh = bool(self.name or self.gone or self.domain)
+        return any(
+            self.op in ("", node.op)
+            and (fresh or node.op not in old)
+            and self.domain in ("", node.domain)
+            and re.search(self.name, node.name) is not None
+            for node in nodes
+        )
 
-MARKS: tuple[Mark, ...] = (
-    Mark(by="MatMulAddFusion", name="/MatMulAddFusion"),
-    Mark(by="MatMulAddFusion", name="^gemm_(input|output)_reshape"),
-    Mark(by="MatMulScaleFusion", name="/MatMulScaleFusion/"),
-    Mark(by="MatmulTransposeFusion", name="/MatmulTransposeFusion/"),
-    Mark(by="GemmTransposeFusion", name="/GemmTransposeFusion/"),
-    Mark(by="GemmSumFusion", name="/GemmSumFusion/"),
-    Mark(by="GemmActivationFusion", op="FusedGemm"),
-    Mark(by="MatMulActivationFusion", op="FusedMatMulActivation"),
-    Mark(by="LayerNormFusion", name="/LayerNormFusion/"),
-    Mark(by="SimplifiedLayerNormFusion", name="/SimplifiedLayerNormFusion/"),
-    Mark(by="SkipLayerNormFusion", op="SkipLayerNormalization"),
-    Mark(by="SkipLayerNormFusion", op="SkipSimplifiedLayerNormalization"),
-    Mark(by="EmbedLayerNormFusion", op="EmbedLayerNormalization"),
-    Mark(by="GeluFusion", op="Gelu"),
-    Mark(by="BiasGeluFusion", op="BiasGelu"),
-    Mark(by="BiasGeluFusion", op="FastGelu", gone=frozenset({"FastGelu", "Add"})),
-    Mark(by="FastGeluFusion", op="FastGelu"),
-    Mark(by="QuickGeluFusion", name="/QuickGeluFusion/"),
-    Mark(by="AttentionFusion", op="Attention", domain="com.microsoft"),
-    Mark(by="AttentionFusion", op="MultiHeadAttention"),
-    Mark(by="GroupQueryAttentionFusion", op="GroupQueryAttention"),
-    Mark(by="BiasSoftmaxFusion", op="BiasSoftmax"),
-    Mark(by="BiasDropoutFusion", op="BiasDropout"),
-    Mark(by="GatherSliceToSplitFusion", name="/GatherSliceToSplitFusion"),
-    Mark(by="ReshapeFusion", op="Reshape", gone=frozenset({"Concat"})),
-    Mark(by="ReshapeFusion", op="Transpose", name=r"^Transpose(_token_\d+)?$", gone=frozenset({"Reshape"})),
-    Mark(by="TransposeOptimizer", op="Transpose", name=r"^Transpose(_token_\d+)?$"),
-    Mark(by="MatMul_BatchNormalization_Fusion", name="^MatMulBnFusion_Gemm"),
-    Mark(by="DivMulFusion", op="Div", gone=frozenset({"Mul"})),
-    Mark(by="Pad_Fusion", op="Conv", gone=frozenset({"Pad"})),
-    Mark(by="Pad_Fusion", op="MaxPool", gone=frozenset({"Pad"})),
-    Mark(by="ConvBNFusion", op="Conv", gone=frozenset({"BatchNormalization"})),
-    Mark(by="ConvMulFusion", op="Conv", gone=frozenset({"Mul"})),
-    Mark(by="ConvAddFusion", op="Conv", gone=frozenset({"Add"})),
-    Mark(by="ConvActivationFusion", op="FusedConv"),
-    Mark(by="NchwcTransformer", domain="com.microsoft.nchwc"),
-    Mark(by="NhwcTransformer", op="NhwcFusedConv"),
-    Mark(by="NhwcTransformer", op="NhwcMaxPool"),
-    Mark(by="DynamicQuantizeMatMulFusion", op="DynamicQuantizeMatMul"),
-    Mark(by="MatMulIntegerToFloatFusion", op="MatMulIntegerToFloat"),
-    Mark(by="QDQSelectorActionTransformer", gone=frozenset({"DequantizeLinear", "QuantizeLinear"})),
-    Mark(by="InsertCastTransformer", op="Cast", name="^Inserted(PrecisionFree)?Cast_"),
-    Mark(by="MemcpyTransformer", op="MemcpyFromHost"),
-    Mark(by="MemcpyTransformer", op="MemcpyToHost"),
+
+MARKS: tuple[OptimizerMark, ...] = (
+    OptimizerMark(by="MatMulAddFusion", name="/MatMulAddFusion"),
+    OptimizerMark(by="MatMulAddFusion", name="^gemm_(input|output)_reshape"),
+    OptimizerMark(by="MatMulScaleFusion", name="/MatMulScaleFusion/"),
+    OptimizerMark(by="MatmulTransposeFusion", name="/MatmulTransposeFusion/"),
+    OptimizerMark(by="GemmTransposeFusion", name="/GemmTransposeFusion/"),
+    OptimizerMark(by="GemmSumFusion", name="/GemmSumFusion/"),
+    OptimizerMark(by="GemmActivationFusion", op="FusedGemm"),
+    OptimizerMark(by="MatMulActivationFusion", op="FusedMatMulActivation"),
+    OptimizerMark(by="LayerNormFusion", name="/LayerNormFusion/"),
+    OptimizerMark(by="SimplifiedLayerNormFusion", name="/SimplifiedLayerNormFusion/"),
+    OptimizerMark(by="SkipLayerNormFusion", op="SkipLayerNormalization"),
+    OptimizerMark(by="SkipLayerNormFusion", op="SkipSimplifiedLayerNormalization"),
+    OptimizerMark(by="EmbedLayerNormFusion", op="EmbedLayerNormalization"),
+    OptimizerMark(by="GeluFusion", op="Gelu"),
+    OptimizerMark(by="BiasGeluFusion", op="BiasGelu"),
+    OptimizerMark(by="BiasGeluFusion", op="FastGelu", gone=frozenset({"FastGelu", "Add"})),
+    OptimizerMark(by="FastGeluFusion", op="FastGelu"),
+    OptimizerMark(by="QuickGeluFusion", name="/QuickGeluFusion/"),
+    OptimizerMark(by="AttentionFusion", op="Attention", domain="com.microsoft"),
+    OptimizerMark(by="AttentionFusion", op="MultiHeadAttention"),
+    OptimizerMark(by="GroupQueryAttentionFusion", op="GroupQueryAttention"),
+    OptimizerMark(by="BiasSoftmaxFusion", op="BiasSoftmax"),
+    OptimizerMark(by="BiasDropoutFusion", op="BiasDropout"),
+    OptimizerMark(by="GatherSliceToSplitFusion", name="/GatherSliceToSplitFusion"),
+    OptimizerMark(by="ReshapeFusion", op="Reshape", gone=frozenset({"Concat"})),
+    OptimizerMark(by="ReshapeFusion", op="Transpose", name=r"^Transpose(_token_\d+)?$", gone=frozenset({"Reshape"})),
+    OptimizerMark(by="TransposeOptimizer", op="Transpose", name=r"^Transpose(_token_\d+)?$"),
+    OptimizerMark(by="MatMul_BatchNormalization_Fusion", name="^MatMulBnFusion_Gemm"),
+    OptimizerMark(by="DivMulFusion", op="Div", gone=frozenset({"Mul"})),
+    OptimizerMark(by="Pad_Fusion", op="Conv", gone=frozenset({"Pad"})),
+    OptimizerMark(by="Pad_Fusion", op="MaxPool", gone=frozenset({"Pad"})),
+    OptimizerMark(by="ConvBNFusion", op="Conv", gone=frozenset({"BatchNormalization"})),
+    OptimizerMark(by="ConvMulFusion", op="Conv", gone=frozenset({"Mul"})),
+    OptimizerMark(by="ConvAddFusion", op="Conv", gone=frozenset({"Add"})),
+    OptimizerMark(by="ConvActivationFusion", op="FusedConv"),
+    OptimizerMark(by="NchwcTransformer", domain="com.microsoft.nchwc"),
+    OptimizerMark(by="NhwcTransformer", op="NhwcFusedConv"),
+    OptimizerMark(by="NhwcTransformer", op="NhwcMaxPool"),
+    OptimizerMark(by="DynamicQuantizeMatMulFusion", op="DynamicQuantizeMatMul"),
+    OptimizerMark(by="MatMulIntegerToFloatFusion", op="MatMulIntegerToFloat"),
+    OptimizerMark(by="QDQSelectorActionTransformer", gone=frozenset({"DequantizeLinear", "QuantizeLinear"})),
+    OptimizerMark(by="InsertCastTransformer", op="Cast", name="^Inserted(PrecisionFree)?Cast_"),
+    OptimizerMark(by="MemcpyTransformer", op="MemcpyFromHost"),
+    OptimizerMark(by="MemcpyTransformer", op="MemcpyToHost"),
 )  # fmt: skip
 
 _FOLDING, _MERGING = "ConstantFolding", "CommonSubexpressionElimination"
@@ -135,19 +150,27 @@ def rewrites(before: Graph, after: Graph, tool: str = "") -> tuple[Step, ...]:
     Returns:
         Steps in the order of `before`; every node of either graph is in exactly one.
     """
-    kept = _kept(before, after)
+    theirs = {(n.op, n.domain, n.outputs): n for n in after.nodes if any(n.outputs)}
+    kept = {}
+    for node in before.nodes:
+        other = theirs.get((node.op, node.domain, node.outputs))
+        if other is not None and (other.name == node.name or other.inputs == node.inputs):
+            kept[node.index] = other.index  # 1
     old, new = set(kept), set(kept.values())
     free, twins = input_free_values(before) - _open_shapes(before), _twins(before)
     found = [Step(kind="unchanged", before=(i,), after=(j,)) for i, j in kept.items()]
     for part in components((before, after)):
         gone = tuple(i for i in part.exported if i not in old)
         came = tuple(j for j in part.optimized if j not in new)
-        if gone and came:
-            found.append(_rewritten(before, after, gone, came, tool))
-        elif came:
-            found.append(Step(kind="added", after=came, by=tool or _marked([], _nodes(after, came))))
+        was, now = _nodes(before, gone), _nodes(after, came)
+        if not came:
+            found += [_vanished(node, free, twins, tool) for node in was]
+        elif not gone:
+            found.append(Step(kind="added", after=came, by=tool or _marked([], now)))
+        elif Counter((n.op, n.domain) for n in was) == Counter((n.op, n.domain) for n in now):
+            found.append(Step(kind="unchanged", before=gone, after=came))  # 2
         else:
-            found += [_vanished(before.nodes[i], free, twins, tool) for i in gone]
+            found.append(Step(kind="rewritten", before=gone, after=came, by=tool or _marked(was, now)))
     return tuple(sorted(found, key=lambda step: (step.before or (len(before.nodes),), step.after)))
 
 
@@ -173,58 +196,22 @@ def _listed(nodes: Sequence[GraphNode], separator: str) -> str:
     return separator.join([*shown[:OPS_NAMED], *(["…"] if len(shown) > OPS_NAMED else [])])
 
 
-def _kept(before: Graph, after: Graph) -> dict[int, int]:
-    """Positions of the nodes that are the same in both graphs (case 1)."""
-    theirs = {(n.op, n.domain, n.outputs): n for n in after.nodes if any(n.outputs)}
-    found = {}
-    for node in before.nodes:
-        other = theirs.get((node.op, node.domain, node.outputs))
-        if other is not None and (other.name == node.name or other.inputs == node.inputs):
-            found[node.index] = other.index
-    return found
-
-
-def _rewritten(before: Graph, after: Graph, gone: tuple[int, ...], came: tuple[int, ...], tool: str) -> Step:
-    old, new = _nodes(before, gone), _nodes(after, came)
-    if Counter((n.op, n.domain) for n in old) == Counter((n.op, n.domain) for n in new):
-        return Step(kind="unchanged", before=gone, after=came)  # 2
-    return Step(kind="rewritten", before=gone, after=came, by=tool or _marked(old, new))
-
-
 def _marked(old: Sequence[GraphNode], new: Sequence[GraphNode]) -> str:
     """The optimizers whose marks the new nodes bear."""
     had, has = Counter(n.op for n in old), Counter(n.op for n in new)
-    found = dict.fromkeys(mark.by for mark in MARKS if _bears(mark, had, has, new))
+    found = dict.fromkeys(mark.by for mark in MARKS if mark.is_on(had, has, new))
     return " and ".join(found) or UNKNOWN
-
-
-def _bears(mark: Mark, had: Counter[str], has: Counter[str], new: Sequence[GraphNode]) -> bool:
-    if not mark.gone <= had.keys() or mark.gone & has.keys() - {mark.op}:
-        return False
-    if mark.op in had and has[mark.op] > had[mark.op]:
-        return False  # one more of the op took the place of what is gone: it was replaced, not fused
-    fresh = bool(mark.name or mark.gone or mark.domain)
-    return any(
-        mark.op in ("", node.op)
-        and (fresh or node.op not in had)
-        and mark.domain in ("", node.domain)
-        and re.search(mark.name, node.name) is not None
-        for node in new
-    )
 
 
 def _vanished(node: GraphNode, free: frozenset[str], twins: frozenset[int], tool: str) -> Step:
     """What became of a node of which nothing is left (case 3)."""
-    kind, by = _fate(node, free, twins)
-    return Step(kind=kind, before=(node.index,), by=tool or by)
-
-
-def _fate(node: GraphNode, free: frozenset[str], twins: frozenset[int]) -> tuple[StepKind, str]:
+    kind: StepKind = "removed"
+    by = _REMOVING.get(node.op, UNKNOWN)
     if all(name in free for name in node.outputs):
-        return "folded", _FOLDING
-    if node.index in twins:
-        return "merged", _MERGING
-    return "removed", _REMOVING.get(node.op, UNKNOWN)
+        kind, by = "folded", _FOLDING
+    elif node.index in twins:
+        kind, by = "merged", _MERGING
+    return Step(kind=kind, before=(node.index,), by=tool or by)
 
 
 def _open_shapes(graph: Graph) -> frozenset[str]:

@@ -1,22 +1,22 @@
-"""Links between PyTorch calls and nodes of the exported graph, and what the matchers work on."""
+"""What the matchers work on, and what they find: links between PyTorch calls and nodes of a graph."""
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from attrib.analysis.lineage.components import input_free_values
-from attrib.analysis.lineage.graph import Graph, GraphNode
-from attrib.analysis.match.from_profile import Chain, export_chains, wrappers
+from attrib.analysis.lineage.graph import Graph
+from attrib.analysis.match.from_profile import ExportOrder, export_orders, wrappers
 from attrib.model.region import Method
-from attrib.model.tensor import Tensor
 from attrib.model.work import Work
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One call and one exported node that compute the same thing, by position, and why."""
+    """One call and one node that compute the same thing, by position, and why."""
 
     call: int
     node: int
@@ -26,13 +26,20 @@ class Link(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Unmatched:
-    """What a matcher may still link: positions of calls and nodes, with the scope of each node.
+class MatchState:
+    """What a matcher goes by, and what it may still link.
 
-    `scopes` is by node position: the module scope in PyTorch's spelling, None where the graph does not say. The order of
-    the nodes is that of the export, unless they are the executed ones (`executed`): then `chains` holds what is known of
-    that order, and `wrapped` the node that each layout node of ONNX Runtime's own was put around. `links` are those made
-    so far. `flow` says of a call which results it reads: the call that made each, and its place among that call's results.
+    Attributes:
+        calls: PyTorch's calls, in order.
+        graph: The graph as exported; where there is none, the executed nodes as a graph.
+        scopes: The module of each node in PyTorch's spelling; None where the graph does not say.
+        open_calls: Positions of the calls without a link.
+        open_nodes: Positions of the nodes without a link.
+        executed: The nodes are the executed ones, in the order of execution, not in that of the export.
+        orders: What is then known of the order of the export.
+        wrapped: The node that each layout node of ONNX Runtime's own was put around.
+        links: The links made so far.
+        flow: The results that a call reads: the call that made each, and its place among that call's results.
     """
 
     calls: tuple[Work, ...]
@@ -41,16 +48,102 @@ class Unmatched:
     open_calls: tuple[int, ...]
     open_nodes: tuple[int, ...]
     executed: bool = False
-    chains: tuple[Chain, ...] = ()
+    orders: tuple[ExportOrder, ...] = ()
     wrapped: Mapping[int, int] = field(default_factory=dict)
     links: tuple[Link, ...] = ()
     flow: Mapping[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
 
+    def open_calls_by_scope(self) -> dict[str, list[int]]:
+        """Positions of the open calls, by module."""
+        found: dict[str, list[int]] = defaultdict(list)
+        for i in self.open_calls:
+            found[self.calls[i].scope].append(i)
+        return found
 
-Matcher = Callable[[Unmatched], list[Link]]
+    def by_scope(self, nodes: Iterable[int]) -> dict[str, list[int]]:
+        """Positions of nodes, by module; those of no known module are left out."""
+        found: dict[str, list[int]] = defaultdict(list)
+        for i in nodes:
+            if (scope := self.scopes[i]) is not None:
+                found[scope].append(i)
+        return found
+
+    def links_by_node(self) -> dict[int, list[Link]]:
+        """The links made so far, by node."""
+        found: dict[int, list[Link]] = defaultdict(list)
+        for link in self.links:
+            found[link.node].append(link)
+        return found
+
+    def nodes_by_call(self) -> dict[int, list[int]]:
+        """The nodes of the links made so far, by call."""
+        found: dict[int, list[int]] = defaultdict(list)
+        for link in self.links:
+            found[link.call].append(link.node)
+        return found
+
+    def without(self, links: Iterable[Link]) -> "MatchState":
+        """The state after some links were made: their calls and nodes are no longer open."""
+        made = tuple(links)
+        calls, nodes = {link.call for link in made}, {link.node for link in made}
+        return replace(
+            self,
+            open_calls=tuple(i for i in self.open_calls if i not in calls),
+            open_nodes=tuple(i for i in self.open_nodes if i not in nodes),
+            links=(*self.links, *made),
+        )
 
 
-def unmatched(calls: tuple[Work, ...], graph: Graph, executed: Sequence[Work] = ()) -> Unmatched:
+Need = Literal["modules", "fx nodes", "weights", "data flow", "export order", "links", "wrappers"]
+"""What a matcher goes by."""
+
+NEEDS: dict[Need, Callable[[MatchState], bool]] = {
+    "modules": lambda state: any(scope is not None for scope in state.scopes),
+    "fx nodes": lambda state: any(node.fx_node for node in state.graph.nodes),
+    "weights": lambda state: bool(state.graph.constants),
+    "data flow": lambda state: bool(state.flow),
+    "export order": lambda state: not state.executed,
+    "links": lambda state: bool(state.links),
+    "wrappers": lambda state: bool(state.wrapped),
+}
+"""Whether a need is met."""
+
+
+class Matcher(NamedTuple):
+    """One way to find the call that a node came from: a row of `matchers.registry.MATCHERS`.
+
+    Attributes:
+        find: Finds links between what is still open. It is given this row, whose method and confidence its links bear.
+        method: The kind of evidence, as reports name it; empty where a link takes over that of another link.
+        confidence: How much is put on that evidence, 0 to 1. A label that orders the methods, not a measured rate.
+        needs: What it goes by: it is not tried where one of these is missing.
+        constants: It is also tried on the calls and nodes that depend on no input of the model. Sizes and sources say
+            nothing of those.
+    """
+
+    find: Callable[[MatchState, "Matcher"], list[Link]]
+    method: Method = ""
+    confidence: float = 0.0
+    needs: tuple[Need, ...] = ()
+    constants: bool = False
+
+    def link(self, call: int, node: int, evidence: str) -> Link:
+        """A link with the method and the confidence of this row."""
+        return Link(call=call, node=node, method=self.method, confidence=self.confidence, evidence=evidence)
+
+
+def find_links(matchers: Sequence[Matcher], state: MatchState) -> list[Link]:
+    """The links of a state, and those that the matchers add one after the other.
+
+    Each matcher sees only what the ones before it left open; one whose needs are not met is passed over.
+    """
+    for matcher in matchers:
+        if all(NEEDS[need](state) for need in matcher.needs):
+            state = state.without(matcher.find(state, matcher))
+    return list(state.links)
+
+
+def initial_state(calls: tuple[Work, ...], graph: Graph, executed: Sequence[Work] = ()) -> MatchState:
     """Everything is open at first, except nodes that depend on no input: they are folded, not run.
 
     Args:
@@ -61,26 +154,15 @@ def unmatched(calls: tuple[Work, ...], graph: Graph, executed: Sequence[Work] = 
     free = input_free_values(graph)
     wrapped = wrappers(calls, executed)
     nodes = (n.index for n in graph.nodes if not all(name in free for name in n.outputs))
-    return Unmatched(
+    return MatchState(
         calls,
         graph,
         _torch_scopes(calls, graph),
         tuple(range(len(calls))),
         tuple(i for i in nodes if i not in wrapped),
         bool(executed),
-        export_chains(executed),
+        export_orders(executed),
         wrapped,
-    )
-
-
-def without(state: Unmatched, links: list[Link]) -> Unmatched:
-    """What is left after some links were made."""
-    calls, nodes = {link.call for link in links}, {link.node for link in links}
-    return replace(
-        state,
-        open_calls=tuple(i for i in state.open_calls if i not in calls),
-        open_nodes=tuple(i for i in state.open_nodes if i not in nodes),
-        links=(*state.links, *links),
     )
 
 
@@ -128,101 +210,3 @@ def _called_containers(scope: str, known: Container[str]) -> str:
         if shorter in known:
             return shorter
     return scope
-
-
-Kind = tuple[str, int]
-SMALL = 64
-"""Integer vectors and scalars up to this size are shapes, axes and constants: they say nothing of the data."""
-
-FLOATS = ("float", "float16", "bfloat16", "double")
-_KIND = {**dict.fromkeys(FLOATS, "float"), "int32": "int", "int64": "int"}
-
-
-def kinds_of(tensors: Iterable[Tensor]) -> frozenset[Kind]:
-    """Sort and number of elements of each tensor that holds data; one with an unknown size is left out.
-
-    Layout is not part of it: exporters transpose weights and flatten batches.
-    """
-    return frozenset(
-        (_KIND.get(t.dtype, t.dtype), t.elements)
-        for t in tensors
-        if t.elements > 1
-        and min(t.shape) > 0
-        and not (len(t.shape) <= 1 and "int" in t.dtype and t.elements <= SMALL)
-    )
-
-
-HALF_KNOWN, FOREIGN, NO_PART, OTHER_SHAPE = 50, 100, 30, 3
-
-
-def disagreement(
-    inputs: Sequence[Tensor], reads: Sequence[Tensor], makes: Sequence[Tensor], *, whole: bool
-) -> int:
-    """Cost of the sizes of a node for a call that reads `inputs`.
-
-    What a node that stands for the whole call reads, the call reads too. A piece of a call may read what the piece
-    before it made, but no vector: that is a weight. A node may read less than its call: profiles leave out weights that
-    were packed.
-    """
-    ours, theirs = kinds_of(inputs), kinds_of(reads)
-    if not ours or not theirs:
-        return 0
-    if whole and not theirs <= ours:
-        return HALF_KNOWN if theirs & ours else FOREIGN
-    vectors = kinds_of(t for t in reads if len(t.shape) == 1)
-    if not whole and (not ours & (theirs | kinds_of(makes)) or not vectors <= ours):
-        return NO_PART
-    return 0 if {t.shape for t in inputs} & {t.shape for t in reads if t.elements > 1} else OTHER_SHAPE
-
-
-def shares_vector(inputs: Sequence[Tensor], reads: Sequence[Tensor]) -> bool:
-    """Whether a node reads a vector that its call reads; also if either side does not say all that it reads."""
-    ours, theirs = (kinds_of(t for t in tensors if len(t.shape) == 1) for tensors in (inputs, reads))
-    return bool(ours & theirs) or not inputs[1:] or not reads
-
-
-class Comparison(NamedTuple):
-    """What the tensors of a call and of its nodes say: whether they agree (None: they do not say), and in words."""
-
-    agree: bool | None
-    said: str
-
-
-def compared(call: Work, graph: Graph, nodes: Sequence[GraphNode]) -> Comparison:
-    """Compare every tensor that a call reads with those that its nodes read and write, by number of elements.
-
-    A contradiction takes two: a tensor of the call that the nodes do not have, and one that the nodes read instead and did
-    not make themselves. A tensor that is only missing may be a weight that was packed or folded. Sizes that a file leaves
-    open contradict nothing.
-    """
-    made = {name for node in nodes for name in node.outputs}
-    read = {name for node in nodes for name in node.inputs if name} - made
-    values = graph.values
-    there = [values[name] for name in read | made if name in values]
-    ours = [t for t in call.inputs if kinds_of([t])]
-    if not ours or not there:
-        return Comparison(None, "")
-    sizes, wanted = {t.elements for t in there}, {t.elements for t in call.inputs}
-    missing = [t for t in ours if t.elements not in sizes]
-    wanted |= {values[name].elements for name in made & values.keys()}
-    foreign = [values[name] for name in sorted(read & values.keys()) if values[name].elements not in wanted]
-    stated = read <= values.keys() and all(min(t.shape, default=0) >= 0 for t in there)
-    if missing and stated and (instead := [t for t in foreign if kinds_of([t])]):
-        return Comparison(False, f"SIZES DIFFER: {missing[0]} in PyTorch, {_most(instead)} in the graph")
-    types = _other_types(ours, there)
-    if types:
-        return Comparison(False, f"TYPES DIFFER: {types[0]} in PyTorch, {types[1]} in the graph")
-    return Comparison(True, "sizes agree") if ours[0] not in missing else Comparison(None, "")
-
-
-def _most(tensors: Sequence[Tensor]) -> Tensor:
-    return max(tensors, key=lambda t: t.elements)
-
-
-def _other_types(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> tuple[Tensor, Tensor] | None:
-    """A tensor of floats that the other side has only with another element type."""
-    for tensor in ours:
-        same = [t for t in theirs if t.elements == tensor.elements and t.dtype in FLOATS]
-        if tensor.dtype in FLOATS and same and all(t.dtype != tensor.dtype for t in same):
-            return tensor, same[0]
-    return None

@@ -46,7 +46,10 @@ def covered_modules(scopes: Iterable[str], most: int = 6) -> str:
     """
     inside: dict[str, dict[str, None]] = {}
     for scope in scopes:
-        layer, part = _layer(scope)
+        # The numbered module and the one inside it (`encoder.layer.0`, `attention`), else the outermost module.
+        names = scope.split(".")
+        end = next((i for i, name in enumerate(names, 1) if name.isdigit()), None)
+        layer, part = ".".join(names[: end or 1]), next(iter(names[end:]), "") if end else ""
         inside.setdefault(layer, {}).update({part: None} if part else {})
     layers = [(layer, ", ".join(sorted(parts))) for layer, parts in inside.items() if layer]
     found = _runs(layers or [("the root module", "")])
@@ -54,20 +57,14 @@ def covered_modules(scopes: Iterable[str], most: int = 6) -> str:
     return f"{shown} and {len(found) - most} more" if len(found) > most else shown
 
 
-def _layer(scope: str) -> tuple[str, str]:
-    """The numbered module, and the one inside it: `encoder.layer.0`, `attention`; else the outermost module, or nothing."""
-    names = scope.split(".")
-    numbered = next((i for i, name in enumerate(names) if name.isdigit()), None)
-    if numbered is None:
-        return names[0], ""
-    return ".".join(names[: numbered + 1]), names[numbered + 1] if numbered + 1 < len(names) else ""
-
-
 def _runs(layers: list[tuple[str, str]]) -> list[str]:
     """Neighboring layers that hold the same, as one."""
     runs: list[list[tuple[str, str]]] = []
     for layer in layers:
-        if runs and _follows(runs[-1][-1], layer):
+        (stem, _, number), before = layer[0].rpartition("."), runs[-1][-1] if runs else ("", "")
+        other, _, last = before[0].rpartition(".")
+        alike = bool(runs) and (stem, layer[1]) == (other, before[1])
+        if alike and number.isdigit() and last.isdigit() and int(number) == int(last) + 1:
             runs[-1].append(layer)
         else:
             runs.append([layer])
@@ -77,9 +74,3 @@ def _runs(layers: list[tuple[str, str]]) -> list[str]:
         + (f" ({run[0][1]})" if run[0][1] else "")
         for run in runs
     ]
-
-
-def _follows(before: tuple[str, str], layer: tuple[str, str]) -> bool:
-    (stem, _, number), (other, _, following) = before[0].rpartition("."), layer[0].rpartition(".")
-    alike = stem == other and before[1] == layer[1]
-    return alike and number.isdigit() and following.isdigit() and int(following) == int(number) + 1

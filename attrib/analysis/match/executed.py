@@ -19,8 +19,13 @@ from attrib.model.work import Work
 def executed_by_node(nodes: Sequence[Work], graph: Graph) -> dict[int, list[int]]:
     """Positions of executed work by position of the node in the graph that ran."""
     named = nodes_by_name(graph)
-    nameless = _by_op(named.pop("", []))
-    alike = _by_name_and_op(graph)
+    nameless: dict[str, list[GraphNode]] = {}
+    for member in named.pop("", []):
+        nameless.setdefault(member.op, []).append(member)
+    alike: dict[tuple[str, str], list[GraphNode]] = {}
+    for member in graph.nodes:
+        if member.name:
+            alike.setdefault((member.name, member.op), []).append(member)
     found: dict[int, list[int]] = {}
     seen: Counter[str] = Counter()
     for position, node in enumerate(nodes):
@@ -31,19 +36,4 @@ def executed_by_node(nodes: Sequence[Work], graph: Graph) -> dict[int, list[int]
         if rivals:
             found.setdefault(rivals[min(seen[name], len(rivals) - 1)].index, []).append(position)
             seen[name] += 1
-    return found
-
-
-def _by_name_and_op(graph: Graph) -> dict[tuple[str, str], list[GraphNode]]:
-    found: dict[tuple[str, str], list[GraphNode]] = {}
-    for node in graph.nodes:
-        if node.name:
-            found.setdefault((node.name, node.op), []).append(node)
-    return found
-
-
-def _by_op(nodes: Sequence[GraphNode]) -> dict[str, list[GraphNode]]:
-    found: dict[str, list[GraphNode]] = {}
-    for node in nodes:
-        found.setdefault(node.op, []).append(node)
     return found

@@ -1,13 +1,13 @@
 """The executed nodes as the only graph there is: what the profile says of their order and of who belongs to whom.
 
 ONNX Runtime executes depth first: the key projection before the query's, the value's after the softmax. The order of
-the export, which is PyTorch's order of calls, shows in two places that are read here as chains (see `Chain`):
+the export, which is PyTorch's order of calls, shows in two places that are read here as orders (see `ExportOrder`):
 
 1. `node_index`: nodes keep the number that they had in the file that was loaded. Nodes that ONNX Runtime made itself
    are numbered after all of these, and are left out.
 2. Running numbers in names (`node_MatMul_45`, and `node_MatMul_45/MatMulAddFusion` for the node it went into).
 
-A chain counts only if it rises with execution: some exporters count per op, and in a file without names nothing tells
+Such an order counts only if it rises with execution: some exporters count per op, and in a file without names nothing tells
 which nodes ONNX Runtime made. One that is the order of execution says nothing new.
 
 Layout nodes that ONNX Runtime put around a node of its own (the reshapes of a `Gemm`, the reorders of a blocked
@@ -15,7 +15,7 @@ convolution) belong to that node: the tensor between the two is one that PyTorch
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -74,16 +74,11 @@ def node_name_parts(name: str, op: str) -> NodeName:
         return NodeName(made, "", None, "", -1)
     found = _NUMBERED.fullmatch(member)
     stem, number = (found[1], int(found[2][:18])) if found else (member, -1)
-    return NodeName(made, member, _scope(member, op), stem, number)
-
-
-def _scope(member: str, op: str) -> str | None:
-    """The module path before the op type at the end of a TorchScript name."""
+    # TorchScript writes the module path before the op type at the end: `/encoder/layer.0/attention/self/Reshape_1`.
     parts = member.split("/")
     kind = re.sub(r"_\d+$", "", parts[-1])
-    if parts[0] or not parts[1:] or not (kind == op or kind in ONNX_OPS):
-        return None
-    return ".".join(parts[1:-1])
+    scope = ".".join(parts[1:-1]) if not parts[0] and parts[1:] and (kind == op or kind in ONNX_OPS) else None
+    return NodeName(made, member, scope, stem, number)
 
 
 def counts_globally(name: NodeName) -> bool:
@@ -91,14 +86,14 @@ def counts_globally(name: NodeName) -> bool:
     return name.number >= 0 and "/" not in name.stem and name.stem.removeprefix("node_") in ONNX_OPS
 
 
-Chain = tuple[int, ...]
+ExportOrder = tuple[int, ...]
 """Positions of nodes in the order in which they were exported."""
 
 RISING = 0.9
 """Least rank correlation with execution for numbers to count as an order: that of a true order was 0.93 and more on BERTs of
 2 to 12 layers, whatever the exporter and the optimization, and that of a false one 0.84 at most."""
 FEWEST = 4
-"""Nodes that a chain needs."""
+"""Nodes that an order of export needs."""
 NEAREST = 8
 """How many nodes away the node is looked for that a layout node was put around."""
 _REPEATED = re.compile(r"#\d+$")
@@ -134,26 +129,25 @@ def name_of(node: Work) -> NodeName:
     return node_name_parts(_REPEATED.sub("", node.id), node.op)
 
 
-def export_chains(nodes: Sequence[Work]) -> tuple[Chain, ...]:
-    """Nodes whose order of export is known, the surest chain first (cases 1 and 2)."""
+def export_orders(nodes: Sequence[Work]) -> tuple[ExportOrder, ...]:
+    """Nodes whose order of export is known, the surest first (cases 1 and 2)."""
     names = [name_of(node) for node in nodes]
     kept = [i for i, n in enumerate(nodes) if n.node_index >= 0 and not names[i].made]
     counted = [i for i, name in enumerate(names) if counts_globally(name)]
-    chains = [_sorted(kept, lambda i: nodes[i].node_index), _sorted(counted, lambda i: names[i].number)]
+    orders: list[ExportOrder] = [
+        tuple(sorted(kept, key=lambda i: (nodes[i].node_index, i))),
+        tuple(sorted(counted, key=lambda i: (names[i].number, i))),
+    ]
     return tuple(
-        chain for chain in chains if len(chain) >= FEWEST and RISING <= _rank_correlation(chain) < 1.0
+        order for order in orders if len(order) >= FEWEST and RISING <= rank_correlation(order) < 1.0
     )
 
 
-def _sorted(positions: list[int], key: Callable[[int], int]) -> Chain:
-    return tuple(sorted(positions, key=lambda i: (key(i), i)))
-
-
-def _rank_correlation(chain: Chain) -> float:
-    """Spearman's coefficient of the chain's order and the order of execution."""
-    n = len(chain)
-    ranks = {node: rank for rank, node in enumerate(sorted(chain))}
-    squares = sum((ranks[node] - place) ** 2 for place, node in enumerate(chain))
+def rank_correlation(order: ExportOrder) -> float:
+    """Spearman's coefficient of an order of export and the order of execution."""
+    n = len(order)
+    ranks = {node: rank for rank, node in enumerate(sorted(order))}
+    squares = sum((ranks[node] - place) ** 2 for place, node in enumerate(order))
     return 1.0 - 6.0 * squares / (n * (n * n - 1)) if n > 1 else 1.0
 
 
@@ -169,7 +163,15 @@ def wrappers(calls: Sequence[Work], nodes: Sequence[Work]) -> dict[int, int]:
         partner = reader if reader is not None else maker
         if partner is not None:
             found[i] = partner
-    return {i: _end(found, i) for i in found}
+    inside: dict[int, int] = {}
+    for start, partner in found.items():
+        # Follow layout nodes around layout nodes to the node inside; to the last new one where they go in circles.
+        seen, place = {start}, partner
+        while place in found and found[place] not in seen:
+            seen.add(place)
+            place = found[place]
+        inside[start] = place
+    return inside
 
 
 def _new(tensors: Sequence[Tensor], known: set[Tensor]) -> set[Tensor]:
@@ -180,12 +182,3 @@ def _new(tensors: Sequence[Tensor], known: set[Tensor]) -> set[Tensor]:
 def _neighbor(nodes: Sequence[Work], places: range, wanted: set[Tensor], *, reads: bool) -> int | None:
     inside = (i for i in places if 0 <= i < len(nodes))
     return next((i for i in inside if wanted & {*(nodes[i].inputs if reads else nodes[i].outputs)}), None)
-
-
-def _end(found: dict[int, int], start: int) -> int:
-    """Follow layout nodes around layout nodes to the node inside; the last new one where they go in circles."""
-    seen, place = {start}, found[start]
-    while place in found and found[place] not in seen:
-        seen.add(place)
-        place = found[place]
-    return place

@@ -1,4 +1,4 @@
-"""Components, calls and executed nodes merged into regions, each with its name and the reason why it is one.
+"""Merge components, calls and executed nodes into regions, each with its name and the reason why it is one.
 
 The conditions are those of `regions`.
 """
@@ -10,11 +10,10 @@ from msgspec.structs import replace
 
 from attrib.analysis.lineage.components import Component
 from attrib.analysis.lineage.disjoint_sets import DisjointSets
-from attrib.analysis.match.candidates import Link, Unmatched
-from attrib.analysis.match.ops import IDENTITY_OPS, base_op, call_role, op_role, role
-from attrib.analysis.match.partitions.partition_assignment import unit_of_part
+from attrib.analysis.match.candidates import Link, MatchState
+from attrib.analysis.match.ops import IDENTITY_OPS, base_op, computes, op_role, role
 from attrib.analysis.match.partitions.partitions import Partitions
-from attrib.analysis.match.scoring import CONFIDENCE, CONTRADICTION
+from attrib.analysis.match.scoring import CONTRADICTION, FLOATS
 from attrib.analysis.match.units import Units
 from attrib.model.region import Match, Method, Origin, Region
 from attrib.model.tensor import Tensor
@@ -27,9 +26,6 @@ from attrib.model.work import Work
 # activation of the calls that is found among the tensors of the nodes is agreement.
 
 
-_FLOATS = ("float", "float16", "bfloat16", "double")
-
-
 def contradictions(calls: Sequence[Work], nodes: Sequence[Work], *, rewritten: bool) -> tuple[str, ...]:
     """What speaks against calls and nodes being the same work, one line each.
 
@@ -38,7 +34,7 @@ def contradictions(calls: Sequence[Work], nodes: Sequence[Work], *, rewritten: b
         nodes: Its executed nodes.
         rewritten: The chain of graphs explains another element type, so that it is no contradiction.
     """
-    entering = [c.inputs[0] for c in calls if c.inputs and _computes(c)]
+    entering = [c.inputs[0] for c in calls if c.inputs and computes(c)]
     there = [t for n in nodes for t in (*n.inputs, *n.outputs)]
     found = []
     if entering and there and not {t.elements for t in entering} & {t.elements for t in there}:
@@ -51,12 +47,8 @@ def contradictions(calls: Sequence[Work], nodes: Sequence[Work], *, rewritten: b
     return tuple(found)
 
 
-def _computes(call: Work) -> bool:
-    return call_role(call) == "compute" and base_op(call.op) not in IDENTITY_OPS
-
-
 def _float_types(tensors: Iterable[Tensor]) -> frozenset[str]:
-    return frozenset(t.dtype for t in tensors if t.dtype in _FLOATS)
+    return frozenset(t.dtype for t in tensors if t.dtype in FLOATS)
 
 
 def _named(tensors: Iterable[Tensor]) -> str:
@@ -66,6 +58,9 @@ def _named(tensors: Iterable[Tensor]) -> str:
 
 MAX_EVIDENCE = 12
 """Lines of evidence kept for one region; the number left out is said."""
+
+STORED = 0.8
+"""Confidence that the export stored the result of a call which depends on no input, as an exporter may."""
 
 LABEL_OPS = 3
 """Ops named in a region's id."""
@@ -83,23 +78,24 @@ class Pairing(NamedTuple):
     """What regions are made of: both sides' work, the graphs' components, and which node of the last graph ran as what.
 
     `chained`: the graphs were captured, so that they explain what the executed nodes alone would contradict.
-    `partitions`: of a session with compiled nodes; calls that are `away` and `strange` nodes are then joined elsewhere.
+    `partitions`: of a session with compiled nodes; `calls_elsewhere` and `nodes_elsewhere` are then
+    joined by another way.
     """
 
     calls: tuple[Work, ...]
     units: Units
-    state: Unmatched
+    state: MatchState
     nodes: tuple[Work, ...]
     parts: tuple[Component, ...]
     executed: dict[int, list[int]]
     chained: bool
     partitions: Partitions | None = None
-    away: Container[int] = ()
-    strange: Container[int] = ()
+    calls_elsewhere: Container[int] = ()
+    nodes_elsewhere: Container[int] = ()
 
 
-def merged(pairing: Pairing, links: list[Link], input_free: Container[str]) -> list[Region]:
-    """The regions, not yet named: every call that is not `away` and every node that is not `strange` is in exactly one.
+def merge_regions(pairing: Pairing, links: list[Link], input_free: Container[str]) -> list[Region]:
+    """The regions, not yet named: every call and node that is not joined elsewhere is in exactly one.
 
     Args:
         pairing: What they are made of.
@@ -113,7 +109,7 @@ def merged(pairing: Pairing, links: list[Link], input_free: Container[str]) -> l
         sets.union(part_of[link.node], len(parts) + seen.owner[link.call])  # 1
     for one, other in seen.joined:
         sets.union(len(parts) + one, len(parts) + other)
-    for one, other in _compiled_together(pairing):
+    for one, other in pairing.partitions.compiled_together(parts) if pairing.partitions else ():
         sets.union(one, other)  # 5
     by_set: dict[int, list[Link]] = {}
     for link in links:
@@ -128,10 +124,10 @@ def merged(pairing: Pairing, links: list[Link], input_free: Container[str]) -> l
         reached.update(ran)
         if ours or ran:  # 2
             found.append(_region(pairing, ours, held, ran, by_set.get(sets.find(group[0]), [])))
-    lost = (i for i in range(len(nodes)) if i not in reached and i not in pairing.strange)
+    lost = (i for i in range(len(nodes)) if i not in reached and i not in pairing.nodes_elsewhere)
     found += [lost_node(nodes[i]) for i in lost]
     certain = any(scope is not None for scope in state.scopes)
-    left = [call for i, call in enumerate(calls) if i not in linked and i not in pairing.away]
+    left = [call for i, call in enumerate(calls) if i not in linked and i not in pairing.calls_elsewhere]
     folded = [call for call in left if call.id in input_free]
     others = [call for call in left if call.id not in input_free]
     return [
@@ -141,94 +137,63 @@ def merged(pairing: Pairing, links: list[Link], input_free: Container[str]) -> l
     ]  # 3
 
 
-def _compiled_together(pairing: Pairing) -> list[tuple[int, int]]:
-    """Pairs of components that one compiled node covers."""
-    if pairing.partitions is None:
-        return []
-    covering, first = pairing.partitions.covering, dict[int, int]()
-    found = []
-    for i, part in enumerate(pairing.parts):
-        unit = unit_of_part(part, covering)
-        if unit in covering.trust and unit is not None:
-            found.append((first.setdefault(unit, i), i))
-    return found
-
-
 def _region(
     pairing: Pairing, ours: list[int], parts: list[Component], ran: list[int], links: list[Link]
 ) -> Region:
-    calls, state, nodes = pairing.calls, pairing.state, pairing.nodes
+    calls = [pairing.calls[i] for i in ours]
+    nodes = [pairing.nodes[i] for i in ran]
     exported = [i for part in parts for i in part.exported]
-    scopes = [calls[i].scope for i in ours] or [s for i in exported if (s := state.scopes[i]) is not None]
-    special = pairing.partitions
-    match = special.match(ours, ran, links) if special else None
-    if match is None:
-        match = _checked(
-            _match(state, links, parts, exported),
-            [calls[i] for i in ours],
-            [nodes[i] for i in ran],
-            rewritten=pairing.chained,
-        )
-        match = special.beside(match, ran) if special else match
-    named = special.label(ran) if special else ""
-    return Region(
-        id=named or label([calls[i] for i in ours] or [nodes[i] for i in ran]),
-        module=common_module(scopes),
-        calls=tuple(calls[i].id for i in ours),
-        nodes=tuple(nodes[i].id for i in ran),
-        exported=tuple(state.graph.nodes[i].name for i in exported),
-        lineage=_stages(parts) if pairing.chained else (),
-        match=match,
-        origin="onnxruntime"
-        if match.method == "partition" and not ours
-        else _origin_of(state, ours, ran, exported),
-    )
-
-
-def _stages(parts: list[Component]) -> tuple[tuple[int, ...], ...]:
-    return tuple(
-        tuple(sorted(i for part in parts for i in part.stages[k])) for k in range(len(parts[0].stages))
-    )
-
-
-def _origin_of(state: Unmatched, calls: list[int], nodes: list[int], exported: list[int]) -> Origin:
+    modules = [scope for i in exported if (scope := pairing.state.scopes[i]) is not None]
+    partitions = pairing.partitions
+    match = partitions.match(ours, ran, links) if partitions else None
+    origin: Origin = "onnxruntime" if modules else "unknown"
     if calls:
-        return "both" if nodes else "torch"
-    return "onnxruntime" if any(state.scopes[i] is not None for i in exported) else "unknown"
+        origin = "both" if nodes else "torch"
+    elif match is not None:
+        origin = "onnxruntime"  # a piece of what a provider compiled
+    if match is None:
+        match = _match(pairing.state, links, parts, exported)
+        against = contradictions(calls, nodes, rewritten=pairing.chained) if match.confidence else ()
+        if against:
+            match = replace(
+                match,
+                confidence=match.confidence * CONTRADICTION ** len(against),
+                evidence=_shorten([*against, *match.evidence]),
+            )
+        match = partitions.beside(match, ran) if partitions else match
+    stages = zip(*(part.stages for part in parts), strict=True) if pairing.chained else ()
+    return Region(
+        id=(partitions.label(ran) if partitions else "") or label(calls or nodes),
+        module=common_module([call.scope for call in calls] or modules),
+        calls=tuple(call.id for call in calls),
+        nodes=tuple(node.id for node in nodes),
+        exported=tuple(pairing.state.graph.nodes[i].name for i in exported),
+        lineage=tuple(tuple(sorted(i for positions in stage for i in positions)) for stage in stages),
+        match=match,
+        origin=origin,
+    )
 
 
-def _match(state: Unmatched, links: list[Link], parts: list[Component], exported: list[int]) -> Match:
+def _match(state: MatchState, links: list[Link], parts: list[Component], exported: list[int]) -> Match:
     """The weakest link decides; a part without exported nodes means that lineage did not reach its origin."""
     values = [f"value {name} is in both graphs" for part in parts for name in part.shared]
     if links:
         weakest = min(links, key=lambda link: link.confidence)
         said = list(dict.fromkeys(link.evidence for link in links))
-        return Match(method=weakest.method, confidence=weakest.confidence, evidence=_shortened(said + values))
+        return Match(method=weakest.method, confidence=weakest.confidence, evidence=_shorten(said + values))
     if not exported:
         return Match(method="none", confidence=0.0, evidence=(NO_COUNTERPART["lost"],))
-    origins = dict.fromkeys(_origin(state, i) for i in exported if state.scopes[i] is not None)
+    origins: dict[str, None] = {}
+    for i in exported:
+        if state.scopes[i] is not None:
+            fx = state.graph.nodes[i].fx_node
+            module = f"exported from module {state.scopes[i] or '(root)'}"
+            origins[module + (f", fx node {fx}" if fx else "")] = None
     lines = [NO_COUNTERPART["node"], *origins, *values]
-    return Match(method="none", confidence=0.0, evidence=_shortened(lines))
+    return Match(method="none", confidence=0.0, evidence=_shorten(lines))
 
 
-def _origin(state: Unmatched, node: int) -> str:
-    fx = state.graph.nodes[node].fx_node
-    return f"exported from module {state.scopes[node] or '(root)'}" + (f", fx node {fx}" if fx else "")
-
-
-def _checked(match: Match, calls: list[Work], nodes: list[Work], *, rewritten: bool) -> Match:
-    """The match with what the executed shapes say against it: each contradiction halves the confidence."""
-    against = contradictions(calls, nodes, rewritten=rewritten) if match.confidence else ()
-    if not against:
-        return match
-    return replace(
-        match,
-        confidence=match.confidence * CONTRADICTION ** len(against),
-        evidence=_shortened([*against, *match.evidence]),
-    )
-
-
-def _shortened(lines: list[str]) -> tuple[str, ...]:
+def _shorten(lines: list[str]) -> tuple[str, ...]:
     if len(lines) <= MAX_EVIDENCE:
         return tuple(lines)
     return (*lines[: MAX_EVIDENCE - 1], f"and {len(lines) - MAX_EVIDENCE + 1} more")
@@ -252,7 +217,7 @@ def lost_calls(calls: Iterable[Work], reason: Literal["call", "unsure", "folded"
     for call in calls:
         by_module.setdefault(call.scope, []).append(call)
     method: Method = "folded" if reason == "folded" else "none"
-    confidence = CONFIDENCE["folded"] if reason == "folded" else 0.0
+    confidence = STORED if reason == "folded" else 0.0
     match = Match(method=method, confidence=confidence, evidence=(NO_COUNTERPART[reason],))
     origin: Origin = "unknown" if reason == "unsure" else "torch"
     return [
@@ -271,16 +236,14 @@ def lost_calls(calls: Iterable[Work], reason: Literal["call", "unsure", "folded"
 def label(work: Sequence[Work]) -> str:
     """Short name of a region: the computing ops of its calls, or of its nodes."""
     computing = [w for w in work if role(w) == "compute" and base_op(w.op) not in IDENTITY_OPS] or list(work)
-    names = list(dict.fromkeys(base_op(op) for w in computing for op in _ops(w)))
-    shown = names[:LABEL_OPS]
-    return "+".join(shown) + ("+…" if len(names) > len(shown) else "")
-
-
-def _ops(work: Work) -> list[str]:
-    """The op of a unit of work; of a compiled kernel, the computing ops that it covers."""
-    members = [m.op for m in work.members]
-    computing = [op for op in members if op_role(op) == "compute" and base_op(op) not in IDENTITY_OPS]
-    return computing or members or [work.op]
+    names: dict[str, None] = {}
+    for unit in computing:
+        members = [
+            m.op for m in unit.members
+        ]  # a compiled kernel has the names of the computing ops that it covers
+        ops = [op for op in members if op_role(op) == "compute" and base_op(op) not in IDENTITY_OPS]
+        names |= dict.fromkeys(map(base_op, ops or members or [unit.op]))
+    return "+".join(list(names)[:LABEL_OPS]) + ("+…" if len(names) > LABEL_OPS else "")
 
 
 def common_module(scopes: Iterable[str]) -> str:

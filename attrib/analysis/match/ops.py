@@ -268,6 +268,11 @@ def op_role(op: str) -> OpRole:
     return _CALL_ROLES.get(base_op(op), "compute")
 
 
+def computes(call: Work) -> bool:
+    """Whether a PyTorch call computes something in inference: no view, no cast, no dropout."""
+    return call_role(call) == "compute" and base_op(call.op) not in IDENTITY_OPS
+
+
 def role(work: Work) -> OpRole:
     """What a unit of work of either engine is there for."""
     return call_role(work) if work.engine == "torch" else node_role(work)

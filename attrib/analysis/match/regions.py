@@ -1,4 +1,4 @@
-"""Regions: lineage components and calls, merged wherever one call reaches into several components.
+"""Regions: calls and nodes that compute the same tensors, found through the components of the graphs between them.
 
 Conditions, cited in the code:
 
@@ -18,17 +18,17 @@ from msgspec.structs import replace
 
 from attrib.analysis.lineage.components import components
 from attrib.analysis.lineage.graph import Graph
-from attrib.analysis.match.candidates import Link, Matcher, Unmatched, unmatched, without
+from attrib.analysis.match.candidates import Link, MatchState, find_links, initial_state
 from attrib.analysis.match.compiled import is_compiled
 from attrib.analysis.match.executed import executed_by_node
 from attrib.analysis.match.from_profile import graph_from_work
 from attrib.analysis.match.matchers.by_name import links_by_name
-from attrib.analysis.match.matchers.registry import MATCHERS, MATCHERS_OF_CONSTANTS
-from attrib.analysis.match.merging import Pairing, common_module, label, lost_calls, lost_node, merged
+from attrib.analysis.match.matchers.registry import MATCHERS
+from attrib.analysis.match.merging import Pairing, common_module, label, lost_calls, lost_node, merge_regions
 from attrib.analysis.match.partitions.coverage_from_order import ALONE
-from attrib.analysis.match.partitions.partition_assignment import REWRITTEN, homes, split
+from attrib.analysis.match.partitions.partition_assignment import REWRITTEN, assign_calls, split_components
 from attrib.analysis.match.partitions.partitions import NO_GRAPH, Partitions, covering_of
-from attrib.analysis.match.units import units
+from attrib.analysis.match.units import expand_units
 from attrib.model.flow import Flow
 from attrib.model.placement import Placement
 from attrib.model.region import Match, Region
@@ -59,34 +59,40 @@ def regions(
         Regions in the order of the exported graph; every call and every node is in exactly one.
     """
     if not calls or not nodes:
-        return _alone((*calls, *nodes))
-    if {work.engine for work in calls} == {work.engine for work in nodes}:
-        return _identical(calls, nodes)
-    if not (ran and graphs) and any(map(is_compiled, nodes)):
-        found = _partitioned(calls, nodes, graphs, flow, placement) if graphs else _unplaced(calls, nodes)
-        return _named(found)  # 5
-    return _named(_joined(calls, nodes, graphs, ran=ran, flow=flow))
+        found = _list_alone((*calls, *nodes))
+    elif {work.engine for work in calls} == {work.engine for work in nodes}:
+        found = _match_one_engine(calls, nodes)  # 4
+    elif (ran and graphs) or not any(map(is_compiled, nodes)):
+        found = _match_graph(calls, nodes, graphs, ran=ran, flow=flow)
+    elif graphs:
+        found = _match_compiled(calls, nodes, graphs, flow, placement)  # 5
+    else:
+        found = _match_without_graph(calls, nodes)  # 5
+    # An id is unique and stable: module, label, and a number where these repeat.
+    names = distinct([f"{region.module or '(root)'}/{region.id}" for region in found])
+    return tuple(replace(region, id=name) for region, name in zip(found, names, strict=True))
 
 
-def _joined(
+def _match_graph(
     calls: tuple[Work, ...], nodes: tuple[Work, ...], graphs: Sequence[Graph], *, ran: bool, flow: Flow | None
 ) -> list[Region]:
+    """Regions through the graph that ran; where it was not saved, the executed nodes stand in for it."""
     chain = tuple(graphs) if ran and graphs else (graph_from_work(nodes),)
-    seen = units(calls)
-    state = unmatched(seen.works, chain[0], () if ran and graphs else nodes)
-    state = dataclasses.replace(state, flow=_flow_between(seen.works, flow))
+    seen = expand_units(calls)
+    state = initial_state(seen.works, chain[0], () if ran and graphs else nodes)
+    state = dataclasses.replace(state, flow=_resolve_flow(seen.works, flow))
     if graphs and not ran:
-        exported = _all_links(unmatched(seen.works, graphs[0]), frozenset())
-        state = without(state, links_by_name(exported, components(graphs), graphs[-1], nodes))
+        exported = _find_all_links(initial_state(seen.works, graphs[0]), frozenset())
+        state = state.without(links_by_name(exported, components(graphs), graphs[-1], nodes))
     input_free = flow.input_free if flow else frozenset[str]()
-    links = _all_links(state, input_free)
+    links = _find_all_links(state, input_free)
     pairing = Pairing(
         calls, seen, state, nodes, components(chain), executed_by_node(nodes, chain[-1]), ran and bool(graphs)
     )
-    return merged(pairing, links, input_free)
+    return merge_regions(pairing, links, input_free)
 
 
-def _partitioned(
+def _match_compiled(
     calls: tuple[Work, ...],
     nodes: tuple[Work, ...],
     graphs: Sequence[Graph],
@@ -95,12 +101,12 @@ def _partitioned(
 ) -> list[Region]:
     """Regions of a session with compiled nodes (case 5)."""
     covering = covering_of(nodes, graphs[-1], placement)
-    seen, parts = units(calls), split(components(graphs), covering)
-    state = unmatched(seen.works, graphs[0])
-    state = dataclasses.replace(state, flow=_flow_between(seen.works, flow))
+    seen, parts = expand_units(calls), split_components(components(graphs), covering)
+    state = initial_state(seen.works, graphs[0])
+    state = dataclasses.replace(state, flow=_resolve_flow(seen.works, flow))
     input_free = flow.input_free if flow else frozenset[str]()
-    found = homes(state, seen, _all_links(state, input_free), parts, covering)
-    away = {call for call, home in found.of_call.items() if home == REWRITTEN}
+    assigned = assign_calls(state, seen, _find_all_links(state, input_free), parts, covering)
+    away = {call for call, side in assigned.side_of.items() if side == REWRITTEN}
     strange = set(range(len(nodes))) - {place for places in covering.runs.values() for place in places}
     strange -= covering.trust.keys()
     if not away or not strange:
@@ -113,21 +119,21 @@ def _partitioned(
         tuple(parts),
         {i: list(places) for i, places in covering.runs.items()},
         True,
-        Partitions(calls=calls, nodes=nodes, covering=covering, cuts=found.cuts),
+        Partitions(calls=calls, nodes=nodes, covering=covering, cuts=assigned.cuts),
         away,
         strange,
     )
-    links = [link for link in found.links if seen.owner[link.call] not in away]
-    joined = merged(pairing, links, input_free)
+    links = [link for link in assigned.links if seen.owner[link.call] not in away]
+    found = merge_regions(pairing, links, input_free)
     if away:
         ours, theirs = (
             tuple(works[i] for i in sorted(of)) for works, of in ((calls, away), (nodes, strange))
         )
-        joined += _joined(ours, theirs, graphs, ran=False, flow=None)
-    return joined
+        found += _match_graph(ours, theirs, graphs, ran=False, flow=None)
+    return found
 
 
-def _unplaced(calls: tuple[Work, ...], nodes: tuple[Work, ...]) -> list[Region]:
+def _match_without_graph(calls: tuple[Work, ...], nodes: tuple[Work, ...]) -> list[Region]:
     """Without a graph: what was compiled is one region with all that PyTorch ran."""
     compiled = [node for node in nodes if is_compiled(node)]
     outside = [node for node in nodes if not is_compiled(node)]
@@ -149,7 +155,7 @@ def _unplaced(calls: tuple[Work, ...], nodes: tuple[Work, ...]) -> list[Region]:
     return [region, *map(lost_node, outside)]
 
 
-def _flow_between(calls: Sequence[Work], flow: Flow | None) -> dict[int, tuple[tuple[int, int], ...]]:
+def _resolve_flow(calls: Sequence[Work], flow: Flow | None) -> dict[int, tuple[tuple[int, int], ...]]:
     """The sources of each call that was watched, by position; a call that the profile does not hold is looked through."""
     position = {call.id: i for i, call in enumerate(calls)}
     resolved: list[tuple[tuple[int, int], ...]] = []
@@ -168,7 +174,7 @@ def _flow_between(calls: Sequence[Work], flow: Flow | None) -> dict[int, tuple[t
     return found
 
 
-def _all_links(state: Unmatched, input_free: Container[str]) -> list[Link]:
+def _find_all_links(state: MatchState, input_free: Container[str]) -> list[Link]:
     """The links of all matchers.
 
     What depends on the model's inputs on one side does so on the other. The rest, which the export could fold but may
@@ -177,40 +183,33 @@ def _all_links(state: Unmatched, input_free: Container[str]) -> list[Link]:
     free = tuple(i for i in state.open_calls if state.calls[i].id in input_free)
     apart = set(free)
     fed = dataclasses.replace(state, open_calls=tuple(i for i in state.open_calls if i not in apart))
-    links = _run(MATCHERS, fed)
+    links = find_links(MATCHERS, fed)
     if not free or state.executed:
         return links
     linked = {link.node for link in links} | set(state.open_nodes)
     nodes = tuple(node.index for node in state.graph.nodes if node.index not in linked)
     rest = dataclasses.replace(state, open_calls=free, open_nodes=nodes, links=tuple(links))
-    return _run(MATCHERS_OF_CONSTANTS, rest)
+    return find_links([matcher for matcher in MATCHERS if matcher.constants], rest)
 
 
-def _run(matchers: Sequence[Matcher], state: Unmatched) -> list[Link]:
-    links = list(state.links)
-    for matcher in matchers:
-        found = matcher(state)
-        state, links = without(state, found), links + found
-    return links
-
-
-def _identical(calls: tuple[Work, ...], nodes: tuple[Work, ...]) -> tuple[Region, ...]:
+def _match_one_engine(calls: tuple[Work, ...], nodes: tuple[Work, ...]) -> list[Region]:
+    """Two runs of one engine: what has the same id is the same work."""
     theirs = {node.id: node for node in nodes}
     same = Match(method="identity", confidence=1.0, evidence=("the same work in two runs of one engine",))
-    both = [  # 4
+    both = [
         Region(id=label([call]), module=call.scope, calls=(call.id,), nodes=(call.id,), match=same)
         for call in calls
         if call.id in theirs
     ]
     ours = {call.id for call in calls}
     only = [lost_node(node) for node in nodes if node.id not in ours]
-    return _named(both + lost_calls([call for call in calls if call.id not in theirs], "call") + only)
+    return both + lost_calls([call for call in calls if call.id not in theirs], "call") + only
 
 
-def _alone(work: tuple[Work, ...]) -> tuple[Region, ...]:
+def _list_alone(work: tuple[Work, ...]) -> list[Region]:
     """One engine only: every unit of work is a region of its own, and there is nothing to compare it with."""
     match = Match(method="none", confidence=0.0, evidence=("only one engine was captured",))
-    return _named([
+    return [
         Region(
             id=label([w]),
             module=w.scope,
@@ -220,10 +219,4 @@ def _alone(work: tuple[Work, ...]) -> tuple[Region, ...]:
             origin="alone",
         )
         for w in work
-    ])  # fmt: skip
-
-
-def _named(found: list[Region]) -> tuple[Region, ...]:
-    """Give each region an id that is unique and stable: module, label, and a number where these repeat."""
-    names = distinct([f"{region.module or '(root)'}/{region.id}" for region in found])
-    return tuple(replace(region, id=name) for region, name in zip(found, names, strict=True))
+    ]

@@ -28,7 +28,7 @@ class Units(NamedTuple):
     joined: tuple[tuple[int, int], ...]
 
 
-def units(calls: Sequence[Work]) -> Units:
+def expand_units(calls: Sequence[Work]) -> Units:
     """Expand the calls that cover several ops."""
     works: list[Work] = []
     owner: list[int] = []
@@ -41,18 +41,16 @@ def units(calls: Sequence[Work]) -> Units:
         fresh = [member for member in dict.fromkeys(call.members) if member not in seen]
         for member in fresh:  # 2
             seen[member] = position
-            works.append(_unit(call, member))
+            works.append(
+                Work(
+                    id=f"{call.id} ({member.name or member.op})",
+                    engine=call.engine,
+                    op=member.op,
+                    scope=member.scope,
+                    order=call.order,
+                )
+            )
             owner.append(position)
         if call.members and not fresh:
             joined.append((position, seen[call.members[-1]]))  # 3
     return Units(tuple(works), tuple(owner), tuple(joined))
-
-
-def _unit(call: Work, member: Member) -> Work:
-    return Work(
-        id=f"{call.id} ({member.name or member.op})",
-        engine=call.engine,
-        op=member.op,
-        scope=member.scope,
-        order=call.order,
-    )

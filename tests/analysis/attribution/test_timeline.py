@@ -11,7 +11,7 @@ from attrib.analysis.attribution.host.lanes import typical
 from attrib.analysis.attribution.host.ort_partition import ort_partition
 from attrib.analysis.attribution.host.torch_partition import torch_partition
 from attrib.analysis.attribution.partitions import TimedStep, step_windows
-from attrib.analysis.attribution.timeline import Segments, compacted, timelines_of
+from attrib.analysis.attribution.timeline import LaneSegments, compact, timelines_of
 from attrib.api import load
 from attrib.model.timeline import Lane
 from attrib.traces import read_kineto, read_ort_profile
@@ -208,10 +208,10 @@ def test_regions_of_the_timeline_sum_to_what_the_partition_says_of_that_step(roo
     assert found == {region: ns for region, ns in expected.items() if ns}
 
 
-def segments(lengths: list[tuple[int, int]]) -> Segments:
+def segments(lengths: list[tuple[int, int]]) -> LaneSegments:
     gaps, durations = np.array(lengths, dtype=np.int64).reshape(-1, 2).T
     count = len(durations)
-    return Segments(
+    return LaneSegments(
         gaps=gaps, durations=durations, rows=np.arange(count), items=np.zeros(count, dtype=np.int64),
         labels=np.full(count, -1), counts=np.ones(count, dtype=np.int64), busy=durations,
     )  # fmt: skip
@@ -225,7 +225,7 @@ lanes_of_segments = st.lists(
 @given(lanes=lanes_of_segments, most=st.integers(1, 40))
 def test_merging_keeps_every_sum_the_order_and_the_limit(lanes, most):
     before = [segments(lane) for lane in lanes]
-    after = compacted(before, most)
+    after = compact(before, most)
     assert sum(len(lane.durations) for lane in after) <= max(most, len(lanes))
     for old, new in zip(before, after, strict=True):
         assert int(new.counts.sum()) == len(old.durations)
@@ -242,20 +242,22 @@ def test_merging_keeps_every_sum_the_order_and_the_limit(lanes, most):
 @given(lanes=lanes_of_segments)
 def test_what_fits_is_left_as_it_is(lanes):
     before = [segments(lane) for lane in lanes]
-    after = compacted(before, sum(map(len, lanes)))
+    after = compact(before, sum(map(len, lanes)))
     assert all(one is other for one, other in zip(before, after, strict=True))
 
 
 def test_only_small_neighbors_are_merged():
-    (found,) = compacted([segments([(0, 5), (0, 900), *[(1, 2)] * 6, (0, 800), (0, 3)])], 6)
+    (found,) = compact([segments([(0, 5), (0, 900), *[(1, 2)] * 6, (0, 800), (0, 3)])], 6)
     assert found.counts.tolist() == [1, 1, 6, 1, 1] or found.counts.max() <= 6
     assert {900, 800} <= set(found.durations.tolist())
 
 
 def test_merged_segments_of_one_row_keep_it():
     lane = segments([(0, 1)] * 8)
-    same = Segments(**{name: getattr(lane, name) for name in Segments.__slots__} | {"rows": np.full(8, 3)})
-    (found,) = compacted([same], 2)
+    same = LaneSegments(
+        **{name: getattr(lane, name) for name in LaneSegments.__slots__} | {"rows": np.full(8, 3)}
+    )
+    (found,) = compact([same], 2)
     assert set(found.rows.tolist()) == {3}
     assert found.counts.sum() == 8
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from attrib.analysis.lineage.graph import Graph
 from attrib.analysis.lineage.reader import graph_from_bytes
-from attrib.analysis.match.from_profile import export_chains
+from attrib.analysis.match.from_profile import export_orders
 from attrib.analysis.match.regions import regions
 from attrib.api import Analysis, load
 from attrib.model.manifest import EXPORTED, OPTIMIZED
@@ -133,7 +133,7 @@ def test_an_order_that_nodes_fit_badly_is_not_believed():
     """Numbers that swap neighboring tens of nodes rise with execution, and are wrong."""
     pair = recorded("dynamo-sdpa-basic")
     wrong = tuple(replace(w, node_index=(w.order // 10 ^ 1) * 10 + w.order % 10) for w in pair.nodes)
-    assert export_chains(wrong)
+    assert export_orders(wrong)
     bare = tuple(replace(w, node_index=-1) for w in pair.nodes)
     assert pair.score(nodes=wrong).correct >= pair.score(nodes=bare).correct - 0.05
 

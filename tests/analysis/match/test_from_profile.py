@@ -2,7 +2,7 @@
 
 import pytest
 
-from attrib.analysis.match.from_profile import export_chains, graph_from_work, node_name_parts, wrappers
+from attrib.analysis.match.from_profile import export_orders, graph_from_work, node_name_parts, wrappers
 from attrib.model.tensor import Tensor
 from attrib.model.work import Work
 
@@ -46,17 +46,17 @@ def test_node_numbers_give_the_order_of_export_without_what_onnx_runtime_made():
         node(3, "s", "Softmax", 5), node(4, "v", "MatMul", 4), node(5, "o", "MatMul", 6), node(6, "n", "Add", 7),
         node(7, "m", "Add", 8), node(8, "l", "Add", 9), node(9, "j", "Add", 10),
     ]  # fmt: skip
-    assert export_chains(nodes) == ((2, 0, 4, 3, 5, 6, 7, 8, 9),)
+    assert export_orders(nodes) == ((2, 0, 4, 3, 5, 6, 7, 8, 9),)
 
 
 def test_numbers_that_do_not_rise_with_execution_are_no_order():
     counted_per_op = [node(i, f"MatMul_{number}", "MatMul") for i, number in enumerate((7, 1, 5, 0, 3, 2))]
-    assert export_chains(counted_per_op) == ()
+    assert export_orders(counted_per_op) == ()
     counted_globally = [
         node(i, f"MatMul_{number}", "MatMul") for i, number in enumerate((1, 0, 2, 3, 4, 5, 6))
     ]
-    assert export_chains(counted_globally) == ((1, 0, 2, 3, 4, 5, 6),)
-    assert export_chains([node(i, f"MatMul_{i}", "MatMul") for i in range(6)]) == ()  # nothing new
+    assert export_orders(counted_globally) == ((1, 0, 2, 3, 4, 5, 6),)
+    assert export_orders([node(i, f"MatMul_{i}", "MatMul") for i in range(6)]) == ()  # nothing new
 
 
 def test_reshapes_around_a_gemm_belong_to_it_and_the_models_own_do_not():

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attrib.analysis.lineage.graph import Graph, GraphNode
-from attrib.analysis.match.candidates import unmatched
-from attrib.analysis.match.matchers.alignment import JUMP, OPEN, Moves, cheapest_path
+from attrib.analysis.match.alignment.cheapest_path import JUMP, OPEN, Moves, cheapest_path
+from attrib.analysis.match.candidates import initial_state
 from attrib.analysis.match.ops import base_op, call_role, emits, node_role
 from attrib.analysis.match.regions import regions
 from attrib.model.tensor import Tensor
@@ -233,10 +233,10 @@ def test_a_container_that_is_called_itself_is_named_twice_by_torchscript():
     nodes = tuple(
         gnode(i, f"n{i}", "Relu", f"v{i}", f"v{i + 1}", scope=scope) for i, scope in enumerate(scopes)
     )
-    assert unmatched(calls, graph(*nodes)).scopes == scopes  # the longer name is known too
-    assert unmatched(calls[:1], graph(*nodes)).scopes[0] == "enc.layer.0.conv"
+    assert initial_state(calls, graph(*nodes)).scopes == scopes  # the longer name is known too
+    assert initial_state(calls[:1], graph(*nodes)).scopes[0] == "enc.layer.0.conv"
     deeper = (call("enc.seq.0.1.conv", "aten::relu"),)
-    assert unmatched(deeper, graph(*nodes)).scopes[1] == "enc.seq.0.1.conv"
+    assert initial_state(deeper, graph(*nodes)).scopes[1] == "enc.seq.0.1.conv"
 
 
 def test_a_path_found_in_windows_is_the_whole_one(monkeypatch):
@@ -253,5 +253,5 @@ def test_a_path_found_in_windows_is_the_whole_one(monkeypatch):
 
     whole = cheapest_path(row, moves)
     for name, value in {"MAX_CELLS": 3000, "WINDOW_ROWS": 40, "WINDOW_COLUMNS": 60}.items():
-        monkeypatch.setattr(f"attrib.analysis.match.matchers.alignment.{name}", value)
+        monkeypatch.setattr(f"attrib.analysis.match.alignment.cheapest_path.{name}", value)
     assert cheapest_path(row, moves) == whole == [r * columns // rows for r in range(rows)]

@@ -1,7 +1,7 @@
 """Shapes and element types of both sides of a link: what contradicts, and what does not."""
 
 from attrib.analysis.lineage.graph import Graph, GraphNode
-from attrib.analysis.match.candidates import compared, disagreement
+from attrib.analysis.match.scoring import compare_tensors, disagreement
 from attrib.model.tensor import Tensor
 from attrib.model.work import Work
 
@@ -26,7 +26,7 @@ def exported(x: Tensor = X, w: Tensor = TURNED, b: Tensor | None = B) -> Graph:
 
 
 def verdict(call: Work, graph: Graph):
-    return compared(call, graph, graph.nodes)
+    return compare_tensors(call, graph, graph.nodes)
 
 
 def test_a_transposed_weight_and_a_flattened_batch_agree():

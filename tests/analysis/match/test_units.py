@@ -3,7 +3,7 @@
 from attrib.analysis.lineage.graph import Graph, GraphNode
 from attrib.analysis.match.merging import contradictions
 from attrib.analysis.match.regions import regions
-from attrib.analysis.match.units import units
+from attrib.analysis.match.units import expand_units
 from attrib.model.tensor import Tensor
 from attrib.model.work import Member, Work
 
@@ -65,14 +65,14 @@ def test_a_kernel_without_an_op_of_its_own_joins_the_one_that_it_completes():
         kernel("k1", norm),
         kernel("k2", member("act", "gelu")),
     )
-    assert units(calls).joined == ((1, 0),)
+    assert expand_units(calls).joined == ((1, 0),)
     found = {r.calls for r in regions(calls, RAN, (GRAPH, GRAPH))}
     assert found == {("k0#0", "k1#0"), ("k2#0",)}
 
 
 def test_eager_calls_are_their_own_units():
     calls = (Work(id="a", engine="torch", op="aten::add"), Work(id="b", engine="torch", op="aten::gelu"))
-    assert units(calls) == (calls, (0, 1), ())
+    assert expand_units(calls) == (calls, (0, 1), ())
 
 
 def linear(shape: tuple[int, ...], dtype: str = "float") -> Work:

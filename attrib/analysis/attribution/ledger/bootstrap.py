@@ -1,8 +1,9 @@
 """Intervals by resampling blocks.
 
-Steps of one block share the machine's mood, so the block is the unit that is drawn, with replacement (block bootstrap,
-Kunsch 1989). The percentile interval of so few blocks is too narrow by sqrt((n - 1) / n) (Hesterberg 2015, "What
-teachers should know about the bootstrap", section 4.2); it is widened by the inverse.
+Steps of one block were measured in the same state of the machine (clock, caches, other load), so the block is the unit
+that is drawn, with replacement (block bootstrap, Kunsch 1989). The percentile interval of so few blocks is too narrow by
+sqrt((n - 1) / n) (Hesterberg 2015, "What teachers should know about the bootstrap", section 4.2); it is widened by the
+inverse.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,19 +56,15 @@ def median_replicates(sides: Sequence[Mapping[int, Int64s]]) -> list[Floats]:
     rounds = sorted(set.intersection(*(set(side) for side in sides)))
     chosen = np.repeat(np.tile(np.arange(len(rounds)), RESAMPLES), draws(len(rounds)).ravel())
     picks = chosen.reshape(RESAMPLES, len(rounds))
-    return [
-        np.asarray(np.nanmedian(_padded(side, rounds)[picks].reshape(RESAMPLES, -1), axis=1))
-        for side in sides
-    ]
-
-
-def _padded(side: Mapping[int, Int64s], rounds: Sequence[int]) -> Floats:
-    """Blocks as rows, short ones filled with NaN."""
-    longest = max(len(side[number]) for number in rounds)
-    table = np.full((len(rounds), longest), np.nan)
-    for row, number in enumerate(rounds):
-        table[row, : len(side[number])] = side[number]
-    return table
+    found = []
+    for side in sides:
+        # Blocks as rows, short ones filled with NaN.
+        longest = max(len(side[number]) for number in rounds)
+        table = np.full((len(rounds), longest), np.nan)
+        for row, number in enumerate(rounds):
+            table[row, : len(side[number])] = side[number]
+        found.append(np.asarray(np.nanmedian(table[picks].reshape(RESAMPLES, -1), axis=1)))
+    return found
 
 
 def step_weights(
@@ -75,8 +72,8 @@ def step_weights(
 ) -> tuple[Floats, Floats]:
     """Weights of the profiled steps for the estimate `[steps]` and for each resample `[steps, RESAMPLES]`.
 
-    The estimate is the interquartile mean by wall time: as deaf to outliers as a median, but one set of weights serves
-    every part of a step, so that the parts sum to the whole.
+    The estimate is the interquartile mean by wall time: outliers move it no more than they move a median, but
+    one set of weights serves every part of a step, so that the parts sum to the whole.
 
     Args:
         walls: Wall time of each step.
@@ -89,13 +86,10 @@ def step_weights(
     counts[:, counts.sum(axis=0) == 0] = 1.0
     order = np.argsort(walls, kind="stable")
     weights = np.empty((len(walls), counts.shape[1] + 1))
-    weights[order] = _middle_half(np.column_stack([np.ones(len(walls)), counts])[order])
-    return weights[:, 0], weights[:, 1:]
-
-
-def _middle_half(counts: Floats) -> Floats:
-    """Share of each row in the middle half of each column's mass; columns sum to one."""
-    reached = np.cumsum(counts, axis=0)
+    # The share of each step in the middle half of each column's mass; columns sum to one.
+    mass = np.column_stack([np.ones(len(walls)), counts])[order]
+    reached = np.cumsum(mass, axis=0)
     total = reached[-1]
-    inside = np.minimum(reached, 0.75 * total) - np.maximum(reached - counts, 0.25 * total)
-    return np.asarray(np.maximum(inside, 0.0) / (0.5 * total))
+    inside = np.minimum(reached, 0.75 * total) - np.maximum(reached - mass, 0.25 * total)
+    weights[order] = np.maximum(inside, 0.0) / (0.5 * total)
+    return weights[:, 0], weights[:, 1:]

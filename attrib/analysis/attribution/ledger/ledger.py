@@ -57,6 +57,30 @@ class _Draft:
         """The row's id."""
         return f"{self.region}:{self.cause}"
 
+    def row(self, torch_ns: int, onnxruntime_ns: int, bounds: tuple[int, int]) -> LedgerRow:
+        """The row with its numbers; `bounds` are those of the interval of its delta."""
+        calls, nodes = self.work.get("torch", []), self.work.get("onnxruntime", [])
+        tensors = dict.fromkeys(t for w in (*calls, *nodes) for t in (*w.inputs, *w.outputs))
+        return LedgerRow(
+            id=self.id,
+            region=self.region,
+            module=self.module,
+            cause=self.cause,
+            torch_calls=tuple(w.id for w in calls),
+            torch_ops=tuple(w.op for w in calls),
+            onnx_nodes=tuple(w.id for w in nodes),
+            onnx_ops=tuple(w.op for w in nodes),
+            exported=self.exported,
+            providers=tuple(sorted({w.provider for w in nodes if w.provider})),
+            shapes=tuple(dict.fromkeys(map(str, tensors)))[:MAX_SHAPES],
+            torch_ns=torch_ns,
+            onnxruntime_ns=onnxruntime_ns,
+            delta_ns=onnxruntime_ns - torch_ns,
+            low_ns=bounds[0],
+            high_ns=bounds[1],
+            match=self.match,
+        )
+
 
 def build_ledger(
     partitions: Mapping[Role, Partition],
@@ -84,39 +108,46 @@ def build_ledger(
         for role, p in partitions.items()
     }
     drafts = [*_region_drafts(partitions, split, regions, provider), *_framework_drafts(partitions, split)]
-    values = {role: _row_values(drafts, role, times) for role in ROLES}
-    plain = _plain_medians(headline)
+    values = {role: [0] * len(drafts) for role in ROLES}
+    for role, its in times.items():
+        exact = row_values([draft.segments for draft in drafts], role, its)
+        values[role] = round_to_sum(exact, round(sum(exact)))
+    timed = {"torch": headline.latency.torch_ns, "onnxruntime": headline.latency.onnxruntime_ns}
+    plain = {role: estimate.median for role in ROLES if (estimate := timed[role])}
     if plain:
-        drafts.append(_overhead_draft())
+        drafts.append(_Draft("(profiler)/overhead", "", "profiler_overhead", OVERHEAD_MATCH))
     medians = {role: plain.get(role, sum(values[role])) for role in ROLES} if plain else {}
     for role, median in medians.items():
         values[role].append(median - sum(values[role]))
     deltas = [ort - torch for torch, ort in zip(values["torch"], values["onnxruntime"], strict=True)]
-    order = _order(drafts, deltas)
+    # The largest absolute delta first, the overhead last.
+    order = sorted(
+        range(len(drafts)),
+        key=lambda i: (drafts[i].cause == "profiler_overhead", -abs(deltas[i]), drafts[i].id),
+    )
     resampled = {
         role: headline.replicates.get(role, np.full(len(drawn), float(median)))
         for role, median in medians.items()
     }
     table = _table(drafts, order, times, len(drawn), resampled)
     bounds = row_intervals([deltas[i] for i in order], table, len(numbers))
+    names = {
+        role: (*(work.id for work in p.work), *map(framework_region, p.parts))
+        for role, p in partitions.items()
+    }
     ledger = Ledger(
-        tuple(_row(drafts[i], values, i, at) for i, at in zip(order, bounds, strict=True)),
+        tuple(
+            drafts[i].row(values["torch"][i], values["onnxruntime"][i], at)
+            for i, at in zip(order, bounds, strict=True)
+        ),
         table,
         len(numbers),
         times,
-        {role: _segment_ids(p, split[role]) for role, p in partitions.items()},
+        {role: tuple(names[role][i] for i in split[role].owner.tolist()) for role in partitions},
         tuple(drafts[i].segments for i in order),
     )
     ledger.self_check(plain)
     return ledger
-
-
-def _order(drafts: Sequence[_Draft], deltas: Sequence[int]) -> list[int]:
-    """The largest absolute delta first, the overhead last."""
-    return sorted(
-        range(len(drafts)),
-        key=lambda i: (drafts[i].cause == "profiler_overhead", -abs(deltas[i]), drafts[i].id),
-    )
 
 
 def _table(
@@ -146,23 +177,9 @@ def _table(
     return table
 
 
-def _segment_ids(partition: Partition, split: Segments) -> tuple[str, ...]:
-    owners = (*(work.id for work in partition.work), *map(framework_region, partition.parts))
-    return tuple(owners[i] for i in split.owner.tolist())
-
-
 def framework_region(part: str) -> str:
     """The region that stands for a part of the framework, or of a device."""
     return f"({'device' if part in DEVICE_PARTS else 'framework'})/{part}"
-
-
-def _plain_medians(headline: Headline) -> dict[Role, int]:
-    sides: dict[Role, int] = {}
-    if headline.latency.torch_ns:
-        sides["torch"] = headline.latency.torch_ns.median
-    if headline.latency.onnxruntime_ns:
-        sides["onnxruntime"] = headline.latency.onnxruntime_ns.median
-    return sides
 
 
 def _side_times(
@@ -190,7 +207,13 @@ def _region_drafts(
     regions: Sequence[Region],
     provider: str,
 ) -> list[_Draft]:
-    pieces = {role: _pieces(p, split[role]) for role, p in partitions.items()}
+    """One row a region and cause; on a device a unit's time goes to the rows of several causes."""
+    pieces: dict[Role, dict[str, list[Piece]]] = {}
+    for role, partition in partitions.items():
+        pieces[role] = {work.id: [] for work in partition.work}
+        for i, (owner, cause) in enumerate(zip(split[role].owner.tolist(), split[role].cause, strict=True)):
+            if owner < len(partition.work):
+                pieces[role][partition.work[owner].id].append((i, cause))
     work = {role: {w.id: w for w in p.work} for role, p in partitions.items()}
     drafts: list[_Draft] = []
     for region in regions:
@@ -209,15 +232,6 @@ def _region_drafts(
 
 Piece = tuple[int, Cause | None]
 """Position of a segment, and the cause that it has of its own."""
-
-
-def _pieces(partition: Partition, split: Segments) -> dict[str, list[Piece]]:
-    """Segments of each unit of work."""
-    found: dict[str, list[Piece]] = {work.id: [] for work in partition.work}
-    for i, (owner, cause) in enumerate(zip(split.owner.tolist(), split.cause, strict=True)):
-        if owner < len(partition.work):
-            found[partition.work[owner].id].append((i, cause))
-    return found
 
 
 def _draft(found: dict[Cause, _Draft], region: Region, cause: Cause) -> _Draft:
@@ -243,49 +257,10 @@ def _framework_drafts(partitions: Mapping[Role, Partition], split: Mapping[Role,
     for role, partition in partitions.items():
         for i, part in enumerate(partition.parts):
             cause = DEVICE_PARTS.get(part, "framework")
-            match = _said(MEANINGS[part]) if part in MEANINGS else FRAMEWORK_MATCH
+            match = FRAMEWORK_MATCH
+            if part in MEANINGS:
+                match = Match(method="none", confidence=1.0, evidence=(MEANINGS[part],))
             draft = _Draft(framework_region(part), module_of_part(part), cause, match)
             draft = drafts.setdefault(part, draft)
             draft.segments[role] = np.flatnonzero(split[role].owner == len(partition.work) + i).tolist()
     return list(drafts.values())
-
-
-def _said(text: str) -> Match:
-    return Match(method="none", confidence=1.0, evidence=(text,))
-
-
-def _overhead_draft() -> _Draft:
-    return _Draft("(profiler)/overhead", "", "profiler_overhead", OVERHEAD_MATCH)
-
-
-def _row_values(drafts: Sequence[_Draft], role: Role, times: Mapping[Role, SideTimes]) -> list[int]:
-    """Whole nanoseconds of each row on one side; their sum is the rounded sum."""
-    if role not in times:
-        return [0] * len(drafts)
-    values = row_values([draft.segments for draft in drafts], role, times[role])
-    return round_to_sum(values, round(sum(values)))
-
-
-def _row(draft: _Draft, values: Mapping[Role, list[int]], i: int, bounds: tuple[int, int]) -> LedgerRow:
-    torch, ort = values["torch"][i], values["onnxruntime"][i]
-    calls, nodes = draft.work.get("torch", []), draft.work.get("onnxruntime", [])
-    tensors = dict.fromkeys(t for w in (*calls, *nodes) for t in (*w.inputs, *w.outputs))
-    return LedgerRow(
-        id=draft.id,
-        region=draft.region,
-        module=draft.module,
-        cause=draft.cause,
-        torch_calls=tuple(w.id for w in calls),
-        torch_ops=tuple(w.op for w in calls),
-        onnx_nodes=tuple(w.id for w in nodes),
-        onnx_ops=tuple(w.op for w in nodes),
-        exported=draft.exported,
-        providers=tuple(sorted({w.provider for w in nodes if w.provider})),
-        shapes=tuple(dict.fromkeys(map(str, tensors)))[:MAX_SHAPES],
-        torch_ns=torch,
-        onnxruntime_ns=ort,
-        delta_ns=ort - torch,
-        low_ns=bounds[0],
-        high_ns=bounds[1],
-        match=draft.match,
-    )

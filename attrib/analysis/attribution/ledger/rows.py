@@ -98,29 +98,83 @@ class Ledger:
         return [i for i, _ in found], np.array([weight for _, weight in found])
 
     def without(self, rows: Collection[str], works: Collection[str]) -> "Ledger":
-        """What is left of the ledger without whole rows, and without single calls and nodes of others."""
-        from attrib.analysis.attribution.ledger.rows import without
+        """What is left of the ledger without whole rows, and without single calls and nodes of others.
 
-        return without(self, rows, works)
+        Args:
+            rows: Ids of rows to leave out.
+            works: Ids of calls and nodes to leave out wherever they are; a row of which nothing is left goes with them.
+
+        Returns:
+            A ledger whose rows keep their ids; its sums are those of what is left, with their intervals.
+        """
+        left_out, gone = set(rows), set(works)
+        kept, replicates = [], []
+        members: list[Mapping[Role, Sequence[int]]] = []
+        for i, row in enumerate(self.rows):
+            if row.id in left_out:
+                continue
+            taken = {role: [w for w in _works(row, role) if w in gone] for role in ROLES}
+            if not any(taken.values()):
+                kept.append(row)
+                replicates.append(self.replicates[i])
+                members += self.members[i : i + 1]
+            elif any(w not in gone for role in ROLES for w in _works(row, role)):
+                (ours, our), (theirs, their) = (self.within(i, role, taken[role]) for role in ROLES)
+                fewer = self.replicates[i] - (their - our)
+                kept.append(self._reduce(row, taken, (ours, theirs), fewer))
+                replicates.append(fewer)
+                # The segments whose work stays.
+                members += [
+                    {
+                        role: [k for k in its if self.work_ids[role][k] not in gone]
+                        for role, its in positions.items()
+                    }
+                    for positions in self.members[i : i + 1]
+                ]
+        table = np.array(replicates).reshape(len(kept), self.replicates.shape[1])
+        return Ledger(tuple(kept), table, self.blocks, self.sides, self.work_ids, tuple(members))
+
+    def _reduce(
+        self, row: LedgerRow, taken: dict[Role, list[str]], spent: tuple[int, int], replicates: Floats
+    ) -> LedgerRow:
+        """A row without some of its work, which spent so much on either side."""
+        torch_ns = max(row.torch_ns - spent[0], 0)
+        ort_ns = max(row.onnxruntime_ns - spent[1], 0)
+        calls, call_ops = _left(row.torch_calls, row.torch_ops, taken["torch"])
+        nodes, node_ops = _left(row.onnx_nodes, row.onnx_ops, taken["onnxruntime"])
+        low, high = interval(ort_ns - torch_ns, replicates, self.blocks)
+        return msgspec.structs.replace(
+            row,
+            torch_calls=calls,
+            torch_ops=call_ops,
+            onnx_nodes=nodes,
+            onnx_ops=node_ops,
+            torch_ns=torch_ns,
+            onnxruntime_ns=ort_ns,
+            delta_ns=ort_ns - torch_ns,
+            low_ns=low,
+            high_ns=high,
+        )
 
     def causes(self, rows: Iterable[LedgerRow] | None = None) -> tuple[CauseRow, ...]:
         """Rows (all of them, or those given) summed by cause, the largest absolute delta first."""
         members: dict[Cause, list[LedgerRow]] = {}
         for row in self.rows if rows is None else rows:
             members.setdefault(row.cause, []).append(row)
-        summed = [self._cause(cause, rows) for cause, rows in members.items()]
+        summed = []
+        for cause, its in members.items():
+            total = self.total(row.id for row in its)
+            summed.append(
+                CauseRow(
+                    cause=cause,
+                    torch_ns=sum(row.torch_ns for row in its),
+                    onnxruntime_ns=sum(row.onnxruntime_ns for row in its),
+                    delta_ns=total.median,
+                    low_ns=total.low,
+                    high_ns=total.high,
+                )
+            )
         return tuple(sorted(summed, key=lambda row: (-abs(row.delta_ns), row.cause)))
-
-    def _cause(self, cause: Cause, rows: Sequence[LedgerRow]) -> CauseRow:
-        total = self.total(row.id for row in rows)
-        return CauseRow(
-            cause=cause,
-            torch_ns=sum(row.torch_ns for row in rows),
-            onnxruntime_ns=sum(row.onnxruntime_ns for row in rows),
-            delta_ns=total.median,
-            low_ns=total.low,
-            high_ns=total.high,
-        )
 
     def self_check(self, sums: Mapping[Role, int]) -> None:
         """Check that each side's rows sum to what they split, and every delta to its sides.
@@ -158,75 +212,8 @@ class SideTimes:
         return np.asarray(self.samples[list(segments)] @ self.resampled)
 
 
-def without(ledger: Ledger, rows: Collection[str], works: Collection[str]) -> Ledger:
-    """The ledger without whole rows, and without single calls and nodes of others.
-
-    Args:
-        ledger: Any ledger.
-        rows: Ids of rows to leave out.
-        works: Ids of calls and nodes to leave out wherever they are; a row of which nothing is left goes with them.
-
-    Returns:
-        A ledger whose rows keep their ids; its sums are those of what is left, with their intervals.
-    """
-    left_out, gone = set(rows), set(works)
-    kept, replicates = [], []
-    members: list[Mapping[Role, Sequence[int]]] = []
-    for i, row in enumerate(ledger.rows):
-        if row.id in left_out:
-            continue
-        taken = {role: [w for w in _works(row, role) if w in gone] for role in ROLES}
-        if not any(taken.values()):
-            kept.append(row)
-            replicates.append(ledger.replicates[i])
-            members += ledger.members[i : i + 1]
-        elif any(w not in gone for role in ROLES for w in _works(row, role)):
-            (ours, our), (theirs, their) = (ledger.within(i, role, taken[role]) for role in ROLES)
-            fewer = ledger.replicates[i] - (their - our)
-            kept.append(_reduced(ledger, row, taken, (ours, theirs), fewer))
-            replicates.append(fewer)
-            members += [_others(ledger, i, gone)] if ledger.members else []
-    table = np.array(replicates).reshape(len(kept), ledger.replicates.shape[1])
-    return Ledger(tuple(kept), table, ledger.blocks, ledger.sides, ledger.work_ids, tuple(members))
-
-
 def _works(row: LedgerRow, role: Role) -> tuple[str, ...]:
     return row.torch_calls if role == "torch" else row.onnx_nodes
-
-
-def _others(ledger: Ledger, row: int, gone: Collection[str]) -> dict[Role, list[int]]:
-    """Segments of a row whose work stays."""
-    return {
-        role: [i for i in its if ledger.work_ids[role][i] not in gone]
-        for role, its in ledger.members[row].items()
-    }
-
-
-def _reduced(
-    ledger: Ledger,
-    row: LedgerRow,
-    taken: dict[Role, list[str]],
-    spent: tuple[int, int],
-    replicates: Floats,
-) -> LedgerRow:
-    """A row without some of its work, which `spent` so much on either side."""
-    torch_ns = max(row.torch_ns - spent[0], 0)
-    ort_ns = max(row.onnxruntime_ns - spent[1], 0)
-    calls, call_ops = _left(row.torch_calls, row.torch_ops, taken["torch"])
-    nodes, node_ops = _left(row.onnx_nodes, row.onnx_ops, taken["onnxruntime"])
-    low, high = interval(ort_ns - torch_ns, replicates, ledger.blocks)
-    return msgspec.structs.replace(
-        row,
-        torch_calls=calls,
-        torch_ops=call_ops,
-        onnx_nodes=nodes,
-        onnx_ops=node_ops,
-        torch_ns=torch_ns,
-        onnxruntime_ns=ort_ns,
-        delta_ns=ort_ns - torch_ns,
-        low_ns=low,
-        high_ns=high,
-    )
 
 
 def _left(

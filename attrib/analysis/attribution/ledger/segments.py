@@ -17,7 +17,7 @@ from attrib.analysis.match.ops import OpRole, role
 from attrib.model.device import SPENT, Spent
 from attrib.model.document import Cause
 from attrib.model.manifest import ROLES, Role
-from attrib.model.work import Partition, Work
+from attrib.model.work import Partition
 
 # Segments: the smallest pieces of a side's steps whose times the ledger adds up.
 #
@@ -64,20 +64,17 @@ def segments_of(partition: Partition) -> Segments:
         samples = np.vstack([partition.work_ns, partition.parts_ns]).astype(np.float64)
         count = len(samples)
         return Segments(np.arange(count), (None,) * count, samples, np.ones(count, dtype=np.int64))
-    units = [
-        (i, _cause(work, spent), ns[i], int(spent in _PAYS))
-        for i, work in enumerate(partition.work)
-        for spent, ns in ((spent, partition.split.work_ns[spent]) for spent in SPENT)
-        if ns[i].any()
-    ]
+    units: list[tuple[int, Cause | None, Int64s, int]] = []
+    for i, work in enumerate(partition.work):
+        for spent in SPENT:
+            ns = partition.split.work_ns[spent][i]
+            # None stands for the cause of the unit's row.
+            own = spent in _OWN_CAUSE or role(work) in _WHOLE
+            if ns.any():
+                units.append((i, None if own else _CAUSES[spent], ns, int(spent in _PAYS)))
     parts = [(len(partition.work) + k, None, ns, 1) for k, ns in enumerate(partition.parts_ns)]
     owner, cause, times, pays = zip(*units, *parts, strict=True)
     return Segments(np.array(owner), cause, np.stack(list(times)).astype(np.float64), np.array(pays))
-
-
-def _cause(work: Work, spent: Spent) -> Cause | None:
-    """The cause of time that a unit spent in some way; None for that of its row."""
-    return None if spent in _OWN_CAUSE or role(work) in _WHOLE else _CAUSES[spent]
 
 
 ROWS_AT_ONCE = 1024
@@ -91,16 +88,17 @@ Rows = Sequence[Mapping[Role, Sequence[int]]]
 def row_values(rows: Rows, role: Role, times: SideTimes) -> list[float]:
     """The estimate of each row on one side, nanoseconds."""
     listed = times.values.tolist()
-    return [_sum(times.values, listed, row.get(role, ())) for row in rows]
-
-
-def _sum(values: Floats, listed: list[float], segments: Sequence[int]) -> float:
-    if len(segments) >= _UNROLLED:
-        return float(values[list(segments)].sum())
-    total = 0.0
-    for segment in segments:
-        total += listed[segment]
-    return total
+    found = []
+    for row in rows:
+        segments = row.get(role, ())
+        if len(segments) >= _UNROLLED:
+            found.append(float(times.values[list(segments)].sum()))
+            continue
+        total = 0.0
+        for segment in segments:
+            total += listed[segment]
+        found.append(total)
+    return found
 
 
 def row_deltas(

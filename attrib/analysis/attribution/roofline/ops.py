@@ -31,15 +31,15 @@ from attrib.analysis.attribution.roofline.cost import (
     size_of,
 )
 from attrib.analysis.attribution.roofline.products import (
-    added,
     attention_call,
     attention_node,
     convolution,
-    few_bits,
     integer_product,
     linear,
     matmul,
     node_product,
+    packed_product,
+    product_sum,
 )
 from attrib.analysis.match.ops import IDENTITY_OPS, base_op
 from attrib.model.work import Work
@@ -65,19 +65,15 @@ def cost_of(work: Work) -> Cost | None:
     if formula is None:
         return None
     try:
-        _check(work)
+        tensors = (*work.inputs, *work.outputs)
+        known(bool(tensors) and all(size >= 0 for tensor in tensors for size in tensor.shape))
         cost = formula(work)
     except UnknownCostError:
         return None
     return cost if max(cost.ops, cost.bytes) < _MOST else None
 
 
-def _check(work: Work) -> None:
-    tensors = (*work.inputs, *work.outputs)
-    known(bool(tensors) and all(size >= 0 for tensor in tensors for size in tensor.shape))
-
-
-def _each(per_element: int, dtype: str = "") -> Callable[[Work], Cost]:
+def elementwise(per_element: int, dtype: str = "") -> Callable[[Work], Cost]:
     """So many operations for each element of the result; `dtype` where it is not that of the inputs."""
 
     def formula(work: Work) -> Cost:
@@ -93,7 +89,7 @@ def _each(per_element: int, dtype: str = "") -> Callable[[Work], Cost]:
     return formula
 
 
-def _normalized(per_element: int) -> Callable[[Work], Cost]:
+def normalization(per_element: int) -> Callable[[Work], Cost]:
     """The result has the shape of the first input; gains and offsets are read once."""
 
     def formula(work: Work) -> Cost:
@@ -104,13 +100,13 @@ def _normalized(per_element: int) -> Callable[[Work], Cost]:
     return formula
 
 
-def _reduced(work: Work) -> Cost:
+def reduction(work: Work) -> Cost:
     """Every element is read; a result whose shape is unknown is smaller."""
     known(bool(work.inputs))
     return Cost(ops=work.inputs[0].elements, bytes=bytes_of((*work.inputs, *work.outputs)))
 
 
-def _embedding(call: Work) -> Cost:
+def embedding(call: Work) -> Cost:
     """`table [rows, width]`, indices: the rows that they name are read and written."""
     known(len(call.inputs) > 1 and len(call.inputs[0].shape) == 2)  # noqa: PLR2004
     table, indices = call.inputs[:2]
@@ -118,14 +114,10 @@ def _embedding(call: Work) -> Cost:
     return Cost(ops=0, bytes=bytes_of([indices]) + 2 * rows)
 
 
-def _gathered(node: Work) -> Cost:
+def gather(node: Work) -> Cost:
     """`table`, indices, result."""
     known(len(node.inputs) > 1 and bool(node.outputs))
     return Cost(ops=0, bytes=bytes_of([node.inputs[1]]) + 2 * bytes_of(node.outputs[:1]))
-
-
-def _nothing(_: Work) -> Cost:
-    return Cost(ops=0, bytes=0)
 
 
 _COMPARISONS = frozenset(
@@ -137,19 +129,19 @@ _VIEWS = ("view", "transpose", "permute", "t", "expand", "unsqueeze", "squeeze",
 
 CALLS: dict[str, Callable[[Work], Cost]] = {
     **{
-        op: _each(n, "bool" if op in _COMPARISONS else "")
+        op: elementwise(n, "bool" if op in _COMPARISONS else "")
         for op, n in PER_ELEMENT.items()
         if op not in _NORMS
     },
-    **{op: _normalized(PER_ELEMENT[op]) for op in _NORMS},
-    **dict.fromkeys((*IDENTITY_OPS, *_VIEWS), _nothing),
-    **dict.fromkeys(("mean", "sum", "amax", "amin", "all", "any", "argmax"), _reduced),
+    **{op: normalization(PER_ELEMENT[op]) for op in _NORMS},
+    **dict.fromkeys((*IDENTITY_OPS, *_VIEWS), lambda _: Cost(ops=0, bytes=0)),
+    **dict.fromkeys(("mean", "sum", "amax", "amin", "all", "any", "argmax"), reduction),
     "linear": linear,
     "matmul": matmul,
-    "addmm": added,
-    "baddbmm": added,
+    "addmm": product_sum,
+    "baddbmm": product_sum,
     "scaled_dot_product_attention": attention_call,
-    "embedding": _embedding,
+    "embedding": embedding,
 }
 """Aten op (`base_op`) -> its cost."""
 
@@ -172,19 +164,19 @@ _NODE_NORMS = {
 }  # fmt: skip
 
 NODES: dict[str, Callable[[Work], Cost]] = {
-    **{node: _each(PER_ELEMENT[op]) for node, op in _NODES_LIKE.items()},
-    **{node: _each(count) for node, count in _FUSED_ELEMENTWISE.items()},
-    **{node: _normalized(PER_ELEMENT[op]) for node, op in _NODE_NORMS.items()},
-    "SkipLayerNormalization": _normalized(PER_ELEMENT["layer_norm"] + 1),
-    "SkipSimplifiedLayerNormalization": _normalized(PER_ELEMENT["rms_norm"] + 1),
-    "BiasSoftmax": _normalized(PER_ELEMENT["softmax"] + 1),
-    **dict.fromkeys(("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ArgMax"), _reduced),
-    **dict.fromkeys(("Gather", "GatherND", "GatherElements"), _gathered),
+    **{node: elementwise(PER_ELEMENT[op]) for node, op in _NODES_LIKE.items()},
+    **{node: elementwise(count) for node, count in _FUSED_ELEMENTWISE.items()},
+    **{node: normalization(PER_ELEMENT[op]) for node, op in _NODE_NORMS.items()},
+    "SkipLayerNormalization": normalization(PER_ELEMENT["layer_norm"] + 1),
+    "SkipSimplifiedLayerNormalization": normalization(PER_ELEMENT["rms_norm"] + 1),
+    "BiasSoftmax": normalization(PER_ELEMENT["softmax"] + 1),
+    **dict.fromkeys(("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ArgMax"), reduction),
+    **dict.fromkeys(("Gather", "GatherND", "GatherElements"), gather),
     **dict.fromkeys(("MatMul", "Gemm", "FusedMatMul", "FusedGemm", "TransposeMatMul", "FusedMatMulActivation"),
                     node_product),
     **dict.fromkeys(("MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul", "QLinearMatMul", "QGemm"),
                     integer_product),
-    "MatMulNBits": few_bits,
+    "MatMulNBits": packed_product,
     **dict.fromkeys(("Conv", "FusedConv", "NhwcConv", "NhwcFusedConv"), convolution(1)),
     "QLinearConv": convolution(3, integer=True),
     "ConvInteger": convolution(1, integer=True),

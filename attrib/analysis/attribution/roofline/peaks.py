@@ -18,11 +18,11 @@ def machine_limits(sides: Mapping[Role, Side]) -> dict[Role, Peaks]:
         own = measured.get(role) or next(iter(measured.values()), None)
         if own is not None:
             alike = {r: p for r, p in measured.items() if p.device == own.device}
-            found[role] = _best(own, alike)
+            found[role] = _combine(own, alike)
     return found
 
 
-def _best(own: Peaks, measured: Mapping[Role, Peaks]) -> Peaks:
+def _combine(own: Peaks, measured: Mapping[Role, Peaks]) -> Peaks:
     dtypes = sorted({dtype for peaks in measured.values() for dtype in peaks.products})
     products = {}
     for dtype in dtypes:

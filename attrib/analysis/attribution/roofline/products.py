@@ -1,10 +1,9 @@
 """Costs of matrix products, convolutions and attention, by the conventions of `roofline.ops`."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from attrib.analysis.attribution.roofline.cost import Cost, broadcast, bytes_of, known, size_of
-from attrib.model.tensor import Tensor
 from attrib.model.work import Work
 
 
@@ -34,7 +33,7 @@ def matmul(call: Work) -> Cost:
     return _product(2 * result * ours[-1], bytes_of(call.inputs) + result * size_of(left.dtype), left.dtype)
 
 
-def added(call: Work) -> Cost:
+def product_sum(call: Work) -> Cost:
     """`addmm`, `baddbmm`: the first input is added to the product of the others."""
     known(len(call.inputs) > 2)  # noqa: PLR2004
     product = matmul(Work(id="", engine="torch", op=call.op, inputs=call.inputs[1:3]))
@@ -58,11 +57,11 @@ def node_product(node: Work, integer: bool = False) -> Cost:
 
 
 def integer_product(node: Work) -> Cost:
-    """The same with factors of eight bits, whatever type goes in and comes out."""
+    """A product as `node_product` counts it, with factors of eight bits, whatever type goes in and comes out."""
     return node_product(node, integer=True)
 
 
-def few_bits(node: Work) -> Cost:
+def packed_product(node: Work) -> Cost:
     """`MatMulNBits`: the packed weight tells its own bytes; without it, the bits are unknown."""
     known(len(node.inputs) > 1 and bool(node.outputs) and node.inputs[1].dtype == "uint8")
     left, result = node.inputs[0], node.outputs[0]
@@ -84,21 +83,19 @@ def convolution(weight: int, integer: bool = False) -> Callable[[Work], Cost]:
     return formula
 
 
-def _attention(query: Tensor, key: Tensor, value: Tensor, extra: Sequence[Tensor]) -> Cost:
-    """Queries `[..., L, E]`, keys `[..., S, E]`, values `[..., S, V]`; the heads are a dimension of their own, or in E."""
+def attention_call(work: Work) -> Cost:
+    """Queries `[..., L, E]`, keys `[..., S, E]`, values `[..., S, V]`, and what else is read, e.g. a mask.
+
+    The heads are a dimension of their own, or in E. Keys of the past would make the products larger.
+    """
+    known(len(work.inputs) > 2 and len(work.outputs) < 2)  # noqa: PLR2004
+    query, key, value = work.inputs[:3]
     known(min(len(t.shape) for t in (query, key, value)) > 2)  # noqa: PLR2004
     length = key.shape[-2]
     known(value.shape[-2] == length and query.shape[-1] == key.shape[-1] > 0)
     result = query.elements // query.shape[-1] * value.shape[-1]
-    moved = bytes_of((query, key, value, *extra)) + result * size_of(query.dtype)
+    moved = bytes_of(work.inputs) + result * size_of(query.dtype)
     return _product(2 * (query.elements + result) * length, moved, query.dtype)
-
-
-def attention_call(work: Work) -> Cost:
-    """Queries, keys, values, and what else is read, e.g. a mask. Keys of the past would make the products larger."""
-    known(len(work.inputs) > 2 and len(work.outputs) < 2)  # noqa: PLR2004
-    query, key, value, *extra = work.inputs
-    return _attention(query, key, value, extra)
 
 
 def attention_node(node: Work) -> Cost:

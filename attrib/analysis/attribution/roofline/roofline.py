@@ -53,20 +53,20 @@ def rooflines(rows: Iterable[LedgerRow], works: Works, limits: Mapping[Role, Pea
         works: Calls and nodes of either side by id.
         limits: What the machine can do, by `attrib.analysis.attribution.roofline.peaks.machine_limits`.
     """
-    found = ((row, row_limits(row, works, limits)) for row in rows if row.cause in COMPUTING)
-    return {row.id: _roofline(row, its) for row, its in found if its}
-
-
-def _roofline(row: LedgerRow, limits: Mapping[Role, Limit]) -> Roofline:
-    least = min(limits.values(), key=lambda limit: limit.ns)
-    return Roofline(
-        ops=least.ops,
-        bytes=least.bytes,
-        limit_ns=round(least.ns),
-        bound=least.bound,
-        torch_share=_share(limits.get("torch"), row.torch_ns),
-        onnxruntime_share=_share(limits.get("onnxruntime"), row.onnxruntime_ns),
-    )
+    found = {}
+    for row in rows:
+        its = row_limits(row, works, limits) if row.cause in COMPUTING else {}
+        if its:
+            least = min(its.values(), key=lambda limit: limit.ns)
+            found[row.id] = Roofline(
+                ops=least.ops,
+                bytes=least.bytes,
+                limit_ns=round(least.ns),
+                bound=least.bound,
+                torch_share=_share(its.get("torch"), row.torch_ns),
+                onnxruntime_share=_share(its.get("onnxruntime"), row.onnxruntime_ns),
+            )
+    return found
 
 
 def _share(limit: Limit | None, ns: int) -> float | None:
@@ -78,8 +78,18 @@ def row_limits(row: LedgerRow, works: Works, limits: Mapping[Role, Peaks]) -> di
     ids: dict[Role, tuple[str, ...]] = {"torch": row.torch_calls, "onnxruntime": row.onnx_nodes}
     units = {role: [works.get(role, {}).get(name) for name in names] for role, names in ids.items() if names}
     costs = {role: _costs(found, limits[role]) for role, found in units.items() if role in limits}
-    found = {role: _limit_of(role, units, costs, limits[role]) for role in costs}
-    return {role: limit for role, limit in found.items() if limit is not None and limit.ns > 0}
+    found = {}
+    for role, own in costs.items():
+        # The lesser of the limits of this side's way and, with the same arithmetic, of the other's.
+        ways = [own] if own is not None else []
+        for other, its in costs.items():
+            if other != role and its is not None and _alike(own, units[role], its):
+                ways.append(its)
+        reached = [limit for way in ways if (limit := limit_of(way, limits[role])) is not None]
+        least = min(reached, key=lambda limit: limit.ns, default=None)
+        if least is not None and least.ns > 0:
+            found[role] = least
+    return found
 
 
 def _costs(units: Sequence[Work | None], peaks: Peaks) -> list[Cost] | None:
@@ -92,22 +102,6 @@ def _costs(units: Sequence[Work | None], peaks: Peaks) -> list[Cost] | None:
             return None
         found.append(cost)
     return found
-
-
-def _limit_of(
-    role: Role,
-    units: Mapping[Role, Sequence[Work | None]],
-    costs: Mapping[Role, list[Cost] | None],
-    peaks: Peaks,
-) -> Limit | None:
-    """The lesser of the limits of this side's way and, with the same arithmetic, of the other's."""
-    own = costs[role]
-    ways = [own] if own is not None else []
-    for other, its in costs.items():
-        if other != role and its is not None and _alike(own, units[role], its):
-            ways.append(its)
-    found = [limit for way in ways if (limit := limit_of(way, peaks)) is not None]
-    return min(found, key=lambda limit: limit.ns, default=None)
 
 
 def _alike(own: list[Cost] | None, units: Sequence[Work | None], other: list[Cost]) -> bool:

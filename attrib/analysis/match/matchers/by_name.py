@@ -1,13 +1,15 @@
 """Links of executed nodes by their names, where the graph that ran was not saved but the exported one was.
 
 ONNX Runtime keeps the name of a node that it leaves alone, and writes the name of a member into that of most nodes that
-it makes (see `names`). So the calls of an exported node are those of the executed node that carries its name. Nodes with
-a name of ONNX Runtime's own are left to the other matchers, which then have these links to go by.
+it makes (see `from_profile`). So the calls of an exported node are those of the executed node that carries its name.
+Nodes with a name of ONNX Runtime's own are left to the other matchers, which then have these links to go by.
 """
 
 from collections.abc import Iterable, Sequence
 
-from attrib.analysis.lineage.components import Component, nodes_by_name
+from msgspec.structs import replace
+
+from attrib.analysis.lineage.components import Component, unique_names
 from attrib.analysis.lineage.graph import Graph
 from attrib.analysis.match.candidates import Link
 from attrib.analysis.match.from_profile import name_of
@@ -32,25 +34,20 @@ def links_by_name(
     by_part: dict[int, list[Link]] = {}
     for link in links:
         by_part.setdefault(part_of[link.node], []).append(link)
-    named = {name: found[0].index for name, found in nodes_by_name(last).items() if name and len(found) == 1}
+    named = unique_names(last)
     part_of_last = {i: k for k, part in enumerate(parts) for i in part.optimized}
     found = []
     for position, node in enumerate(nodes):
         member = name_of(node).member
         if member in named:
-            found += _carried(by_part.get(part_of_last[named[member]], ()), position, member)
+            links_of_part = by_part.get(part_of_last[named[member]], ())
+            by_call = {link.call: link for link in links_of_part}
+            found += [
+                replace(
+                    link,
+                    node=position,
+                    evidence=f"{link.evidence}; the executed node carries the name {member}",
+                )
+                for link in by_call.values()
+            ]
     return found
-
-
-def _carried(links: Iterable[Link], node: int, member: str) -> list[Link]:
-    by_call = {link.call: link for link in links}
-    return [
-        Link(
-            call=link.call,
-            node=node,
-            method=link.method,
-            confidence=link.confidence,
-            evidence=f"{link.evidence}; the executed node carries the name {member}",
-        )
-        for link in by_call.values()
-    ]

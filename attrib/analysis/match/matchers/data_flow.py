@@ -15,10 +15,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from attrib.analysis.lineage.components import input_free_values
+from attrib.analysis.lineage.graph import GraphNode
 from attrib.analysis.lineage.representation import producers
-from attrib.analysis.match.candidates import Link, Unmatched
+from attrib.analysis.match.candidates import Link, Matcher, MatchState
 from attrib.analysis.match.ops import IDENTITY_OPS, base_op, is_whole, op_role, writes_one
-from attrib.analysis.match.scoring import links_of
+from attrib.analysis.match.scoring import links_of, module_phrase
+from attrib.model.work import Work
 
 Source = tuple[int, int]
 """Position of a call, and which of its results."""
@@ -30,75 +32,76 @@ _ONE_NODE = frozenset({"matmul"})
 """Ops that exporters write as one of several nodes (case 4)."""
 
 
-def data_flow(state: Unmatched) -> list[Link]:
+def data_flow(state: MatchState, matcher: Matcher) -> list[Link]:
     """Link the open nodes whose sources say which call they are."""
-    if not state.flow or state.executed:
-        return []
-    return list(_Tracing(state).links())
+    return list(_Tracing(state).links(matcher))
 
 
 class _Tracing:
     """One pass over the graph."""
 
-    def __init__(self, state: Unmatched) -> None:
+    def __init__(self, state: MatchState) -> None:
         self._state = state
         self._makers = producers(state.graph)
         self._free = input_free_values(state.graph)
         self._call_of: dict[int, int] = {}
         self._linked: set[int] = set()
         for link in state.links:
-            self._note(link.call, link.node)
+            self.note(link.call, link.node)
         self._candidates: dict[str, list[int]] = defaultdict(list)
         for i in state.open_calls:
-            if _is_one_node(state.calls[i].op):
+            op = state.calls[i].op
+            one = op_role(op) == "layout" or writes_one(op) or base_op(op) in _ONE_NODE
+            if one and base_op(op) not in IDENTITY_OPS:  # 4
                 self._candidates[state.calls[i].scope].append(i)
 
-    def _note(self, call: int, node: int) -> None:
+    def note(self, call: int, node: int) -> None:
+        """Keep in mind that two are linked."""
         self._call_of.setdefault(node, call)
         self._linked.add(call)
 
-    def links(self) -> Iterator[Link]:
+    def links(self, matcher: Matcher) -> Iterator[Link]:
         """The links of the pass."""
-        for group in self._groups():
-            call = self._best(group)
-            if call is None:
-                continue
-            self._candidates[self._state.calls[call].scope].remove(call)
-            for node in group:
-                self._note(call, node)
-            yield from links_of(self._state, call, group, "data-flow")
 
-    def _groups(self) -> Iterator[list[int]]:
-        """Open nodes of known modules in topological order; those of one fx node together."""
+        def reads_alike(call: Work, node: GraphNode) -> str:
+            return f"{module_phrase(call)}: {node.op} reads what {call.op} reads"
+
+        # Open nodes of known modules in topological order; those of one fx node together.
         groups: dict[object, list[int]] = {}
         for i in self._state.open_nodes:
             scope, fx = self._state.scopes[i], self._state.graph.nodes[i].fx_node
             if scope is not None:
                 groups.setdefault((scope, fx) if fx else i, []).append(i)
-        yield from groups.values()
+        for group in groups.values():
+            call = self.best_call(group)
+            if call is None:
+                continue
+            self._candidates[self._state.calls[call].scope].remove(call)
+            for node in group:
+                self.note(call, node)
+            yield from links_of(self._state, matcher, call, group, reads_alike)
 
-    def _best(self, group: list[int]) -> int | None:
+    def best_call(self, group: list[int]) -> int | None:
         """The open call that shares most sources with a group of nodes (case 3)."""
-        theirs = self._node_sources(group)
-        scope = self._state.scopes[group[0]] or ""
+        theirs = self.node_sources(group)
+        scope, first = self._state.scopes[group[0]] or "", self._state.graph.nodes[group[0]]
         best, most = None, 0.0
         for call in self._candidates.get(scope, ()) if theirs else ():
-            if not self._same_op(call, group):
+            op = self._state.calls[call].op
+            same = base_op(op) == base_op(first.fx_target) if first.fx_target else is_whole(op, first.op)
+            if not same:
                 continue
-            ours = self._call_sources(call)
-            shared = sum(any(_same(a, b) for b in ours) for a in theirs)
+            ours = self.call_sources(call)
+            shared = sum(
+                any(a[0] == b[0] and a[1] in (_ANY, b[1]) for b in ours)  # 2
+                for a in theirs
+            )
             share = shared / max(len(ours), len(theirs))
             if share > most:
                 best, most = call, share
         return best
 
-    def _same_op(self, call: int, group: list[int]) -> bool:
-        op, node = self._state.calls[call].op, self._state.graph.nodes[group[0]]
-        if node.fx_target:
-            return base_op(op) == base_op(node.fx_target)
-        return is_whole(op, node.op)
-
-    def _node_sources(self, group: list[int]) -> set[Source]:
+    def node_sources(self, group: list[int]) -> set[Source]:
         """Calls whose results a group of nodes reads (cases 1 and 2)."""
         inside, found = set(group), set[Source]()
 
@@ -115,7 +118,7 @@ class _Tracing:
         _look_through([name for i in group for name in self._state.graph.nodes[i].inputs], above)
         return found
 
-    def _call_sources(self, call: int) -> set[Source]:
+    def call_sources(self, call: int) -> set[Source]:
         """Calls whose results a call reads (case 1)."""
         flow: Mapping[int, tuple[Source, ...]] = self._state.flow
         found = set[Source]()
@@ -139,12 +142,3 @@ def _look_through(start: Iterable[_T], above: Callable[[_T], Iterable[_T]]) -> N
     for _ in range(_DEEPEST + 1):
         seen |= level
         level = {thing for below in level for thing in above(below)} - seen
-
-
-def _same(node: Source, call: Source) -> bool:
-    return node[0] == call[0] and node[1] in (_ANY, call[1])
-
-
-def _is_one_node(op: str) -> bool:
-    base = base_op(op)
-    return base not in IDENTITY_OPS and (op_role(op) == "layout" or writes_one(op) or base in _ONE_NODE)

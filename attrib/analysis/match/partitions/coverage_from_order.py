@@ -11,7 +11,13 @@ from collections.abc import Mapping, Sequence
 
 from attrib.analysis.lineage.graph import Graph
 from attrib.analysis.match.compiled import compiled_in_order
-from attrib.analysis.match.partitions.covering import Covering, Span, crossings, run_by_name, running, spans
+from attrib.analysis.match.partitions.covering import (
+    Covering,
+    crossings,
+    nodes_that_run,
+    run_bounds,
+    run_by_name,
+)
 from attrib.model.work import Work
 
 DERIVED = 0.6
@@ -24,17 +30,31 @@ ALONE = 0.9
 """The same where the session ran a single compiled node, in which everything that did not run outside must lie."""
 
 
-def covering_as_derived(nodes: Sequence[Work], graph: Graph) -> Covering:
-    """What the executed nodes cover."""
+def covering_from_order(nodes: Sequence[Work], graph: Graph) -> Covering:
+    """What each executed node stands for, by what it depends on and what depends on it."""
     runs = run_by_name(nodes, graph)
     at = {i: places[0] for i, places in runs.items()}
     compiled = sorted(compiled_in_order(nodes))
-    bounds = spans(graph, at, len(nodes))
-    choices = {i: _choices(compiled, bounds[i]) for i in running(graph) if i not in runs}
-    choices = {i: places for i, places in choices.items() if places}
+    bounds = run_bounds(graph, at, len(nodes))
+    choices: dict[int, Sequence[int]] = {}
+    for i in nodes_that_run(graph):
+        # The compiled nodes between the bounds, in the order of execution.
+        between = compiled[bisect_right(compiled, bounds[i].first) : bisect_left(compiled, bounds[i].last)]
+        if i not in runs and between:
+            choices[i] = between
     early, late = ({i: places[k] for i, places in choices.items()} for k in (0, -1))
-    chosen = max(late, early, key=lambda inside: _agreement(nodes, graph, at, inside, compiled))
-    together = _together(compiled, set(chosen.values()))
+
+    def agreement(inside: Mapping[int, int]) -> float:
+        found = crossings(graph, {**at, **inside})
+        return sum(found[place].agreement(nodes[place]) for place in compiled if place in found)
+
+    chosen = max(late, early, key=agreement)
+    # Compiled nodes by the one that has nodes of the graph; one that has none joins the nearest that has.
+    covering = set(chosen.values())
+    leads = [place for place in compiled if place in covering]
+    together: dict[int, list[int]] = {lead: [] for lead in leads}
+    for place in compiled if leads else ():
+        together[min(leads, key=lambda lead: (abs(lead - place), -lead))].append(place)
     trust, notes = {}, {}
     for lead, places in together.items():
         inside = [i for i, place in chosen.items() if place == lead]
@@ -43,33 +63,8 @@ def covering_as_derived(nodes: Sequence[Work], graph: Graph) -> Covering:
         for place in places:
             trust[place] = DOUBTFUL if doubtful or places[1:] else sure
             notes[place] = _notes(nodes, places, len(inside), doubtful)
-    covered = {i: together[place] for i, place in chosen.items()}
+    covered = {i: tuple(together[place]) for i, place in chosen.items()}
     return Covering(runs={**runs, **covered}, trust=trust, notes=notes)
-
-
-def _choices(compiled: Sequence[int], span: Span) -> Sequence[int]:
-    """The compiled nodes between two places, in the order of execution."""
-    return compiled[bisect_right(compiled, span.first) : bisect_left(compiled, span.last)]
-
-
-def _agreement(
-    nodes: Sequence[Work],
-    graph: Graph,
-    at: Mapping[int, int],
-    inside: Mapping[int, int],
-    compiled: Sequence[int],
-) -> float:
-    found = crossings(graph, {**at, **inside})
-    return sum(found[place].agreement(nodes[place]) for place in compiled if place in found)
-
-
-def _together(compiled: Sequence[int], covering: set[int]) -> dict[int, tuple[int, ...]]:
-    """Compiled nodes by the one that has nodes of the graph; one that has none joins the nearest that has."""
-    leads = [place for place in compiled if place in covering]
-    found: dict[int, list[int]] = {lead: [] for lead in leads}
-    for place in compiled if leads else ():
-        found[min(leads, key=lambda lead: (abs(lead - place), -lead))].append(place)
-    return {lead: tuple(places) for lead, places in found.items()}
 
 
 def _notes(nodes: Sequence[Work], places: Sequence[int], inside: int, doubtful: int) -> tuple[str, ...]:

@@ -13,10 +13,10 @@ Numbered cases, cited in the code:
    after the graph had been divided.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from attrib.analysis.lineage.components import nodes_by_name
+from attrib.analysis.lineage.components import unique_names
 from attrib.analysis.lineage.graph import Graph
 from attrib.analysis.match.compiled import compiled_in_order, compiled_number, is_compiled
 from attrib.analysis.match.from_profile import name_of, node_name_parts
@@ -24,12 +24,12 @@ from attrib.analysis.match.partitions.covering import (
     Covering,
     Crossing,
     crossings,
+    nodes_that_run,
+    run_bounds,
     run_by_name,
-    running,
-    spans,
 )
 from attrib.analysis.match.scoring import CONTRADICTION
-from attrib.model.placement import Part, Placement
+from attrib.model.placement import Placement
 from attrib.model.work import Work
 
 PLACED = 0.95
@@ -37,19 +37,18 @@ PLACED = 0.95
 
 
 @dataclass(slots=True, eq=False)
-class _Found:
-    """Which part each compiled node is (both by position), of how many, and the graph's nodes that each part names."""
+class _Pairs:
+    """Which part each compiled node is (both by position), and in words how it was found."""
 
     part_of: dict[int, int] = field(default_factory=dict)
-    place: dict[int, str] = field(default_factory=dict)
-    named: dict[int, list[int]] = field(default_factory=dict)
+    how: dict[int, str] = field(default_factory=dict)
 
 
-def covering_as_placed(nodes: Sequence[Work], graph: Graph, placement: Placement) -> Covering | None:
-    """What the executed nodes cover; None where the placement tells nothing of the compiled ones."""
+def covering_from_placement(nodes: Sequence[Work], graph: Graph, placement: Placement) -> Covering | None:
+    """What each executed node stands for, as the session said; None where it tells nothing of the compiled ones."""
     runs = run_by_name(nodes, graph)
-    named = _named(graph, placement)
-    found = _paired(nodes, graph, placement, runs, named)
+    named = _nodes_by_part(graph, placement)
+    found = _pair_parts(nodes, graph, placement, runs, named)
     if not found.part_of:
         return None
     at = {i: places[0] for i, places in runs.items()}
@@ -57,16 +56,23 @@ def covering_as_placed(nodes: Sequence[Work], graph: Graph, placement: Placement
         at |= {i: place for i in named[part] if i not in runs}
     compiled, named_in = set(found.part_of), dict(at)
     barred = {i for part, of in named.items() if part not in found.part_of.values() for i in of} - at.keys()
-    _fill(graph, at, compiled, barred, len(nodes))
+    bounds = run_bounds(graph, at, len(nodes))
+    for i in nodes_that_run(graph):
+        if i not in at and i not in barred:  # 5
+            near = next((place for place in bounds[i] if place in compiled), None)
+            at |= {} if near is None else {i: near}  # 4
     crossing = crossings(graph, at)
     trust, notes = {}, {}
     for place, part in found.part_of.items():
-        agrees, said = _compared(crossing.get(place), nodes[place])
+        agrees, said = crossing.get(place, Crossing((), ())).check(nodes[place])
         trust[place] = PLACED * (1.0 if agrees else CONTRADICTION)
         size = len(placement.parts[part].nodes)
+        by_name = sum(p == place for p in named_in.values())
+        more = sum(p == place for p in at.values()) - by_name
         notes[place] = (
-            f"{nodes[place].provider} compiled {size} nodes into {nodes[place].id}: {found.place[place]}; {said}",
-            _origin([i for i, p in named_in.items() if p == place], at, place),
+            f"{nodes[place].provider} compiled {size} nodes into {nodes[place].id}: {found.how[place]}; {said}",
+            f"{by_name} nodes of the graph that the session opened are in it by name"
+            + (f", {more} more by the nodes around them" if more else ""),
         )
     return Covering(
         runs=runs | {i: (place,) for i, place in at.items() if place in compiled},
@@ -76,9 +82,9 @@ def covering_as_placed(nodes: Sequence[Work], graph: Graph, placement: Placement
     )
 
 
-def _named(graph: Graph, placement: Placement) -> dict[int, list[int]]:
+def _nodes_by_part(graph: Graph, placement: Placement) -> dict[int, list[int]]:
     """The graph's nodes that each part names (case 3)."""
-    single = {name: of[0].index for name, of in nodes_by_name(graph).items() if name and len(of) == 1}
+    single = unique_names(graph)
     found: dict[int, list[int]] = {}
     taken: set[int] = set()
     for exact in (True, False):
@@ -93,15 +99,16 @@ def _named(graph: Graph, placement: Placement) -> dict[int, list[int]]:
     return found
 
 
-def _paired(
+def _pair_parts(
     nodes: Sequence[Work],
     graph: Graph,
     placement: Placement,
     runs: Mapping[int, tuple[int, ...]],
     named: Mapping[int, list[int]],
-) -> _Found:
+) -> _Pairs:
     """The part of each compiled node, provider by provider."""
-    found = _Found()
+    found = _Pairs()
+    # A part of a single node that ran under its own name was not compiled.
     ran = {name for node in nodes if not is_compiled(node) for name in (node.id, name_of(node).member)}
     certain = {i: -1 - part for part, of in named.items() for i in of}
     sides = crossings(graph, {i: places[0] for i, places in runs.items()} | certain)
@@ -110,13 +117,16 @@ def _paired(
         by_provider.setdefault(nodes[place].provider, []).append(place)
     for provider, places in by_provider.items():
         parts = [
-            i for i, part in enumerate(placement.parts) if part.provider == provider and not _ran(part, ran)
+            i
+            for i, part in enumerate(placement.parts)
+            if part.provider == provider and not (len(part.nodes) == 1 and part.nodes[0].name in ran)
         ]
         if len(places) == len(parts):
             pairs = list(zip(places, parts, strict=True))  # 1
         else:
-            table = [[not _crossing(sides, i).missing(nodes[place]) for i in parts] for place in places]
-            pairs = [(places[a], parts[b]) for a, b in _in_order(table)]  # 2
+            borders = [sides.get(-1 - i, Crossing((), ())) for i in parts]
+            table = [[not border.missing(nodes[place]) for border in borders] for place in places]
+            pairs = [(places[a], parts[b]) for a, b in _longest_pairs(table)]  # 2
         for place, part in pairs:
             found.part_of[place] = part
             which = (
@@ -124,20 +134,11 @@ def _paired(
             )
             number = compiled_number(nodes[place])
             by = f"by its number, {number}" if number >= 0 and len(places) == len(parts) else "by order"
-            found.place[place] = f"{which}, found {by}"
+            found.how[place] = f"{which}, found {by}"
     return found
 
 
-def _crossing(sides: Mapping[int, Crossing], part: int) -> Crossing:
-    return sides.get(-1 - part, Crossing((), ()))
-
-
-def _ran(part: Part, names: Iterable[str]) -> bool:
-    """Whether a part is a single node that ran under its own name."""
-    return len(part.nodes) == 1 and part.nodes[0].name in names
-
-
-def _in_order(fits: Sequence[Sequence[bool]]) -> list[tuple[int, int]]:
+def _longest_pairs(fits: Sequence[Sequence[bool]]) -> list[tuple[int, int]]:
     """The most pairs in order that fit (longest common subsequence); the first ones of equal choices."""
     rows, columns = len(fits), len(fits[0]) if fits else 0
     best = [[0] * (columns + 1) for _ in range(rows + 1)]
@@ -155,34 +156,3 @@ def _in_order(fits: Sequence[Sequence[bool]]) -> list[tuple[int, int]]:
         else:
             a += 1
     return found
-
-
-def _fill(graph: Graph, at: dict[int, int], compiled: set[int], barred: set[int], end: int) -> None:
-    """Place what no part names (case 4), except what was rewritten outside (case 5)."""
-    bounds = spans(graph, at, end)
-    for i in running(graph):
-        if i in at or i in barred:
-            continue
-        place = next((place for place in bounds[i] if place in compiled), None)
-        if place is not None:
-            at[i] = place
-
-
-def _compared(crossing: Crossing | None, work: Work) -> tuple[bool, str]:
-    """Whether the tensors that cross the border of a part are inputs and outputs of the node, and in words."""
-    count = 0 if crossing is None else len(crossing.entering) + len(crossing.leaving)
-    if crossing is None or not count or not (work.inputs or work.outputs):
-        return True, "no shapes to check it by"
-    missing = crossing.missing(work)
-    if missing:
-        return (
-            False,
-            f"SIZES DIFFER: {missing[0]} crosses the border of that part, and the node has no such tensor",
-        )
-    return True, f"the {count} tensors that cross its border are inputs and outputs of the node"
-
-
-def _origin(named: Sequence[int], at: Mapping[int, int], place: int) -> str:
-    more = sum(p == place for p in at.values()) - len(named)
-    text = f"{len(named)} nodes of the graph that the session opened are in it by name"
-    return text + (f", {more} more by the nodes around them" if more else "")

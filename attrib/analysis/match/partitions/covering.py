@@ -1,14 +1,14 @@
 """Which nodes of the graph that a session opened each executed node stands for, where a provider compiled parts of it.
 
 A session with compiled nodes cannot save the graph that it runs. Two ways lead from a compiled node to its nodes: what the
-session said (`placed`), and what the nodes that ran outside leave over (`derived`).
+session said (`coverage_from_placement`), and what the nodes that ran outside leave over (`coverage_from_order`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from attrib.analysis.lineage.components import input_free_values, nodes_by_name
+from attrib.analysis.lineage.components import input_free_values, unique_names
 from attrib.analysis.lineage.graph import Graph
 from attrib.analysis.lineage.representation import producers
 from attrib.analysis.match.executed import executed_by_node
@@ -39,7 +39,7 @@ def run_by_name(nodes: Sequence[Work], graph: Graph) -> dict[int, tuple[int, ...
     """Nodes of the graph that ran as themselves, or in a node that bears their name: positions of that work."""
     found = {i: tuple(places) for i, places in executed_by_node(nodes, graph).items()}
     reached = {place for places in found.values() for place in places}
-    single = {name: of[0].index for name, of in nodes_by_name(graph).items() if name and len(of) == 1}
+    single = unique_names(graph)
     for place, node in enumerate(nodes):
         member = single.get(name_of(node).member)
         if place not in reached and member is not None and member not in found:
@@ -47,14 +47,14 @@ def run_by_name(nodes: Sequence[Work], graph: Graph) -> dict[int, tuple[int, ...
     return found
 
 
-class Span(NamedTuple):
+class RunBounds(NamedTuple):
     """Between which executed work a node runs: the last that it waits for, the first that waits for it."""
 
     first: int
     last: int
 
 
-def spans(graph: Graph, placed: Mapping[int, int], end: int) -> list[Span]:
+def run_bounds(graph: Graph, placed: Mapping[int, int], end: int) -> list[RunBounds]:
     """For each node of the graph the bounds of its place in the order of execution, exclusive.
 
     Args:
@@ -74,10 +74,10 @@ def spans(graph: Graph, placed: Mapping[int, int], end: int) -> list[Span]:
         first[reader] = max(first[reader], placed.get(maker, first[maker]))
     for maker, reader in reversed(edges):
         last[maker] = min(last[maker], placed.get(reader, last[reader]))
-    return [Span(*bounds) for bounds in zip(first, last, strict=True)]
+    return [RunBounds(*bounds) for bounds in zip(first, last, strict=True)]
 
 
-def running(graph: Graph) -> list[int]:
+def nodes_that_run(graph: Graph) -> list[int]:
     """Positions of the nodes that depend on an input of the model: the others are computed once and folded."""
     free = input_free_values(graph)
     return [node.index for node in graph.nodes if not all(name in free for name in node.outputs)]
@@ -93,6 +93,17 @@ class Crossing(NamedTuple):
         """The tensors that an executed node does not read or write."""
         reads, writes = set(work.inputs), set(work.outputs)
         return [t for t in self.entering if t not in reads] + [t for t in self.leaving if t not in writes]
+
+    def check(self, work: Work) -> tuple[bool, str]:
+        """Whether the tensors that cross the border are inputs and outputs of an executed node, and in words."""
+        count = len(self.entering) + len(self.leaving)
+        if not count or not (work.inputs or work.outputs):
+            return True, "no shapes to check it by"
+        missing = self.missing(work)
+        if missing:
+            said = f"{missing[0]} crosses the border of that part, and the node has no such tensor"
+            return False, f"SIZES DIFFER: {said}"
+        return True, f"the {count} tensors that cross its border are inputs and outputs of the node"
 
     def agreement(self, work: Work) -> float:
         """Share of the tensors of both that both have; weights do not count, because they enter compiled nodes as well."""

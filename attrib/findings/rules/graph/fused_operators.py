@@ -4,7 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 
-from attrib.analysis.lineage.rewrites import MARKS, Mark
+from attrib.analysis.lineage.rewrites import MARKS, OptimizerMark
 from attrib.findings.evidence.ledger_queries import (
     MOST_GROUPS,
     compared,
@@ -43,7 +43,7 @@ def optimizers_of(evidence: Evidence, rows: Iterable[LedgerRow]) -> tuple[str, .
     return tuple(dict.fromkeys(found))
 
 
-def _bears(mark: Mark, name: str, op: str) -> bool:
+def _bears(mark: OptimizerMark, name: str, op: str) -> bool:
     """Whether a node shows by its op, or by its name, which optimizer made it."""
     return bool(mark.op or mark.name) and mark.op in ("", op) and re.search(mark.name, name) is not None
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from attrib.analysis.lineage.graph import Graph, GraphNode
-from attrib.analysis.match.partitions.coverage_from_placement import covering_as_placed
+from attrib.analysis.match.partitions.coverage_from_placement import covering_from_placement
 from attrib.analysis.match.regions import regions
 from attrib.model.placement import Part, PlacedNode, Placement
 from attrib.model.region import Region
@@ -289,7 +289,7 @@ def test_a_placement_of_strangers_loses_nothing(case, names):
 
 def test_what_bears_no_name_lies_with_its_neighbors():
     """`node_linear_4` became a part of a node that bears the name of the product before it."""
-    found = covering_as_placed(BERT.nodes, BERT.graphs[0], BERT.placement)
+    found = covering_from_placement(BERT.nodes, BERT.graphs[0], BERT.placement)
     assert found is not None
     place = next(i for i, node in enumerate(BERT.nodes) if node.id.endswith("_1"))
     index = {node.name: node.index for node in BERT.graphs[0].nodes}
@@ -307,6 +307,6 @@ def test_the_name_inside_a_rewritten_nodes_name_says_more_than_its_neighbors():
     inside = (("a",), ("b/MatMulAddFusion", "c"))
     parts = (Part(provider=OPENVINO, nodes=tuple(PlacedNode(name=n, op="Gemm") for n in p)) for p in inside)
     ran = tuple(Work(id=f"{OPENVINO}_p_{i}", engine="onnxruntime", op="p", provider=OPENVINO) for i in (0, 1))
-    found = covering_as_placed(ran, graph, Placement(parts=tuple(parts)))
+    found = covering_from_placement(ran, graph, Placement(parts=tuple(parts)))
     assert found is not None
     assert found.runs == {0: (0,), 1: (1,), 2: (1,)}

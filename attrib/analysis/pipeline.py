@@ -1,0 +1,275 @@
+"""How a trace directory becomes a document: six stages, in the order of `STAGES`.
+
+Each stage reads the fields of `AnalysisState` that the stages before it filled in (its precondition) and fills in its own
+(its postcondition). Add a stage by writing its function and naming it in `STAGES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from attrib.analysis.attribution.ledger.headline import Blocks, Headline, headline
+from attrib.analysis.attribution.ledger.interrupted import notes_on, plain_ledger
+from attrib.analysis.attribution.ledger.ledger import build_ledger
+from attrib.analysis.attribution.ledger.profiled import coverage, step_times
+from attrib.analysis.attribution.partitions import partition_of
+from attrib.analysis.attribution.roofline.peaks import machine_limits
+from attrib.analysis.attribution.roofline.roofline import rooflines
+from attrib.analysis.attribution.timeline import timelines_of
+from attrib.analysis.lineage.reader import graph_from_bytes
+from attrib.analysis.match.regions import regions
+from attrib.analysis.missing_evidence import Recorded, find_missing_evidence
+from attrib.analysis.provenance import Chain, chain_of, region_provenance, shorten
+from attrib.errors import AttribError, InternalError
+from attrib.findings.comparability.checks import checks
+from attrib.findings.protocol import Evidence
+from attrib.findings.runner import run
+from attrib.findings.verified import ordered, with_verified, without_steps
+from attrib.model.document import Document
+from attrib.model.manifest import EXPORTED, OPTIMIZED, ROLES, Environment, Manifest, Role, Workload
+from attrib.version import __version__
+
+if TYPE_CHECKING:
+    from attrib.analysis.attribution.ledger.rows import Ledger
+    from attrib.analysis.lineage.graph import Graph
+    from attrib.model.document import Finding
+    from attrib.model.experiment import ExperimentResult
+    from attrib.model.latency import LatencyTable
+    from attrib.model.provenance import RegionTrail
+    from attrib.model.region import Region
+    from attrib.model.work import Partition, Work
+    from attrib.traces.directory.trace_directory import TraceDirectory
+
+
+UNKNOWN_CAPTURE = Manifest(
+    attrib_version="",
+    created="",
+    workload=Workload(model="unknown", source="", weights="unknown", batch_size=0, seq_len=0, precision=""),
+    sides={},
+    environment=Environment(),
+    warnings=("attrib did not record these traces: versions, threads and inputs are unknown",),
+)
+"""What a directory without a manifest says of its capture: nothing."""
+
+
+@dataclass(slots=True, eq=False)
+class AnalysisState:
+    """What is known of one trace directory; a field that no stage has filled in yet raises `AttributeError`."""
+
+    directory: TraceDirectory
+
+    # read
+    latency: LatencyTable | None = field(init=False)
+    plain: dict[Role, Blocks] = field(init=False)
+    """Wall times of the plain steps by side and block; empty without a latency table."""
+    headline: Headline = field(init=False)
+
+    # partition
+    partitions: dict[Role, Partition] = field(init=False)
+    """The profiled steps of the sides that have any."""
+
+    # match
+    graphs: dict[str, Graph] = field(init=False)
+    """The captured graphs by path, first to last."""
+    regions: tuple[Region, ...] = field(init=False)
+    chain: Chain = field(init=False)
+
+    # ledger
+    ledger: Ledger = field(init=False)
+    trails: tuple[RegionTrail, ...] = field(init=False)
+    """What is behind each region, whole."""
+
+    # findings
+    evidence: Evidence = field(init=False)
+    experiments: tuple[ExperimentResult, ...] = field(init=False)
+    findings: tuple[Finding, ...] = field(init=False)
+
+    # document
+    document: Document = field(init=False)
+
+
+def read(state: AnalysisState) -> None:
+    """Read the plain steps and take their medians.
+
+    The large files are read where they are needed, one at a time: the traces by `partition`, the graphs by `match`.
+    """
+    latency = state.latency = state.directory.latency()
+    state.plain = {role: latency.blocks(role, "plain") for role in ROLES} if latency else {}
+    state.headline = headline(state.plain)
+
+
+def partition(state: AnalysisState) -> None:
+    """Split the profiled steps of each side, so that every nanosecond has one owner.
+
+    Ensures that there is something to compare: a profile of some side, or plain steps of both.
+
+    Raises:
+        AttribError: There is neither; or a trace cannot be used.
+        InternalError: The parts of a step do not sum to its wall time.
+    """
+    found = {role: partition_of(state.directory, role, state.latency) for role in ROLES}
+    state.partitions = {role: its for role, its in found.items() if its is not None}
+    if not state.partitions and state.headline.latency.delta_ns is None:
+        directory = state.directory
+        missing = f" ({'; '.join(directory.missing)})" if directory.missing else ""
+        if directory.manifest is not None and directory.manifest.launches:
+            raise AttribError(
+                f"{directory.root}: the capture was interrupted before anything was measured{missing}",
+                hint=f"attrib profile --resume {directory.root}",
+            )
+        raise AttribError(
+            f"{directory.root}: holds no profiled steps of either engine{missing}",
+            hint="record one with `attrib profile --model bert-base-uncased`",
+        )
+    for its in state.partitions.values():
+        its.self_check()
+
+
+def match(state: AnalysisState) -> None:
+    """Bring calls and nodes together in regions, through the captured graphs.
+
+    Ensures that every call and every node is in exactly one region.
+    """
+    directory, partitions = state.directory, state.partitions
+    graphs = state.graphs = {name: graph_from_bytes(data, name) for name, data in directory.graphs().items()}
+    work: dict[Role, tuple[Work, ...]] = {
+        role: partitions[role].work if role in partitions else () for role in ROLES
+    }
+    state.regions = regions(
+        work["torch"],
+        work["onnxruntime"],
+        tuple(graphs.values()) if EXPORTED in graphs else (),
+        ran=OPTIMIZED in graphs,
+        flow=directory.flow("torch"),
+        placement=directory.placement("onnxruntime"),
+    )
+    state.chain = chain_of(graphs, directory.manifest)
+
+
+def ledger(state: AnalysisState) -> None:
+    """Divide the difference of the plain steps among the regions and causes.
+
+    Ensures that the rows sum to the headline's difference, to the nanosecond.
+    """
+    sides = state.directory.manifest.sides if state.directory.manifest else {}
+    requested = sides["onnxruntime"].requested_providers if "onnxruntime" in sides else ()
+    state.ledger = (
+        build_ledger(
+            state.partitions,
+            state.regions,
+            state.headline,
+            overheads={role: side.overhead for role, side in sides.items()},
+            provider=requested[0] if requested else "",
+        )
+        if state.partitions
+        else plain_ledger(state.headline)
+    )
+    state.trails = region_provenance(state.regions, state.partitions, state.ledger, state.chain)
+
+
+def findings(state: AnalysisState) -> None:
+    """Run the rules over the evidence, and set beside each finding what an experiment has shown."""
+    directory, latency = state.directory, state.latency
+    state.evidence = Evidence(
+        ledger=state.ledger,
+        latency=state.headline.latency,
+        manifest=directory.manifest,
+        partitions=state.partitions,
+        work={role: {work.id: work for work in its.work} for role, its in state.partitions.items()},
+        regions={region.id: region for region in state.regions},
+        graphs=state.graphs,
+        outputs=directory.outputs(),
+        plain_ns={
+            role: tuple(tuple(block.tolist()) for block in its.values()) for role, its in state.plain.items()
+        },
+        warmup_ns={role: latency.before_plain(role) for role in state.plain} if latency else {},
+        placement=directory.placement("onnxruntime"),
+    )
+    state.experiments = ordered(directory.experiments())
+    state.findings = with_verified(run(state.evidence), state.experiments)
+
+
+def document(state: AnalysisState) -> None:
+    """Put everything that a report shows into one document."""
+    directory, evidence, partitions = state.directory, state.evidence, state.partitions
+    manifest = directory.manifest or UNKNOWN_CAPTURE
+    causes = state.ledger.causes()
+    delta = {row.cause: row.delta_ns for row in causes}
+    limits = machine_limits(manifest.sides)
+    # Rounds in which both engines were measured.
+    rounds = min((len(evidence.plain_ns.get(role, ())) for role in ROLES), default=0)
+    state.document = Document(
+        attrib_version=__version__,
+        created=manifest.created,
+        workload=manifest.workload,
+        environment=manifest.environment,
+        sides=manifest.sides,
+        protocol=manifest.protocol,
+        comparability=checks(evidence),
+        outputs=evidence.outputs,
+        latency=evidence.latency,
+        coverage=coverage(
+            partitions.get("torch"),
+            partitions.get("onnxruntime"),
+            state.regions,
+            unattributed=delta.get("unattributed", 0),
+            overhead=delta.get("profiler_overhead", 0),
+        ),
+        ledger=state.ledger.rows,
+        causes=causes,
+        findings=state.findings,
+        experiments=tuple(map(without_steps, state.experiments)),
+        profiled={role: step_times(its) for role, its in partitions.items()},
+        plain_ns=dict(evidence.plain_ns),
+        regions=tuple(map(shorten, state.trails)),
+        timeline=timelines_of(partitions, state.ledger.rows),
+        rooflines=rooflines(state.ledger.rows, evidence.work, limits),
+        warnings=(
+            *notes_on(directory.manifest, rounds),
+            *manifest.warnings,
+            *directory.missing,
+            *(warning for its in partitions.values() for warning in its.warnings),
+        ),
+        damage=tuple(directory.damage.values()),
+        gaps=find_missing_evidence(
+            Recorded(
+                plain=frozenset(role for role, blocks in evidence.plain_ns.items() if blocks),
+                graphs=state.graphs,
+                partitions=partitions,
+                regions=state.regions,
+                peaks=bool(limits),
+            )
+        ),
+        command=manifest.command,
+    )
+
+
+Stage = Callable[[AnalysisState], None]
+
+STAGES: tuple[Stage, ...] = (read, partition, match, ledger, findings, document)
+
+
+def analyze(directory: TraceDirectory) -> AnalysisState:
+    """Run all stages over an opened trace directory.
+
+    Raises:
+        AttribError: The directory cannot be used; the message says why.
+        InternalError: A stage broke its promise. The message names the stage, and the stages already run; any other
+            exception carries the same as a note.
+    """
+    state, done = AnalysisState(directory), list[str]()
+    for stage in STAGES:
+        try:
+            stage(state)
+        except AttribError:
+            raise
+        except Exception as error:
+            where = f"in stage `{stage.__name__}` of the analysis, after {', '.join(done) or 'none'}"
+            if isinstance(error, InternalError):
+                raise InternalError(f"{error} ({where})") from error
+            error.add_note(where)
+            raise
+        done.append(stage.__name__)
+    return state
