@@ -5,27 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from msgspec.structs import fields
-
-from attrib.capture.config.options import CaptureOptions
 from attrib.capture.system.interpreter import without_paths
-
-_NAMED_OTHERWISE = {
-    "providers": "--provider",
-    "provider_options": "--provider-option",
-    "provider_libraries": "--provider-library",
-    "session_options": "--session-option",
-    "disabled_optimizers": "--disable-optimizer",
-}
-_NO_CHOICE_OF_THE_MODEL = ("output", "save_models", "rounds", "force", "timeout", "command")
-"""Fields that say where results go, or how often something is measured."""
+from attrib.model.capture_options import OPTIONS, CaptureOptions
 
 FLAGS: dict[str, str] = {
-    field.name: _NAMED_OTHERWISE.get(field.name, f"--{field.name.replace('_', '-')}")
-    for field in fields(CaptureOptions)
-    if field.name not in _NO_CHOICE_OF_THE_MODEL
+    declared.name: declared.flag for declared in OPTIONS if declared.option.chooses_what_runs
 }
-"""Field of the options -> flag."""
+"""Field of the options -> flag, for those that bear on what runs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import msgspec
 from attrib.capture.bench.ablation import Cut, cut_graph, optimized_graph
 from attrib.capture.bench.graphs import op_types
 from attrib.capture.bench.sides import Opener, ReadySide
-from attrib.capture.config.options import CaptureOptions, check_options
+from attrib.capture.config.options import check_options
 from attrib.capture.config.progress import Progress
 from attrib.capture.session.latencies import Latencies
 from attrib.capture.session.measure import LEAD_IN, NS, Runner, orders, plan_protocol, run_block, warm_up
@@ -28,6 +28,7 @@ from attrib.capture.workers.process import WorkerError
 from attrib.capture.workload.differences import TOLERANCES, compare_outputs
 from attrib.capture.workload.inputs import Arrays
 from attrib.capture.workload.sources import Source
+from attrib.model.capture_options import CaptureOptions
 from attrib.model.manifest import ROLES, OutputDifference, Protocol, Role
 
 _BUDGET_S = 240.0

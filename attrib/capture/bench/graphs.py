@@ -11,13 +11,13 @@ from pathlib import Path
 
 import msgspec
 
-from attrib.capture.config.options import CaptureOptions
 from attrib.capture.export.user_graph import check_user_graph
 from attrib.capture.session.commands import export_command, recipe_of
 from attrib.capture.session.graphs import GraphChain, GraphMaker
 from attrib.capture.session.worker_pool import Workers
 from attrib.capture.workload.sources import Source
 from attrib.errors import AttribError
+from attrib.model.capture_options import CaptureOptions
 from attrib.rewrite.files import load_graph
 
 _ROOM = 3

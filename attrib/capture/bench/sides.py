@@ -9,7 +9,6 @@ import msgspec
 import numpy as np
 
 from attrib.capture.bench.graphs import BenchGraphs, Made
-from attrib.capture.config.options import CaptureOptions
 from attrib.capture.session.commands import (
     load_command,
     open_command,
@@ -25,6 +24,7 @@ from attrib.capture.workload.differences import TOLERANCES
 from attrib.capture.workload.inputs import Arrays, inputs_hash, load_inputs
 from attrib.capture.workload.sources import Source
 from attrib.errors import AttribError
+from attrib.model.capture_options import CaptureOptions
 from attrib.model.manifest import Role
 from attrib.rewrite.registry import lowest_precision
 

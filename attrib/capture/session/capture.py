@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from attrib.capture.config.options import CaptureOptions, check_options
+from attrib.capture.config.options import check_options
 from attrib.capture.config.progress import NoProgress, Progress
 from attrib.capture.session.commands import providers_of
 from attrib.capture.session.session import Session
@@ -19,6 +19,7 @@ from attrib.capture.workers.process import WorkerError
 from attrib.capture.workload.handover import Handover
 from attrib.capture.workload.sources import Source, resolve_source
 from attrib.errors import AttribError, UsageError
+from attrib.model.capture_options import CaptureOptions
 
 
 class SideError(AttribError):

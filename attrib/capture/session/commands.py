@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from attrib.capture.config.options import CaptureOptions, Precision
 from attrib.capture.config.provider_options import (
     GRAPH_OPTION,
     GRAPH_PROVIDER,
@@ -14,6 +13,7 @@ from attrib.capture.config.provider_options import (
 from attrib.capture.config.session_options import session_options
 from attrib.capture.workers.messages import Export, Load, Open, Optimize, Recipe
 from attrib.capture.workload.sources import Source
+from attrib.model.capture_options import CaptureOptions, Precision
 from attrib.model.manifest import Role, Side
 from attrib.scrub import scrub
 

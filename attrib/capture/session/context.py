@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from attrib.capture.config.options import TIMEOUT_S, CaptureOptions
+from attrib.capture.config.options import TIMEOUT_S
 from attrib.capture.config.progress import Progress
 from attrib.capture.export.user_graph import check_user_graph
-from attrib.capture.session.capture_request import asked_of
+from attrib.capture.session.capture_request import request_from_options
 from attrib.capture.session.checkpoint import Kept
 from attrib.capture.session.graphs import GraphMaker, SavedModels
 from attrib.capture.session.latencies import Latencies
@@ -25,6 +25,7 @@ from attrib.capture.system.machine import MachineWatch
 from attrib.capture.workload.handover import Handover
 from attrib.capture.workload.sources import Source
 from attrib.errors import AttribError
+from attrib.model.capture_options import CaptureOptions
 from attrib.model.manifest import Role
 
 
@@ -133,7 +134,7 @@ class State:
 
 def _record(options: CaptureOptions, kept: Kept | None) -> Record:
     record = kept.record() if kept else Record(command=without_paths(options.command))
-    record.asked = asked_of(options)
+    record.asked = request_from_options(options)
     record.launch()
     return record
 

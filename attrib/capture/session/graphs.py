@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from attrib.capture.config.options import CaptureOptions
 from attrib.capture.session.commands import export_command, optimize_command, weights_precision
 from attrib.capture.session.worker_pool import Workers
 from attrib.capture.storage.writer import explained
 from attrib.capture.workers.messages import Exported, Optimized
 from attrib.capture.workload.sources import Source
 from attrib.errors import UsageError
+from attrib.model.capture_options import CaptureOptions
 from attrib.model.manifest import Rewrite
 from attrib.rewrite.files import copy_graph, shapes_of
 from attrib.rewrite.registry import lowest_precision

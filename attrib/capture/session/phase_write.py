@@ -4,7 +4,6 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from attrib.capture.config.options import Device
 from attrib.capture.session.artifacts import DEVICE_TRACE, write_outputs, write_profiles
 from attrib.capture.session.context import State
 from attrib.capture.session.measure import Runner
@@ -22,6 +21,7 @@ from attrib.capture.workers.process import Worker, WorkerError
 from attrib.capture.workload.differences import compare_outputs, note_on_outputs
 from attrib.capture.workload.inputs import load_inputs
 from attrib.errors import AttribError
+from attrib.model.capture_options import Device
 from attrib.model.manifest import LATENCY, LATENCY_PARTS, PROFILE_ZERO, ROLES, Role
 from attrib.model.roofline import Peaks
 from attrib.rewrite.registry import lowest_precision

@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from attrib.capture.config.options import CaptureOptions
 from attrib.capture.workers.messages import Loaded
 from attrib.capture.workload.sources import Source
-from attrib.model.capture_request import Asked, Launch
+from attrib.model.capture_options import CaptureOptions
+from attrib.model.capture_request import CaptureRequest, Launch
 from attrib.model.manifest import Environment, Manifest, Phase, Protocol, Role, Side, SideState, Workload
 from attrib.model.tensor import Tensor
 from attrib.scrub import scrub
@@ -65,7 +65,7 @@ class Record:
     command: str = ""
     loaded: bool = False
     fingerprint: str = ""
-    asked: Asked | None = None
+    asked: CaptureRequest | None = None
     launches: list[Launch] = field(default_factory=list)
 
     def launch(self) -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 import msgspec
 
 from attrib.capture.config.progress import NoProgress, Progress
+from attrib.capture.config.user_supplied import UserSupplied
 from attrib.capture.session.capture import handed, run_session, with_interpreter
-from attrib.capture.session.capture_request import Named, options_to_resume
+from attrib.capture.session.capture_request import options_to_resume
 from attrib.capture.session.checkpoint import Kept
 from attrib.capture.session.latencies import Latencies
 from attrib.capture.session.session import Session
@@ -24,7 +25,7 @@ _BEGIN = "begin one: attrib profile --model NAME -o DIR"
 
 def resume(
     root: Path,
-    named: Named | None = None,
+    supplied: UserSupplied | None = None,
     *,
     progress: Progress | None = None,
     handover: Handover | None = None,
@@ -33,7 +34,7 @@ def resume(
 
     Args:
         root: Its trace directory. It may come from a stranger: no model, file or program is taken from it.
-        named: What the user names (again); a built-in model needs nothing.
+        supplied: What the user names (again); a built-in model needs nothing.
         progress: Who is told how far it is.
         handover: The live module of a capture that had one.
 
@@ -49,7 +50,9 @@ def resume(
     manifest = _manifest(root)
     if _is_complete(manifest):
         return False
-    options = with_interpreter(options_to_resume(manifest, named or Named(), live=handover is not None))
+    options = with_interpreter(
+        options_to_resume(manifest, supplied or UserSupplied(), live=handover is not None)
+    )
     options = msgspec.structs.replace(options, output=root)
     source = handed(options) if handover else resolve_source(options)
     told = progress or NoProgress()

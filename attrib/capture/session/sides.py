@@ -4,11 +4,11 @@ from typing import Any
 
 import msgspec
 
-from attrib.capture.config.options import CaptureOptions
 from attrib.capture.session.commands import engine_title, new_side
 from attrib.capture.session.measure import Runner
 from attrib.capture.session.record import Record
 from attrib.errors import AttribError
+from attrib.model.capture_options import CaptureOptions
 from attrib.model.manifest import ROLES, Overhead, Role
 from attrib.model.roofline import Peaks
 from attrib.scrub import scrub

@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from attrib.capture import CaptureOptions, Named, capture, resume
-from attrib.capture.session.capture_request import asked_of, options_to_resume
+from attrib.capture import CaptureOptions, UserSupplied, capture, resume
+from attrib.capture.session.capture_request import options_to_resume, request_from_options
 from attrib.capture.session.checkpoint import Kept
 from attrib.capture.session.latencies import Latencies
 from attrib.capture.storage.writer import TraceDirectory, lock_directory
@@ -12,7 +12,7 @@ from attrib.capture.system.environment import describe_environment
 from attrib.capture.system.machine import with_limits
 from attrib.capture.workers.messages import Steps
 from attrib.errors import AttribError, UsageError
-from attrib.model.capture_request import Asked, Launch
+from attrib.model.capture_request import CaptureRequest, Launch
 from attrib.model.manifest import LATENCY, Manifest, Protocol, Side, Workload
 from attrib.traces.directory.trace_directory import open_directory
 from attrib.version import __version__
@@ -27,7 +27,7 @@ def manifest(asked=None, source="built-in", model="two-linears", **more):
     environment = with_limits(describe_environment())
     return Manifest(
         attrib_version=__version__, created="2026-01-01T00:00:00Z", workload=workload, environment=environment,
-        sides={}, asked=asked or Asked(), fingerprint="print", **more,
+        sides={}, asked=asked or CaptureRequest(), fingerprint="print", **more,
     )  # fmt: skip
 
 
@@ -49,7 +49,7 @@ def test_options_come_back_as_they_were_asked_for():
         command="attrib profile ...",
     )  # fmt: skip
     found = options_to_resume(
-        manifest(asked_of(given), model=given.model, command="attrib profile ..."), Named()
+        manifest(request_from_options(given), model=given.model, command="attrib profile ..."), UserSupplied()
     )
     explicit = "OpenVINOExecutionProvider:device_type=CPU"
     assert found == msgspec.structs.replace(given, provider_options=(explicit,))
@@ -58,35 +58,44 @@ def test_options_come_back_as_they_were_asked_for():
 @pytest.mark.parametrize(
     ("asked", "more", "says"),
     [
-        (Asked(), {"source": "factory", "model": "mine.py:make"}, "not built in"),
-        (Asked(), {"source": "built-in", "model": "evil.py:make"}, "not built in"),
-        (Asked(), {"source": "directory", "model": "/home/somebody/model"}, "not built in"),
-        (Asked(), {"source": "module", "model": "Linear"}, "live module"),
-        (Asked(onnx=True), {}, "an ONNX file of the user's"),
-        (Asked(text=2), {}, "sentences"),
-        (Asked(ort_python=True), {}, "another interpreter"),
-        (Asked(provider_libraries=("plugin",)), {}, "provider libraries"),
-        (Asked(provider_options={"CPUExecutionProvider": {"load_config": "/etc/x"}}), {}, "load_config"),
+        (CaptureRequest(), {"source": "factory", "model": "mine.py:make"}, "not built in"),
+        (CaptureRequest(), {"source": "built-in", "model": "evil.py:make"}, "not built in"),
+        (CaptureRequest(), {"source": "directory", "model": "/home/somebody/model"}, "not built in"),
+        (CaptureRequest(), {"source": "module", "model": "Linear"}, "live module"),
+        (CaptureRequest(onnx=True), {}, "an ONNX file of the user's"),
+        (CaptureRequest(text=2), {}, "sentences"),
+        (CaptureRequest(ort_python=True), {}, "another interpreter"),
+        (CaptureRequest(provider_libraries=("plugin",)), {}, "provider libraries"),
+        (
+            CaptureRequest(provider_options={"CPUExecutionProvider": {"load_config": "/etc/x"}}),
+            {},
+            "load_config",
+        ),
     ],
 )
 def test_what_only_the_user_can_name_is_never_taken_from_a_directory(asked, more, says):
     with pytest.raises(UsageError, match=says) as caught:
-        options_to_resume(manifest(asked, **more), Named())
+        options_to_resume(manifest(asked, **more), UserSupplied())
     assert "--" in caught.value.hint or "handover" in caught.value.hint
 
 
 @pytest.mark.parametrize(
-    "asked", [Asked(session_options={"ep.context_file_path": "/etc/x"}), Asked(precision="fp7"), Asked(rounds=-1)]
-)  # fmt: skip
+    "asked",
+    [
+        CaptureRequest(session_options={"ep.context_file_path": "/etc/x"}),
+        CaptureRequest(precision="fp7"),
+        CaptureRequest(rounds=-1),
+    ],
+)
 def test_options_that_no_capture_has_are_refused(asked):
     with pytest.raises((AttribError, UsageError)):
-        options_to_resume(manifest(asked), Named())
+        options_to_resume(manifest(asked), UserSupplied())
 
 
 def test_capture_of_an_older_attrib_cannot_be_resumed():
     older = msgspec.structs.replace(manifest(), asked=None)
     with pytest.raises(AttribError, match="older attrib"):
-        options_to_resume(older, Named())
+        options_to_resume(older, UserSupplied())
 
 
 @pytest.mark.parametrize(
