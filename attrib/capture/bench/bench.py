@@ -20,7 +20,7 @@ from attrib.capture.bench.sides import Opener, ReadySide
 from attrib.capture.config.options import check_options
 from attrib.capture.config.progress import Progress
 from attrib.capture.session.latencies import Latencies
-from attrib.capture.session.measure import LEAD_IN, NS, Runner, orders, plan_protocol, run_block, warm_up
+from attrib.capture.session.measure import LEAD_IN, NS, BlockRunner, orders, plan_protocol, run_block, warm_up
 from attrib.capture.session.worker_pool import Workers
 from attrib.capture.storage.interrupts import Interrupts
 from attrib.capture.workers.messages import Open
@@ -51,7 +51,7 @@ class Wanted:
     seed: int
 
 
-def time_blocks(runners: Sequence[Runner], wanted: Wanted, tell: Tell) -> tuple[Protocol, Latencies]:
+def time_blocks(runners: Sequence[BlockRunner], wanted: Wanted, tell: Tell) -> tuple[Protocol, Latencies]:
     """Warm both sides up and run their blocks in turn.
 
     Args:
@@ -77,7 +77,7 @@ def time_blocks(runners: Sequence[Runner], wanted: Wanted, tell: Tell) -> tuple[
     return protocol, latencies
 
 
-def _tried(runner: Runner, act: Callable[[Runner], None]) -> None:
+def _tried(runner: BlockRunner, act: Callable[[BlockRunner], None]) -> None:
     try:
         act(runner)
     except WorkerError as error:
@@ -85,7 +85,7 @@ def _tried(runner: Runner, act: Callable[[Runner], None]) -> None:
         raise
 
 
-def _protocol(runners: Sequence[Runner], wanted: Wanted) -> Protocol:
+def _protocol(runners: Sequence[BlockRunner], wanted: Wanted) -> Protocol:
     """The capture's own, without profiled blocks, and within the budget."""
     steps_ns = [runner.step_ns for runner in runners]
     planned = plan_protocol(steps_ns, rounds=wanted.rounds, iterations=wanted.iterations, seed=wanted.seed)
@@ -97,7 +97,7 @@ def _protocol(runners: Sequence[Runner], wanted: Wanted) -> Protocol:
 
 
 def notes_on(
-    runners: Sequence[Runner], titles: Sequence[str], wanted: Wanted, protocol: Protocol
+    runners: Sequence[BlockRunner], titles: Sequence[str], wanted: Wanted, protocol: Protocol
 ) -> Iterator[str]:
     """What the reader should know about how it was measured."""
     if protocol.rounds < wanted.rounds:
@@ -337,7 +337,7 @@ class Bench:
 
     def _measured(self, first: ReadySide, second: ReadySide, role: Role, wanted: Wanted) -> Comparison:
         # As in an A/A capture, a role only names the side: the baseline is the first.
-        runners = [Runner(name, side.worker) for name, side in zip(ROLES, (first, second), strict=True)]
+        runners = [BlockRunner(name, side.worker) for name, side in zip(ROLES, (first, second), strict=True)]
         try:
             protocol, latencies = time_blocks(runners, wanted, self._progress.update)
         except WorkerError:

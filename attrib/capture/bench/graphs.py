@@ -120,17 +120,17 @@ class BenchGraphs:
     def _first(self, options: CaptureOptions) -> Made:
         if options.onnx is not None:
             opset = check_user_graph(options.onnx)
-            return Made(chain=self._maker.first(options, opset)[0])
+            return Made(chain=self._maker.take_first(options, opset)[0])
         self._maker.begin(options, self._new_folder())
-        chain, fingerprint = self._maker.first(options, 0)
+        chain, fingerprint = self._maker.take_first(options, 0)
         return Made(chain=chain, fingerprint=fingerprint)
 
     def _rewritten(self, step: CaptureOptions, before: Made, inputs: Path) -> Made:
         folder = self._new_folder()
-        optimized = self._maker.rewritten(step, before.chain, inputs, folder)
+        optimized = self._maker.rewrite(step, before.chain, inputs, folder)
         for copy in folder.glob("given.onnx*"):
             copy.unlink()
-        chain = before.chain.rewritten(optimized)
+        chain = before.chain.with_rewrites(optimized)
         chain = replace(chain, rewrites=(*before.chain.rewrites, *optimized.rewrites))
         return replace(before, chain=chain, notes=(*before.notes, *optimized.notes))
 

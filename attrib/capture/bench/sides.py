@@ -214,7 +214,7 @@ class Opener:
     def _note_session(self, side: ReadySide, opened: Opened, options: CaptureOptions) -> None:
         made = side.plan.made
         assert made is not None  # noqa: S101  (a plan for ONNX Runtime has a graph)
-        settings = opened.settings | made.chain.side(options)["settings"]
+        settings = opened.settings | made.chain.side_facts(options)["settings"]
         settings["providers"] = ",".join(opened.providers)
         side.settings = _settings(settings, side.plan.precision, opened.threads)
         absent = [name for name in providers_of(options) if name not in opened.providers]

@@ -77,7 +77,7 @@ def capture(
     """
     check_options(options)
     options = with_interpreter(options)
-    source = handed(options) if handover else resolve_source(options)
+    source = source_of_module(options) if handover else resolve_source(options)
     output = options.output or default_output(source)
     told = progress or NoProgress()
 
@@ -101,8 +101,8 @@ def with_interpreter(options: CaptureOptions) -> CaptureOptions:
     return msgspec.structs.replace(options, ort_python=path)
 
 
-def handed(options: CaptureOptions) -> Source:
-    """The source of a live module."""
+def source_of_module(options: CaptureOptions) -> Source:
+    """The source of a live module, which has only a name."""
     return Source(kind="saved", location="", model=options.model, source="module")
 
 
@@ -124,7 +124,7 @@ def run_session(make: Callable[[Interrupts], Session]) -> Path:
         _run(session, interrupts)
     output = session.directory.root
     for role, error in session.sides.failures.items():
-        measured = role in session.traces_written or bool(session.kept and session.kept.measured)
+        measured = role in session.traces_written or bool(session.checkpoint and session.checkpoint.measured)
         raise SideError(session.sides.title(role), error, output, measured=measured)
     return output
 
@@ -135,10 +135,10 @@ def _run(session: Session, interrupts: Interrupts) -> None:
     except KeyboardInterrupt as error:
         with interrupts.deferred(forget=True):
             session.keep_what_is_complete()
-        raise CaptureInterrupted(*_what_is_left(session)) from error
+        raise CaptureInterrupted(*_describe_what_is_left(session)) from error
     except UsageError:
         with interrupts.deferred(forget=True):
-            if session.kept is None:
+            if session.checkpoint is None:
                 session.directory.withdraw()
         raise
     except AttribError:
@@ -147,7 +147,7 @@ def _run(session: Session, interrupts: Interrupts) -> None:
         raise
 
 
-def _what_is_left(session: Session) -> tuple[Path | None, str, str]:
+def _describe_what_is_left(session: Session) -> tuple[Path | None, str, str]:
     """The directory, what is in it, and how to go on."""
     root = session.directory.root
     if not (root / MANIFEST).is_file() or session.directory.replaces:

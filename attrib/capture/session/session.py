@@ -4,12 +4,12 @@ import contextlib
 import functools
 from collections.abc import Callable
 
-from attrib.capture.session.context import State
+from attrib.capture.session.context import SessionContext
 from attrib.capture.session.phase_graphs import make_graphs, open_sessions
 from attrib.capture.session.phase_load import load
 from attrib.capture.session.phase_measure import keep_new_steps, measure, warm_up_sides
 from attrib.capture.session.phase_write import calibrate, compare, complete_sides, write_trace, write_traces
-from attrib.capture.session.record import workload_to_come
+from attrib.capture.session.record import workload_before_load
 from attrib.capture.system.environment import describe_environment
 from attrib.capture.system.machine import with_limits
 from attrib.capture.workers.messages import Finish, Written
@@ -18,7 +18,7 @@ from attrib.errors import AttribError
 _LAST_WORDS_S = 5.0
 
 
-class Session(State):
+class Session(SessionContext):
     """One capture. `run` does it, `keep_what_is_complete` saves what an interruption left, `close` cleans up."""
 
     def run(self) -> None:
@@ -31,7 +31,7 @@ class Session(State):
         with self.phase("sessions"):
             open_sessions(self, chain)
         self.check_some_side()
-        if self.kept is None or not self.kept.measured:
+        if self.checkpoint is None or not self.checkpoint.measured:
             with self.phase("warm-up"):
                 warm_up_sides(self)
             with self.phase("measure"):
@@ -47,11 +47,11 @@ class Session(State):
     def _begin(self) -> None:
         """A manifest from the first moment, so that whatever is killed can be resumed."""
         environment = with_limits(describe_environment())
-        if self.kept:
-            self.kept.check_environment(environment)
+        if self.checkpoint:
+            self.checkpoint.check_environment(environment)
         self.record.environment = environment
         if self.record.workload is None:
-            self.record.workload = workload_to_come(self.options, self.source)
+            self.record.workload = workload_before_load(self.options, self.source)
         with self.interrupts.deferred():
             self.write_manifest()
         if self.source.note:
@@ -67,7 +67,7 @@ class Session(State):
                     files = written.files if written else ()
                     self._quietly(functools.partial(write_trace, self, runner, files))
             self._quietly(self.write_manifest)
-        if self.kept is None:
+        if self.checkpoint is None:
             self.directory.discard_if_empty()
 
     @staticmethod

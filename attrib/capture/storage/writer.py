@@ -55,7 +55,7 @@ def found_artifacts(root: Path) -> list[Path]:
 _BETWEEN_TRIES_S = 0.02
 
 
-class TraceDirectory:
+class TraceWriter:
     """Writes artifacts under temporary names, syncs and renames them, and remembers their hashes."""
 
     def __init__(self, root: Path, *, force: bool = False, existing: Manifest | None = None) -> None:

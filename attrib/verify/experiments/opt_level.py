@@ -3,9 +3,9 @@
 from msgspec.structs import replace
 
 from attrib.analysis.lineage.rewrites import Step
+from attrib.capture.config.options import OptLevel
 from attrib.findings.evidence.ledger_queries import counted
 from attrib.findings.rules.graph.unfused_layers import separate_residuals
-from attrib.model.capture_options import OptLevel
 from attrib.model.experiment import Prediction
 from attrib.units import format_ns
 from attrib.verify.experiments.change import experiment, saw_graph, variant

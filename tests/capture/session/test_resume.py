@@ -5,9 +5,9 @@ import pytest
 
 from attrib.capture import CaptureOptions, UserSupplied, capture, resume
 from attrib.capture.session.capture_request import options_to_resume, request_from_options
-from attrib.capture.session.checkpoint import Kept
+from attrib.capture.session.checkpoint import Checkpoint
 from attrib.capture.session.latencies import Latencies
-from attrib.capture.storage.writer import TraceDirectory, lock_directory
+from attrib.capture.storage.writer import TraceWriter, lock_directory
 from attrib.capture.system.environment import describe_environment
 from attrib.capture.system.machine import with_limits
 from attrib.capture.workers.messages import Steps
@@ -33,7 +33,7 @@ def manifest(asked=None, source="built-in", model="two-linears", **more):
 
 def kept(tmp_path, made=None, latencies=None, *, profiled=False):
     found = made or manifest(protocol=PROTOCOL)
-    return Kept(TraceDirectory(tmp_path, existing=found), found, latencies or Latencies(), profiled)
+    return Checkpoint(TraceWriter(tmp_path, existing=found), found, latencies or Latencies(), profiled)
 
 
 def block(role, phase, number, start=0):
@@ -178,7 +178,7 @@ def test_whole_profiles_stay(tmp_path):
 def test_complete_capture_has_nothing_to_resume(tmp_path):
     sides = {role: Side(engine=role, state="complete", folder=role) for role in ("torch", "onnxruntime")}
     whole = msgspec.structs.replace(manifest(launches=(Launch(started="2026-01-01T00:00:00Z"),)), sides=sides)
-    TraceDirectory(tmp_path).write_manifest(whole)
+    TraceWriter(tmp_path).write_manifest(whole)
     assert resume(tmp_path) is False
 
 
@@ -192,7 +192,7 @@ def test_foreign_or_empty_directory_is_one_line(tmp_path, content):
 
 
 def test_file_that_is_not_what_the_manifest_says_is_refused_and_nothing_is_changed(tmp_path):
-    directory = TraceDirectory(tmp_path)
+    directory = TraceWriter(tmp_path)
     directory.write("inputs.npz", b"x")
     directory.write_manifest(manifest(protocol=PROTOCOL))
     (tmp_path / "inputs.npz").write_bytes(b"y")
@@ -208,7 +208,7 @@ def test_link_in_the_place_of_a_folder_is_not_written_through(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "elsewhere/trace.json.gz.partial").write_text("not ours")
     (tmp_path / "out/torch").symlink_to(tmp_path / "elsewhere")
-    directory = TraceDirectory(tmp_path / "out", existing=manifest())
+    directory = TraceWriter(tmp_path / "out", existing=manifest())
     directory.clean()
     with pytest.raises(AttribError, match="is a link"):
         directory.write("torch/trace.json.gz", b"x")
