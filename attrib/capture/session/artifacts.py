@@ -22,7 +22,7 @@ def write_placement(directory: TraceWriter, folder: str, opened: Opened) -> None
     path = f"{folder}/{PLACEMENT_FILE}"
     if not opened.placement:
         if opened.no_placement:
-            directory.missing(path, scrub(opened.no_placement))
+            directory.note_missing(path, scrub(opened.no_placement))
         return
     placed = Path(opened.placement).read_bytes()
     directory.write(path, placed)
@@ -32,11 +32,11 @@ def write_placement(directory: TraceWriter, folder: str, opened: Opened) -> None
         # A graph is of use only where each node of the placement is in it by its name.
         if others := differing_names(msgspec.json.decode(placed, type=Placement), graph):
             reason = f"{others} nodes of the graph that was partitioned have other names in it"
-            directory.missing(PARTITIONED, reason)
+            directory.note_missing(PARTITIONED, reason)
         else:
             directory.write(PARTITIONED, strip_graph(file))
     elif opened.no_partitioned:
-        directory.missing(PARTITIONED, scrub(opened.no_partitioned))
+        directory.note_missing(PARTITIONED, scrub(opened.no_partitioned))
 
 
 DEVICE_TRACE = "device.json.gz"

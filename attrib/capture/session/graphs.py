@@ -6,7 +6,7 @@ from typing import Any
 
 from attrib.capture.session.commands import export_command, optimize_command, weights_precision
 from attrib.capture.session.worker_pool import Workers
-from attrib.capture.storage.writer import explained
+from attrib.capture.storage.writer import explain_os_errors
 from attrib.capture.workers.messages import Exported, Optimized
 from attrib.capture.workload.sources import Source
 from attrib.errors import UsageError
@@ -88,7 +88,7 @@ class SavedModels:
     def save(self, file: Path, name: str, origin: Path) -> None:
         """Copy a graph and its weights, which lie beside it or in the folder `origin`."""
         target = self._folder / name
-        with explained(target):
+        with explain_os_errors(target):
             self._folder.mkdir(parents=True, exist_ok=True)
             copy_graph(file, target, origin)
 

@@ -84,7 +84,7 @@ def open_sessions(context: SessionContext, chain: GraphChain | None) -> None:
             _keep_graph(context, OPTIMIZED, Path(opened.optimized), model.parent)
         else:
             compiled = ", ".join(name for name in opened.providers if name != CPU_PROVIDER)
-            context.directory.missing(
+            context.directory.note_missing(
                 OPTIMIZED,
                 f"{compiled} compiled parts of the graph, and ONNX Runtime cannot save such a graph",
             )

@@ -26,7 +26,7 @@ def names(folder):
 def test_manifest_lists_what_is_complete_and_what_is_missing(tmp_path):
     directory = TraceWriter(tmp_path / "out")
     directory.write("torch/trace.json.gz", b"abc")
-    directory.missing("outputs.json", "only one engine ran")
+    directory.note_missing("outputs.json", "only one engine ran")
     directory.write_manifest(MANIFEST)
     manifest = msgspec.json.decode((tmp_path / "out/manifest.json").read_bytes(), type=Manifest)
     first, second = manifest.files
