@@ -46,10 +46,23 @@ def run_capture(
     resumed: Path | None, options: dict[str, Any], progress: "Progress"
 ) -> tuple[Path, AttribError | None]:
     """Run a new capture or the rest of one; the directory, and the failure of one engine where the other was measured."""
-    from attrib.capture import CaptureInterrupted, SideError
+    from attrib.capture import (
+        CaptureInterrupted,
+        CaptureOptions,
+        SideError,
+        UserSupplied,
+        capture,
+        resume,
+    )
 
     try:
-        return _run(resumed, options, progress), None
+        if resumed is None:
+            given = {name: value for name, value in options.items() if value is not None}
+            words = shlex.join(["attrib", *sys.argv[1:]])
+            return capture(CaptureOptions(**given, command=words), progress=progress), None
+        supplied = UserSupplied(**{name: options[name] for name in _NAMED_AGAIN})
+        if not resume(resumed, supplied, progress=progress):
+            click.echo(f"attrib: {resumed} is complete: there is nothing to resume", err=True)
     except SideError as error:
         _show_details(error)
         return error.directory, error
@@ -58,20 +71,7 @@ def run_capture(
         raise
     except CaptureInterrupted as stop:
         raise InterruptedCommand(stop.message, hint=stop.hint) from stop
-
-
-def _run(resumed: Path | None, options: dict[str, Any], progress: "Progress") -> Path:
-    """Run a new capture, or the rest of one; its directory."""
-    from attrib.capture import CaptureOptions, UserSupplied, capture, resume
-
-    if resumed is None:
-        given = {name: value for name, value in options.items() if value is not None}
-        words = shlex.join(["attrib", *sys.argv[1:]])
-        return capture(CaptureOptions(**given, command=words), progress=progress)
-    supplied = UserSupplied(**{name: options[name] for name in _NAMED_AGAIN})
-    if not resume(resumed, supplied, progress=progress):
-        click.echo(f"attrib: {resumed} is complete: there is nothing to resume", err=True)
-    return resumed
+    return resumed, None
 
 
 def _show_details(error: AttribError) -> None:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,47 +78,34 @@ def command(
     from attrib.cli.progress import shown_progress
 
     check_resume(context, resume, options)
+    from attrib.capture.storage.interrupts import Interrupts
+
+    document = None
     with shown_progress() as progress:
         directory, failed = run_capture(resume, options, progress)
         if not no_report:
             progress.phase("report")
-            with _stopped_in_good_order():
-                document = _explained(directory, failed)
+            from attrib.api import load
+
+            # SIGTERM ends a report like Ctrl-C does: no half-written file stays.
+            with Interrupts():
+                try:
+                    document = load(directory).document
+                except AttribError:
+                    if failed is None:  # else what is missing must not hide why
+                        raise
     if no_report:
         click.echo(os.fspath(directory))
     elif document is not None:
-        with _stopped_in_good_order():
-            _show(document, directory)
+        from attrib.cli.show import show_document, write_default_reports
+
+        with Interrupts():
+            show_document(document)
+            write_default_reports(document, directory, static=False)
     if failed is not None:
         raise failed
     if strict and not no_report:
         _check_conclusive(document)
-
-
-def _stopped_in_good_order() -> AbstractContextManager[object]:
-    """SIGTERM ends a report like Ctrl-C does: no half-written file stays."""
-    from attrib.capture.storage.interrupts import Interrupts
-
-    return Interrupts()
-
-
-def _explained(directory: Path, failed: AttribError | None) -> "Document | None":
-    """The report as data; where one engine failed, its absence must not hide why."""
-    from attrib.api import load
-
-    try:
-        return load(directory).document
-    except AttribError:
-        if failed is None:
-            raise
-        return None
-
-
-def _show(document: "Document", directory: Path) -> None:
-    from attrib.cli.show import show_document, write_default_reports
-
-    show_document(document)
-    write_default_reports(document, directory, static=False)
 
 
 def _check_conclusive(document: "Document | None") -> None:

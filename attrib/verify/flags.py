@@ -51,15 +51,15 @@ def change_of(before: CaptureOptions, after: CaptureOptions) -> Change:
         one, other = getattr(before, name), getattr(after, name)
         if one == other:
             continue
-        rest = _appended(one, other)
+        rest = _find_appended(one, other)
         if rest is None:
             drop.append(flag)
         add += _words(flag, other if rest is None else rest)
     return Change(tuple(drop), tuple(add))
 
 
-def _appended(before: Any, after: Any) -> Any:
-    """What to append for a field; None where the flag must be left out (or given from its beginning)."""
+def _find_appended(before: Any, after: Any) -> Any:
+    """Find what to append for a field; None where the flag must be left out (or given from its beginning)."""
     if isinstance(after, tuple):
         return after[len(before) :] if after[: len(before)] == before else None
     return after if after or (after == 0 and after is not False) else None
