@@ -107,7 +107,8 @@ from pathlib import Path
 from fault_engines import GRAPH, START, graph
 import os
 os.environ[GRAPH] = graph().hex()
-from attrib.capture import CaptureOptions, capture, process
+from attrib.capture import CaptureOptions, capture
+from attrib.capture.workers import process
 from attrib.capture.storage.atomic_io import replacing
 from attrib.errors import AttribError
 process._START = START

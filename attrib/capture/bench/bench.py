@@ -273,7 +273,13 @@ class Bench:
         wanted = Wanted(rounds=rounds, iterations=iterations or own.iterations, warmup=own.warmup, seed=seed)
         workers, opener = self._open()
         try:
-            first = self._open_baseline(baseline, role)
+            with self._blamed_on_baseline(role):
+                plan = opener.plan(baseline, role)
+                known = self._baselines.get(role)
+                if known is None or known.plan != plan:  # else the worker that is open runs it
+                    self._forget(role)
+                    self._baselines[role] = opener.open(f"baseline-{role}", plan, baseline)
+            first = self._baselines[role]
             second = opener.open(VARIANT, opener.plan(variant, role), variant)
             return self._measure(first, second, role, wanted)
         finally:
@@ -310,18 +316,6 @@ class Bench:
         command = opener.plan(options, "onnxruntime").command
         assert isinstance(command, Open)  # noqa: S101  (a plan for ONNX Runtime)
         return workers, command
-
-    def _open_baseline(self, options: CaptureOptions, role: Role) -> ReadySide:
-        """Open a worker for the baseline, unless the one that is open runs the same."""
-        _, opener = self._open()
-        name = f"baseline-{role}"
-        with self._blamed_on_baseline(role):
-            plan = opener.plan(options, role)
-            known = self._baselines.get(role)
-            if known is None or known.plan != plan:
-                self._forget(role)
-                self._baselines[role] = opener.open(name, plan, options)
-            return self._baselines[role]
 
     @contextmanager
     def _blamed_on_baseline(self, role: Role) -> Iterator[None]:

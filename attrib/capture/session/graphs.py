@@ -51,7 +51,7 @@ class GraphChain:
 
 
 def chain_from_export(options: CaptureOptions, exported: Exported) -> GraphChain:
-    """The chain that begins with an export."""
+    """The chain that begins with an exported graph."""
     return GraphChain(exporter=options.exporter, opset=exported.opset, files=(Path(exported.model),))
 
 
@@ -97,7 +97,7 @@ EXPORTER = "exporter"
 
 
 class GraphMaker:
-    """The exporter's worker and what it is asked for; it runs from `begin` to `end`."""
+    """Makes graphs with the exporter's worker, which runs from `begin` to `end`."""
 
     def __init__(self, workers: Workers, source: Source) -> None:
         self._workers = workers

@@ -119,7 +119,7 @@ def runtime_name(side: Side) -> str:
 
 
 def checked_interpreter(manifest: Manifest, named: Path) -> Path:
-    """The interpreter's absolute path, where its ONNX Runtime is the one that was captured.
+    """Check that an interpreter's ONNX Runtime is the one that was captured; returns its absolute path.
 
     Raises:
         AttribError: It cannot run ONNX Runtime, or its package or version is another one.

@@ -19,7 +19,7 @@ _LAST_WORDS_S = 5.0
 
 
 class Session(SessionContext):
-    """One capture. `run` does it, `keep_what_is_complete` saves what an interruption left, `close` cleans up."""
+    """One capture: `run` does it, `keep_what_is_complete` saves what an interruption left, `close` cleans up."""
 
     def run(self) -> None:
         """Run every phase; the manifest is brought up to date after each."""
@@ -45,7 +45,7 @@ class Session(SessionContext):
             complete_sides(self)
 
     def _begin(self) -> None:
-        """A manifest from the first moment, so that whatever is killed can be resumed."""
+        """Write a manifest from the first moment, so that whatever is killed can be resumed."""
         environment = with_limits(describe_environment())
         if self.checkpoint:
             self.checkpoint.check_environment(environment)
@@ -58,7 +58,7 @@ class Session(SessionContext):
             self.warn(self.source.note)
 
     def keep_what_is_complete(self) -> None:
-        """After an interruption or a failure: write what the finished blocks gave, as far as that goes quickly."""
+        """Write what the finished blocks gave after an interruption or a failure, as far as that goes quickly."""
         if self.accepted:
             self._quietly(functools.partial(keep_new_steps, self))
             for runner in self.runners.values():

@@ -31,7 +31,7 @@ def manifest(asked=None, source="built-in", model="two-linears", **more):
     )  # fmt: skip
 
 
-def kept(tmp_path, made=None, latencies=None, *, profiled=False):
+def checkpoint_of(tmp_path, made=None, latencies=None, *, profiled=False):
     found = made or manifest(protocol=PROTOCOL)
     return Checkpoint(TraceWriter(tmp_path, existing=found), found, latencies or Latencies(), profiled)
 
@@ -112,27 +112,27 @@ def test_capture_of_an_older_attrib_cannot_be_resumed():
 def test_other_machine_or_version_is_refused(tmp_path, field, value, says):
     found = manifest(protocol=PROTOCOL)
     here = found.environment
-    kept(tmp_path, found).check_environment(here)
+    checkpoint_of(tmp_path, found).check_environment(here)
     captured = msgspec.structs.replace(found, environment=msgspec.structs.replace(here, **{field: value}))
     with pytest.raises(AttribError, match=f"the {says} is not that of the capture"):
-        kept(tmp_path, captured).check_environment(here)
+        checkpoint_of(tmp_path, captured).check_environment(here)
 
 
 def test_other_attrib_model_engine_or_graph_is_refused(tmp_path):
     from onnx import helper
 
     side = Side(engine="torch", state="interrupted", folder="torch", version="2.0")
-    ours = kept(tmp_path, manifest(protocol=PROTOCOL))
+    ours = checkpoint_of(tmp_path, manifest(protocol=PROTOCOL))
     ours.check_model("same", "print")
     for given, says in ((("other", "print"), "other inputs"), (("same", "other"), "other weights")):
         with pytest.raises(AttribError, match=says):
             ours.check_model(*given)
     old = msgspec.structs.replace(ours.manifest, attrib_version="0.0.1", sides={"torch": side})
     with pytest.raises(AttribError, match="version of attrib"):
-        kept(tmp_path, old).check_environment(old.environment)
-    kept(tmp_path, old).check_engine("torch", "2.0")
+        checkpoint_of(tmp_path, old).check_environment(old.environment)
+    checkpoint_of(tmp_path, old).check_engine("torch", "2.0")
     with pytest.raises(AttribError, match="version of torch"):
-        kept(tmp_path, old).check_engine("torch", "2.1")
+        checkpoint_of(tmp_path, old).check_engine("torch", "2.1")
 
     def graph(op, text):
         made = helper.make_graph([helper.make_node(op, ["x"], ["y"])], "g", [], [], doc_string=text)
@@ -151,7 +151,7 @@ def test_whole_rounds_stay_and_the_others_are_missing(tmp_path):
         if number != 1:
             steps.add(*block("onnxruntime", "plain", number))
         steps.add(*block("torch", "profiled", number))
-    found = kept(tmp_path, latencies=steps)
+    found = checkpoint_of(tmp_path, latencies=steps)
     assert found.missing() == {"plain": {1, 3}, "profiled": {0, 1, 2, 3}}
     with found.directory.create(LATENCY) as stream:
         steps.write(stream)
@@ -171,8 +171,8 @@ def test_whole_profiles_stay(tmp_path):
     for role in ("torch", "onnxruntime"):
         for number in range(4):
             steps.add(*block(role, "plain", number))
-    assert kept(tmp_path, latencies=steps, profiled=True).measured
-    assert not kept(tmp_path, latencies=steps).measured
+    assert checkpoint_of(tmp_path, latencies=steps, profiled=True).measured
+    assert not checkpoint_of(tmp_path, latencies=steps).measured
 
 
 def test_complete_capture_has_nothing_to_resume(tmp_path):
