@@ -40,6 +40,10 @@ _BUSY_SHARE = 0.10
 
 Tell = Callable[[float, float], None]
 
+_TITLES = ("the baseline", "the variant")
+VARIANT = "variant"
+Blocks = tuple[tuple[int, ...], ...]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
@@ -49,99 +53,6 @@ class Wanted:
     iterations: int | None
     warmup: int | None
     seed: int
-
-
-def time_blocks(runners: Sequence[BlockRunner], wanted: Wanted, tell: Tell) -> tuple[Protocol, Latencies]:
-    """Warm both sides up and run their blocks in turn.
-
-    Args:
-        runners: Both sides; the one that fails gets its `error`.
-        wanted: How.
-        tell: Called with the share that is done and the seconds left.
-
-    Returns:
-        How it was really measured, and the steps by the runners' roles.
-
-    Raises:
-        WorkerError: A side failed.
-    """
-    latencies = Latencies()
-    for runner in runners:
-        with _note_failure(runner):
-            warm_up(runner, latencies, wanted.warmup, profiled=False)
-    protocol = _plan_within_budget(runners, wanted)
-    begin = time.monotonic()
-    for number, order in enumerate(orders(runners, protocol), 1):
-        for runner in order:
-            with _note_failure(runner):
-                run_block(runner, "plain", number - 1, protocol, latencies)
-        tell(number / protocol.rounds, (time.monotonic() - begin) * (protocol.rounds / number - 1))
-    return protocol, latencies
-
-
-@contextmanager
-def _note_failure(runner: BlockRunner) -> Iterator[None]:
-    try:
-        yield
-    except WorkerError as error:
-        runner.error = error
-        raise
-
-
-def _plan_within_budget(runners: Sequence[BlockRunner], wanted: Wanted) -> Protocol:
-    """Plan as a capture does, without profiled blocks, and with no more rounds than the budget has time for."""
-    steps_ns = [runner.step_ns for runner in runners]
-    planned = plan_protocol(steps_ns, rounds=wanted.rounds, iterations=wanted.iterations, seed=wanted.seed)
-    round_s = sum(steps_ns) / NS * (planned.iterations + LEAD_IN)
-    affordable = max(_FEWEST_ROUNDS, int(_BUDGET_S / round_s)) if round_s else wanted.rounds
-    return msgspec.structs.replace(
-        planned, rounds=min(wanted.rounds, affordable), profiled_rounds=0, profiled_iterations=0
-    )
-
-
-def notes_on(
-    runners: Sequence[BlockRunner], titles: Sequence[str], wanted: Wanted, protocol: Protocol
-) -> Iterator[str]:
-    """What the reader should know about how it was measured."""
-    if protocol.rounds < wanted.rounds:
-        yield f"a step takes so long that there were {protocol.rounds} rounds, not {wanted.rounds}"
-    for runner, title in zip(runners, titles, strict=True):
-        if not runner.warmed_up and wanted.warmup is None:
-            yield f"{title} was still changing after {runner.warmup} warm-up steps"
-        if runner.idle_cpu_share > _BUSY_SHARE:
-            yield f"{title} used {runner.idle_cpu_share:.0%} of a core while the other one ran"
-
-
-_TITLES = ("the baseline", "the variant")
-
-
-def compare_by_name(
-    baseline: Arrays, variant: Arrays, precisions: tuple[str, str]
-) -> tuple[tuple[OutputDifference, ...], tuple[str, ...]]:
-    """Compare the outputs that both have: by name, or by position where no name is shared and their number is the same.
-
-    Args:
-        baseline: Outputs by name.
-        variant: Outputs by name.
-        precisions: Of either side; the rougher one's tolerance applies.
-
-    Returns:
-        The differences, and what could not be compared.
-    """
-    precision = max(precisions, key=TOLERANCES.__getitem__)
-    shared = [name for name in baseline if name in variant]
-    notes = [f"{_TITLES[1]} has no output {name!r}" for name in baseline if name not in variant]
-    notes += [f"{_TITLES[0]} has no output {name!r}" for name in variant if name not in baseline]
-    if not shared and len(baseline) == len(variant):
-        pairs = ", ".join(f"{own} with {other}" for own, other in zip(baseline, variant, strict=True))
-        notes = [f"the outputs have other names and were compared by position: {pairs}"]
-        return compare_outputs(baseline, variant, precision, _TITLES), tuple(notes)
-    ours, theirs = ({name: side[name] for name in shared} for side in (baseline, variant))
-    return compare_outputs(ours, theirs, precision, _TITLES), tuple(notes)
-
-
-VARIANT = "variant"
-Blocks = tuple[tuple[int, ...], ...]
 
 
 class BaselineError(WorkerError):
@@ -357,3 +268,89 @@ class Bench:
             baseline_settings=first.settings,
             notes=(*notes_on(runners, _TITLES, wanted, protocol), *second.notes, *about),
         )
+
+
+def time_blocks(runners: Sequence[BlockRunner], wanted: Wanted, tell: Tell) -> tuple[Protocol, Latencies]:
+    """Warm both sides up and run their blocks in turn.
+
+    Args:
+        runners: Both sides; the one that fails gets its `error`.
+        wanted: How.
+        tell: Called with the share that is done and the seconds left.
+
+    Returns:
+        How it was really measured, and the steps by the runners' roles.
+
+    Raises:
+        WorkerError: A side failed.
+    """
+    latencies = Latencies()
+    for runner in runners:
+        with _note_failure(runner):
+            warm_up(runner, latencies, wanted.warmup, profiled=False)
+    protocol = _plan_within_budget(runners, wanted)
+    begin = time.monotonic()
+    for number, order in enumerate(orders(runners, protocol), 1):
+        for runner in order:
+            with _note_failure(runner):
+                run_block(runner, "plain", number - 1, protocol, latencies)
+        tell(number / protocol.rounds, (time.monotonic() - begin) * (protocol.rounds / number - 1))
+    return protocol, latencies
+
+
+@contextmanager
+def _note_failure(runner: BlockRunner) -> Iterator[None]:
+    try:
+        yield
+    except WorkerError as error:
+        runner.error = error
+        raise
+
+
+def _plan_within_budget(runners: Sequence[BlockRunner], wanted: Wanted) -> Protocol:
+    """Plan as a capture does, without profiled blocks, and with no more rounds than the budget has time for."""
+    steps_ns = [runner.step_ns for runner in runners]
+    planned = plan_protocol(steps_ns, rounds=wanted.rounds, iterations=wanted.iterations, seed=wanted.seed)
+    round_s = sum(steps_ns) / NS * (planned.iterations + LEAD_IN)
+    affordable = max(_FEWEST_ROUNDS, int(_BUDGET_S / round_s)) if round_s else wanted.rounds
+    return msgspec.structs.replace(
+        planned, rounds=min(wanted.rounds, affordable), profiled_rounds=0, profiled_iterations=0
+    )
+
+
+def notes_on(
+    runners: Sequence[BlockRunner], titles: Sequence[str], wanted: Wanted, protocol: Protocol
+) -> Iterator[str]:
+    """What the reader should know about how it was measured."""
+    if protocol.rounds < wanted.rounds:
+        yield f"a step takes so long that there were {protocol.rounds} rounds, not {wanted.rounds}"
+    for runner, title in zip(runners, titles, strict=True):
+        if not runner.warmed_up and wanted.warmup is None:
+            yield f"{title} was still changing after {runner.warmup} warm-up steps"
+        if runner.idle_cpu_share > _BUSY_SHARE:
+            yield f"{title} used {runner.idle_cpu_share:.0%} of a core while the other one ran"
+
+
+def compare_by_name(
+    baseline: Arrays, variant: Arrays, precisions: tuple[str, str]
+) -> tuple[tuple[OutputDifference, ...], tuple[str, ...]]:
+    """Compare the outputs that both have: by name, or by position where no name is shared and their number is the same.
+
+    Args:
+        baseline: Outputs by name.
+        variant: Outputs by name.
+        precisions: Of either side; the rougher one's tolerance applies.
+
+    Returns:
+        The differences, and what could not be compared.
+    """
+    precision = max(precisions, key=TOLERANCES.__getitem__)
+    shared = [name for name in baseline if name in variant]
+    notes = [f"{_TITLES[1]} has no output {name!r}" for name in baseline if name not in variant]
+    notes += [f"{_TITLES[0]} has no output {name!r}" for name in variant if name not in baseline]
+    if not shared and len(baseline) == len(variant):
+        pairs = ", ".join(f"{own} with {other}" for own, other in zip(baseline, variant, strict=True))
+        notes = [f"the outputs have other names and were compared by position: {pairs}"]
+        return compare_outputs(baseline, variant, precision, _TITLES), tuple(notes)
+    ours, theirs = ({name: side[name] for name in shared} for side in (baseline, variant))
+    return compare_outputs(ours, theirs, precision, _TITLES), tuple(notes)

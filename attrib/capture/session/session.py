@@ -1,8 +1,6 @@
 """One capture from start to end: its phases one after another, and what is kept whatever happens."""
 
 import contextlib
-import functools
-from collections.abc import Callable
 
 from attrib.capture.session.context import SessionContext
 from attrib.capture.session.phase_graphs import make_graphs, open_sessions
@@ -59,22 +57,20 @@ class Session(SessionContext):
 
     def keep_what_is_complete(self) -> None:
         """Write what the finished blocks gave after an interruption or a failure, as far as that goes quickly."""
+        # The first error is the one to report; what follows from it is not.
+        quietly = contextlib.suppress(AttribError, OSError)
         if self.accepted:
-            self._quietly(functools.partial(keep_new_steps, self))
+            with quietly:
+                keep_new_steps(self)
             for runner in self.runners.values():
                 if runner.profiled_blocks and runner.role not in self.traces_written:
                     written = runner.worker.last_words(Finish(), Written, _LAST_WORDS_S)
-                    files = written.files if written else ()
-                    self._quietly(functools.partial(write_trace, self, runner, files))
-            self._quietly(self.write_manifest)
+                    with quietly:
+                        write_trace(self, runner, written.files if written else ())
+            with quietly:
+                self.write_manifest()
         if self.checkpoint is None:
             self.directory.discard_if_empty()
-
-    @staticmethod
-    def _quietly(write: Callable[[], None]) -> None:
-        """The first error is the one to report; what follows from it is not."""
-        with contextlib.suppress(AttribError, OSError):
-            write()
 
     def close(self) -> None:
         """Stop the workers, remove the temporary folder and let others into the directory; can be called twice."""
