@@ -32,8 +32,8 @@ class UserSupplied(_Fields):  # type: ignore[misc]  # made of the options
     that may name a file, `provider_libraries` where it had some; `save_models` and `timeout` never.
     """
 
-    def given(self) -> dict[str, Any]:
-        """The fields that the user named."""
+    def fields(self) -> dict[str, Any]:
+        """The fields that the user named, by name."""
         return {
             name: value for name, value in msgspec.structs.asdict(self).items() if value not in (None, ())
         }

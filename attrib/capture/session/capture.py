@@ -124,7 +124,9 @@ def run_session(make: Callable[[Interrupts], Session]) -> Path:
         _run(session, interrupts)
     output = session.directory.root
     for role, error in session.sides.failures.items():
-        measured = role in session.traces_written or bool(session.checkpoint and session.checkpoint.measured)
+        measured = role in session.traces_written or bool(
+            session.checkpoint and session.checkpoint.is_measured
+        )
         raise SideError(session.sides.title(role), error, output, measured=measured)
     return output
 

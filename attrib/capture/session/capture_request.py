@@ -97,6 +97,8 @@ def options_to_resume(manifest: Manifest, supplied: UserSupplied, *, live: bool 
     found = {one.name: getattr(request, one.name) for one in OPTIONS if one.option.recorded == "value"}
     found["session_options"] = session_options_from_entries(request.session_options)
     found["command"] = manifest.command
-    options = options_from_fields(found | supplied.given() | take_from_user(workload, side, supplied, RESUME))
+    options = options_from_fields(
+        found | supplied.fields() | take_from_user(workload, side, supplied, RESUME)
+    )
     check_options(options)
     return options

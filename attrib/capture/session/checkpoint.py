@@ -72,7 +72,7 @@ class Checkpoint:
         }
 
     @property
-    def measured(self) -> bool:
+    def is_measured(self) -> bool:
         """There is nothing left to time."""
         return self.manifest.protocol is not None and not any(self.missing().values())
 

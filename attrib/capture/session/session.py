@@ -29,7 +29,7 @@ class Session(SessionContext):
         with self.phase("sessions"):
             open_sessions(self, chain)
         self.check_some_side()
-        if self.checkpoint is None or not self.checkpoint.measured:
+        if self.checkpoint is None or not self.checkpoint.is_measured:
             with self.phase("warm-up"):
                 warm_up_sides(self)
             with self.phase("measure"):

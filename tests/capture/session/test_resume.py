@@ -171,8 +171,8 @@ def test_whole_profiles_stay(tmp_path):
     for role in ("torch", "onnxruntime"):
         for number in range(4):
             steps.add(*block(role, "plain", number))
-    assert checkpoint_of(tmp_path, latencies=steps, profiled=True).measured
-    assert not checkpoint_of(tmp_path, latencies=steps).measured
+    assert checkpoint_of(tmp_path, latencies=steps, profiled=True).is_measured
+    assert not checkpoint_of(tmp_path, latencies=steps).is_measured
 
 
 def test_complete_capture_has_nothing_to_resume(tmp_path):
