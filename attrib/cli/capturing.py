@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from attrib.errors import AttribError, UsageError
+from attrib.model.capture_options import OPTIONS
 
 if TYPE_CHECKING:
     from attrib.capture import Progress
@@ -21,43 +22,47 @@ class InterruptedCommand(AttribError):  # noqa: N818  (an interruption is no err
     exit_code = 130
 
 
-_NAMED_AGAIN = (
-    "model", "onnx", "text", "ort_python", "provider_options", "provider_libraries", "save_models", "timeout",
-)  # fmt: skip
+_NAMED_AGAIN = tuple(declared.name for declared in OPTIONS if declared.option.named_again)
 """What may be given with `--resume`: what a directory does not hold, or must not decide."""
 
 
 def check_resume(context: click.Context, resume: Path | None, options: dict[str, Any]) -> None:
     """Refuse a new capture without a model, and other options than the capture's own for one that is resumed."""
+    parameters = {parameter.name: parameter for parameter in context.command.params}
     if resume is None:
         if options["model"] is None:
-            raise click.MissingParameter(ctx=context, param=_parameter(context, "model"))
+            raise click.MissingParameter(ctx=context, param=parameters["model"])
         return
-    given = [
-        name
-        for name in options
-        if name not in _NAMED_AGAIN and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    ]
-    if given:
-        flag = _parameter(context, given[0]).opts[-1]
+    for name in options:
+        if name in _NAMED_AGAIN or context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+            continue
         raise UsageError(
-            f"{flag} does not go with --resume: what the capture was asked for holds",
+            f"{parameters[name].opts[-1]} does not go with --resume: what the capture was asked for holds",
             hint="leave it out, or capture anew without --resume",
         )
 
 
-def _parameter(context: click.Context, name: str) -> click.Parameter:
-    return next(parameter for parameter in context.command.params if parameter.name == name)
-
-
-def captured(
+def run_capture(
     resumed: Path | None, options: dict[str, Any], progress: "Progress"
 ) -> tuple[Path, AttribError | None]:
-    """Run the capture; the directory, and the failure of one engine where the other was measured."""
-    from attrib.capture import CaptureInterrupted, SideError
+    """Run a new capture or the rest of one; the directory, and the failure of one engine where the other was measured."""
+    from attrib.capture import (
+        CaptureInterrupted,
+        CaptureOptions,
+        SideError,
+        UserSupplied,
+        capture,
+        resume,
+    )
 
     try:
-        return _run(resumed, options, progress), None
+        if resumed is None:
+            given = {name: value for name, value in options.items() if value is not None}
+            words = shlex.join(["attrib", *sys.argv[1:]])
+            return capture(CaptureOptions(**given, command=words), progress=progress), None
+        supplied = UserSupplied(**{name: options[name] for name in _NAMED_AGAIN})
+        if not resume(resumed, supplied, progress=progress):
+            click.echo(f"attrib: {resumed} is complete: there is nothing to resume", err=True)
     except SideError as error:
         _show_details(error)
         return error.directory, error
@@ -66,24 +71,11 @@ def captured(
         raise
     except CaptureInterrupted as stop:
         raise InterruptedCommand(stop.message, hint=stop.hint) from stop
-
-
-def _run(resumed: Path | None, options: dict[str, Any], progress: "Progress") -> Path:
-    """A new capture, or the rest of one; its directory."""
-    from attrib.capture import CaptureOptions, Named, capture, resume
-
-    if resumed is None:
-        words = shlex.join(["attrib", *sys.argv[1:]])
-        given = CaptureOptions(**options | {"task": options["task"] or "", "command": words})
-        return capture(given, progress=progress)
-    named = Named(**{name: options[name] for name in _NAMED_AGAIN})
-    if not resume(resumed, named, progress=progress):
-        click.echo(f"attrib: {resumed} is complete: there is nothing to resume", err=True)
-    return resumed
+    return resumed, None
 
 
 def _show_details(error: AttribError) -> None:
-    """Where a worker's error came from, for whoever asks."""
+    """Print the worker's traceback of an error, where `ATTRIB_DEBUG` is set."""
     details = getattr(error, "details", "")
     if details and os.environ.get("ATTRIB_DEBUG"):
         click.echo(details, err=True)

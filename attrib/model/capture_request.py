@@ -1,8 +1,11 @@
 """What a capture was asked for and how often it was begun: what `attrib profile --resume` needs to know."""
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Any, Literal, get_origin
 
 import msgspec
+
+from attrib.model.capture_options import OPTIONS, Declared, Recorded
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
@@ -21,42 +24,39 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     profiled: bool = False
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+_REDUCED: dict[Recorded, tuple[Any, Any]] = {
+    "presence": (bool, False),
+    "count": (int, 0),
+    "names": (tuple[str, ...], ()),
+    "entries": (dict[str, str], {}),
+    "provider entries": (dict[str, dict[str, str]], {}),
+}
+"""Type and default of what is kept of an option that is not kept as it is."""
+
+_FIRST = ("onnx", "text", "ort_python")
+"""Format 1 of the manifest writes these before the others, which follow in the order of the options."""
+
+
+def _fields() -> Iterator[tuple[str, Any, Any]]:
+    """Name, type and default of each field of the request."""
+    recorded = {declared.name: declared for declared in OPTIONS if declared.option.recorded != "nothing"}
+    for name in dict.fromkeys((*_FIRST, *recorded)):
+        declared = recorded[name]
+        as_it_is = (_plain(declared), declared.default)
+        yield (name, *_REDUCED.get(declared.option.recorded, as_it_is))
+
+
+def _plain(declared: Declared) -> Any:
+    """The type of a value as it stands: any text for a choice, so that a report needs no choice of a later attrib."""
+    kind = str if get_origin(declared.type) is Literal else declared.type
+    return kind | None if declared.default is None else kind
+
+
+_Fields: Any = msgspec.defstruct("_Fields", _fields(), frozen=True, kw_only=True, omit_defaults=False)
+
+
+class CaptureRequest(_Fields):  # type: ignore[misc]  # made of the options
     """What the capture was asked for, as far as it is a plain choice: a directory names no file, code or sentence.
 
-    The fields are those of `attrib.capture.config.options.CaptureOptions`; `onnx`, `text` and `ort_python` only say that
-    there was one, and `provider_libraries` holds names without their files.
+    The fields are those of `CaptureOptions`; what each holds is `Option.recorded` of that option.
     """
-
-    onnx: bool = False
-    text: int = 0
-    ort_python: bool = False
-    batch_size: int | None = None
-    seq_len: int | None = None
-    layers: int | None = None
-    device: str = "cpu"
-    providers: tuple[str, ...] = ()
-    provider_options: dict[str, dict[str, str]] = {}
-    provider_libraries: tuple[str, ...] = ()
-    precision: str = "fp32"
-    exporter: str = "dynamo"
-    opset: int | None = None
-    dynamic_shapes: bool = False
-    optimize: tuple[str, ...] = ()
-    opt_level: str = "all"
-    session_options: dict[str, str] = {}
-    disabled_optimizers: tuple[str, ...] = ()
-    attention: str = "sdpa"
-    torch_mode: str = "eager"
-    autocast: bool = False
-    threads: int | None = None
-    iterations: int | None = None
-    rounds: int = 12
-    warmup: int | None = None
-    seed: int = 0
-    io_binding: bool = False
-    cuda_graph: bool = False
-    task: str = ""
-    padding: float = 0.0
-    against_itself: Literal["torch", "onnxruntime"] | None = None
-    timeout: float | None = None

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from attrib.model.capture_request import Asked, Launch
+from attrib.model.capture_request import CaptureRequest, Launch
 from attrib.model.roofline import Peaks
 from attrib.model.tensor import Tensor
 
@@ -260,7 +260,7 @@ class Manifest(_Struct, frozen=True, kw_only=True):
     command: str = ""
     warnings: tuple[str, ...] = ()
     fingerprint: str = ""
-    asked: Asked | None = None
+    asked: CaptureRequest | None = None
     launches: tuple[Launch, ...] = ()
 
 

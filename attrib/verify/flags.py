@@ -5,27 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from msgspec.structs import fields
-
-from attrib.capture.config.options import CaptureOptions
 from attrib.capture.system.interpreter import without_paths
-
-_NAMED_OTHERWISE = {
-    "providers": "--provider",
-    "provider_options": "--provider-option",
-    "provider_libraries": "--provider-library",
-    "session_options": "--session-option",
-    "disabled_optimizers": "--disable-optimizer",
-}
-_NO_CHOICE_OF_THE_MODEL = ("output", "save_models", "rounds", "force", "timeout", "command")
-"""Fields that say where results go, or how often something is measured."""
+from attrib.model.capture_options import OPTIONS, CaptureOptions
 
 FLAGS: dict[str, str] = {
-    field.name: _NAMED_OTHERWISE.get(field.name, f"--{field.name.replace('_', '-')}")
-    for field in fields(CaptureOptions)
-    if field.name not in _NO_CHOICE_OF_THE_MODEL
+    declared.name: declared.flag for declared in OPTIONS if declared.option.chooses_what_runs
 }
-"""Field of the options -> flag."""
+"""Field of the options -> flag, for those that bear on what runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +51,15 @@ def change_of(before: CaptureOptions, after: CaptureOptions) -> Change:
         one, other = getattr(before, name), getattr(after, name)
         if one == other:
             continue
-        rest = _appended(one, other)
+        rest = _find_appended(one, other)
         if rest is None:
             drop.append(flag)
         add += _words(flag, other if rest is None else rest)
     return Change(tuple(drop), tuple(add))
 
 
-def _appended(before: Any, after: Any) -> Any:
-    """What to append for a field; None where the flag must be left out (or given from its beginning)."""
+def _find_appended(before: Any, after: Any) -> Any:
+    """Find what to append for a field; None where the flag must be left out (or given from its beginning)."""
     if isinstance(after, tuple):
         return after[len(before) :] if after[: len(before)] == before else None
     return after if after or (after == 0 and after is not False) else None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from attrib.capture.storage.writer import TraceDirectory, lock_directory
+from attrib.capture.storage.writer import TraceWriter, lock_directory
 from attrib.errors import AttribError
 from attrib.model.experiment import VERIFY_FOLDER, ExperimentResult
 from attrib.model.manifest import Manifest
@@ -66,12 +66,12 @@ class Results:
                 directory.remove(path, manifest)
 
     @contextmanager
-    def _locked(self) -> Iterator[tuple[TraceDirectory, Manifest]]:
+    def _locked(self) -> Iterator[tuple[TraceWriter, Manifest]]:
         """The directory and its manifest while nobody else changes them, so that no result of another process is lost."""
         lock = lock_directory(self._root, patience_s=_PATIENCE_S)
         try:
             manifest = self._manifest()
-            yield TraceDirectory(self._root, existing=manifest), manifest
+            yield TraceWriter(self._root, existing=manifest), manifest
         finally:
             lock.release()
 

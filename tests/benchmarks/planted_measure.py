@@ -11,7 +11,7 @@ from attrib.analysis.attribution.ledger.headline import paired
 from attrib.capture import CaptureOptions
 from attrib.capture.bench.sides import Opener
 from attrib.capture.session.latencies import Latencies
-from attrib.capture.session.measure import Runner, orders, plan_protocol, run_block, warm_up
+from attrib.capture.session.measure import BlockRunner, orders, plan_protocol, run_block, warm_up
 from attrib.capture.session.worker_pool import Workers
 from attrib.capture.storage.interrupts import Interrupts
 from attrib.capture.workers.process import Worker
@@ -44,7 +44,7 @@ def _launched(plant: Plant, site: Site) -> list[tuple[tuple[int, ...], ...]]:
     with ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
         workers = [_opened(options, plant.side, interrupts, stack) for options in pairs]
-        return _timed([Runner(role, worker) for role, worker in zip(ROLES, workers, strict=True)], site)
+        return _timed([BlockRunner(role, worker) for role, worker in zip(ROLES, workers, strict=True)], site)
 
 
 def _opened(options: CaptureOptions, engine: Role, interrupts: Interrupts, stack: ExitStack) -> Worker:
@@ -56,7 +56,7 @@ def _opened(options: CaptureOptions, engine: Role, interrupts: Interrupts, stack
     return opener.open(engine, opener.plan(options, engine), options).worker
 
 
-def _timed(runners: list[Runner], site: Site) -> list[tuple[tuple[int, ...], ...]]:
+def _timed(runners: list[BlockRunner], site: Site) -> list[tuple[tuple[int, ...], ...]]:
     """Blocks of both, in the order of the rounds."""
     latencies = Latencies()
     for runner in runners:

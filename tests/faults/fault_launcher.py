@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow.parquet  # noqa: F401  (each capture writes with it)
 from onnx import helper  # noqa: F401
 
-from attrib.capture import CaptureInterrupted, CaptureOptions, Named, SideError, capture, resume
+from attrib.capture import CaptureInterrupted, CaptureOptions, SideError, UserSupplied, capture, resume
 from attrib.capture.workers import process
 from attrib.errors import AttribError
 
@@ -81,7 +81,7 @@ def _note(error: AttribError) -> None:
 def _act(job: dict[str, Any]) -> str:
     out = Path(job["out"])
     if job["act"] == "resume":
-        return "captured" if resume(out, Named(model=job["model"])) else "complete"
+        return "captured" if resume(out, UserSupplied(model=job["model"])) else "complete"
     capture(CaptureOptions(model=job["model"], output=out, **job.get("options", {})))
     return "captured"
 

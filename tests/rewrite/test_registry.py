@@ -61,14 +61,14 @@ def test_every_rewrite_is_accepted_and_its_function_exists():
 
 
 def test_graph_exported_for_autocast_is_a_float32_graph(tmp_path):
-    from attrib.capture.session.graphs import user_chain
+    from attrib.capture.session.graphs import chain_from_file
 
     autocast = options(optimize=("int8-dynamic",), precision="bf16", autocast=True)
     check_options(autocast)
     onnx.save(graph_with_weights(), tmp_path / "a.onnx")
-    chain = user_chain(tmp_path / "a.onnx", 17)
-    assert chain.side(autocast)["settings"]["precision"] == "int8"
-    assert chain.side(options(precision="bf16", autocast=True))["settings"]["precision"] == "fp32"
+    chain = chain_from_file(tmp_path / "a.onnx", 17)
+    assert chain.side_facts(autocast)["settings"]["precision"] == "int8"
+    assert chain.side_facts(options(precision="bf16", autocast=True))["settings"]["precision"] == "fp32"
 
 
 def test_help_names_every_rewrite():
@@ -213,10 +213,10 @@ def test_weights_stay_out_of_the_trace_directory(tmp_path, inside):
 
 
 def test_graphs_of_an_older_capture_are_cleared_and_nothing_else(tmp_path):
-    from attrib.capture.storage.writer import TraceDirectory
+    from attrib.capture.storage.writer import TraceWriter
 
     (tmp_path / "onnx").mkdir()
     for name in ("rewritten-1.onnx", "rewritten-12.onnx", "rewritten-mine.onnx"):
         (tmp_path / "onnx" / name).write_bytes(b"old")
-    TraceDirectory(tmp_path, force=True).write("inputs.npz", b"new")
+    TraceWriter(tmp_path, force=True).write("inputs.npz", b"new")
     assert [path.name for path in (tmp_path / "onnx").iterdir()] == ["rewritten-mine.onnx"]

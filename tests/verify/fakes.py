@@ -9,7 +9,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from attrib.capture.config.options import CaptureOptions
-from attrib.capture.storage.writer import TraceDirectory
+from attrib.capture.storage.writer import TraceWriter
 from attrib.model.estimate import Delta
 from attrib.model.experiment import Prediction
 from attrib.model.manifest import Manifest, OutputDifference, Role, Side, Workload
@@ -122,7 +122,7 @@ def manifest_of(**changes):
 
 def captured(root: Path, manifest: Manifest | None = None) -> Manifest:
     """A directory with one artifact and its manifest, as a capture leaves it."""
-    directory = TraceDirectory(root)
+    directory = TraceWriter(root)
     directory.write("torch/trace.json.gz", b"a trace")
     directory.write_manifest(manifest or manifest_of())
     return read(root)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import fields, replace
 
-from attrib.capture.config.options import CaptureOptions
 from attrib.cli.profile import command
+from attrib.model.capture_options import CaptureOptions
 from attrib.verify.flags import FLAGS, change_of, command_of, flags_of
 from attrib.verify.stack import Conflict, changed_fields, merged
 

@@ -24,7 +24,7 @@ _SURGEON = "ablation"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """Two graphs with their weights beside them.
+    """The two graphs of an ablation, with their weights beside them.
 
     Attributes:
         ran: The graph that ONNX Runtime makes of its model, as it saved it.
@@ -44,7 +44,7 @@ class Cut:
 
 
 def optimized_graph(workers: Workers, command: Open) -> Path:
-    """The graph that ONNX Runtime makes of a model, saved by a session of its own.
+    """Save the graph that ONNX Runtime makes of a model, with a session of its own.
 
     Raises:
         WorkerError: There is no such session, or it cannot save its graph.
@@ -65,7 +65,7 @@ def optimized_graph(workers: Workers, command: Open) -> Path:
 
 
 def cut_graph(workers: Workers, command: Open, ran: Path, produced: tuple[str, ...]) -> Cut:
-    """Write the two graphs.
+    """Write a graph with and without the chosen nodes.
 
     Args:
         workers: Who starts processes.
@@ -101,7 +101,7 @@ def cut_graph(workers: Workers, command: Open, ran: Path, produced: tuple[str, .
 
 
 def split(graph: Any, produced: set[str]) -> tuple[list[Any], list[str]]:
-    """The nodes of a graph that make any of these values, and which values the others or the caller read of them."""
+    """Find the nodes of a graph that make any of these values, and which of theirs the others or the caller read."""
     from attrib.rewrite.files import graphs_of
 
     chosen = [node for node in graph.node if produced.intersection(node.output)]
@@ -117,7 +117,7 @@ def split(graph: Any, produced: set[str]) -> tuple[list[Any], list[str]]:
 
 
 def return_through_identity(graph: Any, produced: set[str]) -> set[str]:
-    """Let every output of the graph that the chosen nodes make be a copy of what they make.
+    """Return every output of the graph that the chosen nodes make through an Identity.
 
     Returns:
         The values by which the chosen nodes are known now.

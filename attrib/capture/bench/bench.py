@@ -15,12 +15,11 @@ from types import TracebackType
 import msgspec
 
 from attrib.capture.bench.ablation import Cut, cut_graph, optimized_graph
-from attrib.capture.bench.graphs import op_types
 from attrib.capture.bench.sides import Opener, ReadySide
-from attrib.capture.config.options import CaptureOptions, check_options
+from attrib.capture.config.options import check_options
 from attrib.capture.config.progress import Progress
 from attrib.capture.session.latencies import Latencies
-from attrib.capture.session.measure import LEAD_IN, NS, Runner, orders, plan_protocol, run_block, warm_up
+from attrib.capture.session.measure import LEAD_IN, NS, BlockRunner, orders, plan_protocol, run_block, warm_up
 from attrib.capture.session.worker_pool import Workers
 from attrib.capture.storage.interrupts import Interrupts
 from attrib.capture.workers.messages import Open
@@ -28,7 +27,9 @@ from attrib.capture.workers.process import WorkerError
 from attrib.capture.workload.differences import TOLERANCES, compare_outputs
 from attrib.capture.workload.inputs import Arrays
 from attrib.capture.workload.sources import Source
+from attrib.model.capture_options import CaptureOptions
 from attrib.model.manifest import ROLES, OutputDifference, Protocol, Role
+from attrib.rewrite.files import load_graph
 
 _BUDGET_S = 240.0
 """The blocks of one comparison take about this long at most; where a step takes seconds, there are fewer rounds."""
@@ -39,6 +40,10 @@ _BUSY_SHARE = 0.10
 
 Tell = Callable[[float, float], None]
 
+_TITLES = ("the baseline", "the variant")
+VARIANT = "variant"
+Blocks = tuple[tuple[int, ...], ...]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
@@ -48,97 +53,6 @@ class Wanted:
     iterations: int | None
     warmup: int | None
     seed: int
-
-
-def time_blocks(runners: Sequence[Runner], wanted: Wanted, tell: Tell) -> tuple[Protocol, Latencies]:
-    """Warm both sides up and run their blocks in turn.
-
-    Args:
-        runners: Both sides; the one that fails gets its `error`.
-        wanted: How.
-        tell: Called with the share that is done and the seconds left.
-
-    Returns:
-        How it was really measured, and the steps by the runners' roles.
-
-    Raises:
-        WorkerError: A side failed.
-    """
-    latencies = Latencies()
-    for runner in runners:
-        _tried(runner, lambda side: warm_up(side, latencies, wanted.warmup, profiled=False))
-    protocol = _protocol(runners, wanted)
-    begin = time.monotonic()
-    for number, order in enumerate(orders(runners, protocol), 1):
-        for runner in order:
-            _tried(runner, lambda side: run_block(side, "plain", number - 1, protocol, latencies))  # noqa: B023
-        tell(number / protocol.rounds, (time.monotonic() - begin) * (protocol.rounds / number - 1))
-    return protocol, latencies
-
-
-def _tried(runner: Runner, act: Callable[[Runner], None]) -> None:
-    try:
-        act(runner)
-    except WorkerError as error:
-        runner.error = error
-        raise
-
-
-def _protocol(runners: Sequence[Runner], wanted: Wanted) -> Protocol:
-    """The capture's own, without profiled blocks, and within the budget."""
-    steps_ns = [runner.step_ns for runner in runners]
-    planned = plan_protocol(steps_ns, rounds=wanted.rounds, iterations=wanted.iterations, seed=wanted.seed)
-    round_s = sum(steps_ns) / NS * (planned.iterations + LEAD_IN)
-    affordable = max(_FEWEST_ROUNDS, int(_BUDGET_S / round_s)) if round_s else wanted.rounds
-    return msgspec.structs.replace(
-        planned, rounds=min(wanted.rounds, affordable), profiled_rounds=0, profiled_iterations=0
-    )
-
-
-def notes_on(
-    runners: Sequence[Runner], titles: Sequence[str], wanted: Wanted, protocol: Protocol
-) -> Iterator[str]:
-    """What the reader should know about how it was measured."""
-    if protocol.rounds < wanted.rounds:
-        yield f"a step takes so long that there were {protocol.rounds} rounds, not {wanted.rounds}"
-    for runner, title in zip(runners, titles, strict=True):
-        if not runner.warmed_up and wanted.warmup is None:
-            yield f"{title} was still changing after {runner.warmup} warm-up steps"
-        if runner.idle_cpu_share > _BUSY_SHARE:
-            yield f"{title} used {runner.idle_cpu_share:.0%} of a core while the other one ran"
-
-
-_SIDES = ("the baseline", "the variant")
-
-
-def compared(
-    baseline: Arrays, variant: Arrays, precisions: tuple[str, str]
-) -> tuple[tuple[OutputDifference, ...], tuple[str, ...]]:
-    """Compare what both have: by name, or by position where no name is shared and their number is the same.
-
-    Args:
-        baseline: Outputs by name.
-        variant: Outputs by name.
-        precisions: Of either side; the rougher one's tolerance applies.
-
-    Returns:
-        The differences, and what could not be compared.
-    """
-    precision = max(precisions, key=TOLERANCES.__getitem__)
-    shared = [name for name in baseline if name in variant]
-    notes = [f"{_SIDES[1]} has no output {name!r}" for name in baseline if name not in variant]
-    notes += [f"{_SIDES[0]} has no output {name!r}" for name in variant if name not in baseline]
-    if not shared and len(baseline) == len(variant):
-        pairs = ", ".join(f"{own} with {other}" for own, other in zip(baseline, variant, strict=True))
-        notes = [f"the outputs have other names and were compared by position: {pairs}"]
-        return compare_outputs(baseline, variant, precision, _SIDES), tuple(notes)
-    ours, theirs = ({name: side[name] for name in shared} for side in (baseline, variant))
-    return compare_outputs(ours, theirs, precision, _SIDES), tuple(notes)
-
-
-VARIANT = "variant"
-_TITLES = ("the baseline", "the variant")
-Blocks = tuple[tuple[int, ...], ...]
 
 
 class BaselineError(WorkerError):
@@ -187,7 +101,7 @@ class Bench:
         progress: Progress,
         timeout_s: float | None = None,
     ) -> None:
-        """Starts nothing.
+        """Prepare a bench; nothing is started.
 
         Args:
             original: The capture whose inputs everything gets.
@@ -270,14 +184,20 @@ class Bench:
         wanted = Wanted(rounds=rounds, iterations=iterations or own.iterations, warmup=own.warmup, seed=seed)
         workers, opener = self._open()
         try:
-            first = self._baseline(baseline, role)
+            with self._blamed_on_baseline(role):
+                plan = opener.plan(baseline, role)
+                known = self._baselines.get(role)
+                if known is None or known.plan != plan:  # else the worker that is open runs it
+                    self._forget(role)
+                    self._baselines[role] = opener.open(f"baseline-{role}", plan, baseline)
+            first = self._baselines[role]
             second = opener.open(VARIANT, opener.plan(variant, role), variant)
-            return self._measured(first, second, role, wanted)
+            return self._measure(first, second, role, wanted)
         finally:
             workers.stop(VARIANT)
 
     def optimized_graph(self, options: CaptureOptions) -> Path:
-        """The graph that ONNX Runtime makes for these options; see `attrib.capture.bench.ablation`.
+        """Save the graph that ONNX Runtime makes for these options; see `attrib.capture.bench.ablation`.
 
         Raises:
             WorkerError: The model cannot be made, or its graph cannot be saved.
@@ -285,7 +205,7 @@ class Bench:
         return optimized_graph(*self._opening(options))
 
     def cut_graph(self, options: CaptureOptions, ran: Path, produced: tuple[str, ...]) -> Cut:
-        """That graph with and without the nodes that make any of the values.
+        """Write that graph with and without the nodes that make any of the values.
 
         Raises:
             WorkerError: It cannot be cut there.
@@ -293,12 +213,13 @@ class Bench:
         return cut_graph(*self._opening(options), ran, produced)
 
     def ran(self, options: CaptureOptions) -> Counter[str]:
-        """How many nodes of which op type the graph has that ONNX Runtime makes for these options.
+        """Count the nodes by op type of the graph that ONNX Runtime makes for these options.
 
         Raises:
             AttribError: There is no such graph.
         """
-        return op_types(self.optimized_graph(options))
+        graph = load_graph(self.optimized_graph(options)).graph
+        return Counter(str(node.op_type) for node in graph.node)
 
     def _opening(self, options: CaptureOptions) -> tuple[Workers, Open]:
         """What opens the model of these options in ONNX Runtime."""
@@ -306,18 +227,6 @@ class Bench:
         command = opener.plan(options, "onnxruntime").command
         assert isinstance(command, Open)  # noqa: S101  (a plan for ONNX Runtime)
         return workers, command
-
-    def _baseline(self, options: CaptureOptions, role: Role) -> ReadySide:
-        """The worker that is open, or a new one where it must run something else."""
-        _, opener = self._open()
-        name = f"baseline-{role}"
-        with self._blamed_on_baseline(role):
-            plan = opener.plan(options, role)
-            known = self._baselines.get(role)
-            if known is None or known.plan != plan:
-                self._forget(role)
-                self._baselines[role] = opener.open(name, plan, options)
-            return self._baselines[role]
 
     @contextmanager
     def _blamed_on_baseline(self, role: Role) -> Iterator[None]:
@@ -334,9 +243,9 @@ class Bench:
         if self._workers is not None:
             self._workers.stop(f"baseline-{role}")
 
-    def _measured(self, first: ReadySide, second: ReadySide, role: Role, wanted: Wanted) -> Comparison:
+    def _measure(self, first: ReadySide, second: ReadySide, role: Role, wanted: Wanted) -> Comparison:
         # As in an A/A capture, a role only names the side: the baseline is the first.
-        runners = [Runner(name, side.worker) for name, side in zip(ROLES, (first, second), strict=True)]
+        runners = [BlockRunner(name, side.worker) for name, side in zip(ROLES, (first, second), strict=True)]
         try:
             protocol, latencies = time_blocks(runners, wanted, self._progress.update)
         except WorkerError:
@@ -347,7 +256,7 @@ class Bench:
         with self._blamed_on_baseline(role):
             expected = first.outputs()
         precisions = (first.plan.precision, second.plan.precision)
-        outputs, about = compared(expected, second.outputs(), precisions)
+        outputs, about = compare_by_name(expected, second.outputs(), precisions)
         return Comparison(
             baseline_ns=latencies.blocks(ROLES[0], "plain"),
             variant_ns=latencies.blocks(ROLES[1], "plain"),
@@ -359,3 +268,89 @@ class Bench:
             baseline_settings=first.settings,
             notes=(*notes_on(runners, _TITLES, wanted, protocol), *second.notes, *about),
         )
+
+
+def time_blocks(runners: Sequence[BlockRunner], wanted: Wanted, tell: Tell) -> tuple[Protocol, Latencies]:
+    """Warm both sides up and run their blocks in turn.
+
+    Args:
+        runners: Both sides; the one that fails gets its `error`.
+        wanted: How.
+        tell: Called with the share that is done and the seconds left.
+
+    Returns:
+        How it was really measured, and the steps by the runners' roles.
+
+    Raises:
+        WorkerError: A side failed.
+    """
+    latencies = Latencies()
+    for runner in runners:
+        with _note_failure(runner):
+            warm_up(runner, latencies, wanted.warmup, profiled=False)
+    protocol = _plan_within_budget(runners, wanted)
+    begin = time.monotonic()
+    for number, order in enumerate(orders(runners, protocol), 1):
+        for runner in order:
+            with _note_failure(runner):
+                run_block(runner, "plain", number - 1, protocol, latencies)
+        tell(number / protocol.rounds, (time.monotonic() - begin) * (protocol.rounds / number - 1))
+    return protocol, latencies
+
+
+@contextmanager
+def _note_failure(runner: BlockRunner) -> Iterator[None]:
+    try:
+        yield
+    except WorkerError as error:
+        runner.error = error
+        raise
+
+
+def _plan_within_budget(runners: Sequence[BlockRunner], wanted: Wanted) -> Protocol:
+    """Plan as a capture does, without profiled blocks, and with no more rounds than the budget has time for."""
+    steps_ns = [runner.step_ns for runner in runners]
+    planned = plan_protocol(steps_ns, rounds=wanted.rounds, iterations=wanted.iterations, seed=wanted.seed)
+    round_s = sum(steps_ns) / NS * (planned.iterations + LEAD_IN)
+    affordable = max(_FEWEST_ROUNDS, int(_BUDGET_S / round_s)) if round_s else wanted.rounds
+    return msgspec.structs.replace(
+        planned, rounds=min(wanted.rounds, affordable), profiled_rounds=0, profiled_iterations=0
+    )
+
+
+def notes_on(
+    runners: Sequence[BlockRunner], titles: Sequence[str], wanted: Wanted, protocol: Protocol
+) -> Iterator[str]:
+    """What the reader should know about how it was measured."""
+    if protocol.rounds < wanted.rounds:
+        yield f"a step takes so long that there were {protocol.rounds} rounds, not {wanted.rounds}"
+    for runner, title in zip(runners, titles, strict=True):
+        if not runner.warmed_up and wanted.warmup is None:
+            yield f"{title} was still changing after {runner.warmup} warm-up steps"
+        if runner.idle_cpu_share > _BUSY_SHARE:
+            yield f"{title} used {runner.idle_cpu_share:.0%} of a core while the other one ran"
+
+
+def compare_by_name(
+    baseline: Arrays, variant: Arrays, precisions: tuple[str, str]
+) -> tuple[tuple[OutputDifference, ...], tuple[str, ...]]:
+    """Compare the outputs that both have: by name, or by position where no name is shared and their number is the same.
+
+    Args:
+        baseline: Outputs by name.
+        variant: Outputs by name.
+        precisions: Of either side; the rougher one's tolerance applies.
+
+    Returns:
+        The differences, and what could not be compared.
+    """
+    precision = max(precisions, key=TOLERANCES.__getitem__)
+    shared = [name for name in baseline if name in variant]
+    notes = [f"{_TITLES[1]} has no output {name!r}" for name in baseline if name not in variant]
+    notes += [f"{_TITLES[0]} has no output {name!r}" for name in variant if name not in baseline]
+    if not shared and len(baseline) == len(variant):
+        pairs = ", ".join(f"{own} with {other}" for own, other in zip(baseline, variant, strict=True))
+        notes = [f"the outputs have other names and were compared by position: {pairs}"]
+        return compare_outputs(baseline, variant, precision, _TITLES), tuple(notes)
+    ours, theirs = ({name: side[name] for name in shared} for side in (baseline, variant))
+    return compare_outputs(ours, theirs, precision, _TITLES), tuple(notes)

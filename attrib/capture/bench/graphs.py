@@ -3,7 +3,6 @@
 import filecmp
 import glob
 import shutil
-from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from itertools import zip_longest
@@ -11,22 +10,21 @@ from pathlib import Path
 
 import msgspec
 
-from attrib.capture.config.options import CaptureOptions
 from attrib.capture.export.user_graph import check_user_graph
 from attrib.capture.session.commands import export_command, recipe_of
 from attrib.capture.session.graphs import GraphChain, GraphMaker
 from attrib.capture.session.worker_pool import Workers
 from attrib.capture.workload.sources import Source
 from attrib.errors import AttribError
-from attrib.rewrite.files import load_graph
+from attrib.model.capture_options import CaptureOptions
 
 _ROOM = 3
 """Free space to keep, in sizes of the graph that is about to be rewritten: a copy, the result, the tool's own files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
-    """A graph that was made.
+class MadeGraph:
+    """A graph that was exported or brought by the user, and perhaps rewritten.
 
     Attributes:
         chain: It and those before it.
@@ -53,7 +51,7 @@ class Made:
         """Bytes of all of that."""
         return sum(part.stat().st_size for part in self.parts)
 
-    def same(self, other: "Made") -> bool:
+    def same(self, other: "MadeGraph") -> bool:
         """Whether the other one's files hold the same bytes."""
         pairs = list(zip_longest(self.parts, other.parts))
         return all(None not in pair and filecmp.cmp(*pair, shallow=False) for pair in pairs)
@@ -66,11 +64,11 @@ class BenchGraphs:
         self._workers = workers
         self._source = source
         self._maker = GraphMaker(workers, source)
-        self._made: dict[Hashable, Made | AttribError] = {}
+        self._made: dict[Hashable, MadeGraph | AttribError] = {}
         self._folders = 0
 
-    def made(self, options: CaptureOptions, inputs: Path) -> Made:
-        """The graph that ONNX Runtime is to open, from the longest part of the way that was gone before.
+    def make(self, options: CaptureOptions, inputs: Path) -> MadeGraph:
+        """Make the graph that ONNX Runtime is to open, from the longest part of the way that was gone before.
 
         Args:
             options: Which model, how exported, how rewritten.
@@ -83,13 +81,20 @@ class BenchGraphs:
         known = max((count for count, key in enumerate(keys) if key in self._made), default=-1)
         try:
             for count in range(known + 1, len(keys)):
-                before = keys[count - 1] if count else None
-                self._made[keys[count]] = self._attempt(options, count, before, inputs)
+                try:
+                    if count:
+                        step = msgspec.structs.replace(options, optimize=options.optimize[count - 1 : count])
+                        made = self._rewrite(step, self._find(keys[count - 1]), inputs)
+                    else:
+                        made = self._begin(options)
+                    self._made[keys[count]] = made
+                except AttribError as error:
+                    self._made[keys[count]] = error
         finally:
             self._maker.end()
-        return self._found(keys[-1])
+        return self._find(keys[-1])
 
-    def _found(self, key: Hashable) -> Made:
+    def _find(self, key: Hashable) -> MadeGraph:
         found = self._made[key]
         if isinstance(found, AttribError):
             raise found.with_traceback(None)
@@ -104,33 +109,23 @@ class BenchGraphs:
         version = (about.st_mtime_ns, about.st_size) if about else ()
         return options.onnx.absolute(), version, recipe, options.optimize[:rewrites]
 
-    def _attempt(
-        self, options: CaptureOptions, count: int, key_before: Hashable, inputs: Path
-    ) -> Made | AttribError:
-        try:
-            if count == 0:
-                return self._first(options)
-            before = self._found(key_before)
-            self._make_room(before)
-            step = msgspec.structs.replace(options, optimize=options.optimize[count - 1 : count])
-            return self._rewritten(step, before, inputs)
-        except AttribError as error:
-            return error
-
-    def _first(self, options: CaptureOptions) -> Made:
+    def _begin(self, options: CaptureOptions) -> MadeGraph:
+        """Export the first graph of a chain, or take the user's."""
         if options.onnx is not None:
             opset = check_user_graph(options.onnx)
-            return Made(chain=self._maker.first(options, opset)[0])
+            return MadeGraph(chain=self._maker.take_first(options, opset)[0])
         self._maker.begin(options, self._new_folder())
-        chain, fingerprint = self._maker.first(options, 0)
-        return Made(chain=chain, fingerprint=fingerprint)
+        chain, fingerprint = self._maker.take_first(options, 0)
+        return MadeGraph(chain=chain, fingerprint=fingerprint)
 
-    def _rewritten(self, step: CaptureOptions, before: Made, inputs: Path) -> Made:
+    def _rewrite(self, step: CaptureOptions, before: MadeGraph, inputs: Path) -> MadeGraph:
+        """Make the next graph of a chain; `step` has one rewrite only."""
+        self._make_room(before)
         folder = self._new_folder()
-        optimized = self._maker.rewritten(step, before.chain, inputs, folder)
+        optimized = self._maker.rewrite(step, before.chain, inputs, folder)
         for copy in folder.glob("given.onnx*"):
             copy.unlink()
-        chain = before.chain.rewritten(optimized)
+        chain = before.chain.with_rewrites(optimized)
         chain = replace(chain, rewrites=(*before.chain.rewrites, *optimized.rewrites))
         return replace(before, chain=chain, notes=(*before.notes, *optimized.notes))
 
@@ -140,22 +135,17 @@ class BenchGraphs:
         folder.mkdir()
         return folder
 
-    def _make_room(self, before: Made) -> None:
+    def _make_room(self, before: MadeGraph) -> None:
         """Forget rewritten graphs, the oldest first, while the disk has no room for another one.
 
         A session that runs such a graph has read it, or holds its file open.
         """
         needed = _ROOM * before.size
-        old = [key for key, made in self._made.items() if isinstance(made, Made) and made.chain.rewrites]
+        old = [key for key, made in self._made.items() if isinstance(made, MadeGraph) and made.chain.rewrites]
         for key in old:
             made = self._made[key]
             if shutil.disk_usage(self._workers.temporary).free >= needed:
                 return
-            if isinstance(made, Made) and made is not before:
+            if isinstance(made, MadeGraph) and made is not before:
                 shutil.rmtree(made.file.parent, ignore_errors=True)
                 del self._made[key]
-
-
-def op_types(file: Path) -> Counter[str]:
-    """How many nodes of which op type a graph has."""
-    return Counter(str(node.op_type) for node in load_graph(file).graph.node)

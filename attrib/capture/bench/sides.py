@@ -8,8 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from attrib.capture.bench.graphs import BenchGraphs, Made
-from attrib.capture.config.options import CaptureOptions
+from attrib.capture.bench.graphs import BenchGraphs, MadeGraph
 from attrib.capture.session.commands import (
     load_command,
     open_command,
@@ -25,6 +24,7 @@ from attrib.capture.workload.differences import TOLERANCES
 from attrib.capture.workload.inputs import Arrays, inputs_hash, load_inputs
 from attrib.capture.workload.sources import Source
 from attrib.errors import AttribError
+from attrib.model.capture_options import CaptureOptions
 from attrib.model.manifest import Role
 from attrib.rewrite.registry import lowest_precision
 
@@ -32,7 +32,7 @@ _LOADER = "loader"
 
 
 class BenchInputs:
-    """Where the inputs are; a PyTorch worker makes them when they are first needed."""
+    """The inputs that every side gets; a PyTorch worker makes them when they are first needed."""
 
     def __init__(self, workers: Workers, original: CaptureOptions, source: Source) -> None:
         self._workers = workers
@@ -47,14 +47,8 @@ class BenchInputs:
         Raises:
             WorkerError: The model cannot be built.
         """
-        return self._made or self._make()
-
-    @property
-    def sha256(self) -> str:
-        """Hash of the inputs, as a manifest has it."""
-        return inputs_hash(load_inputs(self.file))
-
-    def _make(self) -> Path:
+        if self._made is not None:
+            return self._made
         threads = thread_count(self._original.threads)
         command = load_command(self._original, self._source, threads, str(self._workers.folder(_LOADER)))
         command = msgspec.structs.replace(command, torch_mode="eager", autocast=None)
@@ -65,13 +59,18 @@ class BenchInputs:
         finally:
             self._workers.stop(_LOADER)
 
+    @property
+    def sha256(self) -> str:
+        """Hash of the inputs, as a manifest has it."""
+        return inputs_hash(load_inputs(self.file))
+
     def _keep(self, loaded: Loaded) -> Path:
         self._made = self._workers.temporary / "inputs.npz"
         shutil.copyfile(loaded.inputs_file, self._made)
         return self._made
 
     def accept(self, loaded: Loaded, recipe: Recipe) -> None:
-        """A PyTorch worker made its own inputs: they are taken where there are none yet, and must be the same otherwise.
+        """Take the inputs that a PyTorch worker made where there are none yet; check that they are the same otherwise.
 
         Raises:
             AttribError: They are not.
@@ -86,22 +85,21 @@ class BenchInputs:
 
 
 def _same(first: Arrays, second: Arrays) -> bool:
-    """Equal, but for the rounding of another precision."""
-    return first.keys() == second.keys() and all(
-        array.shape == second[name].shape
-        and (
-            np.array_equal(array, second[name])
-            if array.dtype == second[name].dtype and array.dtype.kind != "f"
-            else _near(array, second[name])
-        )
-        for name, array in first.items()
-    )
-
-
-def _near(first: np.ndarray, second: np.ndarray) -> bool:
-    rounding = TOLERANCES["bf16"]
-    a, b = first.astype(np.float64), second.astype(np.float64)
-    return bool(np.allclose(a, b, rtol=rounding, atol=0.0, equal_nan=True))
+    """Whether two sets of inputs are equal, but for the rounding of another precision."""
+    if first.keys() != second.keys():
+        return False
+    for name, a in first.items():
+        b = second[name]
+        if a.shape != b.shape:
+            return False
+        if a.dtype == b.dtype and a.dtype.kind != "f":
+            equal = np.array_equal(a, b)
+        else:
+            wide = a.astype(np.float64), b.astype(np.float64)
+            equal = np.allclose(*wide, rtol=TOLERANCES["bf16"], atol=0.0, equal_nan=True)
+        if not equal:
+            return False
+    return True
 
 
 _OTHER_WEIGHTS = (
@@ -121,7 +119,7 @@ class Plan:
 
     command: Load | Open
     precision: str
-    made: Made | None = field(default=None, compare=False)
+    made: MadeGraph | None = field(default=None, compare=False)
 
     @property
     def engine(self) -> Role:
@@ -167,7 +165,7 @@ class ReadySide:
 
 
 class Opener:
-    """Turns options into sides."""
+    """Turns options into sides that are ready to be timed."""
 
     def __init__(self, workers: Workers, original: CaptureOptions, source: Source) -> None:
         self._workers = workers
@@ -185,7 +183,7 @@ class Opener:
         threads = thread_count(options.threads)
         if engine == "torch":
             return Plan(command=load_command(options, self._source, threads, ""), precision=options.precision)
-        made = self._graphs.made(options, self.inputs.file)
+        made = self._graphs.make(options, self.inputs.file)
         command = open_command(options, made.file, self.inputs.file, threads, "")
         command = msgspec.structs.replace(command, profiled=False, any_floats=True)
         precision = lowest_precision(weights_precision(options), options.optimize)
@@ -214,7 +212,7 @@ class Opener:
     def _note_session(self, side: ReadySide, opened: Opened, options: CaptureOptions) -> None:
         made = side.plan.made
         assert made is not None  # noqa: S101  (a plan for ONNX Runtime has a graph)
-        settings = opened.settings | made.chain.side(options)["settings"]
+        settings = opened.settings | made.chain.side_facts(options)["settings"]
         settings["providers"] = ",".join(opened.providers)
         side.settings = _settings(settings, side.plan.precision, opened.threads)
         absent = [name for name in providers_of(options) if name not in opened.providers]

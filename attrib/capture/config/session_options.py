@@ -52,17 +52,28 @@ _OTHERWISE = {
 
 
 def session_options(pairs: Iterable[str]) -> dict[str, str]:
-    """`KEY=VALUE` strings by key, checked; where a key is given twice the last one holds.
+    """Parse and check `KEY=VALUE` strings; where a key is given twice the last one holds.
 
     Raises:
         UsageError: One of them is no `KEY=VALUE`, names no attribute that can be set, or has no value that it takes.
     """
-    found = dict(_split(pair) for pair in pairs)
+    found: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = (part.strip() for part in pair.partition("="))
+        if not equals or not key:
+            raise UsageError(
+                f"--session-option {pair!r} is no KEY=VALUE",
+                hint="for example --session-option session.intra_op.allow_spinning=0",
+            )
+        found[key] = value
     for key, value in found.items():
-        if "." in key:
-            _check_entry(key, value)
-        else:
-            _parsed(key, value)
+        if "." not in key:
+            _parse(key, value)
+        elif len(key) > _LONGEST_KEY or len(value) > _LONGEST_VALUE:
+            raise UsageError(
+                f"--session-option {key[:40]}...: ONNX Runtime takes keys of up to {_LONGEST_KEY} characters and values"
+                f" of up to {_LONGEST_VALUE}"
+            )
     return found
 
 
@@ -74,39 +85,20 @@ def set_options(options: Any, given: dict[str, str], modes: dict[str, Any]) -> N
         elif key == "execution_mode":
             options.execution_mode = modes[value]
         else:
-            setattr(options, key, _parsed(key, value))
+            setattr(options, key, _parse(key, value))
 
 
-def _split(pair: str) -> tuple[str, str]:
-    key, equals, value = pair.partition("=")
-    if not equals or not key.strip():
-        raise UsageError(
-            f"--session-option {pair!r} is no KEY=VALUE",
-            hint="for example --session-option session.intra_op.allow_spinning=0",
-        )
-    return key.strip(), value.strip()
-
-
-def _check_entry(key: str, value: str) -> None:
-    if len(key) > _LONGEST_KEY or len(value) > _LONGEST_VALUE:
-        raise UsageError(
-            f"--session-option {key[:40]}...: ONNX Runtime takes keys of up to {_LONGEST_KEY} characters and values"
-            f" of up to {_LONGEST_VALUE}"
-        )
-
-
-def _parsed(key: str, value: str) -> object:
+def _parse(key: str, value: str) -> object:
+    """The value of an attribute, as `SessionOptions` takes it."""
+    if key in _OTHERWISE:
+        raise UsageError(f"--session-option cannot set {key}: {_OTHERWISE[key]}")
     if key not in ATTRIBUTES:
-        raise _unknown(key)
+        near = get_close_matches(key, ATTRIBUTES, n=1)
+        known = f"attributes: {', '.join(ATTRIBUTES)}; configuration entries have a dot in their name"
+        raise UsageError(
+            f"unknown session option {key!r}", hint=f"did you mean {near[0]}?" if near else known
+        )
     try:
         return ATTRIBUTES[key](value)
     except ValueError as error:
         raise UsageError(f"--session-option {key} takes {error}, not {value!r}") from error
-
-
-def _unknown(key: str) -> UsageError:
-    if key in _OTHERWISE:
-        return UsageError(f"--session-option cannot set {key}: {_OTHERWISE[key]}")
-    near = get_close_matches(key, ATTRIBUTES, n=1)
-    known = f"attributes: {', '.join(ATTRIBUTES)}; configuration entries have a dot in their name"
-    return UsageError(f"unknown session option {key!r}", hint=f"did you mean {near[0]}?" if near else known)

@@ -2,14 +2,45 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from attrib.errors import UsageError
+from attrib.model.capture_options import OPTIONS
 from attrib.model.manifest import Workload
 from attrib.zoo.names import BUILT_IN
 
+_Fields: Any = msgspec.defstruct(
+    "_Fields",
+    [
+        (one.name, one.type, ()) if one.is_repeatable else (one.name, one.type | None, None)
+        for one in OPTIONS
+        if one.option.named_again
+    ],
+    frozen=True,
+    kw_only=True,
+)
 
-def named_model(workload: Workload, named: str | None, command: str) -> str:
-    """The model of a capture: what the user names, or one of attrib's own.
+
+class UserSupplied(_Fields):  # type: ignore[misc]  # made of the options
+    """What the user names (again) to resume a capture or to verify it.
+
+    The fields are the options that are declared as `named_again`, each left out where the capture had none, or where what
+    it recorded holds: `model` is needed for one that is not built in, `onnx` where the capture ran a file of the user's,
+    `text` where it ran on sentences, `ort_python` where another interpreter ran ONNX Runtime, `provider_options` for those
+    that may name a file, `provider_libraries` where it had some; `save_models` and `timeout` never.
+    """
+
+    def fields(self) -> dict[str, Any]:
+        """The fields that the user named, by name."""
+        return {
+            name: value for name, value in msgspec.structs.asdict(self).items() if value not in (None, ())
+        }
+
+
+def take_model(workload: Workload, named: str | None, command: str) -> str:
+    """Take the model of a capture from the user, or from attrib's own.
 
     Args:
         workload: What was captured.
@@ -36,8 +67,8 @@ def named_model(workload: Workload, named: str | None, command: str) -> str:
     return workload.model
 
 
-def named_file(brought: bool, named: Path | None, command: str) -> Path | None:
-    """The ONNX file of the user.
+def take_onnx_file(brought: bool, named: Path | None, command: str) -> Path | None:
+    """Take the ONNX file of a capture from the user.
 
     Args:
         brought: The capture ran one.

@@ -7,7 +7,7 @@ import msgspec
 
 from attrib.capture.ort.placement import differing_names
 from attrib.capture.pytorch.kineto_merge import merge_kineto
-from attrib.capture.storage.writer import TraceDirectory, deterministic_gzip
+from attrib.capture.storage.writer import TraceWriter, deterministic_gzip
 from attrib.capture.workers.messages import Opened
 from attrib.model.compiled import COMPILED_FILE
 from attrib.model.flow import FLOW_FILE
@@ -17,36 +17,26 @@ from attrib.rewrite.files import load_graph, strip_graph
 from attrib.scrub import scrub
 
 
-def write_graph(directory: TraceDirectory, path: str, file: Path) -> None:
-    """A graph without its weights; nothing where ONNX Runtime wrote none."""
-    if file.exists():
-        directory.write(path, strip_graph(file))
-
-
-def write_placement(directory: TraceDirectory, folder: str, opened: Opened) -> None:
-    """Which provider took which nodes, and the graph that these nodes are of; or why that is not known."""
+def write_placement(directory: TraceWriter, folder: str, opened: Opened) -> None:
+    """Write which provider took which nodes, and the graph that these nodes are of; or why that is not known."""
     path = f"{folder}/{PLACEMENT_FILE}"
     if not opened.placement:
         if opened.no_placement:
-            directory.missing(path, scrub(opened.no_placement))
+            directory.note_missing(path, scrub(opened.no_placement))
         return
     placed = Path(opened.placement).read_bytes()
     directory.write(path, placed)
     if opened.partitioned and PARTITIONED not in directory.files:
-        _write_partitioned(directory, Path(opened.partitioned), msgspec.json.decode(placed, type=Placement))
+        file = Path(opened.partitioned)
+        graph = {str(node.name): str(node.op_type) for node in load_graph(file).graph.node}
+        # A graph is of use only where each node of the placement is in it by its name.
+        if others := differing_names(msgspec.json.decode(placed, type=Placement), graph):
+            reason = f"{others} nodes of the graph that was partitioned have other names in it"
+            directory.note_missing(PARTITIONED, reason)
+        else:
+            directory.write(PARTITIONED, strip_graph(file))
     elif opened.no_partitioned:
-        directory.missing(PARTITIONED, scrub(opened.no_partitioned))
-
-
-def _write_partitioned(directory: TraceDirectory, file: Path, placement: Placement) -> None:
-    """Only where each node of the placement is in it by its name."""
-    graph = {str(node.name): str(node.op_type) for node in load_graph(file).graph.node}
-    if others := differing_names(placement, graph):
-        directory.missing(
-            PARTITIONED, f"{others} nodes of the graph that was partitioned have other names in it"
-        )
-        return
-    write_graph(directory, PARTITIONED, file)
+        directory.note_missing(PARTITIONED, scrub(opened.no_partitioned))
 
 
 DEVICE_TRACE = "device.json.gz"
@@ -54,9 +44,9 @@ DEVICE_TRACE = "device.json.gz"
 
 
 def write_profiles(
-    directory: TraceDirectory, folder: str, blocks: Sequence[str], files: Sequence[str], engine: Role
+    directory: TraceWriter, folder: str, blocks: Sequence[str], files: Sequence[str], engine: Role
 ) -> None:
-    """A side's profile: Kineto wrote one file a profiled block, ONNX Runtime one for all."""
+    """Write a side's profile: Kineto wrote one file a profiled block, ONNX Runtime one for all."""
     if blocks:
         path = f"{folder}/{'trace.json.gz' if engine == 'torch' else DEVICE_TRACE}"
         with directory.create(path) as stream, deterministic_gzip(stream) as packed:
@@ -68,6 +58,6 @@ def write_profiles(
             directory.write_gzip(f"{folder}/profile.json.gz", file)
 
 
-def write_outputs(directory: TraceDirectory, rows: tuple[OutputDifference, ...]) -> None:
-    """How far the outputs are apart."""
+def write_outputs(directory: TraceWriter, rows: tuple[OutputDifference, ...]) -> None:
+    """Write how far the outputs are apart."""
     directory.write("outputs.json", msgspec.json.format(msgspec.json.encode(rows), indent=2) + b"\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from attrib.capture.config.options import CaptureOptions, check_options
+from attrib.capture.config.options import check_options
 from attrib.capture.config.progress import NoProgress, Progress
 from attrib.capture.session.commands import providers_of
 from attrib.capture.session.session import Session
@@ -19,6 +19,7 @@ from attrib.capture.workers.process import WorkerError
 from attrib.capture.workload.handover import Handover
 from attrib.capture.workload.sources import Source, resolve_source
 from attrib.errors import AttribError, UsageError
+from attrib.model.capture_options import CaptureOptions
 
 
 class SideError(AttribError):
@@ -76,7 +77,7 @@ def capture(
     """
     check_options(options)
     options = with_interpreter(options)
-    source = handed(options) if handover else resolve_source(options)
+    source = source_of_module(options) if handover else resolve_source(options)
     output = options.output or default_output(source)
     told = progress or NoProgress()
 
@@ -100,8 +101,8 @@ def with_interpreter(options: CaptureOptions) -> CaptureOptions:
     return msgspec.structs.replace(options, ort_python=path)
 
 
-def handed(options: CaptureOptions) -> Source:
-    """The source of a live module."""
+def source_of_module(options: CaptureOptions) -> Source:
+    """The source of a live module, which has only a name."""
     return Source(kind="saved", location="", model=options.model, source="module")
 
 
@@ -123,7 +124,9 @@ def run_session(make: Callable[[Interrupts], Session]) -> Path:
         _run(session, interrupts)
     output = session.directory.root
     for role, error in session.sides.failures.items():
-        measured = role in session.traces_written or bool(session.kept and session.kept.measured)
+        measured = role in session.traces_written or bool(
+            session.checkpoint and session.checkpoint.is_measured
+        )
         raise SideError(session.sides.title(role), error, output, measured=measured)
     return output
 
@@ -134,10 +137,10 @@ def _run(session: Session, interrupts: Interrupts) -> None:
     except KeyboardInterrupt as error:
         with interrupts.deferred(forget=True):
             session.keep_what_is_complete()
-        raise CaptureInterrupted(*_what_is_left(session)) from error
+        raise CaptureInterrupted(*_describe_what_is_left(session)) from error
     except UsageError:
         with interrupts.deferred(forget=True):
-            if session.kept is None:
+            if session.checkpoint is None:
                 session.directory.withdraw()
         raise
     except AttribError:
@@ -146,7 +149,7 @@ def _run(session: Session, interrupts: Interrupts) -> None:
         raise
 
 
-def _what_is_left(session: Session) -> tuple[Path | None, str, str]:
+def _describe_what_is_left(session: Session) -> tuple[Path | None, str, str]:
     """The directory, what is in it, and how to go on."""
     root = session.directory.root
     if not (root / MANIFEST).is_file() or session.directory.replaces:

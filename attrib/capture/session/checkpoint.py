@@ -1,15 +1,14 @@
 """What an interrupted capture left: what of it stays, and whether what runs here is what ran there."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from attrib.capture.session.latencies import Latencies, Row
+from attrib.capture.session.latencies import Latencies
 from attrib.capture.session.record import BROUGHT_BY_RUNTIMES, CREATED, Record
-from attrib.capture.storage.writer import TraceDirectory
+from attrib.capture.storage.writer import TraceWriter
 from attrib.errors import AttribError
 from attrib.model.latency import StepPhase
-from attrib.model.manifest import LATENCY, LATENCY_PARTS, Environment, Manifest, Role, Side
+from attrib.model.manifest import LATENCY, LATENCY_PARTS, Environment, Manifest, Role
 from attrib.version import __version__
 
 AGAIN = "capture again with `attrib profile`, or resume it where it was begun"
@@ -33,8 +32,8 @@ _OF_A_SIDE = ("trace.json.gz", "profile.json.gz", "device.json.gz", "compiled.js
 
 
 @dataclass(slots=True, eq=False)
-class Kept:
-    """The capture so far.
+class Checkpoint:
+    """What an interrupted capture left, and the checks that a capture which goes on with it is the same.
 
     Attributes:
         directory: Open to be added to.
@@ -43,7 +42,7 @@ class Kept:
         profiled: The profiles are whole and stay, and with them the sides' records.
     """
 
-    directory: TraceDirectory
+    directory: TraceWriter
     manifest: Manifest
     latencies: Latencies
     profiled: bool = False
@@ -73,23 +72,26 @@ class Kept:
         }
 
     @property
-    def measured(self) -> bool:
+    def is_measured(self) -> bool:
         """There is nothing left to time."""
         return self.manifest.protocol is not None and not any(self.missing().values())
 
     def drop_what_is_measured_again(self, launch: int) -> None:
-        """Keep the steps of whole rounds, and leave out the profiles that are recorded anew; in memory and listed so.
+        """Keep the steps of whole rounds, and leave out the profiles that are recorded anew.
 
-        The files go when the next manifest no longer lists them.
+        The files that go are removed when the next manifest no longer lists them.
 
         Args:
             launch: Number of the launch that goes on; names the file that takes the steps over.
         """
         every, whole = len(self.latencies.rows), self.latencies.rounds("plain")
-        self.latencies.keep(lambda row: self._stays(row, whole))
+        self.latencies.keep(
+            lambda row: {"warmup": True, "plain": row[2] in whole, "profiled": self.profiled}[row[1]]
+        )
         files = self.directory.files
         if not self.profiled:
-            self.directory.drop(_profiles(self.manifest.sides.values(), files))
+            own = {f"{side.folder}/{name}" for side in self.manifest.sides.values() for name in _OF_A_SIDE}
+            self.directory.drop([name for name in files if name in own])
         if len(self.latencies.rows) == every and LATENCY not in files:
             return
         old = [name for name in files if name == LATENCY or name.startswith(LATENCY_PARTS)]
@@ -98,11 +100,6 @@ class Kept:
                 self.latencies.write(stream)
         self.directory.drop(old)
 
-    def _stays(self, row: Row, whole: set[int]) -> bool:
-        return {"warmup": True, "plain": row[2] in whole, "profiled": self.profiled}[row[1]]
-
-    # Whether it is the same
-
     def check_environment(self, environment: Environment) -> None:
         """Check the machine and the versions, before anything is started.
 
@@ -110,17 +107,18 @@ class Kept:
             AttribError: They are not those of the capture.
         """
         if self.manifest.attrib_version != __version__:
-            raise _other("version of attrib", self.manifest.attrib_version, __version__)
+            raise _mismatch("version of attrib", self.manifest.attrib_version, __version__)
         old = self.manifest.environment
         for name, meaning in _MACHINE.items():
             if getattr(old, name) != getattr(environment, name):
-                raise _other(meaning, getattr(old, name), getattr(environment, name))
-        elsewhere = self.manifest.asked is not None and self.manifest.asked.ort_python
+                raise _mismatch(meaning, getattr(old, name), getattr(environment, name))
+        request = self.manifest.asked
+        elsewhere = request is not None and request.ort_python
         for name in sorted(old.packages.keys() & environment.packages.keys()):
             if elsewhere and name.startswith(BROUGHT_BY_RUNTIMES):
                 continue  # `check_engine` compares what really ran
             if old.packages[name] != environment.packages[name]:
-                raise _other(f"version of {name}", old.packages[name], environment.packages[name])
+                raise _mismatch(f"version of {name}", old.packages[name], environment.packages[name])
 
     def check_model(self, inputs_sha256: str, fingerprint: str) -> None:
         """Check that the model makes the same inputs, and has the same weights.
@@ -148,7 +146,7 @@ class Kept:
         """
         side = self.manifest.sides.get(role)
         if side is not None and side.version and side.version != version:
-            raise _other(f"version of {side.package or side.engine}", side.version, version)
+            raise _mismatch(f"version of {side.package or side.engine}", side.version, version)
 
     def check_graph(self, path: str, data: bytes) -> None:
         """Check a graph against the one of that name in the directory; its bytes may differ, its nodes not.
@@ -164,11 +162,6 @@ class Kept:
             )
 
 
-def _profiles(sides: Iterable[Side], files: Iterable[str]) -> list[str]:
-    own = {f"{side.folder}/{name}" for side in sides for name in _OF_A_SIDE}
-    return [name for name in files if name in own]
-
-
 def _nodes(data: bytes) -> list[tuple[str, ...]]:
     import onnx
 
@@ -176,7 +169,7 @@ def _nodes(data: bytes) -> list[tuple[str, ...]]:
     return [(node.domain, node.op_type, *node.input, "", *node.output) for node in graph.node]
 
 
-def _other(what: str, captured: object, here: object) -> AttribError:
+def _mismatch(what: str, captured: object, here: object) -> AttribError:
     return AttribError(
         f"the {what} is not that of the capture ({captured}, here {here}), so it cannot be resumed",
         hint=AGAIN,

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from attrib.capture.config.options import CaptureOptions, Precision
 from attrib.capture.config.provider_options import (
     GRAPH_OPTION,
     GRAPH_PROVIDER,
@@ -13,6 +12,7 @@ from attrib.capture.config.provider_options import (
 from attrib.capture.config.session_options import session_options
 from attrib.capture.workers.messages import Export, Load, Open, Optimize, Recipe
 from attrib.capture.workload.sources import Source
+from attrib.model.capture_options import CaptureOptions, Precision
 from attrib.model.execution_providers import provider_name
 from attrib.model.manifest import Role, Side
 from attrib.scrub import scrub
@@ -29,7 +29,7 @@ def providers_of(options: CaptureOptions) -> tuple[str, ...]:
 
 
 def provider_options_of(options: CaptureOptions) -> Options:
-    """What each provider is given."""
+    """The options that each provider is given, by provider."""
     given = provider_options(options.provider_options, providers_of(options))
     if options.cuda_graph:
         given[GRAPH_PROVIDER] = given.get(GRAPH_PROVIDER, {}) | {GRAPH_OPTION: "1"}
@@ -42,7 +42,7 @@ def weights_precision(options: CaptureOptions) -> Precision:
 
 
 def recipe_of(options: CaptureOptions, source: Source) -> Recipe:
-    """How to build the model and its inputs."""
+    """The recipe by which workers build the model and its inputs."""
     return Recipe(
         kind=source.kind,
         location=source.location,
@@ -60,7 +60,7 @@ def recipe_of(options: CaptureOptions, source: Source) -> Recipe:
 
 
 def load_command(options: CaptureOptions, source: Source, threads: int, folder: str) -> Load:
-    """Build the model in PyTorch."""
+    """The command to build the model in PyTorch."""
     return Load(
         recipe=recipe_of(options, source),
         threads=threads,
@@ -71,7 +71,7 @@ def load_command(options: CaptureOptions, source: Source, threads: int, folder: 
 
 
 def export_command(options: CaptureOptions, source: Source, folder: str) -> Export:
-    """Build the model again and export it."""
+    """The command to build the model again and export it."""
     return Export(
         recipe=recipe_of(options, source),
         exporter=options.exporter,
@@ -84,7 +84,7 @@ def export_command(options: CaptureOptions, source: Source, folder: str) -> Expo
 def optimize_command(
     options: CaptureOptions, source: Source, model: Path, inputs: Path, folder: str
 ) -> Optimize:
-    """Rewrite the exported graph, or the user's."""
+    """The command to rewrite the exported graph, or the user's."""
     return Optimize(
         recipe=recipe_of(options, source),
         model=str(model.resolve()),
@@ -95,7 +95,7 @@ def optimize_command(
 
 
 def open_command(options: CaptureOptions, model: Path, inputs: Path, threads: int, folder: str) -> Open:
-    """Create the sessions of a graph."""
+    """The command to create the sessions of a graph."""
     return Open(
         model=str(model.resolve()),
         inputs=str(inputs),
@@ -118,7 +118,7 @@ def shareable(options: Options) -> Options:
 
 
 def new_side(options: CaptureOptions, engine: Role, folder: str, threads: int) -> Side:
-    """A side that has not run: `interrupted` until it is complete or has failed."""
+    """The record of a side that has not run: `interrupted` until it is complete or has failed."""
     if engine == "torch":
         return Side(
             engine=engine, state="interrupted", folder=folder, mode=options.torch_mode, threads=threads

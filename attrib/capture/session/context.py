@@ -6,33 +6,34 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from attrib.capture.config.options import TIMEOUT_S, CaptureOptions
+from attrib.capture.config.options import TIMEOUT_S
 from attrib.capture.config.progress import Progress
 from attrib.capture.export.user_graph import check_user_graph
-from attrib.capture.session.capture_request import asked_of
-from attrib.capture.session.checkpoint import Kept
+from attrib.capture.session.capture_request import request_from_options
+from attrib.capture.session.checkpoint import Checkpoint
 from attrib.capture.session.graphs import GraphMaker, SavedModels
 from attrib.capture.session.latencies import Latencies
-from attrib.capture.session.measure import Runner
+from attrib.capture.session.measure import BlockRunner
 from attrib.capture.session.record import Ending, Record
 from attrib.capture.session.sides import Sides
 from attrib.capture.session.worker_pool import Workers
 from attrib.capture.storage.interrupts import Interrupts
-from attrib.capture.storage.writer import TraceDirectory, lock_directory
+from attrib.capture.storage.writer import TraceWriter, lock_directory
 from attrib.capture.system.environment import thread_count
 from attrib.capture.system.interpreter import without_paths
 from attrib.capture.system.machine import MachineWatch
 from attrib.capture.workload.handover import Handover
 from attrib.capture.workload.sources import Source
 from attrib.errors import AttribError
+from attrib.model.capture_options import CaptureOptions
 from attrib.model.manifest import Role
 
 
-class State:
-    """One capture while it runs.
+class SessionContext:
+    """What the phases of one capture share while it runs.
 
     Attributes:
-        kept: What an interrupted capture left, where this one goes on with it.
+        checkpoint: What an interrupted capture left, where this one goes on with it.
         accepted: The directory may be written to: this is its own capture, or what it holds is what runs here.
         inputs_file: The inputs of both engines, as soon as the model is loaded.
         fingerprint: Hash of the model's weights, from then on.
@@ -46,25 +47,32 @@ class State:
         output: Path,
         interrupts: Interrupts,
         progress: Progress,
-        kept: Kept | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         self.options = options
         self.source = source
         self.progress = progress
         self.interrupts = interrupts
-        self.kept = kept
-        self.accepted = kept is None
+        self.checkpoint = checkpoint
+        self.accepted = checkpoint is None
         self.threads = thread_count(options.threads)
         self.user_opset = check_user_graph(options.onnx) if options.onnx else 0
         folder = Path(options.save_models) if options.save_models else None
         self.saved_models = SavedModels(folder, output, force=options.force) if folder else None
-        self.record = _record(options, kept)
+        self.record = checkpoint.record() if checkpoint else Record(command=without_paths(options.command))
+        self.record.request = request_from_options(options)
+        self.record.begin_launch()
         self.machine = MachineWatch()
-        self.directory = kept.directory if kept else _new_directory(output, force=options.force)
-        self.workers = self._workers()
+        if checkpoint:
+            self.directory = checkpoint.directory
+        else:
+            # Locked before anything is decided by what is in it.
+            self.directory = TraceWriter(output, force=options.force)
+            self.directory.hold(lock_directory(output))
+        self.workers = self._begin_workers()
         self.graphs = GraphMaker(self.workers, source)
-        self.runners: dict[Role, Runner] = {}
-        self.latencies = kept.latencies if kept else Latencies()
+        self.runners: dict[Role, BlockRunner] = {}
+        self.latencies = checkpoint.latencies if checkpoint else Latencies()
         self.handover: Handover | None = None
         self.sides = Sides(options, self.threads, self.record)
         self.inputs_file = Path()
@@ -73,22 +81,22 @@ class State:
         self.began_ns = time.time_ns()
         self._ending = Ending()
 
-    def _workers(self) -> Workers:
-        """The temporary folder is made here, and the directory may be new: without the one there is no other."""
+    def _begin_workers(self) -> Workers:
+        """Make the temporary folder; where there is no place for it, a directory that was made for this capture goes."""
         limit = TIMEOUT_S if self.options.timeout is None else self.options.timeout
         try:
             return Workers(
                 self.source, self.interrupts, timeout_s=limit or None, ort_python=self.options.ort_python
             )
         except AttribError:
-            if self.kept is None:
+            if self.checkpoint is None:
                 self.directory.discard_if_empty()
             self.directory.release()
             raise
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """One phase of the capture; the manifest is brought up to date after it, however it ends."""
+        """Run one phase; the manifest is brought up to date after it, however it ends."""
         self.progress.phase(name)
         try:
             with self.record.phase(name) as ending:
@@ -103,25 +111,25 @@ class State:
             self.write_manifest()
 
     def write_manifest(self) -> None:
-        """Say what is known by now; not over an older capture before there is something to replace it with."""
+        """Write what is known by now; not over an older capture before there is something to replace it with."""
         manifest = self.record.manifest()
         if manifest is not None and self.accepted and not self.directory.replaces:
             self.directory.write_manifest(manifest)
 
     def warn(self, message: str) -> None:
-        """Something that the reader of the report should know, and the user now."""
+        """Warn the user now, and the reader of the report."""
         self.record.warn(message)
         self.progress.warn(message)
 
     def fail_side(self, role: Role, error: AttribError) -> None:
-        """Give a side up; the other one goes on."""
+        """Give a side up: the phase has failed, and the other side goes on."""
         self._ending.fail(error)
         self.sides.fail(role, error)
         self.runners.pop(role, None)
         self.workers.stop(role)
 
     def check_some_side(self) -> None:
-        """Go on only with a side to measure.
+        """Check that a side is left to measure.
 
         Raises:
             AttribError: There is none.
@@ -129,17 +137,3 @@ class State:
         if not self.runners:
             errors = [f"{self.sides.title(role)}: {error}" for role, error in self.sides.failures.items()]
             raise AttribError("neither engine could be measured: " + "; ".join(errors))
-
-
-def _record(options: CaptureOptions, kept: Kept | None) -> Record:
-    record = kept.record() if kept else Record(command=without_paths(options.command))
-    record.asked = asked_of(options)
-    record.launch()
-    return record
-
-
-def _new_directory(output: Path, *, force: bool) -> TraceDirectory:
-    """A directory of one's own: locked before anything is decided by what is in it."""
-    directory = TraceDirectory(output, force=force)
-    directory.hold(lock_directory(output))
-    return directory

@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from attrib.capture.config.options import CaptureOptions
 from attrib.capture.session.commands import export_command, optimize_command, weights_precision
 from attrib.capture.session.worker_pool import Workers
-from attrib.capture.storage.writer import explained
+from attrib.capture.storage.writer import explain_os_errors
 from attrib.capture.workers.messages import Exported, Optimized
 from attrib.capture.workload.sources import Source
 from attrib.errors import UsageError
+from attrib.model.capture_options import CaptureOptions
 from attrib.model.manifest import Rewrite
 from attrib.rewrite.files import copy_graph, shapes_of
 from attrib.rewrite.registry import lowest_precision
@@ -32,13 +32,13 @@ class GraphChain:
     files: tuple[Path, ...]
     rewrites: tuple[Rewrite, ...] = ()
 
-    def rewritten(self, optimized: Optimized) -> "GraphChain":
+    def with_rewrites(self, optimized: Optimized) -> "GraphChain":
         """The chain with the graphs that the rewrites wrote."""
         files = (*self.files, *map(Path, optimized.models))
         return replace(self, files=files, rewrites=optimized.rewrites)
 
-    def side(self, options: CaptureOptions) -> dict[str, Any]:
-        """What the manifest says of it on the side that runs it, `settings` to be merged with the engine's."""
+    def side_facts(self, options: CaptureOptions) -> dict[str, Any]:
+        """Fields of the side that runs it in the manifest; `settings` are to be merged with the engine's."""
         return {
             "exporter": self.exporter,
             "opset": self.opset,
@@ -50,12 +50,12 @@ class GraphChain:
         }
 
 
-def exported_chain(options: CaptureOptions, exported: Exported) -> GraphChain:
-    """The chain that begins with an export."""
+def chain_from_export(options: CaptureOptions, exported: Exported) -> GraphChain:
+    """The chain that begins with an exported graph."""
     return GraphChain(exporter=options.exporter, opset=exported.opset, files=(Path(exported.model),))
 
 
-def user_chain(file: Path, opset: int) -> GraphChain:
+def chain_from_file(file: Path, opset: int) -> GraphChain:
     """The chain that begins with the user's file."""
     return GraphChain(exporter="file", opset=opset, files=(file,))
 
@@ -88,7 +88,7 @@ class SavedModels:
     def save(self, file: Path, name: str, origin: Path) -> None:
         """Copy a graph and its weights, which lie beside it or in the folder `origin`."""
         target = self._folder / name
-        with explained(target):
+        with explain_os_errors(target):
             self._folder.mkdir(parents=True, exist_ok=True)
             copy_graph(file, target, origin)
 
@@ -97,7 +97,7 @@ EXPORTER = "exporter"
 
 
 class GraphMaker:
-    """The exporter's worker and what it is asked for; it runs from `begin` to `end`."""
+    """Makes graphs with the exporter's worker, which runs from `begin` to `end`."""
 
     def __init__(self, workers: Workers, source: Source) -> None:
         self._workers = workers
@@ -121,8 +121,8 @@ class GraphMaker:
         self._workers.start(EXPORTER, "exporter")
         self._is_ready = False
 
-    def first(self, options: CaptureOptions, user_opset: int) -> tuple[GraphChain, str]:
-        """The graph that `begin` asked for, or the user's, and the fingerprint of the weights; empty for the user's.
+    def take_first(self, options: CaptureOptions, user_opset: int) -> tuple[GraphChain, str]:
+        """Take the graph that `begin` asked for, or the user's, and the fingerprint of the weights; empty for the user's.
 
         Raises:
             WorkerError: The model cannot be exported.
@@ -130,20 +130,20 @@ class GraphMaker:
         if EXPORTER in self._workers:
             self._wait()
         if options.onnx is not None:
-            return user_chain(options.onnx, user_opset), ""
+            return chain_from_file(options.onnx, user_opset), ""
         exported = self._workers[EXPORTER].receive(Exported)
-        return exported_chain(options, exported), exported.fingerprint
+        return chain_from_export(options, exported), exported.fingerprint
 
     def _wait(self) -> None:
-        """Until the worker has imported what it needs; it says so once."""
+        """Wait until the worker has imported what it needs; it says so once."""
         if not self._is_ready:
             self._workers[EXPORTER].ready()
             self._is_ready = True
 
-    def rewritten(
+    def rewrite(
         self, options: CaptureOptions, chain: GraphChain, inputs: Path, folder: Path | None = None
     ) -> Optimized:
-        """What the rewrites of `--optimize` make of the last graph of a chain.
+        """Rewrite the last graph of a chain as `--optimize` says.
 
         Args:
             options: Their names.

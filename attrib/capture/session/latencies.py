@@ -20,10 +20,10 @@ class Latencies:
 
     rows: list[Row] = field(default_factory=list)
     _warmup_blocks: dict[Role, int] = field(default_factory=dict)
-    _kept: int = 0
+    _written: int = 0
 
     @classmethod
-    def of(cls, table: LatencyTable) -> "Latencies":
+    def from_table(cls, table: LatencyTable) -> "Latencies":
         """The steps of an earlier launch, to be added to."""
         columns = (table.block, table.iteration, table.start_ns, table.wall_ns)
         rows = zip(table.engine, table.phase, *(column.tolist() for column in columns), strict=True)
@@ -32,21 +32,21 @@ class Latencies:
             role: 1 + max((row[2] for row in found.rows if row[:2] == (role, "warmup")), default=-1)
             for role in ROLES
         }
-        found._kept = len(found.rows)
+        found._written = len(found.rows)
         return found
 
     def keep(self, wanted: Callable[[Row], bool]) -> None:
-        """Leave out every other step."""
+        """Keep the steps for which `wanted` is true, and no other."""
         self.rows = [row for row in self.rows if wanted(row)]
-        self._kept = len(self.rows)
+        self._written = len(self.rows)
 
-    def new(self) -> "Latencies":
+    def unwritten(self) -> "Latencies":
         """The steps that are in no file yet."""
-        return Latencies(rows=self.rows[self._kept :])
+        return Latencies(rows=self.rows[self._written :])
 
-    def written(self) -> None:
-        """All steps so far are in files."""
-        self._kept = len(self.rows)
+    def mark_written(self) -> None:
+        """Note that all steps so far are in files."""
+        self._written = len(self.rows)
 
     def rounds(self, phase: StepPhase) -> set[int]:
         """Numbers of the rounds in which both sides have steps of a phase."""
@@ -56,15 +56,12 @@ class Latencies:
     def add(self, role: Role, phase: StepPhase, block: int, steps: Steps) -> None:
         """Add the steps of one block; a warm-up block gets the next free number."""
         lead_in = steps.lead_in if phase != "warmup" else len(steps.wall_ns)
+        number = self._warmup_blocks.get(role, 0)
         if lead_in:
-            number = self._warmup_blocks.get(role, 0)
             self._warmup_blocks[role] = number + 1
-            self._extend(role, "warmup", number, steps, slice(0, lead_in))
-        self._extend(role, phase, block, steps, slice(lead_in, None))
-
-    def _extend(self, role: Role, phase: StepPhase, block: int, steps: Steps, part: slice) -> None:
-        times = zip(steps.start_ns[part], steps.wall_ns[part], strict=True)
-        self.rows += [(role, phase, block, i, start, wall) for i, (start, wall) in enumerate(times)]
+        times = list(zip(steps.start_ns, steps.wall_ns, strict=True))
+        self.rows += [(role, "warmup", number, i, *time) for i, time in enumerate(times[:lead_in])]
+        self.rows += [(role, phase, block, i, *time) for i, time in enumerate(times[lead_in:])]
 
     def count(self, role: Role, phase: StepPhase) -> int:
         """Steps of one side and phase."""

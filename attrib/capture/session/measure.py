@@ -37,8 +37,8 @@ NS = 1_000_000_000
 
 
 @dataclass(slots=True, eq=False)
-class Runner:
-    """One side while it is measured.
+class BlockRunner:
+    """Runs the blocks of one side, and holds what is known of it by then.
 
     Attributes:
         role: Which side.
@@ -77,7 +77,7 @@ class Runner:
         return steps
 
 
-def warm_up(runner: Runner, latencies: Latencies, exact: int | None, *, profiled: bool = True) -> None:
+def warm_up(runner: BlockRunner, latencies: Latencies, exact: int | None, *, profiled: bool = True) -> None:
     """Run blocks until the last ones agree, or a limit is reached; with `exact`, that many steps.
 
     The profiled session of ONNX Runtime is another one and is warmed up as well, where there is one. What the first step
@@ -86,7 +86,7 @@ def warm_up(runner: Runner, latencies: Latencies, exact: int | None, *, profiled
     size = max(1, math.ceil(exact / _AGREEING_BLOCKS)) if exact else _WARMUP_STEPS
     medians: list[float] = []
     begin = time.monotonic()
-    while not _warm(medians, runner.warmup, exact, time.monotonic() - begin):
+    while not _is_warm(medians, runner.warmup, exact, time.monotonic() - begin):
         steps = runner.run(min(size, exact - runner.warmup) if exact else size)
         latencies.add(runner.role, "warmup", 0, steps)
         begin += 0.0 if medians else (steps.wall_ns[0] - min(steps.wall_ns)) / NS
@@ -99,16 +99,11 @@ def warm_up(runner: Runner, latencies: Latencies, exact: int | None, *, profiled
     runner.step_ns = medians[-1]
     runner.warmed_up = agree(medians)
     if profiled:
-        _warm_up_profiled(runner, latencies)
+        latencies.add(runner.role, "warmup", 0, runner.run(_WARMUP_STEPS, profiled=True))
+        runner.traces.clear()  # a file that this block may have written is not used
 
 
-def _warm_up_profiled(runner: Runner, latencies: Latencies) -> None:
-    """A first profiled block; its steps count as warm-up, and the file that it may have written is not used."""
-    latencies.add(runner.role, "warmup", 0, runner.run(_WARMUP_STEPS, profiled=True))
-    runner.traces.clear()
-
-
-def _warm(medians: list[float], steps: int, exact: int | None, seconds: float) -> bool:
+def _is_warm(medians: list[float], steps: int, exact: int | None, seconds: float) -> bool:
     if exact is not None:
         return steps >= exact
     return agree(medians) or len(medians) >= _WARMUP_BLOCKS or seconds > _WARMUP_S
@@ -128,9 +123,9 @@ def agree(medians: list[float]) -> bool:
 
 
 def plan_protocol(step_ns: list[float], *, rounds: int, iterations: int | None, seed: int) -> Protocol:
-    """How many steps a block takes.
+    """Plan how many steps a block takes.
 
-    5; more, up to 500, to fill 100 ms of the faster side; fewer, down to 3, above 2 s of the slower side.
+    5 steps; more, up to 500, to fill 100 ms of the faster side; fewer, down to 3, above 2 s of the slower side.
     """
     fast, slow = min(step_ns) / NS, max(step_ns) / NS
     wanted = min(_MOST_STEPS, max(_BLOCK_STEPS, math.ceil(_BLOCK_S / fast)))
@@ -145,8 +140,8 @@ def plan_protocol(step_ns: list[float], *, rounds: int, iterations: int | None, 
     )
 
 
-def orders(runners: Sequence[Runner], protocol: Protocol) -> list[list[Runner]]:
-    """Who runs after whom, in each round: random, but either order equally often.
+def orders(runners: Sequence[BlockRunner], protocol: Protocol) -> list[list[BlockRunner]]:
+    """The order of the sides in each round: random, but either order equally often.
 
     What the first of a round does to the second then falls on both alike, however few rounds there are.
     """
@@ -158,7 +153,7 @@ def orders(runners: Sequence[Runner], protocol: Protocol) -> list[list[Runner]]:
 
 
 def run_rounds(
-    runners: list[Runner],
+    runners: list[BlockRunner],
     protocol: Protocol,
     latencies: Latencies,
     tell: Callable[[float, float], None],
@@ -183,25 +178,19 @@ def run_rounds(
     for finished, number in enumerate(numbers, 1):
         for phase, runner in product(_PHASES, order[number]):
             if runner.error is None and number in wanted[phase]:
-                _try_block(runner, phase, number, protocol, latencies)
+                try:
+                    run_block(runner, phase, number, protocol, latencies)
+                except WorkerError as error:
+                    runner.error = error
         after()
         done = finished / len(numbers)
         tell(done, (time.monotonic() - begin) * (1 / done - 1))
 
 
-def _try_block(
-    runner: Runner, phase: StepPhase, number: int, protocol: Protocol, latencies: Latencies
-) -> None:
-    try:
-        run_block(runner, phase, number, protocol, latencies)
-    except WorkerError as error:
-        runner.error = error
-
-
 def run_block(
-    runner: Runner, phase: StepPhase, number: int, protocol: Protocol, latencies: Latencies
+    runner: BlockRunner, phase: StepPhase, number: int, protocol: Protocol, latencies: Latencies
 ) -> None:
-    """One block of one side, its lead-in first.
+    """Run one block of one side, its lead-in first.
 
     Raises:
         WorkerError: The side's worker failed.

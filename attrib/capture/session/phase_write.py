@@ -4,10 +4,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from attrib.capture.config.options import Device
 from attrib.capture.session.artifacts import DEVICE_TRACE, write_outputs, write_profiles
-from attrib.capture.session.context import State
-from attrib.capture.session.measure import Runner
+from attrib.capture.session.context import SessionContext
+from attrib.capture.session.measure import BlockRunner
 from attrib.capture.system.peaks import SIDES, product_file, stream_file
 from attrib.capture.workers.messages import (
     Calibrate,
@@ -22,6 +21,7 @@ from attrib.capture.workers.process import Worker, WorkerError
 from attrib.capture.workload.differences import compare_outputs, note_on_outputs
 from attrib.capture.workload.inputs import load_inputs
 from attrib.errors import AttribError
+from attrib.model.capture_options import Device
 from attrib.model.manifest import LATENCY, LATENCY_PARTS, PROFILE_ZERO, ROLES, Role
 from attrib.model.roofline import Peaks
 from attrib.rewrite.registry import lowest_precision
@@ -31,23 +31,8 @@ from attrib.traces.recording.clocks import RESIDUAL_LIMIT_NS, join_clocks
 from attrib.traces.recording.runs import gpu_rows
 from attrib.units import format_ns
 
+OUTPUTS = "outputs.json"
 CHAIN_NODES = 200
-
-
-def write_chain(file: Path) -> None:
-    """Write alternating Neg and Abs nodes on one element; the parent does it, because a worker may lack onnx."""
-    from onnx import TensorProto, helper
-
-    nodes = [
-        helper.make_node("Neg" if i % 2 else "Abs", [f"v{i}"], [f"v{i + 1}"], name=f"n{i}")
-        for i in range(CHAIN_NODES)
-    ]
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("v0", f"v{CHAIN_NODES}")]
-    graph = helper.make_graph(nodes, "calibration", ends[:1], ends[1:])
-    # Old enough for every ONNX Runtime that attrib supports.
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    file.write_bytes(model.SerializeToString())
-
 
 CLOCK_RESIDUAL = "clock_residual_ns"
 """Key of a side's settings: how far a run reaches out of the range recorded around it, at worst."""
@@ -55,9 +40,120 @@ CLOCK_RESIDUAL = "clock_residual_ns"
 DEVICE_EVENTS = "device_events"
 """Key of a side's settings: how many kernels, copies and fills were recorded around ONNX Runtime's runs."""
 
+_DTYPES = {"fp32": "float", "fp16": "float16", "bf16": "bfloat16", "int8": "int8"}
+_ONNX_TYPES = {"float": 1, "float16": 10, "bfloat16": 16}
+_UINT8, _INT8, _INT32 = 2, 3, 6
+
+
+def write_traces(context: SessionContext) -> None:
+    """Write the profiles and the steps: from here on the report is whole, whatever happens."""
+    for runner in list(context.runners.values()):
+        try:
+            written = runner.worker.ask(Finish(), Written)
+        except WorkerError as error:
+            context.fail_side(runner.role, error)
+            continue
+        write_trace(context, runner, written.files)
+        check_side_clocks(context, runner.role)
+    context.check_some_side()
+    # The profiled steps of an earlier launch go with its profiles.
+    began = context.began_ns
+    context.latencies.keep(lambda row: row[1] != "profiled" or row[4] >= began)
+    # All steps in one file in place of those of the rounds; the manifest changes over at once.
+    with context.interrupts.deferred():
+        with context.directory.create(LATENCY) as stream:
+            context.latencies.write(stream)
+        context.directory.drop([name for name in context.directory.files if name.startswith(LATENCY_PARTS)])
+        context.record.note_profiles(context.traces_written >= set(ROLES))
+        context.write_manifest()
+
+
+def write_trace(context: SessionContext, runner: BlockRunner, files: tuple[str, ...]) -> None:
+    """Write the profile of one side."""
+    engine = context.sides.engines[runner.role]
+    write_profiles(context.directory, context.sides.folder(runner.role), runner.traces, files, engine)
+    context.traces_written.add(runner.role)
+
+
+def compare(context: SessionContext) -> None:
+    """Compare the outputs of the two sides."""
+    if context.directory.is_complete(OUTPUTS):
+        return
+    files = {role: context.workers.folder(role) / "outputs.npz" for role in ROLES}
+    for role in [role for role in ROLES if role in context.runners]:
+        try:
+            context.workers[role].ask(Outputs(file=str(files[role])), Written)
+        except WorkerError as error:
+            context.fail_side(role, error)
+    if len(context.runners) < len(ROLES):
+        context.directory.note_missing(OUTPUTS, "only one engine ran")
+        context.check_some_side()
+        return
+    values = [load_inputs(files[role]) for role in ROLES]
+    precision = lowest_precision(context.options.precision, context.options.optimize)
+    rows = compare_outputs(values[0], values[1], precision)
+    write_outputs(context.directory, rows)
+    if note := note_on_outputs(rows, context.options):
+        context.warn(note)
+
+
+def calibrate(context: SessionContext) -> None:
+    """Measure what the profilers cost, and what the machine can do."""
+    for number, runner in enumerate(context.runners.values()):
+        if context.record.sides[runner.role].overhead is None:
+            _calibrate_side(context, runner)
+        context.progress.update((number + 1) / len(context.runners))
+
+
+def _calibrate_side(context: SessionContext, runner: BlockRunner) -> None:
+    chain = context.workers.folder(runner.role) / "chain.onnx"
+    write_chain(chain)
+    try:
+        reply = runner.worker.ask(Calibrate(chain=str(chain), nodes=CHAIN_NODES), Calibrated)
+    except WorkerError as error:
+        context.warn(
+            f"the profiler's cost could not be calibrated for {context.sides.title(runner.role)}: {error}"
+        )
+        return
+    # What the machine can do at most, so that the report can say how far either engine is from that.
+    options, folder = context.options, context.workers.folder(runner.role)
+    used = {options.precision, lowest_precision(options.precision, options.optimize)}
+    try:
+        peaks = measure_peaks(runner.worker, folder, options.device, used)
+        context.sides.note_peaks(runner.role, peaks)
+    except WorkerError as error:
+        context.warn(
+            f"what this machine can do was not measured with {context.sides.title(runner.role)}: {error}"
+        )
+    context.sides.note_overhead(runner.role, reply.overhead)
+
+
+def complete_sides(context: SessionContext) -> None:
+    """Complete each side that is left: it has everything."""
+    context.record.environment = context.machine.end(context.record.environment)
+    for role in context.runners:
+        context.sides.complete(role)
+
+
+def check_side_clocks(context: SessionContext, role: Role) -> None:
+    """Check whether the two traces of ONNX Runtime on a device can be read together."""
+    folder = context.sides.folder(role)
+    profile, device = f"{folder}/profile.json.gz", f"{folder}/{DEVICE_TRACE}"
+    if not {profile, device} <= set(context.directory.complete_files):
+        return
+    zero, root = int(context.record.sides[role].settings[PROFILE_ZERO]), context.directory.root
+    try:
+        found = check_clocks(root / profile, root / device, zero)
+    except AttribError as error:
+        context.warn(f"ONNX Runtime's clock and the device's were not compared: {error}")
+        return
+    context.sides.note_settings(role, found.settings)
+    for warning in found.warnings:
+        context.warn(warning)
+
 
 class ClockCheck(NamedTuple):
-    """What the side's settings get, and what the user should know."""
+    """How well two clocks agree: for the settings of the side, and as warnings to the user."""
 
     settings: dict[str, str]
     warnings: tuple[str, ...] = ()
@@ -104,13 +200,21 @@ def check_clocks(profile: Path, device: Path, zero_ns: int) -> ClockCheck:
     return ClockCheck(settings, tuple(warnings))
 
 
-_DTYPES = {"fp32": "float", "fp16": "float16", "bf16": "bfloat16", "int8": "int8"}
-_ONNX_TYPES = {"float": 1, "float16": 10, "bfloat16": 16}
-_UINT8, _INT8, _INT32 = 2, 3, 6
+def write_chain(file: Path) -> None:
+    """Write alternating Neg and Abs nodes on one element; the parent does it, because a worker may lack onnx."""
+    from onnx import TensorProto, helper
+
+    nodes = [
+        helper.make_node("Neg" if i % 2 else "Abs", [f"v{i}"], [f"v{i + 1}"], name=f"n{i}")
+        for i in range(CHAIN_NODES)
+    ]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("v0", f"v{CHAIN_NODES}")]
+    graph = helper.make_graph(nodes, "calibration", ends[:1], ends[1:])
+    _save(file, graph)
 
 
 def measure_peaks(worker: Worker, folder: Path, device: Device, precisions: Collection[str]) -> Peaks:
-    """Let a worker measure; `folder` takes the graphs that ONNX Runtime needs for it.
+    """Let a worker measure what the machine can do; `folder` takes the graphs that ONNX Runtime needs for it.
 
     Raises:
         WorkerError: It could not.
@@ -155,119 +259,3 @@ def _save(file: Path, graph: Any) -> None:
     # Old enough for every ONNX Runtime that attrib supports.
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     file.write_bytes(model.SerializeToString())
-
-
-OUTPUTS = "outputs.json"
-
-
-def write_traces(state: State) -> None:
-    """Write the profiles and the steps: from here on the report is whole, whatever happens."""
-    for runner in list(state.runners.values()):
-        try:
-            written = runner.worker.ask(Finish(), Written)
-        except WorkerError as error:
-            state.fail_side(runner.role, error)
-            continue
-        write_trace(state, runner, written.files)
-        check_side_clocks(state, runner.role)
-    state.check_some_side()
-    _finish_latencies(state)
-
-
-def write_trace(state: State, runner: Runner, files: tuple[str, ...]) -> None:
-    """One side's profile."""
-    engine = state.sides.engines[runner.role]
-    write_profiles(state.directory, state.sides.folder(runner.role), runner.traces, files, engine)
-    state.traces_written.add(runner.role)
-
-
-def _finish_latencies(state: State) -> None:
-    """All steps in one file in place of those of the rounds; the manifest changes over at once."""
-    began = state.began_ns
-    state.latencies.keep(lambda row: row[1] != "profiled" or row[4] >= began)
-    with state.interrupts.deferred():
-        with state.directory.create(LATENCY) as stream:
-            state.latencies.write(stream)
-        state.directory.drop([name for name in state.directory.files if name.startswith(LATENCY_PARTS)])
-        state.record.profiled(state.traces_written >= set(ROLES))
-        state.write_manifest()
-
-
-def check_side_clocks(state: State, role: Role) -> None:
-    """Whether the two traces of ONNX Runtime on a device can be read together."""
-    folder = state.sides.folder(role)
-    profile, device = f"{folder}/profile.json.gz", f"{folder}/{DEVICE_TRACE}"
-    if not {profile, device} <= set(state.directory.complete_files):
-        return
-    zero, root = int(state.record.sides[role].settings[PROFILE_ZERO]), state.directory.root
-    try:
-        found = check_clocks(root / profile, root / device, zero)
-    except AttribError as error:
-        state.warn(f"ONNX Runtime's clock and the device's were not compared: {error}")
-        return
-    state.sides.settled(role, found.settings)
-    for warning in found.warnings:
-        state.warn(warning)
-
-
-def compare(state: State) -> None:
-    """Compare what the two sides compute."""
-    if state.directory.is_complete(OUTPUTS):
-        return
-    files = {role: state.workers.folder(role) / "outputs.npz" for role in ROLES}
-    for role in [role for role in ROLES if role in state.runners]:
-        try:
-            state.workers[role].ask(Outputs(file=str(files[role])), Written)
-        except WorkerError as error:
-            state.fail_side(role, error)
-    if len(state.runners) < len(ROLES):
-        state.directory.missing(OUTPUTS, "only one engine ran")
-        state.check_some_side()
-        return
-    values = [load_inputs(files[role]) for role in ROLES]
-    precision = lowest_precision(state.options.precision, state.options.optimize)
-    rows = compare_outputs(values[0], values[1], precision)
-    write_outputs(state.directory, rows)
-    if note := note_on_outputs(rows, state.options):
-        state.warn(note)
-
-
-def calibrate(state: State) -> None:
-    """What the profilers cost, and what the machine can do."""
-    for number, runner in enumerate(state.runners.values()):
-        if state.record.sides[runner.role].overhead is None:
-            _calibrate_side(state, runner)
-        state.progress.update((number + 1) / len(state.runners))
-
-
-def _calibrate_side(state: State, runner: Runner) -> None:
-    chain = state.workers.folder(runner.role) / "chain.onnx"
-    write_chain(chain)
-    try:
-        reply = runner.worker.ask(Calibrate(chain=str(chain), nodes=CHAIN_NODES), Calibrated)
-    except WorkerError as error:
-        state.warn(
-            f"the profiler's cost could not be calibrated for {state.sides.title(runner.role)}: {error}"
-        )
-        return
-    _measure_peaks(state, runner)
-    state.sides.calibrated(runner.role, reply.overhead)
-
-
-def _measure_peaks(state: State, runner: Runner) -> None:
-    """What the machine can do at most, so that the report can say how far either engine is from that."""
-    options, folder = state.options, state.workers.folder(runner.role)
-    used = {options.precision, lowest_precision(options.precision, options.optimize)}
-    try:
-        state.sides.reached(runner.role, measure_peaks(runner.worker, folder, options.device, used))
-    except WorkerError as error:
-        state.warn(
-            f"what this machine can do was not measured with {state.sides.title(runner.role)}: {error}"
-        )
-
-
-def complete_sides(state: State) -> None:
-    """The end: each side that is left has everything."""
-    state.record.environment = state.machine.end(state.record.environment)
-    for role in state.runners:
-        state.sides.complete(role)

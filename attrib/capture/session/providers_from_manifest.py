@@ -53,8 +53,8 @@ def recorded_provider_options(side: Side) -> tuple[str, ...]:
     )
 
 
-def named_provider_options(side: Side, named: Sequence[str]) -> tuple[str, ...]:
-    """All provider options of a capture: those recorded, with those that the user names.
+def take_provider_options(side: Side, named: Sequence[str]) -> tuple[str, ...]:
+    """Take all provider options of a capture: those recorded, with those that the user names.
 
     Raises:
         UsageError: One has to be named, or the capture had none of that name.
@@ -82,8 +82,8 @@ def _keys(options: Options) -> Iterable[tuple[str, str]]:
     return ((provider, key) for provider, given in options.items() for key in given)
 
 
-def named_libraries(side: Side, named: Sequence[str]) -> tuple[str, ...]:
-    """The provider libraries, as the user names them.
+def take_libraries(side: Side, named: Sequence[str]) -> tuple[str, ...]:
+    """Take the provider libraries of a capture from the user.
 
     Raises:
         UsageError: The user has to name one, or names one that the capture did not have.
@@ -99,8 +99,8 @@ def named_libraries(side: Side, named: Sequence[str]) -> tuple[str, ...]:
     return tuple(named)
 
 
-def named_interpreter(side: Side, named: Path | None) -> Path | None:
-    """The interpreter for ONNX Runtime.
+def take_interpreter(side: Side, named: Path | None) -> Path | None:
+    """Take the interpreter that runs ONNX Runtime from the user.
 
     Raises:
         UsageError: The capture had one, which its directory does not name, and the user does not either.
@@ -120,7 +120,7 @@ def runtime_name(side: Side) -> str:
 
 
 def checked_interpreter(manifest: Manifest, named: Path) -> Path:
-    """The interpreter's absolute path, where its ONNX Runtime is the one that was captured.
+    """Check that an interpreter's ONNX Runtime is the one that was captured; returns its absolute path.
 
     Raises:
         AttribError: It cannot run ONNX Runtime, or its package or version is another one.

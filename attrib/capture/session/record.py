@@ -9,12 +9,11 @@ from typing import Any
 
 import msgspec
 
-from attrib.capture.config.options import CaptureOptions
 from attrib.capture.workers.messages import Loaded
 from attrib.capture.workload.sources import Source
-from attrib.model.capture_request import Asked, Launch
+from attrib.model.capture_options import CaptureOptions
+from attrib.model.capture_request import CaptureRequest, Launch
 from attrib.model.manifest import Environment, Manifest, Phase, Protocol, Role, Side, SideState, Workload
-from attrib.model.tensor import Tensor
 from attrib.scrub import scrub
 from attrib.version import __version__
 
@@ -32,7 +31,7 @@ class Ending:
     detail: str = ""
 
     def fail(self, error: BaseException) -> None:
-        """Something in the phase did not work."""
+        """Note that something in the phase did not work."""
         self.state, self.detail = "failed", scrub(str(error))
 
 
@@ -51,7 +50,7 @@ class Record:
         command: The scrubbed command line.
         loaded: The workload is that of a model that was loaded; before, only its name is known.
         fingerprint: Hash of its weights.
-        asked: What the capture was asked for.
+        request: What the capture was asked for.
         launches: Starts of the engines so far, the running one included.
     """
 
@@ -65,20 +64,20 @@ class Record:
     command: str = ""
     loaded: bool = False
     fingerprint: str = ""
-    asked: Asked | None = None
+    request: CaptureRequest | None = None
     launches: list[Launch] = field(default_factory=list)
 
-    def launch(self) -> None:
-        """The engines are going to be started."""
+    def begin_launch(self) -> None:
+        """Note that the engines are going to be started."""
         self.launches.append(Launch(started=datetime.now(UTC).strftime(CREATED)))
 
-    def progressed(self, rounds: Iterable[int]) -> None:
-        """The numbers of the rounds that the running launch has measured."""
+    def note_rounds(self, rounds: Iterable[int]) -> None:
+        """Note which rounds the running launch has measured, by their numbers."""
         numbers = sorted(rounds)
         self._note_launch(first_round=numbers[0] if numbers else 0, rounds=len(numbers))
 
-    def profiled(self, whole: bool) -> None:
-        """The profiles are on the disk: those of every round and both sides, or less."""
+    def note_profiles(self, whole: bool) -> None:
+        """Note whether the profiles on the disk are `whole`: those of every round and both sides."""
         self._note_launch(profiled=whole)
 
     def _note_launch(self, **facts: Any) -> None:
@@ -106,8 +105,8 @@ class Record:
         if text not in self.warnings:
             self.warnings.append(text)
 
-    def ran_elsewhere(self, package: str, version: str) -> None:
-        """ONNX Runtime ran in another environment: what is installed here did not bear on its speed."""
+    def note_other_environment(self, package: str, version: str) -> None:
+        """Note that ONNX Runtime ran in another environment: what is installed here did not bear on its speed."""
         own = self.environment.packages
         kept = {name: own[name] for name in own if not name.startswith(BROUGHT_BY_RUNTIMES)}
         packages = dict(sorted((kept | {package: version}).items()))
@@ -128,13 +127,13 @@ class Record:
             command=scrub(self.command),
             warnings=tuple(self.warnings),
             fingerprint=self.fingerprint,
-            asked=self.asked,
+            asked=self.request,
             launches=tuple(self.launches),
         )
 
 
-def workload_to_come(options: CaptureOptions, source: Source) -> Workload:
-    """What is known of a model that is not loaded yet."""
+def workload_before_load(options: CaptureOptions, source: Source) -> Workload:
+    """What is known of the workload before its model is loaded."""
     return Workload(
         model=scrub(source.model),
         source=source.source,
@@ -153,13 +152,17 @@ def workload_to_come(options: CaptureOptions, source: Source) -> Workload:
 def workload_of(options: CaptureOptions, source: Source, loaded: Loaded, inputs_sha256: str) -> Workload:
     """What was run, for the manifest; batch and length are those of the inputs that were really made."""
     first = loaded.inputs[0].tensor if loaded.inputs else None
+    # Ids `[batch, tokens]`, or vectors `[batch, tokens, features]`.
+    is_sequence = first is not None and (
+        len(first.shape) == 3 or (len(first.shape) == 2 and first.dtype.startswith("int"))  # noqa: PLR2004
+    )
     return Workload(
         model=scrub(source.model),
         source=source.source,
         task=options.task or source.task,
         weights=loaded.weights,
         batch_size=first.shape[0] if first and first.shape else source.batch_size,
-        seq_len=_sequence_length(first) if first else 0,
+        seq_len=first.shape[1] if first and is_sequence else 0,
         precision=options.precision,
         padding=options.padding,
         seed=options.seed,
@@ -171,9 +174,3 @@ def workload_of(options: CaptureOptions, source: Source, loaded: Loaded, inputs_
         layers=options.layers or 0,
         unused=loaded.unused,
     )
-
-
-def _sequence_length(tensor: Tensor) -> int:
-    """Tokens in a row: of ids `[batch, tokens]` or vectors `[batch, tokens, features]`; 0 for other inputs."""
-    is_sequence = len(tensor.shape) == 3 or (len(tensor.shape) == 2 and tensor.dtype.startswith("int"))  # noqa: PLR2004
-    return tensor.shape[1] if is_sequence else 0

@@ -5,13 +5,14 @@ from pathlib import Path
 import msgspec
 
 from attrib.capture.config.progress import NoProgress, Progress
-from attrib.capture.session.capture import handed, run_session, with_interpreter
-from attrib.capture.session.capture_request import Named, options_to_resume
-from attrib.capture.session.checkpoint import Kept
+from attrib.capture.config.user_supplied import UserSupplied
+from attrib.capture.session.capture import run_session, source_of_module, with_interpreter
+from attrib.capture.session.capture_request import options_to_resume
+from attrib.capture.session.checkpoint import Checkpoint
 from attrib.capture.session.latencies import Latencies
 from attrib.capture.session.session import Session
 from attrib.capture.storage.interrupts import Interrupts
-from attrib.capture.storage.writer import MANIFEST, TraceDirectory, lock_directory
+from attrib.capture.storage.writer import MANIFEST, TraceWriter, lock_directory
 from attrib.capture.workload.handover import Handover
 from attrib.capture.workload.sources import resolve_source
 from attrib.errors import AttribError
@@ -24,7 +25,7 @@ _BEGIN = "begin one: attrib profile --model NAME -o DIR"
 
 def resume(
     root: Path,
-    named: Named | None = None,
+    supplied: UserSupplied | None = None,
     *,
     progress: Progress | None = None,
     handover: Handover | None = None,
@@ -33,7 +34,7 @@ def resume(
 
     Args:
         root: Its trace directory. It may come from a stranger: no model, file or program is taken from it.
-        named: What the user names (again); a built-in model needs nothing.
+        supplied: What the user names (again); a built-in model needs nothing.
         progress: Who is told how far it is.
         handover: The live module of a capture that had one.
 
@@ -46,16 +47,19 @@ def resume(
         CaptureInterrupted: Ctrl-C or SIGTERM; what was complete is kept, and can be resumed.
         AttribError: The directory holds no capture, or not one of this machine, these versions and this model.
     """
-    manifest = _manifest(root)
-    if _is_complete(manifest):
+    manifest = _read_manifest(root)
+    complete = [role for role in ROLES if role in manifest.sides and manifest.sides[role].state == "complete"]
+    if len(complete) == len(ROLES):
         return False
-    options = with_interpreter(options_to_resume(manifest, named or Named(), live=handover is not None))
+    options = with_interpreter(
+        options_to_resume(manifest, supplied or UserSupplied(), live=handover is not None)
+    )
     options = msgspec.structs.replace(options, output=root)
-    source = handed(options) if handover else resolve_source(options)
+    source = source_of_module(options) if handover else resolve_source(options)
     told = progress or NoProgress()
 
     def make(interrupts: Interrupts) -> Session:
-        session = Session(options, source, root, interrupts, told, _kept(root))
+        session = Session(options, source, root, interrupts, told, _open_checkpoint(root))
         session.handover = handover
         return session
 
@@ -63,7 +67,7 @@ def resume(
     return True
 
 
-def _manifest(root: Path) -> Manifest:
+def _read_manifest(root: Path) -> Manifest:
     if root.is_dir() and not (root / MANIFEST).exists():
         raise AttribError(f"{root}: holds no capture that could be resumed", hint=_BEGIN)
     manifest = open_directory(root).manifest
@@ -71,22 +75,16 @@ def _manifest(root: Path) -> Manifest:
     return manifest
 
 
-def _is_complete(manifest: Manifest) -> bool:
-    return len(manifest.sides) == len(ROLES) and all(
-        side.state == "complete" for side in manifest.sides.values()
-    )
-
-
-def _kept(root: Path) -> Kept:
-    """What the directory holds, once nobody else writes into it; every file as its manifest has it.
+def _open_checkpoint(root: Path) -> Checkpoint:
+    """Take over what the directory holds, once nobody else writes into it; every file as its manifest has it.
 
     Raises:
         AttribError: Another capture writes into it, or a file is not what the manifest says.
     """
     lock = lock_directory(root)
     try:
-        manifest = _manifest(root)  # of the capture that held the lock until now
-        directory = TraceDirectory(root, existing=manifest)
+        manifest = _read_manifest(root)  # of the capture that held the lock until now
+        directory = TraceWriter(root, existing=manifest)
         directory.hold(lock)
         found = open_directory(root)
         for entry in manifest.files:
@@ -95,8 +93,10 @@ def _kept(root: Path) -> Kept:
         directory.forget_missing()
         directory.clean()
         table = found.latency()
-        latencies = Latencies.of(table) if table is not None else Latencies()
+        latencies = Latencies.from_table(table) if table is not None else Latencies()
     except BaseException:
         lock.release()
         raise
-    return Kept(directory, manifest, latencies, profiled=any(launch.profiled for launch in manifest.launches))
+    return Checkpoint(
+        directory, manifest, latencies, profiled=any(launch.profiled for launch in manifest.launches)
+    )

@@ -1,15 +1,13 @@
 """One capture from start to end: its phases one after another, and what is kept whatever happens."""
 
 import contextlib
-import functools
-from collections.abc import Callable
 
-from attrib.capture.session.context import State
+from attrib.capture.session.context import SessionContext
 from attrib.capture.session.phase_graphs import make_graphs, open_sessions
 from attrib.capture.session.phase_load import load
 from attrib.capture.session.phase_measure import keep_new_steps, measure, warm_up_sides
 from attrib.capture.session.phase_write import calibrate, compare, complete_sides, write_trace, write_traces
-from attrib.capture.session.record import workload_to_come
+from attrib.capture.session.record import workload_before_load
 from attrib.capture.system.environment import describe_environment
 from attrib.capture.workers.messages import Finish, Written
 from attrib.errors import AttribError
@@ -17,8 +15,8 @@ from attrib.errors import AttribError
 _LAST_WORDS_S = 5.0
 
 
-class Session(State):
-    """One capture. `run` does it, `keep_what_is_complete` saves what an interruption left, `close` cleans up."""
+class Session(SessionContext):
+    """One capture: `run` does it, `keep_what_is_complete` saves what an interruption left, `close` cleans up."""
 
     def run(self) -> None:
         """Run every phase; the manifest is brought up to date after each."""
@@ -30,7 +28,7 @@ class Session(State):
         with self.phase("sessions"):
             open_sessions(self, chain)
         self.check_some_side()
-        if self.kept is None or not self.kept.measured:
+        if self.checkpoint is None or not self.checkpoint.is_measured:
             with self.phase("warm-up"):
                 warm_up_sides(self)
             with self.phase("measure"):
@@ -44,36 +42,34 @@ class Session(State):
             complete_sides(self)
 
     def _begin(self) -> None:
-        """A manifest from the first moment, so that whatever is killed can be resumed."""
+        """Write a manifest from the first moment, so that whatever is killed can be resumed."""
         environment = describe_environment()
-        if self.kept:
-            self.kept.check_environment(environment)
+        if self.checkpoint:
+            self.checkpoint.check_environment(environment)
         self.record.environment = environment
         if self.record.workload is None:
-            self.record.workload = workload_to_come(self.options, self.source)
+            self.record.workload = workload_before_load(self.options, self.source)
         with self.interrupts.deferred():
             self.write_manifest()
         if self.source.note:
             self.warn(self.source.note)
 
     def keep_what_is_complete(self) -> None:
-        """After an interruption or a failure: write what the finished blocks gave, as far as that goes quickly."""
+        """Write what the finished blocks gave after an interruption or a failure, as far as that goes quickly."""
+        # The first error is the one to report; what follows from it is not.
+        quietly = contextlib.suppress(AttribError, OSError)
         if self.accepted:
-            self._quietly(functools.partial(keep_new_steps, self))
+            with quietly:
+                keep_new_steps(self)
             for runner in self.runners.values():
                 if runner.profiled_blocks and runner.role not in self.traces_written:
                     written = runner.worker.last_words(Finish(), Written, _LAST_WORDS_S)
-                    files = written.files if written else ()
-                    self._quietly(functools.partial(write_trace, self, runner, files))
-            self._quietly(self.write_manifest)
-        if self.kept is None:
+                    with quietly:
+                        write_trace(self, runner, written.files if written else ())
+            with quietly:
+                self.write_manifest()
+        if self.checkpoint is None:
             self.directory.discard_if_empty()
-
-    @staticmethod
-    def _quietly(write: Callable[[], None]) -> None:
-        """The first error is the one to report; what follows from it is not."""
-        with contextlib.suppress(AttribError, OSError):
-            write()
 
     def close(self) -> None:
         """Stop the workers, remove the temporary folder and let others into the directory; can be called twice."""

@@ -4,18 +4,18 @@ from typing import Any
 
 import msgspec
 
-from attrib.capture.config.options import CaptureOptions
 from attrib.capture.session.commands import engine_title, new_side
-from attrib.capture.session.measure import Runner
+from attrib.capture.session.measure import BlockRunner
 from attrib.capture.session.record import Record
 from attrib.errors import AttribError
+from attrib.model.capture_options import CaptureOptions
 from attrib.model.manifest import ROLES, Overhead, Role
 from attrib.model.roofline import Peaks
 from attrib.scrub import scrub
 
 
 class Sides:
-    """Keeps the record of both sides.
+    """Notes in the record how both sides go on.
 
     Attributes:
         engines: Role -> engine: themselves, or one engine on both sides of an A/A capture.
@@ -29,7 +29,7 @@ class Sides:
         self.engines: dict[Role, Role] = {role: options.against_itself or role for role in ROLES}
         self.failures: dict[Role, AttribError] = {}
 
-    def running(self, engine: Role) -> list[Role]:
+    def roles_of(self, engine: Role) -> list[Role]:
         """The sides on which an engine runs."""
         return [role for role, own in self.engines.items() if own == engine]
 
@@ -43,33 +43,33 @@ class Sides:
         return f"{name}-2" if self._options.against_itself and role == ROLES[1] else name
 
     def begin(self, role: Role, **facts: Any) -> None:
-        """A side has not run yet; `facts` are fields of its record."""
+        """Begin the record of a side that has not run yet; `facts` are fields of it."""
         side = new_side(self._options, self.engines[role], self.folder(role), self._threads)
         self._record.sides[role] = msgspec.structs.replace(side, **facts)
 
-    def measured(self, runner: Runner) -> None:
-        """Note what is known of a side that is being measured."""
+    def note_measured(self, runner: BlockRunner) -> None:
+        """Note how a side was warmed up, and how busy it was while the other one ran."""
         share = round(runner.idle_cpu_share, 4)
         self._note(runner.role, warmup=runner.warmup, warmed_up=runner.warmed_up, idle_cpu_share=share)
 
-    def calibrated(self, role: Role, overhead: Overhead) -> None:
-        """Note what the profiler costs."""
+    def note_overhead(self, role: Role, overhead: Overhead) -> None:
+        """Note what the profiler costs per event."""
         self._note(role, overhead=overhead)
 
-    def reached(self, role: Role, peaks: Peaks) -> None:
-        """Note what the machine can do."""
+    def note_peaks(self, role: Role, peaks: Peaks) -> None:
+        """Note what the engine reached of what the machine can do."""
         self._note(role, peaks=peaks)
 
-    def settled(self, role: Role, settings: dict[str, str]) -> None:
+    def note_settings(self, role: Role, settings: dict[str, str]) -> None:
         """Note settings that were only known at the end."""
         self._note(role, settings=self._record.sides[role].settings | settings)
 
     def complete(self, role: Role) -> None:
-        """A side has everything."""
+        """Note that a side has everything."""
         self._note(role, state="complete")
 
     def fail(self, role: Role, error: AttribError) -> None:
-        """A side is given up."""
+        """Give a side up, and note why."""
         self.failures[role] = error
         if role not in self._record.sides:
             self.begin(role)

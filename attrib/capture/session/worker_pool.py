@@ -46,7 +46,7 @@ class Workers:
         with self._interrupts.deferred():
             worker = Worker(engine, self._environment, interpreter, timeout_s=self._timeout_s)
             self._running[name] = worker
-            self._folder.started(worker.pid)
+            self._folder.note_started(worker.pid)
         return worker
 
     def folder(self, name: str) -> Path:
@@ -64,12 +64,12 @@ class Workers:
         with self._interrupts.deferred():
             worker = self._running.pop(name, None)
             if worker is not None:
-                self._folder.stopping(worker.pid)
+                self._folder.note_stopping(worker.pid)
                 worker.stop()
 
     def close(self) -> None:
         """End all of them and remove the temporary folder; can be called twice."""
         stop_all(self._running.values())
         for worker in self._running.values():
-            self._folder.stopping(worker.pid)
+            self._folder.note_stopping(worker.pid)
         self._folder.remove()

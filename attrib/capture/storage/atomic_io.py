@@ -26,7 +26,7 @@ def replacing(target: Path) -> Iterator[BinaryIO]:
     """
     partial = partial_of(target)
     try:
-        with opened_new(partial) as stream:
+        with open_new(partial) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -50,8 +50,8 @@ def partial_of(target: Path) -> Path:
     return target.with_name(target.name + PARTIAL)
 
 
-def opened_new(partial: Path) -> BinaryIO:
-    """A new file, never what a link of that name points to: a directory to add to may come from a stranger."""
+def open_new(partial: Path) -> BinaryIO:
+    """Open a new file, never what a link of that name points to: a directory to add to may come from a stranger."""
     partial.unlink(missing_ok=True)
     return partial.open("xb")
 

@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from attrib.capture.storage.atomic_io import DirectoryLock
@@ -25,15 +24,20 @@ _END_S = 5.0
 
 
 class TemporaryFolder:
-    """A folder for one capture, guarded; see the module."""
+    """A folder for one capture, which a lock and a watchdog guard; see the module."""
 
     def __init__(self) -> None:
-        with _explained():
+        try:
             remove_stale(Path(tempfile.gettempdir()))
             self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
             self._lock = DirectoryLock.take(self.path)
             # Marked after it is locked: what is marked and not locked has no owner.
             (self.path / _MARK).touch()
+        except OSError as error:
+            raise AttribError(
+                f"there is no place for temporary files: {error.strerror or error}",
+                hint="free some space, or name another disk: TMPDIR=/path attrib profile ...",
+            ) from error
         self._watchdog: subprocess.Popen[bytes] | None = None
         with contextlib.suppress(OSError):  # a system that is out of processes can still measure
             self._watchdog = subprocess.Popen(  # noqa: S603  (this interpreter, a file of this package)
@@ -45,12 +49,12 @@ class TemporaryFolder:
                 cwd="/",
             )
 
-    def started(self, pid: int) -> None:
-        """A worker runs, the leader of its process group."""
+    def note_started(self, pid: int) -> None:
+        """Tell the watchdog that a worker runs, the leader of its process group."""
         self._tell(f"+{pid}\n")
 
-    def stopping(self, pid: int) -> None:
-        """A worker is going to be stopped; its number may belong to another process soon."""
+    def note_stopping(self, pid: int) -> None:
+        """Tell the watchdog that a worker is going to be stopped; its number may belong to another process soon."""
         self._tell(f"-{pid}\n")
 
     def _tell(self, line: str) -> None:
@@ -71,28 +75,14 @@ class TemporaryFolder:
             self._lock.release()
 
 
-@contextlib.contextmanager
-def _explained() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise AttribError(
-            f"there is no place for temporary files: {error.strerror or error}",
-            hint="free some space, or name another disk: TMPDIR=/path attrib profile ...",
-        ) from error
-
-
 def remove_stale(place: Path) -> None:
     """Remove the folders of captures that were killed together with their watchdogs; never one that is in use."""
+    own = os.getuid() if hasattr(os, "getuid") else 0
     for folder in sorted(place.glob(f"{PREFIX}*")):
         with contextlib.suppress(OSError):
-            if not (folder / _MARK).is_file() or folder.stat().st_uid != _own():
+            if not (folder / _MARK).is_file() or folder.stat().st_uid != own:
                 continue
             lock = DirectoryLock.take(folder)
             if lock is not None and lock.holds:
                 shutil.rmtree(folder, ignore_errors=True)
                 lock.release()
-
-
-def _own() -> int:
-    return os.getuid() if hasattr(os, "getuid") else 0

@@ -24,18 +24,13 @@ def watch(lines: Iterable[str], folder: str) -> None:
     for line in lines:
         pid = int(line[1:])
         (running.add if line[0] == "+" else running.discard)(pid)
-    _end(running)
+    for pid in filter(None, running):  # 0 would be this process's own group
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)  # what a worker has started ends with it
     deadline = time.monotonic() + _ATTEMPTS_S
     while os.path.isdir(folder) and time.monotonic() < deadline:  # noqa: PTH112  (pathlib takes longer to import)
         shutil.rmtree(folder, ignore_errors=True)  # a process that is being killed may still write
         time.sleep(_PAUSE_S)
-
-
-def _end(workers: Iterable[int]) -> None:
-    """Each worker leads a process group: what it has started ends with it."""
-    for pid in filter(None, workers):  # 0 would be this process's own group
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -45,8 +45,8 @@ DERIVED = (MANIFEST, "report.html", "report.json")
 """What no manifest lists."""
 
 
-def found_artifacts(root: Path) -> list[Path]:
-    """Artifacts of any capture and their unfinished forms; nothing else that lies there."""
+def find_artifacts(root: Path) -> list[Path]:
+    """Find the artifacts of any capture and their unfinished forms; nothing else that lies there."""
     patterns = (*ARTIFACTS, *(pattern + PARTIAL for pattern in ARTIFACTS), *_UNFINISHED_REPORTS)
     found = (path for pattern in patterns for path in sorted(root.glob(pattern)))
     return [path for path in found if path.parent == root or not path.parent.is_symlink()]
@@ -55,8 +55,13 @@ def found_artifacts(root: Path) -> list[Path]:
 _BETWEEN_TRIES_S = 0.02
 
 
-class TraceDirectory:
-    """Writes artifacts under temporary names, syncs and renames them, and remembers their hashes."""
+class TraceWriter:
+    """Writes the artifacts of one trace directory under temporary names, syncs and renames them, and keeps the list.
+
+    Attributes:
+        root: The directory.
+        files: What the next manifest lists, by path.
+    """
 
     def __init__(self, root: Path, *, force: bool = False, existing: Manifest | None = None) -> None:
         """Begin a directory, or go on with one.
@@ -75,7 +80,7 @@ class TraceDirectory:
         self._created = not root.exists()
         if existing is None:
             _check_output(root, force=force)
-        with explained(root):
+        with explain_os_errors(root):
             root.mkdir(parents=True, exist_ok=True)
         self._clear_first = force and any(root.iterdir())
 
@@ -99,22 +104,20 @@ class TraceDirectory:
         target = self.root / path
         if self._clear_first:
             self._clear()
-        with explained(target):
+        with explain_os_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            self._check_inside(target)
+            # A directory to go on with may come from a stranger, with a link in the place of a folder.
+            if target.parent != self.root and target.parent.is_symlink():
+                raise AttribError(
+                    f"{target.parent} is a link: nothing is written through it",
+                    hint="-o with another directory",
+                )
             with replacing(target) as stream:
                 yield stream
-            entry = _entry(path, partial_of(target))
+            entry = _file_entry(path, partial_of(target))
             self._unlist(path)
             publish(target)
             self.files[path] = entry
-
-    def _check_inside(self, target: Path) -> None:
-        """A directory to go on with may come from a stranger, with a link in the place of a folder."""
-        if target.parent != self.root and target.parent.is_symlink():
-            raise AttribError(
-                f"{target.parent} is a link: nothing is written through it", hint="-o with another directory"
-            )
 
     def _unlist(self, path: str) -> None:
         """Take a file that is about to be replaced out of the manifest on the disk."""
@@ -127,16 +130,16 @@ class TraceDirectory:
     def _clear(self) -> None:
         """Remove an older capture's artifacts, and nothing else, once this one has something to put there."""
         self._clear_first = False
-        with explained(self.root):
+        with explain_os_errors(self.root):
             (self.root / MANIFEST).unlink(missing_ok=True)
             sync_directory(self.root)
-            for path in found_artifacts(self.root):
+            for path in find_artifacts(self.root):
                 path.unlink(missing_ok=True)
 
     def clean(self) -> None:
         """Remove what a crash left of this capture: files that never got their name, and those that no manifest lists."""
-        with explained(self.root):
-            for path in found_artifacts(self.root):
+        with explain_os_errors(self.root):
+            for path in find_artifacts(self.root):
                 name = path.relative_to(self.root).as_posix()
                 if path.name.endswith(PARTIAL) or name not in (*self.files, *DERIVED):
                     path.unlink(missing_ok=True)
@@ -161,17 +164,17 @@ class TraceDirectory:
             self._remove_dropped()
 
     def drop(self, paths: Iterable[str]) -> None:
-        """Artifacts that the next manifest no longer lists; they are removed when it is written."""
+        """Leave artifacts out of the next manifest; they are removed when it is written."""
         for path in paths:
             if self.files.pop(path, None) is not None:
                 self._dropped.append(path)
 
-    def missing(self, path: str, reason: str) -> None:
+    def note_missing(self, path: str, reason: str) -> None:
         """Say in the manifest that an artifact does not exist, and why."""
         self.files.setdefault(path, FileEntry(path=path, state="missing", reason=reason))
 
     def forget_missing(self) -> None:
-        """A new attempt says itself what does not exist."""
+        """Forget which artifacts are missing: a new attempt says itself what does not exist."""
         self.files = {path: entry for path, entry in self.files.items() if entry.state == "complete"}
 
     def write_manifest(self, manifest: Manifest) -> None:
@@ -180,7 +183,7 @@ class TraceDirectory:
         full = msgspec.structs.replace(manifest, files=files)
         data = msgspec.json.format(msgspec.json.encode(full), indent=2) + b"\n"
         target = self.root / MANIFEST
-        with explained(target):
+        with explain_os_errors(target):
             with replacing(target) as stream:
                 stream.write(data)
             publish(target)
@@ -189,7 +192,7 @@ class TraceDirectory:
 
     def _remove_dropped(self) -> None:
         dropped, self._dropped = self._dropped, []
-        with explained(self.root):
+        with explain_os_errors(self.root):
             for path in dropped:
                 (self.root / path).unlink(missing_ok=True)
         if dropped:
@@ -231,7 +234,7 @@ class TraceDirectory:
 
 
 def lock_directory(root: Path, *, patience_s: float = 0.0) -> DirectoryLock:
-    """Keep every other writer out of a directory.
+    """Lock a directory: every other writer stays out of it.
 
     Args:
         root: The directory.
@@ -241,7 +244,7 @@ def lock_directory(root: Path, *, patience_s: float = 0.0) -> DirectoryLock:
         AttribError: Another one writes into it.
     """
     end = time.monotonic() + patience_s
-    with explained(root):
+    with explain_os_errors(root):
         while (lock := DirectoryLock.take(root)) is None and time.monotonic() < end:
             time.sleep(_BETWEEN_TRIES_S)
     if lock is None:
@@ -261,7 +264,7 @@ def deterministic_gzip(stream: IO[bytes]) -> gzip.GzipFile:
     return gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=stream, mtime=0)
 
 
-def _entry(path: str, file: Path) -> FileEntry:
+def _file_entry(path: str, file: Path) -> FileEntry:
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256")
     return FileEntry(path=path, state="complete", sha256=digest.hexdigest(), size=file.stat().st_size)
@@ -277,7 +280,7 @@ def _check_output(root: Path, *, force: bool) -> None:
 
 
 @contextmanager
-def explained(target: Path) -> Iterator[None]:
+def explain_os_errors(target: Path) -> Iterator[None]:
     """Turn the operating system's errors into one line."""
     try:
         yield

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from attrib.capture.config.options import Attention, Device, Exporter, OptLevel, Precision, TorchMode
+from attrib.model.capture_options import Attention, Device, Exporter, OptLevel, Precision, TorchMode
 from attrib.model.manifest import InputSpec, Overhead, Rewrite, UnusedModule
 from attrib.model.roofline import Peaks
 

@@ -113,8 +113,8 @@ class Worker:
                 self._tail.append(line[:2000].decode(errors="replace").rstrip())
 
     def ready(self) -> str:
-        """Wait until the engine is imported; its version. `facts` holds what else it says of itself."""
-        self.facts = self._expect(Ready)
+        """Wait until the engine is imported; returns its version. `facts` holds what else it says of itself."""
+        self.facts = self.receive(Ready)
         return self.facts.version
 
     def send(self, command: Command) -> None:
@@ -124,7 +124,7 @@ class Worker:
             self._process.stdin.write(msgspec.json.encode(command) + b"\n")
             self._process.stdin.flush()
         except (BrokenPipeError, OSError) as error:
-            raise self._died() from error
+            raise self._explain_death() from error
 
     def receive(self, kind: type[R]) -> R:
         """Wait for the reply to the oldest command that has none yet.
@@ -133,26 +133,25 @@ class Worker:
             WorkerError: The worker could not do it, or died.
             WorkerTimeout: It gave no answer in time.
         """
-        return self._expect(kind)
+        deadline = None if self._timeout_s is None else time.monotonic() + self._timeout_s
+        line = self._read_line(deadline)
+        if line is None:
+            raise self._explain_silence(deadline)
+        reply = msgspec.json.decode(line, type=Reply)
+        if isinstance(reply, kind):
+            return reply
+        if not isinstance(reply, Failed):
+            raise InternalError(
+                f"the {self.engine} worker answered {type(reply).__name__}, not {kind.__name__}"
+            )
+        if reply.exit_code == UsageError.exit_code:
+            raise UsageError(reply.message, hint=reply.hint)
+        raise WorkerError(reply.message, hint=reply.hint, details=reply.details)
 
     def ask(self, command: Command, kind: type[R]) -> R:
         """Give a command and wait for its reply."""
         self.send(command)
-        return self._expect(kind)
-
-    def _expect(self, kind: type[R]) -> R:
-        deadline = None if self._timeout_s is None else time.monotonic() + self._timeout_s
-        line = self._line(deadline)
-        if line is None:
-            raise self._silent(deadline)
-        reply = msgspec.json.decode(line, type=Reply)
-        if isinstance(reply, Failed):
-            raise _error_of(reply)
-        if not isinstance(reply, kind):
-            raise InternalError(
-                f"the {self.engine} worker answered {type(reply).__name__}, not {kind.__name__}"
-            )
-        return reply
+        return self.receive(kind)
 
     def last_words(self, command: Command, kind: type[R], seconds: float) -> R | None:
         """Give a last command after an interruption: replies that are still due are skipped, failures ignored."""
@@ -161,13 +160,13 @@ class Worker:
         deadline = time.monotonic() + seconds
         with contextlib.suppress(WorkerError):
             self.send(command)
-            while (line := self._line(deadline)) is not None:
+            while (line := self._read_line(deadline)) is not None:
                 reply = msgspec.json.decode(line, type=Reply)
                 if isinstance(reply, kind):
                     return reply
         return None
 
-    def _line(self, deadline: float | None) -> bytes | None:
+    def _read_line(self, deadline: float | None) -> bytes | None:
         """The next line of the worker; None where it ended, or said nothing before the deadline."""
         while b"\n" not in self._unread:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -180,10 +179,10 @@ class Worker:
         line, _, self._unread = self._unread.partition(b"\n")
         return line
 
-    def _silent(self, deadline: float | None) -> WorkerError:
-        """Why there is no answer; a worker that hangs cannot be used any more, and is killed."""
+    def _explain_silence(self, deadline: float | None) -> WorkerError:
+        """The error for an answer that did not come; a worker that hangs cannot be used any more, and is killed."""
         if deadline is None or time.monotonic() < deadline or self._process.poll() is not None:
-            return self._died()
+            return self._explain_death()
         self.stop()
         details = "\n".join(self._tail)
         return WorkerTimeout(
@@ -192,17 +191,17 @@ class Worker:
             details=details,
         )
 
-    def _died(self) -> WorkerError:
+    def _explain_death(self) -> WorkerError:
+        """The error for a worker that has ended, with the last line that it printed."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_GRACE_S)
         self._drain.join(_GRACE_S)
         code = self._process.returncode
         last = next((line for line in reversed(self._tail) if line.strip()), "")
-        how = (
-            f"was killed by {_signal_name(-code)}"
-            if code is not None and code < 0
-            else f"ended with code {code}"
-        )
+        how = f"ended with code {code}"
+        if code is not None and code < 0:
+            known = {number.value: number.name for number in signal.Signals}
+            how = f"was killed by {known.get(-code, f'signal {-code}')}"
         out_of_memory = code == -signal.SIGKILL
         hint = (
             "it may have run out of memory: try a smaller --batch-size or --seq-len" if out_of_memory else ""
@@ -228,18 +227,6 @@ class Worker:
             os.close(self._reply_fd)
 
 
-def _signal_name(number: int) -> str:
-    with contextlib.suppress(ValueError):
-        return signal.Signals(number).name
-    return f"signal {number}"
-
-
-def _error_of(failed: Failed) -> AttribError:
-    if failed.exit_code == UsageError.exit_code:
-        return UsageError(failed.message, hint=failed.hint)
-    return WorkerError(failed.message, hint=failed.hint, details=failed.details)
-
-
 def stop_all(workers: Iterable[Worker]) -> None:
     """End every worker, each even where another cannot be ended."""
     with contextlib.ExitStack() as stack:
@@ -251,13 +238,6 @@ def worker_environment(temporary: Path, *, offline: bool) -> dict[str, str]:
     """A worker's environment: what it puts into its temporary folder goes with the capture's."""
     from attrib.capture.workers.silence import ENVIRONMENT
 
-    own = {
-        "TMPDIR": str(temporary),
-        "TORCHINDUCTOR_CACHE_DIR": str(temporary / "inductor"),
-    }
-    return (
-        os.environ
-        | ENVIRONMENT
-        | own
-        | ({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"} if offline else {})
-    )
+    own = {"TMPDIR": str(temporary), "TORCHINDUCTOR_CACHE_DIR": str(temporary / "inductor")}
+    hub = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"} if offline else {}
+    return os.environ | ENVIRONMENT | own | hub

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 
 from attrib.capture.session.artifacts import DEVICE_TRACE, write_profiles
 from attrib.capture.session.phase_write import check_clocks
-from attrib.capture.storage.writer import TraceDirectory
+from attrib.capture.storage.writer import TraceWriter
 from attrib.capture.workers.messages import Finish, Open, Run
 from attrib.capture.workload.inputs import save_inputs
 from attrib.model.manifest import PROFILE_ZERO
@@ -71,7 +71,7 @@ def captured(folder: Path) -> tuple[Path, int]:
     engine.run(Run(iterations=3, lead_in=LEAD_IN, profiled=True))
     blocks = [engine.run(Run(iterations=STEPS, lead_in=LEAD_IN, profiled=True)).trace for _ in range(BLOCKS)]
     written = engine.finish(Finish())
-    directory = TraceDirectory(folder / "trace", force=False)
+    directory = TraceWriter(folder / "trace", force=False)
     write_profiles(directory, "ort", blocks, written.files, "onnxruntime")
     return folder / "trace" / "ort", int(opened.settings[PROFILE_ZERO])
 

@@ -7,7 +7,7 @@ import pytest
 from attrib.capture.config.options import CaptureOptions
 from attrib.capture.config.progress import NoProgress
 from attrib.capture.session.artifacts import DEVICE_TRACE
-from attrib.capture.session.measure import Runner
+from attrib.capture.session.measure import BlockRunner
 from attrib.capture.session.phase_write import check_side_clocks, write_trace
 from attrib.capture.session.session import Session
 from attrib.capture.storage.interrupts import Interrupts
@@ -64,7 +64,7 @@ def profile(path, *begins_us):
 
 
 def write(session, tmp_path, *begins_us):
-    runner = Runner("onnxruntime", worker=None)
+    runner = BlockRunner("onnxruntime", worker=None)
     runner.traces = [block(tmp_path / f"{i}.json", i, 1000 * (i + 1), 5) for i in range(2)]
     write_trace(session, runner, (profile(tmp_path / "profile.json", *begins_us),))
     check_side_clocks(session, "onnxruntime")
@@ -87,7 +87,7 @@ def test_clocks_that_disagree_are_a_warning_of_the_capture(session, tmp_path):
 
 
 def test_profile_that_cannot_be_read_costs_the_check_and_not_the_capture(session, tmp_path):
-    runner = Runner("onnxruntime", worker=None)
+    runner = BlockRunner("onnxruntime", worker=None)
     runner.traces = [block(tmp_path / "0.json", 0, 1000, 5)]
     broken = tmp_path / "profile.json"
     broken.write_text("{]")
@@ -97,7 +97,7 @@ def test_profile_that_cannot_be_read_costs_the_check_and_not_the_capture(session
 
 
 def test_side_without_a_device_has_nothing_to_check(session, tmp_path):
-    runner = Runner("onnxruntime", worker=None)
+    runner = BlockRunner("onnxruntime", worker=None)
     write_trace(session, runner, (profile(tmp_path / "profile.json", 1010),))
     check_side_clocks(session, "onnxruntime")
     assert session.record.warnings == []

@@ -353,16 +353,16 @@ def test_live_module_of_a_local_class_is_refused_with_a_way_out(tmp_path):
 
 
 def test_full_disk_keeps_what_was_complete(factories, monkeypatch):
-    from attrib.capture.storage.writer import TraceDirectory
+    from attrib.capture.storage.writer import TraceWriter
 
-    create = TraceDirectory.create
+    create = TraceWriter.create
 
     def full(self, path):
         if path == "latency.parquet":
             raise AttribError("the disk is full: latency.parquet could not be written")
         return create(self, path)
 
-    monkeypatch.setattr(TraceDirectory, "create", full)
+    monkeypatch.setattr(TraceWriter, "create", full)
     with pytest.raises(AttribError, match="the disk is full"):
         capture(options(factories, "named"))
     directory = factories.parent / "out"

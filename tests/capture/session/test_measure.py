@@ -4,7 +4,7 @@ import pytest
 
 from attrib.capture.session.latencies import Latencies
 from attrib.capture.session.measure import (
-    Runner,
+    BlockRunner,
     agree,
     plan_protocol,
     run_rounds,
@@ -42,7 +42,7 @@ class FakeWorker:
 
 def sides(**kwargs):
     log = []
-    return log, [Runner(role, FakeWorker(log, role, **kwargs)) for role in ("torch", "onnxruntime")]
+    return log, [BlockRunner(role, FakeWorker(log, role, **kwargs)) for role in ("torch", "onnxruntime")]
 
 
 PROTOCOL = Protocol(rounds=6, iterations=5, profiled_rounds=6, profiled_iterations=2, seed=0)
@@ -65,7 +65,7 @@ def test_blocks_agree_within_five_percent(medians, expected):
 
 def test_warm_up_ends_when_the_blocks_agree():
     latencies = Latencies()
-    runner = Runner("torch", FakeWorker([], "torch", [50 * MS, 20 * MS, 10 * MS]))
+    runner = BlockRunner("torch", FakeWorker([], "torch", [50 * MS, 20 * MS, 10 * MS]))
     warm_up(runner, latencies, None)
     assert runner.warmed_up
     assert runner.step_ns == 10 * MS
@@ -75,21 +75,21 @@ def test_warm_up_ends_when_the_blocks_agree():
 
 def test_warm_up_that_never_settles_ends_at_its_limit():
     walls = [MS * (10 + 5 * (i % 2)) for i in range(100)]
-    runner = Runner("torch", FakeWorker([], "torch", walls))
+    runner = BlockRunner("torch", FakeWorker([], "torch", walls))
     warm_up(runner, Latencies(), None)
     assert not runner.warmed_up
 
 
 @pytest.mark.parametrize("exact", [0, 1, 7, 9])
 def test_warm_up_takes_the_exact_number_of_steps_that_was_asked_for(exact):
-    runner = Runner("torch", FakeWorker([], "torch"))
+    runner = BlockRunner("torch", FakeWorker([], "torch"))
     warm_up(runner, Latencies(), exact)
     assert runner.warmup == exact
     assert runner.step_ns == 10 * MS
 
 
 def test_trace_of_the_warm_up_is_not_part_of_the_capture():
-    runner = Runner("torch", FakeWorker([], "torch"))
+    runner = BlockRunner("torch", FakeWorker([], "torch"))
     warm_up(runner, Latencies(), None)
     assert runner.traces == []
 
@@ -138,8 +138,8 @@ def test_lead_in_counts_as_warm_up():
 def test_side_that_dies_is_given_up_and_the_other_goes_on():
     log = []
     runners = [
-        Runner("torch", FakeWorker(log, "torch")),
-        Runner("onnxruntime", FakeWorker(log, "onnxruntime", fails_at=3)),
+        BlockRunner("torch", FakeWorker(log, "torch")),
+        BlockRunner("onnxruntime", FakeWorker(log, "onnxruntime", fails_at=3)),
     ]
     latencies = Latencies()
     run_rounds(runners, PROTOCOL, latencies, lambda *_: None)

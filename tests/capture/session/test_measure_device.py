@@ -4,7 +4,7 @@ import pytest
 
 from attrib.capture.session import measure
 from attrib.capture.session.latencies import Latencies
-from attrib.capture.session.measure import Runner, warm_up
+from attrib.capture.session.measure import BlockRunner, warm_up
 from attrib.capture.workers.messages import Steps
 
 SECOND = 1_000_000_000
@@ -37,14 +37,14 @@ def clock(monkeypatch):
 
 
 def test_search_for_algorithms_in_the_first_step_does_not_end_the_warm_up(clock):
-    runner = Runner("onnxruntime", FakeWorker(clock, 30.0, 0.02, 0.02, 0.01))
+    runner = BlockRunner("onnxruntime", FakeWorker(clock, 30.0, 0.02, 0.02, 0.01))
     warm_up(runner, Latencies(), None)
     assert runner.warmed_up
     assert runner.step_ns == pytest.approx(0.01 * SECOND)
 
 
 def test_steps_that_stay_slow_still_end_it(clock):
-    runner = Runner("onnxruntime", FakeWorker(clock, 3.0, 2.0))
+    runner = BlockRunner("onnxruntime", FakeWorker(clock, 3.0, 2.0))
     warm_up(runner, Latencies(), None)
     assert not runner.warmed_up
     assert runner.warmup == 3

@@ -3,15 +3,15 @@
 import msgspec
 import pytest
 
-from attrib.capture import CaptureOptions, Named, capture, resume
-from attrib.capture.session.capture_request import asked_of, options_to_resume
-from attrib.capture.session.checkpoint import Kept
+from attrib.capture import CaptureOptions, UserSupplied, capture, resume
+from attrib.capture.session.capture_request import options_to_resume, request_from_options
+from attrib.capture.session.checkpoint import Checkpoint
 from attrib.capture.session.latencies import Latencies
-from attrib.capture.storage.writer import TraceDirectory, lock_directory
+from attrib.capture.storage.writer import TraceWriter, lock_directory
 from attrib.capture.system.environment import describe_environment
 from attrib.capture.workers.messages import Steps
 from attrib.errors import AttribError, UsageError
-from attrib.model.capture_request import Asked, Launch
+from attrib.model.capture_request import CaptureRequest, Launch
 from attrib.model.manifest import LATENCY, Manifest, Protocol, Side, Workload
 from attrib.traces.directory.trace_directory import open_directory
 from attrib.version import __version__
@@ -26,13 +26,13 @@ def manifest(asked=None, source="built-in", model="two-linears", **more):
     environment = describe_environment()
     return Manifest(
         attrib_version=__version__, created="2026-01-01T00:00:00Z", workload=workload, environment=environment,
-        sides={}, asked=asked or Asked(), fingerprint="print", **more,
+        sides={}, asked=asked or CaptureRequest(), fingerprint="print", **more,
     )  # fmt: skip
 
 
-def kept(tmp_path, made=None, latencies=None, *, profiled=False):
+def checkpoint_of(tmp_path, made=None, latencies=None, *, profiled=False):
     found = made or manifest(protocol=PROTOCOL)
-    return Kept(TraceDirectory(tmp_path, existing=found), found, latencies or Latencies(), profiled)
+    return Checkpoint(TraceWriter(tmp_path, existing=found), found, latencies or Latencies(), profiled)
 
 
 def block(role, phase, number, start=0):
@@ -48,7 +48,7 @@ def test_options_come_back_as_they_were_asked_for():
         command="attrib profile ...",
     )  # fmt: skip
     found = options_to_resume(
-        manifest(asked_of(given), model=given.model, command="attrib profile ..."), Named()
+        manifest(request_from_options(given), model=given.model, command="attrib profile ..."), UserSupplied()
     )
     explicit = "OpenVINOExecutionProvider:device_type=CPU"
     assert found == msgspec.structs.replace(given, provider_options=(explicit,))
@@ -57,35 +57,44 @@ def test_options_come_back_as_they_were_asked_for():
 @pytest.mark.parametrize(
     ("asked", "more", "says"),
     [
-        (Asked(), {"source": "factory", "model": "mine.py:make"}, "not built in"),
-        (Asked(), {"source": "built-in", "model": "evil.py:make"}, "not built in"),
-        (Asked(), {"source": "directory", "model": "/home/somebody/model"}, "not built in"),
-        (Asked(), {"source": "module", "model": "Linear"}, "live module"),
-        (Asked(onnx=True), {}, "an ONNX file of the user's"),
-        (Asked(text=2), {}, "sentences"),
-        (Asked(ort_python=True), {}, "another interpreter"),
-        (Asked(provider_libraries=("plugin",)), {}, "provider libraries"),
-        (Asked(provider_options={"CPUExecutionProvider": {"load_config": "/etc/x"}}), {}, "load_config"),
+        (CaptureRequest(), {"source": "factory", "model": "mine.py:make"}, "not built in"),
+        (CaptureRequest(), {"source": "built-in", "model": "evil.py:make"}, "not built in"),
+        (CaptureRequest(), {"source": "directory", "model": "/home/somebody/model"}, "not built in"),
+        (CaptureRequest(), {"source": "module", "model": "Linear"}, "live module"),
+        (CaptureRequest(onnx=True), {}, "an ONNX file of the user's"),
+        (CaptureRequest(text=2), {}, "sentences"),
+        (CaptureRequest(ort_python=True), {}, "another interpreter"),
+        (CaptureRequest(provider_libraries=("plugin",)), {}, "provider libraries"),
+        (
+            CaptureRequest(provider_options={"CPUExecutionProvider": {"load_config": "/etc/x"}}),
+            {},
+            "load_config",
+        ),
     ],
 )
 def test_what_only_the_user_can_name_is_never_taken_from_a_directory(asked, more, says):
     with pytest.raises(UsageError, match=says) as caught:
-        options_to_resume(manifest(asked, **more), Named())
+        options_to_resume(manifest(asked, **more), UserSupplied())
     assert "--" in caught.value.hint or "handover" in caught.value.hint
 
 
 @pytest.mark.parametrize(
-    "asked", [Asked(session_options={"ep.context_file_path": "/etc/x"}), Asked(precision="fp7"), Asked(rounds=-1)]
-)  # fmt: skip
+    "asked",
+    [
+        CaptureRequest(session_options={"ep.context_file_path": "/etc/x"}),
+        CaptureRequest(precision="fp7"),
+        CaptureRequest(rounds=-1),
+    ],
+)
 def test_options_that_no_capture_has_are_refused(asked):
     with pytest.raises((AttribError, UsageError)):
-        options_to_resume(manifest(asked), Named())
+        options_to_resume(manifest(asked), UserSupplied())
 
 
 def test_capture_of_an_older_attrib_cannot_be_resumed():
     older = msgspec.structs.replace(manifest(), asked=None)
     with pytest.raises(AttribError, match="older attrib"):
-        options_to_resume(older, Named())
+        options_to_resume(older, UserSupplied())
 
 
 @pytest.mark.parametrize(
@@ -102,27 +111,27 @@ def test_capture_of_an_older_attrib_cannot_be_resumed():
 def test_other_machine_or_version_is_refused(tmp_path, field, value, says):
     found = manifest(protocol=PROTOCOL)
     here = found.environment
-    kept(tmp_path, found).check_environment(here)
+    checkpoint_of(tmp_path, found).check_environment(here)
     captured = msgspec.structs.replace(found, environment=msgspec.structs.replace(here, **{field: value}))
     with pytest.raises(AttribError, match=f"the {says} is not that of the capture"):
-        kept(tmp_path, captured).check_environment(here)
+        checkpoint_of(tmp_path, captured).check_environment(here)
 
 
 def test_other_attrib_model_engine_or_graph_is_refused(tmp_path):
     from onnx import helper
 
     side = Side(engine="torch", state="interrupted", folder="torch", version="2.0")
-    ours = kept(tmp_path, manifest(protocol=PROTOCOL))
+    ours = checkpoint_of(tmp_path, manifest(protocol=PROTOCOL))
     ours.check_model("same", "print")
     for given, says in ((("other", "print"), "other inputs"), (("same", "other"), "other weights")):
         with pytest.raises(AttribError, match=says):
             ours.check_model(*given)
     old = msgspec.structs.replace(ours.manifest, attrib_version="0.0.1", sides={"torch": side})
     with pytest.raises(AttribError, match="version of attrib"):
-        kept(tmp_path, old).check_environment(old.environment)
-    kept(tmp_path, old).check_engine("torch", "2.0")
+        checkpoint_of(tmp_path, old).check_environment(old.environment)
+    checkpoint_of(tmp_path, old).check_engine("torch", "2.0")
     with pytest.raises(AttribError, match="version of torch"):
-        kept(tmp_path, old).check_engine("torch", "2.1")
+        checkpoint_of(tmp_path, old).check_engine("torch", "2.1")
 
     def graph(op, text):
         made = helper.make_graph([helper.make_node(op, ["x"], ["y"])], "g", [], [], doc_string=text)
@@ -141,7 +150,7 @@ def test_whole_rounds_stay_and_the_others_are_missing(tmp_path):
         if number != 1:
             steps.add(*block("onnxruntime", "plain", number))
         steps.add(*block("torch", "profiled", number))
-    found = kept(tmp_path, latencies=steps)
+    found = checkpoint_of(tmp_path, latencies=steps)
     assert found.missing() == {"plain": {1, 3}, "profiled": {0, 1, 2, 3}}
     with found.directory.create(LATENCY) as stream:
         steps.write(stream)
@@ -161,14 +170,14 @@ def test_whole_profiles_stay(tmp_path):
     for role in ("torch", "onnxruntime"):
         for number in range(4):
             steps.add(*block(role, "plain", number))
-    assert kept(tmp_path, latencies=steps, profiled=True).measured
-    assert not kept(tmp_path, latencies=steps).measured
+    assert checkpoint_of(tmp_path, latencies=steps, profiled=True).is_measured
+    assert not checkpoint_of(tmp_path, latencies=steps).is_measured
 
 
 def test_complete_capture_has_nothing_to_resume(tmp_path):
     sides = {role: Side(engine=role, state="complete", folder=role) for role in ("torch", "onnxruntime")}
     whole = msgspec.structs.replace(manifest(launches=(Launch(started="2026-01-01T00:00:00Z"),)), sides=sides)
-    TraceDirectory(tmp_path).write_manifest(whole)
+    TraceWriter(tmp_path).write_manifest(whole)
     assert resume(tmp_path) is False
 
 
@@ -182,7 +191,7 @@ def test_foreign_or_empty_directory_is_one_line(tmp_path, content):
 
 
 def test_file_that_is_not_what_the_manifest_says_is_refused_and_nothing_is_changed(tmp_path):
-    directory = TraceDirectory(tmp_path)
+    directory = TraceWriter(tmp_path)
     directory.write("inputs.npz", b"x")
     directory.write_manifest(manifest(protocol=PROTOCOL))
     (tmp_path / "inputs.npz").write_bytes(b"y")
@@ -198,7 +207,7 @@ def test_link_in_the_place_of_a_folder_is_not_written_through(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "elsewhere/trace.json.gz.partial").write_text("not ours")
     (tmp_path / "out/torch").symlink_to(tmp_path / "elsewhere")
-    directory = TraceDirectory(tmp_path / "out", existing=manifest())
+    directory = TraceWriter(tmp_path / "out", existing=manifest())
     directory.clean()
     with pytest.raises(AttribError, match="is a link"):
         directory.write("torch/trace.json.gz", b"x")

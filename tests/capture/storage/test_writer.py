@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from attrib.capture.storage.writer import TraceDirectory, lock_directory
+from attrib.capture.storage.writer import TraceWriter, lock_directory
 from attrib.errors import AttribError, UsageError
 from attrib.model.manifest import Manifest, Workload
 
@@ -24,9 +24,9 @@ def names(folder):
 
 
 def test_manifest_lists_what_is_complete_and_what_is_missing(tmp_path):
-    directory = TraceDirectory(tmp_path / "out")
+    directory = TraceWriter(tmp_path / "out")
     directory.write("torch/trace.json.gz", b"abc")
-    directory.missing("outputs.json", "only one engine ran")
+    directory.note_missing("outputs.json", "only one engine ran")
     directory.write_manifest(MANIFEST)
     manifest = msgspec.json.decode((tmp_path / "out/manifest.json").read_bytes(), type=Manifest)
     first, second = manifest.files
@@ -37,7 +37,7 @@ def test_manifest_lists_what_is_complete_and_what_is_missing(tmp_path):
 
 
 def test_artifact_whose_writing_fails_leaves_nothing(tmp_path):
-    directory = TraceDirectory(tmp_path / "out")
+    directory = TraceWriter(tmp_path / "out")
 
     def fail():
         with directory.create("a.bin") as stream:
@@ -51,7 +51,7 @@ def test_artifact_whose_writing_fails_leaves_nothing(tmp_path):
 
 
 def test_artifact_is_invisible_until_it_is_complete(tmp_path):
-    directory = TraceDirectory(tmp_path / "out")
+    directory = TraceWriter(tmp_path / "out")
     with directory.create("a.bin") as stream:
         stream.write(b"half")
         assert not (tmp_path / "out/a.bin").exists()
@@ -60,7 +60,7 @@ def test_artifact_is_invisible_until_it_is_complete(tmp_path):
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_full_disk_is_one_line_and_keeps_what_was_complete(tmp_path, monkeypatch, number):
-    directory = TraceDirectory(tmp_path / "out")
+    directory = TraceWriter(tmp_path / "out")
     directory.write("first.bin", b"1")
     directory.write_manifest(MANIFEST)
 
@@ -77,7 +77,7 @@ def test_full_disk_is_one_line_and_keeps_what_was_complete(tmp_path, monkeypatch
 
 
 def test_gzip_holds_neither_name_nor_date(tmp_path):
-    directory = TraceDirectory(tmp_path / "out")
+    directory = TraceWriter(tmp_path / "out")
     for name in ("a", "b"):
         source = tmp_path / f"secret-{name}.json"
         source.write_bytes(b"[1]" * 100)
@@ -92,12 +92,12 @@ def test_gzip_holds_neither_name_nor_date(tmp_path):
 def test_existing_directory_is_refused_without_force(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(UsageError, match="not empty") as caught:
-        TraceDirectory(tmp_path)
+        TraceWriter(tmp_path)
     assert "--force" in caught.value.hint
 
 
 def test_empty_directory_is_taken(tmp_path):
-    TraceDirectory(tmp_path).write("a.bin", b"1")
+    TraceWriter(tmp_path).write("a.bin", b"1")
     assert names(tmp_path) == ["a.bin"]
 
 
@@ -107,13 +107,13 @@ def test_file_or_link_in_the_place_of_the_directory_is_refused(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "folder")
     for name in ("file", "link"):
         with pytest.raises(UsageError, match="not a directory"):
-            TraceDirectory(tmp_path / name, force=True)
+            TraceWriter(tmp_path / name, force=True)
 
 
 def test_directory_that_cannot_be_made_says_why(tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(AttribError, match="cannot write"):
-        TraceDirectory(tmp_path / "file" / "out")
+        TraceWriter(tmp_path / "file" / "out")
 
 
 def test_force_replaces_artifacts_and_nothing_else(tmp_path):
@@ -121,56 +121,56 @@ def test_force_replaces_artifacts_and_nothing_else(tmp_path):
         file = tmp_path / name
         file.parent.mkdir(exist_ok=True)
         file.write_text("old")
-    directory = TraceDirectory(tmp_path, force=True)
+    directory = TraceWriter(tmp_path, force=True)
     assert (tmp_path / "manifest.json").read_text() == "old"  # until there is something new
     directory.write("inputs.npz", b"new")
     assert names(tmp_path) == ["inputs.npz", "notes.txt", "torch/notes.txt"]
 
 
 def test_directory_without_artifacts_is_taken_away_again(tmp_path):
-    directory = TraceDirectory(tmp_path / "out")
+    directory = TraceWriter(tmp_path / "out")
     directory.discard_if_empty()
     assert not (tmp_path / "out").exists()
 
 
 def test_directory_of_the_user_stays(tmp_path):
     (tmp_path / "out").mkdir()
-    TraceDirectory(tmp_path / "out").discard_if_empty()
+    TraceWriter(tmp_path / "out").discard_if_empty()
     assert (tmp_path / "out").exists()
 
 
 def test_directory_with_artifacts_stays(tmp_path):
-    directory = TraceDirectory(Path(tmp_path / "out"))
+    directory = TraceWriter(Path(tmp_path / "out"))
     directory.write("a.bin", b"1")
     directory.discard_if_empty()
     assert names(tmp_path / "out") == ["a.bin"]
 
 
 def test_artifact_is_added_to_a_directory_and_taken_out_again(tmp_path):
-    first = TraceDirectory(tmp_path)
+    first = TraceWriter(tmp_path)
     first.write("torch/trace.json.gz", b"abc")
     first.write_manifest(MANIFEST)
     before = (tmp_path / "manifest.json").read_bytes()
     manifest = msgspec.json.decode(before, type=Manifest)
 
-    second = TraceDirectory(tmp_path, existing=manifest)
+    second = TraceWriter(tmp_path, existing=manifest)
     second.write("verify/a.json", b"{}")
     second.write_manifest(manifest)
     after = msgspec.json.decode((tmp_path / "manifest.json").read_bytes(), type=Manifest)
     assert [entry.path for entry in after.files] == ["torch/trace.json.gz", "verify/a.json"]
     assert after.files[0] == manifest.files[0]
 
-    TraceDirectory(tmp_path, existing=after).remove("verify/a.json", after)
+    TraceWriter(tmp_path, existing=after).remove("verify/a.json", after)
     assert (tmp_path / "manifest.json").read_bytes() == before
     assert not (tmp_path / "verify/a.json").exists()
 
 
 def test_new_capture_removes_the_results_of_the_old_one(tmp_path):
-    first = TraceDirectory(tmp_path)
+    first = TraceWriter(tmp_path)
     first.write("verify/a.json", b"{}")
     first.write_manifest(MANIFEST)
     (tmp_path / "mine.txt").write_text("kept")
-    TraceDirectory(tmp_path, force=True).write("inputs.npz", b"x")
+    TraceWriter(tmp_path, force=True).write("inputs.npz", b"x")
     assert names(tmp_path) == ["inputs.npz", "mine.txt"]
 
 
@@ -202,7 +202,7 @@ def test_manifest_is_true_before_and_after_every_change_of_the_disk(tmp_path, mo
 
     for name in ("replace", "unlink", "fsync"):
         monkeypatch.setattr(os, name, watched(getattr(os, name)))
-    directory = TraceDirectory(tmp_path)
+    directory = TraceWriter(tmp_path)
     directory.write("a.bin", b"1")
     directory.write_manifest(MANIFEST)
     directory.write("a.bin", b"2")
@@ -211,7 +211,7 @@ def test_manifest_is_true_before_and_after_every_change_of_the_disk(tmp_path, mo
     directory.drop(["a.bin"])
     directory.write_manifest(MANIFEST)
     directory.remove("b.bin", MANIFEST)
-    TraceDirectory(tmp_path, force=True).write("inputs.npz", b"x")
+    TraceWriter(tmp_path, force=True).write("inputs.npz", b"x")
     assert len(seen) > 40
     assert all(seen)
     assert names(tmp_path) == ["inputs.npz"]
@@ -227,7 +227,7 @@ def test_names_are_synced_with_their_directory(tmp_path, monkeypatch):
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", noted)
-    TraceDirectory(tmp_path).write("torch/trace.json.gz", b"1")
+    TraceWriter(tmp_path).write("torch/trace.json.gz", b"1")
     assert synced == [str(tmp_path / "torch/trace.json.gz.partial"), str(tmp_path / "torch")]
 
 
@@ -242,6 +242,6 @@ def test_lock_goes_with_whoever_holds_it(tmp_path):
 
 
 def test_mistake_with_force_leaves_the_old_capture_alone(tmp_path):
-    TraceDirectory(tmp_path).write_manifest(MANIFEST)
-    TraceDirectory(tmp_path, force=True).withdraw()
+    TraceWriter(tmp_path).write_manifest(MANIFEST)
+    TraceWriter(tmp_path, force=True).withdraw()
     assert names(tmp_path) == ["manifest.json"]

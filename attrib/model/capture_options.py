@@ -1,0 +1,302 @@
+"""Every choice of `attrib profile`, declared once.
+
+A field of `CaptureOptions` is the whole declaration of an option: its type says how it is written on a command line, its
+`Option` what the help says and what becomes of it. From it follow the command's option (`attrib.cli.profile`), the request
+that the manifest holds (`attrib.model.capture_request`), what `attrib profile --resume` reads back
+(`attrib.capture.session.capture_request`), and the flags that `attrib verify` names (`attrib.verify.flags`).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from attrib.zoo.architectures import ARCHITECTURES
+from attrib.zoo.examples import EXAMPLE_BATCH, EXAMPLES
+from attrib.zoo.tasks import TASKS
+
+Device = Literal["cpu", "cuda"]
+Precision = Literal["fp32", "fp16", "bf16", "int8"]
+Exporter = Literal["dynamo", "torchscript"]
+OptLevel = Literal["disabled", "basic", "extended", "all"]
+Attention = Literal["sdpa", "eager"]
+TorchMode = Literal["eager", "compile", "jit"]
+
+Recorded = Literal["value", "presence", "count", "names", "entries", "provider entries", "nothing"]
+"""What the manifest's request holds of an option. A trace directory names no file, code or sentence, so that of an option
+which does, it holds less than its value: whether it was given, how many there were, or the names without their files.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """What one choice is on the command line, in the manifest, and to `attrib verify`.
+
+    Attributes:
+        help: What `attrib profile --help` says.
+        flag: Its flag; empty for `--` and the name of the field.
+        short: A second flag of one letter.
+        metavar: What the help shows in place of a value; empty for the type's own.
+        choices: The values that the command takes; empty where the type says them, or where any goes.
+        show_default: The help shows the default.
+        hidden: The help leaves it out.
+        on_command_line: `attrib profile` has it; others are set from Python only.
+        listed_after: The field after which the help lists it; empty for the place of the field itself.
+        recorded: What the manifest's request holds of it.
+        named_again: It may be given with `--resume`: a directory does not hold it, or must not decide it.
+        chooses_what_runs: It bears on what is measured, and not only on where results go or how often something is
+            measured: `attrib verify` names its flag.
+    """
+
+    help: str = ""
+    flag: str = ""
+    short: str = ""
+    metavar: str = ""
+    choices: tuple[str, ...] = ()
+    show_default: bool = False
+    hidden: bool = False
+    on_command_line: bool = True
+    listed_after: str = ""
+    recorded: Recorded = "value"
+    named_again: bool = False
+    chooses_what_runs: bool = True
+
+
+class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Every choice of `attrib profile`. None means that the capture chooses.
+
+    The `Option` of each field says what it does. Beyond those: `rounds` is the number of interleaved rounds, `threads`
+    holds for either engine, `against_itself` names the engine of an A/A capture, and `command` is the command line to
+    record, which is scrubbed before it is written.
+    """
+
+    model: Annotated[
+        str,
+        Option(
+            metavar="NAME|DIR|module:factory|file.py:factory",
+            help=f"What to run: {', '.join(ARCHITECTURES)}; a small example: {', '.join(EXAMPLES)}; a Hugging Face"
+            " directory or hub id; or a factory that returns (module, example_inputs).",
+            recorded="nothing",
+            named_again=True,
+        ),
+    ]
+    onnx: Annotated[
+        Path | None,
+        Option(help="Run this ONNX file instead of exporting.", recorded="presence", named_again=True),
+    ] = None
+    output: Annotated[
+        Path | None,
+        Option(short="-o", help="Trace directory to write.", recorded="nothing", chooses_what_runs=False),
+    ] = None
+    batch_size: Annotated[
+        int | None,
+        Option(help=f"Rows of the inputs.  [default: 1; {EXAMPLE_BATCH} for a small example]"),
+    ] = None
+    seq_len: Annotated[int | None, Option(help="Tokens in a row of a text model.  [default: 128]")] = None
+    layers: Annotated[
+        int | None, Option(help="Build only so many layers, or stages of a convolutional network.")
+    ] = None
+    device: Annotated[Device, Option(show_default=True)] = "cpu"
+    providers: Annotated[
+        tuple[str, ...],
+        Option(
+            flag="--provider",
+            metavar="NAME",
+            help="Execution provider, e.g. openvino or OpenVINOExecutionProvider; repeatable, in order.",
+        ),
+    ] = ()
+    provider_options: Annotated[
+        tuple[str, ...],
+        Option(
+            flag="--provider-option",
+            metavar="[PROVIDER:]KEY=VALUE",
+            help="Give an option to an execution provider (the first one, unless it is named); repeatable.",
+            recorded="provider entries",
+            named_again=True,
+        ),
+    ] = ()
+    provider_libraries: Annotated[
+        tuple[str, ...],
+        Option(
+            flag="--provider-library",
+            metavar="NAME=PATH",
+            help="Load a library that brings an execution provider (ONNX Runtime 1.22 or later); repeatable.",
+            recorded="names",
+            named_again=True,
+        ),
+    ] = ()
+    ort_python: Annotated[
+        Path | None,
+        Option(
+            metavar="PYTHON",
+            help="Run ONNX Runtime under this interpreter, e.g. of an environment with onnxruntime-openvino.",
+            recorded="presence",
+            named_again=True,
+        ),
+    ] = None
+    precision: Annotated[Precision, Option(show_default=True)] = "fp32"
+    exporter: Annotated[Exporter, Option(show_default=True)] = "dynamo"
+    opset: Annotated[int | None, Option(help="Opset to export.  [default: the exporter's choice]")] = None
+    dynamic_shapes: Annotated[bool, Option(help="Export with symbolic batch and sequence dimensions.")] = (
+        False
+    )
+    optimize: Annotated[
+        tuple[str, ...],
+        Option(
+            metavar="NAME",
+            help="Rewrite the graph before ONNX Runtime opens it; repeatable, in order: ort-transformers, optimum-o1 to"
+            " optimum-o4, onnxscript, onnxslim, float16, int8-dynamic, int8-qdq, int8-qoperator; or a single surgery:"
+            " drop-nan-guard, drop-inverse-pairs, merge-duplicates, double-to-float, einsum-to-matmul,"
+            " drop-unused-outputs, prune-heads.",
+        ),
+    ] = ()
+    save_models: Annotated[
+        Path | None,
+        Option(
+            metavar="DIR",
+            help="Keep the graphs with their weights in DIR.",
+            recorded="nothing",
+            named_again=True,
+            chooses_what_runs=False,
+        ),
+    ] = None
+    opt_level: Annotated[OptLevel, Option(show_default=True, help="ONNX Runtime's graph optimization.")] = (
+        "all"
+    )
+    session_options: Annotated[
+        tuple[str, ...],
+        Option(
+            flag="--session-option",
+            metavar="KEY=VALUE",
+            help="Set an option of ONNX Runtime's session; repeatable. An attribute, e.g. execution_mode=parallel, or a"
+            " configuration entry, e.g. session.intra_op.allow_spinning=0 (entries are passed on unchecked).",
+            recorded="entries",
+        ),
+    ] = ()
+    disabled_optimizers: Annotated[
+        tuple[str, ...],
+        Option(
+            flag="--disable-optimizer",
+            metavar="NAME",
+            help="Leave out one of ONNX Runtime's graph optimizers, e.g. MatMulAddFusion; repeatable.",
+        ),
+    ] = ()
+    attention: Annotated[Attention, Option(show_default=True)] = "sdpa"
+    torch_mode: Annotated[TorchMode, Option(show_default=True)] = "eager"
+    autocast: Annotated[
+        bool, Option(help="Keep fp32 weights; run PyTorch under autocast to --precision.")
+    ] = False
+    threads: Annotated[int | None, Option(help="Threads of either engine.  [default: the usable cores]")] = (
+        None
+    )
+    iterations: Annotated[
+        int | None, Option(help="Steps in a plain block.  [default: 5, more for fast models]")
+    ] = None
+    rounds: Annotated[int, Option(on_command_line=False, chooses_what_runs=False)] = 12
+    warmup: Annotated[int | None, Option(help="Warm-up steps.  [default: until the blocks agree]")] = None
+    seed: Annotated[int, Option(show_default=True)] = 0
+    io_binding: Annotated[
+        bool,
+        Option(
+            help="Bind ONNX Runtime's inputs and outputs once: on the GPU with --device cuda, instead of numpy arrays."
+        ),
+    ] = False
+    cuda_graph: Annotated[
+        bool,
+        Option(
+            help="Let ONNX Runtime capture a CUDA graph and replay it in the timed runs (binds inputs and outputs)."
+        ),
+    ] = False
+    task: Annotated[
+        str,
+        Option(
+            choices=tuple(name for name in TASKS if name), help="Head on the encoder.", listed_after="layers"
+        ),
+    ] = ""
+    padding: Annotated[float, Option(help="Share of masked tokens, e.g. 0.3.", listed_after="layers")] = 0.0
+    text: Annotated[
+        tuple[str, ...],
+        Option(
+            help="A real sentence for the tokenizer; repeatable.",
+            listed_after="padding",
+            recorded="count",
+            named_again=True,
+        ),
+    ] = ()
+    force: Annotated[
+        bool,
+        Option(
+            help="Write into an output directory that is not empty.",
+            recorded="nothing",
+            chooses_what_runs=False,
+        ),
+    ] = False
+    against_itself: Annotated[Literal["torch", "onnxruntime"] | None, Option(hidden=True)] = None
+    timeout: Annotated[
+        float | None,
+        Option(
+            metavar="SECONDS",
+            help="The longest that an engine may stay silent in one command (load, export, create a session, run a block)"
+            " before it counts as hung and the other one goes on; 0 for no limit.  [default: 3600]",
+            listed_after="seed",
+            named_again=True,
+            chooses_what_runs=False,
+        ),
+    ] = None
+    command: Annotated[str, Option(on_command_line=False, recorded="nothing", chooses_what_runs=False)] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One field of `CaptureOptions`, taken apart.
+
+    Attributes:
+        name: Of the field.
+        type: Its type, without None where that only means "the capture chooses".
+        default: Its default; `msgspec.NODEFAULT` for `model`.
+        option: Its declaration.
+    """
+
+    name: str
+    type: Any
+    default: Any
+    option: Option
+
+    @property
+    def flag(self) -> str:
+        """What a command line calls it."""
+        return self.option.flag or f"--{self.name.replace('_', '-')}"
+
+    @property
+    def is_repeatable(self) -> bool:
+        """It may be given several times."""
+        return get_origin(self.type) is tuple
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values that it takes; empty where any goes."""
+        return get_args(self.type) if get_origin(self.type) is Literal else self.option.choices
+
+
+def declared_options(options: type[CaptureOptions]) -> tuple[Declared, ...]:
+    """What is declared of each field, in order.
+
+    Raises:
+        TypeError: A field has no `Option`.
+    """
+    hints = get_type_hints(options, include_extras=True)
+    found = []
+    for field in msgspec.structs.fields(options):
+        if get_origin(hints[field.name]) is not Annotated:
+            raise TypeError(f"{options.__name__}.{field.name} is not declared: it has no Option")
+        kind, option = get_args(hints[field.name])
+        parts = get_args(kind)
+        if type(None) in parts:  # `T | None`
+            kind = parts[0]
+        found.append(Declared(field.name, kind, field.default, option))
+    return tuple(found)
+
+
+OPTIONS = declared_options(CaptureOptions)
+"""Every option, in the order of the fields."""
