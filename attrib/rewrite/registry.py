@@ -9,8 +9,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from attrib.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Arrays = dict[str, "npt.NDArray[Any]"]
+"""Tensors by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,21 +31,25 @@ class Architecture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One rewrite.
+    """What a rewrite is given: two files, and functions that answer what a graph cannot tell about itself.
+
+    The functions are called only by rewrites that need an answer; some of them build the model or run a graph.
 
     Attributes:
         source: The graph to read.
         target: The graph to write; its folder is the rewrite's own.
-        inputs: The workload's inputs, an `.npz`.
+        run: Runs a graph once, unoptimized, on the workload's inputs; its outputs by name.
+        feeds: The workload's inputs under the names that a graph gives them.
         seed: Seed of whatever is random.
         gpu: The graph is meant for a GPU.
-        architecture: Gives the model's architecture; asked only where a fusion needs it.
-        outputs: Gives the names of what the PyTorch model returns, flattened; asked only where it is needed.
+        architecture: The model's architecture.
+        outputs: The names of what the PyTorch model returns, flattened.
     """
 
     source: Path
     target: Path
-    inputs: Path
+    run: Callable[[Path], Arrays]
+    feeds: Callable[[Path], Arrays]
     seed: int
     gpu: bool
     architecture: Callable[[], Architecture]

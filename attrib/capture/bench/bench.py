@@ -25,10 +25,10 @@ from attrib.capture.session.worker_pool import Workers
 from attrib.capture.storage.interrupts import Interrupts
 from attrib.capture.workers.messages import Open
 from attrib.capture.workers.process import WorkerError
-from attrib.capture.workload.differences import TOLERANCES, compare_outputs
+from attrib.capture.workload.differences import compare_outputs
 from attrib.capture.workload.inputs import Arrays
 from attrib.capture.workload.sources import Source
-from attrib.model.manifest import ROLES, OutputDifference, Protocol, Role
+from attrib.model.manifest import ROLES, TOLERANCES, OutputDifference, Protocol, Role
 
 _BUDGET_S = 240.0
 """The blocks of one comparison take about this long at most; where a step takes seconds, there are fewer rounds."""

@@ -11,6 +11,7 @@ import torch
 from attrib.capture.export.dynamic_shapes import Dims, dynamic_dims, traced_inputs
 from attrib.capture.export.dynamo import export_dynamo
 from attrib.capture.export.torchscript import export_torchscript
+from attrib.capture.ort.run_once import read_feeds, run_once
 from attrib.capture.workers.messages import Export, Exported, Optimize, Optimized, Recipe, Reply
 from attrib.capture.workers.silence import silence_libraries
 from attrib.capture.workload.build import Built, build
@@ -75,11 +76,12 @@ class Engine:
 
     def optimize(self, command: Optimize) -> Optimized:
         """Rewrite a graph, exported here or the user's own."""
-        recipe = command.recipe
+        recipe, inputs = command.recipe, Path(command.inputs)
         first = Job(
             source=Path(command.model),
             target=Path(command.folder) / "rewritten.onnx",
-            inputs=Path(command.inputs),
+            run=lambda file: run_once(file, inputs),
+            feeds=lambda file: read_feeds(file, inputs),
             seed=recipe.seed,
             gpu=recipe.device == "cuda",
             architecture=lambda: self._architecture(recipe),
