@@ -46,7 +46,7 @@ def int8_qoperator(job: Job) -> Outcome:
 
 
 def _quantize_statically(job: Job, form: str, activation: str) -> Outcome:
-    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     quantize_static(
         str(job.source),
