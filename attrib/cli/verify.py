@@ -91,20 +91,20 @@ def command(trace_dir: Path, **options: Any) -> None:
 def _run(trace_dir: Path, options: dict[str, Any]) -> None:
     from attrib.cli.progress import shown_progress
     from attrib.cli.verify_output import show_offers, show_results
-    from attrib.verify.baseline import Settings, Subject
+    from attrib.verify.baseline import Baseline, Settings
     from attrib.verify.verification import Verification
 
     request, as_json = _request(options), options["as_json"]
     known = Settings.__dataclass_fields__
     settings = Settings(**{name: value for name, value in options.items() if name in known})
-    subject = Subject(root=trace_dir, settings=settings)
+    baseline = Baseline(root=trace_dir, settings=settings)
     if options["list_only"]:
-        show_offers(subject.offers(named=False), subject.results, as_json=as_json)
+        show_offers(baseline.offers(named=False), baseline.results, as_json=as_json)
         return
-    with shown_progress() as progress, Verification(subject, progress) as run:
+    with shown_progress() as progress, Verification(baseline, progress) as run:
         results = run.perform(request, best=options["best"])
     if not results:
-        click.echo(f"attrib: {subject.why_nothing(request)}", err=True)
+        click.echo(f"attrib: {baseline.why_nothing(request)}", err=True)
     show_results(results, as_json=as_json, root=trace_dir)
     if results and not options["no_report"]:
         _rebuild_reports(trace_dir, quietly=as_json)

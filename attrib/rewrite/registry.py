@@ -21,7 +21,7 @@ Arrays = dict[str, "npt.NDArray[Any]"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Architecture:
+class ModelArchitecture:
     """What a fusion needs to know of the model; zeros let it look into the graph."""
 
     model_type: str
@@ -52,7 +52,7 @@ class Job:
     feeds: Callable[[Path], Arrays]
     seed: int
     gpu: bool
-    architecture: Callable[[], Architecture]
+    architecture: Callable[[], ModelArchitecture]
     outputs: Callable[[], tuple[str, ...]]
 
 

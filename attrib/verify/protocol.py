@@ -16,7 +16,7 @@ from attrib.model.provenance import RegionTrail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
+class ExperimentContext:
     """Everything that an experiment may look at before it is run.
 
     Attributes:
@@ -69,7 +69,7 @@ class Experiment:
         title: For a list, e.g. `Another graph optimization level`.
         about: What it does and what it can show, for `attrib verify --list`.
         side: Which engine it changes.
-        variants: The changes that make sense in a situation, or why there are none. Pure, and imports no engine.
+        variants: The changes that make sense in a context, or why there are none. Pure, and imports no engine.
         changes_numbers: Outputs may leave the tolerance of the original's precision: it is declared, and shown.
         packages: Distributions that must be installed, beyond attrib's own dependencies.
         flags: What it adds to `attrib profile`, for a list, e.g. `--opset N`.
@@ -80,7 +80,7 @@ class Experiment:
     title: str
     about: str
     side: Role
-    variants: Callable[[Situation], tuple[Variant, ...] | Inapplicable]
+    variants: Callable[[ExperimentContext], tuple[Variant, ...] | Inapplicable]
     changes_numbers: bool = False
     packages: tuple[str, ...] = ()
     flags: str = ""

@@ -17,7 +17,7 @@ from attrib.capture.workers.silence import silence_libraries
 from attrib.capture.workload.build import Built, build
 from attrib.capture.workload.weights import fingerprint
 from attrib.errors import AttribError, UsageError, is_full_disk, reason
-from attrib.rewrite.registry import Architecture, Job
+from attrib.rewrite.registry import Job, ModelArchitecture
 from attrib.rewrite.run import run_rewrites
 
 
@@ -54,7 +54,7 @@ class Engine:
             Export: self.export,
             Optimize: self.optimize,
         }
-        self._found: Architecture | None = None
+        self._found: ModelArchitecture | None = None
         self._returned: tuple[str, ...] = ()
 
     def export(self, command: Export) -> Exported:
@@ -99,15 +99,15 @@ class Engine:
         self._returned = self._returned or tuple(build(recipe).first_outputs())
         return self._returned
 
-    def _architecture(self, recipe: Recipe) -> Architecture:
+    def _architecture(self, recipe: Recipe) -> ModelArchitecture:
         """What the model's configuration says; beside a graph of the user's own the model was not built yet."""
         self._found = self._found or _architecture(build(recipe))
         return self._found
 
 
-def _architecture(built: Built) -> Architecture:
+def _architecture(built: Built) -> ModelArchitecture:
     config = getattr(built.module, "config", None)
-    return Architecture(
+    return ModelArchitecture(
         model_type=str(getattr(config, "model_type", "")),
         heads=_count(config, "num_attention_heads"),
         hidden=_count(config, "hidden_size"),

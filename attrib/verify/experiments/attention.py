@@ -9,43 +9,43 @@ from attrib.model.experiment import Prediction
 from attrib.units import format_ns
 from attrib.verify.experiments.change import NOT_EXPORTED, experiment, variant
 from attrib.verify.predict.claims import verdict_of, with_cuts
-from attrib.verify.predict.nodes import vanishing
+from attrib.verify.predict.nodes import time_of_removal
 from attrib.verify.predict.prediction import estimate
-from attrib.verify.protocol import Inapplicable, Situation, Variant
+from attrib.verify.protocol import ExperimentContext, Inapplicable, Variant
 
 OTHER: dict[Attention, Attention] = {"sdpa": "eager", "eager": "sdpa"}
 NO_CHOICE = Inapplicable(reason="the model has no choice of attention implementations")
 
 
-def has_choice(situation: Situation) -> bool:
+def has_choice(context: ExperimentContext) -> bool:
     """Whether the model named its attention implementation when it was loaded."""
-    return bool(situation.manifest.workload.attention)
+    return bool(context.manifest.workload.attention)
 
 
-def variants(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
+def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
     """The other implementation."""
-    if situation.options.onnx is not None:
+    if context.options.onnx is not None:
         return NOT_EXPORTED
-    if not has_choice(situation):
+    if not has_choice(context):
         return NO_CHOICE
-    other = OTHER[situation.options.attention]
-    options = replace(situation.options, attention=other)
-    predicted = _without_guard(situation) if other == "eager" else None
+    other = OTHER[context.options.attention]
+    options = replace(context.options, attention=other)
+    predicted = _without_guard(context) if other == "eager" else None
     why = "what an exporter writes for the other implementation is in no profile"
     return (variant(f"attention-{other}", f"Exported from {other} attention", options, predicted, why),)
 
 
-def _without_guard(situation: Situation) -> Prediction | None:
+def _without_guard(context: ExperimentContext) -> Prediction | None:
     """Eager attention is the same products, mask and Softmax, without the guard."""
-    verdict = verdict_of(situation, NAN_GUARD)
+    verdict = verdict_of(context, NAN_GUARD)
     if verdict is None or not verdict.works:
         return None
-    time = vanishing(situation, verdict.works)
+    time = time_of_removal(context, verdict.works)
     basis = (
         f"Eager attention is exported without the guard behind Softmax"
-        f" ({op_counts(situation.evidence, 'onnxruntime', verdict.works)}), which takes {format_ns(time.median)}."
+        f" ({op_counts(context.evidence, 'onnxruntime', verdict.works)}), which takes {format_ns(time.median)}."
     )
-    return with_cuts(situation, estimate(situation, "onnxruntime", time, basis, verdict.works))
+    return with_cuts(context, estimate(context, "onnxruntime", time, basis, verdict.works))
 
 
 EXPERIMENT = experiment(

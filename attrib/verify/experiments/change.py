@@ -10,9 +10,9 @@ from attrib.errors import UsageError
 from attrib.findings.evidence.placement import CPU_PROVIDER
 from attrib.model.experiment import Prediction
 from attrib.model.manifest import Role
-from attrib.verify.protocol import Experiment, Inapplicable, Situation, Variant
+from attrib.verify.protocol import Experiment, ExperimentContext, Inapplicable, Variant
 
-Variants = Callable[[Situation], tuple[Variant, ...] | Inapplicable]
+Variants = Callable[[ExperimentContext], tuple[Variant, ...] | Inapplicable]
 
 _NAMES: dict[Role, str] = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
 
@@ -20,17 +20,17 @@ _NAMES: dict[Role, str] = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
 def experiment(name: str, title: str, about: str, side: Role, variants: Variants, **facts: Any) -> Experiment:
     """An experiment whose variants are sure to be changes of its own engine that a capture accepts."""
 
-    def checked(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
-        ran = situation.manifest.sides.get(side)
+    def checked(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
+        ran = context.manifest.sides.get(side)
         if ran is None or ran.engine != side:
             return Inapplicable(reason=f"the capture has no side that ran {_NAMES[side]}")
-        found = variants(situation)
-        return found if isinstance(found, Inapplicable) else _valid(situation, found)
+        found = variants(context)
+        return found if isinstance(found, Inapplicable) else _valid(context, found)
 
     return Experiment(id=name, title=title, about=about, side=side, variants=checked, **facts)
 
 
-def _valid(situation: Situation, found: Iterable[Variant]) -> tuple[Variant, ...] | Inapplicable:
+def _valid(context: ExperimentContext, found: Iterable[Variant]) -> tuple[Variant, ...] | Inapplicable:
     """The variants that differ from the original and that a capture accepts; where none is left, why."""
     valid, why = [], "it would change nothing here"
     for variant in found:
@@ -39,7 +39,7 @@ def _valid(situation: Situation, found: Iterable[Variant]) -> tuple[Variant, ...
         except UsageError as error:
             why = str(error)
             continue
-        if variant.options != situation.options:
+        if variant.options != context.options:
             valid.append(variant)
     return tuple(valid) or Inapplicable(reason=why)
 
@@ -74,14 +74,14 @@ def session_value(options: CaptureOptions, key: str) -> str | None:
     return found[-1] if found else None
 
 
-def rewritten(options: CaptureOptions, name: str) -> CaptureOptions:
+def with_rewrite(options: CaptureOptions, name: str) -> CaptureOptions:
     """The options with one more offline rewrite, behind those that there are."""
     return replace(options, optimize=(*options.optimize, name))
 
 
-def on_cpu(situation: Situation) -> bool:
+def on_cpu(context: ExperimentContext) -> bool:
     """Whether ONNX Runtime computed on its own CPU provider."""
-    side = situation.manifest.sides.get("onnxruntime")
+    side = context.manifest.sides.get("onnxruntime")
     used = (side.providers or side.requested_providers) if side else ()
     return not used or used[0] == CPU_PROVIDER
 
@@ -94,7 +94,7 @@ NO_GRAPH = Inapplicable(
 )
 
 
-def saw_graph(situation: Situation) -> bool:
+def saw_graph(context: ExperimentContext) -> bool:
     """Whether it is known which graph ran, and how long its nodes took."""
-    evidence = situation.evidence
+    evidence = context.evidence
     return evidence.optimized is not None and "onnxruntime" in evidence.partitions

@@ -7,22 +7,22 @@ from attrib.model.experiment import Prediction
 from attrib.units import format_ns
 from attrib.verify.experiments.change import experiment, variant
 from attrib.verify.predict.prediction import at_most
-from attrib.verify.protocol import Inapplicable, Situation, Variant
+from attrib.verify.protocol import ExperimentContext, Inapplicable, Variant
 
 API = "ort api"
 
 
-def variants(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
+def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
     """IO binding, where it was off."""
-    if situation.options.io_binding:
+    if context.options.io_binding:
         return Inapplicable(reason="the capture ran with IO binding already")
-    options = replace(situation.options, io_binding=True)
+    options = replace(context.options, io_binding=True)
     why = "the profile does not hold the time of the calls around the steps"
-    return (variant("io-binding", "IO binding", options, _predicted(situation), why),)
+    return (variant("io-binding", "IO binding", options, _predicted(context), why),)
 
 
-def _predicted(situation: Situation) -> Prediction | None:
-    rows = [row for row in situation.evidence.ledger.rows if row.region == f"(framework)/{API}"]
+def _predicted(context: ExperimentContext) -> Prediction | None:
+    rows = [row for row in context.evidence.ledger.rows if row.region == f"(framework)/{API}"]
     if not rows:
         return None
     row = rows[0]
@@ -32,7 +32,7 @@ def _predicted(situation: Situation) -> Prediction | None:
         f"Handing over inputs and outputs, and the Python call itself, take {format_ns(row.onnxruntime_ns)}"
         " outside of ONNX Runtime's own run."
     )
-    found = at_most(situation, "onnxruntime", bound, basis)
+    found = at_most(context, "onnxruntime", bound, basis)
     return Prediction(kind=found.kind, saving_ns=found.saving_ns, basis=basis, rows=(row.id,))
 
 

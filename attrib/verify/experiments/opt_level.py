@@ -11,8 +11,8 @@ from attrib.units import format_ns
 from attrib.verify.experiments.change import experiment, saw_graph, variant
 from attrib.verify.predict.bounds import glue_nodes
 from attrib.verify.predict.prediction import estimate
-from attrib.verify.predict.unfused import undone, written_by
-from attrib.verify.protocol import Inapplicable, Situation, Variant
+from attrib.verify.predict.unfused import saving_of_undoing, written_by
+from attrib.verify.protocol import ExperimentContext, Inapplicable, Variant
 
 LEVELS: tuple[OptLevel, ...] = ("disabled", "basic", "extended", "all")
 
@@ -32,24 +32,24 @@ _ADDED: dict[OptLevel, frozenset[str]] = {
 }
 
 
-def variants(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
+def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
     """From a lower level to `all`; from `all` to those whose optimizers did something, because a fusion can lose."""
-    if situation.options.opt_level != "all":
-        return (_raised(situation),)
-    if not saw_graph(situation) or not situation.chain.steps:
-        return tuple(_blind(situation, level) for level in _ADDED)
-    written = written_by(situation)
-    found = tuple(_lowered(situation, level) for level, added in _ADDED.items() if added & written.keys())
+    if context.options.opt_level != "all":
+        return (_raised(context),)
+    if not saw_graph(context) or not context.chain.steps:
+        return tuple(_blind(context, level) for level in _ADDED)
+    written = written_by(context)
+    found = tuple(_lowered(context, level) for level, added in _ADDED.items() if added & written.keys())
     return found or Inapplicable(
         reason="no node of the graph that ran was written by an optimizer above the basic level"
     )
 
 
-def _raised(situation: Situation) -> Variant:
+def _raised(context: ExperimentContext) -> Variant:
     """What fusions can take in bounds the gain, unless they lead to kernels of which this profile knows nothing."""
-    options = replace(situation.options, opt_level="all")
-    bound = glue_nodes(situation)
-    sums = separate_residuals(situation.evidence.optimized) if situation.evidence.optimized else 0
+    options = replace(context.options, opt_level="all")
+    bound = glue_nodes(context)
+    sums = separate_residuals(context.evidence.optimized) if context.evidence.optimized else 0
     why = "no node is known that a fusion could take in"
     if bound is not None and sums:
         most = format_ns(bound.saving_ns.median)
@@ -61,34 +61,34 @@ def _raised(situation: Situation) -> Variant:
     return variant("opt-level-all", "Graph optimization: all", options, bound, why)
 
 
-def _blind(situation: Situation, level: OptLevel) -> Variant:
+def _blind(context: ExperimentContext, level: OptLevel) -> Variant:
     why = "the trace directory does not hold the graphs that show what the optimizers did"
     return variant(
         f"opt-level-{level}",
         f"Graph optimization: {level}",
-        replace(situation.options, opt_level=level),
+        replace(context.options, opt_level=level),
         None,
         why,
     )
 
 
-def _lowered(situation: Situation, level: OptLevel) -> Variant:
-    steps = [step for name, found in written_by(situation).items() if name in _ADDED[level] for step in found]
-    options = replace(situation.options, opt_level=level)
+def _lowered(context: ExperimentContext, level: OptLevel) -> Variant:
+    steps = [step for name, found in written_by(context).items() if name in _ADDED[level] for step in found]
+    options = replace(context.options, opt_level=level)
     return variant(
-        f"opt-level-{level}", f"Graph optimization: {level}", options, _undone(situation, level, steps)
+        f"opt-level-{level}", f"Graph optimization: {level}", options, _undone(context, level, steps)
     )
 
 
-def _undone(situation: Situation, level: OptLevel, steps: list[Step]) -> Prediction:
-    found = undone(situation, steps)
-    names = sorted(_ADDED[level] & written_by(situation).keys())
+def _undone(context: ExperimentContext, level: OptLevel, steps: list[Step]) -> Prediction:
+    found = saving_of_undoing(context, steps)
+    names = sorted(_ADDED[level] & written_by(context).keys())
     come = found.instead_ns
     basis = (
         f"What {' and '.join(names)} wrote takes {format_ns(found.written_ns)}, products left out; told by other"
         f" nodes of the run, what was there before would take {format_ns(come.low)} to {format_ns(come.high)}."
     )
-    return estimate(situation, "onnxruntime", found.saving, basis, found.written)
+    return estimate(context, "onnxruntime", found.saving, basis, found.written)
 
 
 EXPERIMENT = experiment(

@@ -15,7 +15,7 @@ from attrib.verify.experiments.change import (
     variant,
     with_entries,
 )
-from attrib.verify.protocol import Experiment, Inapplicable, Situation, Variant
+from attrib.verify.protocol import Experiment, ExperimentContext, Inapplicable, Variant
 
 SPINNING = "session.intra_op.allow_spinning"
 DENORMALS = "session.set_denormal_as_zero"
@@ -30,37 +30,37 @@ class Setting:
     title: str
     about: str
     flags: str
-    entries: Callable[[Situation], Mapping[str, str]]
+    entries: Callable[[ExperimentContext], Mapping[str, str]]
     unpredicted: str
-    useless: Callable[[Situation], str]
+    useless: Callable[[ExperimentContext], str]
 
 
-def _threads(situation: Situation) -> int:
-    return situation.manifest.sides["onnxruntime"].threads
+def _threads(context: ExperimentContext) -> int:
+    return context.manifest.sides["onnxruntime"].threads
 
 
-def _one_thread(situation: Situation) -> str:
-    return "with one thread there is no pool that could spin" if _threads(situation) == 1 else ""
+def _one_thread(context: ExperimentContext) -> str:
+    return "with one thread there is no pool that could spin" if _threads(context) == 1 else ""
 
 
-def _never(_: Situation) -> str:
+def _never(_: ExperimentContext) -> str:
     return ""
 
 
-def _one_core(situation: Situation) -> str:
-    return "there is only one usable core" if _cores(situation) < 2 else ""  # noqa: PLR2004 - two nodes at once
+def _one_core(context: ExperimentContext) -> str:
+    return "there is only one usable core" if _cores(context) < 2 else ""  # noqa: PLR2004 - two nodes at once
 
 
-def _cores(situation: Situation) -> int:
-    return max(int(situation.manifest.environment.usable_cores), 1)
+def _cores(context: ExperimentContext) -> int:
+    return max(int(context.manifest.environment.usable_cores), 1)
 
 
-def _fixed(**entries: str) -> Callable[[Situation], Mapping[str, str]]:
+def _fixed(**entries: str) -> Callable[[ExperimentContext], Mapping[str, str]]:
     return lambda _: entries
 
 
-def _parallel(situation: Situation) -> Mapping[str, str]:
-    return {"execution_mode": "parallel", "inter_op_num_threads": str(_cores(situation))}
+def _parallel(context: ExperimentContext) -> Mapping[str, str]:
+    return {"execution_mode": "parallel", "inter_op_num_threads": str(_cores(context))}
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -116,15 +116,15 @@ SETTINGS: tuple[Setting, ...] = (
 
 
 def _variants(setting: Setting) -> Variants:
-    def variants(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
-        if not on_cpu(situation):
+    def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
+        if not on_cpu(context):
             return Inapplicable(reason=_OFF_CPU)
-        if why := setting.useless(situation):
+        if why := setting.useless(context):
             return Inapplicable(reason=why)
-        entries = dict(setting.entries(situation))
-        if all(session_value(situation.options, key) == value for key, value in entries.items()):
+        entries = dict(setting.entries(context))
+        if all(session_value(context.options, key) == value for key, value in entries.items()):
             return Inapplicable(reason="the capture ran with it already")
-        options = with_entries(situation.options, entries)
+        options = with_entries(context.options, entries)
         return (variant(setting.name, setting.title, options, None, setting.unpredicted),)
 
     return variants

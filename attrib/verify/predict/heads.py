@@ -6,18 +6,18 @@ from attrib.analysis.lineage.graph import GraphNode
 from attrib.findings.evidence.executed_graph import Ran, ran_of
 from attrib.model.experiment import Prediction
 from attrib.units import format_ns, format_percent
-from attrib.verify.predict.nodes import ELEMENTWISE, spent
-from attrib.verify.predict.prediction import PEER_MARGIN, estimate, times, widened
-from attrib.verify.protocol import Situation
+from attrib.verify.predict.nodes import ELEMENTWISE, time_of
+from attrib.verify.predict.prediction import PEER_MARGIN, estimate, times, widen
+from attrib.verify.protocol import ExperimentContext
 
 _PRODUCTS = frozenset({"MatMul", "FusedMatMul", "Gemm", "FusedGemm"})
 _MOVES = frozenset({"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Cast", "Flatten"})
 _BETWEEN = ELEMENTWISE | _MOVES
 
 
-def heads_of(situation: Situation) -> tuple[int, tuple[str, ...]]:
+def heads_of(context: ExperimentContext) -> tuple[int, tuple[str, ...]]:
     """Heads of a block, and the executed nodes whose work is in proportion to them; 0 without such blocks."""
-    ran = ran_of(situation.evidence)
+    ran = ran_of(context.evidence)
     heads, members = 0, dict[int, GraphNode]()
     for node in ran.graph.nodes:
         result = ran.result(node) if node.op == "Softmax" else None
@@ -28,19 +28,19 @@ def heads_of(situation: Situation) -> tuple[int, tuple[str, ...]]:
     return heads, ran.ids(members[i] for i in sorted(members))
 
 
-def without_heads(situation: Situation, share: float) -> Prediction | None:
+def without_heads(context: ExperimentContext, share: float) -> Prediction | None:
     """What it saves to leave out a share of the heads; None where no attention is seen node by node."""
-    heads, works = heads_of(situation)
+    heads, works = heads_of(context)
     if heads <= 1:
         return None
     gone = max(1, round(heads * share)) / heads
-    time = spent(situation, works)
+    time = time_of(context, works)
     saving = times(time, gone)
     basis = (
         f"Softmax, the products of attention and its projections take {format_ns(time.median)} for {heads} heads;"
         f" without {format_percent(gone)} of the heads they do that much less."
     )
-    return estimate(situation, "onnxruntime", widened(saving, PEER_MARGIN * saving.median), basis, works)
+    return estimate(context, "onnxruntime", widen(saving, PEER_MARGIN * saving.median), basis, works)
 
 
 def _is_block(ran: Ran, softmax: GraphNode) -> bool:

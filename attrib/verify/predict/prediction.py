@@ -4,7 +4,7 @@ Two kinds. An *estimate* where the profile holds the time that goes away, less t
 where it holds only what can go away. Where it holds neither, an experiment says why, and predicts nothing.
 
 The ledger's intervals know how much the same work varied. They do not know how well other nodes of the run tell what work
-would take in another form: whatever is told by such peers is widened by `PEER_MARGIN`.
+would take in another form: whatever is told by such peers is widen by `PEER_MARGIN`.
 """
 
 from collections.abc import Iterable
@@ -14,60 +14,60 @@ from attrib.findings.evidence.ledger_queries import ids
 from attrib.model.estimate import Delta
 from attrib.model.experiment import Prediction
 from attrib.model.manifest import Role
-from attrib.verify.protocol import Situation
+from attrib.verify.protocol import ExperimentContext
 
 PEER_MARGIN = 0.25
 """Nodes of one op reach rates per element that differ by about so much within a run (BERT-base: Add, Where, Gemm)."""
 
 
-def step_ns(situation: Situation, role: Role) -> int:
+def step_ns(context: ExperimentContext, role: Role) -> int:
     """The plain step of a side; where no plain step was measured, the sum of its rows."""
-    latency = situation.evidence.latency
+    latency = context.evidence.latency
     side = latency.torch_ns if role == "torch" else latency.onnxruntime_ns
     if side is not None:
         return side.median
-    rows = situation.evidence.ledger.rows
+    rows = context.evidence.ledger.rows
     return sum(row.torch_ns if role == "torch" else row.onnxruntime_ns for row in rows)
 
 
 def estimate(
-    situation: Situation, role: Role, saving: Delta, basis: str, works: Iterable[str] = ()
+    context: ExperimentContext, role: Role, saving: Delta, basis: str, works: Iterable[str] = ()
 ) -> Prediction:
     """The profile holds what goes away, less what comes instead; a loss is negative.
 
     Args:
-        situation: Whose rows the works are in.
+        context: Whose rows the works are in.
         role: The side that is changed.
         saving: The saving with its interval.
         basis: One sentence with figures.
         works: Calls and nodes behind it.
     """
-    step = step_ns(situation, role)
+    step = step_ns(context, role)
     low, median, high = sorted(min(value, step) for value in (saving.low, saving.median, saving.high))
     return Prediction(
         kind="estimate",
         saving_ns=Delta(median=median, low=low, high=high),
         basis=basis,
-        rows=_rows(situation, works),
+        rows=_rows(context, works),
     )
 
 
 def at_most(
-    situation: Situation, role: Role, bound: Delta, basis: str, works: Iterable[str] = ()
+    context: ExperimentContext, role: Role, bound: Delta, basis: str, works: Iterable[str] = ()
 ) -> Prediction:
     """The profile holds what can go away at most: `median` is that bound, `high` the upper end of its interval."""
-    step = step_ns(situation, role)
+    step = step_ns(context, role)
     median, high = sorted(min(max(value, 0), step) for value in (bound.median, bound.high))
     return Prediction(
         kind="at_most",
         saving_ns=Delta(median=median, low=0, high=high),
         basis=basis,
-        rows=_rows(situation, works),
+        rows=_rows(context, works),
     )
 
 
-def _rows(situation: Situation, works: Iterable[str]) -> tuple[str, ...]:
-    return ids(rows_holding(situation.evidence, works))
+def _rows(context: ExperimentContext, works: Iterable[str]) -> tuple[str, ...]:
+    return ids(rows_holding(context.evidence, works))
 
 
 def plus(*deltas: Delta) -> Delta:
@@ -90,7 +90,7 @@ def times(delta: Delta, factor: float) -> Delta:
     return Delta(median=median, low=low, high=high)
 
 
-def widened(delta: Delta, ns: float) -> Delta:
+def widen(delta: Delta, ns: float) -> Delta:
     """An interval that is wider by so much at either end."""
     return Delta(median=delta.median, low=round(delta.low - ns), high=round(delta.high + ns))
 

@@ -22,9 +22,9 @@ from attrib.findings.evidence.reference_cost import Terms, equal_size, scaled
 from attrib.model.estimate import Delta
 from attrib.model.tensor import Tensor
 from attrib.model.work import Work
-from attrib.verify.predict.nodes import ELEMENTWISE, is_heavy, nodes, spent
-from attrib.verify.predict.prediction import PEER_MARGIN, between, minus, plus, widened
-from attrib.verify.protocol import Situation
+from attrib.verify.predict.nodes import ELEMENTWISE, is_heavy, nodes, time_of
+from attrib.verify.predict.prediction import PEER_MARGIN, between, minus, plus, widen
+from attrib.verify.protocol import ExperimentContext
 
 TOGETHER = " and "
 """Between the names of several optimizers of one step (`attrib.analysis.lineage.rewrites`)."""
@@ -61,33 +61,33 @@ class _Instead:
     calls: set[str] = field(default_factory=set)
 
 
-def written_by(situation: Situation) -> dict[str, tuple[Step, ...]]:
+def written_by(context: ExperimentContext) -> dict[str, tuple[Step, ...]]:
     """The steps of each of ONNX Runtime's optimizers that wrote nodes which ran, by its name."""
     found: dict[str, list[Step]] = {}
-    for step in _last_steps(situation):
+    for step in _last_steps(context):
         for name in step.by.split(TOGETHER) if step.kind == "rewritten" and step.by else ():
             found.setdefault(name, []).append(step)
     return {name: tuple(steps) for name, steps in found.items()}
 
 
-def _last_steps(situation: Situation) -> tuple[Step, ...]:
+def _last_steps(context: ExperimentContext) -> tuple[Step, ...]:
     """Between the graph that the session opened and the one that ran."""
-    chain = situation.chain
-    return chain.steps[-1] if chain.steps and situation.evidence.optimized is chain.graphs[-1] else ()
+    chain = context.chain
+    return chain.steps[-1] if chain.steps and context.evidence.optimized is chain.graphs[-1] else ()
 
 
-def undone(situation: Situation, steps: Iterable[Step]) -> Unfused:
+def saving_of_undoing(context: ExperimentContext, steps: Iterable[Step]) -> Unfused:
     """What it would save to undo the steps, each counted once."""
-    ran, before = ran_of(situation.evidence), situation.chain.graphs[-2]
+    ran, before = ran_of(context.evidence), context.chain.graphs[-2]
     chosen = list(dict.fromkeys(steps))
     written = ran.ids(ran.graph.nodes[j] for step in chosen for j in step.after)
-    works = situation.evidence.work["onnxruntime"]
+    works = context.evidence.work["onnxruntime"]
     gone = [name for name in written if not is_heavy(works[name].op)]  # 1
     instead = _Instead()
     for step in chosen:
-        _add(instead, situation, ran, before, step)
-    time = spent(situation, gone)
-    come = _time(situation, instead)
+        _add(instead, context, ran, before, step)
+    time = time_of(context, gone)
+    come = _time(context, instead)
     return Unfused(
         saving=plus(time, minus(come)),
         written=written,
@@ -98,10 +98,10 @@ def undone(situation: Situation, steps: Iterable[Step]) -> Unfused:
     )
 
 
-def _add(instead: _Instead, situation: Situation, ran: Ran, before: Graph, step: Step) -> None:
+def _add(instead: _Instead, context: ExperimentContext, ran: Ran, before: Graph, step: Step) -> None:
     old, new = [before.nodes[i] for i in step.before], [ran.graph.nodes[j] for j in step.after]
     beside_product = any(is_heavy(node.op) for node in new)
-    works = nodes(situation)
+    works = nodes(context)
     for node in old:
         if is_heavy(node.op):
             continue  # 1
@@ -109,7 +109,7 @@ def _add(instead: _Instead, situation: Situation, ran: Ran, before: Graph, step:
         peers = _peers(works, node.op, result) if result else {}
         if not peers and result:
             instead.passes.add(_passes(works, result))  # 4
-            instead.calls.update(_calls(situation, ran.ids(new)))
+            instead.calls.update(_calls(context, ran.ids(new)))
         (instead.perhaps if beside_product else instead.surely).add(peers)  # 5
 
 
@@ -134,24 +134,24 @@ def _passes(works: Iterable[Work], result: Tensor) -> dict[str, float]:
     return scaled(works, result, lambda work: work.op in ELEMENTWISE)
 
 
-def _calls(situation: Situation, written: tuple[str, ...]) -> Iterator[str]:
+def _calls(context: ExperimentContext, written: tuple[str, ...]) -> Iterator[str]:
     """PyTorch's calls that compute, in the rows that hold the nodes."""
-    known = situation.evidence.work.get("torch", {})
-    for row in rows_holding(situation.evidence, written):
+    known = context.evidence.work.get("torch", {})
+    for row in rows_holding(context.evidence, written):
         if row.cause != "layout":
             yield from (call for call in row.torch_calls if call in known)
 
 
-def _time(situation: Situation, instead: _Instead) -> Delta:
+def _time(context: ExperimentContext, instead: _Instead) -> Delta:
     """From the least that could come (4: a pass, 5: nothing) to the most."""
-    ledger = situation.evidence.ledger
+    ledger = context.evidence.ledger
     surely, perhaps, passes = (
         ledger.weighted({"onnxruntime": terms.nodes})
         for terms in (instead.surely, instead.perhaps, instead.passes)
     )
     calls = ledger.work("torch", instead.calls)
     least, most = plus(surely, passes), plus(surely, perhaps, passes if calls.high < passes.high else calls)
-    return widened(between(least, most), PEER_MARGIN * max(surely.median + passes.median, 0))
+    return widen(between(least, most), PEER_MARGIN * max(surely.median + passes.median, 0))
 
 
 def _ops(graph: Graph, steps: Iterable[Step]) -> str:

@@ -6,7 +6,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from attrib.capture.ort.run_once import read_feeds, run_once
 from attrib.capture.workload.inputs import save_inputs
-from attrib.rewrite.registry import Architecture, Job
+from attrib.rewrite.registry import Job, ModelArchitecture
 from attrib.rewrite.run import run_rewrites
 
 N = helper.make_node
@@ -51,7 +51,7 @@ class Bed:
             feeds=lambda file: read_feeds(file, own / "inputs.npz"),
             seed=0,
             gpu=False,
-            architecture=lambda: Architecture(model_type="bert", heads=heads),
+            architecture=lambda: ModelArchitecture(model_type="bert", heads=heads),
             outputs=lambda: tuple(outputs),
         )
         (done,) = run_rewrites((name,), job)
