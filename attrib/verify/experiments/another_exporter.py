@@ -1,4 +1,4 @@
-"""exporter: the model written by the other exporter."""
+"""exporter: export the model with torch's other exporter."""
 
 from msgspec.structs import replace
 
@@ -13,7 +13,7 @@ _COMMON_OPSETS = range(17, 24)
 
 
 def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
-    """The other exporter, with the same opset where it writes that."""
+    """The other exporter, with the same opset if it can write that one."""
     options = context.options
     if options.onnx is not None:
         return NOT_EXPORTED

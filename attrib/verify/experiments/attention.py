@@ -1,11 +1,10 @@
-"""attention: the ONNX graph exported from the model's other attention implementation."""
+"""attention: export the ONNX graph from the model's other attention implementation."""
 
 from msgspec.structs import replace
 
 from attrib.capture.config.options import Attention
 from attrib.findings.evidence.ledger_queries import op_counts
 from attrib.findings.rules.graph.nan_guard import RULE as NAN_GUARD
-from attrib.model.experiment import Prediction
 from attrib.units import format_ns
 from attrib.verify.experiments.change import NOT_EXPORTED, experiment, variant
 from attrib.verify.predict.claims import verdict_of, with_cuts
@@ -23,29 +22,25 @@ def has_choice(context: ExperimentContext) -> bool:
 
 
 def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
-    """The other implementation."""
+    """The other implementation: eager instead of sdpa, or sdpa instead of eager."""
     if context.options.onnx is not None:
         return NOT_EXPORTED
     if not has_choice(context):
         return NO_CHOICE
     other = OTHER[context.options.attention]
     options = replace(context.options, attention=other)
-    predicted = _without_guard(context) if other == "eager" else None
+    verdict = verdict_of(context, NAN_GUARD) if other == "eager" else None
+    predicted = None
+    if verdict is not None and verdict.works:
+        # Eager attention is the same products, mask and Softmax, without the guard.
+        time = time_of_removal(context, verdict.works)
+        basis = (
+            f"Eager attention is exported without the guard behind Softmax"
+            f" ({op_counts(context.evidence, 'onnxruntime', verdict.works)}), which takes {format_ns(time.median)}."
+        )
+        predicted = with_cuts(context, estimate(context, "onnxruntime", time, basis, verdict.works))
     why = "what an exporter writes for the other implementation is in no profile"
     return (variant(f"attention-{other}", f"Exported from {other} attention", options, predicted, why),)
-
-
-def _without_guard(context: ExperimentContext) -> Prediction | None:
-    """Eager attention is the same products, mask and Softmax, without the guard."""
-    verdict = verdict_of(context, NAN_GUARD)
-    if verdict is None or not verdict.works:
-        return None
-    time = time_of_removal(context, verdict.works)
-    basis = (
-        f"Eager attention is exported without the guard behind Softmax"
-        f" ({op_counts(context.evidence, 'onnxruntime', verdict.works)}), which takes {format_ns(time.median)}."
-    )
-    return with_cuts(context, estimate(context, "onnxruntime", time, basis, verdict.works))
 
 
 EXPERIMENT = experiment(

@@ -1,6 +1,6 @@
-"""What the experiments have in common: making a change of options, and when none can be made."""
+"""Helpers for the experiments: changed options, and the reasons why nothing can be changed."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from msgspec.structs import replace
@@ -18,36 +18,33 @@ _NAMES: dict[Role, str] = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
 
 
 def experiment(name: str, title: str, about: str, side: Role, variants: Variants, **facts: Any) -> Experiment:
-    """An experiment whose variants are sure to be changes of its own engine that a capture accepts."""
+    """Make an experiment that keeps only variants which change something and which a capture accepts."""
 
     def checked(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
         ran = context.manifest.sides.get(side)
         if ran is None or ran.engine != side:
             return Inapplicable(reason=f"the capture has no side that ran {_NAMES[side]}")
         found = variants(context)
-        return found if isinstance(found, Inapplicable) else _valid(context, found)
+        if isinstance(found, Inapplicable):
+            return found
+        valid, why = [], "it would change nothing here"
+        for variant in found:
+            try:
+                check_options(variant.options)
+            except UsageError as error:
+                why = str(error)
+                continue
+            if variant.options != context.options:
+                valid.append(variant)
+        return tuple(valid) or Inapplicable(reason=why)
 
     return Experiment(id=name, title=title, about=about, side=side, variants=checked, **facts)
-
-
-def _valid(context: ExperimentContext, found: Iterable[Variant]) -> tuple[Variant, ...] | Inapplicable:
-    """The variants that differ from the original and that a capture accepts; where none is left, why."""
-    valid, why = [], "it would change nothing here"
-    for variant in found:
-        try:
-            check_options(variant.options)
-        except UsageError as error:
-            why = str(error)
-            continue
-        if variant.options != context.options:
-            valid.append(variant)
-    return tuple(valid) or Inapplicable(reason=why)
 
 
 def variant(
     name: str, title: str, options: CaptureOptions, predicted: Prediction | None, unpredicted: str = ""
 ) -> Variant:
-    """A variant; why it is not predicted matters only where it is not."""
+    """Make a variant; `unpredicted` says why there is no prediction, and is ignored where there is one."""
     return Variant(
         id=name,
         title=title,
@@ -58,12 +55,12 @@ def variant(
 
 
 def with_session(options: CaptureOptions, **entries: str) -> CaptureOptions:
-    """The options with attributes of the session set, each in place of what was set before."""
+    """Set attributes of the session; each replaces what was set before."""
     return with_entries(options, entries)
 
 
 def with_entries(options: CaptureOptions, entries: dict[str, str]) -> CaptureOptions:
-    """The options with entries of the session set, each in place of what was set before."""
+    """Set configuration entries of the session; each replaces what was set before."""
     kept = [item for item in options.session_options if item.partition("=")[0] not in entries]
     return replace(options, session_options=(*kept, *(f"{key}={value}" for key, value in entries.items())))
 
@@ -75,7 +72,7 @@ def session_value(options: CaptureOptions, key: str) -> str | None:
 
 
 def with_rewrite(options: CaptureOptions, name: str) -> CaptureOptions:
-    """The options with one more offline rewrite, behind those that there are."""
+    """Add an offline rewrite behind those of the options."""
     return replace(options, optimize=(*options.optimize, name))
 
 

@@ -1,4 +1,4 @@
-"""nan-guard, double-islands, einsum, duplicates, unused-outputs: graph surgery whose gain a rule claims already."""
+"""nan-guard, double-islands, einsum, duplicates, unused-outputs: graph surgery whose saving a rule has computed."""
 
 from attrib.findings.protocol import Rule
 from attrib.findings.rules.graph.duplicated_work import RULE as DUPLICATED_WORK
@@ -12,7 +12,7 @@ from attrib.verify.protocol import Experiment, ExperimentContext, Inapplicable, 
 
 
 def surgery(name: str, rewrite: str, title: str, rule: Rule, without: str) -> Variants:
-    """The one variant of a rewrite, where the rule finds something to take out."""
+    """Make the one variant of a rewrite; it applies where the rule finds something to take out."""
 
     def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
         if rewrite in context.options.optimize:

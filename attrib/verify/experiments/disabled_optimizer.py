@@ -1,11 +1,10 @@
-"""disabled-optimizer: ONNX Runtime without one of its graph optimizers."""
+"""disabled-optimizer: run ONNX Runtime without one of its graph optimizers."""
 
 from msgspec.structs import replace
 
-from attrib.analysis.lineage.rewrites import UNKNOWN, Step
+from attrib.analysis.lineage.rewrites import UNKNOWN
 from attrib.findings.evidence.executed_graph import ran_of, rows_holding
 from attrib.findings.evidence.ledger_queries import delta_ns
-from attrib.model.experiment import Prediction
 from attrib.units import format_ns
 from attrib.verify.experiments.change import NO_GRAPH, experiment, saw_graph, variant
 from attrib.verify.predict.prediction import estimate
@@ -13,38 +12,26 @@ from attrib.verify.predict.unfused import Unfused, saving_of_undoing, written_by
 from attrib.verify.protocol import ExperimentContext, Inapplicable, Variant
 
 MOST = 6
-"""Variants of one run: each is a session and a measurement."""
+"""Variants of one run at most: each takes a session and a measurement."""
 
 _NEEDED = frozenset({UNKNOWN, "InsertCastTransformer", "MemcpyTransformer"})
-"""Not known by name, or without which a session cannot run at all."""
+"""Optimizers that cannot be left out: their name is not known, or a session cannot run without them."""
 
 
 def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
     """With all optimizers where some were left out; without each whose nodes look slower than what they replaced."""
-    again = _with_all(context)
-    without = _without_suspects(context)
+    again: tuple[Variant, ...] = ()
+    if left_out := context.options.disabled_optimizers:
+        options = replace(context.options, disabled_optimizers=())
+        why = f"what {' and '.join(left_out)} would write is in no profile that was taken without"
+        again = (variant("with-all-optimizers", "With all optimizers", options, None, why),)
+    without = _leave_out_suspects(context)
     if isinstance(without, Inapplicable):
         return again or without
     return (*again, *without)
 
 
-def _with_all(context: ExperimentContext) -> tuple[Variant, ...]:
-    left_out = context.options.disabled_optimizers
-    if not left_out:
-        return ()
-    why = f"what {' and '.join(left_out)} would write is in no profile that was taken without"
-    return (
-        variant(
-            "with-all-optimizers",
-            "With all optimizers",
-            replace(context.options, disabled_optimizers=()),
-            None,
-            why,
-        ),
-    )
-
-
-def _without_suspects(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
+def _leave_out_suspects(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
     """Without each optimizer whose nodes cost more than PyTorch's calls, or more than what they replaced would."""
     if not saw_graph(context) or not context.chain.steps:
         return NO_GRAPH
@@ -53,38 +40,31 @@ def _without_suspects(context: ExperimentContext) -> tuple[Variant, ...] | Inapp
         return Inapplicable(
             reason="no node of the graph that ran was written by an optimizer that can be left out"
         )
-    found = {name: saving_of_undoing(context, steps) for name, steps in written.items()}
-    suspects = [name for name, steps in written.items() if _suspect(context, steps, found[name])]
-    chosen = sorted(suspects, key=lambda name: (-found[name].saving.median, name))[:MOST]
-    return tuple(_without(context, name, found[name]) for name in chosen) or Inapplicable(
+    ran = ran_of(context.evidence)
+    found: dict[str, Unfused] = {}
+    for name, steps in written.items():
+        unfused = saving_of_undoing(context, steps)
+        suspect = unfused.saving.median > 0
+        if not suspect and context.evidence.latency.torch_ns is not None:
+            nodes = ran.ids(ran.graph.nodes[j] for step in steps for j in step.after)
+            suspect = delta_ns(rows_holding(context.evidence, nodes)) > 0
+        if suspect:
+            found[name] = unfused
+    chosen = sorted(found, key=lambda name: (-found[name].saving.median, name))[:MOST]
+    return tuple(_leave_out(context, name, found[name]) for name in chosen) or Inapplicable(
         reason=f"what {', '.join(sorted(written))} wrote is faster than PyTorch's calls, and than what it replaced"
     )
 
 
-def _suspect(context: ExperimentContext, steps: tuple[Step, ...], found: Unfused) -> bool:
-    if found.saving.median > 0:
-        return True
-    if context.evidence.latency.torch_ns is None:
-        return False
-    ran = ran_of(context.evidence)
-    written = ran.ids(ran.graph.nodes[j] for step in steps for j in step.after)
-    return delta_ns(rows_holding(context.evidence, written)) > 0
-
-
-def _without(context: ExperimentContext, name: str, found: Unfused) -> Variant:
+def _leave_out(context: ExperimentContext, name: str, found: Unfused) -> Variant:
     options = replace(context.options, disabled_optimizers=(*context.options.disabled_optimizers, name))
-    return variant(
-        f"without-{name.replace('_', '-')}", f"Without {name}", options, _predicted(context, found)
-    )
-
-
-def _predicted(context: ExperimentContext, found: Unfused) -> Prediction:
     basis = (
         f"The nodes that it wrote in {found.steps} places take {format_ns(found.written_ns)}, products left out;"
         f" told by other nodes of the run, {found.ops} would take {format_ns(found.instead_ns.low)} to"
         f" {format_ns(found.instead_ns.high)}."
     )
-    return estimate(context, "onnxruntime", found.saving, basis, found.written)
+    predicted = estimate(context, "onnxruntime", found.saving, basis, found.written)
+    return variant(f"without-{name.replace('_', '-')}", f"Without {name}", options, predicted)
 
 
 EXPERIMENT = experiment(

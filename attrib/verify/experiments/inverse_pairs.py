@@ -1,10 +1,9 @@
-"""inverse-pairs: casts, transposes and reshapes that undo each other taken out of the graph."""
+"""inverse-pairs: take casts, transposes and reshapes that undo each other out of the graph."""
 
 from attrib.findings.evidence.executed_graph import ran_of
 from attrib.findings.evidence.ledger_queries import op_counts
 from attrib.findings.rules.graph.inverse_transposes import RULE as INVERSE_TRANSPOSES
 from attrib.findings.rules.graph.redundant_casts import inverse_casts
-from attrib.model.experiment import Prediction
 from attrib.units import format_ns
 from attrib.verify.experiments.change import NO_GRAPH, experiment, saw_graph, variant, with_rewrite
 from attrib.verify.predict.claims import verdict_of
@@ -16,22 +15,26 @@ REWRITE = "drop-inverse-pairs"
 
 
 def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
-    """Without the pairs, where ONNX Runtime ran any."""
+    """The graph without such pairs, where ONNX Runtime ran any."""
     if REWRITE in context.options.optimize:
         return Inapplicable(reason=f"the capture used {REWRITE} already")
     if not saw_graph(context):
         return NO_GRAPH
-    nodes = paired_nodes(context)
+    nodes = find_pairs(context)
     if not nodes:
         return Inapplicable(
             reason="no Cast, Transpose or Reshape of the graph that ran is undone by a later one"
         )
     options = with_rewrite(context.options, REWRITE)
-    return (variant("inverse-pairs", "No inverse pairs", options, _predicted(context, nodes)),)
+    time = time_of_removal(context, nodes)
+    ops = op_counts(context.evidence, "onnxruntime", nodes)
+    basis = f"{ops} undo each other and take {format_ns(time.median)}, the executor's own time included."
+    predicted = estimate(context, "onnxruntime", time, basis, nodes)
+    return (variant("inverse-pairs", "No inverse pairs", options, predicted),)
 
 
-def paired_nodes(context: ExperimentContext) -> tuple[str, ...]:
-    """Executed nodes of which one undoes the other."""
+def find_pairs(context: ExperimentContext) -> tuple[str, ...]:
+    """Find the executed nodes of which one undoes the other."""
     ran = ran_of(context.evidence)
     verdict = verdict_of(context, INVERSE_TRANSPOSES)
     moves = verdict.works if verdict is not None else ()
@@ -39,13 +42,6 @@ def paired_nodes(context: ExperimentContext) -> tuple[str, ...]:
     casts = ran.ids(node for node in ran.graph.nodes if node.name in names)
     known = context.evidence.work["onnxruntime"]
     return tuple(dict.fromkeys(name for name in (*moves, *casts) if name in known))
-
-
-def _predicted(context: ExperimentContext, nodes: tuple[str, ...]) -> Prediction:
-    time = time_of_removal(context, nodes)
-    ops = op_counts(context.evidence, "onnxruntime", nodes)
-    basis = f"{ops} undo each other and take {format_ns(time.median)}, the executor's own time included."
-    return estimate(context, "onnxruntime", time, basis, nodes)
 
 
 EXPERIMENT = experiment(

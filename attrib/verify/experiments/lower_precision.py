@@ -1,8 +1,7 @@
-"""fp16, bf16, int8-dynamic, int8-qdq: the graph computed in fewer bits. They change the numbers."""
+"""fp16, bf16, int8-dynamic, int8-qdq: compute the graph in fewer bits, which changes the numbers."""
 
 from msgspec.structs import replace
 
-from attrib.analysis.lineage.graph import Graph
 from attrib.findings.evidence.kernels import MATRIX_NODES
 from attrib.model.experiment import Prediction
 from attrib.model.work import Work
@@ -70,18 +69,16 @@ def _int8(rewrite: str, title: str, *, predicted: bool) -> Variants:
 
 
 def weight_products(context: ExperimentContext) -> Prediction | None:
-    """Products of which one factor is a weight: those that quantization replaces."""
+    """Bound the saving by the products of which one factor is a weight: those that quantization replaces."""
     graph = context.evidence.optimized
-    weighted = {node.name for node in graph.nodes if _reads_weight(graph, node.inputs)} if graph else set()
+    weighted: set[str] = set()
+    if graph is not None:
+        weighted = {node.name for node in graph.nodes if not graph.constants.isdisjoint(node.inputs[1:2])}
 
     def chosen(work: Work) -> bool:
         return work.op in MATRIX_NODES and work.id in weighted
 
     return products_of_weights(context, chosen)
-
-
-def _reads_weight(graph: Graph, inputs: tuple[str, ...]) -> bool:
-    return len(inputs) > 1 and inputs[1] in graph.constants
 
 
 EXPERIMENTS: tuple[Experiment, ...] = (

@@ -1,4 +1,4 @@
-"""onnxscript, ort-transformers, onnxslim: the graph rewritten by another tool before ONNX Runtime opens it."""
+"""onnxscript, ort-transformers, onnxslim: let another tool rewrite the graph before ONNX Runtime opens it."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""opset: the model exported in another opset."""
+"""opset: export the model in another opset."""
 
 import shlex
 
@@ -12,43 +12,29 @@ from attrib.verify.protocol import ExperimentContext, Inapplicable, Variant
 
 def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
     """The first opset that has an Attention operator, where it is newer; the exporter's own, where the user chose one."""
-    if context.options.onnx is not None:
+    options = context.options
+    if options.onnx is not None:
         return NOT_EXPORTED
-    found = (*_whole_attention(context), *_own_choice(context))
-    return found or Inapplicable(
-        reason=f"opset {_opset(context)} has the Attention operator already, and the exporter chose it"
+    now = options.opset or context.manifest.sides["onnxruntime"].opset
+    found = []
+    if now < WHOLE_ATTENTION_OPSET:
+        number, seen = WHOLE_ATTENTION_OPSET, saw_graph(context)
+        predicted = attention_glue(context) if seen else None
+        why = "no attention is seen that runs node by node" if seen else "the graph that ran is not known"
+        newer = replace(options, opset=number)
+        found.append(variant(f"opset-{number}", f"Exported in opset {number}", newer, predicted, why))
+    # A capture records the opset that was written; whether the user chose it, only the command says.
+    if options.opset is not None and _names_opset(context.manifest.command):
+        own = replace(options, opset=None)
+        why = "which opset the exporter chooses is known only when it has exported"
+        found.append(variant("opset-default", "Exported in the exporter's own opset", own, None, why))
+    return tuple(found) or Inapplicable(
+        reason=f"opset {now} has the Attention operator already, and the exporter chose it"
     )
-
-
-def _opset(context: ExperimentContext) -> int:
-    side = context.manifest.sides["onnxruntime"]
-    return context.options.opset or side.opset
-
-
-def _whole_attention(context: ExperimentContext) -> tuple[Variant, ...]:
-    if _opset(context) >= WHOLE_ATTENTION_OPSET:
-        return ()
-    number = WHOLE_ATTENTION_OPSET
-    predicted = attention_glue(context) if saw_graph(context) else None
-    why = (
-        "no attention is seen that runs node by node"
-        if saw_graph(context)
-        else "the graph that ran is not known"
-    )
-    options = replace(context.options, opset=number)
-    return (variant(f"opset-{number}", f"Exported in opset {number}", options, predicted, why),)
-
-
-def _own_choice(context: ExperimentContext) -> tuple[Variant, ...]:
-    """A capture records the opset that was written; that the user chose it, only the command says."""
-    if context.options.opset is None or not _names_opset(context.manifest.command):
-        return ()
-    options = replace(context.options, opset=None)
-    why = "which opset the exporter chooses is known only when it has exported"
-    return (variant("opset-default", "Exported in the exporter's own opset", options, None, why),)
 
 
 def _names_opset(command: str) -> bool:
+    """Whether a command line has the option `--opset`."""
     try:
         words = shlex.split(command)
     except ValueError:

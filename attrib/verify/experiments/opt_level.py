@@ -1,8 +1,7 @@
-"""opt-level: another level of ONNX Runtime's graph optimization."""
+"""opt-level: run another level of ONNX Runtime's graph optimization."""
 
 from msgspec.structs import replace
 
-from attrib.analysis.lineage.rewrites import Step
 from attrib.capture.config.options import OptLevel
 from attrib.findings.evidence.ledger_queries import counted
 from attrib.findings.rules.graph.unfused_layers import separate_residuals
@@ -35,19 +34,26 @@ _ADDED: dict[OptLevel, frozenset[str]] = {
 def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
     """From a lower level to `all`; from `all` to those whose optimizers did something, because a fusion can lose."""
     if context.options.opt_level != "all":
-        return (_raised(context),)
+        return (_raise_level(context),)
     if not saw_graph(context) or not context.chain.steps:
-        return tuple(_blind(context, level) for level in _ADDED)
+        why = "the trace directory does not hold the graphs that show what the optimizers did"
+        return tuple(_at_level(context, level, None, why) for level in _ADDED)
     written = written_by(context)
-    found = tuple(_lowered(context, level) for level, added in _ADDED.items() if added & written.keys())
+    found = tuple(_lower_level(context, level) for level, added in _ADDED.items() if added & written.keys())
     return found or Inapplicable(
         reason="no node of the graph that ran was written by an optimizer above the basic level"
     )
 
 
-def _raised(context: ExperimentContext) -> Variant:
-    """What fusions can take in bounds the gain, unless they lead to kernels of which this profile knows nothing."""
-    options = replace(context.options, opt_level="all")
+def _at_level(
+    context: ExperimentContext, level: OptLevel, predicted: Prediction | None, unpredicted: str = ""
+) -> Variant:
+    options = replace(context.options, opt_level=level)
+    return variant(f"opt-level-{level}", f"Graph optimization: {level}", options, predicted, unpredicted)
+
+
+def _raise_level(context: ExperimentContext) -> Variant:
+    """The level `all`: the nodes that fusions can take in bound the saving, unless a fused kernel is not in the profile."""
     bound = glue_nodes(context)
     sums = separate_residuals(context.evidence.optimized) if context.evidence.optimized else 0
     why = "no node is known that a fusion could take in"
@@ -58,37 +64,23 @@ def _raised(context: ExperimentContext) -> Variant:
             f" and that may cost more than both; what fusions can take in besides takes {most} at most"
         )
         bound = None
-    return variant("opt-level-all", "Graph optimization: all", options, bound, why)
+    return _at_level(context, "all", bound, why)
 
 
-def _blind(context: ExperimentContext, level: OptLevel) -> Variant:
-    why = "the trace directory does not hold the graphs that show what the optimizers did"
-    return variant(
-        f"opt-level-{level}",
-        f"Graph optimization: {level}",
-        replace(context.options, opt_level=level),
-        None,
-        why,
+def _lower_level(context: ExperimentContext, level: OptLevel) -> Variant:
+    """A lower level: undo the steps of the optimizers that the present level adds."""
+    written = written_by(context)
+    added = _ADDED[level] & written.keys()
+    found = saving_of_undoing(
+        context, [step for name, own in written.items() if name in added for step in own]
     )
-
-
-def _lowered(context: ExperimentContext, level: OptLevel) -> Variant:
-    steps = [step for name, found in written_by(context).items() if name in _ADDED[level] for step in found]
-    options = replace(context.options, opt_level=level)
-    return variant(
-        f"opt-level-{level}", f"Graph optimization: {level}", options, _undone(context, level, steps)
-    )
-
-
-def _undone(context: ExperimentContext, level: OptLevel, steps: list[Step]) -> Prediction:
-    found = saving_of_undoing(context, steps)
-    names = sorted(_ADDED[level] & written_by(context).keys())
     come = found.instead_ns
     basis = (
-        f"What {' and '.join(names)} wrote takes {format_ns(found.written_ns)}, products left out; told by other"
+        f"What {' and '.join(sorted(added))} wrote takes {format_ns(found.written_ns)}, products left out; told by other"
         f" nodes of the run, what was there before would take {format_ns(come.low)} to {format_ns(come.high)}."
     )
-    return estimate(context, "onnxruntime", found.saving, basis, found.written)
+    predicted = estimate(context, "onnxruntime", found.saving, basis, found.written)
+    return _at_level(context, level, predicted)
 
 
 EXPERIMENT = experiment(

@@ -1,4 +1,4 @@
-"""prune-heads: a share of the attention heads less. It changes the model."""
+"""prune-heads: leave out a share of the attention heads, which changes the model."""
 
 from attrib.verify.experiments.change import NO_GRAPH, experiment, saw_graph, variant, with_rewrite
 from attrib.verify.predict.heads import heads_of, without_heads
@@ -6,7 +6,7 @@ from attrib.verify.protocol import ExperimentContext, Inapplicable, Variant
 
 REWRITE = "prune-heads"
 SHARE = 0.25
-"""Of the heads, what `attrib.rewrite.surgery.prune_heads` leaves out."""
+"""Share of the heads that `attrib.rewrite.surgery.prune_heads` leaves out."""
 
 
 def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:

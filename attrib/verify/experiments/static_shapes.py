@@ -1,4 +1,4 @@
-"""static-shapes: a graph with symbolic dimensions, exported for the sizes of the workload."""
+"""static-shapes: export a graph for the sizes of the workload, where it has symbolic dimensions."""
 
 from msgspec.structs import replace
 

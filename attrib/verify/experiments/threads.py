@@ -1,4 +1,4 @@
-"""threads, torch-threads: another number of intra-op threads."""
+"""threads, torch-threads: run with another number of intra-op threads."""
 
 from msgspec.structs import replace
 
@@ -20,22 +20,21 @@ def counts(context: ExperimentContext, role: Role) -> tuple[int, ...]:
 
 def _variants(role: Role, name: str) -> Variants:
     def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
+        why = "no work is seen that is large enough to be split"
         now = context.manifest.sides[role].threads
         if not now:
             return Inapplicable(reason="the capture does not say how many threads there were")
-        found = tuple(_with(context, role, name, number, now) for number in counts(context, role))
-        return found or Inapplicable(reason="there is one usable core, and one thread")
+        found = []
+        for number in counts(context, role):
+            options = replace(context.options, threads=number)
+            if role == "onnxruntime" and session_value(options, _POOL) is not None:
+                options = with_session(context.options, **{_POOL: str(number)})
+            title = ("PyTorch with " if role == "torch" else "") + counted(number, "thread")
+            predicted = predict_threads(context, role, now, number)
+            found.append(variant(f"{name}-{number}", title, options, predicted, why))
+        return tuple(found) or Inapplicable(reason="there is one usable core, and one thread")
 
     return variants
-
-
-def _with(context: ExperimentContext, role: Role, name: str, number: int, now: int) -> Variant:
-    options = replace(context.options, threads=number)
-    if role == "onnxruntime" and session_value(options, _POOL) is not None:
-        options = with_session(context.options, **{_POOL: str(number)})
-    title = ("PyTorch with " if role == "torch" else "") + counted(number, "thread")
-    why = "no work is seen that is large enough to be split"
-    return variant(f"{name}-{number}", title, options, predict_threads(context, role, now, number), why)
 
 
 EXPERIMENTS: tuple[Experiment, ...] = (

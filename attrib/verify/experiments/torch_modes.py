@@ -1,4 +1,4 @@
-"""torch-attention, torch-compile: PyTorch as the user could also run it."""
+"""torch-attention, torch-compile: run PyTorch in another way that is open to the user."""
 
 from msgspec.structs import replace
 
