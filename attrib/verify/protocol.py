@@ -1,4 +1,4 @@
-"""What an experiment is: a change of the capture's own options, and what the profile predicts that it saves.
+"""What an experiment is: a change of the options of a capture, with the saving that the profile predicts.
 
 Because a change is nothing but other options, every experiment can be repeated with `attrib profile`, and several can be
 stacked.
@@ -36,14 +36,14 @@ class ExperimentContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One change, ready to be measured.
+    """One change of the options, ready to be measured.
 
     Attributes:
         id: Unique among all variants; the experiment's own id, or that and what was chosen, e.g. `opset-23`.
         title: What is changed, e.g. `Export with opset 23`.
         options: The original's options with the change.
         predicted: What the profile says it saves; None where it cannot say.
-        unpredicted: Why not.
+        unpredicted: Why it is not predicted; empty where it is.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""Bounds: what can go away at most, because a change of this kind can take away nothing else."""
+"""Upper bounds: the time of all nodes that a change of some kind can remove, because it can remove nothing else."""
 
 from collections.abc import Callable, Iterable
 
@@ -13,8 +13,8 @@ from attrib.verify.protocol import ExperimentContext
 
 
 def moving_nodes(context: ExperimentContext) -> Prediction | None:
-    """All that only moves, converts or measures data; None where there is none."""
-    return _bounded(
+    """Bound by the nodes that only move, convert or measure data; None where there is none."""
+    return _bound_by(
         context,
         [node for node in nodes(context) if is_moving(node)],
         "the nodes that only move, convert or measure data ({ops}) take {time}; another way to write the same"
@@ -23,8 +23,8 @@ def moving_nodes(context: ExperimentContext) -> Prediction | None:
 
 
 def glue_nodes(context: ExperimentContext) -> Prediction | None:
-    """All that a fusion can take in; None where there is none."""
-    return _bounded(
+    """Bound by the nodes that a fusion can take in; None where there is none."""
+    return _bound_by(
         context,
         [node for node in nodes(context) if is_glue(node)],
         "the nodes that fusions can take in ({ops}) take {time}; products and kernels that are fused already stay",
@@ -32,11 +32,11 @@ def glue_nodes(context: ExperimentContext) -> Prediction | None:
 
 
 def attention_glue(context: ExperimentContext) -> Prediction | None:
-    """What lies between the products of attention that runs node by node; None where all of it is whole."""
+    """Bound by what lies between the products of attention; None where every attention is one node."""
     found = attention_regions(context.evidence.ledger.rows)
     apart = [row for rows in found.values() if not is_whole(rows) for row in rows]
     inner = set(nodes_of(apart))
-    return _bounded(
+    return _bound_by(
         context,
         [node for node in nodes(context) if node.id in inner and is_glue(node)],
         "between the products and Softmax of the attention blocks lie {ops}, which take {time}; one node for a"
@@ -45,15 +45,16 @@ def attention_glue(context: ExperimentContext) -> Prediction | None:
 
 
 def products_of_weights(context: ExperimentContext, chosen: Callable[[Work], bool]) -> Prediction | None:
-    """The products that the choice holds for, e.g. those that read weights; None without any."""
-    return _bounded(
+    """Bound by the chosen products, e.g. those that read weights; None where there is none."""
+    return _bound_by(
         context,
         [node for node in nodes(context) if chosen(node)],
         "the products of activations and weights ({ops}) take {time}; nothing else is computed in integers",
     )
 
 
-def _bounded(context: ExperimentContext, chosen: Iterable[Work], basis: str) -> Prediction | None:
+def _bound_by(context: ExperimentContext, chosen: Iterable[Work], basis: str) -> Prediction | None:
+    """Predict at most the time of the nodes; `basis` is a sentence with `{ops}` and `{time}`."""
     ids = [node.id for node in chosen]
     if not ids:
         return None

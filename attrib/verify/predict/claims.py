@@ -1,4 +1,4 @@
-"""What a rule claims is what its fix is predicted to save: finding and experiment show one figure."""
+"""Predictions from the claims of rules, so that a finding and the experiment that proves it show one figure."""
 
 from msgspec.structs import replace
 
@@ -14,7 +14,7 @@ _CUT = "They also cut the graph that the provider compiles: what it would do bet
 
 
 def verdict_of(context: ExperimentContext, rule: Rule) -> Verdict | None:
-    """What a rule says here; None where evidence that it needs is missing."""
+    """Run a rule; None where evidence that it needs is missing."""
     evidence = context.evidence
     if not all(NEEDS[need].met(evidence) for need in rule.needs):
         return None
@@ -22,10 +22,10 @@ def verdict_of(context: ExperimentContext, rule: Rule) -> Verdict | None:
 
 
 def predict_claim(context: ExperimentContext, verdict: Verdict) -> Prediction | None:
-    """The claim of a verdict as a prediction; None where it claims nothing.
+    """Predict the claim of a verdict; None where it claims nothing.
 
-    What the claim holds beyond, or leaves of, the time of its nodes is told by peers: it may err. Nodes that go and leave
-    nothing in their place also spare the executor.
+    Where the claim differs from the time of its nodes, the difference comes from other nodes of the run, and may be wrong.
+    Nodes that are removed without a replacement also save the executor's time.
     """
     if verdict.claim is None:
         return None
@@ -39,7 +39,7 @@ def predict_claim(context: ExperimentContext, verdict: Verdict) -> Prediction | 
 
 
 def with_cuts(context: ExperimentContext, found: Prediction) -> Prediction:
-    """A prediction for nodes that go, `at_least` where a provider compiled the rest: they cut its graph."""
+    """Make a prediction for removed nodes `at_least` where a provider compiled the rest: such nodes cut its graph."""
     works = context.evidence.work.get("onnxruntime", {})
     if not any(is_compiled(work) for work in works.values()):
         return found

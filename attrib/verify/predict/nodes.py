@@ -1,4 +1,4 @@
-"""Time of ONNX Runtime's nodes by what they are there for, and what the executor needs for each of them."""
+"""The nodes that ONNX Runtime executed, by their role, with their time and the executor's time for them."""
 
 from collections.abc import Collection, Iterable
 
@@ -39,7 +39,7 @@ HEAVY = MATRIX_NODES | ATTENTION_NODES | {
 
 
 def nodes(context: ExperimentContext) -> tuple[Work, ...]:
-    """What ONNX Runtime executed in a step, in its order."""
+    """The nodes that ONNX Runtime executed in a step, in its order."""
     return tuple(context.evidence.work.get("onnxruntime", {}).values())
 
 
@@ -64,12 +64,12 @@ def time_of(context: ExperimentContext, works: Iterable[str]) -> Delta:
 
 
 def time_of_removal(context: ExperimentContext, works: Collection[str]) -> Delta:
-    """Time that goes when nodes go: their own, and what the executor needs for each of them, at most."""
+    """Time that is saved when nodes are removed: their own, and at most what the executor needs for each of them."""
     return plus(time_of(context, works), executor(context, len(works)))
 
 
 def executor(context: ExperimentContext, count: int) -> Delta:
-    """The executor's time for so many nodes: for each between nothing and what a trivial node takes in all."""
+    """The executor's time for a number of nodes: for each between nothing and what a trivial node takes in all."""
     side = context.manifest.sides.get("onnxruntime")
     most = (side.overhead.between_ns if side and side.overhead else None) or 0.0
     return times(Delta(median=round(most / 2), low=0, high=round(most)), count)

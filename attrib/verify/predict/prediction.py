@@ -33,14 +33,14 @@ def step_ns(context: ExperimentContext, role: Role) -> int:
 def estimate(
     context: ExperimentContext, role: Role, saving: Delta, basis: str, works: Iterable[str] = ()
 ) -> Prediction:
-    """The profile holds what goes away, less what comes instead; a loss is negative.
+    """Make an estimate: the profile holds the time that goes away, less the time that comes instead; a loss is negative.
 
     Args:
-        context: Whose rows the works are in.
+        context: The capture, whose ledger has the rows of the works.
         role: The side that is changed.
         saving: The saving with its interval.
-        basis: One sentence with figures.
-        works: Calls and nodes behind it.
+        basis: What the prediction rests on, in one sentence with figures.
+        works: Ids of the calls and nodes behind it.
     """
     step = step_ns(context, role)
     low, median, high = sorted(min(value, step) for value in (saving.low, saving.median, saving.high))
@@ -55,7 +55,7 @@ def estimate(
 def at_most(
     context: ExperimentContext, role: Role, bound: Delta, basis: str, works: Iterable[str] = ()
 ) -> Prediction:
-    """The profile holds what can go away at most: `median` is that bound, `high` the upper end of its interval."""
+    """Make an upper bound: `median` is the time that can go away at most, `high` the upper end of its interval."""
     step = step_ns(context, role)
     median, high = sorted(min(max(value, 0), step) for value in (bound.median, bound.high))
     return Prediction(
@@ -71,7 +71,7 @@ def _rows(context: ExperimentContext, works: Iterable[str]) -> tuple[str, ...]:
 
 
 def plus(*deltas: Delta) -> Delta:
-    """The sum of figures that err together: the ends add up."""
+    """The sum of figures whose errors have the same direction: the ends add up."""
     return Delta(
         median=sum(delta.median for delta in deltas),
         low=sum(delta.low for delta in deltas),
@@ -80,23 +80,23 @@ def plus(*deltas: Delta) -> Delta:
 
 
 def minus(delta: Delta) -> Delta:
-    """The same with the other sign."""
+    """A figure with the other sign."""
     return Delta(median=-delta.median, low=-delta.high, high=-delta.low)
 
 
 def times(delta: Delta, factor: float) -> Delta:
-    """A share of a figure, or a multiple; the factor is not negative."""
+    """A figure times a factor that is not negative."""
     median, low, high = (round(value * factor) for value in (delta.median, delta.low, delta.high))
     return Delta(median=median, low=low, high=high)
 
 
 def widen(delta: Delta, ns: float) -> Delta:
-    """An interval that is wider by so much at either end."""
+    """A figure whose interval is wider by a number of nanoseconds at either end."""
     return Delta(median=delta.median, low=round(delta.low - ns), high=round(delta.high + ns))
 
 
 def between(one: Delta, other: Delta) -> Delta:
-    """What lies between two estimates of the same thing: from the lowest to the highest end, the middle as the median."""
+    """Join two estimates of the same thing: from the lowest to the highest end, with the middle of the medians."""
     return Delta(
         median=(one.median + other.median) // 2,
         low=min(one.low, other.low),

@@ -1,4 +1,4 @@
-"""What other ways to run PyTorch can save."""
+"""Predictions for other ways to run PyTorch."""
 
 from attrib.analysis.match.ops import base_op
 from attrib.findings.evidence.attention import attention_regions
@@ -37,7 +37,7 @@ def dispatch_ns(context: ExperimentContext) -> Delta:
 
 
 def predict_compilation(context: ExperimentContext) -> Prediction | None:
-    """Compilation takes dispatch and elementwise calls, and leaves products to the same library; None without calls."""
+    """Predict compilation: it saves dispatch and elementwise calls at most, products stay; None without calls."""
     calls = [
         work.id for work in context.evidence.work.get("torch", {}).values() if base_op(work.op) not in _KEPT
     ]
@@ -53,7 +53,7 @@ def predict_compilation(context: ExperimentContext) -> Prediction | None:
 
 
 def eager_attention(context: ExperimentContext) -> Prediction | None:
-    """Attention as single calls: what ONNX Runtime's single nodes took, and the dispatch of each call.
+    """Predict attention as single calls from ONNX Runtime's single nodes and the dispatch of each call.
 
     Between two ends: PyTorch's kernels are as fast as ONNX Runtime's, and nothing is dispatched; or its products are slower
     by as much as its other products are, and each call is dispatched like the rest. None where ONNX Runtime ran no such
@@ -69,7 +69,15 @@ def eager_attention(context: ExperimentContext) -> Prediction | None:
         return None
     whole = context.evidence.ledger.work("torch", calls)
     kernels = time_of(context, [node.id for node in works])
-    slower = times(time_of(context, products), _product_ratio(context) - 1)
+    # PyTorch's time for the products that both engines ran over ONNX Runtime's; 1 where PyTorch was faster.
+    executed = context.evidence.work.get("onnxruntime", {})
+    compared = [
+        row
+        for row in context.evidence.ledger.rows
+        if row.cause == "kernel" and any(is_heavy(executed[name].op) for name in row.onnx_nodes)
+    ]
+    ours, theirs = side_ns(compared, "torch"), side_ns(compared, "onnxruntime")
+    slower = times(time_of(context, products), max(ours / theirs, 1.0) - 1 if theirs > 0 else 0.0)
     each = times(dispatch_ns(context), 1 / len(known))
     dispatched = times(each, _EAGER_CALLS * len(found))
     fast = plus(whole, minus(kernels))
@@ -80,15 +88,3 @@ def eager_attention(context: ExperimentContext) -> Prediction | None:
         f" its others do, and the dispatch of {_EAGER_CALLS} calls for one {format_ns(dispatched.median)}."
     )
     return estimate(context, "torch", saving, basis, calls)
-
-
-def _product_ratio(context: ExperimentContext) -> float:
-    """PyTorch's time for the products that both engines ran over ONNX Runtime's; 1 where PyTorch was faster."""
-    works = context.evidence.work.get("onnxruntime", {})
-    rows = [
-        row
-        for row in context.evidence.ledger.rows
-        if row.cause == "kernel" and any(is_heavy(works[name].op) for name in row.onnx_nodes)
-    ]
-    ours, theirs = side_ns(rows, "torch"), side_ns(rows, "onnxruntime")
-    return max(ours / theirs, 1.0) if theirs > 0 else 1.0

@@ -1,15 +1,12 @@
-"""Other numbers of threads: Amdahl's law over the work that an engine can split.
+"""Predictions for other numbers of threads: Amdahl's law over the work that an engine can split.
 
 A profile with n threads holds how long the work took with n, not what one of them would take alone. So perfect scaling
 bounds what can change on one side, and no scaling at all (two threads of one core, or memory as the limit) on the other.
 """
 
-from collections.abc import Iterable
-
 from attrib.model.estimate import Delta
 from attrib.model.experiment import Prediction
 from attrib.model.manifest import Role
-from attrib.model.work import Work
 from attrib.units import format_ns
 from attrib.verify.predict.prediction import at_most, estimate, times
 from attrib.verify.protocol import ExperimentContext
@@ -19,8 +16,12 @@ SPLIT_ELEMENTS = 16_384
 
 
 def predict_threads(context: ExperimentContext, role: Role, now: int, then: int) -> Prediction | None:
-    """What another number of threads saves; with fewer it is a loss. None where no work is known that can be split."""
-    works = [work.id for work in _split(context.evidence.work.get(role, {}).values())]
+    """Predict another number of threads; fewer lose time. None where no work is known that can be split."""
+    works = [
+        work.id
+        for work in context.evidence.work.get(role, {}).values()
+        if max((tensor.elements for tensor in (*work.outputs, *work.inputs)), default=0) >= SPLIT_ELEMENTS
+    ]
     if not works:
         return None
     shared = context.evidence.ledger.work(role, works)
@@ -35,15 +36,6 @@ def predict_threads(context: ExperimentContext, role: Role, now: int, then: int)
         " where they scale perfectly"
     )
     return estimate(context, role, saving, _basis(shared, now, text), works)
-
-
-def _split(works: Iterable[Work]) -> list[Work]:
-    """Work that is large enough to be split among threads."""
-    return [
-        work
-        for work in works
-        if max((tensor.elements for tensor in (*work.outputs, *work.inputs)), default=0) >= SPLIT_ELEMENTS
-    ]
 
 
 def _basis(shared: Delta, now: int, then: str) -> str:
