@@ -99,7 +99,9 @@ def command(trace_dir: Path, **options: Any) -> None:
     Each fix is measured without a profiler, in turns with the original, and its outputs are compared with the original's.
     Results are kept in TRACE_DIR/verify. Ctrl-C loses none of them; run the same command again to continue.
     """
+    from attrib.api import load
     from attrib.cli.progress import shown_progress
+    from attrib.cli.show import DEFAULT_REPORTS, write_default_reports
     from attrib.cli.verify_output import show_offers, show_results
     from attrib.verify.baseline import Baseline, Settings
     from attrib.verify.plan import Request
@@ -124,18 +126,12 @@ def command(trace_dir: Path, **options: Any) -> None:
     if not results:
         click.echo(f"attrib: {baseline.why_nothing(request)}", err=True)
     show_results(results, as_json=as_json, root=trace_dir)
-    if results and not options["no_report"]:
-        _rebuild_reports(trace_dir, quietly=as_json)
-
-
-def _rebuild_reports(trace_dir: Path, *, quietly: bool) -> None:
-    """Write the default reports again, which show what was measured."""
-    from attrib.api import load
-    from attrib.cli.show import DEFAULT_REPORTS, write_default_reports
-
-    analysis = load(trace_dir)
-    if not quietly:
-        write_default_reports(analysis.document, trace_dir, static=False)
+    if not results or options["no_report"]:
         return
-    for name in DEFAULT_REPORTS:
-        analysis.save(trace_dir / name)
+    # The reports show the new results.
+    analysis = load(trace_dir)
+    if as_json:
+        for name in DEFAULT_REPORTS:
+            analysis.save(trace_dir / name)
+    else:
+        write_default_reports(analysis.document, trace_dir, static=False)

@@ -37,7 +37,10 @@ def strip_graph(source: Path) -> bytes:
     nodes = [node for part in (*graphs, *model.functions) for node in part.node]
     values = [value for graph in graphs for value in (*graph.input, *graph.output, *graph.value_info)]
     for entry in (model, *graphs, *nodes, *values):
-        _scrub_entry(entry)
+        if entry.doc_string:
+            entry.doc_string = shorten_paths(entry.doc_string)
+        for pair in entry.metadata_props:
+            pair.value = shorten_paths(pair.value)
     return bytes(model.SerializeToString(deterministic=True))
 
 
@@ -107,14 +110,6 @@ _DATA_FIELDS = (
     "uint64_data",
     "string_data",
 )
-
-
-def _scrub_entry(entry: Any) -> None:
-    """Shorten the paths in the doc string and the metadata of a model, graph, node or value."""
-    if entry.doc_string:
-        entry.doc_string = shorten_paths(entry.doc_string)
-    for pair in entry.metadata_props:
-        pair.value = shorten_paths(pair.value)
 
 
 @functools.lru_cache(maxsize=4096)

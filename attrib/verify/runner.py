@@ -91,7 +91,9 @@ class ExperimentRunner:
                         self.results.remove(job.family)
             except KeyboardInterrupt as stop:
                 with self._interrupts.deferred(forget=True):
-                    self._note_interruption(job)
+                    # An earlier measurement is worth more than a note that its repetition was stopped.
+                    if job.row.id not in self.measured and (stored is None or stored.state != "measured"):
+                        self.results.write(_ended(job.row, "interrupted", "stopped while it was measured"))
                 raise self.interruption() from stop
             seconds.append(time.monotonic() - begin)
         return tuple(found)
@@ -118,12 +120,6 @@ class ExperimentRunner:
         return told != (job.row.state, job.row.flags) or (
             job.measure is None and stored.reason != job.row.reason
         )
-
-    def _note_interruption(self, job: ExperimentJob) -> None:
-        """Note that a job was interrupted, unless there is an earlier measurement, which is worth more."""
-        stored = self.results.find(job.row.id)
-        if job.row.id not in self.measured and (stored is None or stored.state != "measured"):
-            self.results.write(_ended(job.row, "interrupted", "stopped while it was measured"))
 
     def _measure(self, job: ExperimentJob) -> ExperimentResult:
         """Measure a job; an error becomes a result that says what went wrong."""

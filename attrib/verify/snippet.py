@@ -139,18 +139,6 @@ def snippet_of(options: CaptureOptions, threads: int) -> str:
         options: What to run in ONNX Runtime.
         threads: Intra-op threads where the options leave the choice open.
     """
-    rewrites = len(options.optimize)
-    return _PROGRAM.substitute(
-        # Names come from a manifest and a command line, and end up in comments.
-        model=_one_line(options.model),
-        command=_one_line(command_of(options)),
-        graph=f"rewritten-{rewrites}.onnx" if rewrites else "exported.onnx",
-        settings=pprint.pformat(_settings(options, threads), width=_WIDTH, sort_dicts=False),
-    )
-
-
-def _settings(options: CaptureOptions, threads: int) -> dict[str, object]:
-    """The `SETTINGS` of the program."""
     given = session_options(options.session_options)
     own = shareable(provider_options_of(options))
     count = options.threads or threads
@@ -162,7 +150,7 @@ def _settings(options: CaptureOptions, threads: int) -> dict[str, object]:
             attributes[key] = ATTRIBUTES[key](value)
     # ONNX Runtime numbers some optimizers by their level, and ignores names that it does not know.
     suffixes = ("", "L1", "L2", "L3", "L4")
-    return {
+    settings = {
         "threads": count,
         # A parallel executor with one thread runs one node after another.
         "inter_op_threads": count if given.get("execution_mode") == "parallel" else 1,
@@ -176,6 +164,14 @@ def _settings(options: CaptureOptions, threads: int) -> dict[str, object]:
         ],
         "io_binding": options.io_binding,
     }
+    rewrites = len(options.optimize)
+    return _PROGRAM.substitute(
+        # Names come from a manifest and a command line, and end up in comments.
+        model=_one_line(options.model),
+        command=_one_line(command_of(options)),
+        graph=f"rewritten-{rewrites}.onnx" if rewrites else "exported.onnx",
+        settings=pprint.pformat(settings, width=_WIDTH, sort_dicts=False),
+    )
 
 
 def _one_line(text: str) -> str:

@@ -1,9 +1,8 @@
 """One run of `attrib verify`: the bench, what is measured with it, and the best configuration."""
 
 import contextlib
-import functools
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -78,11 +77,12 @@ class Verification:
         baseline = self._baseline
         # `--best` alone does not measure the fixes of findings that change PyTorch.
         planned = baseline.plan(request) if request.names_experiments or not best else ()
+
+        def measure_ablation(name: str) -> ExperimentResult:
+            return ablate(baseline.analysis, self._bench(), baseline.setup, name)
+
         ablations = [
-            ExperimentJob(
-                row=ablation_row(baseline.analysis, name),
-                measure=functools.partial(self._ablate, name),
-            )
+            ExperimentJob(row=ablation_row(baseline.analysis, name), measure=partial(measure_ablation, name))
             for name in request.ablate
         ]
         candidates = baseline.candidates() if best else ()
@@ -99,9 +99,6 @@ class Verification:
             if result.changes_numbers and result.state == "measured" and result.id not in shown
         ]
         return (*results, *others, self._find_best(candidates))
-
-    def _ablate(self, name: str) -> ExperimentResult:
-        return ablate(self._baseline.analysis, self._bench(), self._baseline.setup, name)
 
     def _find_best(self, candidates: tuple[Planned, ...]) -> ExperimentResult:
         """Stack the candidates that were measured and save time; an earlier answer is given again where it still holds."""

@@ -166,7 +166,20 @@ def drop_views(graph: Any, node: Any) -> str:
     if path is None:
         return ""
     if shape is not None and static_shape(path.source) == shape:
-        return _drop_reshape_pair(graph, node, path)
+        rank = len(path.source.shape)
+        held = [
+            constant(value)
+            for step, place in path.steps
+            for i, value in enumerate(step.inputs)
+            if i != place and value is not None
+        ]
+        if any(array is None or array.ndim > rank for array in held):
+            return ""
+
+        def retouch(step: Any, _place: int) -> None:
+            step.outputs[0].shape = path.source.shape
+
+        return "Reshape pair" if close(graph, node, path, retouch) else ""
     if path.steps or not is_read_once(path.partner.outputs[0]):
         return ""
     return _merge_views(graph, node, path)
@@ -179,50 +192,30 @@ def pointwise_of_scalars(node: Any) -> int | None:
     return place if all(held is not None and held.size == 1 for held in others) else None
 
 
-def _drop_reshape_pair(graph: Any, node: Any, path: Path) -> str:
-    rank = len(path.source.shape)
-    for step, place in path.steps:
-        others = (constant(value) for i, value in enumerate(step.inputs) if i != place and value is not None)
-        if any(held is None or held.ndim > rank for held in others):
-            return ""
-
-    def retouch(step: Any, _place: int) -> None:
-        step.outputs[0].shape = path.source.shape
-
-    return "Reshape pair" if close(graph, node, path, retouch) else ""
-
-
 def _merge_views(graph: Any, node: Any, path: Path) -> str:
     """Make one Reshape of two: whatever the first one makes of the data, the second one's shape decides."""
-    shape = static_shape(node.outputs[0])
+    import onnx_ir as ir
+
+    old = node.outputs[0]
+    shape = static_shape(old)
     asked = constant(node.inputs[1]) if node.op_type == "Reshape" else None
     if asked is not None and 0 not in asked:
         node.replace_input_with(0, path.source)
     elif shape is not None and 0 not in shape:
-        _put_reshape(graph, node, path.source, shape)
+        sizes = new_constant(graph, f"{old.name}/shape", np.array(shape, np.int64))
+        fresh = ir.node(
+            "Reshape", [path.source, sizes], name=node.name, metadata_props=dict(node.metadata_props)
+        )
+        graph.insert_before(node, fresh)
+        name, made = old.name, fresh.outputs[0]
+        made.name, made.type, made.shape = f"{name}/gone", old.type, old.shape
+        redirect(graph, old, made)
+        sweep([node])
+        made.name = name
     else:
         return ""  # a 0 copies a size of what is no longer read
     sweep([path.partner])
     return "Reshape merged into the next"
-
-
-def _put_reshape(graph: Any, node: Any, source: Any, shape: tuple[int, ...]) -> None:
-    """Put a Reshape of `source` in the node's place."""
-    import onnx_ir as ir
-
-    sizes = new_constant(graph, f"{node.outputs[0].name}/shape", np.array(shape, np.int64))
-    fresh = ir.node("Reshape", [source, sizes], name=node.name, metadata_props=dict(node.metadata_props))
-    graph.insert_before(node, fresh)
-    made = fresh.outputs[0]
-    made.name, made.type, made.shape = (
-        f"{node.outputs[0].name}/gone",
-        node.outputs[0].type,
-        node.outputs[0].shape,
-    )
-    name = node.outputs[0].name
-    redirect(graph, node.outputs[0], made)
-    sweep([node])
-    made.name = name
 
 
 def _bypass(graph: Any, node: Any, what: str) -> str:

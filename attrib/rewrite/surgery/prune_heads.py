@@ -14,7 +14,7 @@ import numpy as np
 
 from attrib.errors import AttribError
 from attrib.rewrite.files import INLINE
-from attrib.rewrite.registry import Arrays, Job, Outcome
+from attrib.rewrite.registry import Job, Outcome
 from attrib.rewrite.surgery.graph import (
     counted,
     largest_difference,
@@ -31,8 +31,19 @@ SHARE = 0.25
 
 def prune_heads(job: Job) -> Outcome:
     """Prune the heads, and check on the workload's inputs that this is the same as silencing them."""
+    import onnx_ir as ir
+
     outcome = operate(job, lambda model: _prune(model, job))
-    apart = largest_difference(_run_silenced(job), job.run(job.target))
+    # The graph as it was, with zeros for the pruned heads in the weights that mix them, must give the same.
+    model = load_model(job)
+    for block in find_blocks(model.graph, lambda: job.architecture().heads):
+        kept = kept_heads(block)
+        block.mixing.silence(model.graph, [head for head in range(block.heads) if head not in kept])
+
+    def write(file: Path) -> None:
+        ir.save(model, file, external_data=f"{file.name}.data", size_threshold_bytes=INLINE)
+
+    apart = largest_difference(run_probe(job, write), job.run(job.target))
     if not apart <= tolerance_of(job.source):
         raise AttribError(
             "leaving out the heads is not the same as silencing them: an output differs by"
@@ -68,18 +79,3 @@ def kept_heads(block: Block) -> list[int]:
             norms += np.square(weight.by_head()).sum(axis=1)
     gone = max(1, round(block.heads * SHARE))
     return sorted(np.argsort(norms, kind="stable")[gone:].tolist())
-
-
-def _run_silenced(job: Job) -> Arrays:
-    """Run the graph as it was, with zeros for the pruned heads in the weights that mix them; its outputs by name."""
-    import onnx_ir as ir
-
-    model = load_model(job)
-    for block in find_blocks(model.graph, lambda: job.architecture().heads):
-        kept = kept_heads(block)
-        block.mixing.silence(model.graph, [head for head in range(block.heads) if head not in kept])
-
-    def write(file: Path) -> None:
-        ir.save(model, file, external_data=f"{file.name}.data", size_threshold_bytes=INLINE)
-
-    return run_probe(job, write)

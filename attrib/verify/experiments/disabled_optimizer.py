@@ -51,20 +51,20 @@ def _leave_out_suspects(context: ExperimentContext) -> tuple[Variant, ...] | Ina
         if suspect:
             found[name] = unfused
     chosen = sorted(found, key=lambda name: (-found[name].saving.median, name))[:MOST]
-    return tuple(_leave_out(context, name, found[name]) for name in chosen) or Inapplicable(
+    made = []
+    for name in chosen:
+        unfused = found[name]
+        options = replace(context.options, disabled_optimizers=(*context.options.disabled_optimizers, name))
+        basis = (
+            f"The nodes that it wrote in {unfused.steps} places take {format_ns(unfused.written_ns)}, products left out;"
+            f" told by other nodes of the run, {unfused.ops} would take {format_ns(unfused.instead_ns.low)} to"
+            f" {format_ns(unfused.instead_ns.high)}."
+        )
+        predicted = estimate(context, "onnxruntime", unfused.saving, basis, unfused.written)
+        made.append(variant(f"without-{name.replace('_', '-')}", f"Without {name}", options, predicted))
+    return tuple(made) or Inapplicable(
         reason=f"what {', '.join(sorted(written))} wrote is faster than PyTorch's calls, and than what it replaced"
     )
-
-
-def _leave_out(context: ExperimentContext, name: str, found: Unfused) -> Variant:
-    options = replace(context.options, disabled_optimizers=(*context.options.disabled_optimizers, name))
-    basis = (
-        f"The nodes that it wrote in {found.steps} places take {format_ns(found.written_ns)}, products left out;"
-        f" told by other nodes of the run, {found.ops} would take {format_ns(found.instead_ns.low)} to"
-        f" {format_ns(found.instead_ns.high)}."
-    )
-    predicted = estimate(context, "onnxruntime", found.saving, basis, found.written)
-    return variant(f"without-{name.replace('_', '-')}", f"Without {name}", options, predicted)
 
 
 EXPERIMENT = experiment(

@@ -86,7 +86,15 @@ def saving_of_undoing(context: ExperimentContext, steps: Iterable[Step]) -> Unfu
     for step in chosen:
         _add_instead(instead, context, ran, before, step)
     time = time_of(context, gone)
-    come = _time_of_instead(context, instead)
+    ledger = context.evidence.ledger
+    surely, perhaps, passes = (
+        ledger.weighted({"onnxruntime": terms.nodes})
+        for terms in (instead.surely, instead.perhaps, instead.passes)
+    )
+    calls = ledger.work("torch", instead.calls)
+    # From the least that could run instead (4: a pass, 5: nothing) to the most.
+    least, most = plus(surely, passes), plus(surely, perhaps, passes if calls.high < passes.high else calls)
+    come = widen(between(least, most), PEER_MARGIN * max(surely.median + passes.median, 0))
     # Several forms may have been replaced; the most frequent one is named.
     forms = [" + ".join(before.nodes[i].op for i in step.before) for step in chosen]
     return Unfused(
@@ -136,15 +144,3 @@ def _peers(works: Iterable[Work], op: str, result: Tensor) -> dict[str, float]:
 def _passes(works: Iterable[Work], result: Tensor) -> dict[str, float]:
     """Weights of one elementwise pass over a result."""
     return scaled(works, result, lambda work: work.op in ELEMENTWISE)
-
-
-def _time_of_instead(context: ExperimentContext, instead: _Instead) -> Delta:
-    """The time of what would run instead, from the least (4: a pass, 5: nothing) to the most."""
-    ledger = context.evidence.ledger
-    surely, perhaps, passes = (
-        ledger.weighted({"onnxruntime": terms.nodes})
-        for terms in (instead.surely, instead.perhaps, instead.passes)
-    )
-    calls = ledger.work("torch", instead.calls)
-    least, most = plus(surely, passes), plus(surely, perhaps, passes if calls.high < passes.high else calls)
-    return widen(between(least, most), PEER_MARGIN * max(surely.median + passes.median, 0))
