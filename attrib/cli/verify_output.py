@@ -1,4 +1,4 @@
-"""What `attrib verify` prints: predicted beside measured, the best configuration, and the list of experiments."""
+"""Printing for `attrib verify`: predicted and measured savings, the best configuration, the list of experiments."""
 
 import os
 import sys
@@ -68,7 +68,7 @@ def _print_results(results: Sequence[ExperimentResult], heading: str) -> None:
             verdict = {True: "agrees", False: "missed", None: "no prediction"}[result.agrees]
             outputs = {True: "equal", False: "differ", None: "not compared"}[result.outputs_equal]
             cells = (figure(result.saving_ns), verdict, outputs)
-        row = (result.title, _predicted(result.predicted), *cells, result.flags)
+        row = (result.title, _prediction_text(result.predicted), *cells, result.flags)
         table.add_row(*(Text(visible(cell)) for cell in row))
     console.print(table)
     for result in results:
@@ -77,7 +77,7 @@ def _print_results(results: Sequence[ExperimentResult], heading: str) -> None:
             console.print(Text(visible(f"{result.title}: {missed}{result.note}"), style="dim"))
 
 
-def _predicted(prediction: Prediction | None) -> str:
+def _prediction_text(prediction: Prediction | None) -> str:
     if prediction is None:
         return "-"
     return BOUND_WORDS[prediction.kind] + figure(prediction.saving_ns)
@@ -100,7 +100,7 @@ def show_offers(offered: Iterable[Offer], results: Results, *, as_json: bool) ->
             if known is not None and known.saving_ns:
                 so_far = figure(known.saving_ns)
             says = (
-                _predicted(variant.predicted)
+                _prediction_text(variant.predicted)
                 if variant.predicted
                 else f"no prediction: {variant.unpredicted}"
             )

@@ -22,7 +22,7 @@ Arrays = dict[str, "npt.NDArray[Any]"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelArchitecture:
-    """What a fusion needs to know of the model; zeros let it look into the graph."""
+    """The architecture of the model, for fusions; they read sizes that are 0 here from the graph."""
 
     model_type: str
     heads: int = 0
@@ -58,7 +58,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a rewrite was asked for, for the manifest, and what the user should know about it."""
+    """The settings of a rewrite for the manifest, and notes for the user."""
 
     settings: dict[str, str]
     notes: tuple[str, ...] = ()
@@ -69,10 +69,10 @@ class Rewriter:
     """One row of `REWRITES`.
 
     Attributes:
-        package: Who does it: the package whose version is recorded.
+        package: The package that does it, whose version is recorded.
         function: `module:function` in this package, called with a `Job`; returns its `Outcome`.
         precision: The precision that the graph computes in afterward; empty where it stays.
-        changes_model: What it leaves out of the model, so that the outputs are bound to differ; empty for all others.
+        changes_model: The part of the model that it leaves out, which changes the outputs; empty for all others.
     """
 
     package: str
@@ -81,7 +81,7 @@ class Rewriter:
     changes_model: str = ""
 
     def __call__(self, job: Job) -> Outcome:
-        """Do it."""
+        """Run the rewrite."""
         module, function = self.function.split(":")
         outcome: Outcome = getattr(importlib.import_module(f"attrib.rewrite.{module}"), function)(job)
         return outcome
@@ -115,7 +115,7 @@ REWRITES: dict[str, Rewriter] = {
     "drop-unused-outputs": _own("duplicates:drop_unused_outputs"),
     "prune-heads": _own("prune_heads:prune_heads", "a quarter of the attention heads"),
 }
-"""Name for `--optimize` -> who does it and how."""
+"""Name for `--optimize` -> the package and function that do it."""
 
 _HALF = ("fp16", "bf16")
 _ROUGHER = ("fp32", "fp16", "bf16", "int8")
@@ -143,6 +143,6 @@ def check_rewrites(names: Iterable[str], precision: str) -> None:
 
 
 def lowest_precision(precision: str, names: Iterable[str]) -> str:
-    """The roughest precision that takes part: the model's own, or one that a rewrite converts to."""
+    """Find the lowest precision of the model and of the rewrites that convert it."""
     taking_part = (precision, *(REWRITES[name].precision or precision for name in names))
     return max(taking_part, key=_ROUGHER.index)

@@ -45,7 +45,7 @@ class AblationBench(BenchLike, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What is taken out.
+    """A part of the graph that is taken out.
 
     Attributes:
         name: What the user asked for.

@@ -169,7 +169,7 @@ class Baseline:
         return offers(context, experiments, RULES, self.analysis.document.findings)
 
     @cached_property
-    def offered(self) -> tuple[Offer, ...]:
+    def own_offers(self) -> tuple[Offer, ...]:
         """The offers for the options of the capture, as the user completed them."""
         return self.offers()
 
@@ -179,7 +179,7 @@ class Baseline:
         Raises:
             UsageError: The user names what there is not.
         """
-        return plan(self.offered, request, RULES, self.analysis.document.findings)
+        return plan(self.own_offers, request, RULES, self.analysis.document.findings)
 
     def candidates(self) -> tuple[Planned, ...]:
         """The changes of ONNX Runtime that the best configuration may consist of: those that keep the numbers."""

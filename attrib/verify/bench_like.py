@@ -34,7 +34,7 @@ class Measured(Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the reader should know."""
+        """Things that disturbed the measurement, one sentence each."""
         ...
 
 

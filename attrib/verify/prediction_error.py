@@ -110,7 +110,7 @@ def check_other_nodes(found: Disagreement) -> str:
     if not (came or went) or found.saving.median >= found.predicted.saving_ns.low:
         return ""
     cost = "cost more than was saved" if found.saving.high < 0 else "take back part of what was saved"
-    return f"{_listed(went, 'went')}, and {_listed(came, 'came, which ' + cost)}" if came else ""
+    return f"{_list_counts(went, 'went')}, and {_list_counts(came, 'came, which ' + cost)}" if came else ""
 
 
 def check_loss(found: Disagreement) -> str:
@@ -144,7 +144,7 @@ CHECKS: tuple[Callable[[Disagreement], str], ...] = (
 """Every check, the most general first; each gives a sentence, or nothing."""
 
 
-def _listed(counts: Counter[str], verb: str) -> str:
+def _list_counts(counts: Counter[str], verb: str) -> str:
     shown = [f"{count} {op}" for op, count in counts.most_common(_LISTED)]
     more = len(counts) - len(shown)
     listed = ", ".join(shown) + (f" and {more} other kinds" if more > 0 else "")

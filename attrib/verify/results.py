@@ -48,7 +48,7 @@ class Results:
         """Write a result: its file first, then the manifest, so that whatever the manifest lists exists."""
         path = file_of(result.id)
         check_inside(self._root, path)
-        with self._locked() as (directory, manifest):
+        with self._lock() as (directory, manifest):
             directory.write(path, msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
             if result.snippet:
                 check_inside(self._root, SNIPPET)
@@ -62,11 +62,11 @@ class Results:
         if self._found.pop(name, None) is not None:
             path = file_of(name)
             check_inside(self._root, path)
-            with self._locked() as (directory, manifest):
+            with self._lock() as (directory, manifest):
                 directory.remove(path, manifest)
 
     @contextmanager
-    def _locked(self) -> Iterator[tuple[TraceDirectory, Manifest]]:
+    def _lock(self) -> Iterator[tuple[TraceDirectory, Manifest]]:
         """Lock the directory and read its manifest, so that no result of another process is lost."""
         lock = lock_directory(self._root, patience_s=_PATIENCE_S)
         try:

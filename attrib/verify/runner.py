@@ -93,7 +93,9 @@ class ExperimentRunner:
                 with self._interrupts.deferred(forget=True):
                     # An earlier measurement is worth more than a note that its repetition was stopped.
                     if job.row.id not in self.measured and (stored is None or stored.state != "measured"):
-                        self.results.write(_ended(job.row, "interrupted", "stopped while it was measured"))
+                        self.results.write(
+                            _result_of_end(job.row, "interrupted", "stopped while it was measured")
+                        )
                 raise self.interruption() from stop
             seconds.append(time.monotonic() - begin)
         return tuple(found)
@@ -124,15 +126,15 @@ class ExperimentRunner:
     def _measure(self, job: ExperimentJob) -> ExperimentResult:
         """Measure a job; an error becomes a result that says what went wrong."""
         if job.measure is None:
-            return _ended(job.row, job.row.state, job.row.reason)
+            return _result_of_end(job.row, job.row.state, job.row.reason)
         self._prepare()
         try:
             return job.measure()
         except WorkerTimeout as error:
-            return _ended(job.row, "timed_out", str(error))
+            return _result_of_end(job.row, "timed_out", str(error))
         except AttribError as error:
             lacking = any(sign in str(error) for sign in _LACKING)
-            return _ended(
+            return _result_of_end(
                 job.row,
                 "unavailable" if lacking else "failed",
                 f"{error} ({error.hint})" if error.hint else str(error),
@@ -140,10 +142,12 @@ class ExperimentRunner:
         except Exception as error:
             if os.environ.get("ATTRIB_DEBUG"):
                 raise
-            return _ended(job.row, "failed", f"this is a bug in attrib: {type(error).__name__}: {error}")
+            return _result_of_end(
+                job.row, "failed", f"this is a bug in attrib: {type(error).__name__}: {error}"
+            )
 
 
-def _ended(row: ExperimentResult, state: ExperimentState, reason: str) -> ExperimentResult:
+def _result_of_end(row: ExperimentResult, state: ExperimentState, reason: str) -> ExperimentResult:
     return replace(row, state=state, reason=scrub(" ".join(reason.split())))
 
 

@@ -1,4 +1,4 @@
-"""How far the outputs of one side are from those of the other."""
+"""Comparing the outputs of two sides: how far apart they are, and whether that is within the tolerance."""
 
 from typing import Any
 

@@ -99,7 +99,7 @@ def _replace_einsum(graph: Any, node: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """How one product is written. `moves` is what it costs beside the MatMul: transpositions of more than a constant."""
+    """One way to write a product; `moves` counts the Transpose nodes that it takes besides the MatMul."""
 
     product: Product
     left: Any
@@ -116,12 +116,12 @@ class _Plan:
         left = self._operand(graph, node, self.left, product.left, self.left_order)
         right = self._operand(graph, node, self.right, product.right, self.right_order)
         if self.flat:
-            left = self._flattened(graph, node, left, (product.batch, product.rows, product.summed))
-            right = self._flattened(graph, node, right, (product.batch, product.summed, product.columns))
+            left = self._flatten(graph, node, left, (product.batch, product.rows, product.summed))
+            right = self._flatten(graph, node, right, (product.batch, product.summed, product.columns))
         made = new_node(node, "MatMul", [left, right]).outputs[0]
         natural = product.batch + product.rows + product.columns
         if self.flat and not len(product.rows) == len(product.columns) == 1:
-            made = self._reshaped(graph, node, made, [self._size(label) for label in natural])
+            made = self._reshape(graph, node, made, [self._size(label) for label in natural])
         if natural != product.out:
             perm = [natural.index(label) for label in product.out]
             made = new_node(node, "Transpose", [made], perm=perm).outputs[0]
@@ -143,15 +143,15 @@ class _Plan:
         assert self.sizes is not None  # noqa: S101  (flat plans are made with sizes alone)
         return math.prod(self.sizes[label] for label in labels)
 
-    def _flattened(self, graph: Any, node: Any, value: Any, groups: tuple[str, str, str]) -> Any:
+    def _flatten(self, graph: Any, node: Any, value: Any, groups: tuple[str, str, str]) -> Any:
         batch, *axes = groups
         if all(len(axis) == 1 for axis in axes):
             return value
         sizes = [self._size(label) for label in batch] + [self._size(axis) for axis in axes]
-        return self._reshaped(graph, node, value, sizes)
+        return self._reshape(graph, node, value, sizes)
 
     @staticmethod
-    def _reshaped(graph: Any, node: Any, value: Any, sizes: list[int]) -> Any:
+    def _reshape(graph: Any, node: Any, value: Any, sizes: list[int]) -> Any:
         held = constant(value)
         if held is not None:
             fresh = new_constant(graph, f"{value.name}/flat", held.reshape(sizes))

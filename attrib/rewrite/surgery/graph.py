@@ -1,4 +1,4 @@
-"""What the graph surgeries share: a model with its shapes, moving readers to another value, and running a file once."""
+"""Helpers for the surgeries: loading a model with its shapes, redirecting values, removing nodes, comparing outputs."""
 
 import functools
 from collections import Counter
@@ -129,7 +129,7 @@ def surgery(change: Callable[[Any, Job], Outcome]) -> Callable[[Job], Outcome]:
 
 
 def load_model(job: Job) -> Any:
-    """The graph to begin with, its values with the types and shapes that can be known for every run."""
+    """Load the graph of a job, its values with the types and shapes that are the same in every run."""
     import onnx_ir as ir
     from onnx_ir.passes.common import ShapeInferencePass
 
@@ -174,7 +174,7 @@ def static_shape(value: Any) -> tuple[int, ...] | None:
 
 
 def constant(value: Any) -> Array | None:
-    """What a value holds in every step: an initializer, a Constant, or a copy or transposition of one."""
+    """The array that a value holds in every step: an initializer, a Constant, or a copy or transposition of one."""
     import onnx_ir as ir
 
     if value is None or (value.is_initializer() and value.is_graph_input()):
@@ -210,7 +210,7 @@ def can_redirect(graph: Any, old: Any, new: Any) -> bool:
 
 
 def redirect(graph: Any, old: Any, new: Any) -> bool:
-    """Let whatever reads `old` read `new`; an output of the graph keeps its name. False where that cannot be."""
+    """Let all readers of `old` read `new`; an output of the graph keeps its name. False where that is not possible."""
     import onnx_ir as ir
 
     if not can_redirect(graph, old, new):
@@ -249,7 +249,7 @@ def forget(values: Iterable[Any]) -> None:
 
 
 def new_constant(graph: Any, name: str, array: Array) -> Any:
-    """An initializer under a name of its own."""
+    """Add an initializer to a graph, under a name that is free."""
     import onnx_ir as ir
 
     fresh, number = name, 0
@@ -263,7 +263,7 @@ def new_constant(graph: Any, name: str, array: Array) -> Any:
 
 
 def new_node(like: Any, op: str, inputs: list[Any], **attributes: Any) -> Any:
-    """A node put in before `like`, with its origin; its output has no name or shape yet."""
+    """Insert a node before `like`, with its origin; its output has no name or shape yet."""
     import onnx_ir as ir
 
     node = ir.node(op, inputs, attributes, metadata_props=dict(like.metadata_props))
@@ -297,7 +297,7 @@ def largest_difference(own: Arrays, other: Arrays) -> float:
 
 
 def tolerance_of(file: Path) -> float:
-    """How far two ways to compute the same graph may be apart, by the roughest type of a weight."""
+    """The largest relative difference allowed between two ways to compute a graph, by the roughest type of a weight."""
     import onnx_ir as ir
 
     types = {value.dtype.name for value in ir.load(file).graph.initializers.values() if value.dtype}

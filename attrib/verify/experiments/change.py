@@ -66,7 +66,7 @@ def with_entries(options: CaptureOptions, entries: dict[str, str]) -> CaptureOpt
 
 
 def session_value(options: CaptureOptions, key: str) -> str | None:
-    """What an entry of the session was set to; None where it was not."""
+    """The value of a configuration entry of the session; None where it is not set."""
     found = [item.partition("=")[2] for item in options.session_options if item.partition("=")[0] == key]
     return found[-1] if found else None
 
