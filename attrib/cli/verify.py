@@ -1,69 +1,88 @@
-"""`attrib verify`: apply the fixes of the findings, measure each beside the original, and write down what it gave."""
+"""`attrib verify`: apply the fixes of the findings, measure each beside the original, and keep the results."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from attrib.cli.capturing import InterruptedCommand
 from attrib.errors import UsageError
 
-if TYPE_CHECKING:
-    from attrib.verify.plan import Request
-
 
 @click.command("verify")
 @click.argument("trace_dir", type=click.Path(path_type=Path))
 @click.option(
-    "--finding", "findings", multiple=True, metavar="ID", help="Only what proves this finding; repeatable."
+    "--finding",
+    "findings",
+    multiple=True,
+    metavar="ID",
+    help="Run only the experiments for this finding; repeatable.",
 )
 @click.option(
     "--experiment",
     "experiments",
     multiple=True,
     metavar="ID",
-    help="This experiment, or one variant of it, whether or not a finding asks for it; repeatable.",
+    help="Run this experiment, or one variant of it, even if no finding names it; repeatable.",
 )
-@click.option("--all", "everything", is_flag=True, help="Every experiment that applies.")
-@click.option("--best", is_flag=True, help="Try all that keeps the outputs, and stack what saves time.")
+@click.option("--all", "everything", is_flag=True, help="Run every experiment that applies.")
 @click.option(
-    "--accept-changed-numbers", is_flag=True, help="With --best: fp16, int8 and the like may be parts."
+    "--best",
+    is_flag=True,
+    help="Run every experiment that keeps the outputs, and combine the ones that save time.",
 )
-@click.option("--list", "list_only", is_flag=True, help="List the experiments and what they would give.")
+@click.option(
+    "--accept-changed-numbers",
+    is_flag=True,
+    help="With --best: also combine changes of the numbers, such as fp16 and int8.",
+)
+@click.option(
+    "--list",
+    "list_only",
+    is_flag=True,
+    help="List the experiments and their predicted savings; measure nothing.",
+)
 @click.option(
     "--ablate",
     multiple=True,
     metavar="NODE|REGION",
-    help="Take this out of the graph and measure what it costs; any name that `attrib explain` knows; repeatable.",
+    help="Remove this from the graph and measure how much time that saves. Takes any name that `attrib explain` knows;"
+    " repeatable.",
 )
-@click.option("--rounds", type=click.IntRange(min=2), help="Interleaved rounds.  [default: the capture's]")
-@click.option("--iterations", type=click.IntRange(min=1), help="Steps in a block.  [default: the capture's]")
+@click.option(
+    "--rounds", type=click.IntRange(min=2), help="Number of alternating rounds.  [default: as in the capture]"
+)
+@click.option(
+    "--iterations",
+    type=click.IntRange(min=1),
+    help="Number of steps in a block.  [default: as in the capture]",
+)
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=600.0,
     show_default=True,
     metavar="SECONDS",
-    help="Give an experiment up where an engine says nothing for so long.",
+    help="Stop an experiment when an engine does not answer for this long.",
 )
-@click.option("--again", is_flag=True, help="Measure anew what has a result.")
+@click.option("--again", is_flag=True, help="Measure again, even where there is a result.")
 @click.option(
-    "--model", metavar="NAME|DIR|file.py:factory", help="The captured model, where it is not built in."
+    "--model", metavar="NAME|DIR|file.py:factory", help="The captured model, if it is not built in."
 )
-@click.option("--onnx", type=click.Path(path_type=Path), help="The ONNX file, where the capture ran one.")
-@click.option("--text", multiple=True, help="The sentences of the capture, where it had some; repeatable.")
+@click.option("--onnx", type=click.Path(path_type=Path), help="The ONNX file, if the capture ran one.")
+@click.option("--text", multiple=True, help="The sentences of the capture, if it had any; repeatable.")
 @click.option(
     "--ort-python",
     type=click.Path(path_type=Path),
     metavar="PYTHON",
-    help="The interpreter that runs ONNX Runtime, where the capture had one.",
+    help="The interpreter that runs ONNX Runtime, if the capture used --ort-python.",
 )
 @click.option(
     "--provider-option",
     "provider_options",
     multiple=True,
     metavar="[PROVIDER:]KEY=VALUE",
-    help="A provider option of the capture that names a file; repeatable.",
+    help="A provider option of the capture whose value is a file; repeatable.",
 )
 @click.option(
     "--provider-library",
@@ -73,59 +92,46 @@ if TYPE_CHECKING:
     help="A provider library of the capture; repeatable.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
-@click.option("--no-report", is_flag=True, help="Leave report.html and report.json as they are.")
+@click.option("--no-report", is_flag=True, help="Do not rewrite report.html and report.json.")
 def command(trace_dir: Path, **options: Any) -> None:
-    """Apply the fixes of the failed findings of TRACE_DIR, one by one, and measure what each really gives.
+    """Apply the fixes of the failed findings in TRACE_DIR, one at a time, and measure how much time each saves.
 
-    Each is measured in plain blocks that alternate with the original's, and its outputs are compared. The results are kept
-    in TRACE_DIR/verify: Ctrl-C loses none, and the same command goes on where it stopped.
+    Each fix is measured without a profiler, in turns with the original, and its outputs are compared with the original's.
+    Results are kept in TRACE_DIR/verify. Ctrl-C loses none of them; run the same command again to continue.
     """
-    from attrib.verify.runner import VerifyInterrupted
-
-    try:
-        _run(trace_dir, options)
-    except VerifyInterrupted as stop:
-        raise InterruptedCommand(stop.message, hint=stop.hint) from stop
-
-
-def _run(trace_dir: Path, options: dict[str, Any]) -> None:
+    from attrib.api import load
     from attrib.cli.progress import shown_progress
+    from attrib.cli.show import DEFAULT_REPORTS, write_default_reports
     from attrib.cli.verify_output import show_offers, show_results
-    from attrib.verify.baseline import Settings, Subject
+    from attrib.verify.baseline import Baseline, Settings
+    from attrib.verify.plan import Request
+    from attrib.verify.runner import VerifyInterrupted
     from attrib.verify.verification import Verification
 
-    request, as_json = _request(options), options["as_json"]
-    known = Settings.__dataclass_fields__
-    settings = Settings(**{name: value for name, value in options.items() if name in known})
-    subject = Subject(root=trace_dir, settings=settings)
-    if options["list_only"]:
-        show_offers(subject.offers(named=False), subject.results, as_json=as_json)
-        return
-    with shown_progress() as progress, Verification(subject, progress) as run:
-        results = run.perform(request, best=options["best"])
-    if not results:
-        click.echo(f"attrib: {subject.why_nothing(request)}", err=True)
-    show_results(results, as_json=as_json, root=trace_dir)
-    if results and not options["no_report"]:
-        _rebuild_reports(trace_dir, quietly=as_json)
-
-
-def _request(options: dict[str, Any]) -> "Request":
-    from attrib.verify.plan import Request
-
     if options["accept_changed_numbers"] and not options["best"]:
-        raise UsageError("--accept-changed-numbers belongs to --best")
-    return Request(**{name: options[name] for name in Request.__dataclass_fields__})
-
-
-def _rebuild_reports(trace_dir: Path, *, quietly: bool) -> None:
-    """The reports show what was measured."""
-    from attrib.api import load
-    from attrib.cli.show import DEFAULT_REPORTS, write_default_reports
-
-    analysis = load(trace_dir)
-    if not quietly:
-        write_default_reports(analysis.document, trace_dir, static=False)
+        raise UsageError("--accept-changed-numbers works only with --best")
+    request = Request(**{name: options[name] for name in Request.__dataclass_fields__})
+    settings = Settings(
+        **{name: value for name, value in options.items() if name in Settings.__dataclass_fields__}
+    )
+    baseline, as_json = Baseline(root=trace_dir, settings=settings), options["as_json"]
+    if options["list_only"]:
+        show_offers(baseline.offers(named=False), baseline.results, as_json=as_json)
         return
-    for name in DEFAULT_REPORTS:
-        analysis.save(trace_dir / name)
+    try:
+        with shown_progress() as progress, Verification(baseline, progress) as run:
+            results = run.perform(request, best=options["best"])
+    except VerifyInterrupted as stop:
+        raise InterruptedCommand(stop.message, hint=stop.hint) from stop
+    if not results:
+        click.echo(f"attrib: {baseline.why_nothing(request)}", err=True)
+    show_results(results, as_json=as_json, root=trace_dir)
+    if not results or options["no_report"]:
+        return
+    # The reports show the new results.
+    analysis = load(trace_dir)
+    if as_json:
+        for name in DEFAULT_REPORTS:
+            analysis.save(trace_dir / name)
+    else:
+        write_default_reports(analysis.document, trace_dir, static=False)

@@ -1,4 +1,4 @@
-"""What `attrib verify` prints: predicted beside measured, the best configuration, and the list of experiments."""
+"""Printing for `attrib verify`: predicted and measured savings, the best configuration, the list of experiments."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ from attrib.verify.plan import Offer
 from attrib.verify.results import SNIPPET, Results
 
 _WIDE = 150
-"""Columns where nobody reads at a terminal that is narrower."""
+"""Width of a table in characters where the output is no terminal."""
 
 
 def show_results(results: Sequence[ExperimentResult], *, as_json: bool, root: Path) -> None:
@@ -32,10 +32,25 @@ def show_results(results: Sequence[ExperimentResult], *, as_json: bool, root: Pa
     keeping = [result for result in single if not result.changes_numbers]
     changing = [result for result in single if result.changes_numbers]
     _print_results(keeping, "")
-    _print_results(changing, "If you accept other numbers:")
-    for result in results:
-        if result.id == BEST:
-            _print_best(result, root)
+    _print_results(changing, "If you accept changed numbers:")
+    best = next((result for result in results if result.id == BEST), None)
+    if best is None:
+        return
+    console = _console()
+    if best.saving_ns is None:
+        console.print(Text(visible(f"\nBest configuration: none found ({best.reason})"), style="bold"))
+        return
+    console.print(
+        Text("\nBest configuration", style="bold"), Text(f"saves {figure(best.saving_ns)} of a step")
+    )
+    lines = (
+        f"parts: {', '.join(best.parts)}",
+        f"flags: {best.flags}",
+        f"program: {os.fspath(root / SNIPPET)}",
+        best.note,
+    )
+    for line in filter(None, lines):
+        console.print(Text(f"  {visible(line)}"))
 
 
 def _print_results(results: Sequence[ExperimentResult], heading: str) -> None:
@@ -46,7 +61,15 @@ def _print_results(results: Sequence[ExperimentResult], heading: str) -> None:
         console.print(Text(f"\n{heading}", style="bold"))
     table = _table("change", "predicted", "measured", "", "outputs", "flags")
     for result in results:
-        table.add_row(*(Text(visible(cell)) for cell in _cells(result)))
+        if result.saving_ns is None:
+            state = result.state.replace("_", " ")
+            cells = (f"{state}: {result.reason}", "", "")
+        else:
+            verdict = {True: "agrees", False: "missed", None: "no prediction"}[result.agrees]
+            outputs = {True: "equal", False: "differ", None: "not compared"}[result.outputs_equal]
+            cells = (figure(result.saving_ns), verdict, outputs)
+        row = (result.title, _prediction_text(result.predicted), *cells, result.flags)
+        table.add_row(*(Text(visible(cell)) for cell in row))
     console.print(table)
     for result in results:
         if result.note:
@@ -54,74 +77,44 @@ def _print_results(results: Sequence[ExperimentResult], heading: str) -> None:
             console.print(Text(visible(f"{result.title}: {missed}{result.note}"), style="dim"))
 
 
-def _cells(result: ExperimentResult) -> tuple[str, ...]:
-    state = result.state.replace("_", " ")
-    if result.saving_ns is None:
-        return result.title, _predicted(result.predicted), f"{state}: {result.reason}", "", "", result.flags
-    verdict = {True: "agrees", False: "missed", None: "no prediction"}[result.agrees]
-    outputs = {True: "equal", False: "differ", None: "not compared"}[result.outputs_equal]
-    return (
-        result.title, _predicted(result.predicted), figure(result.saving_ns), verdict, outputs, result.flags,
-    )  # fmt: skip
-
-
-def _predicted(prediction: Prediction | None) -> str:
+def _prediction_text(prediction: Prediction | None) -> str:
     if prediction is None:
         return "-"
     return BOUND_WORDS[prediction.kind] + figure(prediction.saving_ns)
 
 
-def _print_best(result: ExperimentResult, root: Path) -> None:
-    console = _console()
-    if result.saving_ns is None:
-        console.print(Text(visible(f"\nBest configuration: none found ({result.reason})"), style="bold"))
-        return
-    console.print(
-        Text("\nBest configuration", style="bold"), Text(f"saves {figure(result.saving_ns)} of a step")
-    )
-    lines = (
-        f"consists of: {', '.join(result.parts)}",
-        f"flags: {result.flags}",
-        f"program: {os.fspath(root / SNIPPET)}",
-        result.note,
-    )
-    for line in filter(None, lines):
-        console.print(Text(f"  {visible(line)}"))
-
-
 def show_offers(offered: Iterable[Offer], results: Results, *, as_json: bool) -> None:
-    """Print every experiment: what it would save, who asks for it, what came of it, or why it does not apply."""
-    rows = [row for offer in offered for row in _listed(offer, results)]
+    """Print every experiment: predicted saving or why it does not apply, findings that name it, result so far."""
+    rows: list[dict[str, Any]] = []
+    for offer in offered:
+        common = {"asked_by": ", ".join(offer.asked_by)}
+        if offer.state is not None:
+            says = f"{offer.state.replace('_', ' ')}: {offer.reason}"
+            rows.append(
+                {"id": offer.experiment.id, "title": offer.experiment.title, "applies": False, "says": says,
+                 "predicted": None, **common, "state": ""}
+            )  # fmt: skip
+        for variant in offer.variants:
+            known = results.find(variant.id)
+            so_far = "" if known is None else known.state.replace("_", " ")
+            if known is not None and known.saving_ns:
+                so_far = figure(known.saving_ns)
+            says = (
+                _prediction_text(variant.predicted)
+                if variant.predicted
+                else f"no prediction: {variant.unpredicted}"
+            )
+            rows.append(
+                {"id": variant.id, "title": variant.title, "applies": True, "says": says,
+                 "predicted": variant.predicted, **common, "state": so_far}
+            )  # fmt: skip
     if as_json:
         _print_json(rows)
         return
-    table = _table("experiment", "change", "predicted", "asked for by", "so far")
+    table = _table("experiment", "change", "predicted", "named by", "result so far")
     for row in rows:
         table.add_row(*(Text(visible(row[key])) for key in ("id", "title", "says", "asked_by", "state")))
     _console().print(table)
-
-
-def _listed(offer: Offer, results: Results) -> list[dict[str, Any]]:
-    asked_by = ", ".join(offer.asked_by)
-    if offer.state is not None:
-        says = f"{offer.state.replace('_', ' ')}: {offer.reason}"
-        experiment = offer.experiment
-        return [
-            {"id": experiment.id, "title": experiment.title, "applies": False, "says": says, "predicted": None,
-             "asked_by": asked_by, "state": ""}
-        ]  # fmt: skip
-    return [
-        {"id": variant.id, "title": variant.title, "applies": True,
-         "says": _predicted(variant.predicted) if variant.predicted else f"no prediction: {variant.unpredicted}",
-         "predicted": variant.predicted, "asked_by": asked_by, "state": _so_far(results.find(variant.id))}
-        for variant in offer.variants
-    ]  # fmt: skip
-
-
-def _so_far(result: ExperimentResult | None) -> str:
-    if result is None:
-        return ""
-    return figure(result.saving_ns) if result.saving_ns else result.state.replace("_", " ")
 
 
 def _table(*headings: str) -> Table:

@@ -1,4 +1,4 @@
-"""`verify/*.json`: one counterfactual experiment each, predicted beside measured."""
+"""`verify/*.json`: one file an experiment, with its predicted and its measured saving."""
 
 from typing import Literal
 
@@ -14,20 +14,20 @@ EXPERIMENT_VERSION = 1
 VERIFY_FOLDER = "verify"
 
 ExperimentState = Literal["measured", "failed", "timed_out", "unavailable", "not_applicable", "interrupted"]
-"""How an experiment ended. `unavailable`: a package or provider is missing; `not_applicable`: the change would change
-nothing here. Whatever is not `measured` says why in `reason`."""
+"""How an experiment ended. `unavailable`: a package or provider is missing; `not_applicable`: it would change nothing
+here. A result that is not `measured` says why in `reason`."""
 
 PredictionKind = Literal["estimate", "at_most", "at_least"]
 BOUND_WORDS: dict[PredictionKind, str] = {"estimate": "", "at_most": "at most ", "at_least": "at least "}
-"""What a reader is told before a predicted figure."""
+"""Words before a predicted figure."""
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
-    """What the profile says the change will save, written down before it is measured. Positive saves time.
+    """The saving that a profile predicts, written down before it is measured. Positive saves time.
 
     Attributes:
-        kind: `estimate`: the profile holds the time that goes away; `at_most`: it holds what can go away at most, and
-            `low` is 0; `at_least`: more goes with it than the profile can show.
+        kind: `estimate`: the profile holds the time that goes away; `at_most`: it holds an upper bound of it, and `low`
+            is 0; `at_least`: more time goes away than the profile can show.
         saving_ns: The saving with its 95 % interval, nanoseconds a step.
         basis: What it rests on, in one sentence with figures.
         rows: Ids of the ledger rows behind it.

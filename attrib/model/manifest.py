@@ -279,3 +279,12 @@ class OutputDifference(_Struct, frozen=True, kw_only=True):
     tolerance: float
     equal: bool
     reason: str = ""
+
+
+TOLERANCES = {"fp32": 1e-4, "fp16": 1e-2, "bf16": 5e-2, "int8": 1e-1}
+"""Largest difference, relative to the first side's largest value, that counts as the same result.
+
+Two float32 implementations that sum in another order are 1e-6 to 1e-5 apart after 12 to 24 layers; TF32, or GELU by
+tanh instead of erf, gives about 1e-3 and must be noticed. float16 and bfloat16 carry 11 and 8 bits: some ten roundings.
+int8 has 256 steps for the whole range of a tensor, whatever the size of a value: twice the bfloat16 tolerance.
+"""

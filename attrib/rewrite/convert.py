@@ -1,16 +1,13 @@
 """Rewrites that change the numbers: float16, and int8 by dynamic or static quantization."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from attrib.capture.workload.inputs import Arrays, load_inputs
-from attrib.model.execution_providers import CPU_PROVIDER
 from attrib.rewrite.files import load_graph, save_graph
-from attrib.rewrite.registry import Job, Outcome
+from attrib.rewrite.registry import Arrays, Job, Outcome
 
 VARIATIONS = 7
 """Seeded variations of the workload's inputs that calibrate a static quantization, besides the inputs themselves."""
@@ -28,26 +25,27 @@ def float16(job: Job) -> Outcome:
 
 
 def int8_dynamic(job: Job) -> Outcome:
-    """Weights to int8 beforehand, activations to uint8 in every step."""
+    """Quantize dynamically: weights to int8 beforehand, activations to uint8 in every step."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     # ONNX Runtime's CPU provider has ConvInteger for unsigned weights only.
-    weight = QuantType.QUInt8 if "Conv" in _ops(job.source) else QuantType.QInt8
+    convolves = any(node.op_type == "Conv" for node in load_graph(job.source).graph.node)
+    weight = QuantType.QUInt8 if convolves else QuantType.QInt8
     quantize_dynamic(str(job.source), str(job.target), weight_type=weight, use_external_data_format=True)
     return Outcome(settings={"weights": str(weight), "activations": "QUInt8", "per_channel": "false"})
 
 
 def int8_qdq(job: Job) -> Outcome:
-    """Static quantization as QuantizeLinear/DequantizeLinear pairs around the operators."""
-    return _static(job, "QDQ", "QInt8")
+    """Quantize statically, with QuantizeLinear/DequantizeLinear pairs around the operators."""
+    return _quantize_statically(job, "QDQ", "QInt8")
 
 
 def int8_qoperator(job: Job) -> Outcome:
-    """Static quantization as operators on integers; on x86 those want unsigned activations."""
-    return _static(job, "QOperator", "QUInt8")
+    """Quantize statically, with operators on integers; on x86 those want unsigned activations."""
+    return _quantize_statically(job, "QOperator", "QUInt8")
 
 
-def _static(job: Job, form: str, activation: str) -> Outcome:
+def _quantize_statically(job: Job, form: str, activation: str) -> Outcome:
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     quantize_static(
@@ -74,42 +72,29 @@ def _static(job: Job, form: str, activation: str) -> Outcome:
 
 
 class _Reader:
-    """What `onnxruntime.quantization` calls a CalibrationDataReader: the next inputs, then None."""
+    """Hands out inputs one by one: what `onnxruntime.quantization` calls a CalibrationDataReader."""
 
     def __init__(self, rows: Iterator[Arrays]) -> None:
         self._rows = rows
 
     def get_next(self) -> Arrays | None:
-        """The next inputs."""
+        """Give the next inputs, or None behind the last ones."""
         return next(self._rows, None)
 
 
 def calibration_inputs(job: Job) -> Iterator[Arrays]:
-    """The workload's inputs as the graph names them, and seeded variations of them."""
-    import onnxruntime as ort
-
-    from attrib.capture.ort.feeds import match_inputs
-
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = ort.InferenceSession(str(job.source), options, providers=[CPU_PROVIDER])
-    signature = [(i.name, i.type, i.shape) for i in session.get_inputs()]
-    inputs, _ = match_inputs(signature, load_inputs(job.inputs))
-    taken = {name: inputs[name] for name, _, _ in signature}
+    """Yield the workload's inputs as the graph names them, then seeded variations of them."""
+    feeds = job.feeds(job.source)
     generator = np.random.default_rng(job.seed)
-    yield taken
+    yield feeds
     for _ in range(VARIATIONS):
-        yield {name: vary(array, generator) for name, array in taken.items()}
+        yield {name: vary(array, generator) for name, array in feeds.items()}
 
 
 def vary(array: npt.NDArray[Any], generator: np.random.Generator) -> npt.NDArray[Any]:
-    """Another input of the same kind: values that the model accepts, in another order or size."""
+    """Make another input of the same kind: values that the model accepts, in another order or size."""
     if array.ndim == 0 or array.dtype == np.bool_:
         return array
     if np.issubdtype(array.dtype, np.integer):
         return generator.permuted(array, axis=-1)
     return (array * generator.uniform(0.8, 1.2)).astype(array.dtype)
-
-
-def _ops(file: Path) -> set[str]:
-    return {node.op_type for node in load_graph(file).graph.node}

@@ -1,6 +1,7 @@
 """ONNX files with their weights: writing and copying them."""
 
 import functools
+import math
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ STUB = "weights-not-captured"
 
 
 def strip_graph(source: Path) -> bytes:
-    """The graph of a file with its weights replaced by stubs and its paths shortened; its weights are not read.
+    """Serialize the graph of a file with stubs for its weights and shortened paths; its weights are not read.
 
     Raises:
         AttribError: The file is no ONNX model.
@@ -32,11 +33,14 @@ def strip_graph(source: Path) -> bytes:
         raise AttribError(f"{source.name} is not an ONNX model") from error
     for tensor in tensors_of(model):
         _strip(tensor)
-    for graph in graphs_of(model.graph):
-        _scrub_graph(graph)
-    for function in model.functions:
-        _scrub_nodes(function.node)
-    _scrub_entry(model)
+    graphs = list(graphs_of(model.graph))
+    nodes = [node for part in (*graphs, *model.functions) for node in part.node]
+    values = [value for graph in graphs for value in (*graph.input, *graph.output, *graph.value_info)]
+    for entry in (model, *graphs, *nodes, *values):
+        if entry.doc_string:
+            entry.doc_string = shorten_paths(entry.doc_string)
+        for pair in entry.metadata_props:
+            pair.value = shorten_paths(pair.value)
     return bytes(model.SerializeToString(deterministic=True))
 
 
@@ -84,9 +88,7 @@ def _strip(tensor: Any) -> None:
     """Replace the data by a reference to a file that does not exist, unless it is small and structural."""
     from onnx import TensorProto
 
-    count = 1
-    for size in tensor.dims:
-        count *= size
+    count = math.prod(tensor.dims)
     integer = tensor.data_type in (TensorProto.INT64, TensorProto.INT32)
     inside = tensor.data_location != TensorProto.EXTERNAL
     if inside and (count <= 1 or (integer and count <= SMALL)):
@@ -110,29 +112,9 @@ _DATA_FIELDS = (
 )
 
 
-def _scrub_graph(graph: Any) -> None:
-    _scrub_entry(graph)
-    _scrub_nodes(graph.node)
-    for value in (*graph.input, *graph.output, *graph.value_info):
-        _scrub_entry(value)
-
-
-def _scrub_nodes(nodes: Any) -> None:
-    for node in nodes:
-        _scrub_entry(node)
-
-
-def _scrub_entry(entry: Any) -> None:
-    """Shorten the paths in the doc string and the metadata of a model, graph, node or value."""
-    if entry.doc_string:
-        entry.doc_string = shorten_paths(entry.doc_string)
-    for pair in entry.metadata_props:
-        pair.value = shorten_paths(pair.value)
-
-
 @functools.lru_cache(maxsize=4096)
 def shorten_paths(text: str) -> str:
-    """Text without absolute paths and names; the nodes of one module repeat the same stack."""
+    """Remove absolute paths and names from a text; it is cached, because the nodes of one module repeat the same stack."""
     return scrub(text) if "/" in text or "\\" in text else text
 
 
@@ -141,7 +123,7 @@ INLINE = 1024
 
 
 def load_graph(file: Path) -> Any:
-    """A model without its weights."""
+    """Load a model without its weights."""
     import onnx
 
     return onnx.load(str(file), load_external_data=False)
@@ -178,15 +160,15 @@ def copy_graph(source: Path, target: Path, origin: Path | None = None) -> None:
                 suffix = f".{len(names)}" if names else ""
                 entry.value = names.setdefault(entry.value, f"{target.name}.data{suffix}")
     for location, name in names.items():
-        with _whole(target.with_name(name)) as partial:
+        with _write_whole(target.with_name(name)) as partial:
             beside = source.parent / location
             shutil.copyfile(beside if beside.exists() or origin is None else origin / location, partial)
-    with _whole(target) as partial:
+    with _write_whole(target) as partial:
         partial.write_bytes(model.SerializeToString())
 
 
 @contextmanager
-def _whole(target: Path) -> Iterator[Path]:
+def _write_whole(target: Path) -> Iterator[Path]:
     """A name to write under; what was written gets its own name when it is complete, and goes otherwise."""
     partial = target.with_name(f"{target.name}.partial")
     try:

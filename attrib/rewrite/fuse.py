@@ -20,34 +20,35 @@ O2 the extended level and the transformer fusions, EmbedLayerNormalization left 
 
 
 def ort_transformers(job: Job) -> Outcome:
-    """The python fusions of `onnxruntime.transformers.optimizer`, with its own default options."""
-    model, settings = _fused(job, {"opt_level": 0, "only_onnxruntime": False}, embed=True, tanh=False)
+    """Run the python fusions of `onnxruntime.transformers.optimizer`, with its default options."""
+    model, settings = _fuse(job, {"opt_level": 0, "only_onnxruntime": False}, embed=True, tanh=False)
     save_graph(model.model, job.target)
     return Outcome(settings=settings | _fusions(model))
 
 
 def optimum_o1(job: Job) -> Outcome:
-    """ORT's basic level."""
+    """Run ONNX Runtime's basic level."""
     return _optimum(job, "o1")
 
 
 def optimum_o2(job: Job) -> Outcome:
-    """ORT's extended level, then the transformer fusions."""
+    """Run ONNX Runtime's extended level, then the transformer fusions."""
     return _optimum(job, "o2")
 
 
 def optimum_o3(job: Job) -> Outcome:
-    """O2 with GELU by tanh."""
+    """Run what O2 runs, with GELU by tanh."""
     return _optimum(job, "o3", tanh=True)
 
 
 def optimum_o4(job: Job) -> Outcome:
-    """O3 in float16, inputs and outputs as they were."""
+    """Run what O3 runs, then convert to float16; inputs and outputs keep their types."""
     return _optimum(job, "o4", tanh=True, half=True)
 
 
 def _optimum(job: Job, level: str, *, tanh: bool = False, half: bool = False) -> Outcome:
-    model, settings = _fused(job, _OPTIMUM[level], embed=False, tanh=tanh)
+    """Run one of the levels of optimum."""
+    model, settings = _fuse(job, _OPTIMUM[level], embed=False, tanh=tanh)
     if half:
         model.convert_float_to_float16(use_symbolic_shape_infer=True, keep_io_types=True)
         settings |= {"float16": "true", "keep_io_types": "true"}
@@ -57,7 +58,7 @@ def _optimum(job: Job, level: str, *, tanh: bool = False, half: bool = False) ->
 
 
 def rename_invented(graph: Any, source: Any, suffix: str) -> None:
-    """Give the values that ONNX Runtime made up names of their own.
+    """Give the values that ONNX Runtime added names of their own.
 
     It numbers them from 0 in every session, so the session that opens this graph would meet its own names again:
     ONNX Runtime 1.31 then refuses the graph ("Attempt to replace the existing tensor").
@@ -72,14 +73,14 @@ def rename_invented(graph: Any, source: Any, suffix: str) -> None:
 
 
 def _names(graph: Any) -> set[str]:
-    """Every value of a graph and its subgraphs: inputs, outputs, initializers, and what their nodes make."""
+    """The names of all values of a graph and its subgraphs: inputs, outputs, initializers, results of nodes."""
     parts = list(graphs_of(graph))
     named = {value.name for part in parts for value in (*part.input, *part.output, *part.initializer)}
     return named | {name for part in parts for node in part.node for name in node.output if name}
 
 
-def _fused(job: Job, asked: dict[str, Any], *, embed: bool, tanh: bool) -> tuple[Any, dict[str, str]]:
-    """Run `optimize_model`; the optimizer that holds the result, and what it was asked for."""
+def _fuse(job: Job, asked: dict[str, Any], *, embed: bool, tanh: bool) -> tuple[Any, dict[str, str]]:
+    """Run `optimize_model`; returns the optimizer that holds the result, and the settings for the manifest."""
     from onnxruntime.transformers.fusion_options import FusionOptions
     from onnxruntime.transformers.optimizer import MODEL_TYPES, optimize_model
 
@@ -127,7 +128,7 @@ _ORT_TYPES = (
 
 
 def _fusions(model: Any) -> dict[str, str]:
-    """How many nodes of each fused operator the graph now has."""
+    """Count the nodes of each fused operator, for the manifest."""
     from collections import Counter
 
     counts = Counter(node.op_type for node in model.model.graph.node if node.domain == "com.microsoft")
@@ -135,7 +136,7 @@ def _fusions(model: Any) -> dict[str, str]:
 
 
 def onnxscript(job: Job) -> Outcome:
-    """The transformer fusions of onnxscript, `optimize_for_ort`."""
+    """Run the transformer fusions of onnxscript, `optimize_for_ort`."""
     import onnx_ir
     from onnxscript.rewriter.ort_fusions import optimize_for_ort
 
@@ -146,7 +147,7 @@ def onnxscript(job: Job) -> Outcome:
 
 
 def onnxslim(job: Job) -> Outcome:
-    """What `onnxslim` does by default: folding, removing, fusing, with its own shape inference."""
+    """Run `onnxslim` with its defaults: it folds, removes and fuses nodes, with its own shape inference."""
     import onnxslim as tool
 
     save_graph(tool.slim(str(job.source)), job.target)

@@ -9,13 +9,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from attrib.errors import UsageError
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Arrays = dict[str, "npt.NDArray[Any]"]
+"""Tensors by name."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Architecture:
-    """What a fusion needs to know of the model; zeros let it look into the graph."""
+class ModelArchitecture:
+    """The architecture of the model, for fusions; they read sizes that are 0 here from the graph."""
 
     model_type: str
     heads: int = 0
@@ -24,30 +31,34 @@ class Architecture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One rewrite.
+    """What a rewrite is given: two files, and functions that answer what a graph cannot tell about itself.
+
+    The functions are called only by rewrites that need an answer; some of them build the model or run a graph.
 
     Attributes:
         source: The graph to read.
         target: The graph to write; its folder is the rewrite's own.
-        inputs: The workload's inputs, an `.npz`.
+        run: Runs a graph once, unoptimized, on the workload's inputs; its outputs by name.
+        feeds: The workload's inputs under the names that a graph gives them.
         seed: Seed of whatever is random.
         gpu: The graph is meant for a GPU.
-        architecture: Gives the model's architecture; asked only where a fusion needs it.
-        outputs: Gives the names of what the PyTorch model returns, flattened; asked only where it is needed.
+        architecture: The model's architecture.
+        outputs: The names of what the PyTorch model returns, flattened.
     """
 
     source: Path
     target: Path
-    inputs: Path
+    run: Callable[[Path], Arrays]
+    feeds: Callable[[Path], Arrays]
     seed: int
     gpu: bool
-    architecture: Callable[[], Architecture]
+    architecture: Callable[[], ModelArchitecture]
     outputs: Callable[[], tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a rewrite was asked for, for the manifest, and what the user should know about it."""
+    """The settings of a rewrite for the manifest, and notes for the user."""
 
     settings: dict[str, str]
     notes: tuple[str, ...] = ()
@@ -58,10 +69,10 @@ class Rewriter:
     """One row of `REWRITES`.
 
     Attributes:
-        package: Who does it: the package whose version is recorded.
+        package: The package that does it, whose version is recorded.
         function: `module:function` in this package, called with a `Job`; returns its `Outcome`.
         precision: The precision that the graph computes in afterward; empty where it stays.
-        changes_model: What it leaves out of the model, so that the outputs are bound to differ; empty for all others.
+        changes_model: The part of the model that it leaves out, which changes the outputs; empty for all others.
     """
 
     package: str
@@ -70,7 +81,7 @@ class Rewriter:
     changes_model: str = ""
 
     def __call__(self, job: Job) -> Outcome:
-        """Do it."""
+        """Run the rewrite."""
         module, function = self.function.split(":")
         outcome: Outcome = getattr(importlib.import_module(f"attrib.rewrite.{module}"), function)(job)
         return outcome
@@ -104,7 +115,7 @@ REWRITES: dict[str, Rewriter] = {
     "drop-unused-outputs": _own("duplicates:drop_unused_outputs"),
     "prune-heads": _own("prune_heads:prune_heads", "a quarter of the attention heads"),
 }
-"""Name for `--optimize` -> who does it and how."""
+"""Name for `--optimize` -> the package and function that do it."""
 
 _HALF = ("fp16", "bf16")
 _ROUGHER = ("fp32", "fp16", "bf16", "int8")
@@ -132,6 +143,6 @@ def check_rewrites(names: Iterable[str], precision: str) -> None:
 
 
 def lowest_precision(precision: str, names: Iterable[str]) -> str:
-    """The roughest precision that takes part: the model's own, or one that a rewrite converts to."""
+    """Find the lowest precision of the model and of the rewrites that convert it."""
     taking_part = (precision, *(REWRITES[name].precision or precision for name in names))
     return max(taking_part, key=_ROUGHER.index)

@@ -1,4 +1,4 @@
-"""Running the rewrites that were asked for, one after the other, inside a worker."""
+"""Runs the rewrites that were asked for, one after the other, inside a worker."""
 
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from attrib.version import __version__
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rewritten:
-    """One rewrite that was done: where its graph lies, the manifest's entry, and what the user should know."""
+    """A rewrite that was done: where its graph lies, the manifest's entry, and what the user should know."""
 
     file: Path
     entry: Rewrite
@@ -40,35 +40,31 @@ def run_rewrites(names: tuple[str, ...], first: Job) -> list[Rewritten]:
         copy_graph(first.source, source)
     done: list[Rewritten] = []
     for number, name in enumerate(names, 1):
-        target = folder / f"rewritten-{number}.onnx"
-        done.append(_run(name, replace(first, source=source, target=target)))
-        source = target
+        job = replace(first, source=source, target=folder / f"rewritten-{number}.onnx")
+        rewriter = REWRITES[name]
+        try:
+            outcome = rewriter(job)
+            before, after = _nodes(job.source), _nodes(job.target)
+        except Exception as error:
+            if is_full_disk(error):
+                raise
+            known = error if isinstance(error, AttribError) else None
+            raise AttribError(
+                f"--optimize {name} failed: {known or reason(error)}",
+                hint=(known and known.hint)
+                or f"leave out --optimize {name}, or try another exporter, opset or --attention",
+            ) from error
+        unchanged = (f"--optimize {name} changed no node of the graph",) if before == after else ()
+        entry = Rewrite(
+            name=name,
+            tool=_tool(rewriter.package),
+            settings=outcome.settings,
+            graph=f"onnx/{job.target.name}",
+            nodes=after.total(),
+        )
+        done.append(Rewritten(file=job.target, entry=entry, notes=outcome.notes + unchanged))
+        source = job.target
     return done
-
-
-def _run(name: str, job: Job) -> Rewritten:
-    rewriter = REWRITES[name]
-    try:
-        outcome = rewriter(job)
-        before, after = _nodes(job.source), _nodes(job.target)
-    except Exception as error:
-        if is_full_disk(error):
-            raise
-        known = error if isinstance(error, AttribError) else None
-        raise AttribError(
-            f"--optimize {name} failed: {known or reason(error)}",
-            hint=(known and known.hint)
-            or f"leave out --optimize {name}, or try another exporter, opset or --attention",
-        ) from error
-    notes = outcome.notes + ((f"--optimize {name} changed no node of the graph",) if before == after else ())
-    entry = Rewrite(
-        name=name,
-        tool=_tool(rewriter.package),
-        settings=outcome.settings,
-        graph=f"onnx/{job.target.name}",
-        nodes=after.total(),
-    )
-    return Rewritten(file=job.target, entry=entry, notes=notes)
 
 
 def _nodes(file: Path) -> Counter[Any]:
@@ -78,7 +74,7 @@ def _nodes(file: Path) -> Counter[Any]:
 
 
 def _tool(package: str) -> str:
-    """A package and its version; onnxruntime is published under several names, and attrib may run from its sources."""
+    """Name a package with its version; onnxruntime is published under several names, and attrib may run from its sources."""
     if package == "attrib":
         return f"attrib {__version__}"
     if package == "onnxruntime":

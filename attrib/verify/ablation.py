@@ -13,7 +13,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from attrib.analysis.lineage.graph import Graph, GraphNode
+from attrib.analysis.lineage.graph import Graph
 from attrib.analysis.lineage.reader import graph_from_bytes
 from attrib.analysis.match.executed import executed_by_node
 from attrib.api import Analysis
@@ -25,7 +25,7 @@ from attrib.model.experiment import ExperimentResult, Prediction
 from attrib.model.region import Region
 from attrib.units import format_interval
 from attrib.verify.bench_like import BenchLike
-from attrib.verify.measuring import Setup, compare, judged
+from attrib.verify.measuring import Setup, compare, judge
 
 PREFIX = "ablate-"
 _NAMES = 4
@@ -45,7 +45,7 @@ class AblationBench(BenchLike, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What is taken out.
+    """A part of the graph that is taken out.
 
     Attributes:
         name: What the user asked for.
@@ -63,7 +63,7 @@ class Target:
 
 
 def target_of(analysis: Analysis, name: str) -> Target:
-    """The nodes behind a name: a node, ledger row or region, or whatever else `attrib explain` knows.
+    """Find the nodes behind a name: a node, ledger row or region, or whatever else `attrib explain` knows.
 
     Raises:
         UsageError: Nothing has that name, or nothing of it ran in ONNX Runtime.
@@ -81,7 +81,16 @@ def target_of(analysis: Analysis, name: str) -> Target:
     wanted = {position[node] for node in nodes}
     executed = executed_by_node(partition.work, graph)
     found = [graph.nodes[i] for i, places in executed.items() if wanted.intersection(places)]
-    _check_found(name, nodes, found, {i for places in executed.values() for i in places}, wanted)
+    if missing := wanted.difference(*executed.values()):
+        raise AttribError(
+            f"{len(missing)} of the {len(nodes)} nodes of {name!r} are not in the graph that ONNX Runtime saved: a provider"
+            " compiled them, and a part of what it compiled cannot be taken out",
+            hint="`attrib profile --provider CPUExecutionProvider` runs them one by one, where each can be taken out",
+        )
+    if any(node.parent >= 0 for node in found):
+        raise AttribError(
+            f"{name!r} lies inside a branch or loop, whose nodes cannot be taken out one by one"
+        )
     return Target(
         name=name,
         nodes=nodes,
@@ -105,29 +114,14 @@ def _nodes(analysis: Analysis, name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(run.id for found in regions for run in found.trail.ran))
 
 
-def _check_found(
-    name: str, nodes: tuple[str, ...], found: list[GraphNode], executed: set[int], wanted: set[int]
-) -> None:
-    if missing := wanted - executed:
-        raise AttribError(
-            f"{len(missing)} of the {len(nodes)} nodes of {name!r} are not in the graph that ONNX Runtime saved: a provider"
-            " compiled them, and a part of what it compiled cannot be taken out",
-            hint="`attrib profile --provider CPUExecutionProvider` runs them one by one, where each can be taken out",
-        )
-    if any(node.parent >= 0 for node in found):
-        raise AttribError(
-            f"{name!r} lies inside a branch or loop, whose nodes cannot be taken out one by one"
-        )
-
-
 def ablation_row(analysis: Analysis, name: str) -> ExperimentResult:
-    """What the ledger says of a part of the graph, before it is taken out.
+    """Write the row of an ablation before it is measured: what the ledger says that the part takes.
 
     Raises:
         UsageError: Nothing has that name.
         AttribError: It cannot be taken out of a graph.
     """
-    return _row(analysis, target_of(analysis, name))
+    return _row_of(analysis, target_of(analysis, name))
 
 
 def ablate(analysis: Analysis, bench: AblationBench, setup: Setup, name: str) -> ExperimentResult:
@@ -147,20 +141,9 @@ def ablate(analysis: Analysis, bench: AblationBench, setup: Setup, name: str) ->
     ran = bench.optimized_graph(setup.options)
     _check_same(analysis.evidence.optimized, ran)
     cut = bench.cut_graph(setup.options, ran, target.values)
-    baseline, variant = (_opened_as_it_is(setup.options, graph) for graph in (cut.baseline, cut.variant))
-    found = compare(bench, setup, baseline, variant, "onnxruntime")
-    result = judged(_row(analysis, target), found, setup)
-    if result.agrees:
-        return result
-    fed = f"{counted(len(cut.fed), 'recorded value')} ({cut.bytes / 1e6:.1f} MB)"
-    return replace(result, note=f"{result.note}; {fed} took the place of {counted(cut.removed, 'node')}")
-
-
-def _opened_as_it_is(options: CaptureOptions, graph: Path) -> CaptureOptions:
-    """The capture's options for a graph that is optimized already and must stay as it is."""
-    return replace(
-        options,
-        onnx=graph,
+    # Both graphs are optimized already, and must be opened as they are.
+    as_it_is = replace(
+        setup.options,
         opt_level="disabled",
         optimize=(),
         disabled_optimizers=(),
@@ -168,10 +151,17 @@ def _opened_as_it_is(options: CaptureOptions, graph: Path) -> CaptureOptions:
         dynamic_shapes=False,
         save_models=None,
     )
+    baseline, variant = (replace(as_it_is, onnx=graph) for graph in (cut.baseline, cut.variant))
+    found = compare(bench, setup, baseline, variant, "onnxruntime")
+    result = judge(_row_of(analysis, target), found, setup)
+    if result.agrees:
+        return result
+    fed = f"{counted(len(cut.fed), 'recorded value')} ({cut.bytes / 1e6:.1f} MB)"
+    return replace(result, note=f"{result.note}; {fed} took the place of {counted(cut.removed, 'node')}")
 
 
 def _check_same(captured: Graph | None, ran: Path) -> None:
-    """The graph of now must be the one of the capture: the nodes are found in it by what they make."""
+    """Check that ONNX Runtime still makes the graph of the capture: nodes are found in it by what they make."""
     from attrib.rewrite.files import strip_graph
 
     now = graph_from_bytes(strip_graph(ran), ran.name)
@@ -184,36 +174,32 @@ def _check_same(captured: Graph | None, ran: Path) -> None:
         )
 
 
-def _row(analysis: Analysis, target: Target) -> ExperimentResult:
+def _row_of(analysis: Analysis, target: Target) -> ExperimentResult:
     time = analysis.ledger_rows.work("onnxruntime", target.nodes)
     figure = format_interval(time.median, time.low, time.high, sign=False)
+    basis = f"the ledger gives {_list_some(target.nodes)} {figure}"
+    scopes = {work.id: work.scope for work in analysis.evidence.work.get("torch", {}).values()}
+    calls = [call for region in target.regions for call in region.calls]
+    modules = sorted({scopes[call] for call in calls if call in scopes})
+    nodes = sum(len(region.nodes) for region in target.regions)
+    if len(modules) > 1 and nodes < len(calls):
+        # What no ablation can tell: how a node's time splits among the calls that it covers.
+        covered = (
+            f"{counted(len(calls), 'call')} of {counted(len(modules), 'module')} ({_list_some(modules)})"
+        )
+        basis += (
+            f"; they cover {covered} together, and how the time splits among these no node taken out can tell"
+        )
     return ExperimentResult(
         id=PREFIX + target.name,
         title=f"Without {target.name} ({counted(len(target.nodes), 'node')})",
         side="onnxruntime",
         state="measured",
-        predicted=Prediction(
-            kind="estimate",
-            saving_ns=time,
-            basis=f"the ledger gives {_listed(target.nodes)} {figure}{_untold(analysis, target)}",
-            rows=target.rows,
-        ),
+        predicted=Prediction(kind="estimate", saving_ns=time, basis=basis, rows=target.rows),
     )
 
 
-def _untold(analysis: Analysis, target: Target) -> str:
-    """What an ablation cannot say: how a node's time splits among the calls that it covers."""
-    scopes = {work.id: work.scope for work in analysis.evidence.work.get("torch", {}).values()}
-    calls = [call for region in target.regions for call in region.calls]
-    modules = sorted({scopes[call] for call in calls if call in scopes})
-    nodes = sum(len(region.nodes) for region in target.regions)
-    if len(modules) < 2 or nodes >= len(calls):  # noqa: PLR2004
-        return ""
-    covered = f"{counted(len(calls), 'call')} of {counted(len(modules), 'module')} ({_listed(modules)})"
-    return f"; they cover {covered} together, and how the time splits among these no node taken out can tell"
-
-
-def _listed(names: Iterable[str]) -> str:
+def _list_some(names: Iterable[str]) -> str:
     shown = list(names)
     more = len(shown) - _NAMES
     return ", ".join(shown[:_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -1,6 +1,5 @@
-"""The capture that is verified: what its directory says, its options, and what can be tried on it."""
+"""The capture that experiments are compared with: its directory, its options, and what can be tried on it."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,15 +16,15 @@ from attrib.model.manifest import EXPORTED, ROLES, Manifest
 from attrib.verify.identity import check_graph
 from attrib.verify.measuring import Setup
 from attrib.verify.plan import Offer, Planned, Request, offers, plan
-from attrib.verify.protocol import Experiment, Situation
+from attrib.verify.protocol import Experiment, ExperimentContext
 from attrib.verify.results import Results
 
 
 def manifest_of(analysis: Analysis) -> Manifest:
-    """What the capture says of itself.
+    """The manifest of a capture.
 
     Raises:
-        AttribError: attrib did not capture the directory, so that nobody knows what ran.
+        AttribError: The directory has none, because attrib did not capture it.
     """
     manifest = analysis.directory.manifest
     if manifest is None:
@@ -36,17 +35,17 @@ def manifest_of(analysis: Analysis) -> Manifest:
     return manifest
 
 
-def situation_of(analysis: Analysis, options: CaptureOptions) -> Situation:
-    """The situation of a capture.
+def context_of(analysis: Analysis, options: CaptureOptions) -> ExperimentContext:
+    """What an experiment may look at in a capture.
 
     Args:
         analysis: What `attrib.api.load` gives.
         options: The options with which the capture can be repeated.
 
     Raises:
-        AttribError: attrib did not capture the directory, so that nobody knows what ran.
+        AttribError: The directory has no manifest, because attrib did not capture it.
     """
-    return Situation(
+    return ExperimentContext(
         options=options,
         manifest=manifest_of(analysis),
         evidence=analysis.evidence,
@@ -56,7 +55,7 @@ def situation_of(analysis: Analysis, options: CaptureOptions) -> Situation:
 
 
 TIMEOUT_S = 600.0
-"""To export and compile a large model takes minutes; what hangs never ends."""
+"""Exporting and compiling a large model takes minutes; what takes longer than this hangs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +71,8 @@ class Settings:
         provider_libraries: The provider libraries of the capture.
         rounds: Interleaved rounds; None for the capture's.
         iterations: Steps in a block; None for the capture's.
-        timeout: Seconds for one answer of an engine.
-        again: Measure what has a result, too.
+        timeout: Seconds that an engine may take for one answer.
+        again: Also measure experiments that have a result.
         accept_changed_numbers: The best configuration may change the numbers.
     """
 
@@ -91,13 +90,13 @@ class Settings:
 
 
 @dataclass(eq=False, kw_only=True)
-class Subject:
+class Baseline:
     """A trace directory to verify; each part is read when it is first needed.
 
     Attributes:
         root: The directory.
-        settings: What the user says of it.
-        experiments: What may be tried; None for all that attrib has.
+        settings: How to measure, and what the user names of the capture.
+        experiments: What may be tried; None for every experiment that attrib has.
     """
 
     root: Path
@@ -106,21 +105,21 @@ class Subject:
 
     @cached_property
     def analysis(self) -> Analysis:
-        """What the directory says."""
+        """The directory, read and analyzed."""
         return load(self.root)
 
     @cached_property
     def manifest(self) -> Manifest:
-        """What the capture says of itself.
+        """The manifest of the capture.
 
         Raises:
-            AttribError: attrib did not capture the directory, so that nobody knows what ran.
+            AttribError: The directory has none, because attrib did not capture it.
         """
         return manifest_of(self.analysis)
 
     @cached_property
     def options(self) -> CaptureOptions:
-        """The capture's own options, with what the user named; see `options_of`."""
+        """The options of the capture, completed by what only the user can name; see `options_of`."""
         settings = self.settings
         found = options_of(
             self.manifest,
@@ -153,37 +152,37 @@ class Subject:
 
     @cached_property
     def results(self) -> Results:
-        """What was measured so far."""
+        """The results in the directory."""
         return Results(self.root, self.manifest, self.analysis.directory.experiments())
 
     def offers(self, *, named: bool = True) -> tuple[Offer, ...]:
-        """Every experiment in this situation; unless `named`, without asking for what only the user can name."""
-        options = self.options if named else recorded_options(self.manifest)
-        situation = situation_of(self.analysis, options)
-        return offers(situation, self._experiments, RULES, self.analysis.document.findings)
+        """What each experiment would measure here, or why it does not apply.
 
-    @property
-    def _experiments(self) -> tuple[Experiment, ...]:
-        if self.experiments is not None:
-            return self.experiments
+        Args:
+            named: Complete the options by what only the user can name; without it, nothing has to be named.
+        """
         from attrib.verify.experiments import EXPERIMENTS
 
-        return EXPERIMENTS
+        options = self.options if named else recorded_options(self.manifest)
+        context = context_of(self.analysis, options)
+        experiments = EXPERIMENTS if self.experiments is None else self.experiments
+        return offers(context, experiments, RULES, self.analysis.document.findings)
 
     @cached_property
-    def _offered(self) -> tuple[Offer, ...]:
+    def own_offers(self) -> tuple[Offer, ...]:
+        """The offers for the options of the capture, as the user completed them."""
         return self.offers()
 
     def plan(self, request: Request) -> tuple[Planned, ...]:
-        """What to run, in its order.
+        """Choose what to run, in its order.
 
         Raises:
             UsageError: The user names what there is not.
         """
-        return plan(self._offered, request, RULES, self.analysis.document.findings)
+        return plan(self.own_offers, request, RULES, self.analysis.document.findings)
 
     def candidates(self) -> tuple[Planned, ...]:
-        """What the best configuration may be made of: every change of ONNX Runtime that keeps the numbers."""
+        """The changes of ONNX Runtime that the best configuration may consist of: those that keep the numbers."""
         accepted = self.settings.accept_changed_numbers
         return tuple(
             item for item in self.plan(Request(everything=True))
@@ -193,14 +192,14 @@ class Subject:
         )  # fmt: skip
 
     def why_nothing(self, request: Request) -> str:
-        """Why a request gives no experiment."""
-        unproved = {rule.id: rule.unproved for rule in RULES if rule.id in request.findings}
-        if unproved:
-            return f"nothing to measure: {_told(unproved.items())}"
+        """Say why a request gives no experiment, in one line."""
+        reasons = [
+            f"{rule.id}: {rule.unproved or 'its experiments do not apply here'}"
+            for rule in RULES
+            if rule.id in request.findings
+        ]
+        if reasons:
+            return f"nothing to measure: {'; '.join(reasons)}"
         if request.everything:
             return "nothing to measure: no experiment applies here (--list says why)"
         return "nothing to measure: no failed finding has an experiment (--all tries every one that applies)"
-
-
-def _told(unproved: Iterable[tuple[str, str]]) -> str:
-    return "; ".join(f"{name}: {why or 'its experiments do not apply here'}" for name, why in unproved)

@@ -1,4 +1,4 @@
-"""What the runner needs of a bench; `attrib.capture.bench.bench.Bench` is one, and tests bring their own."""
+"""The interface of a bench that measures experiments; `attrib.capture.bench.bench.Bench` is one, tests have others."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -14,12 +14,12 @@ class Measured(Protocol):
 
     @property
     def baseline_ns(self) -> Blocks:
-        """Plain steps of the first, by round."""
+        """Times of the first one's plain steps in nanoseconds, by round."""
         ...
 
     @property
     def variant_ns(self) -> Blocks:
-        """Plain steps of the second, by round."""
+        """Times of the second one's plain steps in nanoseconds, by round."""
         ...
 
     @property
@@ -29,12 +29,12 @@ class Measured(Protocol):
 
     @property
     def same(self) -> bool:
-        """Both ran the same: the change changed nothing."""
+        """Whether the engine got the same model and the same options for both: the change changed nothing."""
         ...
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the reader should know."""
+        """Things that disturbed the measurement, one sentence each."""
         ...
 
 
@@ -56,9 +56,9 @@ class BenchLike(Protocol):
         iterations: int | None,
         seed: int,
     ) -> Measured:
-        """Run both in interleaved plain blocks."""
+        """Run both in plain blocks that alternate, without a profiler."""
         ...
 
     def ran(self, options: CaptureOptions) -> Mapping[str, int]:
-        """Op types of the graph that ONNX Runtime runs with these options, with their number."""
+        """Count the op types of the graph that ONNX Runtime runs with these options."""
         ...

@@ -1,4 +1,4 @@
-"""`attrib verify --best`: the best configuration of ONNX Runtime that was found, beside the best single change."""
+"""`attrib verify --best`: finding the best configuration of ONNX Runtime, compared with the best single change."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
@@ -15,8 +15,8 @@ from attrib.verify.bench_like import Measured
 from attrib.verify.flags import flags_of
 from attrib.verify.measuring import Measuring, with_figures
 from attrib.verify.plan import Planned
-from attrib.verify.runner import Runner
-from attrib.verify.stack import Stack, Trial, Win, by_saving, is_gain, stacked
+from attrib.verify.runner import ExperimentRunner
+from attrib.verify.stack import Stack, Trial, Win, by_saving, is_gain, stack_wins
 
 BEST = "best"
 _SIDE: Role = "onnxruntime"
@@ -28,7 +28,7 @@ Snippet = Callable[[CaptureOptions], str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A configuration that was measured against the original."""
+    """A configuration that was measured against the original; `beside` compares it with the best single change."""
 
     stack: Stack
     result: ExperimentResult
@@ -38,9 +38,9 @@ class Found:
 def wins_of(
     planned: Iterable[Planned], results: Iterable[ExperimentResult], *, accept_changed_numbers: bool = False
 ) -> list[Win]:
-    """The changes that may become parts: of ONNX Runtime, measured, with a certain saving and the same outputs.
+    """Choose the changes that may become parts: of ONNX Runtime, measured, with a certain saving and the same outputs.
 
-    A change that is declared to change the numbers is one only where that is accepted; its outputs may then differ.
+    A change that is declared to change the numbers is chosen only where that is accepted; its outputs may then differ.
     """
     by_id = {result.id: result for result in results}
     found = []
@@ -60,47 +60,46 @@ def wins_of(
 class Search:
     """Finds the best configuration from changes that were measured alone."""
 
-    def __init__(self, measuring: Measuring, runner: Runner, snippet: Snippet) -> None:
+    def __init__(self, measuring: Measuring, runner: ExperimentRunner, snippet: Snippet) -> None:
         self._measuring = measuring
         self._runner = runner
         self._snippet = snippet
         self._base = measuring.setup.options
 
     def run(self, wins: Sequence[Win]) -> ExperimentResult:
-        """Stack, measure, and keep the result as `best`.
+        """Stack the changes, measure the stack, and write the result as `best`.
 
         Raises:
             VerifyInterrupted: Ctrl-C or SIGTERM; the single changes are kept.
             AttribError: The original or the best single change cannot be measured any more.
         """
         try:
-            result = self._result(wins) if wins else _row("not_applicable", reason=_NOTHING)
+            single, left_out = self._confirm(by_saving(wins))
+            if single is None:
+                reason = f"{_NOTHING}, not even when it is measured again" if wins else _NOTHING
+                return self._runner.keep(_row("not_applicable", reason=reason))
+            later = [win for win in by_saving(wins) if win.id not in left_out]
+            found = self._stack(single, later)
         except KeyboardInterrupt as stop:
             raise self._runner.interruption() from stop
-        return self._runner.keep(result)
-
-    def _result(self, wins: Sequence[Win]) -> ExperimentResult:
-        single, left_out = self._confirmed(by_saving(wins))
-        if single is None:
-            return _row("not_applicable", reason=f"{_NOTHING}, not even when it is measured again")
-        later = [win for win in by_saving(wins) if win.id not in left_out]
-        found = self._stacked(single, later)
-        return replace(
+        left = ", ".join(f"{name}: {why}" for name, why in (left_out | found.stack.left_out).items())
+        result = replace(
             found.result,
             parts=tuple(win.id for win in found.stack.parts),
             flags=flags_of(self._base, found.stack.options),
-            note=_note(found, left_out | found.stack.left_out),
+            note="; ".join(text for text in (found.beside, left and f"left out: {left}") if text),
             snippet=self._snippet(found.stack.options),
         )
+        return self._runner.keep(result)
 
-    def _confirmed(self, ordered: Sequence[Win]) -> tuple[Found | None, dict[str, str]]:
-        """The first change that saves time when it is measured again, and those before it.
+    def _confirm(self, ordered: Sequence[Win]) -> tuple[Found | None, dict[str, str]]:
+        """Find the first change that saves time when it is measured again, and those before it that do not.
 
-        Of many changes the one that looked best was also the luckiest one: it has to show its saving once more.
+        Of many measurements the largest is partly luck, so the change has to show its saving once more.
         """
         left_out: dict[str, str] = {}
         for win in ordered:
-            self._runner.progress.phase(f"Best: once more, {win.title}")
+            self._runner.progress.phase(f"Best: measuring once more, {win.title}")
             stack = Stack(options=win.options, parts=(win,), left_out={})
             result = self._against_original(stack)
             if is_gain(_trial_of(result, tolerant=win.changes_numbers)):
@@ -108,15 +107,15 @@ class Search:
             left_out[win.id] = "measured once more, it does not save time for certain"
         return None, left_out
 
-    def _stacked(self, single: Found, wins: Sequence[Win]) -> Found:
-        """All parts where they are faster than the best single change, measured side by side; else that change."""
+    def _stack(self, single: Found, wins: Sequence[Win]) -> Found:
+        """Stack the changes; where all parts together are no faster than the best single change, return that one."""
         number = iter(range(2, len(wins) + 2))
 
         def attempt(options: CaptureOptions, larger: CaptureOptions, win: Win) -> Trial | str:
             self._runner.progress.phase(f"Best: {next(number)} of {len(wins)}, adding {win.title}")
             return self._trial(options, larger, tolerant=win.changes_numbers)
 
-        stack = stacked(self._base, wins, attempt)
+        stack = stack_wins(self._base, wins, attempt)
         alone = dataclasses.replace(single.stack, left_out=stack.left_out)
         if len(stack.parts) == 1:
             return Found(stack=alone, result=single.result, beside=_ALONE)
@@ -174,8 +173,3 @@ def _changes(stack: Stack) -> bool:
 def _trial_of(result: ExperimentResult, *, tolerant: bool) -> Trial:
     assert result.saving_ns is not None  # noqa: S101  (with_figures sets it)
     return Trial(saving=result.saving_ns, outputs_equal=tolerant or result.outputs_equal is True)
-
-
-def _note(found: Found, left_out: dict[str, str]) -> str:
-    left = [f"{name}: {why}" for name, why in left_out.items()]
-    return "; ".join(text for text in (found.beside, f"left out: {', '.join(left)}" if left else "") if text)

@@ -1,10 +1,10 @@
-"""Whether what attrib is about to measure is what was captured: the same inputs, the same graph."""
+"""Checks that what attrib is about to measure is what was captured: the same inputs, the same graph."""
 
 from pathlib import Path
 
 from attrib.capture.session.request_from_manifest import CAPTURE_AGAIN, OWN_INPUTS
 from attrib.errors import AttribError
-from attrib.model.manifest import Manifest, Workload
+from attrib.model.manifest import Manifest
 
 
 def check_inputs(manifest: Manifest, sha256: str) -> None:
@@ -18,9 +18,16 @@ def check_inputs(manifest: Manifest, sha256: str) -> None:
         raise AttribError("manifest.json holds no hash of the inputs", hint=CAPTURE_AGAIN)
     if sha256 == workload.inputs_sha256:
         return
+    if workload.text:
+        hint = "--text with the sentences of the capture, in the same order"
+    elif workload.source in OWN_INPUTS:
+        hint = "--model with the factory of the capture; it must make the same inputs each time: seed it"
+    elif workload.source != "built-in":
+        hint = "--model with the directory of the capture"
+    else:
+        hint = "the versions of torch, transformers and numpy may have changed: " + CAPTURE_AGAIN
     raise AttribError(
-        "the model gets other inputs than in the capture, so the two cannot be compared",
-        hint=_likely_cause(workload),
+        "the model gets other inputs than in the capture, so the two cannot be compared", hint=hint
     )
 
 
@@ -35,32 +42,17 @@ def check_graph(captured: bytes | None, file: Path) -> None:
         AttribError: It is another graph.
     """
     from attrib.analysis.lineage.reader import graph_from_bytes
+    from attrib.capture.export.user_graph import check_user_graph
+    from attrib.rewrite.files import strip_graph
 
     if captured is None:
         return
+    check_user_graph(file)
     ours = graph_from_bytes(captured, "onnx/exported.onnx")
-    theirs = graph_from_bytes(_without_weights(file), file.name)
+    theirs = graph_from_bytes(strip_graph(file), file.name)
     shapes = [[(n.op, n.inputs, n.outputs) for n in graph.nodes] for graph in (ours, theirs)]
     if shapes[0] != shapes[1]:
         raise AttribError(
             f"{file.name} holds another graph than the one that was captured",
             hint="--onnx with the file of the capture",
         )
-
-
-def _without_weights(file: Path) -> bytes:
-    from attrib.capture.export.user_graph import check_user_graph
-    from attrib.rewrite.files import strip_graph
-
-    check_user_graph(file)
-    return strip_graph(file)
-
-
-def _likely_cause(workload: Workload) -> str:
-    if workload.text:
-        return "--text with the sentences of the capture, in the same order"
-    if workload.source in OWN_INPUTS:
-        return "--model with the factory of the capture; it must make the same inputs each time: seed it"
-    if workload.source != "built-in":
-        return "--model with the directory of the capture"
-    return "the versions of torch, transformers and numpy may have changed: " + CAPTURE_AGAIN

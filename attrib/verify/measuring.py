@@ -1,4 +1,4 @@
-"""Measuring one planned experiment: predicted, measured side by side with the original, and judged."""
+"""Measuring one experiment: side by side with the original, and the result compared with the prediction."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,12 @@ from attrib.model.manifest import Role
 from attrib.verify.bench_like import BenchLike, Measured
 from attrib.verify.flags import flags_of
 from attrib.verify.plan import Planned
-from attrib.verify.prediction_error import Miss, agree, reason_of, scaled
+from attrib.verify.prediction_error import (
+    Disagreement,
+    explain_disagreement,
+    intervals_agree,
+    scale_prediction,
+)
 
 WIDE = 0.15
 """Width of the saving's interval over the original's step, above which something disturbed the measurement."""
@@ -28,11 +33,11 @@ class Setup:
     """How every experiment of a run is measured.
 
     Attributes:
-        options: Of the original.
+        options: Options of the original.
         captured_ns: Median plain step of each engine in the capture.
         rounds: Interleaved rounds.
         iterations: Steps in a plain block; None to fill about a tenth of a second.
-        seed: Of the order of the blocks.
+        seed: Decides the order of the blocks.
     """
 
     options: CaptureOptions
@@ -43,8 +48,8 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One row of a run.
+class ExperimentJob:
+    """One experiment of a run: what is known of it, and how to measure it.
 
     Attributes:
         row: What is known without measuring; the whole result where there is nothing to measure.
@@ -58,7 +63,7 @@ class Job:
 
 
 class Measuring:
-    """Makes the jobs of a run."""
+    """Makes a job of each planned experiment; all are measured in the same way."""
 
     def __init__(self, setup: Setup, bench: Callable[[], BenchLike]) -> None:
         """Prepare; `bench` starts the bench, or gives the one that runs."""
@@ -66,11 +71,11 @@ class Measuring:
         self.bench = bench
 
     def compare(self, baseline: CaptureOptions, variant: CaptureOptions, role: Role) -> Measured:
-        """Two sets of options side by side, as every experiment is measured."""
+        """Measure two sets of options side by side."""
         return compare(self.bench(), self.setup, baseline, variant, role)
 
-    def job(self, item: Planned) -> Job:
-        """What to do for a planned experiment."""
+    def job(self, item: Planned) -> ExperimentJob:
+        """Make the job of a planned experiment."""
         variant = item.variant
         row = ExperimentResult(
             id=item.id,
@@ -85,17 +90,19 @@ class Measuring:
             unpredicted=variant.unpredicted if variant else "",
         )
         if variant is None:
-            return Job(row=row)
+            return ExperimentJob(row=row)
+        changed = variant.options
+
+        def measure() -> ExperimentResult:
+            check_options(changed)
+            found = self.compare(self.setup.options, changed, row.side)
+            return judge(row, found, self.setup, lambda: self._count_ops(row.side, changed))
+
         family = item.experiment.id if item.experiment.id != item.id else ""
-        return Job(row=row, measure=lambda: self._measured(row, variant.options), family=family)
+        return ExperimentJob(row=row, measure=measure, family=family)
 
-    def _measured(self, row: ExperimentResult, options: CaptureOptions) -> ExperimentResult:
-        check_options(options)
-        found = self.compare(self.setup.options, options, row.side)
-        return judged(row, found, self.setup, lambda: self._graphs(row.side, options))
-
-    def _graphs(self, side: Role, options: CaptureOptions) -> tuple[Counter[str], Counter[str]]:
-        """What ran without and with a change; looked up only where a prediction missed. Empty where it is not known."""
+    def _count_ops(self, side: Role, options: CaptureOptions) -> tuple[Counter[str], Counter[str]]:
+        """Count the op types that ran without and with a change; empty where they are not known."""
         if side != "onnxruntime":
             return Counter(), Counter()
         bench = self.bench()
@@ -109,10 +116,10 @@ class Measuring:
 def compare(
     bench: BenchLike, setup: Setup, baseline: CaptureOptions, variant: CaptureOptions, role: Role
 ) -> Measured:
-    """Two sets of options side by side.
+    """Measure two sets of options side by side.
 
     Where the interval is so wide that it says nothing, they are measured again, and the narrowest interval counts: it is
-    chosen by its width, not by what it says.
+    chosen by its width, not by the figure in it.
     """
 
     def once() -> Measured:
@@ -126,30 +133,32 @@ def compare(
     return min(found, key=_width)
 
 
-def judged(
+def judge(
     row: ExperimentResult,
     found: Measured,
     setup: Setup,
     graphs: Callable[[], tuple[Counter[str], Counter[str]]] = lambda: (Counter(), Counter()),
 ) -> ExperimentResult:
-    """A result with its figures, and whether they agree with the prediction in the time of this run.
+    """Add the figures to a row, and whether they agree with the prediction.
+
+    The prediction is first scaled to the speed of this run.
 
     Args:
         row: What is known without measuring.
         found: What was measured.
-        setup: How.
-        graphs: Op types that ran without and with the change; asked only where the prediction missed.
+        setup: How it was measured.
+        graphs: Counts the op types that ran without and with the change; called only where the prediction missed.
     """
     result = with_figures(row, found)
     saving, baseline, captured = result.saving_ns, result.baseline_ns, setup.captured_ns.get(row.side)
     if row.predicted is None or saving is None or baseline is None:
         return result
-    predicted = scaled(row.predicted, captured, baseline.median) if captured else row.predicted
-    result = replace(result, predicted=predicted, agrees=agree(predicted, saving))
+    predicted = scale_prediction(row.predicted, captured, baseline.median) if captured else row.predicted
+    result = replace(result, predicted=predicted, agrees=intervals_agree(predicted, saving))
     if result.agrees:
         return result
     before, after = graphs()
-    miss = Miss(
+    disagreement = Disagreement(
         predicted=predicted,
         saving=saving,
         captured_ns=captured,
@@ -159,11 +168,11 @@ def judged(
         after=after,
         notes=found.notes,
     )
-    return replace(result, note=reason_of(miss))
+    return replace(result, note=explain_disagreement(disagreement))
 
 
 def with_figures(result: ExperimentResult, found: Measured) -> ExperimentResult:
-    """A result with what was measured side by side; positive saves time."""
+    """Add what was measured side by side to a result; a positive saving saves time."""
     baseline, variant, delta = paired(found.baseline_ns, found.variant_ns)
     saving = Delta(median=-delta.median, low=-delta.high, high=-delta.low)
     return replace(

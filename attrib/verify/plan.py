@@ -1,16 +1,16 @@
-"""Which experiments to run: what the failed findings name, what the user names, or everything."""
+"""Choosing the experiments to run: those that failed findings name, those that the user names, or all."""
 
 import importlib.metadata
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from attrib.errors import UsageError
 from attrib.findings.protocol import Rule
 from attrib.model.document import Finding
 from attrib.model.experiment import ExperimentState
-from attrib.verify.protocol import Experiment, Inapplicable, Situation, Variant
+from attrib.verify.protocol import Experiment, ExperimentContext, Inapplicable, Variant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,19 +31,19 @@ class Request:
 
     @property
     def names_experiments(self) -> bool:
-        """Something is asked for that experiments answer."""
+        """Whether anything but an ablation is asked for."""
         return bool(self.findings or self.experiments or self.everything)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """One experiment in a situation: its variants, or why there are none.
+    """One experiment in a context: its variants, or why there are none.
 
     Attributes:
         experiment: The experiment.
-        variants: What it would measure.
-        state: Where that is nothing: `not_applicable`, `unavailable` or `failed`.
-        reason: Why.
+        variants: What it would measure; empty where `state` and `reason` say why not.
+        state: `not_applicable`, `unavailable` or `failed`; None where there are variants.
+        reason: Why there are no variants.
         asked_by: Failed findings whose rule names it or one of its variants.
     """
 
@@ -72,65 +72,64 @@ class Planned:
 
     @property
     def id(self) -> str:
-        """The id of its result."""
+        """The id that its result has."""
         return self.experiment.id if self.variant is None else self.variant.id
 
     @property
     def title(self) -> str:
-        """What a reader is told."""
+        """The title that a reader sees."""
         return self.experiment.title if self.variant is None else self.variant.title
 
 
 def offers(
-    situation: Situation,
+    context: ExperimentContext,
     experiments: Iterable[Experiment],
     rules: Iterable[Rule],
     findings: Iterable[Finding],
 ) -> tuple[Offer, ...]:
-    """Every experiment in this situation, with the failed findings that ask for it."""
+    """Make an offer of every experiment in a context, with the failed findings that ask for it."""
     failed = {finding.id for finding in findings if finding.state == "failed"}
     asking = [rule for rule in rules if rule.id in failed]
-    return tuple(_offer(experiment, situation, asking) for experiment in experiments)
+    found = []
+    for experiment in experiments:
+        offer = _examine(experiment, context)
+        found.append(replace(offer, asked_by=_asking(experiment, offer.variants, asking)))
+    return tuple(found)
 
 
-def _offer(experiment: Experiment, situation: Situation, asking: Sequence[Rule]) -> Offer:
-    variants, state, reason = _examined(experiment, situation)
-    asked_by = _asking(experiment, variants, asking)
-    return Offer(experiment=experiment, variants=variants, state=state, reason=reason, asked_by=asked_by)
+def _examine(experiment: Experiment, context: ExperimentContext) -> Offer:
+    """Find the variants of one experiment, or why it has none; its bugs must not stop the other experiments."""
 
+    def none(state: ExperimentState, reason: str) -> Offer:
+        return Offer(experiment=experiment, state=state, reason=reason)
 
-_Examined = tuple[tuple[Variant, ...], ExperimentState | None, str]
-
-
-def _examined(experiment: Experiment, situation: Situation) -> _Examined:
-    """The variants; a mistake in one experiment must not take the others with it."""
-    side = situation.manifest.sides.get(experiment.side)
+    side = context.manifest.sides.get(experiment.side)
     if side is None or side.state != "complete":
         error = f": {side.error}" if side and side.error else ""
-        return (), "not_applicable", f"its engine was not measured in the capture{error}"
-    missing = [name for name in experiment.packages if not _installed(name)]
+        return none("not_applicable", f"its engine was not measured in the capture{error}")
+    missing = []
+    for name in experiment.packages:
+        try:
+            importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(name)
     if missing:
-        return (), "unavailable", f"needs {' and '.join(missing)}: pip install {' '.join(missing)}"
+        return none("unavailable", f"needs {' and '.join(missing)}: pip install {' '.join(missing)}")
     try:
-        found = experiment.variants(situation)
+        found = experiment.variants(context)
     except Exception as error:
         if os.environ.get("ATTRIB_DEBUG"):
             raise
-        return (), "failed", f"this is a bug in attrib: {type(error).__name__}: {error}"
+        return none("failed", f"this is a bug in attrib: {type(error).__name__}: {error}")
     if isinstance(found, Inapplicable):
-        return (), "not_applicable", found.reason
-    return (found, None, "") if found else ((), "not_applicable", "it would change nothing here")
-
-
-def _installed(name: str) -> bool:
-    try:
-        importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
+        return none("not_applicable", found.reason)
+    if not found:
+        return none("not_applicable", "it would change nothing here")
+    return Offer(experiment=experiment, variants=found)
 
 
 def _asking(experiment: Experiment, variants: Iterable[Variant], asking: Iterable[Rule]) -> tuple[str, ...]:
+    """The ids of the rules that name the experiment or one of the variants."""
     names = {experiment.id, *(variant.id for variant in variants)}
     return tuple(rule.id for rule in asking if names.intersection(rule.experiments))
 
@@ -138,7 +137,7 @@ def _asking(experiment: Experiment, variants: Iterable[Variant], asking: Iterabl
 def plan(
     offered: Sequence[Offer], request: Request, rules: Iterable[Rule], findings: Iterable[Finding]
 ) -> tuple[Planned, ...]:
-    """What to run, the largest prediction first; what cannot be run last.
+    """Choose what to run, the largest predicted saving first and what cannot be run last.
 
     Raises:
         UsageError: The user names a finding or an experiment that there is not.
@@ -149,28 +148,31 @@ def plan(
     _check_names("experiment", request.experiments, names, "attrib verify TRACE_DIR --list")
     failed = [finding.id for finding in findings if finding.state == "failed"]
     wanted = [rule_of[name] for name in dict.fromkeys((*request.findings, *failed)) if name in rule_of]
-    rows = [row for offer in offered for row in _rows(offer, wanted)]
-    return tuple(sorted((row for row in rows if _is_asked(row, request)), key=_urgency))
-
-
-def _rows(offer: Offer, wanted: Sequence[Rule]) -> list[Planned]:
-    experiment = offer.experiment
-    if offer.state is not None:
-        findings = _asking(experiment, (), wanted)
-        return [
-            Planned(
-                experiment=experiment, variant=None, findings=findings, state=offer.state, reason=offer.reason
+    rows = []
+    for offer in offered:
+        # An experiment that cannot be run is one row without a variant.
+        for variant in offer.variants or (None,):
+            asking = _asking(offer.experiment, (variant,) if variant else (), wanted)
+            row = Planned(
+                experiment=offer.experiment,
+                variant=variant,
+                findings=asking,
+                state=offer.state,
+                reason=offer.reason,
             )
-        ]
-    return [
-        Planned(experiment=experiment, variant=variant, findings=_asking(experiment, (variant,), wanted))
-        for variant in offer.variants
-    ]
+            if _is_asked(row, request):
+                rows.append(row)
+
+    def urgency(row: Planned) -> tuple[bool, float]:
+        predicted = row.variant.predicted if row.variant else None
+        return row.variant is None, -predicted.saving_ns.median if predicted else 0.0
+
+    return tuple(sorted(rows, key=urgency))
 
 
 def _is_asked(row: Planned, request: Request) -> bool:
     if request.ablate and not request.names_experiments:
-        return False  # an ablation, and nothing else
+        return False  # only an ablation is asked for
     named = {row.id, row.experiment.id}
     if request.experiments or request.findings:
         return bool(
@@ -178,11 +180,6 @@ def _is_asked(row: Planned, request: Request) -> bool:
         )
     # Of everything, what cannot be run is left to `--list`, except where a finding asks for it.
     return bool(row.findings) or (request.everything and row.variant is not None)
-
-
-def _urgency(row: Planned) -> tuple[bool, float]:
-    predicted = row.variant.predicted if row.variant else None
-    return row.variant is None, -predicted.saving_ns.median if predicted else 0.0
 
 
 def _check_names(kind: str, names: Iterable[str], known: Iterable[str], listing: str) -> None:

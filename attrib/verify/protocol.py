@@ -1,4 +1,4 @@
-"""What an experiment is: a change of the capture's own options, and what the profile predicts that it saves.
+"""What an experiment is: a change of the options of a capture, with the saving that the profile predicts.
 
 Because a change is nothing but other options, every experiment can be repeated with `attrib profile`, and several can be
 stacked.
@@ -16,7 +16,7 @@ from attrib.model.provenance import RegionTrail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
+class ExperimentContext:
     """Everything that an experiment may look at before it is run.
 
     Attributes:
@@ -36,14 +36,14 @@ class Situation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One change, ready to be measured.
+    """One change of the options, ready to be measured.
 
     Attributes:
         id: Unique among all variants; the experiment's own id, or that and what was chosen, e.g. `opset-23`.
         title: What is changed, e.g. `Export with opset 23`.
         options: The original's options with the change.
         predicted: What the profile says it saves; None where it cannot say.
-        unpredicted: Why not.
+        unpredicted: Why it is not predicted; empty where it is.
     """
 
     id: str
@@ -69,7 +69,7 @@ class Experiment:
         title: For a list, e.g. `Another graph optimization level`.
         about: What it does and what it can show, for `attrib verify --list`.
         side: Which engine it changes.
-        variants: The changes that make sense in a situation, or why there are none. Pure, and imports no engine.
+        variants: The changes that make sense in a context, or why there are none. Pure, and imports no engine.
         changes_numbers: Outputs may leave the tolerance of the original's precision: it is declared, and shown.
         packages: Distributions that must be installed, beyond attrib's own dependencies.
         flags: What it adds to `attrib profile`, for a list, e.g. `--opset N`.
@@ -80,7 +80,7 @@ class Experiment:
     title: str
     about: str
     side: Role
-    variants: Callable[[Situation], tuple[Variant, ...] | Inapplicable]
+    variants: Callable[[ExperimentContext], tuple[Variant, ...] | Inapplicable]
     changes_numbers: bool = False
     packages: tuple[str, ...] = ()
     flags: str = ""

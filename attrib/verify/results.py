@@ -1,4 +1,4 @@
-"""`verify/*.json` of one trace directory: read, added to, replaced; the manifest follows each."""
+"""The results in a trace directory, `verify/*.json`: reading and writing them, with the manifest that lists them."""
 
 import hashlib
 import re
@@ -20,14 +20,14 @@ SNIPPET = f"{VERIFY_FOLDER}/best.py"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _LONGEST = 80
 _PATIENCE_S = 10.0
-"""Another `attrib verify` writes for some milliseconds; a capture that resumes does not end soon."""
+"""Seconds to wait for another process: `attrib verify` writes for milliseconds, a capture holds the lock for minutes."""
 
 
 class Results:
-    """What was measured so far.
+    """The results of one capture.
 
-    A capture writes its manifest anew, and with it forgets what was measured of an older one: a result that the
-    manifest lists belongs to this capture.
+    A capture writes a new manifest without the results of an older one: a result that the manifest lists belongs to this
+    capture.
     """
 
     def __init__(self, root: Path, manifest: Manifest, found: Iterable[ExperimentResult]) -> None:
@@ -37,7 +37,7 @@ class Results:
 
     @property
     def all(self) -> tuple[ExperimentResult, ...]:
-        """Every result."""
+        """All results."""
         return tuple(self._found.values())
 
     def find(self, name: str) -> ExperimentResult | None:
@@ -45,10 +45,10 @@ class Results:
         return self._found.get(name)
 
     def write(self, result: ExperimentResult) -> ExperimentResult:
-        """Keep a result: its file first, then the manifest, so that whatever is listed is there."""
+        """Write a result: its file first, then the manifest, so that whatever the manifest lists exists."""
         path = file_of(result.id)
         check_inside(self._root, path)
-        with self._locked() as (directory, manifest):
+        with self._lock() as (directory, manifest):
             directory.write(path, msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
             if result.snippet:
                 check_inside(self._root, SNIPPET)
@@ -58,32 +58,28 @@ class Results:
         return result
 
     def remove(self, name: str) -> None:
-        """Forget a result that no longer says anything."""
+        """Remove a result that no longer applies."""
         if self._found.pop(name, None) is not None:
             path = file_of(name)
             check_inside(self._root, path)
-            with self._locked() as (directory, manifest):
+            with self._lock() as (directory, manifest):
                 directory.remove(path, manifest)
 
     @contextmanager
-    def _locked(self) -> Iterator[tuple[TraceWriter, Manifest]]:
-        """The directory and its manifest while nobody else changes them, so that no result of another process is lost."""
+    def _lock(self) -> Iterator[tuple[TraceWriter, Manifest]]:
+        """Lock the directory and read its manifest, so that no result of another process is lost."""
         lock = lock_directory(self._root, patience_s=_PATIENCE_S)
         try:
-            manifest = self._manifest()
+            # Another process may have added a result meanwhile.
+            manifest = read_manifest(self._root / MANIFEST)
+            if manifest.created != self._created:
+                raise AttribError(
+                    f"{self._root} was captured anew meanwhile, and the results belong to the old capture",
+                    hint=f"attrib verify {self._root}",
+                )
             yield TraceWriter(self._root, existing=manifest), manifest
         finally:
             lock.release()
-
-    def _manifest(self) -> Manifest:
-        """The manifest as it is now: another process may have added a result meanwhile."""
-        manifest = read_manifest(self._root / MANIFEST)
-        if manifest.created != self._created:
-            raise AttribError(
-                f"{self._root} was captured anew meanwhile, and the results belong to the old capture",
-                hint=f"attrib verify {self._root}",
-            )
-        return manifest
 
 
 def file_of(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Running jobs one after the other: each result is written at once, and none that fails stops the rest."""
+"""Running the experiments one after the other: each result is written at once, and a failure does not stop the rest."""
 
 import os
 import statistics
@@ -13,19 +13,19 @@ from attrib.capture.workers.process import WorkerTimeout
 from attrib.errors import AttribError
 from attrib.model.experiment import ExperimentResult, ExperimentState
 from attrib.scrub import scrub
-from attrib.verify.measuring import Job
+from attrib.verify.measuring import ExperimentJob
 from attrib.verify.results import Results
 
 _MINUTE = 60
 _LACKING = ("No module named", "this onnxruntime has no ", "is not installed")
-"""In a reason: something is missing on this machine, and nothing is wrong with the change."""
+"""Parts of an error that say: something is not installed on this machine, and nothing is wrong with the change."""
 
 
 class VerifyInterrupted(KeyboardInterrupt):
-    """The user stopped the run.
+    """Ctrl-C or SIGTERM stopped the run.
 
     Attributes:
-        message: One line: what is kept.
+        message: One line that says what is kept.
         hint: How to go on.
     """
 
@@ -35,8 +35,8 @@ class VerifyInterrupted(KeyboardInterrupt):
         self.hint = hint
 
 
-class Runner:
-    """Measures what is due, and keeps what was measured before."""
+class ExperimentRunner:
+    """Runs the experiments that have no valid result, and keeps the results that there are."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Runner:
             progress: Is told which experiment runs.
             interrupts: Hold a signal back while a result is written.
             prepare: Starts what measures. Called before anything is measured; where it fails, the whole run does.
-            again: Measure what has a result, too.
+            again: Also measure experiments that have a result.
         """
         self.results = results
         self.progress = progress
@@ -63,8 +63,8 @@ class Runner:
         self._prepare = prepare
         self._again = again
 
-    def run(self, jobs: Sequence[Job]) -> tuple[ExperimentResult, ...]:
-        """The result of every job, in their order.
+    def run(self, jobs: Sequence[ExperimentJob]) -> tuple[ExperimentResult, ...]:
+        """Run the jobs; their results in their order.
 
         Raises:
             VerifyInterrupted: Ctrl-C or SIGTERM; results so far are kept.
@@ -74,12 +74,29 @@ class Runner:
         found: list[ExperimentResult] = []
         seconds: list[float] = []
         for job in jobs:
-            if job not in due:
-                found.append(self._kept(job))
+            stored = self.results.find(job.row.id)
+            if stored is not None and job not in due:
+                asking = tuple(sorted({*stored.findings, *job.row.findings}))
+                if asking != stored.findings:
+                    stored = self.results.write(replace(stored, findings=asking))
+                found.append(stored)
                 continue
-            self.progress.phase(_label(job.row.title, len(due), seconds))
+            self.progress.phase(_progress_label(job.row.title, len(due), seconds))
             begin = time.monotonic()
-            found.append(self._one(job))
+            try:
+                found.append(self.keep(self._measure(job)))
+                if job.family:
+                    # An earlier run may have noted that the family has no variants here.
+                    with self._interrupts.deferred():
+                        self.results.remove(job.family)
+            except KeyboardInterrupt as stop:
+                with self._interrupts.deferred(forget=True):
+                    # An earlier measurement is worth more than a note that its repetition was stopped.
+                    if job.row.id not in self.measured and (stored is None or stored.state != "measured"):
+                        self.results.write(
+                            _result_of_end(job.row, "interrupted", "stopped while it was measured")
+                        )
+                raise self.interruption() from stop
             seconds.append(time.monotonic() - begin)
         return tuple(found)
 
@@ -90,12 +107,13 @@ class Runner:
             return self.results.write(result)
 
     def interruption(self) -> VerifyInterrupted:
-        """What an interrupted run says."""
+        """Make the exception that ends an interrupted run."""
         done = sum(result.state == "measured" for result in self.results.all)
         message = f"interrupted; what was measured is kept ({done} experiment{'' if done == 1 else 's'})"
-        return VerifyInterrupted(message, "the same command again goes on with the rest")
+        return VerifyInterrupted(message, "run the same command again to measure the rest")
 
-    def _is_due(self, job: Job) -> bool:
+    def _is_due(self, job: ExperimentJob) -> bool:
+        """Whether a job has no result, or one that does not fit it any more."""
         stored = self.results.find(job.row.id)
         if stored is None or (self._again and job.measure is not None):
             return True
@@ -105,56 +123,35 @@ class Runner:
             job.measure is None and stored.reason != job.row.reason
         )
 
-    def _kept(self, job: Job) -> ExperimentResult:
-        stored = self.results.find(job.row.id)
-        assert stored is not None  # noqa: S101  (only what has a result is not due)
-        new = tuple(sorted({*stored.findings, *job.row.findings}))
-        return stored if new == stored.findings else self.results.write(replace(stored, findings=new))
-
-    def _one(self, job: Job) -> ExperimentResult:
-        try:
-            result = self.keep(self._outcome(job))
-            self._drop_family(job)
-        except KeyboardInterrupt as stop:
-            with self._interrupts.deferred(forget=True):
-                self._note_interruption(job)
-            raise self.interruption() from stop
-        return result
-
-    def _drop_family(self, job: Job) -> None:
-        """An earlier run may have noted that the family has no variants here."""
-        if job.family:
-            with self._interrupts.deferred():
-                self.results.remove(job.family)
-
-    def _note_interruption(self, job: Job) -> None:
-        """What was measured earlier is worth more than the news that it was not measured again."""
-        stored = self.results.find(job.row.id)
-        if job.row.id not in self.measured and (stored is None or stored.state != "measured"):
-            self.results.write(_ended(job.row, "interrupted", "stopped while it was measured"))
-
-    def _outcome(self, job: Job) -> ExperimentResult:
+    def _measure(self, job: ExperimentJob) -> ExperimentResult:
+        """Measure a job; an error becomes a result that says what went wrong."""
         if job.measure is None:
-            return _ended(job.row, job.row.state, job.row.reason)
+            return _result_of_end(job.row, job.row.state, job.row.reason)
         self._prepare()
         try:
             return job.measure()
         except WorkerTimeout as error:
-            return _ended(job.row, "timed_out", str(error))
+            return _result_of_end(job.row, "timed_out", str(error))
         except AttribError as error:
             lacking = any(sign in str(error) for sign in _LACKING)
-            return _ended(job.row, "unavailable" if lacking else "failed", _with_hint(error))
+            return _result_of_end(
+                job.row,
+                "unavailable" if lacking else "failed",
+                f"{error} ({error.hint})" if error.hint else str(error),
+            )
         except Exception as error:
             if os.environ.get("ATTRIB_DEBUG"):
                 raise
-            return _ended(job.row, "failed", f"this is a bug in attrib: {type(error).__name__}: {error}")
+            return _result_of_end(
+                job.row, "failed", f"this is a bug in attrib: {type(error).__name__}: {error}"
+            )
 
 
-def _ended(row: ExperimentResult, state: ExperimentState, reason: str) -> ExperimentResult:
+def _result_of_end(row: ExperimentResult, state: ExperimentState, reason: str) -> ExperimentResult:
     return replace(row, state=state, reason=scrub(" ".join(reason.split())))
 
 
-def _label(title: str, count: int, seconds: Sequence[float]) -> str:
+def _progress_label(title: str, count: int, seconds: Sequence[float]) -> str:
     """`2 of 9: Export with opset 23, about 4 min left`, from the seconds that those before took."""
     text = f"{len(seconds) + 1} of {count}: {title}"
     if not seconds:
@@ -164,7 +161,3 @@ def _label(title: str, count: int, seconds: Sequence[float]) -> str:
     return (
         f"{text}, about " + (f"{left / _MINUTE:.0f} min" if left > 2 * _MINUTE else f"{left:.0f} s") + " left"
     )
-
-
-def _with_hint(error: AttribError) -> str:
-    return f"{error} ({error.hint})" if error.hint else str(error)

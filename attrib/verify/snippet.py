@@ -104,8 +104,8 @@ def step_of(session, feeds):
     return lambda: session.run_with_iobinding(binding), outputs
 
 
-def measured(step, seconds):
-    """Times of single steps, in seconds: for so long, and at least ten."""
+def measure(step, seconds):
+    """Measure single steps for this many seconds, and at least ten of them; their times in seconds."""
     times = []
     while len(times) < 10 or sum(times) < seconds:
         begin = time.perf_counter()
@@ -120,8 +120,8 @@ def main(graph, trace_dir, outputs_file=None):
     if outputs_file:
         names = [output.name for output in session.get_outputs()]
         np.savez(outputs_file, names=np.array(names), **{f"output_{i}": v for i, v in enumerate(outputs())})
-    measured(step, seconds=1)
-    times = measured(step, seconds=3)
+    measure(step, seconds=1)
+    times = measure(step, seconds=3)
     print(f"median step: {statistics.median(times) * 1000:.3f} ms ({len(times)} steps)")
 
 
@@ -133,49 +133,47 @@ if __name__ == "__main__":
 
 
 def snippet_of(options: CaptureOptions, threads: int) -> str:
-    """The program for these options.
+    """Write the program for these options.
 
     Args:
         options: What to run in ONNX Runtime.
         threads: Intra-op threads where the options leave the choice open.
     """
-    rewrites = len(options.optimize)
-    return _PROGRAM.substitute(
-        # Names come from a manifest and a command line, and end up in comments.
-        model=_one_line(options.model),
-        command=_one_line(command_of(options)),
-        graph=f"rewritten-{rewrites}.onnx" if rewrites else "exported.onnx",
-        settings=pprint.pformat(_settings(options, threads), width=_WIDTH, sort_dicts=False),
-    )
-
-
-def _settings(options: CaptureOptions, threads: int) -> dict[str, object]:
     given = session_options(options.session_options)
     own = shareable(provider_options_of(options))
     count = options.threads or threads
-    return {
+    attributes: dict[str, object] = {}
+    for key, value in given.items():
+        if key == "execution_mode":
+            attributes[key] = f"ORT_{value.upper()}"
+        elif "." not in key:
+            attributes[key] = ATTRIBUTES[key](value)
+    # ONNX Runtime numbers some optimizers by their level, and ignores names that it does not know.
+    suffixes = ("", "L1", "L2", "L3", "L4")
+    settings = {
         "threads": count,
         # A parallel executor with one thread runs one node after another.
         "inter_op_threads": count if given.get("execution_mode") == "parallel" else 1,
         "level": _LEVELS[options.opt_level],
         "providers": list(providers_of(options)),
         "provider_options": [own.get(name, {}) for name in providers_of(options)],
-        "attributes": {key: _literal(key, value) for key, value in given.items() if "." not in key},
+        "attributes": attributes,
         "entries": {key: value for key, value in given.items() if "." in key},
-        "disabled_optimizers": [name for given in options.disabled_optimizers for name in _levels(given)],
+        "disabled_optimizers": [
+            f"{name}{suffix}" for name in options.disabled_optimizers for suffix in suffixes
+        ],
         "io_binding": options.io_binding,
     }
-
-
-def _literal(key: str, value: str) -> object:
-    return f"ORT_{value.upper()}" if key == "execution_mode" else ATTRIBUTES[key](value)
-
-
-def _levels(name: str) -> list[str]:
-    """ONNX Runtime numbers some optimizers by their level, and ignores names that it does not know."""
-    return [name, *(f"{name}L{level}" for level in (1, 2, 3, 4))]
+    rewrites = len(options.optimize)
+    return _PROGRAM.substitute(
+        # Names come from a manifest and a command line, and end up in comments.
+        model=_one_line(options.model),
+        command=_one_line(command_of(options)),
+        graph=f"rewritten-{rewrites}.onnx" if rewrites else "exported.onnx",
+        settings=pprint.pformat(settings, width=_WIDTH, sort_dicts=False),
+    )
 
 
 def _one_line(text: str) -> str:
-    """For a comment in a file that may be shared."""
+    """Make a text fit for a comment: one line, without private paths."""
     return "".join(c if c.isprintable() else " " for c in scrub(text))

@@ -1,4 +1,4 @@
-"""Stacking changes that save time one by one: each is kept only if it saves time on top of the others."""
+"""Stacking changes that save time: each is added only if it saves time on top of those before it."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from attrib.verify.flags import FLAGS
 
 
 class Conflict(Exception):  # noqa: N818  (an answer, not a failure)
-    """Two changes cannot both be made; the text says why."""
+    """Two changes cannot both be made; the message says why."""
 
 
 def changed_fields(before: CaptureOptions, after: CaptureOptions) -> tuple[str, ...]:
-    """The fields that a change sets."""
+    """The names of the options that a change sets."""
     return tuple(name for name in FLAGS if getattr(before, name) != getattr(after, name))
 
 
-def merged(base: CaptureOptions, stack: CaptureOptions, other: CaptureOptions) -> CaptureOptions:
-    """What `other` changes of `base`, made to `stack` as well.
+def merge_options(base: CaptureOptions, stack: CaptureOptions, other: CaptureOptions) -> CaptureOptions:
+    """Make the changes from `base` to `other` to `stack` as well.
 
     Lists (`optimize`, `session_options`, `disabled_optimizers`) are appended to. Of any other field the stack keeps its own
     value: it came first, because it saves more.
@@ -31,7 +31,7 @@ def merged(base: CaptureOptions, stack: CaptureOptions, other: CaptureOptions) -
         Conflict: Both set one field to different values, or the result makes no sense.
     """
     found = {
-        name: _merged_field(name, *(getattr(options, name) for options in (base, stack, other)))
+        name: _merge_field(name, *(getattr(options, name) for options in (base, stack, other)))
         for name in changed_fields(base, other)
     }
     both = msgspec.structs.replace(stack, **found)
@@ -42,22 +42,19 @@ def merged(base: CaptureOptions, stack: CaptureOptions, other: CaptureOptions) -
     return both
 
 
-def _merged_field(name: str, base: Any, stack: Any, other: Any) -> Any:
+def _merge_field(name: str, base: Any, stack: Any, other: Any) -> Any:
+    """The value of one option with both changes."""
     if stack in (base, other):
         return other
-    if isinstance(base, tuple) and all(value[: len(base)] == base for value in (stack, other)):
-        new = tuple(item for item in other[len(base) :] if item not in stack)
-        return (*stack, *_checked(name, stack, new))
-    raise Conflict(f"{FLAGS[name]} is set by a change that saves more")
-
-
-def _checked(name: str, stack: tuple[str, ...], new: tuple[str, ...]) -> tuple[str, ...]:
+    if not isinstance(base, tuple) or any(value[: len(base)] != base for value in (stack, other)):
+        raise Conflict(f"{FLAGS[name]} is set by a change that saves more")
+    new = tuple(item for item in other[len(base) :] if item not in stack)
     if name == "session_options":
         own = {item.partition("=")[0] for item in stack}
         taken = [key for item in new if (key := item.partition("=")[0]) in own]
         if taken:
             raise Conflict(f"{FLAGS[name]} {taken[0]} is set by a change that saves more")
-    return new
+    return (*stack, *new)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +70,7 @@ class Win:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What a change gave on top of a stack."""
+    """What a change saves on top of a stack."""
 
     saving: Delta
     outputs_equal: bool
@@ -81,12 +78,12 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
-    """What was kept.
+    """The changes that were kept.
 
     Attributes:
-        options: With every part.
-        parts: In the order in which they were added, the largest saving first.
-        left_out: Id of a change -> why it is no part.
+        options: The original's options with every part.
+        parts: The changes in the order in which they were added, the largest saving first.
+        left_out: Id of a change that is no part -> why.
     """
 
     options: CaptureOptions
@@ -99,16 +96,16 @@ Try = Callable[[CaptureOptions, CaptureOptions, Win], Trial | str]
 
 
 def is_gain(trial: Trial) -> bool:
-    """Time is saved for certain, and the outputs are the same."""
+    """Whether time is saved for certain and the outputs are the same."""
     return trial.outputs_equal and trial.saving.low > 0
 
 
 def by_saving(wins: Iterable[Win]) -> list[Win]:
-    """The largest saving first."""
+    """Sort changes, the largest saving first."""
     return sorted(wins, key=lambda win: (-win.saving.median, win.id))
 
 
-def stacked(base: CaptureOptions, wins: Iterable[Win], attempt: Try) -> Stack:
+def stack_wins(base: CaptureOptions, wins: Iterable[Win], attempt: Try) -> Stack:
     """Start with the change that saves most, and add each other one that saves time on top.
 
     Args:
@@ -123,26 +120,20 @@ def stacked(base: CaptureOptions, wins: Iterable[Win], attempt: Try) -> Stack:
     left_out: dict[str, str] = {}
     for win in ordered[1:]:
         try:
-            larger = merged(base, options, win.options)
+            larger = merge_options(base, options, win.options)
         except Conflict as conflict:
             left_out[win.id] = str(conflict)
             continue
-        problem = _problem(options, larger, win, attempt)
-        if problem:
-            left_out[win.id] = problem
+        trial = (
+            "the parts before it make the same change" if larger == options else attempt(options, larger, win)
+        )
+        if isinstance(trial, str):
+            left_out[win.id] = trial
+        elif not trial.outputs_equal:
+            left_out[win.id] = "the outputs differ with the parts before it"
+        elif not is_gain(trial):
+            left_out[win.id] = "it saves nothing more on top of the parts before it"
         else:
             options = larger
             parts.append(win)
     return Stack(options=options, parts=tuple(parts), left_out=left_out)
-
-
-def _problem(options: CaptureOptions, larger: CaptureOptions, win: Win, attempt: Try) -> str:
-    """Why a change does not become a part; empty where it does."""
-    if larger == options:
-        return "the parts before it make the same change"
-    trial = attempt(options, larger, win)
-    if isinstance(trial, str):
-        return trial
-    if not trial.outputs_equal:
-        return "the outputs differ with the parts before it"
-    return "" if is_gain(trial) else "it saves nothing more on top of the parts before it"

@@ -78,7 +78,7 @@ def test_list_shows_every_experiment_with_its_prediction_or_the_reason(attrib, s
         (("--finding", "redundant-cast"), 2, "did you mean redundant-casts?"),
         (("--experiment", "io-bindng"), 2, "did you mean io-binding?"),
         (("--ablate", "no such node"), 2, "no such node"),
-        (("--accept-changed-numbers",), 2, "belongs to --best"),
+        (("--accept-changed-numbers",), 2, "works only with --best"),
         (("--onnx", "x.onnx"), 2, "brought no file"),
         (("--text", "hello"), 2, "without sentences"),
         (("--rounds", "1"), 2, "--rounds"),

@@ -11,10 +11,9 @@ import pytest
 from attrib.capture import CaptureOptions, SideError, capture
 from attrib.capture.workers.messages import Export, Exported, Optimize, Optimized, Recipe
 from attrib.capture.workers.process import WorkerError
-from attrib.capture.workload.differences import TOLERANCES
 from attrib.capture.workload.inputs import load_inputs
 from attrib.errors import AttribError, UsageError
-from attrib.model.manifest import Manifest
+from attrib.model.manifest import TOLERANCES, Manifest
 from attrib.rewrite.registry import REWRITES
 
 pytestmark = pytest.mark.engines

@@ -10,9 +10,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from attrib.capture.config.options import CaptureOptions, check_options
 from attrib.capture.session.graphs import SavedModels
-from attrib.capture.workload.differences import TOLERANCES, note_on_outputs
+from attrib.capture.workload.differences import note_on_outputs
 from attrib.errors import UsageError
-from attrib.model.manifest import OutputDifference
+from attrib.model.manifest import TOLERANCES, OutputDifference
 from attrib.rewrite.convert import vary
 from attrib.rewrite.files import copy_graph, save_graph, shapes_of
 from attrib.rewrite.fuse import rename_invented

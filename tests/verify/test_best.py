@@ -16,9 +16,9 @@ from attrib.traces.directory.trace_directory import TraceDirectory
 from attrib.verify.best import BEST, Search, wins_of
 from attrib.verify.measuring import Measuring, Setup
 from attrib.verify.results import Results
-from attrib.verify.runner import Runner, VerifyInterrupted
+from attrib.verify.runner import ExperimentRunner, VerifyInterrupted
 from attrib.verify.snippet import snippet_of
-from attrib.verify.stack import Trial, Win, stacked
+from attrib.verify.stack import Trial, Win, stack_wins
 from tests.verify import fakes
 
 OPTIMIZERS = "ABCDEF"
@@ -48,7 +48,7 @@ def searched(tmp_path, bench, items, *, accept=False):
     setup = Setup(options=fakes.ORIGINAL, captured_ns={}, rounds=8)
     with Interrupts() as interrupts:
         measuring = Measuring(setup, lambda: bench)
-        runner = Runner(results, NoProgress(), interrupts, prepare=lambda: bench)
+        runner = ExperimentRunner(results, NoProgress(), interrupts, prepare=lambda: bench)
         runner.run([measuring.job(item) for item in items])
         wins = wins_of(items, results.all, accept_changed_numbers=accept)
         best = Search(measuring, runner, lambda options: " ".join(options.disabled_optimizers)).run(wins)
@@ -178,7 +178,7 @@ def test_every_part_was_a_gain_when_it_was_added(world):
             wins.append(
                 Win(id=name, title=name, options=options, saving=Delta(median=saving, low=1, high=saving))
             )
-    stack = stacked(fakes.ORIGINAL, wins, attempt)
+    stack = stack_wins(fakes.ORIGINAL, wins, attempt)
     assert stack.options.disabled_optimizers == tuple(win.id for win in stack.parts)
     assert {win.id for win in stack.parts} | stack.left_out.keys() == {win.id for win in wins}
     assert not {win.id for win in stack.parts} & stack.left_out.keys()

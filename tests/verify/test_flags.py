@@ -12,7 +12,7 @@ from msgspec.structs import fields, replace
 from attrib.cli.profile import command
 from attrib.model.capture_options import CaptureOptions
 from attrib.verify.flags import FLAGS, change_of, command_of, flags_of
-from attrib.verify.stack import Conflict, changed_fields, merged
+from attrib.verify.stack import Conflict, changed_fields, merge_options
 
 WORDS = st.text("abcXYZ019._=- '\"$;é", min_size=1, max_size=8)
 LISTS = st.lists(WORDS, max_size=3).map(tuple)
@@ -103,7 +103,7 @@ def test_lists_are_appended_and_other_fields_set():
     other = replace(
         BASE, io_binding=True, optimize=("onnxslim", "ort-transformers"), disabled_optimizers=("B",)
     )
-    both = merged(BASE, stack, other)
+    both = merge_options(BASE, stack, other)
     assert (both.opset, both.io_binding) == (23, True)
     assert both.optimize == ("onnxslim", "onnxscript", "ort-transformers")
     assert both.disabled_optimizers == ("A", "B")
@@ -124,13 +124,13 @@ def test_lists_are_appended_and_other_fields_set():
 )
 def test_changes_that_contradict_each_other_are_refused(stack, other, says):
     with pytest.raises(Conflict, match=says.replace("(", r"\(")):
-        merged(BASE, replace(BASE, **stack), replace(BASE, **other))
+        merge_options(BASE, replace(BASE, **stack), replace(BASE, **other))
 
 
 @given(OPTIONS, OPTIONS)
 def test_merging_a_change_into_the_original_is_that_change(base, other):
     try:
-        both = merged(base, base, other)
+        both = merge_options(base, base, other)
     except Conflict:
         return
     assert all(getattr(both, name) == getattr(other, name) for name in changed_fields(base, other))

@@ -8,9 +8,9 @@ import pytest
 from attrib.errors import UsageError
 from attrib.findings.protocol import Rule, Verdict
 from attrib.model.document import Finding
-from attrib.verify.baseline import Settings, Subject
+from attrib.verify.baseline import Baseline, Settings
 from attrib.verify.plan import Request, offers, plan
-from attrib.verify.protocol import Experiment, Inapplicable, Situation, Variant
+from attrib.verify.protocol import Experiment, ExperimentContext, Inapplicable, Variant
 from attrib.verify.verification import Verification
 from tests.verify import fakes
 
@@ -30,17 +30,17 @@ def family(name, variants, **facts):
 
 def variant(name, saving=None, **changes):
     prediction = fakes.predicted(saving - 1, saving, saving + 1) if saving is not None else None
-    return lambda situation: Variant(
-        id=name, title=name, options=fakes.replace(situation.options, **changes), predicted=prediction
+    return lambda context: Variant(
+        id=name, title=name, options=fakes.replace(context.options, **changes), predicted=prediction
     )
 
 
 def variants(*made):
-    return lambda situation: tuple(one(situation) for one in made)
+    return lambda context: tuple(one(context) for one in made)
 
 
-def broken(situation):
-    raise KeyError(situation.options.model)
+def broken(context):
+    raise KeyError(context.options.model)
 
 
 EXPERIMENTS = (
@@ -64,10 +64,10 @@ FINDINGS = tuple(
 
 
 def offered(manifest=None):
-    situation = Situation(
+    context = ExperimentContext(
         options=fakes.ORIGINAL, manifest=manifest or fakes.manifest_of(), evidence=None, chain=None, trails=()
     )
-    return offers(situation, EXPERIMENTS, RULES, FINDINGS)
+    return offers(context, EXPERIMENTS, RULES, FINDINGS)
 
 
 def ids(**request):
@@ -146,9 +146,9 @@ OWN = (
 
 
 def performed(sample, bench, request, *, best=False, **settings):
-    subject = Subject(root=sample, settings=Settings(rounds=6, **settings), experiments=OWN)
-    bench.inputs_sha256 = subject.manifest.workload.inputs_sha256
-    with Verification(subject, start_bench=lambda *_: nullcontext(bench)) as run:
+    baseline = Baseline(root=sample, settings=Settings(rounds=6, **settings), experiments=OWN)
+    bench.inputs_sha256 = baseline.manifest.workload.inputs_sha256
+    with Verification(baseline, start_bench=lambda *_: nullcontext(bench)) as run:
         return run.perform(request, best=best)
 
 
@@ -176,10 +176,10 @@ def test_changed_numbers_are_shown_beside_the_best_or_taken_in_where_accepted(sa
 
 
 def test_other_inputs_end_the_run_before_anything_is_written(sample_copy):
-    subject = Subject(root=sample_copy, experiments=OWN)
+    baseline = Baseline(root=sample_copy, experiments=OWN)
     bench = fakes.FakeBench(cost, inputs_sha256="others")
     with pytest.raises(Exception, match="other inputs"), Verification(
-        subject, start_bench=lambda *_: nullcontext(bench)
+        baseline, start_bench=lambda *_: nullcontext(bench)
     ) as run:  # fmt: skip
         run.perform(Request(experiments=("int8",)))
     assert not Path(sample_copy, "verify").exists()

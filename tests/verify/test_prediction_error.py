@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 
 from attrib.model.estimate import Delta
 from attrib.model.experiment import Prediction
-from attrib.verify.prediction_error import Miss, agree, reason_of, scaled
+from attrib.verify.prediction_error import (
+    Disagreement,
+    explain_disagreement,
+    intervals_agree,
+    scale_prediction,
+)
 
 MS = 1_000_000
 
@@ -17,7 +22,7 @@ def predicted(low, median, high, kind="estimate"):
 
 
 def miss(saving, *, before=(), after=(), same=False, captured=100 * MS, baseline=100 * MS, notes=()):
-    return Miss(
+    return Disagreement(
         predicted=predicted(2 * MS, 3 * MS, 4 * MS),
         saving=saving,
         captured_ns=captured,
@@ -30,14 +35,14 @@ def miss(saving, *, before=(), after=(), same=False, captured=100 * MS, baseline
 
 
 def test_a_machine_that_became_slower_stretches_the_prediction_and_its_sentence_says_so():
-    stretched = scaled(predicted(2 * MS, 3 * MS, 4 * MS), 100 * MS, 150 * MS)
+    stretched = scale_prediction(predicted(2 * MS, 3 * MS, 4 * MS), 100 * MS, 150 * MS)
     assert stretched.saving_ns == Delta(median=4_500_000, low=3 * MS, high=6 * MS)
     assert "150 ms" in stretched.basis
     assert "100 ms" in stretched.basis
 
 
 def test_a_machine_of_the_same_speed_leaves_the_sentence_alone():
-    assert scaled(predicted(2 * MS, 3 * MS, 4 * MS), 100 * MS, 101 * MS).basis == "Some nodes."
+    assert scale_prediction(predicted(2 * MS, 3 * MS, 4 * MS), 100 * MS, 101 * MS).basis == "Some nodes."
 
 
 @given(
@@ -48,25 +53,25 @@ def test_a_machine_of_the_same_speed_leaves_the_sentence_alone():
     st.integers(10**6, 10**9),
 )
 def test_a_scaled_interval_still_holds_its_median(low, below, above, captured, baseline):
-    found = scaled(predicted(low, low + below, low + below + above), captured, baseline).saving_ns
+    found = scale_prediction(predicted(low, low + below, low + below + above), captured, baseline).saving_ns
     assert found.low <= found.median <= found.high
 
 
 def test_intervals_agree_where_they_meet():
-    assert agree(predicted(2, 3, 4), Delta(median=5, low=4, high=6))
-    assert not agree(predicted(2, 3, 4), Delta(median=6, low=5, high=7))
-    assert agree(predicted(2, 3, 4, kind="at_most"), Delta(median=0, low=-1, high=1))
-    assert not agree(predicted(2, 3, 4, kind="at_most"), Delta(median=-2, low=-3, high=-1))
-    assert agree(predicted(2, 3, 4, kind="at_least"), Delta(median=9, low=8, high=10))
-    assert not agree(predicted(2, 3, 4, kind="at_least"), Delta(median=1, low=0, high=1))
+    assert intervals_agree(predicted(2, 3, 4), Delta(median=5, low=4, high=6))
+    assert not intervals_agree(predicted(2, 3, 4), Delta(median=6, low=5, high=7))
+    assert intervals_agree(predicted(2, 3, 4, kind="at_most"), Delta(median=0, low=-1, high=1))
+    assert not intervals_agree(predicted(2, 3, 4, kind="at_most"), Delta(median=-2, low=-3, high=-1))
+    assert intervals_agree(predicted(2, 3, 4, kind="at_least"), Delta(median=9, low=8, high=10))
+    assert not intervals_agree(predicted(2, 3, 4, kind="at_least"), Delta(median=1, low=0, high=1))
 
 
 def test_a_change_that_changed_nothing_is_the_reason():
-    assert "changes nothing" in reason_of(miss(Delta(median=0, low=-1, high=1), same=True))
+    assert "changes nothing" in explain_disagreement(miss(Delta(median=0, low=-1, high=1), same=True))
 
 
 def test_what_came_in_place_of_what_went_is_named():
-    reason = reason_of(
+    reason = explain_disagreement(
         miss(Delta(median=-2 * MS, low=-3 * MS, high=-MS), before=["Fused"], after=["Add", "Add", "Norm"])
     )
     assert "1 Fused went" in reason
@@ -74,7 +79,7 @@ def test_what_came_in_place_of_what_went_is_named():
 
 
 def test_a_reason_that_nothing_tells_is_said_to_be_open():
-    reason = reason_of(miss(Delta(median=0, low=-MS, high=MS), before=["Add"], after=["Mul"]))
+    reason = explain_disagreement(miss(Delta(median=0, low=-MS, high=MS), before=["Add"], after=["Mul"]))
     assert reason
-    nothing = reason_of(miss(Delta(median=MS, low=MS // 2, high=MS * 3 // 2)))
+    nothing = explain_disagreement(miss(Delta(median=MS, low=MS // 2, high=MS * 3 // 2)))
     assert "off by" in nothing

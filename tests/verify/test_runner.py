@@ -20,7 +20,7 @@ from attrib.traces.directory.trace_directory import TraceDirectory
 from attrib.verify.measuring import Measuring, Setup
 from attrib.verify.plan import Planned
 from attrib.verify.results import Results
-from attrib.verify.runner import Runner, VerifyInterrupted
+from attrib.verify.runner import ExperimentRunner, VerifyInterrupted
 from tests.verify import fakes
 
 
@@ -42,7 +42,9 @@ def run(root, bench, items, *, again=False, captured_ns=fakes.STEP, progress=Non
     with Interrupts() as interrupts:
         started = functools.cache(bench)
         measuring = Measuring(setup, started)
-        runner = Runner(results_of(root), progress or NoProgress(), interrupts, prepare=started, again=again)
+        runner = ExperimentRunner(
+            results_of(root), progress or NoProgress(), interrupts, prepare=started, again=again
+        )
         return runner.run([measuring.job(item) for item in items])
 
 

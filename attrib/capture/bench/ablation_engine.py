@@ -8,11 +8,12 @@ import numpy as np
 import onnx
 
 from attrib.capture.bench.ablation import return_through_identity, split, take_out
+from attrib.capture.ort.run_once import run_once
 from attrib.capture.workers.messages import Ablate, Ablated, Reply
 from attrib.capture.workers.silence import silence_libraries
+from attrib.capture.workload.inputs import Arrays
 from attrib.errors import AttribError
 from attrib.rewrite.files import copy_graph, load_graph
-from attrib.rewrite.surgery.graph import Array, run_file
 
 
 class AblationEngine:
@@ -46,7 +47,7 @@ class AblationEngine:
         )
 
 
-def _recorded(model: Any, names: list[str], command: Ablate, folder: Path) -> dict[str, Array]:
+def _recorded(model: Any, names: list[str], command: Ablate, folder: Path) -> Arrays:
     """What the named values hold in a run on the workload's inputs."""
     probe = onnx.ModelProto()
     probe.CopyFrom(model)
@@ -54,7 +55,7 @@ def _recorded(model: Any, names: list[str], command: Ablate, folder: Path) -> di
     probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in returned)
     file = folder / "probe.onnx"
     file.write_bytes(probe.SerializeToString())
-    found = run_file(file, Path(command.inputs), command.providers)
+    found = run_once(file, Path(command.inputs), command.providers)
     file.unlink()
     odd = next((name for name in names if found[name].dtype == np.object_), None)
     if odd is not None:

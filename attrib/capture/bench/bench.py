@@ -24,11 +24,11 @@ from attrib.capture.session.worker_pool import Workers
 from attrib.capture.storage.interrupts import Interrupts
 from attrib.capture.workers.messages import Open
 from attrib.capture.workers.process import WorkerError
-from attrib.capture.workload.differences import TOLERANCES, compare_outputs
+from attrib.capture.workload.differences import compare_outputs
 from attrib.capture.workload.inputs import Arrays
 from attrib.capture.workload.sources import Source
 from attrib.model.capture_options import CaptureOptions
-from attrib.model.manifest import ROLES, OutputDifference, Protocol, Role
+from attrib.model.manifest import ROLES, TOLERANCES, OutputDifference, Protocol, Role
 from attrib.rewrite.files import load_graph
 
 _BUDGET_S = 240.0

@@ -20,12 +20,11 @@ from attrib.capture.session.worker_pool import Workers
 from attrib.capture.system.environment import thread_count
 from attrib.capture.workers.messages import Load, Loaded, Open, Opened, Outputs, Recipe, Written
 from attrib.capture.workers.process import Worker
-from attrib.capture.workload.differences import TOLERANCES
 from attrib.capture.workload.inputs import Arrays, inputs_hash, load_inputs
 from attrib.capture.workload.sources import Source
 from attrib.errors import AttribError
 from attrib.model.capture_options import CaptureOptions
-from attrib.model.manifest import Role
+from attrib.model.manifest import TOLERANCES, Role
 from attrib.rewrite.registry import lowest_precision
 
 _LOADER = "loader"

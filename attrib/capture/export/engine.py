@@ -9,12 +9,13 @@ import torch
 
 from attrib.capture.export.dynamic_shapes import dynamic_dims, with_traceable_inputs
 from attrib.capture.export.exporters import EXPORTERS
+from attrib.capture.ort.run_once import read_feeds, run_once
 from attrib.capture.workers.messages import Export, Exported, Optimize, Optimized, Recipe, Reply
 from attrib.capture.workers.silence import silence_libraries
 from attrib.capture.workload.build import Built, build
 from attrib.capture.workload.weights import fingerprint
 from attrib.errors import AttribError, UsageError, is_full_disk, reason
-from attrib.rewrite.registry import Architecture, Job
+from attrib.rewrite.registry import Job, ModelArchitecture
 from attrib.rewrite.run import run_rewrites
 
 _TOKEN_KINDS = ("configuration", "directory")
@@ -30,7 +31,7 @@ class ExportEngine:
             Export: self.export,
             Optimize: self.optimize,
         }
-        self._architecture: Architecture | None = None
+        self._architecture: ModelArchitecture | None = None
         self._outputs: tuple[str, ...] = ()
 
     def export(self, command: Export) -> Exported:
@@ -68,11 +69,12 @@ class ExportEngine:
 
     def optimize(self, command: Optimize) -> Optimized:
         """Rewrite a graph, exported here or the user's own."""
-        recipe = command.recipe
+        recipe, inputs = command.recipe, Path(command.inputs)
         first = Job(
             source=Path(command.model),
             target=Path(command.folder) / "rewritten.onnx",
-            inputs=Path(command.inputs),
+            run=lambda file: run_once(file, inputs),
+            feeds=lambda file: read_feeds(file, inputs),
             seed=recipe.seed,
             gpu=recipe.device == "cuda",
             architecture=lambda: self._read_architecture(recipe),
@@ -90,16 +92,16 @@ class ExportEngine:
         self._outputs = self._outputs or tuple(build(recipe).first_outputs())
         return self._outputs
 
-    def _read_architecture(self, recipe: Recipe) -> Architecture:
+    def _read_architecture(self, recipe: Recipe) -> ModelArchitecture:
         """What the model's configuration says; beside a graph of the user's own the model was not built yet."""
         self._architecture = self._architecture or _architecture_of(build(recipe))
         return self._architecture
 
 
-def _architecture_of(built: Built) -> Architecture:
+def _architecture_of(built: Built) -> ModelArchitecture:
     """What the model's configuration says of its architecture; zeros and empty text where it says nothing."""
     config = getattr(built.module, "config", None)
-    return Architecture(
+    return ModelArchitecture(
         model_type=str(getattr(config, "model_type", "")),
         heads=_count(config, "num_attention_heads"),
         hidden=_count(config, "hidden_size"),

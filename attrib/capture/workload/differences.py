@@ -1,4 +1,4 @@
-"""How far the outputs of one side are from those of the other."""
+"""Comparing the outputs of two sides: how far apart they are, and whether that is within the tolerance."""
 
 from typing import Any
 
@@ -7,17 +7,8 @@ import numpy.typing as npt
 
 from attrib.capture.config.options import CaptureOptions
 from attrib.capture.workload.inputs import Arrays
-from attrib.model.manifest import OutputDifference
+from attrib.model.manifest import TOLERANCES, OutputDifference
 from attrib.rewrite.registry import REWRITES, lowest_precision
-
-TOLERANCES = {"fp32": 1e-4, "fp16": 1e-2, "bf16": 5e-2, "int8": 1e-1}
-"""Largest difference, relative to the first side's largest value, that counts as the same result.
-
-Two float32 implementations that sum in another order are 1e-6 to 1e-5 apart after 12 to 24 layers; TF32, or GELU by
-tanh instead of erf, gives about 1e-3 and must be noticed. float16 and bfloat16 carry 11 and 8 bits: some ten roundings.
-int8 has 256 steps for the whole range of a tensor, whatever the size of a value: twice the bfloat16 tolerance.
-"""
-
 
 _ENGINES = ("PyTorch", "ONNX Runtime")
 
@@ -46,7 +37,7 @@ def compare_outputs(
 
 
 def note_on_outputs(rows: tuple[OutputDifference, ...], options: CaptureOptions) -> str:
-    """What the user must know about the comparison: outputs that differ, or a tolerance that a rewrite has widened."""
+    """Write what the user must know: that outputs differ, or that a rewrite has widened the tolerance; empty otherwise."""
     agree = all(row.equal for row in rows)
     without = [(name, what) for name in options.optimize if (what := REWRITES[name].changes_model)]
     if without and not agree:
@@ -86,21 +77,17 @@ def _compare(
     max_abs = float(np.max(np.abs(a - b), initial=0.0))
     largest = float(np.max(np.abs(a), initial=0.0))
     max_rel = max_abs / largest if largest else (0.0 if not max_abs else 1.0)
+    norms = float(np.linalg.norm(a) * np.linalg.norm(b))
     return OutputDifference(
         name=name,
         shape=own.shape,
         max_abs=max_abs,
         max_rel=max_rel,
-        cosine=_cosine(a, b),
+        cosine=float(np.dot(a, b) / norms) if norms else float(np.array_equal(a, b)),
         tolerance=tolerance,
         equal=max_rel <= tolerance,
         reason="" if finite.all() else f"{int((~finite).sum())} values are not finite on either side",
     )
-
-
-def _cosine(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> float:
-    norms = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float(np.dot(a, b) / norms) if norms else float(np.array_equal(a, b))
 
 
 def _incomparable(name: str, own: npt.NDArray[Any], tolerance: float, reason: str) -> OutputDifference:

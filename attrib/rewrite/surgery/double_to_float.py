@@ -1,4 +1,4 @@
-"""`double-to-float`: islands that are computed in double between a Cast from float and a Cast back, in float instead."""
+"""`double-to-float`: compute in float what is computed in double between a Cast from float and a Cast back."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,13 +12,14 @@ from attrib.rewrite.surgery.graph import (
     constant,
     counted,
     forget,
+    holds_graph,
     largest_difference,
     new_constant,
     operate,
     redirect,
-    run_file,
     sweep,
     tolerance_of,
+    type_name,
 )
 
 _FLOATS = ("FLOAT", "FLOAT16", "BFLOAT16")
@@ -40,7 +41,7 @@ def double_to_float(job: Job) -> Outcome:
     outcome = operate(job, _convert)
     if outcome.settings["islands"] == "0":
         return outcome
-    apart = largest_difference(run_file(job.source, job.inputs), run_file(job.target, job.inputs))
+    apart = largest_difference(job.run(job.source), job.run(job.target))
     allowed = tolerance_of(job.source)
     if not apart <= allowed:
         raise AttribError(
@@ -56,7 +57,11 @@ def double_to_float(job: Job) -> Outcome:
 
 def _convert(model: Any) -> Outcome:
     graph = model.graph
-    islands = [island for island in _islands(graph) if _is_whole(island)]
+    islands = [
+        island
+        for island in _find_islands(graph)
+        if not island.spoiled and island.inner and island.entries and island.exits
+    ]
     floats: dict[Any, Any] = {}
     for island in islands:
         for node in island.inner:
@@ -67,12 +72,8 @@ def _convert(model: Any) -> Outcome:
     return Outcome(settings={"islands": str(len(islands)), "nodes": str(nodes)})
 
 
-def _is_whole(island: _Island) -> bool:
-    return bool(not island.spoiled and island.inner and island.entries and island.exits)
-
-
-def _islands(graph: Any) -> list[_Island]:
-    """Every island of a graph.
+def _find_islands(graph: Any) -> list[_Island]:
+    """Find every island of a graph.
 
     Numbered cases, cited in the code:
 
@@ -86,37 +87,35 @@ def _islands(graph: Any) -> list[_Island]:
         own = [v for v in (*node.inputs, *node.outputs) if _is_double(v) and constant(v) is None]
         if not own or node.op_type in _READS_NO_VALUES:
             continue
-        island = _joined(own, owner)
+        island = _join(own, owner)
         island.spoiled |= any(
-            v.producer() is None or v.is_graph_output() or _read_inside(v, graph) for v in own
+            v.producer() is None
+            or v.is_graph_output()
+            or any(use.node.graph is not graph for use in v.uses())
+            for v in own
         )
         _place(node, island)
     return list({id(island): island for island in owner.values()}.values())
 
 
 def _place(node: Any, island: _Island) -> None:
+    """Enter a node as what it is to its island (the cases of `_find_islands`)."""
     entry, leaving = _is_double(node.outputs[0]), _is_double(node.inputs[0]) if node.inputs else False
-    if node.op_type == "Cast" and entry and not leaving and _type(node.inputs[0]) in _FLOATS:
+    if node.op_type == "Cast" and entry and not leaving and type_name(node.inputs[0]) in _FLOATS:
         island.entries.append(node)  # 1
-    elif node.op_type == "Cast" and leaving and not entry and _type(node.outputs[0]) in _FLOATS:
+        return
+    if node.op_type == "Cast" and leaving and not entry and type_name(node.outputs[0]) in _FLOATS:
         island.exits.append(node)  # 1
-    elif _computes_doubles(node):
+        return
+    doubles = all(_is_double(value) for value in node.outputs if value.name)
+    if not node.domain and node.op_type != "Cast" and not holds_graph(node) and doubles:
         island.inner.append(node)  # 2
     else:
         island.spoiled = True  # 3
 
 
-def _computes_doubles(node: Any) -> bool:
-    import onnx_ir as ir
-
-    plain = not node.domain and node.op_type != "Cast"
-    graphs = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
-    holds_graph = any(attribute.type in graphs for attribute in node.attributes.values())
-    return plain and not holds_graph and all(_is_double(v) for v in node.outputs if v.name)
-
-
-def _joined(values: list[Any], owner: dict[int, _Island]) -> _Island:
-    """The one island of these values: those that they belonged to become one."""
+def _join(values: list[Any], owner: dict[int, _Island]) -> _Island:
+    """Make one island of those that the values belong to, and of the values that belong to none yet."""
     found = list({id(owner[id(v)]): owner[id(v)] for v in values if id(v) in owner}.values())
     island = found[0] if found else _Island()
     for other in found[1:]:
@@ -131,26 +130,26 @@ def _joined(values: list[Any], owner: dict[int, _Island]) -> _Island:
     return island
 
 
-def _read_inside(value: Any, graph: Any) -> bool:
-    return any(use.node.graph is not graph for use in value.uses())
-
-
-def _type(value: Any) -> str:
-    return value.dtype.name if value is not None and value.dtype is not None else ""
-
-
 def _is_double(value: Any) -> bool:
-    return _type(value) == "DOUBLE"
+    return type_name(value) == "DOUBLE"
+
+
+def as_float(array: Array) -> Array:
+    """Convert to float; what is finite stays so (masks hold the most negative double)."""
+    largest = np.finfo(np.float32)
+    bounded = np.where(np.isfinite(array), np.clip(array, largest.min, largest.max), array)
+    return np.asarray(bounded.astype(np.float32))
 
 
 def _to_float(graph: Any, node: Any, floats: dict[Any, Any]) -> None:
+    """Let an inner node compute in float; `floats` holds the constants that were converted before."""
     import onnx_ir as ir
 
     for i, value in enumerate(node.inputs):
         held = constant(value) if _is_double(value) else None
         if held is not None:
             if value not in floats:
-                floats[value] = new_constant(graph, f"{value.name}/float", _as_float(held))
+                floats[value] = new_constant(graph, f"{value.name}/float", as_float(held))
             node.replace_input_with(i, floats[value])
             sweep([value.producer()] if value.producer() is not None else [])
             forget([value])
@@ -158,7 +157,7 @@ def _to_float(graph: Any, node: Any, floats: dict[Any, Any]) -> None:
         if name == "dtype" and attribute.value == ir.DataType.DOUBLE:
             node.attributes[name] = ir.AttrInt64(name, int(ir.DataType.FLOAT))
         elif attribute.type == ir.AttributeType.TENSOR and attribute.value.dtype == ir.DataType.DOUBLE:
-            tensor = ir.tensor(_as_float(attribute.value.numpy()))
+            tensor = ir.tensor(as_float(attribute.value.numpy()))
             node.attributes[name] = ir.AttrTensor(name, tensor)
     for value in node.outputs:
         value.dtype = ir.DataType.FLOAT
@@ -166,24 +165,17 @@ def _to_float(graph: Any, node: Any, floats: dict[Any, Any]) -> None:
         value.name = f"{value.name}/float"
 
 
-def _as_float(array: Array) -> Array:
-    """In float; what is finite stays so (masks hold the most negative double)."""
-    largest = np.finfo(np.float32)
-    bounded = np.where(np.isfinite(array), np.clip(array, largest.min, largest.max), array)
-    return np.asarray(bounded.astype(np.float32))
-
-
 def _leave_out(graph: Any, cast: Any) -> None:
-    """Without a Cast at the shore, where float is what lies on both sides now."""
+    """Take out a Cast at the shore, where both sides are float now; a Cast from another type gives float instead."""
     import onnx_ir as ir
 
     source, made = cast.inputs[0], cast.outputs[0]
     if _is_double(made):
-        if _type(source) == "FLOAT" and redirect(graph, made, source):
+        if type_name(source) == "FLOAT" and redirect(graph, made, source):
             sweep([cast])
             return
         cast.attributes["to"] = ir.AttrInt64("to", int(ir.DataType.FLOAT))
         made.dtype = ir.DataType.FLOAT
         made.name = f"{made.name}/float"
-    elif _type(made) == "FLOAT" and redirect(graph, made, source):
+    elif type_name(made) == "FLOAT" and redirect(graph, made, source):
         sweep([cast])

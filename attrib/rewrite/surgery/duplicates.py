@@ -1,4 +1,9 @@
-"""`merge-duplicates` and `drop-unused-outputs`: nodes that compute what another one has, and results that nobody wants."""
+"""`merge-duplicates` merges nodes that compute the same; `drop-unused-outputs` drops outputs that PyTorch does not return.
+
+onnx_ir's CommonSubexpressionEliminationPass is no substitute (1.1), not even behind its pass that merges equal initializers:
+it tells a Mul from the same Mul with its operands swapped, merges Dropout, samplers of ONNX Runtime and operators of
+unknown domains, puts an Identity where both duplicates are outputs of the graph, and does not say what it merged.
+"""
 
 import hashlib
 import re
@@ -8,29 +13,26 @@ from typing import Any
 
 from attrib.errors import AttribError
 from attrib.rewrite.registry import Job, Outcome
-from attrib.rewrite.surgery.graph import can_redirect, operate, redirect, sweep
+from attrib.rewrite.surgery.graph import can_redirect, holds_graph, list_counts, redirect, surgery, sweep
 
 _RANDOM = re.compile("Random|Dropout|Sampling|Multinomial|Bernoulli|Search")
-"""Ops that give something else each time, by name: ONNX's and those of ONNX Runtime."""
+"""Ops that give something else each time, by name: those of ONNX and of ONNX Runtime."""
 
 _DOMAINS = ("", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc")
-"""Whose ops depend on nothing but their inputs; of anybody else's that is not known."""
+"""Domains whose ops depend on nothing but their inputs; of other domains that is not known."""
 
 _COMMUTATIVE = frozenset({"Add", "Mul", "And", "Or", "Xor", "Equal"})
 
 
-def merge_duplicates(job: Job) -> Outcome:
+@surgery
+def merge_duplicates(model: Any, _job: Job) -> Outcome:
     """Let one node serve where several compute the same from the same."""
-    return operate(job, _merge)
-
-
-def _merge(model: Any) -> Outcome:
     graph = model.graph
-    alike = _equal_constants(graph)
+    alike = _find_equal_constants(graph)
     first: dict[Hashable, Any] = {}
     merged: Counter[str] = Counter()
     for node in list(graph):
-        key = _key(node, alike)
+        key = _key_of(node, alike)
         kept = node if key is None else first.setdefault(key, node)
         pairs = list(zip(node.outputs, kept.outputs, strict=True))
         if kept is node or not all(can_redirect(graph, old, new) for old, new in pairs):
@@ -39,14 +41,13 @@ def _merge(model: Any) -> Outcome:
             redirect(graph, old, new)
         sweep([node])
         merged[node.op_type] += 1
-    ops = ", ".join(f"{count} {op}" for op, count in sorted(merged.items()))
-    return Outcome(settings={"merged": ops or "nothing"})
+    return Outcome(settings={"merged": list_counts(merged)})
 
 
-def _equal_constants(graph: Any) -> dict[int, int]:
-    """Initializer or Constant -> the first that holds the same (by identity); contents are compared where types agree.
+def _find_equal_constants(graph: Any) -> dict[int, int]:
+    """Map each initializer or Constant to the first that holds the same, by identity.
 
-    They stay: they cost no time, and only those go that nothing reads any more.
+    They stay in the graph, because they cost no time: only those go that nothing reads any more.
     """
     import onnx_ir as ir
 
@@ -59,6 +60,7 @@ def _equal_constants(graph: Any) -> dict[int, int]:
     alike: dict[int, int] = {}
     for rivals in groups.values():
         seen: dict[str, int] = {}
+        # Weights are read only where another one has the same type and shape.
         for value, tensor in rivals if len(rivals) > 1 else ():
             alike[value] = seen.setdefault(_digest(tensor), value)
     return alike
@@ -68,39 +70,30 @@ def _digest(tensor: Any) -> str:
     return hashlib.sha256(tensor.tobytes()).hexdigest()
 
 
-def _key(node: Any, alike: dict[int, int]) -> Hashable:
-    """What a node computes from what; None where that does not decide its results."""
-    import onnx_ir as ir
-
-    subgraphs = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
-    holds_graph = any(attribute.type in subgraphs for attribute in node.attributes.values())
-    constant = node.op_type == "Constant"
-    if constant or holds_graph or node.domain not in _DOMAINS or _RANDOM.search(node.op_type):
+def _key_of(node: Any, alike: dict[int, int]) -> Hashable:
+    """What a node computes from what: equal for two nodes with the same results; None where it does not decide them."""
+    random = node.op_type == "Constant" or node.domain not in _DOMAINS or _RANDOM.search(node.op_type)
+    if random or holds_graph(node):
         return None
     inputs = [alike.get(id(value), id(value)) for value in node.inputs]
     if node.op_type in _COMMUTATIVE and not node.domain:
         inputs.sort()
-    attributes = tuple(sorted((name, _content(a)) for name, a in node.attributes.items()))
+    attributes = []
+    for name, attribute in sorted(node.attributes.items()):
+        value = attribute.value
+        if hasattr(value, "tobytes"):
+            content = f"{value.dtype} {list(value.shape)} {_digest(value)}"
+        else:
+            content = repr(tuple(value) if isinstance(value, list | tuple) else value)
+        attributes.append((name, content))
     used = tuple(bool(out.name) for out in node.outputs)
-    return (node.domain, node.op_type, node.overload, tuple(inputs), attributes, used)
+    return (node.domain, node.op_type, node.overload, tuple(inputs), tuple(attributes), used)
 
 
-def _content(attribute: Any) -> str:
-    """An attribute as text; a tensor by its type and contents."""
-    value = attribute.value
-    if hasattr(value, "tobytes"):
-        return f"{value.dtype} {list(value.shape)} {_digest(value)}"
-    return repr(tuple(value) if isinstance(value, list | tuple) else value)
-
-
-def drop_unused_outputs(job: Job) -> Outcome:
+@surgery
+def drop_unused_outputs(model: Any, job: Job) -> Outcome:
     """Drop the graph's outputs that the PyTorch model does not return, and what only they need."""
-    return operate(job, lambda model: _drop_outputs(model, job))
-
-
-def _drop_outputs(model: Any, job: Job) -> Outcome:
-    graph = model.graph
-    wanted = job.outputs()
+    graph, wanted = model.graph, job.outputs()
     have = [value.name for value in graph.outputs]
     if missing := [name for name in wanted if name not in have]:
         if len(have) <= len(wanted):

@@ -1,10 +1,11 @@
-"""`einsum-to-matmul`: an Einsum that is a (batched) matrix product, as a MatMul.
+"""`einsum-to-matmul`: write an Einsum that is a (batched) matrix product as a MatMul.
 
 With operands of the labels A = batch, M, K and B = batch, K, N, where K is what the result sums over, the product is
 `MatMul([batch, M, K], [batch, K, N])`. A group of several labels is flattened into one axis and unfolded afterward, which
 takes static shapes; a permutation takes a Transpose, or none where the operand is a constant.
 """
 
+import dataclasses
 import math
 import re
 from dataclasses import dataclass
@@ -19,9 +20,9 @@ from attrib.rewrite.surgery.graph import (
     forget,
     new_constant,
     new_node,
-    operate,
     redirect,
     static_shape,
+    surgery,
     sweep,
 )
 
@@ -42,13 +43,16 @@ class Product:
 
 
 def product_of(equation: str) -> Product | None:
-    """The matrix product that an equation describes; None where it is something else (a trace, a sum, a diagonal)."""
+    """Read an equation as a matrix product; None where it is something else (a trace, a sum, a diagonal)."""
     match = _EQUATION.fullmatch("".join(equation.split()))
     if match is None:
         return None
     left, right = match[1], match[2]
-    out = match[3] if match[3] is not None else _implicit(left + right)
-    if any(len(set(part)) != len(part) for part in (left, right, out)) or set(out) - set(left + right):
+    labels = left + right
+    # Without an arrow the result has the labels that occur once, in alphabetical order.
+    implicit = "".join(sorted(label for label in labels if labels.count(label) == 1))
+    out = match[3] if match[3] is not None else implicit
+    if any(len(set(part)) != len(part) for part in (left, right, out)) or set(out) - set(labels):
         return None
     shared = [label for label in left if label in right]
     rows = "".join(label for label in left if label not in right)
@@ -61,20 +65,12 @@ def product_of(equation: str) -> Product | None:
     return Product(left, right, out, ordered[0], ordered[1], summed, ordered[2]) if summed else None
 
 
-def _implicit(labels: str) -> str:
-    """Without an arrow the result has the labels that occur once, in alphabetical order."""
-    return "".join(sorted(label for label in labels if labels.count(label) == 1))
-
-
-def einsum_to_matmul(job: Job) -> Outcome:
-    """Write the products as what they are."""
-    return operate(job, _rewrite)
-
-
-def _rewrite(model: Any) -> Outcome:
+@surgery
+def einsum_to_matmul(model: Any, _job: Job) -> Outcome:
+    """Replace the Einsum nodes that are matrix products."""
     graph = model.graph
     einsums = [node for node in graph if node.op_type == "Einsum" and not node.domain]
-    done = [node.attributes["equation"].as_string() for node in einsums if _rewritten(graph, node)]
+    done = [node.attributes["equation"].as_string() for node in einsums if _replace_einsum(graph, node)]
     left = [node.attributes["equation"].as_string() for node in einsums if node.graph is not None]
     settings = {"rewritten": "; ".join(sorted(set(done))) or "nothing", "products": str(len(done))}
     if left:
@@ -82,7 +78,8 @@ def _rewrite(model: Any) -> Outcome:
     return Outcome(settings=settings)
 
 
-def _rewritten(graph: Any, node: Any) -> bool:
+def _replace_einsum(graph: Any, node: Any) -> bool:
+    """Put a MatMul in place of an Einsum; False where it is no product, or sizes are missing."""
     product = product_of(node.attributes["equation"].as_string()) if len(node.inputs) == 2 else None  # noqa: PLR2004
     if product is None:
         return False
@@ -102,7 +99,7 @@ def _rewritten(graph: Any, node: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """How one product is written. `moves` is what it costs beside the MatMul: transpositions of more than a constant."""
+    """One way to write a product; `moves` counts the Transpose nodes that it takes besides the MatMul."""
 
     product: Product
     left: Any
@@ -119,12 +116,12 @@ class _Plan:
         left = self._operand(graph, node, self.left, product.left, self.left_order)
         right = self._operand(graph, node, self.right, product.right, self.right_order)
         if self.flat:
-            left = self._flattened(graph, node, left, (product.batch, product.rows, product.summed))
-            right = self._flattened(graph, node, right, (product.batch, product.summed, product.columns))
+            left = self._flatten(graph, node, left, (product.batch, product.rows, product.summed))
+            right = self._flatten(graph, node, right, (product.batch, product.summed, product.columns))
         made = new_node(node, "MatMul", [left, right]).outputs[0]
         natural = product.batch + product.rows + product.columns
         if self.flat and not len(product.rows) == len(product.columns) == 1:
-            made = self._reshaped(graph, node, made, [self._size(label) for label in natural])
+            made = self._reshape(graph, node, made, [self._size(label) for label in natural])
         if natural != product.out:
             perm = [natural.index(label) for label in product.out]
             made = new_node(node, "Transpose", [made], perm=perm).outputs[0]
@@ -146,15 +143,15 @@ class _Plan:
         assert self.sizes is not None  # noqa: S101  (flat plans are made with sizes alone)
         return math.prod(self.sizes[label] for label in labels)
 
-    def _flattened(self, graph: Any, node: Any, value: Any, groups: tuple[str, str, str]) -> Any:
+    def _flatten(self, graph: Any, node: Any, value: Any, groups: tuple[str, str, str]) -> Any:
         batch, *axes = groups
         if all(len(axis) == 1 for axis in axes):
             return value
         sizes = [self._size(label) for label in batch] + [self._size(axis) for axis in axes]
-        return self._reshaped(graph, node, value, sizes)
+        return self._reshape(graph, node, value, sizes)
 
     @staticmethod
-    def _reshaped(graph: Any, node: Any, value: Any, sizes: list[int]) -> Any:
+    def _reshape(graph: Any, node: Any, value: Any, sizes: list[int]) -> Any:
         held = constant(value)
         if held is not None:
             fresh = new_constant(graph, f"{value.name}/flat", held.reshape(sizes))
@@ -176,36 +173,28 @@ def _plan(product: Product, left: Any, right: Any) -> _Plan | None:
     single = len(product.rows) == len(product.summed) == len(product.columns) == 1  # 1
     matrix = not product.batch and product.rows and len(product.summed) == len(product.columns) == 1  # 2
     flat = not (single or matrix)
-    sizes = _sizes(product, left, right)
+    own, other = static_shape(left), static_shape(right)
+    sizes = None
+    if own is not None and other is not None:
+        sizes = dict(zip(product.left + product.right, own + other, strict=True))
     if flat and sizes is None:
         return None
-    return min(
-        (_ordered(product, left, right, summed, sizes, flat=flat) for summed in _orders(product.summed)),
-        key=lambda plan: plan.moves,
-    )
-
-
-def _orders(labels: str) -> list[str]:
-    """The orders in which the summed labels may be flattened; more than three are taken as they come."""
     few = 3
-    return ["".join(p) for p in permutations(labels)] if len(labels) <= few else [labels]
-
-
-def _ordered(
-    product: Product, left: Any, right: Any, summed: str, sizes: dict[str, int] | None, *, flat: bool
-) -> _Plan:
-    chosen = Product(
-        product.left, product.right, product.out, product.batch, product.rows, summed, product.columns
-    )
-    left_order = product.batch + product.rows + summed
-    right_order = product.batch + summed + product.columns
-    natural = product.batch + product.rows + product.columns
-    moves = (
-        (left_order != product.left and constant(left) is None)
-        + (right_order != product.right and constant(right) is None)
-        + (natural != product.out)
-    )
-    return _Plan(chosen, left, right, left_order, right_order, sizes, flat, moves)
+    orders = [product.summed]
+    if len(product.summed) <= few:
+        orders = ["".join(order) for order in permutations(product.summed)]
+    plans = []
+    for summed in orders:
+        chosen = dataclasses.replace(product, summed=summed)
+        left_order = product.batch + product.rows + summed
+        right_order = product.batch + summed + product.columns
+        moves = (
+            (left_order != product.left and constant(left) is None)
+            + (right_order != product.right and constant(right) is None)
+            + (product.batch + product.rows + product.columns != product.out)
+        )
+        plans.append(_Plan(chosen, left, right, left_order, right_order, sizes, flat, moves))
+    return min(plans, key=lambda plan: plan.moves)
 
 
 def _same_sizes(product: Product, left: Any, right: Any) -> bool:
@@ -214,20 +203,12 @@ def _same_sizes(product: Product, left: Any, right: Any) -> bool:
         return False
     if len(left.shape) != len(product.left) or len(right.shape) != len(product.right):
         return False
-    return all(
-        _same(left.shape[product.left.index(label)], right.shape[product.right.index(label)])
-        for label in product.batch + product.summed
-    )
-
-
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, int) or isinstance(other, int):
-        return bool(one == other)
-    return one.value is not None and one.value == other.value
-
-
-def _sizes(product: Product, left: Any, right: Any) -> dict[str, int] | None:
-    own, other = static_shape(left), static_shape(right)
-    if own is None or other is None:
-        return None
-    return dict(zip(product.left + product.right, own + other, strict=True))
+    for label in product.batch + product.summed:
+        one, other = left.shape[product.left.index(label)], right.shape[product.right.index(label)]
+        if isinstance(one, int) or isinstance(other, int):
+            same = bool(one == other)
+        else:  # two unknown sizes are equal only under the same name
+            same = one.value is not None and one.value == other.value
+        if not same:
+            return False
+    return True

@@ -1,5 +1,7 @@
-"""What the graph surgeries share: a model with its shapes, moving readers to another value, and running a file once."""
+"""Helpers for the surgeries: loading a model with its shapes, redirecting values, removing nodes, comparing outputs."""
 
+import functools
+from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import chain, count
 from pathlib import Path
@@ -8,18 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from attrib.capture.workload.differences import TOLERANCES
-from attrib.capture.workload.inputs import Arrays, load_inputs
-from attrib.model.execution_providers import CPU_PROVIDER
+from attrib.model.manifest import TOLERANCES
 from attrib.rewrite.files import INLINE, copy_graph, load_graph
-from attrib.rewrite.registry import Job, Outcome
+from attrib.rewrite.registry import Arrays, Job, Outcome
 
-# Sizes of values that shape inference does not find: seen in a run, where they cannot be others in another run.
-#
-# The TorchScript exporter computes the shapes of its Reshape and Expand nodes by nodes, which inference does not follow.
-# With static inputs, the sizes of a graph are the same in every run unless what decides them depends on the *contents* of
-# an input.
-
+Array = npt.NDArray[Any]
 
 _DECIDED_BY = {
     "ConstantOfShape": (0,), "Expand": (1,), "OneHot": (1,), "Pad": (1, 3), "Range": (0, 1, 2), "Reshape": (1,),
@@ -35,15 +30,18 @@ _BY_CONTENTS = frozenset({
 """Ops whose results have sizes that the contents of any input decide, or that hold graphs."""
 
 
-def add_seen_shapes(model: Any, source: Path, inputs: Path) -> None:
-    """Give the values of a model the sizes that they have in a run, where these are the only ones possible.
+def add_seen_shapes(model: Any, job: Job) -> None:
+    """Give the values of a model the sizes that they have in a run, where every run must give the same.
+
+    The TorchScript exporter computes the shapes of its Reshape and Expand nodes by nodes, which shape inference does not
+    follow.
 
     Args:
-        model: The model, read from `source`.
-        source: Its file.
-        inputs: The workload's inputs.
+        model: The model, read from the job's source.
+        job: The rewrite, which can run the source.
     """
     import onnx_ir as ir
+    from onnx import TensorProto, helper
 
     unknown = {
         value.name: value
@@ -53,12 +51,37 @@ def add_seen_shapes(model: Any, source: Path, inputs: Path) -> None:
     }
     if not unknown or not sizes_are_fixed(model.graph):
         return
-    for name, sizes in _seen(source, inputs, list(unknown)).items():
-        unknown[name].shape = ir.Shape(sizes)
+    probe = load_graph(job.source)
+    asked = {f"attrib/shape/{i}": value for i, value in enumerate(unknown.values())}
+    for name, value in asked.items():
+        probe.graph.node.append(helper.make_node("Shape", [value.name], [name]))
+        probe.graph.output.append(helper.make_tensor_value_info(name, TensorProto.INT64, None))
+    outputs = run_probe(job, lambda file: file.write_bytes(probe.SerializeToString()))
+    for name, value in asked.items():
+        value.shape = ir.Shape(outputs[name].tolist())
+
+
+def run_probe(job: Job, write: Callable[[Path], object]) -> Arrays:
+    """Run another form of the job's source once on the workload's inputs; its outputs by name.
+
+    Args:
+        job: The rewrite.
+        write: Writes the graph; it lies beside the source for a moment, whose weights it may read.
+    """
+    probe = job.source.with_name(f"{job.target.stem}-probe.onnx")
+    try:
+        write(probe)
+        return job.run(probe)
+    finally:
+        probe.unlink(missing_ok=True)
+        probe.with_name(f"{probe.name}.data").unlink(missing_ok=True)
 
 
 def sizes_are_fixed(graph: Any) -> bool:
-    """Whether no run can give a value of the graph other sizes: see the module's text."""
+    """Whether no run can give a value of the graph other sizes.
+
+    With inputs of static shapes that is so unless the *contents* of an input decide the size of some value.
+    """
     inputs = [value for value in graph.inputs if not value.is_initializer()]
     if not all(value.shape is not None and value.shape.is_static() for value in inputs):
         return False
@@ -78,64 +101,69 @@ def sizes_are_fixed(graph: Any) -> bool:
     return True
 
 
-def _seen(source: Path, inputs: Path, names: list[str]) -> dict[str, list[int]]:
-    """The sizes of the named values when the graph runs on the workload's inputs."""
-    from onnx import TensorProto, helper
-
-    from attrib.rewrite.surgery.graph import run_file
-
-    model = load_graph(source)
-    found = {f"attrib/shape/{i}": name for i, name in enumerate(names)}
-    for shape, name in found.items():
-        model.graph.node.append(helper.make_node("Shape", [name], [shape]))
-        model.graph.output.append(helper.make_tensor_value_info(shape, TensorProto.INT64, None))
-    probe = source.with_name(f"{source.stem}-shapes.onnx")
-    try:
-        probe.write_bytes(model.SerializeToString())
-        outputs = run_file(probe, inputs)
-    finally:
-        probe.unlink(missing_ok=True)
-    return {name: outputs[shape].tolist() for shape, name in found.items()}
-
-
-Array = npt.NDArray[Any]
-
-
-def operate(job: Job, surgery: Callable[[Any], Outcome]) -> Outcome:
-    """Load the graph with its shapes, let `surgery` change it in place, and write it.
+def operate(job: Job, change: Callable[[Any], Outcome]) -> Outcome:
+    """Load the graph with its shapes, let `change` work on it in place, and write it.
 
     A graph in which nothing was changed is copied as it is, byte for byte.
     """
     import onnx_ir as ir
 
     model = load_model(job)
-    before = _shape(model)
-    outcome = surgery(model)
-    if _shape(model) == before:
+    before = _structure(model)
+    outcome = change(model)
+    if _structure(model) == before:
         copy_graph(job.source, job.target)
     else:
         ir.save(model, job.target, external_data=f"{job.target.name}.data", size_threshold_bytes=INLINE)
     return outcome
 
 
+def surgery(change: Callable[[Any, Job], Outcome]) -> Callable[[Job], Outcome]:
+    """Make a rewrite of a function that changes a loaded model in place; see `operate`."""
+
+    @functools.wraps(change)
+    def rewrite(job: Job) -> Outcome:
+        return operate(job, lambda model: change(model, job))
+
+    return rewrite
+
+
 def load_model(job: Job) -> Any:
-    """The graph to begin with, its values with the types and shapes that can be known for every run."""
+    """Load the graph of a job, its values with the types and shapes that are the same in every run."""
     import onnx_ir as ir
     from onnx_ir.passes.common import ShapeInferencePass
 
     model = ir.load(job.source)
     ShapeInferencePass(check_type=False, strict_mode=False)(model)
-    add_seen_shapes(model, job.source, job.inputs)
+    add_seen_shapes(model, job)
     return model
 
 
-def _shape(model: Any) -> list[tuple[Any, ...]]:
-    """What each node reads and makes, and what the graph returns."""
+def _structure(model: Any) -> list[tuple[Any, ...]]:
+    """What each node reads and makes, and what the graph returns: equal for two models of the same nodes."""
     nodes: list[tuple[Any, ...]] = [
         (node.op_type, *(value and value.name for value in (*node.inputs, *node.outputs)))
         for node in model.graph.all_nodes()
     ]
     return [*nodes, tuple(value.name for value in model.graph.outputs)]
+
+
+def type_name(value: Any) -> str:
+    """The element type of a value, e.g. `FLOAT16`; empty where it is not known."""
+    return value.dtype.name if value is not None and value.dtype is not None else ""
+
+
+def holds_graph(node: Any) -> bool:
+    """Whether a node has a graph inside, as If and Loop do."""
+    import onnx_ir as ir
+
+    kinds = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
+    return any(attribute.type in kinds for attribute in node.attributes.values())
+
+
+def is_read_once(value: Any) -> bool:
+    """Whether one node alone reads a value, and nobody outside the graph."""
+    return len(value.uses()) == 1 and not value.is_graph_output()
 
 
 def static_shape(value: Any) -> tuple[int, ...] | None:
@@ -146,7 +174,7 @@ def static_shape(value: Any) -> tuple[int, ...] | None:
 
 
 def constant(value: Any) -> Array | None:
-    """What a value holds in every step: an initializer, a Constant, or a copy or transposition of one."""
+    """The array that a value holds in every step: an initializer, a Constant, or a copy or transposition of one."""
     import onnx_ir as ir
 
     if value is None or (value.is_initializer() and value.is_graph_input()):
@@ -182,7 +210,7 @@ def can_redirect(graph: Any, old: Any, new: Any) -> bool:
 
 
 def redirect(graph: Any, old: Any, new: Any) -> bool:
-    """Let whatever reads `old` read `new`; an output of the graph keeps its name. False where that cannot be."""
+    """Let all readers of `old` read `new`; an output of the graph keeps its name. False where that is not possible."""
     import onnx_ir as ir
 
     if not can_redirect(graph, old, new):
@@ -221,7 +249,7 @@ def forget(values: Iterable[Any]) -> None:
 
 
 def new_constant(graph: Any, name: str, array: Array) -> Any:
-    """An initializer under a name of its own."""
+    """Add an initializer to a graph, under a name that is free."""
     import onnx_ir as ir
 
     fresh, number = name, 0
@@ -235,62 +263,50 @@ def new_constant(graph: Any, name: str, array: Array) -> Any:
 
 
 def new_node(like: Any, op: str, inputs: list[Any], **attributes: Any) -> Any:
-    """A node put in before `like`, with its origin; its output has no name or shape yet."""
+    """Insert a node before `like`, with its origin; its output has no name or shape yet."""
     import onnx_ir as ir
 
     node = ir.node(op, inputs, attributes, metadata_props=dict(like.metadata_props))
-    node.name = _fresh_name(like, op)
+    # `/encoder/MatMul` for `/encoder/Einsum`, else `node_Einsum_3/MatMul`; ONNX Runtime refuses a name that is taken.
+    own = like.name or like.op_type
+    folder = own.removesuffix(like.op_type)
+    name = f"{folder}{op}" if folder.endswith("/") else f"{own}/{op}"
+    taken = {other.name for other in like.graph.all_nodes()}
+    numbered = (f"{name}_{number}" for number in count(1))
+    node.name = next(fresh for fresh in chain([name], numbered) if fresh not in taken)
     node.doc_string = like.doc_string
     like.graph.insert_before(like, node)
     return node
 
 
-def _fresh_name(like: Any, op: str) -> str:
-    """`/encoder/MatMul` for `/encoder/Einsum`, else `node_Einsum_3/MatMul`; ONNX Runtime refuses a name that is taken."""
-    own = like.name or like.op_type
-    folder = own.removesuffix(like.op_type)
-    name = f"{folder}{op}" if folder.endswith("/") else f"{own}/{op}"
-    taken = {node.name for node in like.graph.all_nodes()}
-    numbered = (f"{name}_{number}" for number in count(1))
-    return next(fresh for fresh in chain([name], numbered) if fresh not in taken)
-
-
-def run_file(file: Path, inputs: Path, providers: tuple[str, ...] = (CPU_PROVIDER,)) -> Arrays:
-    """Run a graph once on the workload's inputs, unoptimized; its outputs by name."""
-    import onnxruntime as ort
-
-    from attrib.capture.ort.feeds import feeds_of
-
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
-    session = ort.InferenceSession(str(file), options, providers=list(providers))
-    feeds, _ = feeds_of(session, load_inputs(inputs), io_binding=False, any_floats=True)
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, map(np.asarray, feeds.outputs()), strict=True))
-
-
 def largest_difference(own: Arrays, other: Arrays) -> float:
-    """The largest difference of any output, relative to the largest value of that output; NaN where only one has one."""
-    return max((_difference(own[name], other[name]) for name in own if name in other), default=0.0)
+    """The largest difference of any output, relative to the largest value of that output; NaN where shapes differ.
+
+    It is NaN, too, where only one of the two outputs has a NaN or an infinity.
+    """
+    found = [0.0]
+    for name in own.keys() & other.keys():
+        a, b = own[name].astype(np.float64), other[name].astype(np.float64)
+        both = np.isfinite(a) & np.isfinite(b)
+        if a.shape != b.shape or not np.array_equal(a[~both], b[~both], equal_nan=True):
+            return float("nan")
+        scale = float(np.max(np.abs(a[both]), initial=0.0))
+        apart = float(np.max(np.abs(a[both] - b[both]), initial=0.0))
+        found.append(apart / scale if scale else apart)
+    return max(found)
 
 
 def tolerance_of(file: Path) -> float:
-    """How far two ways to compute the same graph may be apart, by the roughest type of a weight."""
+    """The largest relative difference allowed between two ways to compute a graph, by the roughest type of a weight."""
     import onnx_ir as ir
 
     types = {value.dtype.name for value in ir.load(file).graph.initializers.values() if value.dtype}
     return TOLERANCES["bf16" if "BFLOAT16" in types else "fp16" if "FLOAT16" in types else "fp32"]
 
 
-def _difference(own: Array, other: Array) -> float:
-    a, b = own.astype(np.float64), other.astype(np.float64)
-    both = np.isfinite(a) & np.isfinite(b)
-    if a.shape != b.shape or not np.array_equal(a[~both], b[~both], equal_nan=True):
-        return float("nan")
-    scale = float(np.max(np.abs(a[both]), initial=0.0))
-    apart = float(np.max(np.abs(a[both] - b[both]), initial=0.0))
-    return apart / scale if scale else apart
+def list_counts(counts: Counter[str]) -> str:
+    """`1 Cast pair, 2 Reshape pair`, or `nothing`."""
+    return ", ".join(f"{number} {what}" for what, number in sorted(counts.items())) or "nothing"
 
 
 def counted(count: int, noun: str) -> str:

@@ -29,7 +29,7 @@ _BROADCAST = frozenset({"Add", "Div", "Mul", "Sub", "Where"})
 
 
 def heads_after(node: Any, place: int, where: Heads, heads: int) -> tuple[Heads, Constants]:
-    """Where the heads are in the result of a node that reads them by input `place`.
+    """Find where the heads are in the result of a node that reads them by input `place`.
 
     Raises:
         Unknown: The node does something else with them.
@@ -37,7 +37,7 @@ def heads_after(node: Any, place: int, where: Heads, heads: int) -> tuple[Heads,
     if node.op_type in _SAME:
         return where, ()
     if node.op_type in _BROADCAST:
-        return _broadcast(node, place, where, heads)
+        return follow_broadcast(node, place, where, heads)
     follow = _FOLLOW.get(node.op_type)
     if follow is None:
         raise Unknown("it is no node of an attention that attrib knows")
@@ -51,15 +51,16 @@ def _shape(value: Any) -> tuple[int, ...]:
     return shape
 
 
-def _transpose(node: Any, _place: int, where: Heads, _heads: int) -> Heads:
+def follow_transpose(node: Any, _place: int, where: Heads, _heads: int) -> Heads:
+    """Find the heads where the permutation moves their axis."""
     perm = permutation(node)
     if perm is None:
         raise Unknown("the sizes of its tensors are not known")
     return Heads(axis=perm.index(where.axis), outer=where.outer, inner=where.inner)
 
 
-def _reshape(node: Any, _place: int, where: Heads, heads: int) -> Heads:
-    """The axis of the result that holds the heads whole: the same elements lie before and after them."""
+def follow_reshape(node: Any, _place: int, where: Heads, heads: int) -> Heads:
+    """Find the axis of the result that holds the heads whole: the same elements lie before and after them."""
     before, after = _shape(node.inputs[0]), _shape(node.outputs[0])
     major = math.prod(before[: where.axis]) * where.outer
     minor = where.inner * math.prod(before[where.axis + 1 :])
@@ -72,15 +73,16 @@ def _reshape(node: Any, _place: int, where: Heads, heads: int) -> Heads:
     raise Unknown(f"it spreads the heads over several axes ({list(before)} to {list(after)})")
 
 
-def _softmax(node: Any, _place: int, where: Heads, _heads: int) -> Heads:
+def follow_softmax(node: Any, _place: int, where: Heads, _heads: int) -> Heads:
+    """Find the heads where they were; a Softmax must not run over their axis."""
     axis = node.attributes["axis"].as_int() if "axis" in node.attributes else -1
     if axis % len(_shape(node.inputs[0])) == where.axis:
         raise Unknown("it runs over the heads")
     return where
 
 
-def _matmul(node: Any, place: int, where: Heads, _heads: int) -> Heads:
-    """A product of two values with the heads among the batch axes: they stay where they are."""
+def follow_matmul(node: Any, place: int, where: Heads, _heads: int) -> Heads:
+    """Find the heads where they were: a product of two values has them among its batch axes."""
     own, other = _shape(node.inputs[place]), _shape(node.inputs[1 - place])
     if where.axis >= len(own) - 2:
         raise Unknown("it does not treat each head by itself")
@@ -89,7 +91,8 @@ def _matmul(node: Any, place: int, where: Heads, _heads: int) -> Heads:
     return where
 
 
-def _attention(node: Any, place: int, where: Heads, heads: int) -> Heads:
+def follow_attention(node: Any, place: int, where: Heads, heads: int) -> Heads:
+    """Find the heads on the second axis, where ONNX's Attention has them."""
     if where.axis != 1 or where.outer != 1 or where.inner != 1:
         raise Unknown("the heads are not its second axis")
     for value in node.inputs[3:]:
@@ -101,8 +104,11 @@ def _attention(node: Any, place: int, where: Heads, heads: int) -> Heads:
     return where
 
 
-def _broadcast(node: Any, place: int, where: Heads, heads: int) -> tuple[Heads, Constants]:
-    """Elementwise: the axes are counted from the last; a constant with the heads' axis holds something for each head."""
+def follow_broadcast(node: Any, place: int, where: Heads, heads: int) -> tuple[Heads, Constants]:
+    """Find the heads after an elementwise node: axes are counted from the last.
+
+    A constant operand with the heads' axis holds something for each head.
+    """
     own = _shape(node.inputs[place])
     from_last = len(own) - where.axis
     result = len(_shape(node.outputs[0]))
@@ -123,9 +129,9 @@ def _broadcast(node: Any, place: int, where: Heads, heads: int) -> tuple[Heads, 
 
 
 _FOLLOW = {
-    "Attention": _attention,
-    "MatMul": _matmul,
-    "Reshape": _reshape,
-    "Softmax": _softmax,
-    "Transpose": _transpose,
+    "Attention": follow_attention,
+    "MatMul": follow_matmul,
+    "Reshape": follow_reshape,
+    "Softmax": follow_softmax,
+    "Transpose": follow_transpose,
 }

@@ -1,4 +1,4 @@
-"""Where the heads of an attention are: from the products that make them to the product that mixes them.
+"""Finding the heads of an attention: from the products that make them to the product that mixes them.
 
 Numbered cases, cited in the code:
 
@@ -43,7 +43,7 @@ class Weight:
         return np.asarray(moved.reshape(self.heads, -1), dtype=np.float64)
 
     def keep(self, graph: Any, kept: list[int]) -> None:
-        """Put a constant with these heads alone in its place."""
+        """Put a constant with these heads only in its place."""
         self._replace(graph, np.take(self._array, self._positions(kept), axis=self.axis))
 
     def silence(self, graph: Any, heads: list[int]) -> None:
@@ -82,27 +82,23 @@ class Block:
         return self.weights[-1]
 
     def prune(self, graph: Any, kept: list[int]) -> None:
-        """Leave these heads alone: the weights, the sizes of what holds heads, and the shapes that Reshapes ask for."""
+        """Keep these heads only: in the weights, the sizes of what holds heads, and the shapes that Reshapes ask for."""
+        import onnx_ir as ir
+
         for weight in self.weights:
             weight.keep(graph, kept)
         for value, where in self.seen.items():
-            value.shape = _resized(value, where, len(kept))
+            sizes = list(static_shape(value) or ())
+            sizes[where.axis] = where.outer * len(kept) * where.inner
+            value.shape = ir.Shape(sizes)
         for reshape in self.reshapes:
             made = reshape.outputs[0]
             asked = np.array(static_shape(made), np.int64)
             _read_instead(reshape, 1, new_constant(graph, f"{made.name}/shape", asked))
 
 
-def _resized(value: Any, where: Heads, count: int) -> Any:
-    import onnx_ir as ir
-
-    sizes = list(static_shape(value) or ())
-    sizes[where.axis] = where.outer * count * where.inner
-    return ir.Shape(sizes)
-
-
 def _read_instead(node: Any, place: int, value: Any) -> None:
-    """Another input for a node; the old one goes where nobody else reads it."""
+    """Give a node another input; the old one is removed where nobody else reads it."""
     old = node.inputs[place]
     node.replace_input_with(place, value)
     forget([old])
@@ -130,7 +126,7 @@ _PRODUCTS = frozenset({"MatMul", "Gemm"})
 
 
 def find_blocks(graph: Any, heads: Callable[[], int]) -> list[Block]:
-    """Every attention of a graph.
+    """Find every attention of a graph.
 
     Args:
         graph: The graph, with shapes.
@@ -139,13 +135,13 @@ def find_blocks(graph: Any, heads: Callable[[], int]) -> list[Block]:
     Raises:
         AttribError: There is none that is known, or one cannot be followed.
     """
-    cores = [core for node in graph if (core := _core(node))]
+    cores = [core for node in graph if (core := _core_at(node))]
     if not cores:
         raise AttribError(
             "the graph holds no attention that attrib knows",
             hint="put prune-heads before rewrites that fuse attention, and export with static shapes",
         )
-    return [_followed(core, heads) for core in cores]
+    return [_follow(core, heads) for core in cores]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +153,8 @@ class _Core:
     batch_shape: tuple[int, ...]
 
 
-def _core(node: Any) -> _Core | None:
+def _core_at(node: Any) -> _Core | None:
+    """The attention whose Softmax or Attention node this is; None for other nodes."""
     if (node.op_type, node.domain) == ("Attention", ""):  # 2
         shape = static_shape(node.inputs[0])
         four = shape is not None and len(shape) == 4  # noqa: PLR2004
@@ -165,11 +162,16 @@ def _core(node: Any) -> _Core | None:
     if node.op_type != "Softmax":
         return None
     scores = _product_above(node.inputs[0])  # 1
-    mixed = _product_below(node.outputs[0])
     shape = static_shape(node.inputs[0])
-    if scores is None or mixed is None or shape is None:
+    mixed = (
+        use.node.inputs[1 - use.idx]
+        for use in _uses_through(node.outputs[0], 6)
+        if use.node.op_type == "MatMul" and constant(use.node.inputs[1 - use.idx]) is None
+    )
+    value = next(mixed, None)
+    if scores is None or value is None or shape is None:
         return None
-    return _Core(node, (*scores.inputs, mixed[0].inputs[1 - mixed[1]]), shape[:-2])
+    return _Core(node, (*scores.inputs, value), shape[:-2])
 
 
 def _product_above(value: Any) -> Any:
@@ -196,22 +198,16 @@ def _leads_to_product(value: Any, depth: int = 6) -> bool:
     return maker.op_type in _AROUND_SOFTMAX and any(_leads_to_product(v, depth - 1) for v in inputs)
 
 
-def _product_below(value: Any) -> tuple[Any, int] | None:
-    """The product that takes the Softmax, and by which input."""
-    for use in _uses_through(value, 6):
-        if use.node.op_type == "MatMul" and constant(use.node.inputs[1 - use.idx]) is None:
-            return use.node, use.idx
-    return None
-
-
 def _uses_through(value: Any, depth: int) -> Iterator[Any]:
+    """Where a value is read, and where the results of elementwise nodes that read it are, `depth` nodes down."""
     for use in value.uses():
         yield use
         if depth and use.node.op_type in _AROUND_SOFTMAX:
             yield from _uses_through(use.node.outputs[0], depth - 1)
 
 
-def _followed(core: _Core, heads: Callable[[], int]) -> Block:
+def _follow(core: _Core, heads: Callable[[], int]) -> Block:
+    """Follow the heads of one attention from the products that make them down to the one that mixes them (3, 4)."""
     *_, count = core.batch_shape if len(core.batch_shape) > 1 else (heads(),)
     if count < 2:  # noqa: PLR2004
         raise AttribError("a layer has a single attention head, which cannot be pruned")
@@ -221,13 +217,15 @@ def _followed(core: _Core, heads: Callable[[], int]) -> Block:
         made = _projection(value)
         if made is None:
             raise _unknown(core.node, f"what makes {value.name!r} is no product with a weight")
-        waiting += _projected(block, made)
+        waiting += _add_projection(block, made)
     while waiting:
         value, where = waiting.pop(0)
         if value not in block.seen:
             block.seen[value] = where
-            waiting += _down(block, value, where)
-    mixing = [weight for weight in block.weights if weight.axis == _rows(weight) and weight.is_matrix]
+            waiting += _follow_value(block, value, where)
+    mixing = [
+        weight for weight in block.weights if weight.axis == 1 - _columns(weight.node) and weight.is_matrix
+    ]
     if len(mixing) != 1:
         raise _unknown(core.node, f"{len(mixing)} products with a weight mix the heads, not one")
     block.weights.remove(mixing[0])
@@ -254,12 +252,8 @@ def _columns(node: Any) -> int:
     return 0 if transposed else 1
 
 
-def _rows(weight: Weight) -> int:
-    return 1 - _columns(weight.node)
-
-
-def _projected(block: Block, node: Any) -> list[tuple[Any, Heads]]:
-    """A product that makes heads: its weight and bias, and what it makes."""
+def _add_projection(block: Block, node: Any) -> list[tuple[Any, Heads]]:
+    """Add a product that makes heads: its weight and bias; returns what it makes."""
     shape, held = static_shape(node.outputs[0]), constant(node.inputs[1])
     if shape is None or held is None or held.ndim != 2 or shape[-1] % block.heads:  # noqa: PLR2004
         raise _unknown(node, f"its result is not one of {block.heads} heads of known size")
@@ -274,7 +268,7 @@ def _weight(block: Block, node: Any, place: int, axis: int, inner: int, *, is_ma
     return Weight(node=node, place=place, axis=axis, heads=block.heads, inner=inner, is_matrix=is_matrix)
 
 
-def _down(block: Block, value: Any, where: Heads) -> list[tuple[Any, Heads]]:
+def _follow_value(block: Block, value: Any, where: Heads) -> list[tuple[Any, Heads]]:
     """Follow one value to what reads it (case 4)."""
     found = []
     if value.is_graph_output():
@@ -284,7 +278,10 @@ def _down(block: Block, value: Any, where: Heads) -> list[tuple[Any, Heads]]:
         if node.op_type in ("Shape", "Size"):
             continue
         if node.op_type in _PRODUCTS and place == 0 and constant(node.inputs[1]) is not None:
-            _mix(block, node, where)
+            shape = static_shape(node.inputs[0])
+            if shape is None or where.axis != len(shape) - 1 or where.outer != 1:
+                raise _unknown(node, "it does not sum over the heads")
+            block.weights.append(_weight(block, node, 1, 1 - _columns(node), where.inner, is_matrix=True))
             continue
         try:
             after, constants = heads_after(node, place, where, block.heads)
@@ -297,13 +294,6 @@ def _down(block: Block, value: Any, where: Heads) -> list[tuple[Any, Heads]]:
             block.weights += [_weight(block, node, at, axis, inner) for at, axis, inner in constants]
         found.append((node.outputs[0], after))
     return found
-
-
-def _mix(block: Block, node: Any, where: Heads) -> None:
-    shape = static_shape(node.inputs[0])
-    if shape is None or where.axis != len(shape) - 1 or where.outer != 1:
-        raise _unknown(node, "it does not sum over the heads")
-    block.weights.append(_weight(block, node, 1, 1 - _columns(node), where.inner, is_matrix=True))
 
 
 def _unknown(node: Any, why: str) -> AttribError:

@@ -1,12 +1,15 @@
-"""`drop-inverse-pairs`: Cast, Transpose and Reshape that undo each other without losing anything.
+"""`drop-inverse-pairs`: drop Cast, Transpose and Reshape nodes that undo each other without losing anything.
 
-Also across nodes that do not care, and neighbors that are one such node.
+A pair may have nodes between it that work on any type or layout, and two neighbors may be one such node.
 Each kind is a row of `_KINDS`; a row's function looks at one node, walks up to its partner and takes out what is provably
 nothing. The graph is gone through until no row finds anything more.
 
 Most of this ONNX Runtime does by itself at level `all` (1.31: Transpose pairs, also around elementwise nodes, and lossless
 Cast pairs go; two Reshapes become one). It leaves Reshape pairs around another node, Squeeze behind Unsqueeze, and the one
 Reshape to the shape that its input has: there the rewrite still saves nodes. A test watches this.
+
+onnxscript's basic rules are no substitute (0.7): they drop no pair with nodes between it, no Reshape or Squeeze pair and no
+Cast pair, and their one rule for Casts merges double to float to float16, which rounds twice, into one rounding.
 """
 
 from collections import Counter
@@ -14,8 +17,8 @@ from collections.abc import Callable
 from typing import Any
 
 from attrib.rewrite.registry import Job, Outcome
-from attrib.rewrite.surgery.graph import operate, redirect, sweep
-from attrib.rewrite.surgery.layout_pairs import close, drop_transposes, drop_views, movement, path_up
+from attrib.rewrite.surgery.graph import is_read_once, list_counts, redirect, surgery, sweep, type_name
+from attrib.rewrite.surgery.layout_pairs import VIEWS, close, drop_transposes, drop_views, movement, path_up
 
 _FLOATS = {
     "FLOAT16": (11, 15),
@@ -59,70 +62,50 @@ def lossless(source: str, target: str) -> bool:
 
 def drop_casts(graph: Any, node: Any) -> str:
     """Take out a Cast that undoes the one before it, or that changes no type; make one of two that follow each other."""
-    if _type(node.inputs[0]) == _type(node.outputs[0]) != "":
+    if type_name(node.inputs[0]) == type_name(node.outputs[0]) != "":
         if not redirect(graph, node.outputs[0], node.inputs[0]):
             return ""
         sweep([node])
         return "Cast to its own type"
     path = path_up(node, frozenset({"Cast"}), movement)
-    if path is None or not lossless(_type(path.source), _type(path.partner.outputs[0])):
+    if path is None or not lossless(type_name(path.source), type_name(path.partner.outputs[0])):
         return ""
-    if _type(path.source) == _type(node.outputs[0]):
+    if type_name(path.source) == type_name(node.outputs[0]):
 
         def retouch(step: Any, _place: int) -> None:
             step.outputs[0].dtype = path.source.dtype
 
         return "Cast pair" if close(graph, node, path, retouch) else ""
-    return _merged(node, path.partner) if not path.steps else ""
-
-
-def _merged(node: Any, first: Any) -> str:
-    """One Cast for two, where the first loses nothing: of floats always, of others where the second loses nothing either.
-
-    (What a Cast of a float to an integer gives beyond the integer's range is not defined, and may depend on the float.)
-    """
-    ends = _type(first.inputs[0]), _type(node.outputs[0])
+    # One Cast for two: of floats always, of others where the second loses nothing either. What a Cast of a float to an
+    # integer gives beyond the integer's range is not defined, and may depend on the float.
+    ends = type_name(path.source), type_name(node.outputs[0])
     exact = all(end in _FLOATS for end in ends) or lossless(*ends)
-    alone = len(first.outputs[0].uses()) == 1 and not first.outputs[0].is_graph_output()
-    if not exact or not alone:
+    if path.steps or not exact or not is_read_once(path.partner.outputs[0]):
         return ""
-    node.replace_input_with(0, first.inputs[0])
-    sweep([first])
+    node.replace_input_with(0, path.source)
+    sweep([path.partner])
     return "Cast merged into the next"
 
-
-def _type(value: Any) -> str:
-    return value.dtype.name if value is not None and value.dtype is not None else ""
-
-
-_VIEWS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 
 _KINDS: dict[str, Callable[[Any, Any], str]] = {
     "Cast": drop_casts,
     "Transpose": drop_transposes,
-    **dict.fromkeys(_VIEWS, drop_views),
+    **dict.fromkeys(sorted(VIEWS), drop_views),
 }
 """Op -> what takes out such a node with its partner; returns what was done, e.g. `Cast pair`, or nothing."""
 
 
-def drop_inverse_pairs(job: Job) -> Outcome:
-    """Take out what undoes itself."""
-    return operate(job, _drop)
-
-
-def _drop(model: Any) -> Outcome:
+@surgery
+def drop_inverse_pairs(model: Any, _job: Job) -> Outcome:
+    """Take out the pairs until none is left."""
     graph = model.graph
     done: Counter[str] = Counter()
-    while found := _one_pass(graph):
-        done += found
-    text = ", ".join(f"{count} {what}" for what, count in sorted(done.items()))
-    return Outcome(settings={"dropped": text or "nothing"})
-
-
-def _one_pass(graph: Any) -> Counter[str]:
-    found: Counter[str] = Counter()
-    for node in list(graph):
-        drop = _KINDS.get(node.op_type)
-        if drop is not None and not node.domain and node.graph is graph and (what := drop(graph, node)):
-            found[what] += 1
-    return found
+    before = -1
+    while done.total() != before:
+        before = done.total()
+        for node in list(graph):
+            drop = _KINDS.get(node.op_type)
+            # A node that is taken out with its partner has no graph any more.
+            if drop is not None and not node.domain and node.graph is graph and (what := drop(graph, node)):
+                done[what] += 1
+    return Outcome(settings={"dropped": list_counts(done)})

@@ -1,4 +1,4 @@
-"""`drop-nan-guard`: without the guard that the exporter puts behind every Softmax of an attention, where it is idle.
+"""`drop-nan-guard`: drop the guard that the exporter puts behind every Softmax of an attention, where it does nothing.
 
 PyTorch returns zeros for a row of attention that is masked throughout, so the exporter writes `Where(IsNaN(p), 0, p)`
 behind `p = Softmax(...)`. Only a run shows whether any input needs it.
@@ -7,14 +7,15 @@ behind `p = Softmax(...)`. Only a run shows whether any input needs it.
 from dataclasses import dataclass
 from typing import Any
 
+from attrib.rewrite.files import load_graph
 from attrib.rewrite.registry import Job, Outcome
 from attrib.rewrite.surgery.graph import (
     constant,
     counted,
-    operate,
     redirect,
-    run_file,
+    run_probe,
     static_shape,
+    surgery,
     sweep,
 )
 
@@ -28,67 +29,53 @@ class _Guard:
     softmax: Any
 
 
-def drop_nan_guard(job: Job) -> Outcome:
+@surgery
+def drop_nan_guard(model: Any, job: Job) -> Outcome:
     """Drop the guards that the workload's own inputs never trigger."""
-    return operate(job, lambda model: _drop(model, job))
-
-
-def _drop(model: Any, job: Job) -> Outcome:
-    guards = [guard for node in model.graph if (guard := _guard(node))]
-    fired = _fired(job, sorted({guard.test.name for guard in guards}))
-    idle = [guard for guard in guards if not fired[guard.test.name]]
+    guards = [guard for node in model.graph if (guard := _guard_at(node))]
+    fired = _fired_tests(job, sorted({guard.test.name for guard in guards}))
+    idle = [guard for guard in guards if guard.test.name not in fired]
     dropped = [guard for guard in idle if redirect(model.graph, guard.where.outputs[0], guard.softmax)]
     sweep(guard.where for guard in dropped)
     kept = len(guards) - len(dropped)
-    settings = {"guards": str(len(guards)), "dropped": str(len(dropped)), "kept": str(kept)}
-    return Outcome(settings=settings, notes=_notes(len(dropped), kept))
-
-
-def _notes(dropped: int, kept: int) -> tuple[str, ...]:
     notes = []
     if dropped:
         notes.append(
-            f"--optimize drop-nan-guard dropped {counted(dropped, 'guard')} behind Softmax that the workload's inputs never"
-            " trigger; that is proven for these inputs only: a row that is masked throughout would now give NaN"
+            f"--optimize drop-nan-guard dropped {counted(len(dropped), 'guard')} behind Softmax that the workload's inputs"
+            " never trigger; that is proven for these inputs only: a row that is masked throughout would now give NaN"
         )
     if kept:
         notes.append(
             f"--optimize drop-nan-guard kept {counted(kept, 'guard')} behind Softmax: the workload's inputs trigger them"
         )
-    return tuple(notes)
+    settings = {"guards": str(len(guards)), "dropped": str(len(dropped)), "kept": str(kept)}
+    return Outcome(settings=settings, notes=tuple(notes))
 
 
-def _guard(node: Any) -> _Guard | None:
+def _guard_at(node: Any) -> _Guard | None:
+    """The guard that a Where is; None for any other node."""
     if node.op_type != "Where" or node.domain:
         return None
     test, otherwise, softmax = node.inputs
     tester, maker = test.producer(), softmax.producer()
-    guards = (
-        tester is not None
-        and (tester.op_type, tester.domain) == ("IsNaN", "")
-        and tester.inputs[0] is softmax
-        and maker is not None
-        and (maker.op_type, maker.domain) == ("Softmax", "")
-    )
-    return _Guard(node, test, softmax) if guards and _keeps_shape(otherwise, softmax) else None
-
-
-def _keeps_shape(otherwise: Any, softmax: Any) -> bool:
-    """The value in NaN's place must not make the result larger than the Softmax."""
+    if tester is None or (tester.op_type, tester.domain) != ("IsNaN", "") or tester.inputs[0] is not softmax:
+        return None
+    if maker is None or (maker.op_type, maker.domain) != ("Softmax", ""):
+        return None
+    # The value in NaN's place must not make the result larger than the Softmax.
     held, shape = constant(otherwise), static_shape(softmax)
-    rank = 0 if softmax.shape is None else len(softmax.shape)
     if held is not None and held.size == 1:
-        return held.ndim <= rank
-    return shape is not None and static_shape(otherwise) == shape
+        fits = held.ndim <= (0 if softmax.shape is None else len(softmax.shape))
+    else:
+        fits = shape is not None and static_shape(otherwise) == shape
+    return _Guard(node, test, softmax) if fits else None
 
 
-def _fired(job: Job, tests: list[str]) -> dict[str, bool]:
-    """Which of the tests is true anywhere when the graph runs on the workload's inputs."""
+def _fired_tests(job: Job, tests: list[str]) -> set[str]:
+    """Find which of the tests are true anywhere when the graph runs on the workload's inputs."""
     if not tests:
-        return {}
+        return set()
     from onnx import TensorProto, helper
-
-    from attrib.rewrite.files import load_graph
 
     model = load_graph(job.source)
     found = {test: f"attrib/fired/{i}" for i, test in enumerate(tests)}
@@ -99,10 +86,5 @@ def _fired(job: Job, tests: list[str]) -> dict[str, bool]:
             helper.make_node("ReduceMax", [f"{name}/float"], [name], keepdims=0),
         ])  # fmt: skip
         model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, []))
-    probe = job.source.with_name(f"{job.target.stem}-probe.onnx")
-    try:
-        probe.write_bytes(model.SerializeToString())
-        outputs = run_file(probe, job.inputs)
-    finally:
-        probe.unlink(missing_ok=True)
-    return {test: bool(outputs[name] > 0) for test, name in found.items()}
+    outputs = run_probe(job, lambda file: file.write_bytes(model.SerializeToString()))
+    return {test for test, name in found.items() if outputs[name] > 0}

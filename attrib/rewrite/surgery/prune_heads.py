@@ -1,4 +1,4 @@
-"""`prune-heads`: a quarter of the attention heads less in every layer, those whose weights are smallest.
+"""`prune-heads`: leave out a quarter of the attention heads of every layer, those with the smallest weights.
 
 From each attention the heads are followed back to the products that make query, key and value, and forward to the
 product that mixes the heads. Their weights lose the columns and rows of the pruned heads, and the Reshapes on the way lose
@@ -16,24 +16,34 @@ from attrib.errors import AttribError
 from attrib.rewrite.files import INLINE
 from attrib.rewrite.registry import Job, Outcome
 from attrib.rewrite.surgery.graph import (
-    Array,
     counted,
     largest_difference,
     load_model,
     operate,
-    run_file,
+    run_probe,
     tolerance_of,
 )
 from attrib.rewrite.surgery.head_flow import Block, find_blocks
 
 SHARE = 0.25
-"""Share of the heads of a layer that goes."""
+"""Share of the heads of a layer that is left out."""
 
 
 def prune_heads(job: Job) -> Outcome:
-    """Prune the heads, and check it on the workload's inputs."""
+    """Prune the heads, and check on the workload's inputs that this is the same as silencing them."""
+    import onnx_ir as ir
+
     outcome = operate(job, lambda model: _prune(model, job))
-    apart = largest_difference(_silenced(job), run_file(job.target, job.inputs))
+    # The graph as it was, with zeros for the pruned heads in the weights that mix them, must give the same.
+    model = load_model(job)
+    for block in find_blocks(model.graph, lambda: job.architecture().heads):
+        kept = kept_heads(block)
+        block.mixing.silence(model.graph, [head for head in range(block.heads) if head not in kept])
+
+    def write(file: Path) -> None:
+        ir.save(model, file, external_data=f"{file.name}.data", size_threshold_bytes=INLINE)
+
+    apart = largest_difference(run_probe(job, write), job.run(job.target))
     if not apart <= tolerance_of(job.source):
         raise AttribError(
             "leaving out the heads is not the same as silencing them: an output differs by"
@@ -69,21 +79,3 @@ def kept_heads(block: Block) -> list[int]:
             norms += np.square(weight.by_head()).sum(axis=1)
     gone = max(1, round(block.heads * SHARE))
     return sorted(np.argsort(norms, kind="stable")[gone:].tolist())
-
-
-def _silenced(job: Job) -> dict[str, Array]:
-    """The outputs of the graph as it was, the pruned heads multiplied by zeros where they are mixed."""
-    import onnx_ir as ir
-
-    model = load_model(job)
-    for block in find_blocks(model.graph, lambda: job.architecture().heads):
-        kept = kept_heads(block)
-        block.mixing.silence(model.graph, [head for head in range(block.heads) if head not in kept])
-    probe = job.source.with_name(f"{job.target.stem}-silenced.onnx")
-    data = Path(f"{probe}.data")
-    try:
-        ir.save(model, probe, external_data=data.name, size_threshold_bytes=INLINE)
-        return run_file(probe, job.inputs)
-    finally:
-        probe.unlink(missing_ok=True)
-        data.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Every experiment: one small file a family. Importing them imports no engine."""
+"""The experiments, one file each (or one a family); `EXPERIMENTS` lists them. Importing them imports no engine."""
 
 from attrib.verify.experiments.another_exporter import EXPERIMENT as EXPORTER
 from attrib.verify.experiments.attention import EXPERIMENT as ATTENTION
@@ -34,11 +34,11 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     PRUNE_HEADS,
     *TORCH_MODES,
 )
-"""What may be tried: the graph first, then the session, then what changes the numbers, then PyTorch."""
+"""All experiments: of the graph first, then of the session, then those that change the numbers, then of PyTorch."""
 
 GENERAL: dict[str, str] = {
     "fp16": "shows what fewer bits could give; that a model computes in float32 is no finding",
     "bf16": "shows what fewer bits could give; that a model computes in float32 is no finding",
     "prune-heads": "shows what another model could give; that a model has all its heads is no finding",
 }
-"""Experiments that no rule names, because they prove none, and what they are for."""
+"""Experiments that no rule names, because they prove no finding, and what they are for."""

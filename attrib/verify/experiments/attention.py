@@ -1,51 +1,46 @@
-"""attention: the ONNX graph exported from the model's other attention implementation."""
+"""attention: export the ONNX graph from the model's other attention implementation."""
 
 from msgspec.structs import replace
 
 from attrib.capture.config.options import Attention
 from attrib.findings.evidence.ledger_queries import op_counts
 from attrib.findings.rules.graph.nan_guard import RULE as NAN_GUARD
-from attrib.model.experiment import Prediction
 from attrib.units import format_ns
 from attrib.verify.experiments.change import NOT_EXPORTED, experiment, variant
 from attrib.verify.predict.claims import verdict_of, with_cuts
-from attrib.verify.predict.nodes import vanishing
+from attrib.verify.predict.nodes import time_of_removal
 from attrib.verify.predict.prediction import estimate
-from attrib.verify.protocol import Inapplicable, Situation, Variant
+from attrib.verify.protocol import ExperimentContext, Inapplicable, Variant
 
 OTHER: dict[Attention, Attention] = {"sdpa": "eager", "eager": "sdpa"}
 NO_CHOICE = Inapplicable(reason="the model has no choice of attention implementations")
 
 
-def has_choice(situation: Situation) -> bool:
+def has_choice(context: ExperimentContext) -> bool:
     """Whether the model named its attention implementation when it was loaded."""
-    return bool(situation.manifest.workload.attention)
+    return bool(context.manifest.workload.attention)
 
 
-def variants(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
-    """The other implementation."""
-    if situation.options.onnx is not None:
+def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
+    """The other implementation: eager instead of sdpa, or sdpa instead of eager."""
+    if context.options.onnx is not None:
         return NOT_EXPORTED
-    if not has_choice(situation):
+    if not has_choice(context):
         return NO_CHOICE
-    other = OTHER[situation.options.attention]
-    options = replace(situation.options, attention=other)
-    predicted = _without_guard(situation) if other == "eager" else None
+    other = OTHER[context.options.attention]
+    options = replace(context.options, attention=other)
+    verdict = verdict_of(context, NAN_GUARD) if other == "eager" else None
+    predicted = None
+    if verdict is not None and verdict.works:
+        # Eager attention is the same products, mask and Softmax, without the guard.
+        time = time_of_removal(context, verdict.works)
+        basis = (
+            f"Eager attention is exported without the guard behind Softmax"
+            f" ({op_counts(context.evidence, 'onnxruntime', verdict.works)}), which takes {format_ns(time.median)}."
+        )
+        predicted = with_cuts(context, estimate(context, "onnxruntime", time, basis, verdict.works))
     why = "what an exporter writes for the other implementation is in no profile"
     return (variant(f"attention-{other}", f"Exported from {other} attention", options, predicted, why),)
-
-
-def _without_guard(situation: Situation) -> Prediction | None:
-    """Eager attention is the same products, mask and Softmax, without the guard."""
-    verdict = verdict_of(situation, NAN_GUARD)
-    if verdict is None or not verdict.works:
-        return None
-    time = vanishing(situation, verdict.works)
-    basis = (
-        f"Eager attention is exported without the guard behind Softmax"
-        f" ({op_counts(situation.evidence, 'onnxruntime', verdict.works)}), which takes {format_ns(time.median)}."
-    )
-    return with_cuts(situation, estimate(situation, "onnxruntime", time, basis, verdict.works))
 
 
 EXPERIMENT = experiment(

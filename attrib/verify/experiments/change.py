@@ -1,6 +1,6 @@
-"""What the experiments have in common: making a change of options, and when none can be made."""
+"""Helpers for the experiments: changed options, and the reasons why nothing can be changed."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from msgspec.structs import replace
@@ -10,44 +10,41 @@ from attrib.errors import UsageError
 from attrib.model.execution_providers import CPU_PROVIDER
 from attrib.model.experiment import Prediction
 from attrib.model.manifest import Role
-from attrib.verify.protocol import Experiment, Inapplicable, Situation, Variant
+from attrib.verify.protocol import Experiment, ExperimentContext, Inapplicable, Variant
 
-Variants = Callable[[Situation], tuple[Variant, ...] | Inapplicable]
+Variants = Callable[[ExperimentContext], tuple[Variant, ...] | Inapplicable]
 
 _NAMES: dict[Role, str] = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
 
 
 def experiment(name: str, title: str, about: str, side: Role, variants: Variants, **facts: Any) -> Experiment:
-    """An experiment whose variants are sure to be changes of its own engine that a capture accepts."""
+    """Make an experiment that keeps only variants which change something and which a capture accepts."""
 
-    def checked(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
-        ran = situation.manifest.sides.get(side)
+    def checked(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
+        ran = context.manifest.sides.get(side)
         if ran is None or ran.engine != side:
             return Inapplicable(reason=f"the capture has no side that ran {_NAMES[side]}")
-        found = variants(situation)
-        return found if isinstance(found, Inapplicable) else _valid(situation, found)
+        found = variants(context)
+        if isinstance(found, Inapplicable):
+            return found
+        valid, why = [], "it would change nothing here"
+        for variant in found:
+            try:
+                check_options(variant.options)
+            except UsageError as error:
+                why = str(error)
+                continue
+            if variant.options != context.options:
+                valid.append(variant)
+        return tuple(valid) or Inapplicable(reason=why)
 
     return Experiment(id=name, title=title, about=about, side=side, variants=checked, **facts)
-
-
-def _valid(situation: Situation, found: Iterable[Variant]) -> tuple[Variant, ...] | Inapplicable:
-    """The variants that differ from the original and that a capture accepts; where none is left, why."""
-    valid, why = [], "it would change nothing here"
-    for variant in found:
-        try:
-            check_options(variant.options)
-        except UsageError as error:
-            why = str(error)
-            continue
-        if variant.options != situation.options:
-            valid.append(variant)
-    return tuple(valid) or Inapplicable(reason=why)
 
 
 def variant(
     name: str, title: str, options: CaptureOptions, predicted: Prediction | None, unpredicted: str = ""
 ) -> Variant:
-    """A variant; why it is not predicted matters only where it is not."""
+    """Make a variant; `unpredicted` says why there is no prediction, and is ignored where there is one."""
     return Variant(
         id=name,
         title=title,
@@ -58,30 +55,30 @@ def variant(
 
 
 def with_session(options: CaptureOptions, **entries: str) -> CaptureOptions:
-    """The options with attributes of the session set, each in place of what was set before."""
+    """Set attributes of the session; each replaces what was set before."""
     return with_entries(options, entries)
 
 
 def with_entries(options: CaptureOptions, entries: dict[str, str]) -> CaptureOptions:
-    """The options with entries of the session set, each in place of what was set before."""
+    """Set configuration entries of the session; each replaces what was set before."""
     kept = [item for item in options.session_options if item.partition("=")[0] not in entries]
     return replace(options, session_options=(*kept, *(f"{key}={value}" for key, value in entries.items())))
 
 
 def session_value(options: CaptureOptions, key: str) -> str | None:
-    """What an entry of the session was set to; None where it was not."""
+    """The value of a configuration entry of the session; None where it is not set."""
     found = [item.partition("=")[2] for item in options.session_options if item.partition("=")[0] == key]
     return found[-1] if found else None
 
 
-def rewritten(options: CaptureOptions, name: str) -> CaptureOptions:
-    """The options with one more offline rewrite, behind those that there are."""
+def with_rewrite(options: CaptureOptions, name: str) -> CaptureOptions:
+    """Add an offline rewrite behind those of the options."""
     return replace(options, optimize=(*options.optimize, name))
 
 
-def on_cpu(situation: Situation) -> bool:
+def on_cpu(context: ExperimentContext) -> bool:
     """Whether ONNX Runtime computed on its own CPU provider."""
-    side = situation.manifest.sides.get("onnxruntime")
+    side = context.manifest.sides.get("onnxruntime")
     used = (side.providers or side.requested_providers) if side else ()
     return not used or used[0] == CPU_PROVIDER
 
@@ -94,7 +91,7 @@ NO_GRAPH = Inapplicable(
 )
 
 
-def saw_graph(situation: Situation) -> bool:
+def saw_graph(context: ExperimentContext) -> bool:
     """Whether it is known which graph ran, and how long its nodes took."""
-    evidence = situation.evidence
+    evidence = context.evidence
     return evidence.optimized is not None and "onnxruntime" in evidence.partitions

@@ -1,4 +1,4 @@
-"""nan-guard, double-islands, einsum, duplicates, unused-outputs: graph surgery whose gain a rule claims already."""
+"""nan-guard, double-islands, einsum, duplicates, unused-outputs: graph surgery whose saving a rule has computed."""
 
 from attrib.findings.protocol import Rule
 from attrib.findings.rules.graph.duplicated_work import RULE as DUPLICATED_WORK
@@ -6,25 +6,25 @@ from attrib.findings.rules.graph.einsum_products import RULE as EINSUM_PRODUCTS
 from attrib.findings.rules.graph.nan_guard import RULE as NAN_GUARD
 from attrib.findings.rules.graph.unused_outputs import RULE as UNUSED_OUTPUTS
 from attrib.findings.rules.kernels.double_precision import RULE as DOUBLE_PRECISION
-from attrib.verify.experiments.change import NO_GRAPH, Variants, experiment, rewritten, variant
-from attrib.verify.predict.claims import claimed, verdict_of
-from attrib.verify.protocol import Experiment, Inapplicable, Situation, Variant
+from attrib.verify.experiments.change import NO_GRAPH, Variants, experiment, variant, with_rewrite
+from attrib.verify.predict.claims import predict_claim, verdict_of
+from attrib.verify.protocol import Experiment, ExperimentContext, Inapplicable, Variant
 
 
 def surgery(name: str, rewrite: str, title: str, rule: Rule, without: str) -> Variants:
-    """The one variant of a rewrite, where the rule finds something to take out."""
+    """Make the one variant of a rewrite; it applies where the rule finds something to take out."""
 
-    def variants(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
-        if rewrite in situation.options.optimize:
+    def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
+        if rewrite in context.options.optimize:
             return Inapplicable(reason=f"the capture used {rewrite} already")
-        verdict = verdict_of(situation, rule)
+        verdict = verdict_of(context, rule)
         if verdict is None:
             return NO_GRAPH
         if not verdict.rows:
             return Inapplicable(reason=without)
         why = "the graph holds nothing else to compare them with"
-        options = rewritten(situation.options, rewrite)
-        return (variant(name, title, options, claimed(situation, verdict), why),)
+        options = with_rewrite(context.options, rewrite)
+        return (variant(name, title, options, predict_claim(context, verdict), why),)
 
     return variants
 

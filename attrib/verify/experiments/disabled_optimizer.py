@@ -1,90 +1,70 @@
-"""disabled-optimizer: ONNX Runtime without one of its graph optimizers."""
+"""disabled-optimizer: run ONNX Runtime without one of its graph optimizers."""
 
 from msgspec.structs import replace
 
-from attrib.analysis.lineage.rewrites import UNKNOWN, Step
+from attrib.analysis.lineage.rewrites import UNKNOWN
 from attrib.findings.evidence.executed_graph import ran_of, rows_holding
 from attrib.findings.evidence.ledger_queries import delta_ns
-from attrib.model.experiment import Prediction
 from attrib.units import format_ns
 from attrib.verify.experiments.change import NO_GRAPH, experiment, saw_graph, variant
 from attrib.verify.predict.prediction import estimate
-from attrib.verify.predict.unfused import Unfused, undone, written_by
-from attrib.verify.protocol import Inapplicable, Situation, Variant
+from attrib.verify.predict.unfused import Unfused, saving_of_undoing, written_by
+from attrib.verify.protocol import ExperimentContext, Inapplicable, Variant
 
 MOST = 6
-"""Variants of one run: each is a session and a measurement."""
+"""Variants of one run at most: each takes a session and a measurement."""
 
 _NEEDED = frozenset({UNKNOWN, "InsertCastTransformer", "MemcpyTransformer"})
-"""Not known by name, or without which a session cannot run at all."""
+"""Optimizers that cannot be left out: their name is not known, or a session cannot run without them."""
 
 
-def variants(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
+def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
     """With all optimizers where some were left out; without each whose nodes look slower than what they replaced."""
-    again = _with_all(situation)
-    without = _without_suspects(situation)
+    again: tuple[Variant, ...] = ()
+    if left_out := context.options.disabled_optimizers:
+        options = replace(context.options, disabled_optimizers=())
+        why = f"what {' and '.join(left_out)} would write is in no profile that was taken without"
+        again = (variant("with-all-optimizers", "With all optimizers", options, None, why),)
+    without = _leave_out_suspects(context)
     if isinstance(without, Inapplicable):
         return again or without
     return (*again, *without)
 
 
-def _with_all(situation: Situation) -> tuple[Variant, ...]:
-    left_out = situation.options.disabled_optimizers
-    if not left_out:
-        return ()
-    why = f"what {' and '.join(left_out)} would write is in no profile that was taken without"
-    return (
-        variant(
-            "with-all-optimizers",
-            "With all optimizers",
-            replace(situation.options, disabled_optimizers=()),
-            None,
-            why,
-        ),
-    )
-
-
-def _without_suspects(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
+def _leave_out_suspects(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
     """Without each optimizer whose nodes cost more than PyTorch's calls, or more than what they replaced would."""
-    if not saw_graph(situation) or not situation.chain.steps:
+    if not saw_graph(context) or not context.chain.steps:
         return NO_GRAPH
-    written = {name: steps for name, steps in written_by(situation).items() if name not in _NEEDED}
+    written = {name: steps for name, steps in written_by(context).items() if name not in _NEEDED}
     if not written:
         return Inapplicable(
             reason="no node of the graph that ran was written by an optimizer that can be left out"
         )
-    found = {name: undone(situation, steps) for name, steps in written.items()}
-    suspects = [name for name, steps in written.items() if _suspect(situation, steps, found[name])]
-    chosen = sorted(suspects, key=lambda name: (-found[name].saving.median, name))[:MOST]
-    return tuple(_without(situation, name, found[name]) for name in chosen) or Inapplicable(
+    ran = ran_of(context.evidence)
+    found: dict[str, Unfused] = {}
+    for name, steps in written.items():
+        unfused = saving_of_undoing(context, steps)
+        suspect = unfused.saving.median > 0
+        if not suspect and context.evidence.latency.torch_ns is not None:
+            nodes = ran.ids(ran.graph.nodes[j] for step in steps for j in step.after)
+            suspect = delta_ns(rows_holding(context.evidence, nodes)) > 0
+        if suspect:
+            found[name] = unfused
+    chosen = sorted(found, key=lambda name: (-found[name].saving.median, name))[:MOST]
+    made = []
+    for name in chosen:
+        unfused = found[name]
+        options = replace(context.options, disabled_optimizers=(*context.options.disabled_optimizers, name))
+        basis = (
+            f"The nodes that it wrote in {unfused.steps} places take {format_ns(unfused.written_ns)}, products left out;"
+            f" told by other nodes of the run, {unfused.ops} would take {format_ns(unfused.instead_ns.low)} to"
+            f" {format_ns(unfused.instead_ns.high)}."
+        )
+        predicted = estimate(context, "onnxruntime", unfused.saving, basis, unfused.written)
+        made.append(variant(f"without-{name.replace('_', '-')}", f"Without {name}", options, predicted))
+    return tuple(made) or Inapplicable(
         reason=f"what {', '.join(sorted(written))} wrote is faster than PyTorch's calls, and than what it replaced"
     )
-
-
-def _suspect(situation: Situation, steps: tuple[Step, ...], found: Unfused) -> bool:
-    if found.saving.median > 0:
-        return True
-    if situation.evidence.latency.torch_ns is None:
-        return False
-    ran = ran_of(situation.evidence)
-    written = ran.ids(ran.graph.nodes[j] for step in steps for j in step.after)
-    return delta_ns(rows_holding(situation.evidence, written)) > 0
-
-
-def _without(situation: Situation, name: str, found: Unfused) -> Variant:
-    options = replace(situation.options, disabled_optimizers=(*situation.options.disabled_optimizers, name))
-    return variant(
-        f"without-{name.replace('_', '-')}", f"Without {name}", options, _predicted(situation, found)
-    )
-
-
-def _predicted(situation: Situation, found: Unfused) -> Prediction:
-    basis = (
-        f"The nodes that it wrote in {found.steps} places take {format_ns(found.written_ns)}, products left out;"
-        f" told by other nodes of the run, {found.ops} would take {format_ns(found.instead_ns.low)} to"
-        f" {format_ns(found.instead_ns.high)}."
-    )
-    return estimate(situation, "onnxruntime", found.saving, basis, found.written)
 
 
 EXPERIMENT = experiment(

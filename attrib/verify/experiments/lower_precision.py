@@ -1,41 +1,40 @@
-"""fp16, bf16, int8-dynamic, int8-qdq: the graph computed in fewer bits. They change the numbers."""
+"""fp16, bf16, int8-dynamic, int8-qdq: compute the graph in fewer bits, which changes the numbers."""
 
 from msgspec.structs import replace
 
-from attrib.analysis.lineage.graph import Graph
 from attrib.findings.evidence.kernels import MATRIX_NODES
 from attrib.model.experiment import Prediction
 from attrib.model.work import Work
 from attrib.rewrite.registry import lowest_precision
-from attrib.verify.experiments.change import Variants, experiment, on_cpu, rewritten, saw_graph, variant
+from attrib.verify.experiments.change import Variants, experiment, on_cpu, saw_graph, variant, with_rewrite
 from attrib.verify.predict.bounds import products_of_weights
-from attrib.verify.protocol import Experiment, Inapplicable, Situation, Variant
+from attrib.verify.protocol import Experiment, ExperimentContext, Inapplicable, Variant
 
 _NO_BF16 = Inapplicable(
     reason="ONNX Runtime's CPU provider has no bfloat16 kernels for a transformer's products"
 )
 
 
-def fp16(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
+def fp16(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
     """The graph converted to float16."""
-    if why := _lower_already(situation):
+    if why := _lower_already(context):
         return why
     unpredicted = (
         "the CPU provider has few float16 kernels and casts around the other nodes: what the casts cost, and what"
         " they keep from being fused, is in no profile of the float32 graph"
-        if on_cpu(situation)
+        if on_cpu(context)
         else "how much faster this GPU computes in float16 is not in a profile of float32"
     )
-    return (variant("fp16", "float16", rewritten(situation.options, "float16"), None, unpredicted),)
+    return (variant("fp16", "float16", with_rewrite(context.options, "float16"), None, unpredicted),)
 
 
-def bf16(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
+def bf16(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
     """The model exported in bfloat16, where a provider can run it."""
-    if on_cpu(situation):
+    if on_cpu(context):
         return _NO_BF16
-    if why := _lower_already(situation):
+    if why := _lower_already(context):
         return why
-    options = replace(situation.options, precision="bf16")
+    options = replace(context.options, precision="bf16")
     return (
         variant(
             "bf16",
@@ -47,41 +46,39 @@ def bf16(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
     )
 
 
-def _lower_already(situation: Situation) -> Inapplicable | None:
-    options = situation.options
+def _lower_already(context: ExperimentContext) -> Inapplicable | None:
+    options = context.options
     now = lowest_precision(options.precision, options.optimize)
     return Inapplicable(reason=f"the capture computes in {now} already") if now != "fp32" else None
 
 
 def _int8(rewrite: str, title: str, *, predicted: bool) -> Variants:
-    def variants(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
-        if why := _lower_already(situation):
+    def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
+        if why := _lower_already(context):
             return why
-        bound = weight_products(situation) if predicted and saw_graph(situation) else None
+        bound = weight_products(context) if predicted and saw_graph(context) else None
         why_not = (
             "the pairs of QuantizeLinear and DequantizeLinear go into integer kernels only where ONNX Runtime's"
             " patterns fit; elsewhere they cost more than the products gain"
             if not predicted
             else "no product of activations and weights is seen"
         )
-        return (variant(rewrite, title, rewritten(situation.options, rewrite), bound, why_not),)
+        return (variant(rewrite, title, with_rewrite(context.options, rewrite), bound, why_not),)
 
     return variants
 
 
-def weight_products(situation: Situation) -> Prediction | None:
-    """Products of which one factor is a weight: those that quantization replaces."""
-    graph = situation.evidence.optimized
-    weighted = {node.name for node in graph.nodes if _reads_weight(graph, node.inputs)} if graph else set()
+def weight_products(context: ExperimentContext) -> Prediction | None:
+    """Bound the saving by the products of which one factor is a weight: those that quantization replaces."""
+    graph = context.evidence.optimized
+    weighted: set[str] = set()
+    if graph is not None:
+        weighted = {node.name for node in graph.nodes if not graph.constants.isdisjoint(node.inputs[1:2])}
 
     def chosen(work: Work) -> bool:
         return work.op in MATRIX_NODES and work.id in weighted
 
-    return products_of_weights(situation, chosen)
-
-
-def _reads_weight(graph: Graph, inputs: tuple[str, ...]) -> bool:
-    return len(inputs) > 1 and inputs[1] in graph.constants
+    return products_of_weights(context, chosen)
 
 
 EXPERIMENTS: tuple[Experiment, ...] = (

@@ -1,29 +1,29 @@
-"""onnxscript, ort-transformers, onnxslim: the graph rewritten by another tool before ONNX Runtime opens it."""
+"""onnxscript, ort-transformers, onnxslim: let another tool rewrite the graph before ONNX Runtime opens it."""
 
 from collections.abc import Callable
 
 from attrib.model.experiment import Prediction
-from attrib.verify.experiments.change import Variants, experiment, rewritten, saw_graph, variant
+from attrib.verify.experiments.change import Variants, experiment, saw_graph, variant, with_rewrite
 from attrib.verify.predict.bounds import glue_nodes, moving_nodes
-from attrib.verify.protocol import Experiment, Inapplicable, Situation, Variant
+from attrib.verify.protocol import Experiment, ExperimentContext, Inapplicable, Variant
 
-Bound = Callable[[Situation], Prediction | None]
+Bound = Callable[[ExperimentContext], Prediction | None]
 
 
 def rewriting(rewrite: str, title: str, bound: Bound, covers: tuple[str, ...] = ()) -> Variants:
     """The one variant of an offline rewrite; `covers` are rewrites that do the same and more."""
 
-    def variants(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
-        used = next((name for name in situation.options.optimize if name in (rewrite, *covers)), None)
+    def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
+        used = next((name for name in context.options.optimize if name in (rewrite, *covers)), None)
         if used:
             return Inapplicable(reason=f"the capture used {used} already")
-        predicted = bound(situation) if saw_graph(situation) else None
+        predicted = bound(context) if saw_graph(context) else None
         why = (
             "no node is left that it could take in"
-            if saw_graph(situation)
+            if saw_graph(context)
             else "the graph that ran is not known"
         )
-        return (variant(rewrite, title, rewritten(situation.options, rewrite), predicted, why),)
+        return (variant(rewrite, title, with_rewrite(context.options, rewrite), predicted, why),)
 
     return variants
 

@@ -1,4 +1,4 @@
-"""opset: the model exported in another opset."""
+"""opset: export the model in another opset."""
 
 import shlex
 
@@ -7,48 +7,34 @@ from msgspec.structs import replace
 from attrib.findings.rules.graph.decomposed_attention import WHOLE_ATTENTION_OPSET
 from attrib.verify.experiments.change import NOT_EXPORTED, experiment, saw_graph, variant
 from attrib.verify.predict.bounds import attention_glue
-from attrib.verify.protocol import Inapplicable, Situation, Variant
+from attrib.verify.protocol import ExperimentContext, Inapplicable, Variant
 
 
-def variants(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
+def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
     """The first opset that has an Attention operator, where it is newer; the exporter's own, where the user chose one."""
-    if situation.options.onnx is not None:
+    options = context.options
+    if options.onnx is not None:
         return NOT_EXPORTED
-    found = (*_whole_attention(situation), *_own_choice(situation))
-    return found or Inapplicable(
-        reason=f"opset {_opset(situation)} has the Attention operator already, and the exporter chose it"
+    now = options.opset or context.manifest.sides["onnxruntime"].opset
+    found = []
+    if now < WHOLE_ATTENTION_OPSET:
+        number, seen = WHOLE_ATTENTION_OPSET, saw_graph(context)
+        predicted = attention_glue(context) if seen else None
+        why = "no attention is seen that runs node by node" if seen else "the graph that ran is not known"
+        newer = replace(options, opset=number)
+        found.append(variant(f"opset-{number}", f"Exported in opset {number}", newer, predicted, why))
+    # A capture records the opset that was written; whether the user chose it, only the command says.
+    if options.opset is not None and _names_opset(context.manifest.command):
+        own = replace(options, opset=None)
+        why = "which opset the exporter chooses is known only when it has exported"
+        found.append(variant("opset-default", "Exported in the exporter's own opset", own, None, why))
+    return tuple(found) or Inapplicable(
+        reason=f"opset {now} has the Attention operator already, and the exporter chose it"
     )
-
-
-def _opset(situation: Situation) -> int:
-    side = situation.manifest.sides["onnxruntime"]
-    return situation.options.opset or side.opset
-
-
-def _whole_attention(situation: Situation) -> tuple[Variant, ...]:
-    if _opset(situation) >= WHOLE_ATTENTION_OPSET:
-        return ()
-    number = WHOLE_ATTENTION_OPSET
-    predicted = attention_glue(situation) if saw_graph(situation) else None
-    why = (
-        "no attention is seen that runs node by node"
-        if saw_graph(situation)
-        else "the graph that ran is not known"
-    )
-    options = replace(situation.options, opset=number)
-    return (variant(f"opset-{number}", f"Exported in opset {number}", options, predicted, why),)
-
-
-def _own_choice(situation: Situation) -> tuple[Variant, ...]:
-    """A capture records the opset that was written; that the user chose it, only the command says."""
-    if situation.options.opset is None or not _names_opset(situation.manifest.command):
-        return ()
-    options = replace(situation.options, opset=None)
-    why = "which opset the exporter chooses is known only when it has exported"
-    return (variant("opset-default", "Exported in the exporter's own opset", options, None, why),)
 
 
 def _names_opset(command: str) -> bool:
+    """Whether a command line has the option `--opset`."""
     try:
         words = shlex.split(command)
     except ValueError:

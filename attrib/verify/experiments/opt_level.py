@@ -1,8 +1,7 @@
-"""opt-level: another level of ONNX Runtime's graph optimization."""
+"""opt-level: run another level of ONNX Runtime's graph optimization."""
 
 from msgspec.structs import replace
 
-from attrib.analysis.lineage.rewrites import Step
 from attrib.capture.config.options import OptLevel
 from attrib.findings.evidence.ledger_queries import counted
 from attrib.findings.rules.graph.unfused_layers import separate_residuals
@@ -11,8 +10,8 @@ from attrib.units import format_ns
 from attrib.verify.experiments.change import experiment, saw_graph, variant
 from attrib.verify.predict.bounds import glue_nodes
 from attrib.verify.predict.prediction import estimate
-from attrib.verify.predict.unfused import undone, written_by
-from attrib.verify.protocol import Inapplicable, Situation, Variant
+from attrib.verify.predict.unfused import saving_of_undoing, written_by
+from attrib.verify.protocol import ExperimentContext, Inapplicable, Variant
 
 LEVELS: tuple[OptLevel, ...] = ("disabled", "basic", "extended", "all")
 
@@ -32,24 +31,31 @@ _ADDED: dict[OptLevel, frozenset[str]] = {
 }
 
 
-def variants(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
+def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
     """From a lower level to `all`; from `all` to those whose optimizers did something, because a fusion can lose."""
-    if situation.options.opt_level != "all":
-        return (_raised(situation),)
-    if not saw_graph(situation) or not situation.chain.steps:
-        return tuple(_blind(situation, level) for level in _ADDED)
-    written = written_by(situation)
-    found = tuple(_lowered(situation, level) for level, added in _ADDED.items() if added & written.keys())
+    if context.options.opt_level != "all":
+        return (_raise_level(context),)
+    if not saw_graph(context) or not context.chain.steps:
+        why = "the trace directory does not hold the graphs that show what the optimizers did"
+        return tuple(_at_level(context, level, None, why) for level in _ADDED)
+    written = written_by(context)
+    found = tuple(_lower_level(context, level) for level, added in _ADDED.items() if added & written.keys())
     return found or Inapplicable(
         reason="no node of the graph that ran was written by an optimizer above the basic level"
     )
 
 
-def _raised(situation: Situation) -> Variant:
-    """What fusions can take in bounds the gain, unless they lead to kernels of which this profile knows nothing."""
-    options = replace(situation.options, opt_level="all")
-    bound = glue_nodes(situation)
-    sums = separate_residuals(situation.evidence.optimized) if situation.evidence.optimized else 0
+def _at_level(
+    context: ExperimentContext, level: OptLevel, predicted: Prediction | None, unpredicted: str = ""
+) -> Variant:
+    options = replace(context.options, opt_level=level)
+    return variant(f"opt-level-{level}", f"Graph optimization: {level}", options, predicted, unpredicted)
+
+
+def _raise_level(context: ExperimentContext) -> Variant:
+    """The level `all`: the nodes that fusions can take in bound the saving, unless a fused kernel is not in the profile."""
+    bound = glue_nodes(context)
+    sums = separate_residuals(context.evidence.optimized) if context.evidence.optimized else 0
     why = "no node is known that a fusion could take in"
     if bound is not None and sums:
         most = format_ns(bound.saving_ns.median)
@@ -58,37 +64,23 @@ def _raised(situation: Situation) -> Variant:
             f" and that may cost more than both; what fusions can take in besides takes {most} at most"
         )
         bound = None
-    return variant("opt-level-all", "Graph optimization: all", options, bound, why)
+    return _at_level(context, "all", bound, why)
 
 
-def _blind(situation: Situation, level: OptLevel) -> Variant:
-    why = "the trace directory does not hold the graphs that show what the optimizers did"
-    return variant(
-        f"opt-level-{level}",
-        f"Graph optimization: {level}",
-        replace(situation.options, opt_level=level),
-        None,
-        why,
+def _lower_level(context: ExperimentContext, level: OptLevel) -> Variant:
+    """A lower level: undo the steps of the optimizers that the present level adds."""
+    written = written_by(context)
+    added = _ADDED[level] & written.keys()
+    found = saving_of_undoing(
+        context, [step for name, own in written.items() if name in added for step in own]
     )
-
-
-def _lowered(situation: Situation, level: OptLevel) -> Variant:
-    steps = [step for name, found in written_by(situation).items() if name in _ADDED[level] for step in found]
-    options = replace(situation.options, opt_level=level)
-    return variant(
-        f"opt-level-{level}", f"Graph optimization: {level}", options, _undone(situation, level, steps)
-    )
-
-
-def _undone(situation: Situation, level: OptLevel, steps: list[Step]) -> Prediction:
-    found = undone(situation, steps)
-    names = sorted(_ADDED[level] & written_by(situation).keys())
     come = found.instead_ns
     basis = (
-        f"What {' and '.join(names)} wrote takes {format_ns(found.written_ns)}, products left out; told by other"
+        f"What {' and '.join(sorted(added))} wrote takes {format_ns(found.written_ns)}, products left out; told by other"
         f" nodes of the run, what was there before would take {format_ns(come.low)} to {format_ns(come.high)}."
     )
-    return estimate(situation, "onnxruntime", found.saving, basis, found.written)
+    predicted = estimate(context, "onnxruntime", found.saving, basis, found.written)
+    return _at_level(context, level, predicted)
 
 
 EXPERIMENT = experiment(

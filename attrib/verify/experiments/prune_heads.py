@@ -1,24 +1,24 @@
-"""prune-heads: a share of the attention heads less. It changes the model."""
+"""prune-heads: leave out a share of the attention heads, which changes the model."""
 
-from attrib.verify.experiments.change import NO_GRAPH, experiment, rewritten, saw_graph, variant
+from attrib.verify.experiments.change import NO_GRAPH, experiment, saw_graph, variant, with_rewrite
 from attrib.verify.predict.heads import heads_of, without_heads
-from attrib.verify.protocol import Inapplicable, Situation, Variant
+from attrib.verify.protocol import ExperimentContext, Inapplicable, Variant
 
 REWRITE = "prune-heads"
 SHARE = 0.25
-"""Of the heads, what `attrib.rewrite.surgery.prune_heads` leaves out."""
+"""Share of the heads that `attrib.rewrite.surgery.prune_heads` leaves out."""
 
 
-def variants(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
+def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
     """Fewer heads, where there are several."""
-    if REWRITE in situation.options.optimize:
+    if REWRITE in context.options.optimize:
         return Inapplicable(reason=f"the capture used {REWRITE} already")
-    if not saw_graph(situation):
+    if not saw_graph(context):
         return NO_GRAPH
-    if heads_of(situation)[0] <= 1:
+    if heads_of(context)[0] <= 1:
         return Inapplicable(reason="no attention with several heads is seen in the graph that ran")
-    options = rewritten(situation.options, REWRITE)
-    return (variant(REWRITE, "A quarter of the heads less", options, without_heads(situation, SHARE)),)
+    options = with_rewrite(context.options, REWRITE)
+    return (variant(REWRITE, "A quarter of the heads less", options, without_heads(context, SHARE)),)
 
 
 EXPERIMENT = experiment(

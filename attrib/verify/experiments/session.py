@@ -1,4 +1,4 @@
-"""spinning-off, parallel-execution, memory-pattern-off, arena-off, denormals-as-zero: options of ONNX Runtime's session.
+"""spinning-off, parallel-execution, memory-pattern-off, arena-off, denormals-as-zero: change options of the session.
 
 What they change is inside every node's own time, or between the threads of one: a profile taken without them does not show
 it. So most of them predict nothing, and say why.
@@ -15,7 +15,7 @@ from attrib.verify.experiments.change import (
     variant,
     with_entries,
 )
-from attrib.verify.protocol import Experiment, Inapplicable, Situation, Variant
+from attrib.verify.protocol import Experiment, ExperimentContext, Inapplicable, Variant
 
 SPINNING = "session.intra_op.allow_spinning"
 DENORMALS = "session.set_denormal_as_zero"
@@ -24,43 +24,36 @@ _OFF_CPU = "the model ran on another provider than the CPU's"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """One setting: what is set, the flags of it, why nothing is predicted, and where it would change nothing."""
+    """One setting of ONNX Runtime's session.
+
+    Attributes:
+        name: Id of the experiment.
+        title: Its title.
+        about: What it does and what it can show.
+        flags: Flags of `attrib profile` that make the setting.
+        entries: Gives the configuration entries to set.
+        unpredicted: Why nothing is predicted.
+        useless: Gives the reason why it would change nothing; empty where it would.
+    """
 
     name: str
     title: str
     about: str
     flags: str
-    entries: Callable[[Situation], Mapping[str, str]]
+    entries: Callable[[ExperimentContext], Mapping[str, str]]
     unpredicted: str
-    useless: Callable[[Situation], str]
+    useless: Callable[[ExperimentContext], str] = lambda _: ""
 
 
-def _threads(situation: Situation) -> int:
-    return situation.manifest.sides["onnxruntime"].threads
+def why_nothing_spins(context: ExperimentContext) -> str:
+    """Say why spinning makes no difference; empty where it can."""
+    one = context.manifest.sides["onnxruntime"].threads == 1
+    return "with one thread there is no pool that could spin" if one else ""
 
 
-def _one_thread(situation: Situation) -> str:
-    return "with one thread there is no pool that could spin" if _threads(situation) == 1 else ""
-
-
-def _never(_: Situation) -> str:
-    return ""
-
-
-def _one_core(situation: Situation) -> str:
-    return "there is only one usable core" if _cores(situation) < 2 else ""  # noqa: PLR2004 - two nodes at once
-
-
-def _cores(situation: Situation) -> int:
-    return max(int(situation.manifest.environment.usable_cores), 1)
-
-
-def _fixed(**entries: str) -> Callable[[Situation], Mapping[str, str]]:
-    return lambda _: entries
-
-
-def _parallel(situation: Situation) -> Mapping[str, str]:
-    return {"execution_mode": "parallel", "inter_op_num_threads": str(_cores(situation))}
+def usable_cores(context: ExperimentContext) -> int:
+    """Whole cores that the capture could use, one at least."""
+    return max(int(context.manifest.environment.usable_cores), 1)
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -73,35 +66,36 @@ SETTINGS: tuple[Setting, ...] = (
         entries=lambda _: {SPINNING: "0"},
         unpredicted="a thread that sleeps must be woken for each node, and one that spins takes a core from"
         " others: the time of either is inside the nodes, and the profile does not tell it apart",
-        useless=_one_thread,
+        useless=why_nothing_spins,
     ),
     Setting(
         name="parallel-execution",
         flags="--session-option execution_mode=parallel --session-option inter_op_num_threads=N",
         title="Parallel execution",
         about="Runs nodes that do not depend on each other at the same time, in a second pool.",
-        entries=_parallel,
+        entries=lambda context: {
+            "execution_mode": "parallel",
+            "inter_op_num_threads": str(usable_cores(context)),
+        },
         unpredicted="nodes that run side by side share the cores that each of them had alone, and a second pool"
         " competes with the first: how much of that is lost is in no profile of nodes that ran one after the other",
-        useless=_one_core,
+        useless=lambda context: "there is only one usable core" if usable_cores(context) == 1 else "",
     ),
     Setting(
         name="memory-pattern-off",
         flags="--session-option enable_mem_pattern=0",
         title="No memory pattern",
         about="Allocates each result by itself instead of all of them in one planned block.",
-        entries=_fixed(enable_mem_pattern="0"),
+        entries=lambda _: {"enable_mem_pattern": "0"},
         unpredicted="allocating is inside the nodes' own time, and the profile does not tell it apart",
-        useless=_never,
     ),
     Setting(
         name="arena-off",
         flags="--session-option enable_cpu_mem_arena=0",
         title="No arena",
         about="Takes memory from the system for each result, and gives it back, instead of keeping it in an arena.",
-        entries=_fixed(enable_cpu_mem_arena="0"),
+        entries=lambda _: {"enable_cpu_mem_arena": "0"},
         unpredicted="allocating is inside the nodes' own time, and the profile does not tell it apart",
-        useless=_never,
     ),
     Setting(
         name="denormals-as-zero",
@@ -110,21 +104,22 @@ SETTINGS: tuple[Setting, ...] = (
         about="Lets the processor take numbers below 1.2e-38 for zero; computing with them can be ten times as slow.",
         entries=lambda _: {DENORMALS: "1"},
         unpredicted="how many values are that small is not in a profile, and so neither is what they cost",
-        useless=_never,
     ),
 )
 
 
-def _variants(setting: Setting) -> Variants:
-    def variants(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
-        if not on_cpu(situation):
+def setting_variants(setting: Setting) -> Variants:
+    """Make the one variant of a setting; it applies on ONNX Runtime's CPU provider."""
+
+    def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
+        if not on_cpu(context):
             return Inapplicable(reason=_OFF_CPU)
-        if why := setting.useless(situation):
+        if why := setting.useless(context):
             return Inapplicable(reason=why)
-        entries = dict(setting.entries(situation))
-        if all(session_value(situation.options, key) == value for key, value in entries.items()):
+        entries = dict(setting.entries(context))
+        if all(session_value(context.options, key) == value for key, value in entries.items()):
             return Inapplicable(reason="the capture ran with it already")
-        options = with_entries(situation.options, entries)
+        options = with_entries(context.options, entries)
         return (variant(setting.name, setting.title, options, None, setting.unpredicted),)
 
     return variants
@@ -136,7 +131,7 @@ EXPERIMENTS: tuple[Experiment, ...] = tuple(
         setting.title,
         setting.about,
         "onnxruntime",
-        _variants(setting),
+        setting_variants(setting),
         flags=setting.flags,
         basis=f"none: {setting.unpredicted}",
     )

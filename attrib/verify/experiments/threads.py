@@ -1,41 +1,40 @@
-"""threads, torch-threads: another number of intra-op threads."""
+"""threads, torch-threads: run with another number of intra-op threads."""
 
 from msgspec.structs import replace
 
 from attrib.findings.evidence.ledger_queries import counted
 from attrib.model.manifest import Role
 from attrib.verify.experiments.change import Variants, experiment, session_value, variant, with_session
-from attrib.verify.predict.threads import rescaled
-from attrib.verify.protocol import Experiment, Inapplicable, Situation, Variant
+from attrib.verify.predict.threads import predict_threads
+from attrib.verify.protocol import Experiment, ExperimentContext, Inapplicable, Variant
 
 _POOL = "intra_op_num_threads"
 
 
-def counts(situation: Situation, role: Role) -> tuple[int, ...]:
+def counts(context: ExperimentContext, role: Role) -> tuple[int, ...]:
     """One, half and all of the usable cores, without the number that the side ran with."""
-    usable = max(int(situation.manifest.environment.usable_cores), 1)
-    now = situation.manifest.sides[role].threads
+    usable = max(int(context.manifest.environment.usable_cores), 1)
+    now = context.manifest.sides[role].threads
     return tuple(sorted({1, usable // 2 or 1, usable} - {now}))
 
 
 def _variants(role: Role, name: str) -> Variants:
-    def variants(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
-        now = situation.manifest.sides[role].threads
+    def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
+        why = "no work is seen that is large enough to be split"
+        now = context.manifest.sides[role].threads
         if not now:
             return Inapplicable(reason="the capture does not say how many threads there were")
-        found = tuple(_with(situation, role, name, number, now) for number in counts(situation, role))
-        return found or Inapplicable(reason="there is one usable core, and one thread")
+        found = []
+        for number in counts(context, role):
+            options = replace(context.options, threads=number)
+            if role == "onnxruntime" and session_value(options, _POOL) is not None:
+                options = with_session(context.options, **{_POOL: str(number)})
+            title = ("PyTorch with " if role == "torch" else "") + counted(number, "thread")
+            predicted = predict_threads(context, role, now, number)
+            found.append(variant(f"{name}-{number}", title, options, predicted, why))
+        return tuple(found) or Inapplicable(reason="there is one usable core, and one thread")
 
     return variants
-
-
-def _with(situation: Situation, role: Role, name: str, number: int, now: int) -> Variant:
-    options = replace(situation.options, threads=number)
-    if role == "onnxruntime" and session_value(options, _POOL) is not None:
-        options = with_session(situation.options, **{_POOL: str(number)})
-    title = ("PyTorch with " if role == "torch" else "") + counted(number, "thread")
-    why = "no work is seen that is large enough to be split"
-    return variant(f"{name}-{number}", title, options, rescaled(situation, role, now, number), why)
 
 
 EXPERIMENTS: tuple[Experiment, ...] = (

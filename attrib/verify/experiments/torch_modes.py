@@ -1,31 +1,31 @@
-"""torch-attention, torch-compile: PyTorch as the user could also run it."""
+"""torch-attention, torch-compile: run PyTorch in another way that is open to the user."""
 
 from msgspec.structs import replace
 
 from attrib.verify.experiments.attention import NO_CHOICE, OTHER, has_choice
 from attrib.verify.experiments.change import experiment, variant
-from attrib.verify.predict.pytorch import compiled, eager_attention
-from attrib.verify.protocol import Experiment, Inapplicable, Situation, Variant
+from attrib.verify.predict.pytorch import eager_attention, predict_compilation
+from attrib.verify.protocol import Experiment, ExperimentContext, Inapplicable, Variant
 
 
-def attention(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
+def attention(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
     """The other attention implementation."""
-    if not has_choice(situation):
+    if not has_choice(context):
         return NO_CHOICE
-    other = OTHER[situation.options.attention]
-    options = replace(situation.options, attention=other)
-    predicted = eager_attention(situation) if other == "eager" else None
+    other = OTHER[context.options.attention]
+    options = replace(context.options, attention=other)
+    predicted = eager_attention(context) if other == "eager" else None
     why = "neither engine ran the other form of attention, so that no profile holds its time"
     return (variant(f"torch-attention-{other}", f"PyTorch with {other} attention", options, predicted, why),)
 
 
-def compilation(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
+def compilation(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
     """`torch.compile`, where PyTorch ran something else."""
-    mode = situation.options.torch_mode
+    mode = context.options.torch_mode
     if mode == "compile":
         return Inapplicable(reason="the capture ran PyTorch compiled already")
-    options = replace(situation.options, torch_mode="compile")
-    predicted = compiled(situation) if mode == "eager" else None
+    options = replace(context.options, torch_mode="compile")
+    predicted = predict_compilation(context) if mode == "eager" else None
     why = (
         "the profile does not hold PyTorch's calls"
         if mode == "eager"

@@ -1,1 +1,1 @@
-"""What the profile says a change will save, written down before anything is measured."""
+"""Predictions: the saving of a change as far as the profile shows it, written down before anything is measured."""

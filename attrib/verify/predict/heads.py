@@ -1,55 +1,53 @@
-"""Pruned attention heads: a share of the blocks' own nodes, and of the projections around them."""
+"""Predictions for pruned attention heads: a share of the attention's nodes, and of the projections around them."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 
 from attrib.analysis.lineage.graph import GraphNode
 from attrib.findings.evidence.executed_graph import Ran, ran_of
 from attrib.model.experiment import Prediction
 from attrib.units import format_ns, format_percent
-from attrib.verify.predict.nodes import ELEMENTWISE, spent
-from attrib.verify.predict.prediction import PEER_MARGIN, estimate, times, widened
-from attrib.verify.protocol import Situation
+from attrib.verify.predict.nodes import ELEMENTWISE, time_of
+from attrib.verify.predict.prediction import PEER_MARGIN, estimate, times, widen
+from attrib.verify.protocol import ExperimentContext
 
 _PRODUCTS = frozenset({"MatMul", "FusedMatMul", "Gemm", "FusedGemm"})
 _MOVES = frozenset({"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Cast", "Flatten"})
 _BETWEEN = ELEMENTWISE | _MOVES
 
 
-def heads_of(situation: Situation) -> tuple[int, tuple[str, ...]]:
-    """Heads of a block, and the executed nodes whose work is in proportion to them; 0 without such blocks."""
-    ran = ran_of(situation.evidence)
+def heads_of(context: ExperimentContext) -> tuple[int, tuple[str, ...]]:
+    """Count the heads of an attention, and find the executed nodes whose work is in proportion to them.
+
+    Returns:
+        The number of heads, 0 where no attention is seen node by node; the ids of the nodes.
+    """
+    ran = ran_of(context.evidence)
     heads, members = 0, dict[int, GraphNode]()
     for node in ran.graph.nodes:
         result = ran.result(node) if node.op == "Softmax" else None
-        if result is None or len(result.shape) != 4 or not _is_block(ran, node):  # noqa: PLR2004 - batch, heads, rows, columns
+        if result is None or len(result.shape) != 4:  # noqa: PLR2004 - batch, heads, rows, columns
             continue
-        heads = max(heads, result.shape[1])
-        members |= {member.index: member for member in (*_above(ran, node), node, *_below(ran, node))}
+        # The product of queries and keys, and the projections that make its factors.
+        above = list(_up(ran, node.inputs[0], products=2))
+        if any(member.op in _PRODUCTS for member in above):
+            heads = max(heads, result.shape[1])
+            members |= {member.index: member for member in (*above, node, *_below(ran, node))}
     return heads, ran.ids(members[i] for i in sorted(members))
 
 
-def without_heads(situation: Situation, share: float) -> Prediction | None:
-    """What it saves to leave out a share of the heads; None where no attention is seen node by node."""
-    heads, works = heads_of(situation)
+def without_heads(context: ExperimentContext, share: float) -> Prediction | None:
+    """Predict leaving out a share of the heads; None where no attention is seen node by node."""
+    heads, works = heads_of(context)
     if heads <= 1:
         return None
     gone = max(1, round(heads * share)) / heads
-    time = spent(situation, works)
+    time = time_of(context, works)
     saving = times(time, gone)
     basis = (
         f"Softmax, the products of attention and its projections take {format_ns(time.median)} for {heads} heads;"
         f" without {format_percent(gone)} of the heads they do that much less."
     )
-    return estimate(situation, "onnxruntime", widened(saving, PEER_MARGIN * saving.median), basis, works)
-
-
-def _is_block(ran: Ran, softmax: GraphNode) -> bool:
-    return any(node.op in _PRODUCTS for node in _above(ran, softmax))
-
-
-def _above(ran: Ran, softmax: GraphNode) -> Iterator[GraphNode]:
-    """The product of queries and keys, and the projections that make its factors."""
-    yield from _up(ran, softmax.inputs[0], products=2)
+    return estimate(context, "onnxruntime", widen(saving, PEER_MARGIN * saving.median), basis, works)
 
 
 def _up(ran: Ran, value: str, products: int) -> Iterator[GraphNode]:
@@ -84,29 +82,27 @@ def _main_input(ran: Ran, node: GraphNode) -> str:
 
 def _below(ran: Ran, softmax: GraphNode) -> Iterator[GraphNode]:
     """The product with the values, with what makes those, and the projection of its result."""
-    product = yield from _down(ran, softmax)
+    readers, product = _down(ran, softmax)
+    yield from readers
     if product is None:
         return
     for factor in product.inputs[:2]:
         maker = ran.maker(factor)
         if maker is not None and maker.op in _MOVES | _PRODUCTS:
             yield from _up(ran, factor, products=1)
-    yield from _down(ran, product)
+    yield from _down(ran, product)[0]
 
 
-def _down(ran: Ran, node: GraphNode) -> Generator[GraphNode, None, GraphNode | None]:
-    """Nodes that read a value, up to the next product, which is returned."""
-    reached, waiting = None, [node]
-    while waiting and reached is None:
+def _down(ran: Ran, node: GraphNode) -> tuple[list[GraphNode], GraphNode | None]:
+    """Nodes that read what a node makes, down to the next product and with it; and that product."""
+    found, waiting = [], [node]
+    while waiting:
         now = waiting.pop(0)
         for reader in ran.graph.nodes:
-            if set(now.outputs).isdisjoint(reader.inputs):
+            if set(now.outputs).isdisjoint(reader.inputs) or reader.op not in _PRODUCTS | _BETWEEN:
                 continue
+            found.append(reader)
             if reader.op in _PRODUCTS:
-                reached = reader
-                yield reader
-                break
-            if reader.op in _BETWEEN:
-                yield reader
-                waiting.append(reader)
-    return reached
+                return found, reader
+            waiting.append(reader)
+    return found, None

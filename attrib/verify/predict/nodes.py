@@ -1,4 +1,4 @@
-"""Time of ONNX Runtime's nodes by what they are there for, and what the executor needs for each of them."""
+"""The nodes that ONNX Runtime executed, by their role, with their time and the executor's time for them."""
 
 from collections.abc import Collection, Iterable
 
@@ -9,7 +9,7 @@ from attrib.findings.evidence.unfused_patterns import MEANS, POINTWISE
 from attrib.model.estimate import Delta
 from attrib.model.work import Work
 from attrib.verify.predict.prediction import plus, times
-from attrib.verify.protocol import Situation
+from attrib.verify.protocol import ExperimentContext
 
 MOVING = frozenset({"layout", "cast", "shape"})
 """Roles of nodes that compute nothing of the model: how many there are is the exporter's choice."""
@@ -38,9 +38,9 @@ HEAVY = MATRIX_NODES | ATTENTION_NODES | {
 """Products and convolutions: whatever is fused around them, they stay."""
 
 
-def nodes(situation: Situation) -> tuple[Work, ...]:
-    """What ONNX Runtime executed in a step, in its order."""
-    return tuple(situation.evidence.work.get("onnxruntime", {}).values())
+def nodes(context: ExperimentContext) -> tuple[Work, ...]:
+    """The nodes that ONNX Runtime executed in a step, in its order."""
+    return tuple(context.evidence.work.get("onnxruntime", {}).values())
 
 
 def is_heavy(op: str) -> bool:
@@ -58,18 +58,18 @@ def is_glue(node: Work) -> bool:
     return is_moving(node) or node.op in ELEMENTWISE or node.op in MEANS
 
 
-def spent(situation: Situation, works: Iterable[str]) -> Delta:
+def time_of(context: ExperimentContext, works: Iterable[str]) -> Delta:
     """Time of executed nodes, without the executor's own."""
-    return situation.evidence.ledger.work("onnxruntime", works)
+    return context.evidence.ledger.work("onnxruntime", works)
 
 
-def vanishing(situation: Situation, works: Collection[str]) -> Delta:
-    """Time that goes when nodes go: their own, and what the executor needs for each of them, at most."""
-    return plus(spent(situation, works), executor(situation, len(works)))
+def time_of_removal(context: ExperimentContext, works: Collection[str]) -> Delta:
+    """Time that is saved when nodes are removed: their own, and at most what the executor needs for each of them."""
+    return plus(time_of(context, works), executor(context, len(works)))
 
 
-def executor(situation: Situation, count: int) -> Delta:
-    """The executor's time for so many nodes: for each between nothing and what a trivial node takes in all."""
-    side = situation.manifest.sides.get("onnxruntime")
+def executor(context: ExperimentContext, count: int) -> Delta:
+    """The executor's time for a number of nodes: for each between nothing and what a trivial node takes in all."""
+    side = context.manifest.sides.get("onnxruntime")
     most = (side.overhead.between_ns if side and side.overhead else None) or 0.0
     return times(Delta(median=round(most / 2), low=0, high=round(most)), count)

@@ -1,4 +1,4 @@
-"""What an optimizer of ONNX Runtime gained or lost, told without switching it off.
+"""Predictions of what an optimizer of ONNX Runtime gains or loses, without switching it off.
 
 The nodes that it wrote are in the profile. What they would be without it is told by the nodes of the same run. Numbered
 cases, cited in the code:
@@ -12,19 +12,19 @@ cases, cited in the code:
    comes back whole, or not at all.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from attrib.analysis.lineage.graph import Graph, GraphNode
+from attrib.analysis.lineage.graph import Graph
 from attrib.analysis.lineage.rewrites import Step
 from attrib.findings.evidence.executed_graph import Ran, ran_of, rows_holding
 from attrib.findings.evidence.reference_cost import Terms, equal_size, scaled
 from attrib.model.estimate import Delta
 from attrib.model.tensor import Tensor
 from attrib.model.work import Work
-from attrib.verify.predict.nodes import ELEMENTWISE, is_heavy, nodes, spent
-from attrib.verify.predict.prediction import PEER_MARGIN, between, minus, plus, widened
-from attrib.verify.protocol import Situation
+from attrib.verify.predict.nodes import ELEMENTWISE, is_heavy, nodes, time_of
+from attrib.verify.predict.prediction import PEER_MARGIN, between, minus, plus, widen
+from attrib.verify.protocol import ExperimentContext
 
 TOGETHER = " and "
 """Between the names of several optimizers of one step (`attrib.analysis.lineage.rewrites`)."""
@@ -32,7 +32,7 @@ TOGETHER = " and "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unfused:
-    """What undoing some steps would save.
+    """What undoing some steps of an optimizer would save.
 
     Attributes:
         saving: Time of what the optimizer wrote, less the time of what would be there without it.
@@ -53,7 +53,7 @@ class Unfused:
 
 @dataclass(slots=True)
 class _Instead:
-    """What would be there: surely, perhaps (5), and PyTorch's calls that stand for ops without a peer (4)."""
+    """What would run instead: surely, perhaps (5), and PyTorch's calls that stand for ops without a peer (4)."""
 
     surely: Terms = field(default_factory=Terms)
     perhaps: Terms = field(default_factory=Terms)
@@ -61,60 +61,72 @@ class _Instead:
     calls: set[str] = field(default_factory=set)
 
 
-def written_by(situation: Situation) -> dict[str, tuple[Step, ...]]:
-    """The steps of each of ONNX Runtime's optimizers that wrote nodes which ran, by its name."""
+def written_by(context: ExperimentContext) -> dict[str, tuple[Step, ...]]:
+    """Group the steps that wrote nodes which ran by the name of the optimizer.
+
+    Only the last rewriting counts: between the graph that the session opened and the one that ran.
+    """
     found: dict[str, list[Step]] = {}
-    for step in _last_steps(situation):
+    chain = context.chain
+    last = chain.steps[-1] if chain.steps and context.evidence.optimized is chain.graphs[-1] else ()
+    for step in last:
         for name in step.by.split(TOGETHER) if step.kind == "rewritten" and step.by else ():
             found.setdefault(name, []).append(step)
     return {name: tuple(steps) for name, steps in found.items()}
 
 
-def _last_steps(situation: Situation) -> tuple[Step, ...]:
-    """Between the graph that the session opened and the one that ran."""
-    chain = situation.chain
-    return chain.steps[-1] if chain.steps and situation.evidence.optimized is chain.graphs[-1] else ()
-
-
-def undone(situation: Situation, steps: Iterable[Step]) -> Unfused:
-    """What it would save to undo the steps, each counted once."""
-    ran, before = ran_of(situation.evidence), situation.chain.graphs[-2]
+def saving_of_undoing(context: ExperimentContext, steps: Iterable[Step]) -> Unfused:
+    """Predict what it would save to undo the steps, each counted once."""
+    ran, before = ran_of(context.evidence), context.chain.graphs[-2]
     chosen = list(dict.fromkeys(steps))
     written = ran.ids(ran.graph.nodes[j] for step in chosen for j in step.after)
-    works = situation.evidence.work["onnxruntime"]
+    works = context.evidence.work["onnxruntime"]
     gone = [name for name in written if not is_heavy(works[name].op)]  # 1
     instead = _Instead()
     for step in chosen:
-        _add(instead, situation, ran, before, step)
-    time = spent(situation, gone)
-    come = _time(situation, instead)
+        _add_instead(instead, context, ran, before, step)
+    time = time_of(context, gone)
+    ledger = context.evidence.ledger
+    surely, perhaps, passes = (
+        ledger.weighted({"onnxruntime": terms.nodes})
+        for terms in (instead.surely, instead.perhaps, instead.passes)
+    )
+    calls = ledger.work("torch", instead.calls)
+    # From the least that could run instead (4: a pass, 5: nothing) to the most.
+    least, most = plus(surely, passes), plus(surely, perhaps, passes if calls.high < passes.high else calls)
+    come = widen(between(least, most), PEER_MARGIN * max(surely.median + passes.median, 0))
+    # Several forms may have been replaced; the most frequent one is named.
+    forms = [" + ".join(before.nodes[i].op for i in step.before) for step in chosen]
     return Unfused(
         saving=plus(time, minus(come)),
         written=written,
         written_ns=time.median,
         instead_ns=come,
         steps=len(chosen),
-        ops=_ops(before, chosen),
+        ops=max(dict.fromkeys(forms), key=forms.count) if forms else "",
     )
 
 
-def _add(instead: _Instead, situation: Situation, ran: Ran, before: Graph, step: Step) -> None:
+def _add_instead(instead: _Instead, context: ExperimentContext, ran: Ran, before: Graph, step: Step) -> None:
+    """Add what would run without one step."""
     old, new = [before.nodes[i] for i in step.before], [ran.graph.nodes[j] for j in step.after]
     beside_product = any(is_heavy(node.op) for node in new)
-    works = nodes(situation)
+    works = nodes(context)
     for node in old:
         if is_heavy(node.op):
             continue  # 1
-        result = _result(before, node)
+        result = before.values.get(node.outputs[0]) if node.outputs else None
         peers = _peers(works, node.op, result) if result else {}
         if not peers and result:
             instead.passes.add(_passes(works, result))  # 4
-            instead.calls.update(_calls(situation, ran.ids(new)))
+            calls = [
+                call
+                for row in rows_holding(context.evidence, ran.ids(new))
+                if row.cause != "layout"
+                for call in row.torch_calls
+            ]
+            instead.calls.update(context.evidence.work.get("torch", {}).keys() & calls)
         (instead.perhaps if beside_product else instead.surely).add(peers)  # 5
-
-
-def _result(graph: Graph, node: GraphNode) -> Tensor | None:
-    return graph.values.get(node.outputs[0]) if node.outputs else None
 
 
 def _peers(works: Iterable[Work], op: str, result: Tensor) -> dict[str, float]:
@@ -132,29 +144,3 @@ def _peers(works: Iterable[Work], op: str, result: Tensor) -> dict[str, float]:
 def _passes(works: Iterable[Work], result: Tensor) -> dict[str, float]:
     """Weights of one elementwise pass over a result."""
     return scaled(works, result, lambda work: work.op in ELEMENTWISE)
-
-
-def _calls(situation: Situation, written: tuple[str, ...]) -> Iterator[str]:
-    """PyTorch's calls that compute, in the rows that hold the nodes."""
-    known = situation.evidence.work.get("torch", {})
-    for row in rows_holding(situation.evidence, written):
-        if row.cause != "layout":
-            yield from (call for call in row.torch_calls if call in known)
-
-
-def _time(situation: Situation, instead: _Instead) -> Delta:
-    """From the least that could come (4: a pass, 5: nothing) to the most."""
-    ledger = situation.evidence.ledger
-    surely, perhaps, passes = (
-        ledger.weighted({"onnxruntime": terms.nodes})
-        for terms in (instead.surely, instead.perhaps, instead.passes)
-    )
-    calls = ledger.work("torch", instead.calls)
-    least, most = plus(surely, passes), plus(surely, perhaps, passes if calls.high < passes.high else calls)
-    return widened(between(least, most), PEER_MARGIN * max(surely.median + passes.median, 0))
-
-
-def _ops(graph: Graph, steps: Iterable[Step]) -> str:
-    """The ops that would be there; of several forms the most frequent."""
-    forms = [" + ".join(graph.nodes[i].op for i in step.before) for step in steps]
-    return max(dict.fromkeys(forms), key=forms.count) if forms else ""

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from onnx import helper
 
 from attrib.capture.bench.ablation_engine import AblationEngine
+from attrib.capture.ort.run_once import run_once
 from attrib.capture.workers.messages import Ablate
 from attrib.capture.workload.inputs import save_inputs
 from attrib.errors import AttribError
-from attrib.rewrite.surgery.graph import run_file
 from tests.rewrite.surgery.graphs import FLOAT, N, const, model_of, random_input
 
 pytestmark = pytest.mark.engines
@@ -53,9 +53,9 @@ def cut(folder, model, *produced):
 
 
 def assert_same_outputs(folder, done, model):
-    before = run_file(folder / "optimized.onnx", folder / "inputs.npz")
+    before = run_once(folder / "optimized.onnx", folder / "inputs.npz")
     for file in (done.baseline, done.variant):
-        after = run_file(file, folder / "inputs.npz")
+        after = run_once(file, folder / "inputs.npz")
         assert list(after) == [value.name for value in model.graph.output]
         for name, own in before.items():
             np.testing.assert_array_equal(own, after[name])

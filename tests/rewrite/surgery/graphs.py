@@ -4,10 +4,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from attrib.capture.ort.run_once import read_feeds, run_once
 from attrib.capture.workload.inputs import save_inputs
-from attrib.rewrite.registry import Architecture, Job
+from attrib.rewrite.registry import Job, ModelArchitecture
 from attrib.rewrite.run import run_rewrites
-from attrib.rewrite.surgery.graph import run_file
 
 N = helper.make_node
 FLOAT, DOUBLE, HALF, INT64 = TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.INT64
@@ -47,14 +47,15 @@ class Bed:
         job = Job(
             source=own / "given.onnx",
             target=own / "rewritten.onnx",
-            inputs=own / "inputs.npz",
+            run=lambda file: run_once(file, own / "inputs.npz"),
+            feeds=lambda file: read_feeds(file, own / "inputs.npz"),
             seed=0,
             gpu=False,
-            architecture=lambda: Architecture(model_type="bert", heads=heads),
+            architecture=lambda: ModelArchitecture(model_type="bert", heads=heads),
             outputs=lambda: tuple(outputs),
         )
         (done,) = run_rewrites((name,), job)
-        before, after = (run_file(file, job.inputs) for file in (job.source, done.file))
+        before, after = (job.run(file) for file in (job.source, done.file))
         return Done(onnx.load(done.file), done.entry.settings, done.notes, before, after)
 
 

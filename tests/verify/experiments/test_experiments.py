@@ -1,4 +1,4 @@
-"""Every experiment in every situation: what it offers is a change that a capture accepts, and predicts no nonsense."""
+"""Every experiment in every context: what it offers is a change that a capture accepts, and predicts no nonsense."""
 
 import dataclasses
 import re
@@ -18,11 +18,11 @@ from attrib.capture.config.options import CaptureOptions, check_options
 from attrib.capture.session.request_from_manifest import recorded_options
 from attrib.errors import AttribError, UsageError
 from attrib.model.document import Latency
-from attrib.verify.baseline import situation_of
+from attrib.verify.baseline import context_of
 from attrib.verify.experiments import EXPERIMENTS, opt_level
 from attrib.verify.experiments.threads import counts
 from attrib.verify.predict.prediction import step_ns
-from attrib.verify.protocol import Inapplicable, Situation, Variant
+from attrib.verify.protocol import ExperimentContext, Inapplicable, Variant
 
 SAMPLES = Path(__file__).parents[3] / "sample_traces"
 NAMES = ("bert-base-uncased", "distilbert-base-uncased")
@@ -37,12 +37,12 @@ def analysis(name: str) -> Analysis:
     return _loaded[name]
 
 
-def situation(name: str = "bert-base-uncased", **options) -> Situation:
+def context(name: str = "bert-base-uncased", **options) -> ExperimentContext:
     found = analysis(name)
-    return situation_of(found, replace(recorded_options(found.directory.manifest), **options))
+    return context_of(found, replace(recorded_options(found.directory.manifest), **options))
 
 
-def offered(where: Situation) -> dict[str, Variant]:
+def offered(where: ExperimentContext) -> dict[str, Variant]:
     """Every variant by its id."""
     found = [
         variant
@@ -54,13 +54,13 @@ def offered(where: Situation) -> dict[str, Variant]:
     return {variant.id: variant for variant in found}
 
 
-def predicted(where: Situation, name: str) -> tuple[int, int, int]:
+def predicted(where: ExperimentContext, name: str) -> tuple[int, int, int]:
     prediction = offered(where)[name].predicted
     assert prediction is not None
     return prediction.saving_ns.low, prediction.saving_ns.median, prediction.saving_ns.high
 
 
-def reason(where: Situation, name: str) -> str:
+def reason(where: ExperimentContext, name: str) -> str:
     found = BY_ID[name].variants(where)
     assert isinstance(found, Inapplicable), found
     return found.reason
@@ -94,7 +94,7 @@ def test_whatever_is_offered_is_another_capture_with_a_prediction_that_makes_sen
         check_options(options)
     except UsageError:
         return  # nobody can have captured this
-    where = situation_of(analysis(name), options)
+    where = context_of(analysis(name), options)
     for identifier, variant in offered(where).items():
         check_options(variant.options)
         assert variant.options != options
@@ -103,7 +103,7 @@ def test_whatever_is_offered_is_another_capture_with_a_prediction_that_makes_sen
         check_prediction(where, variant)
 
 
-def check_prediction(where: Situation, variant: Variant) -> None:
+def check_prediction(where: ExperimentContext, variant: Variant) -> None:
     """It holds its median, stays within the step, and says with figures what it rests on; or why there is none."""
     prediction = variant.predicted
     if prediction is None:
@@ -120,7 +120,7 @@ def check_prediction(where: Situation, variant: Variant) -> None:
 
 
 def test_a_reason_for_every_experiment_that_would_change_nothing():
-    reasons = {e.id: e.variants(situation()) for e in EXPERIMENTS}
+    reasons = {e.id: e.variants(context()) for e in EXPERIMENTS}
     assert all(r.reason for r in reasons.values() if isinstance(r, Inapplicable))
     assert {name for name, r in reasons.items() if isinstance(r, Inapplicable)} == {
         "static-shapes", "inverse-pairs", "double-islands", "einsum", "duplicates", "unused-outputs", "bf16",
@@ -138,7 +138,7 @@ LACKING = {
 
 @pytest.mark.parametrize("lacks", LACKING)
 def test_evidence_that_is_lacking_leaves_something_unpredicted_and_breaks_nothing(lacks):
-    where = situation()
+    where = context()
     kept = {
         name: {key: item for key, item in getattr(where.evidence, name).items() if key != value}
         if isinstance(value, str)
@@ -146,7 +146,7 @@ def test_evidence_that_is_lacking_leaves_something_unpredicted_and_breaks_nothin
         for name, value in LACKING[lacks].items()
     }
     chain = Chain((), (), (), ()) if lacks == "graphs" else where.chain
-    poor = Situation(
+    poor = ExperimentContext(
         options=where.options,
         manifest=where.manifest,
         evidence=dataclasses.replace(where.evidence, **kept),
@@ -183,20 +183,20 @@ def test_a_directory_that_attrib_did_not_capture_is_no_situation(tmp_path):
     for part in ("torch/trace.json.gz", "ort/profile.json.gz"):
         (tmp_path / part.replace("/", "-")).write_bytes((found.directory.root / part).read_bytes())
     with pytest.raises(AttribError, match="did not capture"):
-        situation_of(load(tmp_path), CaptureOptions(model="x"))
+        context_of(load(tmp_path), CaptureOptions(model="x"))
 
 
 # What each prediction rests on
 
 
-def nodes(where: Situation, *ops: str) -> int:
+def nodes(where: ExperimentContext, *ops: str) -> int:
     """Time of the executed nodes of some ops."""
     works = where.evidence.work["onnxruntime"]
     return where.evidence.ledger.work("onnxruntime", [i for i, w in works.items() if w.op in ops]).median
 
 
 def test_the_guard_is_predicted_by_its_own_nodes_and_the_executor():
-    where = situation()
+    where = context()
     low, median, _ = predicted(where, "nan-guard")
     works = tuple(where.evidence.work["onnxruntime"].values())
     guards = [w.id for pair in pairwise(works) if pair[0].op == "IsNaN" for w in pair]
@@ -209,7 +209,7 @@ def test_the_guard_is_predicted_by_its_own_nodes_and_the_executor():
 
 
 def test_beside_compiled_parts_the_guard_saves_at_least_its_own_time():
-    where = situation()
+    where = context()
     works = dict(where.evidence.work["onnxruntime"])
     name, work = next((name, work) for name, work in works.items() if work.op == "Gemm")
     provider, op = "SomeExecutionProvider", "Some-EP-subgraph_1"
@@ -224,39 +224,39 @@ def test_beside_compiled_parts_the_guard_saves_at_least_its_own_time():
 
 
 def test_a_slow_fused_kernel_is_found_and_its_parts_are_told_by_others():
-    low, median, high = predicted(situation(), "without-SkipLayerNormFusion")
-    assert 0 < low < median < high < nodes(situation(), "SkipLayerNormalization")
+    low, median, high = predicted(context(), "without-SkipLayerNormFusion")
+    assert 0 < low < median < high < nodes(context(), "SkipLayerNormalization")
 
 
 def test_what_an_optimizer_saved_is_predicted_as_a_loss():
-    _, median, _ = predicted(situation(), "without-TransposeOptimizer")
+    _, median, _ = predicted(context(), "without-TransposeOptimizer")
     assert median < 0
 
 
 def test_optimizers_that_gained_are_not_tried():
-    assert "without-MatMulAddFusion" not in offered(situation())
+    assert "without-MatMulAddFusion" not in offered(context())
 
 
 def test_a_lower_level_is_predicted_from_the_optimizers_that_it_leaves_out():
-    where = situation()
+    where = context()
     assert "opt-level-extended" not in offered(where), "no node bears the mark of a layout optimizer"
     assert "SkipLayerNormFusion" in offered(where)["opt-level-basic"].predicted.basis
 
 
 def test_from_a_lower_level_only_all_is_tried():
-    found = [name for name in offered(situation(opt_level="basic")) if name.startswith("opt-level")]
+    found = [name for name in offered(context(opt_level="basic")) if name.startswith("opt-level")]
     assert found == ["opt-level-all"]
 
 
 def test_kernels_that_a_lower_level_does_not_have_are_not_predicted(monkeypatch):
     monkeypatch.setattr(opt_level, "separate_residuals", lambda _: 25)
-    found = offered(situation(opt_level="basic"))["opt-level-all"]
+    found = offered(context(opt_level="basic"))["opt-level-all"]
     assert found.predicted is None
     assert "25 residual sums" in found.unpredicted
 
 
 def test_optimizers_that_were_left_out_are_taken_in_again():
-    found = offered(situation(disabled_optimizers=("GeluFusion",)))
+    found = offered(context(disabled_optimizers=("GeluFusion",)))
     assert found["with-all-optimizers"].options.disabled_optimizers == ()
     assert found["without-SkipLayerNormFusion"].options.disabled_optimizers == (
         "GeluFusion",
@@ -265,16 +265,16 @@ def test_optimizers_that_were_left_out_are_taken_in_again():
 
 
 def test_fewer_threads_cost_nothing_at_best_and_double_the_split_work_at_worst():
-    where = situation()
+    where = context()
     low, median, high = predicted(where, "threads-1")
     assert high == 0 > median > low >= -1.1 * step_ns(where, "onnxruntime")
 
 
 def test_more_threads_save_at_most_what_perfect_scaling_does():
-    where = situation()
+    where = context()
     one = replace(where.manifest.sides["onnxruntime"], threads=1)
     sides = {**where.manifest.sides, "onnxruntime": one}
-    alone = Situation(
+    alone = ExperimentContext(
         options=replace(where.options, threads=1),
         manifest=replace(where.manifest, sides=sides),
         evidence=where.evidence,
@@ -288,23 +288,23 @@ def test_more_threads_save_at_most_what_perfect_scaling_does():
 
 
 def test_pruned_heads_take_their_share_of_projections_and_products():
-    where = situation()
+    where = context()
     _, median, _ = predicted(where, "prune-heads")
     products = nodes(where, "FusedMatMul", "MatMul", "Softmax")
     assert products / 4 < median < (nodes(where, "Gemm", "FusedGemm") + 2 * products) / 4
 
 
 def test_nothing_is_exported_where_the_user_brought_a_graph():
-    where = situation(onnx=Path("own.onnx"), opset=None)
+    where = context(onnx=Path("own.onnx"), opset=None)
     for name in ("exporter", "opset", "attention", "static-shapes"):
         assert "file of the user" in reason(where, name)
 
 
 def test_a_side_that_another_engine_ran_is_left_alone():
-    where = situation()
+    where = context()
     other = replace(where.manifest.sides["onnxruntime"], engine="torch")
     sides = {**where.manifest.sides, "onnxruntime": other}
-    twice = Situation(
+    twice = ExperimentContext(
         options=where.options,
         manifest=replace(where.manifest, sides=sides),
         evidence=where.evidence,
@@ -328,18 +328,18 @@ def test_a_side_that_another_engine_ran_is_left_alone():
     ],
 )
 def test_what_the_capture_did_already_is_not_tried_again(name, options):
-    assert "already" in reason(situation(**options), name)
+    assert "already" in reason(context(**options), name)
 
 
 def test_an_option_that_was_set_otherwise_is_set_anew():
-    where = situation(session_options=("enable_mem_pattern=1", "a.b=c"))
+    where = context(session_options=("enable_mem_pattern=1", "a.b=c"))
     assert offered(where)["memory-pattern-off"].options.session_options == ("a.b=c", "enable_mem_pattern=0")
 
 
 def test_the_opset_is_the_users_choice_only_where_the_command_says_so():
-    where = situation()
+    where = context()
     assert "opset-default" not in offered(where)
-    chosen = Situation(
+    chosen = ExperimentContext(
         options=where.options,
         manifest=replace(where.manifest, command="attrib profile --model x --opset 20"),
         evidence=where.evidence,

@@ -7,8 +7,14 @@ IDS = {experiment.id for experiment in EXPERIMENTS}
 NAMED = {name for rule in RULES for name in rule.experiments}
 
 
+def find_missing(rules, experiments):
+    """Experiments that rules name and that there are not, with the rule."""
+    known = {experiment.id for experiment in experiments}
+    return {name: rule.id for rule in rules for name in rule.experiments if name not in known}
+
+
 def test_every_experiment_that_a_rule_names_exists():
-    assert {name: rule.id for rule in RULES for name in rule.experiments if name not in IDS} == {}
+    assert find_missing(RULES, EXPERIMENTS) == {}
 
 
 def test_every_experiment_proves_a_rule_or_is_general():
