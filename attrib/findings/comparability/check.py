@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from attrib.findings.evidence.placement import NVIDIA_PROVIDERS
 from attrib.findings.protocol import Evidence
 from attrib.model.document import CheckState
 from attrib.model.manifest import Manifest, Role, Side
@@ -72,8 +73,6 @@ class Facts:
         side = self.sides.get("onnxruntime")
         return side is not None and any(p.startswith(NVIDIA_PROVIDERS) for p in side.providers)
 
-
-NVIDIA_PROVIDERS = ("CUDA", "Tensorrt", "NvTensorR")
 
 _ON, _OFF = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 

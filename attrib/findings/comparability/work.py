@@ -11,8 +11,8 @@ from attrib.findings.comparability.check import (
     unknown,
 )
 from attrib.findings.evidence.ledger_queries import counted, listed
-from attrib.findings.rules.fairness.output_mismatch import describe
-from attrib.findings.rules.kernels.denormal_values import DENORMAL_LIMIT, denormal_share, runs_on_gpu
+from attrib.findings.evidence.numerics import DENORMAL_LIMIT, denormal_share, describe_difference
+from attrib.findings.evidence.placement import runs_on_gpu
 from attrib.units import format_percent
 
 
@@ -24,14 +24,14 @@ def outputs_agree(facts: Facts) -> Answer:
     wrong = [output for output in outputs if not output.equal]
     if wrong:
         return failed(
-            f"{len(wrong)} of {counted(len(outputs), 'output')}: {describe(wrong[0])}",
+            f"{len(wrong)} of {counted(len(outputs), 'output')}: {describe_difference(wrong[0])}",
             "The engine that computes something else may do less work: neither direction nor size of the difference "
             "can be trusted.",
             "`attrib profile --opt-level disabled` tells the export from ONNX Runtime's optimizers; then `--exporter`, "
             "`--attention` and `--precision`",
         )
     worst = max(outputs, key=lambda output: output.max_rel)
-    return passed(f"{counted(len(outputs), 'output')}; {describe(worst)}")
+    return passed(f"{counted(len(outputs), 'output')}; {describe_difference(worst)}")
 
 
 def same_inputs(facts: Facts) -> Answer:

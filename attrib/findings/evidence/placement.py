@@ -14,6 +14,9 @@ from attrib.model.work import Work
 from attrib.units import format_ns
 
 CPU_PROVIDER = "CPUExecutionProvider"
+NVIDIA_PROVIDERS = ("CUDA", "Tensorrt", "NvTensorR")
+"""How the names of NVIDIA's execution providers begin."""
+
 COPY_OPS = ("MemcpyFromHost", "MemcpyToHost")
 
 
@@ -77,6 +80,12 @@ def requested_provider(evidence: Evidence) -> str:
     used = Counter(node.provider for node in executed(evidence) if node.provider)
     others = [name for name, _ in used.most_common() if name != CPU_PROVIDER]
     return (others or list(used) or [""])[0]
+
+
+def runs_on_gpu(evidence: Evidence) -> bool:
+    """Whether ONNX Runtime's first provider is NVIDIA's."""
+    side = evidence.manifest.sides.get("onnxruntime") if evidence.manifest else None
+    return side is not None and bool(side.providers) and side.providers[0].startswith(NVIDIA_PROVIDERS)
 
 
 def outside(evidence: Evidence, provider: str) -> tuple[Work, ...]:

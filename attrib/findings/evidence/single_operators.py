@@ -1,16 +1,18 @@
 """Layers that ONNX Runtime runs by single operators, and what each would take in one node."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from attrib.analysis.lineage.graph import GraphNode
 from attrib.analysis.match.ops import base_op
+from attrib.findings.evidence.attention import attention_regions
 from attrib.findings.evidence.executed_graph import Ran, ran_of, rows_holding
-from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, op_counts
+from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, op_counts, rows_of
 from attrib.findings.evidence.reference_cost import Terms, equal_size, scaled, whole
 from attrib.findings.evidence.unfused_patterns import Apart, layers_apart
 from attrib.findings.protocol import Evidence
-from attrib.model.document import EvidenceRow
+from attrib.model.document import EvidenceRow, LedgerRow
 from attrib.model.tensor import Tensor
 from attrib.units import format_ns
 
@@ -89,6 +91,24 @@ def by_arithmetic(evidence: Evidence) -> tuple["Single", ...]:
         return ()
     ran = ran_of(evidence)
     return tuple(_single(ran, apart) for apart in layers_apart(ran) if ran.ids(apart.nodes))
+
+
+def unfused(evidence: Evidence) -> dict[str, list[LedgerRow]]:
+    """Decomposed rows by the layer that they are; attention has a rule of its own."""
+    decomposed = rows_of(evidence, "decomposed")
+    attention = attention_regions(decomposed)
+    found: dict[str, list[LedgerRow]] = defaultdict(list)
+    for row in decomposed:
+        calls, nodes = {base_op(op) for op in row.torch_ops}, set(row.onnx_ops)
+        fitting = (
+            layer
+            for layer in LAYERS
+            if calls & layer.calls and nodes & layer.parts and not nodes & layer.fused
+        )
+        layer = None if row.region in attention else next(fitting, None)
+        if layer is not None:
+            found[layer.name].append(row)
+    return dict(sorted(found.items()))
 
 
 def _single(ran: Ran, apart: Apart) -> "Single":

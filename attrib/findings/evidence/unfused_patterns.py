@@ -8,10 +8,11 @@ Numbered cases, cited in the code:
 3. GELU: Erf or Tanh of a value computed from `x` by constants, joined with `x` again.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from attrib.analysis.lineage.graph import GraphNode
+from attrib.analysis.lineage.graph import Graph, GraphNode
 from attrib.findings.evidence.executed_graph import Ran
 
 ROOTS = frozenset({"Sqrt", "Pow"})
@@ -174,3 +175,15 @@ def _serving(cone: Sequence[GraphNode], join: GraphNode) -> Iterator[GraphNode]:
             kept.add(node.index)
             last = node
     return (node for node in cone if node.index in kept)
+
+
+def separate_residuals(graph: Graph) -> int:
+    """LayerNormalization nodes fed by an Add of two computed values that nothing else reads."""
+    makers = {value: node for node in graph.nodes for value in node.outputs}
+    reads = Counter(value for node in graph.nodes for value in node.inputs)
+    count = 0
+    for node in graph.nodes:
+        add = makers.get(node.inputs[0]) if node.op == "LayerNormalization" and node.inputs else None
+        computed = add is not None and add.op == "Add" and all(value in makers for value in add.inputs)
+        count += computed and reads[node.inputs[0]] == 1
+    return count

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from attrib.analysis.lineage.rewrites import Step
 from attrib.capture.config.options import OptLevel
 from attrib.findings.evidence.ledger_queries import counted
-from attrib.findings.rules.graph.unfused_layers import separate_residuals
+from attrib.findings.evidence.unfused_patterns import separate_residuals
 from attrib.model.experiment import Prediction
 from attrib.units import format_ns
 from attrib.verify.experiments.change import experiment, saw_graph, variant

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from attrib.findings.evidence.executed_graph import ran_of
+from attrib.findings.evidence.unfused_patterns import separate_residuals
 from attrib.findings.registry import RULES
 from attrib.findings.rules.graph.inverse_transposes import undoes_axes
 from attrib.findings.rules.graph.redundant_casts import inverse_casts
-from attrib.findings.rules.graph.unfused_layers import separate_residuals
 from attrib.findings.runner import run
 from attrib.model.manifest import OPTIMIZED, OutputDifference
 from attrib.model.work import Work

@@ -1,11 +1,9 @@
 """output-mismatch: the engines do not compute the same."""
 
-import math
-
 from attrib.findings.evidence.ledger_queries import counted
+from attrib.findings.evidence.numerics import describe_difference
 from attrib.findings.protocol import Evidence, Rule, Verdict
 from attrib.model.document import EvidenceRow
-from attrib.model.manifest import OutputDifference
 
 WRONG = "The engines may not do the same work: read the difference in time with care."
 
@@ -18,20 +16,11 @@ def audit(evidence: Evidence) -> Verdict:
         failed=bool(wrong),
         detail=f"{len(wrong)} of {total}",
         summary=WRONG if wrong else f"{total} compared, all within the tolerance of the precision.",
-        evidence=tuple(EvidenceRow(text=describe(output)) for output in (wrong or evidence.outputs)),
+        evidence=tuple(
+            EvidenceRow(text=describe_difference(output)) for output in (wrong or evidence.outputs)
+        ),
         fix="Before the speed, check precision (`--precision`), TF32, the attention implementation (`--attention`) "
         "and the export (`--exporter`): the first of them that makes the outputs agree is the reason.",
-    )
-
-
-def describe(output: OutputDifference) -> str:
-    """One output and how far it is apart."""
-    if output.reason:
-        return f"{output.name}: {output.reason}"
-    cosine = "" if math.isnan(output.cosine) else f", cosine {output.cosine:.6f}"
-    return (
-        f"{output.name}: largest difference {output.max_abs:.2g} ({output.max_rel:.2g} of the largest value, "
-        f"tolerance {output.tolerance:.2g}){cosine}"
     )
 
 

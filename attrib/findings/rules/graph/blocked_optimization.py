@@ -6,8 +6,8 @@ from attrib.analysis.lineage.graph import Graph
 from attrib.findings.evidence.absorbable import BIAS, LEVELS, absorbable
 from attrib.findings.evidence.ledger_queries import MOST_GROUPS, counted, ids, listed
 from attrib.findings.evidence.placement import executed, rows_with
+from attrib.findings.evidence.unfused_patterns import separate_residuals
 from attrib.findings.protocol import Evidence, Rule, Verdict
-from attrib.findings.rules.graph.unfused_layers import separate_residuals
 from attrib.model.document import EvidenceRow
 from attrib.model.estimate import Delta
 from attrib.units import format_ns

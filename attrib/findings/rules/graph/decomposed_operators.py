@@ -15,8 +15,8 @@ from attrib.findings.evidence.ledger_queries import (
     op_counts,
     rows_of,
 )
+from attrib.findings.evidence.single_operators import unfused
 from attrib.findings.protocol import Evidence, Rule, Verdict
-from attrib.findings.rules.graph.unfused_layers import unfused
 from attrib.model.document import EvidenceRow, LedgerRow
 
 

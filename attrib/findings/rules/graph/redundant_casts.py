@@ -11,8 +11,8 @@ from attrib.findings.evidence.ledger_queries import (
     nodes_of,
     rows_of,
 )
+from attrib.findings.evidence.numerics import INSERTED_CASTS
 from attrib.findings.protocol import Evidence, Rule, Verdict
-from attrib.findings.rules.kernels.unsupported_precision import INSERTED
 from attrib.model.document import EvidenceRow
 from attrib.model.tensor import Tensor
 from attrib.units import format_ns
@@ -24,7 +24,7 @@ def audit(evidence: Evidence) -> Verdict:
     nodes = nodes_of(rows)
     if not nodes:
         return Verdict(failed=False, summary="ONNX Runtime converts no element types.")
-    inserted = tuple(node for node in nodes if node.startswith(INSERTED))
+    inserted = tuple(node for node in nodes if node.startswith(INSERTED_CASTS))
     pairs = inverse_casts(ran_of(evidence)) if evidence.optimized else ()
     return Verdict(
         failed=delta_ns(rows) > 0,

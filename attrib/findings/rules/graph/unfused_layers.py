@@ -1,11 +1,9 @@
 """unfused-layers: layers that ONNX Runtime has a fused operator for, and runs node by node."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
 
 from attrib.analysis.lineage.graph import Graph
-from attrib.analysis.match.ops import base_op
-from attrib.findings.evidence.attention import attention_regions
 from attrib.findings.evidence.executed_graph import accounted, rows_holding
 from attrib.findings.evidence.ledger_queries import (
     calls_of,
@@ -16,19 +14,18 @@ from attrib.findings.evidence.ledger_queries import (
     listed,
     nodes_of,
     op_counts,
-    rows_of,
 )
 from attrib.findings.evidence.linear_layers import linear_layers
 from attrib.findings.evidence.reference_cost import whole
 from attrib.findings.evidence.single_operators import (
     IN_ONE_NODE,
-    LAYERS,
-    Layer,
     Single,
     by_arithmetic,
     single_lines,
     terms_of,
+    unfused,
 )
+from attrib.findings.evidence.unfused_patterns import separate_residuals
 from attrib.findings.protocol import Evidence, Rule, Verdict
 from attrib.model.document import EvidenceRow, LedgerRow
 from attrib.model.estimate import Delta
@@ -90,26 +87,6 @@ def _peers(single: Iterable[Single]) -> str:
     return " What one fused node takes elsewhere in this graph is left out of the saving."
 
 
-def unfused(evidence: Evidence) -> dict[str, list[LedgerRow]]:
-    """Decomposed rows by the layer that they are; attention has a rule of its own."""
-    decomposed = rows_of(evidence, "decomposed")
-    attention = attention_regions(decomposed)
-    found: dict[str, list[LedgerRow]] = defaultdict(list)
-    for row in decomposed:
-        layer = None if row.region in attention else _layer_of(row)
-        if layer is not None:
-            found[layer.name].append(row)
-    return dict(sorted(found.items()))
-
-
-def _layer_of(row: LedgerRow) -> Layer | None:
-    calls, nodes = {base_op(op) for op in row.torch_ops}, set(row.onnx_ops)
-    fitting = (
-        layer for layer in LAYERS if calls & layer.calls and nodes & layer.parts and not nodes & layer.fused
-    )
-    return next(fitting, None)
-
-
 def _counted_layers(name: str, rows: list[LedgerRow]) -> str:
     return f"{len(calls_of(rows))} {name}"
 
@@ -138,18 +115,6 @@ def _residuals(graph: Graph | None) -> tuple[EvidenceRow, ...]:
         "(SkipLayerNormalization); PyTorch adds separately too, so this is no part of the difference"
     )
     return (EvidenceRow(text=text),)
-
-
-def separate_residuals(graph: Graph) -> int:
-    """LayerNormalization nodes fed by an Add of two computed values that nothing else reads."""
-    makers = {value: node for node in graph.nodes for value in node.outputs}
-    reads = Counter(value for node in graph.nodes for value in node.inputs)
-    count = 0
-    for node in graph.nodes:
-        add = makers.get(node.inputs[0]) if node.op == "LayerNormalization" and node.inputs else None
-        computed = add is not None and add.op == "Add" and all(value in makers for value in add.inputs)
-        count += computed and reads[node.inputs[0]] == 1
-    return count
 
 
 def _fix(evidence: Evidence) -> str:

@@ -5,11 +5,10 @@ from collections.abc import Iterable
 from attrib.analysis.lineage.graph import GraphNode
 from attrib.findings.evidence.executed_graph import Ran, ran_of, rows_holding
 from attrib.findings.evidence.ledger_queries import MOST_GROUPS, counted, ids, listed, op_counts
+from attrib.findings.evidence.numerics import bytes_of
 from attrib.findings.evidence.reference_cost import Terms, whole
 from attrib.findings.protocol import Evidence, Rule, Verdict
-from attrib.findings.rules.session.unbound_inputs import SIZES
 from attrib.model.document import EvidenceRow
-from attrib.model.tensor import Tensor
 from attrib.units import format_ns
 
 API = "(framework)/ort api"
@@ -68,15 +67,10 @@ def _only_for(ran: Ran, surplus: Iterable[str]) -> list[GraphNode]:
     return [node for node in idle if ran.executed.get(node.index)]
 
 
-def size_of(tensor: Tensor | None) -> int:
-    """Bytes of a tensor; 0 where its size is unknown."""
-    return max(tensor.elements, 0) * SIZES.get(tensor.dtype, 1) if tensor is not None else 0
-
-
 def _sizes(ran: Ran) -> dict[str, int]:
     """Bytes of each output."""
     return {
-        name: size_of(ran.result(maker) if maker is not None else ran.graph.values.get(name))
+        name: bytes_of(ran.result(maker) if maker is not None else ran.graph.values.get(name))
         for name in ran.graph.outputs
         for maker in (ran.maker(name),)
     }
@@ -90,7 +84,7 @@ def _copies(ran: Ran, surplus: Iterable[str]) -> dict[str, float]:
     sizes = _sizes(ran)
     much = sum(sizes[name] for name in surplus)
     movers = {
-        work.id: size_of(work.outputs[0])
+        work.id: bytes_of(work.outputs[0])
         for work in ran.evidence.work["onnxruntime"].values()
         if work.op in MOVERS and work.outputs
     }

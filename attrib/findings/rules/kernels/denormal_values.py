@@ -1,15 +1,10 @@
 """denormal-values: weights so small that the processor computes with them in microcode."""
 
-from attrib.findings.comparability.check import NVIDIA_PROVIDERS
+from attrib.findings.evidence.numerics import DENORMAL_LIMIT, denormal_share
+from attrib.findings.evidence.placement import runs_on_gpu
 from attrib.findings.protocol import Evidence, Rule, Verdict
 from attrib.model.document import EvidenceRow
 from attrib.units import format_percent
-
-DENORMAL_LIMIT = 0.001
-"""Share of the weights: with fewer, hardly any product of a row and a column meets one."""
-
-SETTING = "denormal_weights"
-"""Where the PyTorch side notes how many weights are denormal."""
 
 
 def audit(evidence: Evidence) -> Verdict:
@@ -32,22 +27,6 @@ def audit(evidence: Evidence) -> Verdict:
         fix="Let both engines take them for zero: `attrib profile --session-option session.set_denormal_as_zero=1`, and "
         "`torch.set_flush_denormal(True)` in PyTorch; or set them to zero once, in the checkpoint.",
     )
-
-
-def denormal_share(evidence: Evidence) -> float | None:
-    """Denormal weights over all weights; None where nobody counted."""
-    manifest = evidence.manifest
-    if manifest is None or not manifest.workload.parameters:
-        return None
-    counts = [side.settings.get(SETTING, "") for side in manifest.sides.values()]
-    known = [int(count) for count in counts if count.isdecimal()]
-    return max(known) / manifest.workload.parameters if known else None
-
-
-def runs_on_gpu(evidence: Evidence) -> bool:
-    """Whether ONNX Runtime's first provider is NVIDIA's."""
-    side = evidence.manifest.sides.get("onnxruntime") if evidence.manifest else None
-    return side is not None and bool(side.providers) and side.providers[0].startswith(NVIDIA_PROVIDERS)
 
 
 RULE = Rule(

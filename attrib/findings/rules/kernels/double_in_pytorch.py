@@ -14,8 +14,8 @@ from attrib.findings.evidence.ledger_queries import (
     ids,
     op_counts,
 )
+from attrib.findings.evidence.numerics import DOUBLE, FLOAT
 from attrib.findings.protocol import Evidence, Rule, Verdict
-from attrib.findings.rules.kernels.double_precision import LONG, SHORT
 from attrib.model.document import EvidenceRow, LedgerRow
 from attrib.model.work import Work
 from attrib.units import format_ns
@@ -61,10 +61,10 @@ def _island(evidence: Evidence, calls: Sequence[Work]) -> list[Work]:
     both = {
         call
         for row in evidence.ledger.rows
-        if any(t.dtype == LONG for name in row.onnx_nodes if name in nodes for t in nodes[name].outputs)
+        if any(t.dtype == DOUBLE for name in row.onnx_nodes if name in nodes for t in nodes[name].outputs)
         for call in row.torch_calls
     }
-    return [call for call in calls if call.id not in both and any(t.dtype == LONG for t in call.inputs)]
+    return [call for call in calls if call.id not in both and any(t.dtype == DOUBLE for t in call.inputs)]
 
 
 def _in_float(calls: Sequence[Work], call: Work) -> dict[str, float]:
@@ -76,8 +76,8 @@ def _in_float(calls: Sequence[Work], call: Work) -> dict[str, float]:
         (other, count)
         for other in calls
         if base_op(other.op) == base_op(call.op)
-        and any(t.dtype == SHORT for t in other.inputs)
-        and not any(t.dtype == LONG for t in other.inputs)
+        and any(t.dtype == FLOAT for t in other.inputs)
+        and not any(t.dtype == DOUBLE for t in other.inputs)
         and (count := flops_of(other))
     ]
     equal = [pair for pair in like if pair[1] == flops] or like

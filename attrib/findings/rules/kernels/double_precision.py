@@ -14,6 +14,7 @@ from attrib.findings.evidence.ledger_queries import (
     nodes_of,
     op_counts,
 )
+from attrib.findings.evidence.numerics import DOUBLE, FLOAT
 from attrib.findings.evidence.reference_cost import Terms, at_product_rate, equal_size, scaled, whole
 from attrib.findings.protocol import Evidence, Rule, Verdict
 from attrib.model.document import EvidenceRow, LedgerRow
@@ -21,7 +22,6 @@ from attrib.model.tensor import Tensor
 from attrib.model.work import Work
 from attrib.units import format_ns
 
-LONG, SHORT = "double", "float"
 HALF = 0.5
 """Elementwise work moves half the bytes in float."""
 
@@ -61,11 +61,11 @@ def audit(evidence: Evidence) -> Verdict:
 
 
 def _computes(work: Work) -> bool:
-    return work.op != "Cast" and any(tensor.dtype == LONG for tensor in work.outputs)
+    return work.op != "Cast" and any(tensor.dtype == DOUBLE for tensor in work.outputs)
 
 
 def _crosses(work: Work) -> bool:
-    return work.op == "Cast" and any(tensor.dtype == LONG for tensor in (*work.inputs, *work.outputs))
+    return work.op == "Cast" and any(tensor.dtype == DOUBLE for tensor in (*work.inputs, *work.outputs))
 
 
 def _asked_for(evidence: Evidence) -> set[str]:
@@ -74,14 +74,14 @@ def _asked_for(evidence: Evidence) -> set[str]:
     return {
         node
         for row in evidence.ledger.rows
-        if any(t.dtype == LONG for name in row.torch_calls if name in calls for t in calls[name].inputs)
+        if any(t.dtype == DOUBLE for name in row.torch_calls if name in calls for t in calls[name].inputs)
         for node in row.onnx_nodes
     }
 
 
 def _in_float(works: Sequence[Work], work: Work) -> dict[str, float]:
     """Weights whose sum is the time of the same work in float."""
-    result = Tensor(SHORT, work.outputs[0].shape)
+    result = Tensor(FLOAT, work.outputs[0].shape)
     kind = SPELLED.get(work.op, work.op)
     flops = flops_of(work)
 
@@ -89,7 +89,7 @@ def _in_float(works: Sequence[Work], work: Work) -> dict[str, float]:
         return SPELLED.get(other.op, other.op) == kind and not _computes(other)
 
     return (
-        (at_product_rate(works, flops, SHORT) if flops else {})
+        (at_product_rate(works, flops, FLOAT) if flops else {})
         or equal_size(works, result, same)
         or scaled(works, result, same)
         or {work.id: HALF}

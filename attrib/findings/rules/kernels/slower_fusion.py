@@ -1,5 +1,6 @@
 """slower-fusion: fused nodes that take longer than the calls of PyTorch that they cover."""
 
+from attrib.findings.evidence.fusions import fusion_line, group_by_fusion, optimizers_of
 from attrib.findings.evidence.ledger_queries import (
     MOST_GROUPS,
     compared,
@@ -11,14 +12,12 @@ from attrib.findings.evidence.ledger_queries import (
 )
 from attrib.findings.evidence.significance import is_certain
 from attrib.findings.protocol import Evidence, Rule, Verdict
-from attrib.findings.rules.graph.fused_operators import by_kind, optimizers_of
-from attrib.model.document import EvidenceRow, LedgerRow
-from attrib.units import format_interval
+from attrib.model.document import LedgerRow
 
 
 def audit(evidence: Evidence) -> Verdict:
     """Find the kinds of fusions that cost time."""
-    groups = by_kind(rows_of(evidence, "fused"))
+    groups = group_by_fusion(rows_of(evidence, "fused"))
     slow = [(kind, rows) for kind, rows in groups if _costs(evidence, rows, len(groups))]
     if not slow:
         kinds = counted(len(groups), "kind of fusion", "kinds of fusions")
@@ -33,7 +32,7 @@ def audit(evidence: Evidence) -> Verdict:
         detail=f"{counted(len(nodes_of(rows)), 'fused node takes', 'fused nodes take')}",
         summary=f"{listed([kind for kind, _ in slow])}: {compared(rows)}. "
         + (f"They were made by {listed(names)}." if names else "Which optimizer made them is not known."),
-        evidence=tuple(_line(evidence, kind, group) for kind, group in slow[:MOST_GROUPS]),
+        evidence=tuple(fusion_line(evidence, kind, group) for kind, group in slow[:MOST_GROUPS]),
         fix=_fix(names),
     )
 
@@ -50,13 +49,6 @@ def _fix(names: tuple[str, ...]) -> str:
         f"See whether the parts are faster: `attrib profile {named}`, in code"
         f" `session_options.add_session_config_entry('optimization.disable_specified_optimizers', '{value}')`."
     )
-
-
-def _line(evidence: Evidence, kind: str, group: list[LedgerRow]) -> EvidenceRow:
-    total = evidence.ledger.total(ids(group))
-    figure = format_interval(total.median, total.low, total.high)
-    text = f"{len(group)} times {kind}: {compared(group)} ({figure})"
-    return EvidenceRow(text=text, rows=ids(group), value_ns=total.median)
 
 
 RULE = Rule(

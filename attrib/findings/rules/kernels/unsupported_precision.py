@@ -4,11 +4,9 @@ from collections import Counter
 
 from attrib.findings.evidence.executed_graph import ran_of, rows_holding
 from attrib.findings.evidence.ledger_queries import counted, ids, listed, module_evidence
+from attrib.findings.evidence.numerics import INSERTED_CASTS
 from attrib.findings.protocol import Evidence, Rule, Verdict
 from attrib.units import format_ns
-
-INSERTED = ("InsertedPrecisionFreeCast_", "InsertedCast_")
-"""Names that ONNX Runtime gives to the casts of its own (core/optimizer/insert_cast_transformer.cc)."""
 
 HALVES = frozenset({"float16", "bfloat16"})
 
@@ -20,7 +18,7 @@ def audit(evidence: Evidence) -> Verdict:
     halves = {tensor.dtype for tensor in graph.values.values() if tensor.dtype in HALVES}
     if not halves:
         return Verdict(failed=False, summary="The graph holds no tensor of half precision.")
-    casts = [node for node in ran.graph.nodes if node.op == "Cast" and node.name.startswith(INSERTED)]
+    casts = [node for node in ran.graph.nodes if node.op == "Cast" and node.name.startswith(INSERTED_CASTS)]
     nodes = ran.ids(casts)
     rows, spent = rows_holding(evidence, nodes), evidence.ledger.work("onnxruntime", nodes)
     precision = " and ".join(sorted(halves))
@@ -45,7 +43,7 @@ def _served(evidence: Evidence) -> str:
     graph = evidence.optimized
     if graph is None:
         return ""
-    made = {name for node in graph.nodes if node.name.startswith(INSERTED) for name in node.outputs}
+    made = {name for node in graph.nodes if node.name.startswith(INSERTED_CASTS) for name in node.outputs}
     counts = Counter(node.op for node in graph.nodes if not made.isdisjoint(node.inputs))
     names = [f"{count} {op}" for op, count in counts.most_common()]
     return f" They serve {listed(names)}." if names else ""

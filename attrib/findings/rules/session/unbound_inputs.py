@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from attrib.findings.comparability.check import is_on
 from attrib.findings.evidence.ledger_queries import ids
+from attrib.findings.evidence.numerics import bytes_of
 from attrib.findings.protocol import Evidence, Rule, Verdict
 from attrib.model.document import EvidenceRow, LedgerRow
 from attrib.model.estimate import Delta
@@ -18,19 +19,6 @@ COPYING_ROWS = ("(framework)/ort session", "(framework)/ort api")
 
 SLOWEST_COPY = 1.0
 """Bytes a nanosecond (GB/s). Copying pageable memory to a device, or into new memory, is hardly slower than that."""
-
-SIZES = {
-    "float": 4,
-    "double": 8,
-    "float16": 2,
-    "bfloat16": 2,
-    "int64": 8,
-    "int32": 4,
-    "int16": 2,
-    "uint64": 8,
-    "uint32": 4,
-}
-"""Bytes of an element; every other type has one."""
 
 
 def audit(evidence: Evidence) -> Verdict:
@@ -97,8 +85,8 @@ def _moved(evidence: Evidence) -> _Moved | None:
     outputs = {name: _tensor(types.get(name), shapes.get(name)) for name in names}
     shared = {name: tensor for name, tensor in outputs.items() if name in shapes or not shapes}
     inputs = evidence.manifest.workload.inputs if evidence.manifest else ()
-    fed = sum(_bytes(spec.tensor) for spec in inputs)
-    own, everything = (sum(map(_bytes, them.values())) + fed for them in (shared, outputs))
+    fed = sum(bytes_of(spec.tensor) for spec in inputs)
+    own, everything = (sum(map(bytes_of, them.values())) + fed for them in (shared, outputs))
     known = all(size >= 0 for tensor in outputs.values() for size in tensor.shape)
     return _Moved(own, everything) if own and known else None
 
@@ -106,10 +94,6 @@ def _moved(evidence: Evidence) -> _Moved | None:
 def _tensor(stated: Tensor | None, shape: tuple[int, ...] | None) -> Tensor:
     """The type that the graph states, with the shape that was really given."""
     return Tensor(stated.dtype if stated else "float", shape or (stated.shape if stated else (-1,)))
-
-
-def _bytes(tensor: Tensor) -> int:
-    return max(tensor.elements, 0) * SIZES.get(tensor.dtype, 1)
 
 
 def _claim(evidence: Evidence, rows: Iterable[LedgerRow], moved: _Moved) -> Delta:
