@@ -28,7 +28,7 @@ from attrib.errors import AttribError, UsageError
 from attrib.findings.comparability.checks import checks
 from attrib.findings.protocol import Evidence
 from attrib.findings.runner import run
-from attrib.findings.verified import ordered, with_verified, without_steps
+from attrib.findings.verified import by_saving, with_verified, without_steps
 from attrib.model.document import Document
 from attrib.model.manifest import EXPORTED, OPTIMIZED, ROLES, Environment, Manifest, Role, Workload
 from attrib.model.provenance import RegionTrail
@@ -251,7 +251,7 @@ def _document(
     manifest = evidence.manifest or _unknown_capture()
     causes = ledger.causes()
     delta = {row.cause: row.delta_ns for row in causes}
-    experiments = ordered(directory.experiments())
+    experiments = by_saving(directory.experiments())
     partitions = evidence.partitions
     limits = machine_limits(manifest.sides)
     return Document(

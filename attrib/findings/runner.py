@@ -12,7 +12,7 @@ import msgspec
 from attrib.errors import InternalError
 from attrib.findings.evidence.ledger_queries import step_ns
 from attrib.findings.evidence.significance import is_certain
-from attrib.findings.protocol import TIERS, Evidence, Need, Rule, Verdict
+from attrib.findings.protocol import TIERS, Evidence, Need, Rule, RuleResult
 from attrib.findings.registry import RULES
 from attrib.findings.rules.devices.provider_not_used import RULE as PROVIDER_NOT_USED
 from attrib.model.document import Finding
@@ -129,13 +129,13 @@ def run(evidence: Evidence, rules: tuple[Rule, ...] = RULES) -> tuple[Finding, .
     """
     if len({rule.id for rule in rules}) != len(rules):
         raise InternalError("two rules have the same id")
-    found = {rule.id: finding for rule, finding, _ in examined(evidence, rules)}
+    found = {rule.id: finding for rule, finding, _ in examine(evidence, rules)}
     return tuple(sorted((found[rule.id] for rule in rules), key=_rank))  # sorting is stable
 
 
-def examined(
+def examine(
     evidence: Evidence, rules: tuple[Rule, ...] = RULES
-) -> Iterator[tuple[Rule, Finding, Verdict | None]]:
+) -> Iterator[tuple[Rule, Finding, RuleResult | None]]:
     """Each rule with its finding, and with the verdict behind it where that explains time; the narrowest tier first."""
     for tier in TIERS:
         ran = [(rule, *_contained(rule, evidence)) for rule in rules if rule.tier == tier]
@@ -143,7 +143,7 @@ def examined(
         evidence = _remaining(evidence, [verdict for _, _, verdict in ran if verdict is not None])
 
 
-def _remaining(evidence: Evidence, explained: Sequence[Verdict]) -> Evidence:
+def _remaining(evidence: Evidence, explained: Sequence[RuleResult]) -> Evidence:
     """The evidence for the next tier: the ledger without the work that findings account for."""
     rows = {row for verdict in explained if not verdict.works and not verdict.claim for row in verdict.rows}
     works = {work for verdict in explained for work in verdict.works}
@@ -157,7 +157,7 @@ def _rank(finding: Finding) -> tuple[int, bool, bool, int, int]:
     return place, not wrong_device, about_speed, -finding.saving_ns, -abs(finding.explains_ns)
 
 
-def _contained(rule: Rule, evidence: Evidence) -> tuple[Finding, Verdict | None]:
+def _contained(rule: Rule, evidence: Evidence) -> tuple[Finding, RuleResult | None]:
     """Run one rule; a bug in it must not cost the reader the report.
 
     Returns:
@@ -172,7 +172,7 @@ def _contained(rule: Rule, evidence: Evidence) -> tuple[Finding, Verdict | None]
     return finding, verdict if finding.explains_ns else None
 
 
-def _judge(rule: Rule, evidence: Evidence) -> tuple[Finding, Verdict | None]:
+def _judge(rule: Rule, evidence: Evidence) -> tuple[Finding, RuleResult | None]:
     missing = [NEEDS[need] for need in rule.needs if not NEEDS[need].met(evidence)]
     if missing:
         reason = "; ".join(f"needs {need.what}: {need.how}" for need in missing)
@@ -187,7 +187,7 @@ def _not_applicable(rule: Rule, reason: str) -> Finding:
     return Finding(id=rule.id, state="not_applicable", title=rule.passed, cause=rule.cause, reason=reason)
 
 
-def _weighed(rule: Rule, verdict: Verdict, evidence: Evidence) -> Finding:
+def _weighed(rule: Rule, verdict: RuleResult, evidence: Evidence) -> Finding:
     if not verdict.failed:
         return _passed(rule, verdict)
     if rule.cause is None and verdict.claim is None:
@@ -195,11 +195,11 @@ def _weighed(rule: Rule, verdict: Verdict, evidence: Evidence) -> Finding:
     return _measured(rule, verdict, evidence)
 
 
-def _measured(rule: Rule, verdict: Verdict, evidence: Evidence) -> Finding:
+def _measured(rule: Rule, verdict: RuleResult, evidence: Evidence) -> Finding:
     """A finding about speed, as far as its rows support it (no cause without a measured share)."""
     if not verdict.rows:
         return _passed(rule, verdict, "no measured time belongs to it")
-    total = claimed(verdict, evidence)
+    total = claim_of(verdict, evidence)
     doubt = _doubt(rule, total, _step_of(evidence, total), _margin(verdict, evidence))
     if doubt and rule.cause is None:
         return _failed(
@@ -207,7 +207,7 @@ def _measured(rule: Rule, verdict: Verdict, evidence: Evidence) -> Finding:
         )  # what makes a comparison unfair is said even where its cost is not certain
     if doubt:
         return _passed(rule, verdict, doubt)
-    share = rounded(total)
+    share = round_to_noise(total)
     finding = _failed(rule, verdict)
     return msgspec.structs.replace(
         finding,
@@ -218,7 +218,7 @@ def _measured(rule: Rule, verdict: Verdict, evidence: Evidence) -> Finding:
     )
 
 
-def claimed(verdict: Verdict, evidence: Evidence) -> Delta:
+def claim_of(verdict: RuleResult, evidence: Evidence) -> Delta:
     """What a verdict is about: the sum of its rows' deltas, or its own claim, held to the time of its rows.
 
     Where both sides ran the same engine, what it wastes on one side it wastes on the other: only the deltas count.
@@ -235,12 +235,12 @@ def claimed(verdict: Verdict, evidence: Evidence) -> Delta:
     return Delta(median=median, low=low, high=high)
 
 
-def _is_difference(verdict: Verdict, evidence: Evidence) -> bool:
+def _is_difference(verdict: RuleResult, evidence: Evidence) -> bool:
     """Whether the figure is one side's time less the other's, and not time that one side spends."""
     return verdict.claim is None or _is_against_itself(evidence)
 
 
-def _margin(verdict: Verdict, evidence: Evidence) -> float:
+def _margin(verdict: RuleResult, evidence: Evidence) -> float:
     chosen = set(verdict.rows)
     rows = [row for row in evidence.ledger.rows if row.id in chosen]
     less, more = sorted((sum(row.torch_ns for row in rows), sum(row.onnxruntime_ns for row in rows)))
@@ -278,7 +278,7 @@ def _doubt(rule: Rule, total: Delta, step: int, margin: float) -> str:
     return ""
 
 
-def rounded(total: Delta) -> Delta:
+def round_to_noise(total: Delta) -> Delta:
     """A sum of rows without the digits that its noise makes meaningless (it keeps two of the half-width's).
 
     The magnitude is rounded down, so that nothing is claimed that is not in the rows. The bounds are widened to
@@ -292,7 +292,7 @@ def rounded(total: Delta) -> Delta:
     return Delta(median=sign * (abs(total.median) // unit * unit), low=bounds[0], high=bounds[1])
 
 
-def _failed(rule: Rule, verdict: Verdict) -> Finding:
+def _failed(rule: Rule, verdict: RuleResult) -> Finding:
     return Finding(
         id=rule.id,
         state="failed",
@@ -304,7 +304,7 @@ def _failed(rule: Rule, verdict: Verdict) -> Finding:
     )
 
 
-def _passed(rule: Rule, verdict: Verdict, doubt: str = "") -> Finding:
+def _passed(rule: Rule, verdict: RuleResult, doubt: str = "") -> Finding:
     checked = f"Checked, and not a finding: {doubt}." if doubt else ""
     return Finding(
         id=rule.id,

@@ -8,7 +8,7 @@ from attrib.model.document import Finding, Verified
 from attrib.model.experiment import ExperimentResult
 
 
-def ordered(experiments: Iterable[ExperimentResult]) -> tuple[ExperimentResult, ...]:
+def by_saving(experiments: Iterable[ExperimentResult]) -> tuple[ExperimentResult, ...]:
     """The largest measured saving first; what was not measured last, by name."""
     return tuple(sorted(experiments, key=lambda result: (-_saving(result), result.id)))
 

@@ -1,7 +1,7 @@
 """Whether the machine served both engines alike."""
 
 from attrib.findings.comparability.check import Answer, Facts, failed, is_off, passed, unknown
-from attrib.findings.evidence.ledger_queries import ENGINE_NAMES, counted
+from attrib.findings.evidence.ledger_queries import ENGINE_NAMES
 from attrib.findings.evidence.stability import (
     IDLE_LIMIT,
     LOAD_LIMIT,
@@ -11,6 +11,7 @@ from attrib.findings.evidence.stability import (
 )
 from attrib.model.manifest import ROLES, Environment
 from attrib.units import format_percent
+from attrib.wording import counted
 
 
 def provider_used(facts: Facts) -> Answer:

@@ -10,10 +10,10 @@ from attrib.findings.comparability.check import (
     passed,
     unknown,
 )
-from attrib.findings.evidence.ledger_queries import counted, listed
 from attrib.findings.evidence.numerics import DENORMAL_LIMIT, denormal_share, describe_difference
 from attrib.findings.evidence.placement import runs_on_gpu
 from attrib.units import format_percent
+from attrib.wording import counted, listed
 
 
 def outputs_agree(facts: Facts) -> Answer:

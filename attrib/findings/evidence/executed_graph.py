@@ -13,7 +13,7 @@ from attrib.model.work import Work
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class ExecutedGraph:
     """The graph that ran, and what was executed for each of its nodes.
 
     Attributes:
@@ -62,18 +62,18 @@ class Ran:
         return self.readers.get(value) if self.reads[value] == 1 else None
 
 
-def ran_of(evidence: Evidence) -> Ran:
+def executed_graph(evidence: Evidence) -> ExecutedGraph:
     """The graph that ran, or what stands in for it, with what was executed; needs `partitions` and `optimized` or `ran`."""
     graph = evidence.ran
     assert graph is not None  # noqa: S101  (the rule needs it)
     work = evidence.partitions["onnxruntime"].work
     # Ten rules ask for it, and the runner gives the next ones another ledger, but the same graph and the same work.
-    kept: Ran | None = evidence.memo.get("ran")
+    kept: ExecutedGraph | None = evidence.memo.get("ran")
     if kept is not None and kept.graph is graph and kept.evidence.partitions is evidence.partitions:
         return replace(kept, evidence=evidence)
     reads = Counter(value for node in graph.nodes for value in node.inputs)
     reads.update(graph.outputs)
-    found = Ran(
+    found = ExecutedGraph(
         evidence,
         graph,
         {i: tuple(work[j].id for j in found) for i, found in executed_by_node(work, graph).items()},
@@ -83,16 +83,6 @@ def ran_of(evidence: Evidence) -> Ran:
     )
     evidence.memo["ran"] = found
     return found
-
-
-def rows_holding(evidence: Evidence, works: Iterable[str]) -> tuple[LedgerRow, ...]:
-    """Ledger rows that hold any of these calls or nodes."""
-    wanted = set(works)
-    return tuple(
-        row
-        for row in evidence.ledger.rows
-        if not wanted.isdisjoint(row.onnx_nodes) or not wanted.isdisjoint(row.torch_calls)
-    )
 
 
 def accounted(rows: Sequence[LedgerRow], nodes: Iterable[str]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from attrib.analysis.lineage.rewrites import MARKS
-from attrib.findings.evidence.ledger_queries import compared, delta_ns, ids, nodes_of, op_of
+from attrib.findings.evidence.ledger_queries import both_times, delta_ns, ids, nodes_of, op_of
 from attrib.findings.protocol import Evidence
 from attrib.model.document import EvidenceRow, LedgerRow
 from attrib.units import format_interval
@@ -37,5 +37,5 @@ def fusion_line(evidence: Evidence, kind: str, group: list[LedgerRow]) -> Eviden
     """One line on the fusions of one kind: how many, both sides' time, and the difference with its interval."""
     total = evidence.ledger.total(ids(group))
     figure = format_interval(total.median, total.low, total.high)
-    text = f"{len(group)} times {kind}: {compared(group)} ({figure})"
+    text = f"{len(group)} times {kind}: {both_times(group)} ({figure})"
     return EvidenceRow(text=text, rows=ids(group), value_ns=total.median)

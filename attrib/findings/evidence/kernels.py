@@ -116,7 +116,7 @@ def _label(row: LedgerRow) -> str:
     return f"{calls} → {nodes}" + (f" of {shapes}" if shapes else "")
 
 
-def group_evidence(evidence: Evidence, groups: Iterable[KernelGroup]) -> tuple[EvidenceRow, ...]:
+def group_lines(evidence: Evidence, groups: Iterable[KernelGroup]) -> tuple[EvidenceRow, ...]:
     """One line a group: how many, both sides' time, the rate of products, and how far either is from the limit."""
     return tuple(
         EvidenceRow(

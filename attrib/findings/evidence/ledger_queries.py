@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
@@ -10,12 +10,10 @@ from attrib.findings.protocol import Evidence
 from attrib.model.document import Cause, EvidenceRow, LedgerRow
 from attrib.model.manifest import Role
 from attrib.units import format_ns
+from attrib.wording import listed
 
 MOST_GROUPS = 6
 """Lines of evidence that a reader takes in; what is behind them is in the ledger."""
-
-MOST_NAMES = 4
-"""Names in one sentence."""
 
 ENGINE_NAMES: dict[Role, str] = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
 
@@ -38,6 +36,21 @@ def ids(rows: Iterable[LedgerRow]) -> tuple[str, ...]:
     return tuple(row.id for row in rows)
 
 
+def rows_holding(evidence: Evidence, works: Iterable[str]) -> tuple[LedgerRow, ...]:
+    """Ledger rows that hold any of these calls or nodes."""
+    wanted = set(works)
+    return tuple(
+        row
+        for row in evidence.ledger.rows
+        if not wanted.isdisjoint(row.onnx_nodes) or not wanted.isdisjoint(row.torch_calls)
+    )
+
+
+def rows_with_nodes(rows: Iterable[LedgerRow], nodes: Collection[str]) -> tuple[LedgerRow, ...]:
+    """Ledger rows that hold any of the nodes."""
+    return tuple(row for row in rows if any(node in nodes for node in row.onnx_nodes))
+
+
 def delta_ns(rows: Iterable[LedgerRow]) -> int:
     """Sum of the rows' deltas."""
     return sum(row.delta_ns for row in rows)
@@ -58,7 +71,7 @@ def calls_of(rows: Iterable[LedgerRow]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(call for row in rows for call in row.torch_calls))
 
 
-def compared(rows: Collection[LedgerRow]) -> str:
+def both_times(rows: Collection[LedgerRow]) -> str:
     """Both sides' time, e.g. `3.1 ms in ONNX Runtime against 0.2 ms in PyTorch`."""
     ort_ns, torch_ns = side_ns(rows, "onnxruntime"), side_ns(rows, "torch")
     return f"{format_ns(ort_ns)} in ONNX Runtime against {format_ns(torch_ns)} in PyTorch"
@@ -83,40 +96,29 @@ def op_counts(evidence: Evidence, role: Role, works: Iterable[str]) -> str:
     return listed([f"{count} {op}" for op, count in ordered])
 
 
-def listed(names: Sequence[str], most: int = MOST_NAMES) -> str:
-    """Names in one phrase, shortened where there are many."""
-    shown = ", ".join(names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
-
-
-def counted(count: int, noun: str, plural: str = "") -> str:
-    """`1 node`, `3 nodes`."""
-    return f"{count} {noun if count == 1 else plural or noun + 's'}"
-
-
-def folded(module: str) -> str:
+def fold_layers(module: str) -> str:
     """A module name with its layer numbers folded, e.g. `encoder.layer.*.output`."""
     return _NUMBER.sub("*", module) or "(root)"
 
 
-def by_module(rows: Iterable[LedgerRow]) -> list[tuple[str, list[LedgerRow]]]:
+def group_by_module(rows: Iterable[LedgerRow]) -> list[tuple[str, list[LedgerRow]]]:
     """Rows by module with the layers folded together, the most costly first."""
     groups: dict[str, list[LedgerRow]] = defaultdict(list)
     for row in rows:
-        groups[folded(row.module)].append(row)
+        groups[fold_layers(row.module)].append(row)
     return sorted(groups.items(), key=lambda item: (-abs(delta_ns(item[1])), item[0]))
 
 
-def module_evidence(evidence: Evidence, rows: Iterable[LedgerRow]) -> tuple[EvidenceRow, ...]:
+def module_lines(evidence: Evidence, rows: Iterable[LedgerRow]) -> tuple[EvidenceRow, ...]:
     """One line a module: the nodes in it and both sides' time."""
     return tuple(
         EvidenceRow(
             text=f"{module}: {op_counts(evidence, 'onnxruntime', nodes_of(group)) or 'no node'}, "
-            + compared(group),
+            + both_times(group),
             rows=ids(group),
             value_ns=delta_ns(group),
         )
-        for module, group in by_module(rows)[:MOST_GROUPS]
+        for module, group in group_by_module(rows)[:MOST_GROUPS]
     )
 
 

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 from attrib.analysis.lineage.graph import Graph, GraphNode
 from attrib.analysis.match.ops import base_op, node_role
-from attrib.findings.evidence.ledger_queries import MOST_GROUPS, counted, listed, rows_of
+from attrib.findings.evidence.ledger_queries import MOST_GROUPS, rows_of
 from attrib.findings.protocol import Evidence
 from attrib.model.work import Work
+from attrib.wording import counted, listed
 
 LINEAR_CALLS = frozenset({"linear", "addmm"})
 

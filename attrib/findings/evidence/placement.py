@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from attrib.analysis.lineage.graph import Graph, GraphNode
 from attrib.analysis.match.compiled import covered_modules, is_compiled
 from attrib.analysis.match.ops import node_role
-from attrib.findings.evidence.ledger_queries import folded, listed
+from attrib.findings.evidence.ledger_queries import fold_layers
 from attrib.findings.protocol import Evidence
-from attrib.model.document import LedgerRow
 from attrib.model.work import Work
 from attrib.units import format_ns
+from attrib.wording import listed
 
 CPU_PROVIDER = "CPUExecutionProvider"
 NVIDIA_PROVIDERS = ("CUDA", "Tensorrt", "NvTensorR")
@@ -62,7 +62,7 @@ class Island:
         return ", ".join(said)
 
 
-def executed(evidence: Evidence) -> tuple[Work, ...]:
+def executed_nodes(evidence: Evidence) -> tuple[Work, ...]:
     """The nodes of a step in the order in which they ran."""
     partition = evidence.partitions.get("onnxruntime")
     return partition.work if partition is not None else ()
@@ -77,7 +77,7 @@ def requested_provider(evidence: Evidence) -> str:
     side = evidence.manifest.sides.get("onnxruntime") if evidence.manifest else None
     if side is not None and side.requested_providers:
         return side.requested_providers[0]
-    used = Counter(node.provider for node in executed(evidence) if node.provider)
+    used = Counter(node.provider for node in executed_nodes(evidence) if node.provider)
     others = [name for name, _ in used.most_common() if name != CPU_PROVIDER]
     return (others or list(used) or [""])[0]
 
@@ -88,10 +88,12 @@ def runs_on_gpu(evidence: Evidence) -> bool:
     return side is not None and bool(side.providers) and side.providers[0].startswith(NVIDIA_PROVIDERS)
 
 
-def outside(evidence: Evidence, provider: str) -> tuple[Work, ...]:
+def nodes_outside(evidence: Evidence, provider: str) -> tuple[Work, ...]:
     """Nodes that ran elsewhere; copies between devices belong to the provider, whoever runs them."""
     return tuple(
-        node for node in executed(evidence) if node.provider not in ("", provider) and node.op not in COPY_OPS
+        node
+        for node in executed_nodes(evidence)
+        if node.provider not in ("", provider) and node.op not in COPY_OPS
     )
 
 
@@ -111,7 +113,7 @@ def islands(evidence: Evidence, nodes: Collection[Work]) -> tuple[Island, ...]:
         for partner in partners:
             served[partner].append(copy)
     found = []
-    for group in _consecutive(executed(evidence), {node.id for node in nodes}):
+    for group in _consecutive(executed_nodes(evidence), {node.id for node in nodes}):
         makers, readers = neighbors.makers(group), neighbors.readers(group)
         found.append(
             Island(
@@ -137,7 +139,7 @@ def island_line(evidence: Evidence, island: Island) -> str:
     return f"{listed(names)}{place} on {where}: {spent}; {island.sides}"
 
 
-def reason(evidence: Evidence, nodes: Sequence[Work]) -> str:
+def placement_reason(evidence: Evidence, nodes: Sequence[Work]) -> str:
     """Why nodes ran where they did, as far as the session said."""
     if evidence.placement is None:
         return (
@@ -153,7 +155,7 @@ def reason(evidence: Evidence, nodes: Sequence[Work]) -> str:
     return f"when the session divided the graph, no other provider took {they}: they were left to {taker} (placement.json)"
 
 
-def by_label(found: Iterable[Island]) -> list[tuple[str, list[Island]]]:
+def group_by_label(found: Iterable[Island]) -> list[tuple[str, list[Island]]]:
     """Islands that look alike, the most frequent first."""
     groups: dict[str, list[Island]] = defaultdict(list)
     for island in found:
@@ -175,13 +177,13 @@ def _consecutive(order: Sequence[Work], chosen: Collection[str]) -> Iterator[lis
 
 
 def _common_module(group: Iterable[Work], modules: Mapping[str, str]) -> str:
-    names = [folded(modules[node.id]) for node in group if modules.get(node.id)]
+    names = [fold_layers(modules[node.id]) for node in group if modules.get(node.id)]
     return Counter(names).most_common(1)[0][0] if names else ""
 
 
-def copies(evidence: Evidence) -> tuple[Work, ...]:
+def copy_nodes(evidence: Evidence) -> tuple[Work, ...]:
     """Copy nodes between host and device."""
-    return tuple(node for node in executed(evidence) if node.op in COPY_OPS)
+    return tuple(node for node in executed_nodes(evidence) if node.op in COPY_OPS)
 
 
 def copy_partners(evidence: Evidence) -> Mapping[str, tuple[str, ...]]:
@@ -189,7 +191,7 @@ def copy_partners(evidence: Evidence) -> Mapping[str, tuple[str, ...]]:
     neighbors = _Neighbors(evidence)
     return {
         copy.id: tuple(neighbors.readers([copy]) if copy.op == "MemcpyToHost" else neighbors.makers([copy]))
-        for copy in copies(evidence)
+        for copy in copy_nodes(evidence)
     }
 
 
@@ -197,7 +199,7 @@ class _Neighbors:
     """Who reads from whom: by the graph that ran where it names the node, else by the order of execution."""
 
     def __init__(self, evidence: Evidence) -> None:
-        self._order = executed(evidence)
+        self._order = executed_nodes(evidence)
         self._position = {node.id: i for i, node in enumerate(self._order)}
         graph: Graph | None = evidence.ran
         nodes: tuple[GraphNode, ...] = graph.nodes if graph is not None else ()
@@ -267,8 +269,3 @@ class _Places:
         """The places of some nodes, in one phrase."""
         found = (self._partitions.get(name) or self.modules.get(name, "") for name in names)
         return listed(list(dict.fromkeys(place for place in found if place)), 2)
-
-
-def rows_with(rows: Iterable[LedgerRow], nodes: Collection[str]) -> tuple[LedgerRow, ...]:
-    """Ledger rows that hold any of the nodes."""
-    return tuple(row for row in rows if any(node in nodes for node in row.onnx_nodes))

@@ -44,18 +44,22 @@ class Terms:
             self.calls[name] = self.calls.get(name, 0.0) + factor * weight
 
 
-def whole(names: Iterable[str]) -> dict[str, float]:
+def weight_once(names: Iterable[str]) -> dict[str, float]:
     """Each of them once."""
     return dict.fromkeys(names, 1.0)
 
 
-def equal_size(works: Iterable[Work], result: Tensor, wanted: Callable[[Work], bool]) -> dict[str, float]:
+def weights_of_equal_size(
+    works: Iterable[Work], result: Tensor, wanted: Callable[[Work], bool]
+) -> dict[str, float]:
     """Weights whose sum is the mean time of the wanted nodes with such a result (case 1); empty without any."""
     found = [work.id for work in works if wanted(work) and work.outputs and work.outputs[0] == result]
     return {name: 1 / len(found) for name in found}
 
 
-def scaled(works: Iterable[Work], result: Tensor, wanted: Callable[[Work], bool]) -> dict[str, float]:
+def weights_by_elements(
+    works: Iterable[Work], result: Tensor, wanted: Callable[[Work], bool]
+) -> dict[str, float]:
     """Weights whose sum is the time of the wanted nodes in proportion to the elements of the result (case 3)."""
     found = [
         work
@@ -66,7 +70,7 @@ def scaled(works: Iterable[Work], result: Tensor, wanted: Callable[[Work], bool]
     return {work.id: result.elements / total for work in found} if result.elements > 0 else {}
 
 
-def at_product_rate(works: Iterable[Work], flops: int, dtype: str) -> dict[str, float]:
+def weights_at_product_rate(works: Iterable[Work], flops: int, dtype: str) -> dict[str, float]:
     """Weights whose sum is the time of so many operations at the rate of matrix products like it (case 2)."""
     products = [
         (abs(count - flops), order, work, count)

@@ -7,10 +7,15 @@ from dataclasses import dataclass
 from attrib.analysis.lineage.graph import GraphNode
 from attrib.analysis.match.ops import base_op
 from attrib.findings.evidence.attention import attention_regions
-from attrib.findings.evidence.executed_graph import Ran, ran_of, rows_holding
-from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, op_counts, rows_of
-from attrib.findings.evidence.reference_cost import Terms, equal_size, scaled, whole
-from attrib.findings.evidence.unfused_patterns import Apart, layers_apart
+from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph
+from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, op_counts, rows_holding, rows_of
+from attrib.findings.evidence.reference_cost import (
+    Terms,
+    weight_once,
+    weights_by_elements,
+    weights_of_equal_size,
+)
+from attrib.findings.evidence.unfused_patterns import UnfusedLayer, find_unfused_layers
 from attrib.findings.protocol import Evidence
 from attrib.model.document import EvidenceRow, LedgerRow
 from attrib.model.tensor import Tensor
@@ -18,7 +23,7 @@ from attrib.units import format_ns
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class FusibleLayer:
     """A layer that ONNX Runtime can run as one node.
 
     Attributes:
@@ -39,17 +44,17 @@ _NORMS = frozenset({
     "SkipSimplifiedLayerNormalization", "RMSNormalization",
 })  # fmt: skip
 
-LAYERS = (
-    Layer(
+FUSIBLE_LAYERS = (
+    FusibleLayer(
         "LayerNorm", frozenset({"layer_norm", "rms_norm"}), _NORMS, frozenset({"ReduceMean", "Pow", "Sqrt"})
     ),
-    Layer(
+    FusibleLayer(
         "GELU",
         frozenset({"gelu"}),
         frozenset({"Gelu", "BiasGelu", "FastGelu", "QuickGelu"}),
         frozenset({"Erf", "Tanh", "Pow"}),
     ),
-    Layer(
+    FusibleLayer(
         "linear bias",
         frozenset({"linear", "addmm"}),
         frozenset({"Gemm", "FusedGemm", "BiasGelu", "FastGelu", "SkipLayerNormalization"}),
@@ -67,7 +72,7 @@ CORES = frozenset({"Erf", "Tanh"})
 
 
 @dataclass(frozen=True, slots=True)
-class Single:
+class SingleOperatorLayer:
     """A layer of single operators: its nodes, and what is left out of its cost.
 
     Attributes:
@@ -85,15 +90,15 @@ class Single:
     measure: str
 
 
-def by_arithmetic(evidence: Evidence) -> tuple["Single", ...]:
+def find_single_operator_layers(evidence: Evidence) -> tuple["SingleOperatorLayer", ...]:
     """Layers that the graph that ran computes by single operators, each with what it would take in one."""
     if evidence.optimized is None:
         return ()
-    ran = ran_of(evidence)
-    return tuple(_single(ran, apart) for apart in layers_apart(ran) if ran.ids(apart.nodes))
+    ran = executed_graph(evidence)
+    return tuple(_single(ran, apart) for apart in find_unfused_layers(ran) if ran.ids(apart.nodes))
 
 
-def unfused(evidence: Evidence) -> dict[str, list[LedgerRow]]:
+def decomposed_layers(evidence: Evidence) -> dict[str, list[LedgerRow]]:
     """Decomposed rows by the layer that they are; attention has a rule of its own."""
     decomposed = rows_of(evidence, "decomposed")
     attention = attention_regions(decomposed)
@@ -102,7 +107,7 @@ def unfused(evidence: Evidence) -> dict[str, list[LedgerRow]]:
         calls, nodes = {base_op(op) for op in row.torch_ops}, set(row.onnx_ops)
         fitting = (
             layer
-            for layer in LAYERS
+            for layer in FUSIBLE_LAYERS
             if calls & layer.calls and nodes & layer.parts and not nodes & layer.fused
         )
         layer = None if row.region in attention else next(fitting, None)
@@ -111,23 +116,23 @@ def unfused(evidence: Evidence) -> dict[str, list[LedgerRow]]:
     return dict(sorted(found.items()))
 
 
-def _single(ran: Ran, apart: Apart) -> "Single":
-    fused = next(layer.fused for layer in LAYERS if layer.name == apart.layer)
+def _single(ran: ExecutedGraph, apart: UnfusedLayer) -> "SingleOperatorLayer":
+    fused = next(layer.fused for layer in FUSIBLE_LAYERS if layer.name == apart.layer)
     works = tuple(ran.evidence.work["onnxruntime"].values())
     result = ran.result(apart.nodes[-1])
-    peers = equal_size(works, result, lambda work: work.op in fused) if result is not None else {}
+    peers = weights_of_equal_size(works, result, lambda work: work.op in fused) if result is not None else {}
     if not peers and result is not None:
-        peers = scaled(works, result, lambda work: work.op in fused)
+        peers = weights_by_elements(works, result, lambda work: work.op in fused)
     taken_in = {work.op for work in works if work.id in peers} & TAKES_IN
     before = [add] if taken_in and (add := _taken_in(ran, apart.source)) is not None else []
     core = ran.ids(node for node in apart.nodes if node.op in CORES)
     nodes = ran.ids((*before, *apart.nodes))
     calls = {} if peers or core else _calls(ran.evidence, apart.layer, result) or _same(ran.evidence, nodes)
     measure = IN_ONE_NODE if peers else "of its " + apart.core if core else "in PyTorch"
-    return Single(apart.layer, nodes, peers or whole(core), calls, measure)
+    return SingleOperatorLayer(apart.layer, nodes, peers or weight_once(core), calls, measure)
 
 
-def _taken_in(ran: Ran, source: str) -> GraphNode | None:
+def _taken_in(ran: ExecutedGraph, source: str) -> GraphNode | None:
     """The Add before a layer that a fused node would hold as well."""
     add = ran.maker(source)
     return add if add is not None and add.op == "Add" and ran.executed.get(add.index) else None
@@ -135,7 +140,7 @@ def _taken_in(ran: Ran, source: str) -> GraphNode | None:
 
 def _calls(evidence: Evidence, layer: str, result: Tensor | None) -> dict[str, float]:
     """Weights whose sum is the mean time of PyTorch's calls of such a layer."""
-    wanted = next(known.calls for known in LAYERS if known.name == layer)
+    wanted = next(known.calls for known in FUSIBLE_LAYERS if known.name == layer)
     found = [
         call.id
         for call in evidence.work.get("torch", {}).values()
@@ -146,20 +151,20 @@ def _calls(evidence: Evidence, layer: str, result: Tensor | None) -> dict[str, f
 
 def _same(evidence: Evidence, nodes: Sequence[str]) -> dict[str, float]:
     """The calls in the rows of some nodes: PyTorch runs the layer by single operators, too."""
-    return whole(call for row in rows_holding(evidence, nodes) for call in row.torch_calls)
+    return weight_once(call for row in rows_holding(evidence, nodes) for call in row.torch_calls)
 
 
-def terms_of(single: Iterable["Single"]) -> Terms:
+def excess_of(single: Iterable["SingleOperatorLayer"]) -> Terms:
     """What the layers take, less what they would take in one node."""
     terms = Terms()
     for apart in single:
-        terms.add(whole(apart.nodes))
+        terms.add(weight_once(apart.nodes))
         terms.add(apart.peers, -1)
         terms.add_calls(apart.calls, -1)
     return terms
 
 
-def single_lines(evidence: Evidence, single: Iterable["Single"]) -> Iterator[EvidenceRow]:
+def layer_lines(evidence: Evidence, single: Iterable["SingleOperatorLayer"]) -> Iterator[EvidenceRow]:
     """One line a layer: its nodes and time, beside what it would take."""
     for apart in list(single)[:MOST_GROUPS]:
         spent = evidence.ledger.work("onnxruntime", apart.nodes).median

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from attrib.analysis.lineage.graph import Graph, GraphNode
-from attrib.findings.evidence.executed_graph import Ran
+from attrib.findings.evidence.executed_graph import ExecutedGraph
 
 ROOTS = frozenset({"Sqrt", "Pow"})
 MEANS = frozenset({"ReduceMean", "GlobalAveragePool"})
@@ -25,7 +25,7 @@ LONGEST = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Apart:
+class UnfusedLayer:
     """A layer computed by single operators.
 
     Attributes:
@@ -44,7 +44,7 @@ class Apart:
         return next((node.op for node in self.nodes if node.op in ("Erf", "Tanh")), "Sqrt")
 
 
-def layers_apart(ran: Ran) -> tuple[Apart, ...]:
+def find_unfused_layers(ran: ExecutedGraph) -> tuple[UnfusedLayer, ...]:
     """Layer norms and GELUs of single operators, in the order of the graph."""
     found = (
         apart
@@ -54,18 +54,18 @@ def layers_apart(ran: Ran) -> tuple[Apart, ...]:
     return tuple(found)
 
 
-def _data(ran: Ran, node: GraphNode) -> list[str]:
+def _data(ran: ExecutedGraph, node: GraphNode) -> list[str]:
     """The inputs of a node that are no constants."""
     return [name for name in node.inputs if name and not ran.is_constant(name)]
 
 
-def _up(ran: Ran, value: str, ops: frozenset[str]) -> GraphNode | None:
+def _up(ran: ExecutedGraph, value: str, ops: frozenset[str]) -> GraphNode | None:
     """The node that makes a value, where its op is one of these."""
     maker = ran.maker(value)
     return maker if maker is not None and maker.op in ops and _data(ran, maker) else None
 
 
-def _norm(ran: Ran, root: GraphNode) -> Apart | None:
+def _norm(ran: ExecutedGraph, root: GraphNode) -> UnfusedLayer | None:
     """Cases 1 and 2, from the root upwards and downwards."""
     inner = _variance(ran, root)
     if inner is None:
@@ -77,10 +77,10 @@ def _norm(ran: Ran, root: GraphNode) -> Apart | None:
     nodes = sorted(
         {node.index: node for node in (*above, root, *below)}.values(), key=lambda node: node.index
     )
-    return Apart("LayerNorm", source, tuple(nodes))
+    return UnfusedLayer("LayerNorm", source, tuple(nodes))
 
 
-def _divided(ran: Ran, root: GraphNode, known: set[str]) -> list[GraphNode]:
+def _divided(ran: ExecutedGraph, root: GraphNode, known: set[str]) -> list[GraphNode]:
     """The division by a root and what follows it: a scale, and a shift at the end."""
     found: list[GraphNode] = []
     node = ran.reader(root.outputs[0])
@@ -93,7 +93,7 @@ def _divided(ran: Ran, root: GraphNode, known: set[str]) -> list[GraphNode]:
     return found
 
 
-def _variance(ran: Ran, root: GraphNode) -> tuple[str, str, list[GraphNode]] | None:
+def _variance(ran: ExecutedGraph, root: GraphNode) -> tuple[str, str, list[GraphNode]] | None:
     """What is normalized, the same less its mean, and the nodes of the mean of squares under a root."""
     above: list[GraphNode] = []
     value = _data(ran, root)[0] if _data(ran, root) else ""
@@ -113,7 +113,7 @@ def _variance(ran: Ran, root: GraphNode) -> tuple[str, str, list[GraphNode]] | N
     return _data(ran, less)[0], centered, [*above, less, average]  # 1
 
 
-def _gelu(ran: Ran, curve: GraphNode) -> Apart | None:
+def _gelu(ran: ExecutedGraph, curve: GraphNode) -> UnfusedLayer | None:
     """Case 3: up to a value that is read twice, and down until that value joins again."""
     above: list[GraphNode] = []
     value = _data(ran, curve)[0] if _data(ran, curve) else ""
@@ -130,10 +130,10 @@ def _gelu(ran: Ran, curve: GraphNode) -> Apart | None:
     joins = [node for node in cone if _joins(ran, node, value)]
     if not joins or curve.index not in {node.index for node in cone}:
         return None
-    return Apart("GELU", value, tuple(_serving(cone, joins[-1])))
+    return UnfusedLayer("GELU", value, tuple(_serving(cone, joins[-1])))
 
 
-def _root(ran: Ran, value: str) -> str:
+def _root(ran: ExecutedGraph, value: str) -> str:
     """Where a value comes from through pointwise nodes with constants, up to one that is read twice."""
     for _ in range(LONGEST):
         maker = _up(ran, value, POINTWISE)
@@ -143,13 +143,13 @@ def _root(ran: Ran, value: str) -> str:
     return value
 
 
-def _joins(ran: Ran, node: GraphNode, source: str) -> bool:
+def _joins(ran: ExecutedGraph, node: GraphNode, source: str) -> bool:
     """Whether a node multiplies what came by different ways from the source."""
     data = _data(ran, node)
     return node.op == "Mul" and len(set(data)) > 1 and source in {_root(ran, name) for name in data}
 
 
-def _cone(ran: Ran, source: str) -> list[GraphNode]:
+def _cone(ran: ExecutedGraph, source: str) -> list[GraphNode]:
     """Pointwise nodes that read nothing but the source, constants, and each other."""
     values, found = {source}, list[GraphNode]()
     maker = ran.maker(source)

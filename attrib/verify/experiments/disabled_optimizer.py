@@ -3,8 +3,8 @@
 from msgspec.structs import replace
 
 from attrib.analysis.lineage.rewrites import UNKNOWN, Step
-from attrib.findings.evidence.executed_graph import ran_of, rows_holding
-from attrib.findings.evidence.ledger_queries import delta_ns
+from attrib.findings.evidence.executed_graph import executed_graph
+from attrib.findings.evidence.ledger_queries import delta_ns, rows_holding
 from attrib.model.experiment import Prediction
 from attrib.units import format_ns
 from attrib.verify.experiments.change import NO_GRAPH, experiment, saw_graph, variant
@@ -66,7 +66,7 @@ def _suspect(situation: Situation, steps: tuple[Step, ...], found: Unfused) -> b
         return True
     if situation.evidence.latency.torch_ns is None:
         return False
-    ran = ran_of(situation.evidence)
+    ran = executed_graph(situation.evidence)
     written = ran.ids(ran.graph.nodes[j] for step in steps for j in step.after)
     return delta_ns(rows_holding(situation.evidence, written)) > 0
 

@@ -1,6 +1,6 @@
 """inverse-pairs: casts, transposes and reshapes that undo each other taken out of the graph."""
 
-from attrib.findings.evidence.executed_graph import ran_of
+from attrib.findings.evidence.executed_graph import executed_graph
 from attrib.findings.evidence.ledger_queries import op_counts
 from attrib.findings.rules.graph.inverse_transposes import RULE as INVERSE_TRANSPOSES
 from attrib.findings.rules.graph.redundant_casts import inverse_casts
@@ -32,7 +32,7 @@ def variants(situation: Situation) -> tuple[Variant, ...] | Inapplicable:
 
 def paired(situation: Situation) -> tuple[str, ...]:
     """Executed nodes of which one undoes the other."""
-    ran = ran_of(situation.evidence)
+    ran = executed_graph(situation.evidence)
     verdict = verdict_of(situation, INVERSE_TRANSPOSES)
     moves = verdict.works if verdict is not None else ()
     names = {name for pair in inverse_casts(ran) for name in pair}

@@ -4,7 +4,6 @@ from msgspec.structs import replace
 
 from attrib.analysis.lineage.rewrites import Step
 from attrib.capture.config.options import OptLevel
-from attrib.findings.evidence.ledger_queries import counted
 from attrib.findings.evidence.unfused_patterns import separate_residuals
 from attrib.model.experiment import Prediction
 from attrib.units import format_ns
@@ -13,6 +12,7 @@ from attrib.verify.predict.bounds import glue_nodes
 from attrib.verify.predict.prediction import estimate
 from attrib.verify.predict.unfused import undone, written_by
 from attrib.verify.protocol import Inapplicable, Situation, Variant
+from attrib.wording import counted
 
 LEVELS: tuple[OptLevel, ...] = ("disabled", "basic", "extended", "all")
 

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from attrib.analysis.match.compiled import is_compiled
-from attrib.findings.protocol import Rule, Verdict
+from attrib.findings.protocol import Rule, RuleResult
 from attrib.findings.runner import NEEDS
 from attrib.model.experiment import Prediction
 from attrib.verify.predict.nodes import executor, spent
@@ -13,7 +13,7 @@ from attrib.verify.protocol import Situation
 _CUT = "They also cut the graph that the provider compiles: what it would do better with the whole graph, no profile shows."
 
 
-def verdict_of(situation: Situation, rule: Rule) -> Verdict | None:
+def verdict_of(situation: Situation, rule: Rule) -> RuleResult | None:
     """What a rule says here; None where evidence that it needs is missing."""
     evidence = situation.evidence
     if not all(NEEDS[need].met(evidence) for need in rule.needs):
@@ -21,7 +21,7 @@ def verdict_of(situation: Situation, rule: Rule) -> Verdict | None:
     return rule.audit(evidence)
 
 
-def claimed(situation: Situation, verdict: Verdict) -> Prediction | None:
+def claimed(situation: Situation, verdict: RuleResult) -> Prediction | None:
     """The claim of a verdict as a prediction; None where it claims nothing.
 
     What the claim holds beyond, or leaves of, the time of its nodes is told by peers: it may err. Nodes that go and leave

@@ -3,7 +3,7 @@
 from collections.abc import Generator, Iterator
 
 from attrib.analysis.lineage.graph import GraphNode
-from attrib.findings.evidence.executed_graph import Ran, ran_of
+from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph
 from attrib.model.experiment import Prediction
 from attrib.units import format_ns, format_percent
 from attrib.verify.predict.nodes import ELEMENTWISE, spent
@@ -17,7 +17,7 @@ _BETWEEN = ELEMENTWISE | _MOVES
 
 def heads_of(situation: Situation) -> tuple[int, tuple[str, ...]]:
     """Heads of a block, and the executed nodes whose work is in proportion to them; 0 without such blocks."""
-    ran = ran_of(situation.evidence)
+    ran = executed_graph(situation.evidence)
     heads, members = 0, dict[int, GraphNode]()
     for node in ran.graph.nodes:
         result = ran.result(node) if node.op == "Softmax" else None
@@ -43,16 +43,16 @@ def without_heads(situation: Situation, share: float) -> Prediction | None:
     return estimate(situation, "onnxruntime", widened(saving, PEER_MARGIN * saving.median), basis, works)
 
 
-def _is_block(ran: Ran, softmax: GraphNode) -> bool:
+def _is_block(ran: ExecutedGraph, softmax: GraphNode) -> bool:
     return any(node.op in _PRODUCTS for node in _above(ran, softmax))
 
 
-def _above(ran: Ran, softmax: GraphNode) -> Iterator[GraphNode]:
+def _above(ran: ExecutedGraph, softmax: GraphNode) -> Iterator[GraphNode]:
     """The product of queries and keys, and the projections that make its factors."""
     yield from _up(ran, softmax.inputs[0], products=2)
 
 
-def _up(ran: Ran, value: str, products: int) -> Iterator[GraphNode]:
+def _up(ran: ExecutedGraph, value: str, products: int) -> Iterator[GraphNode]:
     """Nodes that lead to a value, through so many products one after the other."""
     maker = ran.maker(value)
     while maker is not None and maker.op in _BETWEEN:
@@ -67,7 +67,7 @@ def _up(ran: Ran, value: str, products: int) -> Iterator[GraphNode]:
             yield from _up(ran, factor, products - 1)
 
 
-def _main_input(ran: Ran, node: GraphNode) -> str:
+def _main_input(ran: ExecutedGraph, node: GraphNode) -> str:
     """The input that is as large as the result: of a mask and scores, the scores."""
     result = ran.result(node)
     data = [name for name in node.inputs if name and not ran.is_constant(name)]
@@ -82,7 +82,7 @@ def _main_input(ran: Ran, node: GraphNode) -> str:
     return (deep or alike or data or [""])[0]
 
 
-def _below(ran: Ran, softmax: GraphNode) -> Iterator[GraphNode]:
+def _below(ran: ExecutedGraph, softmax: GraphNode) -> Iterator[GraphNode]:
     """The product with the values, with what makes those, and the projection of its result."""
     product = yield from _down(ran, softmax)
     if product is None:
@@ -94,7 +94,7 @@ def _below(ran: Ran, softmax: GraphNode) -> Iterator[GraphNode]:
     yield from _down(ran, product)
 
 
-def _down(ran: Ran, node: GraphNode) -> Generator[GraphNode, None, GraphNode | None]:
+def _down(ran: ExecutedGraph, node: GraphNode) -> Generator[GraphNode, None, GraphNode | None]:
     """Nodes that read a value, up to the next product, which is returned."""
     reached, waiting = None, [node]
     while waiting and reached is None:

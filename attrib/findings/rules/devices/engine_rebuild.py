@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from attrib.findings.evidence.ledger_queries import counted
-from attrib.findings.evidence.placement import executed
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.evidence.placement import executed_nodes
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.model.work import Work
 from attrib.units import format_ns
+from attrib.wording import counted
 
 COMPILERS = (
     "Tensorrt",
@@ -32,14 +32,14 @@ SPIKE_RATIO = 20
 """A step over the median of the same node."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Look for single steps in which a compiled partition took seconds."""
-    compiled = [node for node in executed(evidence) if is_compiled(node)]
+    compiled = [node for node in executed_nodes(evidence) if is_compiled(node)]
     if not compiled:
-        return Verdict(failed=False, summary="No node is a compiled part of the graph.")
+        return RuleResult(failed=False, summary="No node is a compiled part of the graph.")
     spikes = list(_spikes(evidence))
     steps = evidence.partitions["onnxruntime"].steps
-    return Verdict(
+    return RuleResult(
         failed=bool(spikes),
         detail=counted(len(spikes), "step"),
         summary=f"{counted(len(compiled), 'compiled part')} of the graph in {counted(steps, 'profiled step')}; "

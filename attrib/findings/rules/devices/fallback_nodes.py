@@ -3,23 +3,23 @@
 from collections.abc import Iterator, Sequence
 
 from attrib.analysis.match.compiled import is_compiled
-from attrib.findings.evidence.ledger_queries import MOST_GROUPS, counted, ids, op_counts
+from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, op_counts, rows_with_nodes
 from attrib.findings.evidence.placement import (
     Island,
-    by_label,
-    executed,
+    executed_nodes,
+    group_by_label,
     island_line,
     islands,
-    outside,
-    reason,
+    nodes_outside,
+    placement_reason,
     requested_provider,
-    rows_with,
     split_shapes,
 )
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.model.work import Work
 from attrib.units import format_ns
+from attrib.wording import counted
 
 DETAILED = 3
 """Islands that are described one by one; layers that look alike are one line."""
@@ -28,22 +28,22 @@ MOST_TORCH_SHARE = 0.1
 """Where PyTorch needs less than this share of the time for the same rows, the nodes' time is all difference."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the nodes that ran elsewhere by their time; shape arithmetic belongs on the host."""
     provider = requested_provider(evidence)
-    elsewhere = outside(evidence, provider)
-    if not elsewhere or len(elsewhere) == len([n for n in executed(evidence) if n.provider]):
+    elsewhere = nodes_outside(evidence, provider)
+    if not elsewhere or len(elsewhere) == len([n for n in executed_nodes(evidence) if n.provider]):
         where = (
             f"on {provider}"
             if provider and not elsewhere
             else "where the profile does not tell, or all elsewhere"
         )
-        return Verdict(failed=False, summary=f"Every node ran {where}.")
+        return RuleResult(failed=False, summary=f"Every node ran {where}.")
     computing, shapes = split_shapes(elsewhere)
-    rows = rows_with(evidence.ledger.rows, {node.id for node in computing})
+    rows = rows_with_nodes(evidence.ledger.rows, {node.id for node in computing})
     claim = evidence.ledger.work("onnxruntime", [node.id for node in computing])
     found = islands(evidence, computing)
-    return Verdict(
+    return RuleResult(
         failed=bool(computing),
         rows=ids(rows),
         claim=claim,
@@ -66,7 +66,7 @@ def _summary(
 ) -> str:
     other = " and ".join(dict.fromkeys(node.provider for node in (*computing, *shapes)))
     text = (
-        f"{provider} was asked for; {counted(len(computing), 'computing node')} of {len(executed(evidence))} "
+        f"{provider} was asked for; {counted(len(computing), 'computing node')} of {len(executed_nodes(evidence))} "
         f"ran on {other} and took {format_ns(spent)}"
         + (f" ({op_counts(evidence, 'onnxruntime', [node.id for node in computing])})." if computing else ".")
     )
@@ -81,8 +81,8 @@ def _parts(evidence: Evidence, provider: str, computing: Sequence[Work]) -> str:
     """Why, and what a provider that compiles loses beside the nodes' own time."""
     if not computing:
         return ""
-    why = reason(evidence, computing)
-    parts = [node for node in executed(evidence) if is_compiled(node) and node.provider == provider]
+    why = placement_reason(evidence, computing)
+    parts = [node for node in executed_nodes(evidence) if is_compiled(node) and node.provider == provider]
     if len(parts) < 2:  # noqa: PLR2004
         return f" {why[0].upper()}{why[1:]}."
     return (
@@ -98,7 +98,7 @@ def _details(evidence: Evidence, found: Sequence[Island]) -> Iterator[EvidenceRo
         names = {node.id for node in found[i].nodes}
         yield EvidenceRow(
             text=island_line(evidence, found[i]),
-            rows=ids(rows_with(evidence.ledger.rows, names)),
+            rows=ids(rows_with_nodes(evidence.ledger.rows, names)),
             value_ns=spent[i],
         )
 
@@ -115,19 +115,19 @@ def _with_copies(evidence: Evidence, found: Sequence[Island], spent: int) -> Ite
         yield EvidenceRow(
             text=f"with its copies ({op_counts(evidence, 'onnxruntime', copies)}, {format_ns(cost)}):"
             f" {format_ns(spent + cost)}",
-            rows=ids(rows_with(evidence.ledger.rows, set(copies))),
+            rows=ids(rows_with_nodes(evidence.ledger.rows, set(copies))),
             value_ns=spent + cost,
         )
 
 
 def _lines(evidence: Evidence, found: Sequence[Island]) -> Iterator[EvidenceRow]:
     """One line for islands that look alike in all layers."""
-    for label, alike in by_label(found)[:MOST_GROUPS]:
+    for label, alike in group_by_label(found)[:MOST_GROUPS]:
         names = [node.id for island in alike for node in island.nodes]
         spent = evidence.ledger.work("onnxruntime", names).median
         yield EvidenceRow(
             text=f"{len(alike)} times {label}: {format_ns(spent)}",
-            rows=ids(rows_with(evidence.ledger.rows, set(names))),
+            rows=ids(rows_with_nodes(evidence.ledger.rows, set(names))),
             value_ns=spent,
         )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from attrib.findings.evidence.ledger_queries import ENGINE_NAMES
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.device import DeviceUse
 from attrib.model.document import EvidenceRow
 from attrib.model.manifest import ROLES, Role
@@ -39,12 +39,12 @@ class _Use:
         )
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Compare the device's busy time with the wall time of the step."""
     uses = list(_uses(evidence))
     idle = [use for use in uses if use.share < BUSY_LIMIT and use.kernels >= LEAST_KERNELS]
     least = min(idle, key=lambda use: use.share, default=None)
-    return Verdict(
+    return RuleResult(
         failed=bool(idle),
         detail=f"{format_percent(1 - least.share)} of a step of {ENGINE_NAMES[least.role]}" if least else "",
         summary="; ".join(use.text for use in uses) + ".",

@@ -3,28 +3,29 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from attrib.findings.evidence.ledger_queries import MOST_GROUPS, counted, ids, op_of
-from attrib.findings.evidence.placement import copies, copy_partners, executed, rows_with
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, op_of, rows_with_nodes
+from attrib.findings.evidence.placement import copy_nodes, copy_partners, executed_nodes
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.model.work import Work
 from attrib.units import format_ns
+from attrib.wording import counted
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the copy nodes, and say which nodes on the host they serve."""
-    found = copies(evidence)
+    found = copy_nodes(evidence)
     if not found:
-        return Verdict(
+        return RuleResult(
             failed=False,
-            summary=f"None of {counted(len(executed(evidence)), 'node')} copies between devices.",
+            summary=f"None of {counted(len(executed_nodes(evidence)), 'node')} copies between devices.",
         )
     names = [node.id for node in found]
     claim = evidence.ledger.work("onnxruntime", names)
     directions = Counter(node.op for node in found)
-    return Verdict(
+    return RuleResult(
         failed=True,
-        rows=ids(rows_with(evidence.ledger.rows, set(names))),
+        rows=ids(rows_with_nodes(evidence.ledger.rows, set(names))),
         claim=claim,
         works=tuple(names),
         detail=counted(len(found), "copy node"),
@@ -48,7 +49,7 @@ def _lines(evidence: Evidence, found: Sequence[Work]) -> Iterator[EvidenceRow]:
         spent = evidence.ledger.work("onnxruntime", names).median
         yield EvidenceRow(
             text=f"{len(names)} times {op} for {what}: {format_ns(spent)}",
-            rows=ids(rows_with(evidence.ledger.rows, set(names))),
+            rows=ids(rows_with_nodes(evidence.ledger.rows, set(names))),
             value_ns=spent,
         )
 

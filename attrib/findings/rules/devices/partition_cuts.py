@@ -3,31 +3,32 @@
 from collections.abc import Iterator, Sequence
 
 from attrib.analysis.match.compiled import is_compiled
-from attrib.findings.evidence.ledger_queries import MOST_GROUPS, counted, ids, listed, op_counts
-from attrib.findings.evidence.placement import Island, executed, island_line, islands, reason, rows_with
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, op_counts, rows_with_nodes
+from attrib.findings.evidence.placement import Island, executed_nodes, island_line, islands, placement_reason
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.model.work import Work
 from attrib.units import format_ns
+from attrib.wording import counted, listed
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Name the nodes between compiled partitions; what a cut costs beside their time no profile holds."""
-    compiled = [node for node in executed(evidence) if is_compiled(node)]
+    compiled = [node for node in executed_nodes(evidence) if is_compiled(node)]
     between = _between(evidence)
     if not between:
         parts = counted(len(compiled), "compiled partition")
         text = f"{parts} of the graph, and no other node runs between two of them." if compiled else ""
-        return Verdict(failed=False, summary=text or "No part of the graph was compiled into one node.")
+        return RuleResult(failed=False, summary=text or "No part of the graph was compiled into one node.")
     cuts = islands(evidence, between)
     provider = listed(list(dict.fromkeys(node.provider for node in compiled)))
     spent = evidence.ledger.work("onnxruntime", [node.id for node in between]).median
     names = op_counts(evidence, "onnxruntime", [node.id for node in between])
     elsewhere = listed(list(dict.fromkeys(node.provider for node in between)))
-    why = reason(evidence, between)
-    return Verdict(
+    why = placement_reason(evidence, between)
+    return RuleResult(
         failed=True,
-        rows=ids(rows_with(evidence.ledger.rows, {node.id for node in between})),
+        rows=ids(rows_with_nodes(evidence.ledger.rows, {node.id for node in between})),
         detail=f"{names} on {elsewhere} {'leaves' if len(between) == 1 else 'leave'} {len(compiled)} {provider} partitions",
         summary=(
             f"{counted(len(between), 'node')} ({names}) {'falls' if len(between) == 1 else 'fall'} back to {elsewhere} and"
@@ -42,7 +43,7 @@ def audit(evidence: Evidence) -> Verdict:
 
 def _between(evidence: Evidence) -> tuple[Work, ...]:
     """Nodes outside of compiled partitions that run after one and before another."""
-    order = executed(evidence)
+    order = executed_nodes(evidence)
     places = [i for i, node in enumerate(order) if is_compiled(node)]
     inside = order[places[0] : places[-1]] if places else ()
     return tuple(node for node in inside if not is_compiled(node))
@@ -60,7 +61,7 @@ def _lines(evidence: Evidence, cuts: Sequence[Island]) -> Iterator[EvidenceRow]:
 def _row(evidence: Evidence, cuts: Sequence[Island], text: str) -> EvidenceRow:
     names = [node.id for island in cuts for node in island.nodes]
     spent = evidence.ledger.work("onnxruntime", names).median
-    return EvidenceRow(text=text, rows=ids(rows_with(evidence.ledger.rows, set(names))), value_ns=spent)
+    return EvidenceRow(text=text, rows=ids(rows_with_nodes(evidence.ledger.rows, set(names))), value_ns=spent)
 
 
 def _fix(between: Sequence[Work]) -> str:

@@ -2,11 +2,11 @@
 
 from collections import Counter
 
-from attrib.findings.evidence.ledger_queries import counted, listed
-from attrib.findings.evidence.placement import CPU_PROVIDER, executed, requested_provider
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.evidence.placement import CPU_PROVIDER, executed_nodes, requested_provider
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.model.manifest import Side
+from attrib.wording import counted, listed
 
 WAYS = {
     "CUDAExecutionProvider": "pip install 'onnxruntime-gpu[cuda,cudnn]' in the CUDA version that it was built "
@@ -19,22 +19,22 @@ WAYS = {
 """What usually brings a provider back."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Compare the provider that was asked for with those of the session and of its nodes."""
-    used = Counter(node.provider for node in executed(evidence) if node.provider)
+    used = Counter(node.provider for node in executed_nodes(evidence) if node.provider)
     if not used:
-        return Verdict(
+        return RuleResult(
             failed=False, lacks="needs a profile whose nodes name their provider (ONNX Runtime 1.0 or later)"
         )
     side = evidence.manifest.sides.get("onnxruntime") if evidence.manifest else None
     wanted = _wanted(evidence, side)
     if wanted in used:
         where = listed([f"{name} ({counted(count, 'node')})" for name, count in used.most_common()])
-        return Verdict(failed=False, summary=f"Nodes ran on {where}.")
+        return RuleResult(failed=False, summary=f"Nodes ran on {where}.")
     if not wanted:
-        return Verdict(failed=False, lacks="needs a manifest: nobody noted which provider was asked for")
+        return RuleResult(failed=False, lacks="needs a manifest: nobody noted which provider was asked for")
     ran = listed([name for name, _ in used.most_common()])
-    return Verdict(
+    return RuleResult(
         failed=True,
         detail=f"{wanted} was asked for, and all {counted(sum(used.values()), 'node')} ran on {ran}",
         summary="Every other figure in this report is about that other device.",
@@ -52,7 +52,7 @@ def _wanted(evidence: Evidence, side: Side | None) -> str:
         return requested_provider(evidence)
     torch = evidence.partitions.get("torch")
     on_gpu = torch is not None and torch.device is not None
-    only_cpu = {node.provider for node in executed(evidence)} <= {"", CPU_PROVIDER}
+    only_cpu = {node.provider for node in executed_nodes(evidence)} <= {"", CPU_PROVIDER}
     return (
         "CUDAExecutionProvider" if on_gpu and only_cpu else "" if only_cpu else requested_provider(evidence)
     )

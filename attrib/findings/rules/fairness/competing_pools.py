@@ -3,7 +3,7 @@
 from attrib.findings.comparability.check import is_off
 from attrib.findings.evidence.ledger_queries import ENGINE_NAMES
 from attrib.findings.evidence.stability import IDLE_LIMIT
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.units import format_percent
 
@@ -11,19 +11,19 @@ SPINNING = "session.intra_op.allow_spinning"
 """Session configuration entry: whether ONNX Runtime's threads spin while they wait for work."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Read the processor time that each worker used while the other one was measured."""
     sides = evidence.manifest.sides if evidence.manifest else {}
     shares = {role: side.idle_cpu_share for role, side in sides.items() if side.state == "complete"}
     if not shares:
-        return Verdict(
+        return RuleResult(
             failed=False, lacks="needs the processor time of the waiting engine: `attrib profile` notes it"
         )
     busy = {role: share for role, share in shares.items() if share > IDLE_LIMIT}
     text = ", ".join(f"{ENGINE_NAMES[role]} {format_percent(share)}" for role, share in shares.items())
     ort = sides.get("onnxruntime")
     spins = ort is not None and not is_off(ort.session_options.get(SPINNING, "").lower())
-    return Verdict(
+    return RuleResult(
         failed=bool(busy),
         detail=" and ".join(
             f"{ENGINE_NAMES[role]} used {format_percent(share)} of a core" for role, share in busy.items()

@@ -1,21 +1,21 @@
 """output-mismatch: the engines do not compute the same."""
 
-from attrib.findings.evidence.ledger_queries import counted
 from attrib.findings.evidence.numerics import describe_difference
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
+from attrib.wording import counted
 
 WRONG = "The engines may not do the same work: read the difference in time with care."
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Compare every output with the tolerance of the precision."""
     wrong = [output for output in evidence.outputs if not output.equal]
     total = counted(len(evidence.outputs), "output")
-    return Verdict(
+    return RuleResult(
         failed=bool(wrong),
         detail=f"{len(wrong)} of {total}",
-        summary=WRONG if wrong else f"{total} compared, all within the tolerance of the precision.",
+        summary=WRONG if wrong else f"{total} both_times, all within the tolerance of the precision.",
         evidence=tuple(
             EvidenceRow(text=describe_difference(output)) for output in (wrong or evidence.outputs)
         ),

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
-from attrib.findings.evidence.ledger_queries import ids
-from attrib.findings.evidence.placement import executed, rows_with
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.evidence.ledger_queries import ids, rows_with_nodes
+from attrib.findings.evidence.placement import executed_nodes
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.model.estimate import Delta
 from attrib.model.manifest import Workload
@@ -18,20 +18,20 @@ LEAST_SAVED = 0.7
 """Of what would go away with the tokens if time followed their number: smaller products use a processor less well."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the time of nodes whose tensors have the length of the sequence, by the share of masked tokens."""
     assert evidence.manifest is not None  # noqa: S101  (needs: tokens)
     workload = evidence.manifest.workload
     share, everywhere = masked_shares(evidence)
     if not share:
-        return Verdict(failed=False, summary="The mask hides no token.")
-    weights = saved_shares(executed(evidence), workload, share)
+        return RuleResult(failed=False, summary="The mask hides no token.")
+    weights = saved_shares(executed_nodes(evidence), workload, share)
     claim = _claim(evidence, weights)
     squares = [node for node, weight in weights.items() if weight > share]
     text = f"{format_percent(share)} of the tokens are padding"
-    return Verdict(
+    return RuleResult(
         failed=bool(weights) and share >= LEAST_SHARE,
-        rows=ids(rows_with(evidence.ledger.rows, set(weights))),
+        rows=ids(rows_with_nodes(evidence.ledger.rows, set(weights))),
         claim=claim,
         explains_delta=False,
         detail=format_percent(share),
@@ -89,7 +89,7 @@ def _lines(
             spent = evidence.ledger.work("onnxruntime", names).median
             yield EvidenceRow(
                 text=f"{len(names)} nodes {what}: {format_ns(spent)}",
-                rows=ids(rows_with(evidence.ledger.rows, set(names))),
+                rows=ids(rows_with_nodes(evidence.ledger.rows, set(names))),
                 value_ns=spent,
             )
     if everywhere < share:

@@ -1,7 +1,7 @@
 """profiler-overhead: recording changed the steps so much that the shares are rough."""
 
 from attrib.findings.evidence.ledger_queries import ENGINE_NAMES, ids, rows_of
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.model.manifest import ROLES, Role
 from attrib.units import format_ns, format_percent
@@ -10,7 +10,7 @@ SHARE_LIMIT = 0.10
 """Share of a plain step that the calibration did not explain. Below, the larger causes keep their order."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Compare the row `profiler overhead` of each side with its plain step."""
     rows = rows_of(evidence, "profiler_overhead")
     left = {
@@ -23,7 +23,7 @@ def audit(evidence: Evidence) -> Verdict:
         role: f"{ENGINE_NAMES[role]}: {format_ns(left[role], sign=True)} ({format_percent(shares[role])} of its plain step)"
         for role in ROLES
     }
-    return Verdict(
+    return RuleResult(
         failed=bool(large),
         detail=f"{format_percent(shares[worst])} of the step of {ENGINE_NAMES[worst]}",
         summary="Left over after the calibrated cost of recording was taken out: "

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from attrib.findings.evidence.kernels import is_product
 from attrib.findings.evidence.ledger_queries import ENGINE_NAMES, ids
 from attrib.findings.evidence.stability import threads_by_role
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow, LedgerRow
 from attrib.model.estimate import Delta
 from attrib.model.manifest import Manifest, Role
@@ -20,17 +20,19 @@ SCALING, LEAST_SCALING = 0.9, 0.5
 hardware threads of one core are shared."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Compare the threads of both sides with each other and with the machine; weigh what the missing ones cost."""
     manifest = evidence.manifest
     threads = threads_by_role(manifest) if manifest else {}
     if manifest is None or not threads or len(threads) < len(manifest.sides):
-        return Verdict(failed=False, lacks="needs the threads of both engines: `attrib profile` notes them")
+        return RuleResult(
+            failed=False, lacks="needs the threads of both engines: `attrib profile` notes them"
+        )
     wrong = problems(manifest)
     cores = manifest.environment.usable_cores
     counts = ", ".join(f"{ENGINE_NAMES[role]} {count}" for role, count in threads.items())
     works, claim = _missing_threads(evidence, manifest)
-    return Verdict(
+    return RuleResult(
         failed=bool(wrong),
         rows=ids(_rows_with(evidence.ledger.rows, works)),
         claim=claim,

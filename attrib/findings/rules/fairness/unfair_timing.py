@@ -5,7 +5,7 @@ from statistics import median, quantiles
 
 from attrib.findings.evidence.ledger_queries import ENGINE_NAMES
 from attrib.findings.evidence.stability import LEAST_BLOCKS, block_medians
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.model.manifest import Manifest, Role
 from attrib.units import format_ratio
@@ -22,11 +22,11 @@ Problem = tuple[str, str]
 """What is wrong, and what mends it."""
 
 
-def audit(evidence: Evidence) -> Verdict:
-    """Look for first runs among the timed steps, inputs that nobody compared, and steps without a protocol."""
+def audit(evidence: Evidence) -> RuleResult:
+    """Look for first runs among the timed steps, inputs that nobody both_times, and steps without a protocol."""
     manifest = evidence.manifest
     if manifest is None or manifest.protocol is None:
-        return Verdict(
+        return RuleResult(
             failed=False,
             lacks="needs to know how the steps were timed: `attrib profile` times both engines itself, leaves first "
             "runs and session creation out, and waits for devices",
@@ -36,7 +36,7 @@ def audit(evidence: Evidence) -> Verdict:
         *(p for role, blocks in sorted(evidence.plain_ns.items()) for p in _first_runs(role, blocks)),
     ]
     protocol = manifest.protocol
-    return Verdict(
+    return RuleResult(
         failed=bool(found),
         detail="; ".join(text for text, _ in found),
         summary=f"{protocol.rounds} rounds of one block of {protocol.iterations} steps for either engine, in "

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 
-from attrib.findings.evidence.ledger_queries import MOST_GROUPS, by_module, compared, counted, ids, step_ns
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.evidence.ledger_queries import MOST_GROUPS, both_times, group_by_module, ids, step_ns
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow, LedgerRow
 from attrib.units import format_percent
+from attrib.wording import counted
 
 UNMATCHED_LIMIT = 0.02
 """Two percent of the slower step: two captures of the same thing differ by that much."""
@@ -20,13 +21,13 @@ NO_REGION = frozenset({"framework", "profiler_overhead", "device_idle"})
 """Causes that have no counterpart by their nature."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the rows without a counterpart, and the rows whose match is doubtful."""
     step = max(step_ns(evidence), 1)
     lost = [row for row in evidence.ledger.rows if row.cause == "unattributed"]
     unsure = [row for row in evidence.ledger.rows if is_unsure(row)]
     lost_share, unsure_share = spent_ns(lost) / step, spent_ns(unsure) / step
-    return Verdict(
+    return RuleResult(
         failed=lost_share > UNMATCHED_LIMIT or unsure_share > UNSURE_LIMIT,
         rows=ids(lost),
         detail=format_percent(max(lost_share, unsure_share)),
@@ -51,11 +52,11 @@ def spent_ns(rows: Iterable[LedgerRow]) -> int:
 def _lines(what: str, rows: list[LedgerRow]) -> tuple[EvidenceRow, ...]:
     return tuple(
         EvidenceRow(
-            text=f"{module}: {counted(len(group), 'row')} with {what}, {compared(group)}",
+            text=f"{module}: {counted(len(group), 'row')} with {what}, {both_times(group)}",
             rows=ids(group),
             value_ns=sum(row.delta_ns for row in group),
         )
-        for module, group in by_module(rows)[:MOST_GROUPS]
+        for module, group in group_by_module(rows)[:MOST_GROUPS]
     )
 
 

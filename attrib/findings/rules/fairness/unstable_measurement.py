@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from attrib.findings.evidence.ledger_queries import ENGINE_NAMES, counted, step_ns
+from attrib.findings.evidence.ledger_queries import ENGINE_NAMES, step_ns
 from attrib.findings.evidence.stability import (
     DRIFT_LIMIT,
     LOAD_LIMIT,
@@ -11,10 +11,11 @@ from attrib.findings.evidence.stability import (
     load_per_core,
     spread,
 )
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.model.manifest import Manifest
 from attrib.units import format_interval, format_percent
+from attrib.wording import counted
 
 WIDE_INTERVAL = 0.05
 """Half-width of the headline's interval over the step: with more, a difference of a tenth is hardly seen."""
@@ -23,13 +24,13 @@ Problem = tuple[str, str]
 """What is wrong, and the option that helps."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Collect every sign that the measurement was disturbed."""
     found = [*_of_steps(evidence), *_of_interval(evidence)]
     if evidence.manifest is not None:
         found += _of_machine(evidence.manifest)
     helps = dict.fromkeys(cure for _, cure in found)
-    return Verdict(
+    return RuleResult(
         failed=bool(found),
         detail=counted(len(found), "sign"),
         summary="; ".join(text for text, _ in found) + "."

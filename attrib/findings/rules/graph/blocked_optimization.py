@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping
 
 from attrib.analysis.lineage.graph import Graph
 from attrib.findings.evidence.absorbable import BIAS, LEVELS, absorbable
-from attrib.findings.evidence.ledger_queries import MOST_GROUPS, counted, ids, listed
-from attrib.findings.evidence.placement import executed, rows_with
+from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, rows_with_nodes
+from attrib.findings.evidence.placement import executed_nodes
 from attrib.findings.evidence.unfused_patterns import separate_residuals
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.model.estimate import Delta
 from attrib.units import format_ns
+from attrib.wording import counted, listed
 
 MATRIX = 2
 """Dimensions of a matrix."""
@@ -19,7 +20,7 @@ LEAST_SAVED = 0.5
 """Of the time of the nodes that would go: what they do is partly done by the node that takes them in."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Look at the level, at the optimizers that were left out, and at what the graph itself forbids."""
     side = evidence.manifest.sides.get("onnxruntime") if evidence.manifest else None
     level, without = (side.opt_level, side.disabled_optimizers) if side else ("", ())
@@ -38,9 +39,9 @@ def audit(evidence: Evidence) -> Verdict:
     works = tuple(node for names in left.values() for node in names) if wrong else ()
     fusions = separate_residuals(ran) if ran is not None and level in LEVELS[:2] else 0
     claim = _claim(evidence, left if wrong else {}, certain=not fusions)
-    return Verdict(
+    return RuleResult(
         failed=bool(wrong),
-        rows=ids(rows_with(evidence.ledger.rows, set(works))),
+        rows=ids(rows_with_nodes(evidence.ledger.rows, set(works))),
         claim=claim if claim.median else None,
         works=works,
         detail="; ".join(wrong),
@@ -88,8 +89,12 @@ def _claim(evidence: Evidence, left: Mapping[str, tuple[str, ...]], *, certain: 
     Where fusions to larger kernels are missing too, nobody knows what all of it together gives: the interval holds 0.
     """
     weights = {name: 1.0 for names in left.values() for name in names}
-    ranks = {work.id: max((len(t.shape) for t in work.outputs), default=0) for work in executed(evidence)}
-    reshapes = [work.id for work in executed(evidence) if work.op == "Reshape" and work.id not in weights]
+    ranks = {
+        work.id: max((len(t.shape) for t in work.outputs), default=0) for work in executed_nodes(evidence)
+    }
+    reshapes = [
+        work.id for work in executed_nodes(evidence) if work.op == "Reshape" and work.id not in weights
+    ]
     wrapped = sum(ranks.get(name, 0) > MATRIX for name in left.get(BIAS, ()))
     weights |= dict.fromkeys(reshapes, -2 * wrapped / max(len(reshapes), 1))
     net = evidence.ledger.weighted({"onnxruntime": weights})
@@ -102,7 +107,9 @@ def _lines(evidence: Evidence, left: Mapping[str, tuple[str, ...]]) -> Iterator[
     for what, names in list(left.items())[:MOST_GROUPS]:
         spent = evidence.ledger.work("onnxruntime", names).median
         text = f"{counted(len(names), 'node')}: {what}, {format_ns(spent)}"
-        yield EvidenceRow(text=text, rows=ids(rows_with(evidence.ledger.rows, set(names))), value_ns=spent)
+        yield EvidenceRow(
+            text=text, rows=ids(rows_with_nodes(evidence.ledger.rows, set(names))), value_ns=spent
+        )
 
 
 def _fix(level: str, without: tuple[str, ...], overridable: frozenset[str]) -> str:

@@ -8,35 +8,35 @@ from attrib.findings.evidence.attention import (
     is_whole,
     softmax_blocks,
 )
-from attrib.findings.evidence.executed_graph import ran_of
+from attrib.findings.evidence.executed_graph import executed_graph
 from attrib.findings.evidence.ledger_queries import (
     MOST_GROUPS,
+    both_times,
     calls_of,
-    compared,
-    counted,
     ids,
     nodes_of,
     op_counts,
     side_ns,
     step_ns,
 )
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow, LedgerRow
 from attrib.units import format_ns, format_percent
+from attrib.wording import counted
 
 WHOLE_ATTENTION_OPSET = 23
 """ONNX has an Attention operator of its own since this opset."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the nodes of decomposed attention against PyTorch's one call."""
     regions = attention_regions(evidence.ledger.rows)
     apart = {region: rows for region, rows in regions.items() if not is_whole(rows)}
     rows = tuple(row for found in apart.values() for row in found if row.cause == "decomposed")
     if not rows:
-        return Verdict(failed=False, summary=_nothing_decomposed(evidence, regions))
+        return RuleResult(failed=False, summary=_nothing_decomposed(evidence, regions))
     blocks = max(count_calls(evidence, calls_of(rows)), 1)
-    return Verdict(
+    return RuleResult(
         failed=True,  # whether it costs anything is for the interval of the rows to say
         rows=ids(rows),
         detail=counted(blocks, "attention block runs", "attention blocks run"),
@@ -66,7 +66,7 @@ def _summary(evidence: Evidence, rows: tuple[LedgerRow, ...], blocks: int) -> st
     share = side_ns(rows, "onnxruntime") / max(step_ns(evidence), 1)
     each = f"{len(nodes) / blocks:.0f} nodes"
     text = (
-        f"Each block is {each} instead of one call: {compared(rows)} ({format_percent(share)} of the step)."
+        f"Each block is {each} instead of one call: {both_times(rows)} ({format_percent(share)} of the step)."
     )
     return f"{text} {_guard(evidence, nodes)}".strip()
 
@@ -75,7 +75,7 @@ def _guard(evidence: Evidence, nodes: tuple[str, ...]) -> str:
     """The exporter's guard against fully masked rows, which has a rule of its own."""
     if evidence.optimized is None:
         return ""
-    ran = ran_of(evidence)
+    ran = executed_graph(evidence)
     guard = ran.ids(guard_nodes(ran.graph))
     spent = evidence.ledger.work("onnxruntime", guard).median
     if not spent:
@@ -99,7 +99,7 @@ def _evidence(
     ]
     layout = [row for found in apart.values() for row in found if row.cause == "layout"]
     if layout:
-        text = f"transposes and reshapes around it, counted under layout-churn: {compared(layout)}"
+        text = f"transposes and reshapes around it, counted under layout-churn: {both_times(layout)}"
         lines.append(EvidenceRow(text=text, rows=ids(layout), value_ns=sum(row.delta_ns for row in layout)))
     return tuple(lines)
 

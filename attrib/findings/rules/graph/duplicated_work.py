@@ -13,26 +13,27 @@ from collections.abc import Hashable, Iterator, Mapping
 
 from attrib.analysis.lineage.graph import GraphNode
 from attrib.analysis.match.ops import SPELLED, emits, node_role
-from attrib.findings.evidence.executed_graph import Ran, accounted, ran_of, rows_holding
-from attrib.findings.evidence.ledger_queries import MOST_GROUPS, counted, ids, op_counts
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.evidence.executed_graph import ExecutedGraph, accounted, executed_graph
+from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, op_counts, rows_holding
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow, LedgerRow
 from attrib.model.work import Work
 from attrib.units import format_ns
+from attrib.wording import counted
 
 Copies = dict[str, str]
 """Executed node that is a duplicate -> the one that it repeats."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Find the nodes that do again what was done, and weigh them."""
-    ran = ran_of(evidence)
+    ran = executed_graph(evidence)
     copies = duplicates(ran)
     if not copies:
-        return Verdict(failed=False, summary="No node computes again what another one has computed.")
+        return RuleResult(failed=False, summary="No node computes again what another one has computed.")
     nodes = tuple(copies)
     rows, spent = rows_holding(evidence, nodes), evidence.ledger.work("onnxruntime", nodes)
-    return Verdict(
+    return RuleResult(
         failed=True,
         rows=ids(rows),
         claim=spent,
@@ -46,7 +47,7 @@ def audit(evidence: Evidence) -> Verdict:
     )
 
 
-def duplicates(ran: Ran) -> Copies:
+def duplicates(ran: ExecutedGraph) -> Copies:
     """Executed nodes that repeat another one."""
     rows = {name: row for row in ran.evidence.ledger.rows for name in row.onnx_nodes}
     left, called = _calls_left_over(ran.evidence), _calls_by_region(ran.evidence)
@@ -59,7 +60,7 @@ def duplicates(ran: Ran) -> Copies:
     return found | dict(_beside(ran, found, rows))
 
 
-def twin_groups(ran: Ran) -> list[list[GraphNode]]:
+def twin_groups(ran: ExecutedGraph) -> list[list[GraphNode]]:
     """Nodes of the graph that compute the same as far as a graph without weights can tell."""
     kinds: dict[str, Hashable] = {}
     numbers: dict[Hashable, int] = {}
@@ -80,7 +81,7 @@ def twin_groups(ran: Ran) -> list[list[GraphNode]]:
     return [nodes for nodes in groups.values() if len(nodes) > 1]
 
 
-def _kind(ran: Ran, value: str, kinds: Mapping[str, Hashable]) -> Hashable:
+def _kind(ran: ExecutedGraph, value: str, kinds: Mapping[str, Hashable]) -> Hashable:
     tensor = ran.graph.values.get(value) if value in ran.graph.constants else None
     return ("constant", tensor.dtype, tensor.shape) if tensor is not None else kinds.get(value, value)
 
@@ -124,7 +125,7 @@ def _calls(of_region: Mapping[str, list[str]], row: LedgerRow, work: Work) -> li
     )
 
 
-def _beside(ran: Ran, found: Copies, rows: Mapping[str, LedgerRow]) -> Iterator[tuple[str, str]]:
+def _beside(ran: ExecutedGraph, found: Copies, rows: Mapping[str, LedgerRow]) -> Iterator[tuple[str, str]]:
     """Nodes that only serve duplicates: everything else in the rows of regions that no call belongs to."""
     alone = {rows[name].region for name in found if not rows[name].torch_calls}
     called = {row.region for row in ran.evidence.ledger.rows if row.torch_calls}

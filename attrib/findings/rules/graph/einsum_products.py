@@ -3,31 +3,32 @@
 from collections.abc import Iterator, Sequence
 
 from attrib.analysis.lineage.graph import GraphNode
-from attrib.findings.evidence.executed_graph import Ran, accounted, ran_of, rows_holding
-from attrib.findings.evidence.ledger_queries import MOST_GROUPS, compared, counted, ids
-from attrib.findings.evidence.reference_cost import Terms, at_product_rate, whole
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.evidence.executed_graph import ExecutedGraph, accounted, executed_graph
+from attrib.findings.evidence.ledger_queries import MOST_GROUPS, both_times, ids, rows_holding
+from attrib.findings.evidence.reference_cost import Terms, weight_once, weights_at_product_rate
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.model.work import Work
 from attrib.units import format_ns
+from attrib.wording import counted
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the products by Einsum against the other matrix products of the same run."""
-    ran = ran_of(evidence)
+    ran = executed_graph(evidence)
     found = [(node, *product) for node in ran.graph.nodes if (product := _product(ran, node))]
     if not found:
-        return Verdict(failed=False, summary="No matrix product is computed by Einsum.")
+        return RuleResult(failed=False, summary="No matrix product is computed by Einsum.")
     terms, compute = Terms(), tuple(evidence.work["onnxruntime"].values())
     for node, work, flops in found:
-        terms.add(whole(_with_bias(ran, node)))
-        terms.add(at_product_rate(compute, flops, work.outputs[0].dtype), -1)
+        terms.add(weight_once(_with_bias(ran, node)))
+        terms.add(weights_at_product_rate(compute, flops, work.outputs[0].dtype), -1)
     nodes = tuple(name for node, _, _ in found for name in _with_bias(ran, node))
     rows = rows_holding(evidence, nodes)
     claim = evidence.ledger.weighted({"onnxruntime": terms.nodes})
     spent = evidence.ledger.work("onnxruntime", nodes).median
     peers = len(terms.nodes) > len(nodes)
-    return Verdict(
+    return RuleResult(
         failed=peers,
         rows=ids(rows),
         claim=claim,
@@ -54,11 +55,11 @@ def _lines(evidence: Evidence, found: Sequence[tuple[GraphNode, Work, int]]) -> 
         rows, spent = rows_holding(evidence, [work.id]), evidence.ledger.work("onnxruntime", [work.id]).median
         rate = f" ({flops / spent:,.0f} GFLOP/s)" if spent > 0 else ""  # operations per ns are GFLOP/s
         equation = node.attributes.get("equation", "")
-        text = f"{work.id} computes {equation} in {format_ns(spent)}{rate}; its region: {compared(rows)}"
+        text = f"{work.id} computes {equation} in {format_ns(spent)}{rate}; its region: {both_times(rows)}"
         yield EvidenceRow(text=text, rows=ids(rows), value_ns=spent)
 
 
-def _product(ran: Ran, node: GraphNode) -> tuple[Work, int] | None:
+def _product(ran: ExecutedGraph, node: GraphNode) -> tuple[Work, int] | None:
     """What was executed for an Einsum that is a matrix product, and its operations."""
     work = ran.work(node) if node.op == "Einsum" else None
     if work is None or not work.outputs:
@@ -88,7 +89,7 @@ def einsum_flops(equation: str, shapes: Sequence[Sequence[int]]) -> int:
     return count
 
 
-def _with_bias(ran: Ran, node: GraphNode) -> tuple[str, ...]:
+def _with_bias(ran: ExecutedGraph, node: GraphNode) -> tuple[str, ...]:
     """An Einsum, and the Add behind it that brings a bias: a fused product holds both."""
     add = ran.reader(node.outputs[0])
     bias = add is not None and add.op == "Add" and any(ran.is_constant(name) for name in add.inputs)

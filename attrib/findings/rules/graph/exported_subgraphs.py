@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Iterator
 
 from attrib.analysis.lineage.graph import GraphNode
-from attrib.findings.evidence.executed_graph import Ran, ran_of, rows_holding
-from attrib.findings.evidence.ledger_queries import MOST_GROUPS, compared, counted, ids, listed, op_counts
-from attrib.findings.evidence.reference_cost import Terms, whole
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph
+from attrib.findings.evidence.ledger_queries import MOST_GROUPS, both_times, ids, op_counts, rows_holding
+from attrib.findings.evidence.reference_cost import Terms, weight_once
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.units import format_ns
+from attrib.wording import counted, listed
 
 LOOPS = frozenset({"Loop", "Scan", "SequenceMap"})
 STANDARD = frozenset(
@@ -17,9 +18,9 @@ STANDARD = frozenset(
 """Domains whose operators ONNX Runtime has kernels for; a node of any other calls a function of the model."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh loops with their bodies, branches by themselves, and functions by the regions that they became."""
-    ran = ran_of(evidence)
+    ran = executed_graph(evidence)
     loops = [node for node in ran.graph.nodes if node.op in LOOPS or _looping(ran, node)]
     branches = [node for node in ran.graph.nodes if node.op == "If"]
     functions = tuple(_functions(evidence))
@@ -27,23 +28,23 @@ def audit(evidence: Evidence) -> Verdict:
         dict.fromkeys((*ran.ids((*loops, *branches)), *(name for _, its in functions for name in its)))
     )
     if not nodes:
-        return Verdict(
+        return RuleResult(
             failed=False, summary="Every operator was exported as one: no loop, branch or function ran."
         )
     rows = rows_holding(evidence, nodes)
     known = set(nodes)
     calls = tuple(call for row in rows if known.issuperset(row.onnx_nodes) for call in row.torch_calls)
     terms = Terms()
-    terms.add(whole(nodes))
-    terms.add_calls(whole(calls), -1)
+    terms.add(weight_once(nodes))
+    terms.add_calls(weight_once(calls), -1)
     parts = [*_kinds(loops, branches), *_called(functions)]
-    return Verdict(
+    return RuleResult(
         failed=True,
         rows=ids(rows),
         claim=evidence.ledger.weighted({"onnxruntime": terms.nodes, "torch": terms.calls}),
         works=(*nodes, *calls),
         detail=listed(parts),
-        summary=f"{listed(parts)}: {op_counts(evidence, 'onnxruntime', nodes)}; {compared(rows)} in their rows.",
+        summary=f"{listed(parts)}: {op_counts(evidence, 'onnxruntime', nodes)}; {both_times(rows)} in their rows.",
         evidence=(*_holders(ran, (*loops, *branches)), *_function_lines(evidence, functions)),
         fix="Replace what has no operator of its own in the model (a Python loop over tensors, an exotic aten op) by"
         " operators that ONNX has, or give the exporter a translation: `torch.onnx.export(...,"
@@ -51,7 +52,7 @@ def audit(evidence: Evidence) -> Verdict:
     )
 
 
-def _looping(ran: Ran, node: GraphNode) -> bool:
+def _looping(ran: ExecutedGraph, node: GraphNode) -> bool:
     """Whether a node is in the body of a loop."""
     while node.parent >= 0:
         node = ran.graph.nodes[node.parent]
@@ -80,7 +81,7 @@ def _called(functions: tuple[tuple[str, tuple[str, ...]], ...]) -> list[str]:
     return [f"function {name}" for name in dict.fromkeys(name for name, _ in functions)]
 
 
-def _holders(ran: Ran, nodes: Iterable[GraphNode]) -> Iterator[EvidenceRow]:
+def _holders(ran: ExecutedGraph, nodes: Iterable[GraphNode]) -> Iterator[EvidenceRow]:
     """One line a loop or branch: itself, and what it holds."""
     holders = [node for node in nodes if node.op in LOOPS or node.op == "If"]
     for holder in holders[:MOST_GROUPS]:

@@ -7,25 +7,25 @@ from attrib.analysis.lineage.graph import Graph
 from attrib.analysis.match.ops import SMALL_SHAPE_ELEMENTS
 from attrib.findings.evidence.ledger_queries import (
     MOST_GROUPS,
-    by_module,
     calls_of,
-    counted,
     delta_ns,
+    group_by_module,
     ids,
     op_counts,
     rows_of,
     side_ns,
 )
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow, LedgerRow
 from attrib.units import format_ns
+from attrib.wording import counted
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the calls that the export left nothing of."""
     rows = folded_rows(evidence)
     calls = counted(len(calls_of(rows)), "call")
-    return Verdict(
+    return RuleResult(
         failed=delta_ns(rows) < 0,
         rows=ids(rows),
         detail=calls,
@@ -58,7 +58,7 @@ def _lines(evidence: Evidence, rows: Iterable[LedgerRow]) -> tuple[EvidenceRow, 
             rows=ids(group),
             value_ns=delta_ns(group),
         )
-        for module, group in by_module(rows)[:MOST_GROUPS]
+        for module, group in group_by_module(rows)[:MOST_GROUPS]
     )
 
 

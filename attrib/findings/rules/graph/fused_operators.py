@@ -1,29 +1,22 @@
 """fused-operators: what ONNX Runtime gains by running several calls as fewer nodes."""
 
 from attrib.findings.evidence.fusions import fusion_line, group_by_fusion
-from attrib.findings.evidence.ledger_queries import (
-    MOST_GROUPS,
-    compared,
-    counted,
-    delta_ns,
-    ids,
-    nodes_of,
-    rows_of,
-)
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.evidence.ledger_queries import MOST_GROUPS, both_times, delta_ns, ids, nodes_of, rows_of
+from attrib.findings.protocol import Evidence, Rule, RuleResult
+from attrib.wording import counted
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Compare the fused nodes with the calls that they replace."""
     rows = rows_of(evidence, "fused")
     if not rows:
-        return Verdict(failed=False, summary="ONNX Runtime fused no operators that PyTorch runs apart.")
+        return RuleResult(failed=False, summary="ONNX Runtime fused no operators that PyTorch runs apart.")
     groups = group_by_fusion(rows)
-    return Verdict(
+    return RuleResult(
         failed=delta_ns(rows) < 0,
         rows=ids(rows),
         detail=counted(len(nodes_of(rows)), "fused node is", "fused nodes are"),
-        summary=f"What several calls do in PyTorch and fewer nodes in ONNX Runtime takes {compared(rows)}.",
+        summary=f"What several calls do in PyTorch and fewer nodes in ONNX Runtime takes {both_times(rows)}.",
         evidence=tuple(fusion_line(evidence, kind, group) for kind, group in groups[:MOST_GROUPS]),
         fix="Nothing to mend: this is what fusing gains. `--torch-mode compile` shows what fusing gives PyTorch.",
     )

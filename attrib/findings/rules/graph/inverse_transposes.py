@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from attrib.analysis.lineage.graph import GraphNode
-from attrib.findings.evidence.executed_graph import Ran, accounted, ran_of, rows_holding
-from attrib.findings.evidence.ledger_queries import MOST_GROUPS, counted, ids
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.evidence.executed_graph import ExecutedGraph, accounted, executed_graph
+from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, rows_holding
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.units import format_ns
+from attrib.wording import counted
 
 POINTWISE = frozenset({
     "Abs", "Cast", "Ceil", "Clip", "Cos", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish", "Identity",
@@ -23,17 +24,17 @@ FARTHEST = 8
 Pair = tuple[GraphNode, GraphNode]
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the pairs that the session was given."""
-    ran = ran_of(evidence)
+    ran = executed_graph(evidence)
     given = _given(evidence, inverse_pairs(ran))
     pairs = [pair for pair in given if ran.ids(pair)]
     nodes = tuple(dict.fromkeys(ran.ids(node for pair in pairs for node in pair)))
     if not nodes:
-        return Verdict(failed=False, summary="No Transpose or Reshape is undone by a later one.")
+        return RuleResult(failed=False, summary="No Transpose or Reshape is undone by a later one.")
     rows, spent = rows_holding(evidence, nodes), evidence.ledger.work("onnxruntime", nodes)
     kinds = Counter(second.op for _, second in pairs)
-    return Verdict(
+    return RuleResult(
         failed=True,
         rows=ids(rows),
         claim=spent,
@@ -47,19 +48,19 @@ def audit(evidence: Evidence) -> Verdict:
     )  # fmt: skip
 
 
-def inverse_pairs(ran: Ran) -> tuple[Pair, ...]:
+def inverse_pairs(ran: ExecutedGraph) -> tuple[Pair, ...]:
     """Nodes of which the second undoes the first, with nothing between them that minds the order of the axes."""
     moving = (node for node in ran.graph.nodes if node.op in ("Transpose", "Reshape"))
     return tuple((first, node) for node in moving if (first := _partner(ran, node)) is not None)
 
 
-def _partner(ran: Ran, node: GraphNode) -> GraphNode | None:
+def _partner(ran: ExecutedGraph, node: GraphNode) -> GraphNode | None:
     """The nearest node of the same op above, where this one undoes it."""
     above = _above(ran, node.inputs[0], node.op, FARTHEST) if node.inputs else None
     return above if above is not None and undoes(ran, above, node) else None
 
 
-def _above(ran: Ran, value: str, op: str, left: int) -> GraphNode | None:
+def _above(ran: ExecutedGraph, value: str, op: str, left: int) -> GraphNode | None:
     """The node of an op that a value comes from by every way, through nodes that treat all elements alike."""
     maker = ran.maker(value)
     if maker is None or maker.op == op or maker.op not in POINTWISE or not left:
@@ -70,7 +71,7 @@ def _above(ran: Ran, value: str, op: str, left: int) -> GraphNode | None:
     return first if all(way is first for way in ways) else None
 
 
-def undoes(ran: Ran, first: GraphNode, second: GraphNode) -> bool:
+def undoes(ran: ExecutedGraph, first: GraphNode, second: GraphNode) -> bool:
     """Whether the second of two nodes of one op brings back what the first changed."""
     if second.op == "Transpose":
         return undoes_axes(first, second)
@@ -105,7 +106,7 @@ def _given(evidence: Evidence, pairs: Sequence[Pair]) -> Sequence[Pair]:
     return [pair for pair in pairs if all(node.name in known for node in pair)]
 
 
-def _line(ran: Ran, pair: Pair) -> EvidenceRow:
+def _line(ran: ExecutedGraph, pair: Pair) -> EvidenceRow:
     nodes = ran.ids(pair)
     spent = ran.evidence.ledger.work("onnxruntime", nodes).median
     first, second = pair

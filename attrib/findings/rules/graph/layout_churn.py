@@ -1,32 +1,31 @@
 """layout-churn: nodes that only move data."""
 
 from attrib.findings.evidence.ledger_queries import (
-    compared,
-    counted,
+    both_times,
     delta_ns,
     ids,
-    listed,
-    module_evidence,
+    module_lines,
     nodes_of,
     op_counts,
     op_of,
     rows_of,
 )
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow, LedgerRow
 from attrib.units import format_ns
+from attrib.wording import counted, listed
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the nodes that move data against what PyTorch spends on the same."""
     rows = rows_of(evidence, "layout")
     nodes = nodes_of(rows)
-    return Verdict(
+    return RuleResult(
         failed=delta_ns(rows) > 0,
         rows=ids(rows),
         detail=counted(len(nodes), "node"),
         summary=_summary(evidence, rows),
-        evidence=module_evidence(evidence, rows) + _free_views(evidence, nodes),
+        evidence=module_lines(evidence, rows) + _free_views(evidence, nodes),
         fix=_fix(evidence, nodes),
     )
 
@@ -50,7 +49,7 @@ def _summary(evidence: Evidence, rows: tuple[LedgerRow, ...]) -> str:
     if not nodes:
         return "ONNX Runtime runs no node that only moves data."
     return (
-        f"{op_counts(evidence, 'onnxruntime', nodes)}: moving data takes {compared(rows)}, "
+        f"{op_counts(evidence, 'onnxruntime', nodes)}: moving data takes {both_times(rows)}, "
         "where most views cost nothing."
     )
 

@@ -15,20 +15,19 @@ from attrib.analysis.match.ops import IDENTITY_OPS, base_op, call_role
 from attrib.findings.evidence.attention import ATTENTION_CALLS
 from attrib.findings.evidence.ledger_queries import (
     MOST_GROUPS,
-    by_module,
+    both_times,
     calls_of,
-    compared,
-    counted,
     delta_ns,
-    folded,
+    fold_layers,
+    group_by_module,
     ids,
-    listed,
     nodes_of,
     op_counts,
 )
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow, LedgerRow
 from attrib.model.work import Work
+from attrib.wording import counted, listed
 
 WRITTEN_OUT = 3
 """Computing calls of one module for what one operator could do."""
@@ -43,24 +42,26 @@ WHOLE = ATTENTION_CALLS | {"softmax"}
 CAUSES = frozenset({"kernel", "fused", "decomposed", "missing_work"})
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Name the modules, and weigh their rows."""
     slow = written_out(evidence)
     rows = tuple(
         row for row in evidence.ledger.rows if row.cause in CAUSES and _module(evidence, row) in slow
     )
     if not rows:
-        return Verdict(
+        return RuleResult(
             failed=False, summary="No module of PyTorch computes in many calls what an operator could do."
         )
-    modules = list(dict.fromkeys(folded(_module(evidence, row)) for row in rows))
+    modules = list(dict.fromkeys(fold_layers(_module(evidence, row)) for row in rows))
     calls = counted(len(calls_of(rows)), "call")
-    return Verdict(
+    return RuleResult(
         failed=delta_ns(rows) < 0,
         rows=ids(rows),
         detail=f"{listed(modules)} in {calls}",
-        summary=f"{calls} of PyTorch beside {counted(len(nodes_of(rows)), 'node')}: {compared(rows)}.",
-        evidence=tuple(_line(evidence, module, group) for module, group in by_module(rows)[:MOST_GROUPS]),
+        summary=f"{calls} of PyTorch beside {counted(len(nodes_of(rows)), 'node')}: {both_times(rows)}.",
+        evidence=tuple(
+            _line(evidence, module, group) for module, group in group_by_module(rows)[:MOST_GROUPS]
+        ),
         fix="Nothing to mend in ONNX Runtime. In PyTorch use the operator itself (`nn.functional.gelu`,"
         " `nn.functional.layer_norm`, one `nn.Linear`) in place of its formula or its pieces; `--torch-mode compile`"
         " shows what fusing the calls gives.",
@@ -99,7 +100,7 @@ def _line(evidence: Evidence, module: str, group: list[LedgerRow]) -> EvidenceRo
         op_counts(evidence, "torch", calls_of(group)),
         op_counts(evidence, "onnxruntime", nodes_of(group)),
     )
-    text = f"{module}: {calls} in PyTorch, {nodes or 'no node'} in ONNX Runtime, {compared(group)}"
+    text = f"{module}: {calls} in PyTorch, {nodes or 'no node'} in ONNX Runtime, {both_times(group)}"
     return EvidenceRow(text=text, rows=ids(group), value_ns=delta_ns(group))
 
 

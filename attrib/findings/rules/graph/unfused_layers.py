@@ -4,31 +4,31 @@ from collections import Counter
 from collections.abc import Iterable
 
 from attrib.analysis.lineage.graph import Graph
-from attrib.findings.evidence.executed_graph import accounted, rows_holding
+from attrib.findings.evidence.executed_graph import accounted
 from attrib.findings.evidence.ledger_queries import (
+    both_times,
     calls_of,
-    compared,
-    counted,
     delta_ns,
     ids,
-    listed,
     nodes_of,
     op_counts,
+    rows_holding,
 )
 from attrib.findings.evidence.linear_layers import linear_layers
-from attrib.findings.evidence.reference_cost import whole
+from attrib.findings.evidence.reference_cost import weight_once
 from attrib.findings.evidence.single_operators import (
     IN_ONE_NODE,
-    Single,
-    by_arithmetic,
-    single_lines,
-    terms_of,
-    unfused,
+    SingleOperatorLayer,
+    decomposed_layers,
+    excess_of,
+    find_single_operator_layers,
+    layer_lines,
 )
 from attrib.findings.evidence.unfused_patterns import separate_residuals
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow, LedgerRow
 from attrib.model.estimate import Delta
+from attrib.wording import counted, listed
 
 COUNTED_FUSIONS = (
     "EmbedLayerNormalization", "SkipLayerNormalization", "LayerNormalization", "BiasGelu", "Gelu", "FastGelu",
@@ -38,29 +38,29 @@ COUNTED_FUSIONS = (
 one EmbedLayerNormalization, 12 Attention, 12 BiasGelu and 24 SkipLayerNormalization."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the layers that stayed apart."""
-    single = by_arithmetic(evidence)
+    single = find_single_operator_layers(evidence)
     nodes = {name for apart in single for name in apart.nodes}
     rest = {
         name: left
-        for name, group in unfused(evidence).items()
+        for name, group in decomposed_layers(evidence).items()
         if (left := [row for row in group if nodes.isdisjoint(row.onnx_nodes)])
     }
     rows = (*rows_holding(evidence, nodes), *(row for group in rest.values() for row in group))
     parts = [*_counted(single), *(_counted_layers(name, group) for name, group in rest.items())]
     claim = _claim(evidence, single, rest) if single else None
-    return Verdict(
+    return RuleResult(
         failed=claim is not None or delta_ns(rows) > 0,
         rows=ids(rows),
         claim=claim,
         works=(*accounted(rows, nodes), *calls_of(rows), *nodes_of(rows)) if single else (),
         detail=listed(parts),
-        summary=f"{listed(parts)} run as separate nodes: {compared(rows)}.{_peers(single)}"
+        summary=f"{listed(parts)} run as separate nodes: {both_times(rows)}.{_peers(single)}"
         if rows
         else f"{_fused_counts(evidence.optimized)} {linear_layers(evidence)}".rstrip(),
         evidence=(
-            *single_lines(evidence, single),
+            *layer_lines(evidence, single),
             *(_line(evidence, name, group) for name, group in rest.items()),
             *_residuals(evidence.optimized),
         ),
@@ -68,20 +68,22 @@ def audit(evidence: Evidence) -> Verdict:
     )
 
 
-def _claim(evidence: Evidence, single: Iterable[Single], rest: dict[str, list[LedgerRow]]) -> Delta:
-    terms = terms_of(single)
+def _claim(
+    evidence: Evidence, single: Iterable[SingleOperatorLayer], rest: dict[str, list[LedgerRow]]
+) -> Delta:
+    terms = excess_of(single)
     for group in rest.values():
-        terms.add(whole(nodes_of(group)))
-        terms.add_calls(whole(calls_of(group)), -1)
+        terms.add(weight_once(nodes_of(group)))
+        terms.add_calls(weight_once(calls_of(group)), -1)
     return evidence.ledger.weighted({"onnxruntime": terms.nodes, "torch": terms.calls})
 
 
-def _counted(single: Iterable[Single]) -> list[str]:
+def _counted(single: Iterable[SingleOperatorLayer]) -> list[str]:
     counts = Counter(apart.layer for apart in single)
     return [f"{count} {name}" for name, count in sorted(counts.items())]
 
 
-def _peers(single: Iterable[Single]) -> str:
+def _peers(single: Iterable[SingleOperatorLayer]) -> str:
     if not any(apart.measure == IN_ONE_NODE for apart in single):
         return ""
     return " What one fused node takes elsewhere in this graph is left out of the saving."
@@ -93,7 +95,7 @@ def _counted_layers(name: str, rows: list[LedgerRow]) -> str:
 
 def _line(evidence: Evidence, name: str, rows: list[LedgerRow]) -> EvidenceRow:
     nodes = op_counts(evidence, "onnxruntime", nodes_of(rows))
-    return EvidenceRow(text=f"{name}: {nodes}, {compared(rows)}", rows=ids(rows), value_ns=delta_ns(rows))
+    return EvidenceRow(text=f"{name}: {nodes}, {both_times(rows)}", rows=ids(rows), value_ns=delta_ns(rows))
 
 
 def _fused_counts(graph: Graph | None) -> str:

@@ -24,11 +24,12 @@ from attrib.findings.evidence.branches import (
     owners_of,
     selections,
 )
-from attrib.findings.evidence.ledger_queries import MOST_GROUPS, MOST_NAMES, counted, ids, listed, node_ns
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, node_ns
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow, LedgerRow
 from attrib.model.manifest import EXPORTED, OPTIMIZED, UnusedModule
 from attrib.units import format_ns
+from attrib.wording import MOST_NAMES, counted, listed
 
 FIXES = {
     "ignored by the graph": "Do not decide by `if tensor:` in a model that is traced: the value of this run is"
@@ -55,12 +56,12 @@ class _Fate:
     line: EvidenceRow
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Look for branches in the graph, and for modules that PyTorch did not use."""
     fates = [*_frozen(evidence), *_unused(evidence), *_ifs(evidence), *_selected(evidence)]
     by_what = {what: [fate for fate in fates if fate.what == what] for what in FIXES}
     found = {what: group for what, group in by_what.items() if group}
-    return Verdict(
+    return RuleResult(
         failed=bool(found),
         detail=", ".join(_told(what, group) for what, group in found.items()),
         summary=_summary(evidence, fates),

@@ -3,33 +3,36 @@
 from collections.abc import Iterable
 
 from attrib.analysis.lineage.graph import GraphNode
-from attrib.findings.evidence.executed_graph import Ran, ran_of, rows_holding
-from attrib.findings.evidence.ledger_queries import MOST_GROUPS, counted, ids, listed, op_counts
+from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph
+from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, op_counts, rows_holding
 from attrib.findings.evidence.numerics import bytes_of
-from attrib.findings.evidence.reference_cost import Terms, whole
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.evidence.reference_cost import Terms, weight_once
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.units import format_ns
+from attrib.wording import counted, listed
 
 API = "(framework)/ort api"
 MOVERS = frozenset({"Transpose", "Concat", "Slice", "Expand", "Split", "Pad", "Tile"})
 """Nodes that copy every element once, as the API does with an output."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh what only the surplus outputs need: nodes, and the copies that the API makes."""
-    ran = ran_of(evidence)
+    ran = executed_graph(evidence)
     surplus = [name for name in ran.graph.outputs if name in _not_returned(evidence)]
     if not surplus:
-        return Verdict(failed=False, summary="The graph returns what PyTorch returns, and nothing beyond it.")
+        return RuleResult(
+            failed=False, summary="The graph returns what PyTorch returns, and nothing beyond it."
+        )
     nodes = ran.ids(_only_for(ran, surplus))
     copies, claim = _copies(ran, surplus), Terms()
-    claim.add(whole(nodes))
+    claim.add(weight_once(nodes))
     claim.add(copies)
     rows = (*rows_holding(evidence, nodes), *(row for row in evidence.ledger.rows if row.region == API))
     moved = evidence.ledger.weighted({"onnxruntime": copies}).median
     spent = evidence.ledger.work("onnxruntime", nodes).median
-    return Verdict(
+    return RuleResult(
         failed=True,
         rows=ids(rows),
         claim=evidence.ledger.weighted({"onnxruntime": claim.nodes}),
@@ -54,7 +57,7 @@ def _needed(evidence: Evidence, nodes: tuple[str, ...], spent: int) -> str:
     return f"{op_counts(evidence, 'onnxruntime', nodes)} serve them alone ({format_ns(spent)})"
 
 
-def _only_for(ran: Ran, surplus: Iterable[str]) -> list[GraphNode]:
+def _only_for(ran: ExecutedGraph, surplus: Iterable[str]) -> list[GraphNode]:
     """Nodes that lead to the surplus outputs and to no other."""
     dropped = set(surplus)
     needed = {name for name in ran.graph.outputs if name not in dropped}
@@ -67,7 +70,7 @@ def _only_for(ran: Ran, surplus: Iterable[str]) -> list[GraphNode]:
     return [node for node in idle if ran.executed.get(node.index)]
 
 
-def _sizes(ran: Ran) -> dict[str, int]:
+def _sizes(ran: ExecutedGraph) -> dict[str, int]:
     """Bytes of each output."""
     return {
         name: bytes_of(ran.result(maker) if maker is not None else ran.graph.values.get(name))
@@ -76,7 +79,7 @@ def _sizes(ran: Ran) -> dict[str, int]:
     }
 
 
-def _copies(ran: Ran, surplus: Iterable[str]) -> dict[str, float]:
+def _copies(ran: ExecutedGraph, surplus: Iterable[str]) -> dict[str, float]:
     """Weights whose sum is the time to copy the surplus outputs, at the rate of nodes that only copy.
 
     Without such nodes: the API's time in proportion to the bytes of all outputs.
@@ -95,7 +98,7 @@ def _copies(ran: Ran, surplus: Iterable[str]) -> dict[str, float]:
     return {API: much / every} if every else {}
 
 
-def _line(ran: Ran, name: str) -> EvidenceRow:
+def _line(ran: ExecutedGraph, name: str) -> EvidenceRow:
     maker = ran.maker(name)
     tensor = ran.result(maker) if maker is not None else None
     made = f", made by {maker.op} {maker.name}" if maker is not None else ""

@@ -2,24 +2,24 @@
 
 from attrib.findings.evidence.numerics import DENORMAL_LIMIT, denormal_share
 from attrib.findings.evidence.placement import runs_on_gpu
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.units import format_percent
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Compare the number of denormal weights with all of them."""
     share = denormal_share(evidence)
     if share is None:
-        return Verdict(
+        return RuleResult(
             failed=False,
             lacks="needs the number of denormal weights: `attrib profile` counts them when it loads the model",
         )
     if runs_on_gpu(evidence):
         summary = "A GPU computes with denormal numbers at full speed."
-        return Verdict(failed=False, summary=summary)
+        return RuleResult(failed=False, summary=summary)
     figure = f"{format_percent(share)} of the weights are denormal"
-    return Verdict(
+    return RuleResult(
         failed=share > DENORMAL_LIMIT,
         detail=format_percent(share),
         summary=f"{figure}. Activations are not counted: the experiment denormals-as-zero shows what both cost.",

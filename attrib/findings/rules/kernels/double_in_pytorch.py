@@ -3,33 +3,35 @@
 from collections.abc import Iterable, Sequence
 
 from attrib.analysis.match.ops import base_op, call_role
-from attrib.findings.evidence.executed_graph import rows_holding
 from attrib.findings.evidence.kernels import flops_of
 from attrib.findings.evidence.ledger_queries import (
-    by_module,
+    both_times,
     calls_of,
-    compared,
-    counted,
     delta_ns,
+    group_by_module,
     ids,
     op_counts,
+    rows_holding,
 )
 from attrib.findings.evidence.numerics import DOUBLE, FLOAT
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow, LedgerRow
 from attrib.model.work import Work
 from attrib.units import format_ns
+from attrib.wording import counted
 
 HALF = 0.5
 """What is left of a call in float where no other call tells: elementwise work moves half the bytes."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the calls in double, and the casts of their modules, against the same work in float."""
     calls = tuple(evidence.work["torch"].values())
     island = _island(evidence, calls)
     if not island:
-        return Verdict(failed=False, summary="PyTorch computes nothing in double that ONNX Runtime does not.")
+        return RuleResult(
+            failed=False, summary="PyTorch computes nothing in double that ONNX Runtime does not."
+        )
     scopes = {call.scope for call in island}
     casts = [
         call for call in calls if call_role(call) == "cast" and call.scope in scopes and call not in island
@@ -41,7 +43,7 @@ def audit(evidence: Evidence) -> Verdict:
     names = tuple(call.id for call in (*island, *casts))
     rows = rows_holding(evidence, names)
     spent = evidence.ledger.work("torch", [call.id for call in casts]).median
-    return Verdict(
+    return RuleResult(
         failed=True,
         rows=ids(rows),
         claim=evidence.ledger.weighted({"torch": weights}),
@@ -88,11 +90,11 @@ def _in_float(calls: Sequence[Work], call: Work) -> dict[str, float]:
 def _lines(evidence: Evidence, rows: Iterable[LedgerRow], names: set[str]) -> tuple[EvidenceRow, ...]:
     return tuple(
         EvidenceRow(
-            text=f"{module}: {op_counts(evidence, 'torch', [c for c in calls_of(group) if c in names])}, {compared(group)}",
+            text=f"{module}: {op_counts(evidence, 'torch', [c for c in calls_of(group) if c in names])}, {both_times(group)}",
             rows=ids(group),
             value_ns=delta_ns(group),
         )
-        for module, group in by_module(rows)
+        for module, group in group_by_module(rows)
     )
 
 

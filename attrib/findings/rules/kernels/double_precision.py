@@ -3,55 +3,62 @@
 from collections.abc import Iterable, Sequence
 
 from attrib.analysis.match.ops import SPELLED
-from attrib.findings.evidence.executed_graph import accounted, rows_holding
+from attrib.findings.evidence.executed_graph import accounted
 from attrib.findings.evidence.kernels import flops_of
 from attrib.findings.evidence.ledger_queries import (
-    by_module,
-    compared,
-    counted,
+    both_times,
     delta_ns,
+    group_by_module,
     ids,
     nodes_of,
     op_counts,
+    rows_holding,
 )
 from attrib.findings.evidence.numerics import DOUBLE, FLOAT
-from attrib.findings.evidence.reference_cost import Terms, at_product_rate, equal_size, scaled, whole
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.evidence.reference_cost import (
+    Terms,
+    weight_once,
+    weights_at_product_rate,
+    weights_by_elements,
+    weights_of_equal_size,
+)
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow, LedgerRow
 from attrib.model.tensor import Tensor
 from attrib.model.work import Work
 from attrib.units import format_ns
+from attrib.wording import counted
 
 HALF = 0.5
 """Elementwise work moves half the bytes in float."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the nodes in double, and the casts at their shores, against the same work in float."""
     works = tuple(evidence.work["onnxruntime"].values())
     asked = _asked_for(evidence)
     every = [w for w in works if _computes(w)]
     if not every:
-        return Verdict(failed=False, summary="ONNX Runtime computes nothing in double.")
+        return RuleResult(failed=False, summary="ONNX Runtime computes nothing in double.")
     island = [w for w in every if w.id not in asked]
     both = not island
     island = island or every
     shores = [w for w in works if _crosses(w) and (both or w.id not in asked)]
     terms = Terms()
-    terms.add(whole(work.id for work in (*island, *shores)))
+    terms.add(weight_once(work.id for work in (*island, *shores)))
     for work in island:
         terms.add(_in_float(works, work), -1)
     nodes = tuple(work.id for work in works if work in island or work in shores)
     rows = rows_holding(evidence, nodes)
     casts = evidence.ledger.work("onnxruntime", [work.id for work in shores]).median
-    return Verdict(
+    return RuleResult(
         failed=True,
         rows=ids(rows),
         claim=evidence.ledger.weighted({"onnxruntime": terms.nodes}),
         explains_delta=not both,
         works=accounted(rows, nodes),
         detail=counted(len(island), "node computes", "nodes compute"),
-        summary=f"{op_counts(evidence, 'onnxruntime', [w.id for w in island])} in double: {compared(rows)}."
+        summary=f"{op_counts(evidence, 'onnxruntime', [w.id for w in island])} in double: {both_times(rows)}."
         f" {counted(len(shores), 'cast')} to and from double take {format_ns(casts)} of it."
         + (" PyTorch computes in double, too: both engines waste it." if both else ""),
         evidence=_lines(evidence, rows, set(nodes)),
@@ -89,9 +96,9 @@ def _in_float(works: Sequence[Work], work: Work) -> dict[str, float]:
         return SPELLED.get(other.op, other.op) == kind and not _computes(other)
 
     return (
-        (at_product_rate(works, flops, FLOAT) if flops else {})
-        or equal_size(works, result, same)
-        or scaled(works, result, same)
+        (weights_at_product_rate(works, flops, FLOAT) if flops else {})
+        or weights_of_equal_size(works, result, same)
+        or weights_by_elements(works, result, same)
         or {work.id: HALF}
     )
 
@@ -100,11 +107,11 @@ def _lines(evidence: Evidence, rows: Iterable[LedgerRow], nodes: set[str]) -> tu
     return tuple(
         EvidenceRow(
             text=f"{module}: {op_counts(evidence, 'onnxruntime', [n for n in nodes_of(group) if n in nodes])}, "
-            + compared(group),
+            + both_times(group),
             rows=ids(group),
             value_ns=delta_ns(group),
         )
-        for module, group in by_module(rows)
+        for module, group in group_by_module(rows)
     )
 
 

@@ -3,30 +3,33 @@
 from attrib.findings.evidence.kernels import (
     KernelGroup,
     differing_groups,
-    group_evidence,
     group_flops,
+    group_lines,
     kernel_groups,
     reached,
 )
-from attrib.findings.evidence.ledger_queries import compared, counted, ids, torch_is_eager
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.evidence.ledger_queries import both_times, ids, torch_is_eager
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
+from attrib.wording import counted
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Find the operators, by shape, that are faster in ONNX Runtime."""
     groups = differing_groups(evidence, sign=-1)
     if not groups:
         kinds = counted(len(kernel_groups(evidence)), "kind of operator", "kinds of operators")
-        return Verdict(failed=False, summary=f"{kinds} compared by op and shape: none is faster for certain.")
+        return RuleResult(
+            failed=False, summary=f"{kinds} compared by op and shape: none is faster for certain."
+        )
     rows = tuple(row for group in groups for row in group.rows)
-    return Verdict(
+    return RuleResult(
         failed=True,
         rows=ids(rows),
         detail=counted(len(groups), "kind of operator runs", "kinds of operators run"),
-        summary=f"The same work takes {compared(rows)}; the largest part is {groups[0].label}."
+        summary=f"The same work takes {both_times(rows)}; the largest part is {groups[0].label}."
         + reached(evidence, groups),
-        evidence=group_evidence(evidence, groups) + _library_evidence(evidence, groups),
+        evidence=group_lines(evidence, groups) + _library_evidence(evidence, groups),
         fix="Nothing to mend in ONNX Runtime."
         + (" `--torch-mode compile` shows how fast PyTorch can be here." if torch_is_eager(evidence) else ""),
     )

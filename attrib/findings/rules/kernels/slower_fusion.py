@@ -1,36 +1,29 @@
 """slower-fusion: fused nodes that take longer than the calls of PyTorch that they cover."""
 
 from attrib.findings.evidence.fusions import fusion_line, group_by_fusion, optimizers_of
-from attrib.findings.evidence.ledger_queries import (
-    MOST_GROUPS,
-    compared,
-    counted,
-    ids,
-    listed,
-    nodes_of,
-    rows_of,
-)
+from attrib.findings.evidence.ledger_queries import MOST_GROUPS, both_times, ids, nodes_of, rows_of
 from attrib.findings.evidence.significance import is_certain
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import LedgerRow
+from attrib.wording import counted, listed
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Find the kinds of fusions that cost time."""
     groups = group_by_fusion(rows_of(evidence, "fused"))
     slow = [(kind, rows) for kind, rows in groups if _costs(evidence, rows, len(groups))]
     if not slow:
         kinds = counted(len(groups), "kind of fusion", "kinds of fusions")
-        return Verdict(
+        return RuleResult(
             failed=False, summary=f"{kinds} compared with PyTorch's calls: none is slower for certain."
         )
     rows = tuple(row for _, group in slow for row in group)
     names = optimizers_of(evidence, rows)
-    return Verdict(
+    return RuleResult(
         failed=True,
         rows=ids(rows),
         detail=f"{counted(len(nodes_of(rows)), 'fused node takes', 'fused nodes take')}",
-        summary=f"{listed([kind for kind, _ in slow])}: {compared(rows)}. "
+        summary=f"{listed([kind for kind, _ in slow])}: {both_times(rows)}. "
         + (f"They were made by {listed(names)}." if names else "Which optimizer made them is not known."),
         evidence=tuple(fusion_line(evidence, kind, group) for kind, group in slow[:MOST_GROUPS]),
         fix=_fix(names),

@@ -3,29 +3,32 @@
 from attrib.findings.evidence.kernels import (
     KernelGroup,
     differing_groups,
-    group_evidence,
     group_flops,
+    group_lines,
     kernel_groups,
     reached,
 )
-from attrib.findings.evidence.ledger_queries import compared, counted, ids
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.evidence.ledger_queries import both_times, ids
+from attrib.findings.protocol import Evidence, Rule, RuleResult
+from attrib.wording import counted
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Find the operators, by shape, that are slower in ONNX Runtime."""
     groups = differing_groups(evidence, sign=1)
     if not groups:
         kinds = counted(len(kernel_groups(evidence)), "kind of operator", "kinds of operators")
-        return Verdict(failed=False, summary=f"{kinds} compared by op and shape: none is slower for certain.")
+        return RuleResult(
+            failed=False, summary=f"{kinds} compared by op and shape: none is slower for certain."
+        )
     rows = tuple(row for group in groups for row in group.rows)
-    return Verdict(
+    return RuleResult(
         failed=True,
         rows=ids(rows),
         detail=counted(len(groups), "kind of operator runs", "kinds of operators run"),
-        summary=f"The same work takes {compared(rows)}; the largest part is {groups[0].label}."
+        summary=f"The same work takes {both_times(rows)}; the largest part is {groups[0].label}."
         + reached(evidence, groups),
-        evidence=group_evidence(evidence, groups),
+        evidence=group_lines(evidence, groups),
         fix=_fix(evidence, groups),
     )
 

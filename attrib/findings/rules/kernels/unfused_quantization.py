@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Iterator
 
 from attrib.analysis.lineage.graph import GraphNode
-from attrib.findings.evidence.executed_graph import Ran, ran_of, rows_holding
-from attrib.findings.evidence.ledger_queries import compared, counted, ids, listed, nodes_of, op_counts
-from attrib.findings.evidence.reference_cost import Terms, whole
+from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph
+from attrib.findings.evidence.ledger_queries import both_times, ids, nodes_of, op_counts, rows_holding
+from attrib.findings.evidence.reference_cost import Terms, weight_once
 from attrib.findings.evidence.significance import is_certain
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow, LedgerRow
 from attrib.units import format_ns
+from attrib.wording import counted, listed
 
 CONVERSIONS = ("DequantizeLinear", "QuantizeLinear", "DynamicQuantizeLinear")
 INTEGER = frozenset({
@@ -20,30 +21,30 @@ INTEGER = frozenset({
 """Nodes that compute on integers."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the conversions, and the integer kernels where they are slower than PyTorch's calls."""
-    ran = ran_of(evidence)
+    ran = executed_graph(evidence)
     conversions = [node for node in ran.graph.nodes if node.op in CONVERSIONS and ran.ids([node])]
     integer = [row for row in evidence.ledger.rows if not INTEGER.isdisjoint(row.onnx_ops)]
     if not conversions and not integer:
-        return Verdict(failed=False, summary="Nothing is quantized.")
+        return RuleResult(failed=False, summary="Nothing is quantized.")
     nodes = ran.ids(conversions)
     slow = integer if _costs(evidence, integer) else []
     rows = {row.id: row for row in (*rows_holding(evidence, nodes), *slow)}
     terms = Terms()
-    terms.add(whole(nodes))
-    terms.add(whole(name for name in nodes_of(slow) if name not in nodes))
-    terms.add_calls(whole(call for row in slow for call in row.torch_calls))
+    terms.add(weight_once(nodes))
+    terms.add(weight_once(name for name in nodes_of(slow) if name not in nodes))
+    terms.add_calls(weight_once(call for row in slow for call in row.torch_calls))
     calls = {call: -weight for call, weight in terms.calls.items()}
     spent = evidence.ledger.work("onnxruntime", nodes).median
-    return Verdict(
+    return RuleResult(
         failed=True,
         rows=tuple(rows),
         claim=evidence.ledger.weighted({"onnxruntime": terms.nodes, "torch": calls}),
         works=tuple(dict.fromkeys((*terms.nodes, *calls))),
         detail=_detail(len(nodes), spent, slow),
         summary=f"{op_counts(evidence, 'onnxruntime', nodes) or 'No conversions'}: {format_ns(spent)} of a step;"
-        f" {counted(len(nodes_of(integer)), 'node')} of integer arithmetic: {compared(integer)}.",
+        f" {counted(len(nodes_of(integer)), 'node')} of integer arithmetic: {both_times(integer)}.",
         evidence=(*_lines(ran, conversions), *_integer_lines(integer)),
         fix=_fix(ran, conversions, bool(slow)),
     )  # fmt: skip
@@ -60,7 +61,7 @@ def _detail(nodes: int, spent: int, slow: list[LedgerRow]) -> str:
     return ", ".join([*parts, *(["integer kernels are slower than PyTorch's"] if slow else [])])
 
 
-def _kind(ran: Ran, node: GraphNode) -> str:
+def _kind(ran: ExecutedGraph, node: GraphNode) -> str:
     """What a conversion converts: weights in every run, or activations."""
     source = node.inputs[0] if node.inputs else ""
     if node.op == "DequantizeLinear" and ran.is_constant(source):
@@ -72,7 +73,7 @@ def _kind(ran: Ran, node: GraphNode) -> str:
     )
 
 
-def _lines(ran: Ran, conversions: Iterable[GraphNode]) -> Iterator[EvidenceRow]:
+def _lines(ran: ExecutedGraph, conversions: Iterable[GraphNode]) -> Iterator[EvidenceRow]:
     groups: dict[str, list[GraphNode]] = {}
     for node in conversions:
         groups.setdefault(_kind(ran, node), []).append(node)
@@ -95,11 +96,11 @@ def _integer_lines(integer: list[LedgerRow]) -> tuple[EvidenceRow, ...]:
     if not integer:
         return ()
     value = sum(row.delta_ns for row in integer)
-    text = f"integer arithmetic: {compared(integer)}"
+    text = f"integer arithmetic: {both_times(integer)}"
     return (EvidenceRow(text=text, rows=ids(integer), value_ns=value),)
 
 
-def _fix(ran: Ran, conversions: list[GraphNode], slow: bool) -> str:
+def _fix(ran: ExecutedGraph, conversions: list[GraphNode], slow: bool) -> str:
     if any("weights" in _kind(ran, node) for node in conversions):
         return (
             "Do not quantize what is only looked up or read once: exclude embeddings (`op_types_to_quantize=['MatMul',"

@@ -2,27 +2,28 @@
 
 from collections import Counter
 
-from attrib.findings.evidence.executed_graph import ran_of, rows_holding
-from attrib.findings.evidence.ledger_queries import counted, ids, listed, module_evidence
+from attrib.findings.evidence.executed_graph import executed_graph
+from attrib.findings.evidence.ledger_queries import ids, module_lines, rows_holding
 from attrib.findings.evidence.numerics import INSERTED_CASTS
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.units import format_ns
+from attrib.wording import counted, listed
 
 HALVES = frozenset({"float16", "bfloat16"})
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the casts that ONNX Runtime put in around nodes of half precision."""
-    ran = ran_of(evidence)
+    ran = executed_graph(evidence)
     graph = evidence.exported or ran.graph
     halves = {tensor.dtype for tensor in graph.values.values() if tensor.dtype in HALVES}
     if not halves:
-        return Verdict(failed=False, summary="The graph holds no tensor of half precision.")
+        return RuleResult(failed=False, summary="The graph holds no tensor of half precision.")
     casts = [node for node in ran.graph.nodes if node.op == "Cast" and node.name.startswith(INSERTED_CASTS)]
     nodes = ran.ids(casts)
     rows, spent = rows_holding(evidence, nodes), evidence.ledger.work("onnxruntime", nodes)
     precision = " and ".join(sorted(halves))
-    return Verdict(
+    return RuleResult(
         failed=bool(nodes),
         rows=ids(rows),
         claim=spent,
@@ -32,7 +33,7 @@ def audit(evidence: Evidence) -> Verdict:
         f"{_served(evidence)}"
         if nodes
         else f"The provider computes {precision} without casts of ONNX Runtime's own.",
-        evidence=module_evidence(evidence, rows),
+        evidence=module_lines(evidence, rows),
         fix="Run in fp32 (`attrib profile --precision fp32`), or on a provider that has the kernels (`--provider"
         " CUDAExecutionProvider`). On a CPU half precision saves memory, not time.",
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from attrib.findings.evidence.ledger_queries import ENGINE_NAMES
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.model.manifest import ROLES, Role
 from attrib.units import format_ns, format_ratio
@@ -38,17 +38,17 @@ class _First:
         )
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Compare the first run with the warm ones."""
     known = list(_first_runs(evidence))
     if not known:
-        return Verdict(
+        return RuleResult(
             failed=False,
             lacks="needs the runs before the measured ones: `attrib profile` keeps the warm-up in latency.parquet",
         )
     costly = [first for first in known if first.is_costly]
     worst = max(costly, key=lambda first: first.first, default=None)
-    return Verdict(
+    return RuleResult(
         failed=bool(costly),
         detail=f"{format_ns(worst.first)} instead of {format_ns(worst.warm)}" if worst else "",
         summary="; ".join(first.text for first in known)

@@ -5,28 +5,28 @@ import numpy as np
 from attrib.analysis.attribution.device.parts import DEVICE_PARTS
 from attrib.findings.evidence.ledger_queries import (
     ENGINE_NAMES,
-    compared,
+    both_times,
     ids,
     rows_of,
     side_ns,
     torch_is_eager,
 )
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.model.manifest import ROLES, Role
 from attrib.units import format_ns, format_ratio
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Compare what either framework spends outside its operators."""
     rows = rows_of(evidence, "framework")
     ort_ns, torch_ns = side_ns(rows, "onnxruntime"), side_ns(rows, "torch")
     slower = ort_ns > torch_ns
-    return Verdict(
+    return RuleResult(
         failed=bool(rows),
         rows=ids(rows),
         detail="more" if slower else "less",
-        summary=f"Time outside any operator is {compared(rows)}{_ratio(ort_ns, torch_ns)}." if rows else "",
+        summary=f"Time outside any operator is {both_times(rows)}{_ratio(ort_ns, torch_ns)}." if rows else "",
         evidence=tuple(line for role in ROLES for line in _parts(evidence, role)),
         fix=_fix(evidence) if slower else _fix_of_torch(evidence),
     )

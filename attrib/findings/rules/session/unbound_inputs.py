@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from attrib.findings.comparability.check import is_on
 from attrib.findings.evidence.ledger_queries import ids
 from attrib.findings.evidence.numerics import bytes_of
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow, LedgerRow
 from attrib.model.estimate import Delta
 from attrib.model.manifest import Side
@@ -21,24 +21,26 @@ SLOWEST_COPY = 1.0
 """Bytes a nanosecond (GB/s). Copying pageable memory to a device, or into new memory, is hardly slower than that."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the time around the nodes, held to what copying inputs and outputs can take at most."""
     side = evidence.manifest.sides.get("onnxruntime") if evidence.manifest else None
     if side is None or "io_binding" not in side.settings:
-        return Verdict(failed=False, lacks="needs to know how the session was fed: `attrib profile` notes it")
+        return RuleResult(
+            failed=False, lacks="needs to know how the session was fed: `attrib profile` notes it"
+        )
     if is_on(side.settings["io_binding"].lower()):
-        return Verdict(failed=False, summary="Inputs and outputs were bound: no call copies them.")
+        return RuleResult(failed=False, summary="Inputs and outputs were bound: no call copies them.")
     if _on_host(side):
-        return Verdict(failed=False, summary=ON_HOST)
+        return RuleResult(failed=False, summary=ON_HOST)
     moved = _moved(evidence)
     if moved is None:
-        return Verdict(
+        return RuleResult(
             failed=False, lacks="needs the sizes of the outputs: keep outputs.json or onnx/optimized.onnx"
         )
     rows = [row for row in evidence.ledger.rows if row.region in COPYING_ROWS]
     claim, spent = _claim(evidence, rows, moved), format_ns(sum(row.onnxruntime_ns for row in rows))
     size = f"{moved.own / 1e6:,.1f} MB"
-    return Verdict(
+    return RuleResult(
         failed=bool(rows) and claim.median > 0,
         rows=ids(rows),
         claim=claim,

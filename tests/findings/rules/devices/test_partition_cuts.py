@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from attrib.findings.evidence.placement import island_line, islands, outside
+from attrib.findings.evidence.placement import island_line, islands, nodes_outside
 from attrib.findings.runner import run
 from attrib.model.manifest import EXPORTED
 from attrib.model.placement import Part, PlacedNode, Placement
@@ -113,7 +113,7 @@ def test_the_captured_graph_says_between_which_nodes_an_island_stands():
         node("Where", ["n", "z", "p"], ["y"], name="out"),
     )
     given = cut_by("IsNaN", graphs={EXPORTED: exported})
-    (island,) = islands(given, outside(given, OPENVINO))
+    (island,) = islands(given, nodes_outside(given, OPENVINO))
     assert (island.before, island.behind) == ("Softmax", "Where")
     assert island_line(given, island).endswith("behind Softmax, before Where")
 
