@@ -1,4 +1,4 @@
-"""What the rules have in common: choosing ledger rows, and saying in few words what is in them."""
+"""Questions to the ledger that several rules ask: which rows, how much time, and what they hold in few words."""
 
 import re
 from collections import Counter, defaultdict
@@ -22,18 +22,13 @@ _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 
 def torch_is_eager(evidence: Evidence) -> bool:
     """Whether PyTorch ran op by op, so that compiling it is something to try."""
-    side = evidence.manifest.sides.get("torch") if evidence.manifest else None
+    side = evidence.side("torch")
     return side is None or side.mode in ("", "eager")
 
 
 def rows_of(evidence: Evidence, cause: Cause) -> tuple[LedgerRow, ...]:
     """Rows of one cause, in the ledger's order."""
     return tuple(row for row in evidence.ledger.rows if row.cause == cause)
-
-
-def ids(rows: Iterable[LedgerRow]) -> tuple[str, ...]:
-    """Ids of the rows."""
-    return tuple(row.id for row in rows)
 
 
 def rows_holding(evidence: Evidence, works: Iterable[str]) -> tuple[LedgerRow, ...]:
@@ -46,19 +41,15 @@ def rows_holding(evidence: Evidence, works: Iterable[str]) -> tuple[LedgerRow, .
     )
 
 
-def rows_with_nodes(rows: Iterable[LedgerRow], nodes: Collection[str]) -> tuple[LedgerRow, ...]:
-    """Ledger rows that hold any of the nodes."""
-    return tuple(row for row in rows if any(node in nodes for node in row.onnx_nodes))
+def rows_with_nodes(evidence: Evidence, nodes: Iterable[str]) -> tuple[LedgerRow, ...]:
+    """Ledger rows that hold any of these nodes on ONNX Runtime's side."""
+    wanted = set(nodes)
+    return tuple(row for row in evidence.ledger.rows if not wanted.isdisjoint(row.onnx_nodes))
 
 
-def delta_ns(rows: Iterable[LedgerRow]) -> int:
-    """Sum of the rows' deltas."""
-    return sum(row.delta_ns for row in rows)
-
-
-def side_ns(rows: Iterable[LedgerRow], role: Role) -> int:
-    """Sum of the rows' time on one side."""
-    return sum(row.torch_ns if role == "torch" else row.onnxruntime_ns for row in rows)
+def ids(rows: Iterable[LedgerRow]) -> tuple[str, ...]:
+    """Ids of the rows."""
+    return tuple(row.id for row in rows)
 
 
 def nodes_of(rows: Iterable[LedgerRow]) -> tuple[str, ...]:
@@ -71,16 +62,40 @@ def calls_of(rows: Iterable[LedgerRow]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(call for row in rows for call in row.torch_calls))
 
 
-def both_times(rows: Collection[LedgerRow]) -> str:
-    """Both sides' time, e.g. `3.1 ms in ONNX Runtime against 0.2 ms in PyTorch`."""
-    ort_ns, torch_ns = side_ns(rows, "onnxruntime"), side_ns(rows, "torch")
-    return f"{format_ns(ort_ns)} in ONNX Runtime against {format_ns(torch_ns)} in PyTorch"
+def delta_ns(rows: Iterable[LedgerRow]) -> int:
+    """Sum of the rows' deltas in ns."""
+    return sum(row.delta_ns for row in rows)
+
+
+def side_ns(rows: Iterable[LedgerRow], role: Role) -> int:
+    """Sum of the rows' time on one side in ns."""
+    return sum(row.torch_ns if role == "torch" else row.onnxruntime_ns for row in rows)
+
+
+def nodes_ns(evidence: Evidence, nodes: Iterable[str]) -> int:
+    """Time of executed nodes in a step in ns, as the ledger has it."""
+    return evidence.ledger.work("onnxruntime", nodes).median
+
+
+def profiled_ns(evidence: Evidence, nodes: Collection[str]) -> int:
+    """Profiled time of executed nodes in ns: the median over the steps of their sum."""
+    partition = evidence.partitions.get("onnxruntime")
+    if partition is None or not partition.steps:
+        return 0
+    chosen = [i for i, work in enumerate(partition.work) if work.id in nodes]
+    return int(np.median(partition.work_ns[chosen].sum(axis=0)))
 
 
 def step_ns(evidence: Evidence) -> int:
-    """The plain step of the slower side, the measure of what is much; 0 where there is none."""
+    """The plain step of the slower side in ns, the measure of what is much; 0 where there is none."""
     sides = (evidence.latency.torch_ns, evidence.latency.onnxruntime_ns)
     return max((side.median for side in sides if side is not None), default=0)
+
+
+def both_times(rows: Collection[LedgerRow]) -> str:
+    """Time on either side, e.g. `3.1 ms in ONNX Runtime against 0.2 ms in PyTorch`."""
+    ort_ns, torch_ns = side_ns(rows, "onnxruntime"), side_ns(rows, "torch")
+    return f"{format_ns(ort_ns)} in ONNX Runtime against {format_ns(torch_ns)} in PyTorch"
 
 
 def op_of(evidence: Evidence, role: Role, work: str) -> str:
@@ -109,23 +124,24 @@ def group_by_module(rows: Iterable[LedgerRow]) -> list[tuple[str, list[LedgerRow
     return sorted(groups.items(), key=lambda item: (-abs(delta_ns(item[1])), item[0]))
 
 
+def rows_line(what: str, rows: Collection[LedgerRow]) -> EvidenceRow:
+    """One line of evidence: what some rows are, their time on either side, and their delta."""
+    return EvidenceRow(text=f"{what}{both_times(rows)}", rows=ids(rows), value_ns=delta_ns(rows))
+
+
+def nodes_line(evidence: Evidence, what: str, nodes: Collection[str]) -> EvidenceRow:
+    """One line of evidence: what some executed nodes are, and their time in a step."""
+    spent = nodes_ns(evidence, nodes)
+    rows = ids(rows_with_nodes(evidence, nodes))
+    return EvidenceRow(text=f"{what}{format_ns(spent)}", rows=rows, value_ns=spent)
+
+
 def module_lines(evidence: Evidence, rows: Iterable[LedgerRow]) -> tuple[EvidenceRow, ...]:
-    """One line a module: the nodes in it and both sides' time."""
+    """One line a module: the nodes in it and the time on either side."""
     return tuple(
-        EvidenceRow(
-            text=f"{module}: {op_counts(evidence, 'onnxruntime', nodes_of(group)) or 'no node'}, "
-            + both_times(group),
-            rows=ids(group),
-            value_ns=delta_ns(group),
+        rows_line(
+            f"{module}: {op_counts(evidence, 'onnxruntime', nodes_of(group)) or 'no node'}, ",
+            group,
         )
         for module, group in group_by_module(rows)[:MOST_GROUPS]
     )
-
-
-def node_ns(evidence: Evidence, nodes: Collection[str]) -> int:
-    """Profiled time of the named nodes in a step: the median over the steps of their sum."""
-    partition = evidence.partitions.get("onnxruntime")
-    if partition is None or not partition.steps:
-        return 0
-    chosen = [i for i, work in enumerate(partition.work) if work.id in nodes]
-    return int(np.median(partition.work_ns[chosen].sum(axis=0)))

@@ -29,8 +29,8 @@ class Island:
         module: Where they belong, its layer numbers folded.
         before: What they read from.
         behind: What reads them.
-        before_place: The compiled partition or module of what they read from; empty where nothing is known of it.
-        behind_place: The same for what reads them.
+        before_place: The compiled partition or module of what they read from; empty where it is not known.
+        behind_place: The compiled partition or module of what reads them; empty where it is not known.
         copies: Copies between devices that serve them.
         layer: The module of the first node, as it is.
     """
@@ -71,10 +71,10 @@ def executed_nodes(evidence: Evidence) -> tuple[Work, ...]:
 def requested_provider(evidence: Evidence) -> str:
     """The execution provider that was asked for first.
 
-    Without a manifest: the only one in the profile, or the one beside the CPU's that ran most nodes. Empty where no
+    Without a manifest the one in the profile; of several, the one other than the CPU's that ran most nodes. Empty where no
     node names its provider.
     """
-    side = evidence.manifest.sides.get("onnxruntime") if evidence.manifest else None
+    side = evidence.side("onnxruntime")
     if side is not None and side.requested_providers:
         return side.requested_providers[0]
     used = Counter(node.provider for node in executed_nodes(evidence) if node.provider)
@@ -84,12 +84,12 @@ def requested_provider(evidence: Evidence) -> str:
 
 def runs_on_gpu(evidence: Evidence) -> bool:
     """Whether ONNX Runtime's first provider is NVIDIA's."""
-    side = evidence.manifest.sides.get("onnxruntime") if evidence.manifest else None
+    side = evidence.side("onnxruntime")
     return side is not None and bool(side.providers) and side.providers[0].startswith(NVIDIA_PROVIDERS)
 
 
 def nodes_outside(evidence: Evidence, provider: str) -> tuple[Work, ...]:
-    """Nodes that ran elsewhere; copies between devices belong to the provider, whoever runs them."""
+    """Nodes that ran on another provider, without copies between devices, which serve the provider whoever runs them."""
     return tuple(
         node
         for node in executed_nodes(evidence)
@@ -98,14 +98,14 @@ def nodes_outside(evidence: Evidence, provider: str) -> tuple[Work, ...]:
 
 
 def split_shapes(nodes: Iterable[Work]) -> tuple[tuple[Work, ...], tuple[Work, ...]]:
-    """Nodes that compute, and nodes that only compute shapes, which belong on the host."""
+    """Split nodes into those that compute, and those that only compute shapes, which belong on the host."""
     every = tuple(nodes)
     shapes = tuple(node for node in every if node_role(node) == "shape")
     return tuple(node for node in every if node not in shapes), shapes
 
 
 def islands(evidence: Evidence, nodes: Collection[Work]) -> tuple[Island, ...]:
-    """The nodes, grouped by what ran without another node of the provider in between."""
+    """Group nodes that ran one after the other, with no other node between them but copies."""
     neighbors = _Neighbors(evidence)
     places = _Places(evidence)
     served: dict[str, list[str]] = defaultdict(list)
@@ -113,12 +113,13 @@ def islands(evidence: Evidence, nodes: Collection[Work]) -> tuple[Island, ...]:
         for partner in partners:
             served[partner].append(copy)
     found = []
-    for group in _consecutive(executed_nodes(evidence), {node.id for node in nodes}):
+    for group in _consecutive_groups(executed_nodes(evidence), {node.id for node in nodes}):
         makers, readers = neighbors.makers(group), neighbors.readers(group)
+        modules = Counter(fold_layers(place) for node in group if (place := places.modules.get(node.id)))
         found.append(
             Island(
                 nodes=tuple(group),
-                module=_common_module(group, places.modules),
+                module=modules.most_common(1)[0][0] if modules else "",
                 before=neighbors.named(makers, "the inputs"),
                 behind=neighbors.named(readers, "the outputs"),
                 before_place=places.named(makers),
@@ -128,6 +129,19 @@ def islands(evidence: Evidence, nodes: Collection[Work]) -> tuple[Island, ...]:
             )
         )
     return tuple(found)
+
+
+def _consecutive_groups(order: Sequence[Work], chosen: Collection[str]) -> Iterator[list[Work]]:
+    """Chosen nodes that follow one another; a copy between them does not end a group."""
+    group: list[Work] = []
+    for node in order:
+        if node.id in chosen:
+            group.append(node)
+        elif group and node.op not in COPY_OPS:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def island_line(evidence: Evidence, island: Island) -> str:
@@ -140,19 +154,19 @@ def island_line(evidence: Evidence, island: Island) -> str:
 
 
 def placement_reason(evidence: Evidence, nodes: Sequence[Work]) -> str:
-    """Why nodes ran where they did, as far as the session said."""
+    """A sentence on why nodes ran where they did, as far as the session said."""
     if evidence.placement is None:
         return (
-            "why is not recorded: ONNX Runtime 1.24 and later says which provider took which nodes, and `attrib profile`"
-            " keeps it"
+            "The reason was not recorded: ONNX Runtime 1.24 and later says which provider took which nodes, and `attrib"
+            " profile` keeps it."
         )
     took = {node.name: part.provider for part in evidence.placement.parts for node in part.nodes}
     known = [node for node in nodes if took.get(node.id) == node.provider]
     if not known:
-        return "the session does not name them: they were made after the graph had been divided"
+        return "The session does not name them: they were made after the graph had been divided."
     they = "them" if len(known) == len(nodes) else f"{len(known)} of the {len(nodes)} nodes"
     taker = " and ".join(dict.fromkeys(node.provider for node in known))
-    return f"when the session divided the graph, no other provider took {they}: they were left to {taker} (placement.json)"
+    return f"No other provider took {they} when the session divided the graph: {taker} ran them (placement.json)."
 
 
 def group_by_label(found: Iterable[Island]) -> list[tuple[str, list[Island]]]:
@@ -161,24 +175,6 @@ def group_by_label(found: Iterable[Island]) -> list[tuple[str, list[Island]]]:
     for island in found:
         groups[island.label].append(island)
     return sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
-
-
-def _consecutive(order: Sequence[Work], chosen: Collection[str]) -> Iterator[list[Work]]:
-    """Runs of chosen nodes; a copy between them does not end a run."""
-    group: list[Work] = []
-    for node in order:
-        if node.id in chosen:
-            group.append(node)
-        elif group and node.op not in COPY_OPS:
-            yield group
-            group = []
-    if group:
-        yield group
-
-
-def _common_module(group: Iterable[Work], modules: Mapping[str, str]) -> str:
-    names = [fold_layers(modules[node.id]) for node in group if modules.get(node.id)]
-    return Counter(names).most_common(1)[0][0] if names else ""
 
 
 def copy_nodes(evidence: Evidence) -> tuple[Work, ...]:
@@ -240,11 +236,10 @@ class _Neighbors:
 
     def named(self, names: Sequence[str], nothing: str) -> str:
         """For a reader: ops rather than names where there are many, so that equal layers read alike."""
-        ops = [self._nodes[name].op if name in self._nodes else self._op(name) for name in names]
-        return listed(list(dict.fromkeys(ops)), 2) if ops else nothing
-
-    def _op(self, name: str) -> str:
-        return self._order[self._position[name]].op if name in self._position else name
+        ops = {node.id: node.op for node in self._order} | {
+            name: node.op for name, node in self._nodes.items()
+        }
+        return listed(list(dict.fromkeys(ops.get(name, name) for name in names)), 2) if names else nothing
 
 
 class _Places:

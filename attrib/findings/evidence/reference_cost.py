@@ -18,12 +18,12 @@ from attrib.model.tensor import Tensor
 from attrib.model.work import Work
 
 NEAREST = 4
-"""Matrix products whose rate is asked: enough that one disturbed node does not decide."""
+"""Matrix products whose rate is taken: enough that one disturbed node does not decide."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """A sum of weighted times: what nodes take, less what their peers take.
+    """A sum of weighted times, e.g. what nodes take less what the same work takes elsewhere.
 
     Attributes:
         nodes: Weights of executed nodes.
@@ -45,7 +45,7 @@ class Terms:
 
 
 def weight_once(names: Iterable[str]) -> dict[str, float]:
-    """Each of them once."""
+    """Weights whose sum is the time of all of them."""
     return dict.fromkeys(names, 1.0)
 
 
@@ -71,7 +71,7 @@ def weights_by_elements(
 
 
 def weights_at_product_rate(works: Iterable[Work], flops: int, dtype: str) -> dict[str, float]:
-    """Weights whose sum is the time of so many operations at the rate of matrix products like it (case 2)."""
+    """Weights whose sum is the time of so many operations at the rate of the nearest matrix products (case 2)."""
     products = [
         (abs(count - flops), order, work, count)
         for order, work in enumerate(works)

@@ -16,6 +16,7 @@ from attrib.analysis.lineage.graph import Graph, GraphNode
 from attrib.findings.evidence.executed_graph import ExecutedGraph
 
 ROOTS = frozenset({"Sqrt", "Pow"})
+CURVES = frozenset({"Erf", "Tanh"})
 MEANS = frozenset({"ReduceMean", "GlobalAveragePool"})
 POINTWISE = frozenset(
     {"Add", "Sub", "Mul", "Div", "Pow", "Neg", "Reciprocal", "Sqrt", "Cast", "Erf", "Tanh", "Exp", "Sigmoid"}
@@ -26,32 +27,31 @@ LONGEST = 16
 
 @dataclass(frozen=True, slots=True)
 class UnfusedLayer:
-    """A layer computed by single operators.
+    """A layer that a graph computes by single operators.
 
     Attributes:
         layer: `LayerNorm` or `GELU`.
         source: The value that it reads.
         nodes: Its nodes, the last one makes the result.
+        root: The node by which it was found.
     """
 
     layer: str
     source: str
     nodes: tuple[GraphNode, ...]
+    root: GraphNode
 
     @property
     def core(self) -> str:
-        """The op by which it was found."""
-        return next((node.op for node in self.nodes if node.op in ("Erf", "Tanh")), "Sqrt")
+        """The op that tells the layer: the curve of a GELU, or the root of a norm."""
+        return next((node.op for node in self.nodes if node.op in CURVES), "Sqrt")
 
 
 def find_unfused_layers(ran: ExecutedGraph) -> tuple[UnfusedLayer, ...]:
     """Layer norms and GELUs of single operators, in the order of the graph."""
-    found = (
-        apart
-        for node in ran.graph.nodes
-        if (apart := _norm(ran, node) if node.op in ROOTS else _gelu(ran, node) if node.op in ("Erf", "Tanh") else None)
-    )  # fmt: skip
-    return tuple(found)
+    norms = [layer for node in ran.graph.nodes if node.op in ROOTS and (layer := _norm(ran, node))]
+    gelus = [layer for node in ran.graph.nodes if node.op in CURVES and (layer := _gelu(ran, node))]
+    return tuple(sorted((*norms, *gelus), key=lambda layer: layer.root.index))
 
 
 def _data(ran: ExecutedGraph, node: GraphNode) -> list[str]:
@@ -60,7 +60,7 @@ def _data(ran: ExecutedGraph, node: GraphNode) -> list[str]:
 
 
 def _up(ran: ExecutedGraph, value: str, ops: frozenset[str]) -> GraphNode | None:
-    """The node that makes a value, where its op is one of these."""
+    """The node that computes a value, if its op is one of these and it reads anything but constants."""
     maker = ran.maker(value)
     return maker if maker is not None and maker.op in ops and _data(ran, maker) else None
 
@@ -71,30 +71,26 @@ def _norm(ran: ExecutedGraph, root: GraphNode) -> UnfusedLayer | None:
     if inner is None:
         return None
     source, centered, above = inner
-    below = _divided(ran, root, {source, centered})
+    # downwards: the division by the root and what follows it, a scale, and a shift at the end
+    below: list[GraphNode] = []
+    known = {source, centered}
+    node = ran.reader(root.outputs[0])
+    while node is not None and node.op in ("Reciprocal", "Div", "Mul", "Add"):
+        known.update((below[-1] if below else root).outputs)
+        if not known.issuperset(_data(ran, node)):
+            break
+        below.append(node)
+        node = ran.reader(node.outputs[0]) if node.op != "Add" else None
     if not any(centered in node.inputs for node in below):
         return None
     nodes = sorted(
         {node.index: node for node in (*above, root, *below)}.values(), key=lambda node: node.index
     )
-    return UnfusedLayer("LayerNorm", source, tuple(nodes))
-
-
-def _divided(ran: ExecutedGraph, root: GraphNode, known: set[str]) -> list[GraphNode]:
-    """The division by a root and what follows it: a scale, and a shift at the end."""
-    found: list[GraphNode] = []
-    node = ran.reader(root.outputs[0])
-    while node is not None and node.op in ("Reciprocal", "Div", "Mul", "Add"):
-        known.update((found[-1] if found else root).outputs)
-        if not known.issuperset(_data(ran, node)):
-            break
-        found.append(node)
-        node = ran.reader(node.outputs[0]) if node.op != "Add" else None
-    return found
+    return UnfusedLayer("LayerNorm", source, tuple(nodes), root)
 
 
 def _variance(ran: ExecutedGraph, root: GraphNode) -> tuple[str, str, list[GraphNode]] | None:
-    """What is normalized, the same less its mean, and the nodes of the mean of squares under a root."""
+    """What is normalized, the value less its mean, and the nodes of the mean of squares under a root."""
     above: list[GraphNode] = []
     value = _data(ran, root)[0] if _data(ran, root) else ""
     if (shift := _up(ran, value, frozenset({"Add"}))) is not None and len(_data(ran, shift)) == 1:
@@ -127,10 +123,17 @@ def _gelu(ran: ExecutedGraph, curve: GraphNode) -> UnfusedLayer | None:
     if ran.reads[value] < 2:  # noqa: PLR2004 - read by the curve and by the join
         return None
     cone = _cone(ran, value)
-    joins = [node for node in cone if _joins(ran, node, value)]
+    joins = [
+        node
+        for node in cone
+        # it multiplies what came by different ways from the value
+        if node.op == "Mul"
+        and len(set(_data(ran, node))) > 1
+        and value in {_root(ran, name) for name in _data(ran, node)}
+    ]
     if not joins or curve.index not in {node.index for node in cone}:
         return None
-    return UnfusedLayer("GELU", value, tuple(_serving(cone, joins[-1])))
+    return UnfusedLayer("GELU", value, tuple(_serving(cone, joins[-1])), curve)
 
 
 def _root(ran: ExecutedGraph, value: str) -> str:
@@ -141,12 +144,6 @@ def _root(ran: ExecutedGraph, value: str) -> str:
             return value
         value = _data(ran, maker)[0]
     return value
-
-
-def _joins(ran: ExecutedGraph, node: GraphNode, source: str) -> bool:
-    """Whether a node multiplies what came by different ways from the source."""
-    data = _data(ran, node)
-    return node.op == "Mul" and len(set(data)) > 1 and source in {_root(ran, name) for name in data}
 
 
 def _cone(ran: ExecutedGraph, source: str) -> list[GraphNode]:

@@ -273,7 +273,7 @@ def test_names_of_modules_survive_a_wrapper_only_where_they_are_known():
 
 
 class TestFoldedWork:
-    def fold_layers(self, torch_ns=5 * MS, **changes):
+    def folded(self, torch_ns=5 * MS, **changes):
         calls = [("/aten::arange#0", "aten::arange"), ("/aten::exp#0", "aten::exp")]
         return row("missing_work", torch_ns, 0, module="", calls=calls, **changes)
 
@@ -290,18 +290,18 @@ class TestFoldedWork:
 
     @pytest.mark.rule("folded-work", "fires")
     def test_what_only_pytorch_runs_is_told_with_the_constant_in_its_place(self):
-        found = finding(self.given(self.fold_layers()), "folded-work")
+        found = finding(self.given(self.folded()), "folded-work")
         assert found.title == "Run in PyTorch only: 2 calls that the export folded or dropped"
         assert (found.explains_ns, found.saving_ns) == (-5 * MS, 0)
         assert "product reads matrix, float[256×256], which depends on no input" in texts(found)
 
     def test_a_module_with_nodes_that_nobody_called_is_left_to_the_match(self):
         missed = row("extra_work", 0, MS, module="", nodes=[("n", "ReduceMean")])
-        assert finding(self.given(self.fold_layers(), missed), "folded-work").state == "passed"
+        assert finding(self.given(self.folded(), missed), "folded-work").state == "passed"
 
     @pytest.mark.rule("folded-work", "passes")
     def test_little_work_is_listed_as_checked(self):
-        found = finding(self.given(self.fold_layers(MS // 2, noise=1000)), "folded-work")
+        found = finding(self.given(self.folded(MS // 2, noise=1000)), "folded-work")
         assert found.state == "passed"
         assert "2 calls of PyTorch left no node" in found.summary
 

@@ -96,7 +96,7 @@ def test_attrib_rules_lists_and_explains_it_under_the_heading_of_its_folder(rule
     (text,) = json.loads(CliRunner().invoke(command, ["tiled-tensors", "--json"]).stdout)
     assert (text["id"], text["group"]) == ("tiled-tensors", "Graph")
     assert "tiled-tensors" in CliRunner().invoke(command).stdout
-    assert "could broadcast it" in CliRunner().invoke(command, ["tiled-tensors"]).stdout
+    assert "A Tile writes a tensor" in CliRunner().invoke(command, ["tiled-tensors"]).stdout
 
 
 def test_it_is_gone_again():

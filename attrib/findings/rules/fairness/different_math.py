@@ -7,7 +7,7 @@ from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 
 CHECKS = (inference_mode, same_precision, autocast_alike, same_rounding, same_attention)
-"""The checks of the fairness audit that are about numbers."""
+"""The checks of the comparison that are about numbers."""
 
 
 def audit(evidence: Evidence) -> RuleResult:
@@ -35,10 +35,9 @@ RULE = Rule(
     failed="The engines were not asked for the same computation: {}",
     example="ONNX Runtime may round to TF32 and PyTorch does not",
     about=(
-        "Dropout left on, TF32 on one side, another precision or another attention: the faster engine then does "
-        "something else. "
-        "ONNX Runtime's CUDA provider rounds float32 products to TF32 by default, PyTorch's matmul does not "
-        "(microsoft/onnxruntime#19357). The rule collects the checks of the fairness audit that are about numbers."
+        "Dropout left on, TF32 on one side, another precision or another attention: the faster engine then does something"
+        " else. ONNX Runtime's CUDA provider rounds float32 products to TF32 by default, PyTorch's matmul does not"
+        " (microsoft/onnxruntime#19357). The rule collects the checks of a fair comparison that are about numbers."
     ),
     cause=None,
     needs=("manifest",),

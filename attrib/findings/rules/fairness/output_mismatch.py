@@ -5,8 +5,6 @@ from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.wording import counted
 
-WRONG = "The engines may not do the same work: read the difference in time with care."
-
 
 def audit(evidence: Evidence) -> RuleResult:
     """Compare every output with the tolerance of the precision."""
@@ -15,12 +13,14 @@ def audit(evidence: Evidence) -> RuleResult:
     return RuleResult(
         failed=bool(wrong),
         detail=f"{len(wrong)} of {total}",
-        summary=WRONG if wrong else f"{total} both_times, all within the tolerance of the precision.",
+        summary="The engines may not do the same work, so that the difference in time may come from that."
+        if wrong
+        else f"{total} compared, all within the tolerance of the precision.",
         evidence=tuple(
             EvidenceRow(text=describe_difference(output)) for output in (wrong or evidence.outputs)
         ),
-        fix="Before the speed, check precision (`--precision`), TF32, the attention implementation (`--attention`) "
-        "and the export (`--exporter`): the first of them that makes the outputs agree is the reason.",
+        fix="Find the reason before you read the times: check precision (`--precision`), TF32, the attention implementation"
+        " (`--attention`) and the export (`--exporter`), one after the other, until the outputs agree.",
     )
 
 
@@ -30,9 +30,8 @@ RULE = Rule(
     failed="{} differ between the engines",
     example="1 of 2 outputs",
     about=(
-        "A faster engine that computes something else is not faster. The rule reads outputs.json: the "
-        "largest difference of every output, relative to PyTorch's largest value, against the tolerance "
-        "of the precision."
+        "A faster engine that computes something else is not faster. The rule reads outputs.json: the largest difference of"
+        " every output, relative to PyTorch's largest value, against the tolerance of the precision."
     ),
     cause=None,
     needs=("outputs",),

@@ -18,7 +18,7 @@ def audit(evidence: Evidence) -> RuleResult:
         detail=counted(len(nodes_of(rows)), "fused node is", "fused nodes are"),
         summary=f"What several calls do in PyTorch and fewer nodes in ONNX Runtime takes {both_times(rows)}.",
         evidence=tuple(fusion_line(evidence, kind, group) for kind, group in groups[:MOST_GROUPS]),
-        fix="Nothing to mend: this is what fusing gains. `--torch-mode compile` shows what fusing gives PyTorch.",
+        fix="Nothing needs to change in ONNX Runtime. `--torch-mode compile` shows what fusing gives PyTorch.",
     )
 
 

@@ -2,7 +2,14 @@
 
 from attrib.findings.evidence.attention import guard_nodes
 from attrib.findings.evidence.executed_graph import executed_graph
-from attrib.findings.evidence.ledger_queries import group_by_module, ids, op_counts, rows_holding
+from attrib.findings.evidence.ledger_queries import (
+    group_by_module,
+    ids,
+    nodes_ns,
+    nodes_of,
+    op_counts,
+    rows_holding,
+)
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.units import format_ns
@@ -21,6 +28,14 @@ def audit(evidence: Evidence) -> RuleResult:
         return RuleResult(failed=False, summary="No Softmax is followed by a guard against rows of NaN.")
     rows = rows_holding(evidence, guard)
     spent = evidence.ledger.work("onnxruntime", guard)
+    compiled = len(nodes) - len(guard)  # no profile shows what a provider compiled
+    more = f" {counted(compiled, 'more node')} of the guard did not run on {'its' if compiled == 1 else 'their'} own."
+    lines = []
+    for module, group in group_by_module(rows):
+        held = set(nodes_of(group))
+        its = [node for node in guard if node in held]
+        text = f"{module}: {op_counts(evidence, 'onnxruntime', its)} in {format_ns(nodes_ns(evidence, its))}"
+        lines.append(EvidenceRow(text=text, rows=ids(group), value_ns=nodes_ns(evidence, its)))
     return RuleResult(
         failed=True,  # whether it costs anything is for the interval to say
         rows=ids(rows),
@@ -28,29 +43,11 @@ def audit(evidence: Evidence) -> RuleResult:
         works=guard,
         detail=counted(len(guard), "node guards", "nodes guard"),
         summary=f"{op_counts(evidence, 'onnxruntime', guard)} behind Softmax take {format_ns(spent.median)} of a step."
-        " They matter only for a row whose every score is masked out." + _inside(len(nodes) - len(guard)),
-        evidence=tuple(_line(evidence, module, ids(group), guard) for module, group in group_by_module(rows)),
+        f" They matter only for a row whose every score is masked out.{more if compiled > 0 else ''}",
+        evidence=tuple(lines),
         fix="Where the mask leaves every row at least one token, drop the guard: `attrib profile --optimize"
         " drop-nan-guard`. Opset 23 keeps attention whole and needs none: `attrib profile --opset 23`.",
     )
-
-
-def _inside(count: int) -> str:
-    """What no profile shows, because a provider compiled it."""
-    if count <= 0:
-        return ""
-    return (
-        f" {counted(count, 'more node')} of the guard did not run on {'its' if count == 1 else 'their'} own."
-    )
-
-
-def _line(evidence: Evidence, module: str, rows: tuple[str, ...], guard: tuple[str, ...]) -> EvidenceRow:
-    wanted = set(rows)
-    held = {node for row in evidence.ledger.rows if row.id in wanted for node in row.onnx_nodes}
-    its = [node for node in guard if node in held]
-    spent = evidence.ledger.work("onnxruntime", its).median
-    text = f"{module}: {op_counts(evidence, 'onnxruntime', its)} in {format_ns(spent)}"
-    return EvidenceRow(text=text, rows=rows, value_ns=spent)
 
 
 RULE = Rule(

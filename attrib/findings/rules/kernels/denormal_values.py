@@ -16,16 +16,15 @@ def audit(evidence: Evidence) -> RuleResult:
             lacks="needs the number of denormal weights: `attrib profile` counts them when it loads the model",
         )
     if runs_on_gpu(evidence):
-        summary = "A GPU computes with denormal numbers at full speed."
-        return RuleResult(failed=False, summary=summary)
+        return RuleResult(failed=False, summary="A GPU computes with denormal numbers at full speed.")
     figure = f"{format_percent(share)} of the weights are denormal"
     return RuleResult(
         failed=share > DENORMAL_LIMIT,
         detail=format_percent(share),
         summary=f"{figure}. Activations are not counted: the experiment denormals-as-zero shows what both cost.",
         evidence=(EvidenceRow(text=figure),),
-        fix="Let both engines take them for zero: `attrib profile --session-option session.set_denormal_as_zero=1`, and "
-        "`torch.set_flush_denormal(True)` in PyTorch; or set them to zero once, in the checkpoint.",
+        fix="Let both engines take them for zero: `attrib profile --session-option session.set_denormal_as_zero=1`, and"
+        " `torch.set_flush_denormal(True)` in PyTorch; or set them to zero once, in the checkpoint.",
     )
 
 
@@ -35,10 +34,10 @@ RULE = Rule(
     failed="{} of the weights are denormal",
     example="3.2 %",
     about=(
-        "Numbers below 1.2e-38 (float32) are computed in microcode on many processors, at a tenth of the speed or less: "
-        "in microsoft/onnxruntime#5472 one model took 75 ms instead of 7.7 ms. They come from training with weight decay "
-        "and from long products of small numbers. The rule reads how many weights are denormal, which the capture counts "
-        "on an even sample of each tensor; what activations add is seen by the experiment alone."
+        "Numbers below 1.2e-38 (float32) are computed in microcode on many processors, at a tenth of the speed or less: in"
+        " microsoft/onnxruntime#5472 one model took 75 ms instead of 7.7 ms. They come from training with weight decay and"
+        " from long products of small numbers. The rule reads how many weights are denormal, which the capture counts on an"
+        " even sample of each tensor. What activations add, only the experiment shows."
     ),
     cause=None,
     needs=("manifest",),

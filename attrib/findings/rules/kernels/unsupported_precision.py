@@ -19,35 +19,28 @@ def audit(evidence: Evidence) -> RuleResult:
     halves = {tensor.dtype for tensor in graph.values.values() if tensor.dtype in HALVES}
     if not halves:
         return RuleResult(failed=False, summary="The graph holds no tensor of half precision.")
-    casts = [node for node in ran.graph.nodes if node.op == "Cast" and node.name.startswith(INSERTED_CASTS)]
-    nodes = ran.ids(casts)
+    inserted = [node for node in ran.graph.nodes if node.name.startswith(INSERTED_CASTS)]
+    nodes = ran.ids(node for node in inserted if node.op == "Cast")
     rows, spent = rows_holding(evidence, nodes), evidence.ledger.work("onnxruntime", nodes)
     precision = " and ".join(sorted(halves))
+    made = {name for node in inserted for name in node.outputs}
+    served = Counter(node.op for node in ran.graph.nodes if not made.isdisjoint(node.inputs))
+    summary = f"The provider computes {precision} without casts of ONNX Runtime's own."
+    if nodes:
+        summary = f"ONNX Runtime put in {counted(len(nodes), 'Cast')} that take {format_ns(spent.median)} of a step."
+        if served:
+            summary += f" They serve {listed([f'{count} {op}' for op, count in served.most_common()])}."
     return RuleResult(
         failed=bool(nodes),
         rows=ids(rows),
         claim=spent,
         works=nodes,
         detail=f"{counted(len(nodes), 'cast')} around nodes without a {precision} kernel",
-        summary=f"ONNX Runtime put in {counted(len(nodes), 'Cast')} that take {format_ns(spent.median)} of a step."
-        f"{_served(evidence)}"
-        if nodes
-        else f"The provider computes {precision} without casts of ONNX Runtime's own.",
+        summary=summary,
         evidence=module_lines(evidence, rows),
         fix="Run in fp32 (`attrib profile --precision fp32`), or on a provider that has the kernels (`--provider"
         " CUDAExecutionProvider`). On a CPU half precision saves memory, not time.",
     )
-
-
-def _served(evidence: Evidence) -> str:
-    """The ops that the casts stand around, by number."""
-    graph = evidence.optimized
-    if graph is None:
-        return ""
-    made = {name for node in graph.nodes if node.name.startswith(INSERTED_CASTS) for name in node.outputs}
-    counts = Counter(node.op for node in graph.nodes if not made.isdisjoint(node.inputs))
-    names = [f"{count} {op}" for op, count in counts.most_common()]
-    return f" They serve {listed(names)}." if names else ""
 
 
 RULE = Rule(
