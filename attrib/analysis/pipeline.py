@@ -26,7 +26,7 @@ from attrib.errors import AttribError, InternalError
 from attrib.findings.comparability.checks import checks
 from attrib.findings.protocol import Evidence
 from attrib.findings.runner import run
-from attrib.findings.verified import ordered, with_verified, without_steps
+from attrib.findings.verified import by_saving, with_verified, without_steps
 from attrib.model.document import Document
 from attrib.model.manifest import EXPORTED, OPTIMIZED, ROLES, Environment, Manifest, Role, Workload
 from attrib.version import __version__
@@ -187,7 +187,7 @@ def findings(state: AnalysisState) -> None:
         warmup_ns={role: latency.before_plain(role) for role in state.plain} if latency else {},
         placement=directory.placement("onnxruntime"),
     )
-    state.experiments = ordered(directory.experiments())
+    state.experiments = by_saving(directory.experiments())
     state.findings = with_verified(run(state.evidence), state.experiments)
 
 

@@ -112,7 +112,7 @@ def _check_conclusive(document: "Document | None") -> None:
     """Raise where the figures cannot say which engine is faster, or should not be compared."""
     if document is None or document.latency.delta_ns is None:
         raise InconclusiveError("only one engine was measured")
-    failed = [check.check for check in document.comparability if check.state == "failed"]
+    failed = [check.title or check.check for check in document.comparability if check.state == "failed"]
     if failed:
         raise InconclusiveError(
             f"the comparison is not fair: {', '.join(failed)}", hint="see the report's checks"

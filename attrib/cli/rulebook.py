@@ -1,33 +1,15 @@
 """The rules as plain data for `attrib rules` and for the documents that are generated from them."""
 
-from typing import TYPE_CHECKING
-
 import msgspec
 
-if TYPE_CHECKING:
-    from attrib.findings.protocol import Rule
-
-GROUPS: tuple[tuple[str, frozenset[str | None]], ...] = (
-    (
-        "Fair comparison and measurement",
-        frozenset({None, "profiler_overhead", "unattributed", "C5", "C11", "C16", "C17", "C21", "C24"}),
-    ),
-    (
-        "Graph",
-        frozenset({"decomposed", "fused", "cast", "layout", "shape_arithmetic", "quantize", "extra_work"})
-        | {"missing_work", "C6", "C7", "C8", "C10", "C12", "C13", "C14"},
-    ),
-    ("Kernels", frozenset({"kernel", "C20"})),
-    ("Session and threads", frozenset({"framework", "C9", "C15", "C22", "C23"})),
-    (
-        "Providers and devices",
-        frozenset({"fallback", "memcpy", "device_idle", "C1", "C2", "C3", "C4", "C18", "C19"}),
-    ),
-)
-"""Headings, each with the causes of the ledger and the entries of the catalog that stand there.
-
-The cause of a rule decides; where it has none, the first entry that it covers.
-"""
+GROUPS = {
+    "fairness": "Fair comparison and measurement",
+    "graph": "Graph",
+    "kernels": "Kernels",
+    "session": "Session and threads",
+    "devices": "Providers and devices",
+}
+"""Folder of `attrib.findings.rules` -> heading of its rules, in the order of the headings."""
 
 CATALOG: dict[str, str] = {
     "C1": "The whole session runs on the CPU by accident",
@@ -55,13 +37,13 @@ CATALOG: dict[str, str] = {
     "C23": "Overhead of the executor and the API",
     "C24": "Overhead of the profiler",
 }
-"""Causes known from public threads, by the numbers that rules name."""
+"""Causes of slow inference that are known from public threads, by the number that a rule names."""
 
 SHARE_OF_NONE = "none: it is about the measurement"
 
 
-class Named(msgspec.Struct, frozen=True):
-    """Something with an id and a title."""
+class NamedText(msgspec.Struct, frozen=True):
+    """An id and what it stands for."""
 
     id: str
     title: str
@@ -73,7 +55,7 @@ class RuleText(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         id: e.g. `layout-churn`.
         group: The heading under which it stands.
-        finding: What it says where it fails, with an example.
+        finding: What it says where it fails, with made-up figures.
         passed: What it says where it passes.
         about: What it looks for and why that matters.
         cause: The ledger cause whose rows it explains; empty for a rule about the measurement.
@@ -89,20 +71,35 @@ class RuleText(msgspec.Struct, frozen=True, kw_only=True):
     passed: str
     about: str
     cause: str
-    needs: tuple[Named, ...]
-    catalog: tuple[Named, ...]
-    experiments: tuple[Named, ...]
+    needs: tuple[NamedText, ...]
+    catalog: tuple[NamedText, ...]
+    experiments: tuple[NamedText, ...]
     unproved: str
 
 
 def rule_texts() -> tuple[RuleText, ...]:
-    """Every rule, by group; inside a group in the order in which rules run."""
-    from attrib.findings.registry import RULES
+    """Every rule in words, by group; inside a group in the order in which rules run."""
+    from attrib.findings import registry
+    from attrib.findings.runner import NEEDS
+    from attrib.model.document import CAUSES
 
     titles = experiment_titles()
-    order = [title for title, _ in GROUPS]
-    texts = [_text(rule, titles) for rule in RULES]
-    return tuple(sorted(texts, key=lambda text: order.index(text.group)))  # sorting is stable
+    headings = list(GROUPS)
+    return tuple(
+        RuleText(
+            id=rule.id,
+            group=GROUPS[rule.group],
+            finding=rule.failed.replace("{}", rule.example),
+            passed=rule.passed,
+            about=rule.about,
+            cause=CAUSES[rule.cause].title if rule.cause else "",
+            needs=tuple(NamedText(NEEDS[need].what, NEEDS[need].how) for need in rule.needs),
+            catalog=tuple(NamedText(entry, CATALOG.get(entry, "")) for entry in rule.catalog),
+            experiments=tuple(NamedText(name, titles.get(name, "")) for name in rule.experiments),
+            unproved=rule.unproved,
+        )
+        for rule in sorted(registry.RULES, key=lambda rule: headings.index(rule.group))  # sorting is stable
+    )
 
 
 def experiment_titles() -> dict[str, str]:
@@ -110,26 +107,3 @@ def experiment_titles() -> dict[str, str]:
     from attrib.verify.experiments import EXPERIMENTS
 
     return {experiment.id: experiment.title for experiment in EXPERIMENTS}
-
-
-def _group(rule: "Rule") -> str:
-    key: str | None = rule.cause or next(filter(CATALOG.__contains__, rule.catalog), None)
-    return next(title for title, members in GROUPS if key in members)
-
-
-def _text(rule: "Rule", titles: dict[str, str]) -> RuleText:
-    from attrib.findings.runner import NEEDS
-    from attrib.model.document import CAUSES
-
-    return RuleText(
-        id=rule.id,
-        group=_group(rule),
-        finding=rule.failed.replace("{}", rule.example),
-        passed=rule.passed,
-        about=rule.about,
-        cause=CAUSES[rule.cause].title if rule.cause else "",
-        needs=tuple(Named(NEEDS[need].what, NEEDS[need].how) for need in rule.needs),
-        catalog=tuple(Named(entry, CATALOG.get(entry, "")) for entry in rule.catalog),
-        experiments=tuple(Named(name, titles.get(name, "")) for name in rule.experiments),
-        unproved=rule.unproved,
-    )

@@ -1,12 +1,12 @@
 """`attrib rules [ID]`: list the rules, or explain one."""
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import groupby
 
 import click
 
-from attrib.cli.rulebook import SHARE_OF_NONE, Named, RuleText, rule_texts
+from attrib.cli.rulebook import SHARE_OF_NONE, RuleText, rule_texts
 from attrib.errors import UsageError
 
 NAME_GAP = 2
@@ -35,22 +35,33 @@ def command(rule_id: str | None, *, as_json: bool) -> None:
 def listing(rules: Iterable[RuleText]) -> str:
     """One line a rule under the heading of its group, in the width of the terminal."""
     formatter = click.HelpFormatter(max_width=WIDEST)
+    formatter.write_text("Each rule, and what it says where it fails. The figures are made up.")
     for group, members in groupby(rules, key=lambda rule: rule.group):
         with formatter.section(group):
-            formatter.write_dl([(rule.id, rule.finding) for rule in members], col_spacing=NAME_GAP)
+            formatter.write_dl([(rule.id, example(rule)) for rule in members], col_spacing=NAME_GAP)
     formatter.write_paragraph()
     formatter.write_text("`attrib rules ID` explains one.")
-    return formatter.getvalue().lstrip("\n")
+    return formatter.getvalue()
 
 
 def explanation(rule: RuleText) -> str:
     """What one rule looks for, what it says, what it needs, and how it can be proved."""
+    facts = [
+        ("finding", example(rule)),
+        ("passed", rule.passed),
+        ("needs", ", ".join(need.id for need in rule.needs) or "nothing but a trace"),
+        ("share", f"ledger rows of the cause {rule.cause.lower()}" if rule.cause else SHARE_OF_NONE),
+    ]
+    if rule.catalog:
+        facts.append(("catalog", "; ".join(f"{entry.id} {entry.title}".strip() for entry in rule.catalog)))
+    if not rule.experiments and rule.unproved:
+        facts.append(("no experiment", rule.unproved))
     formatter = click.HelpFormatter(max_width=WIDEST)
     formatter.write_heading(rule.id)
     with formatter.indentation():
         formatter.write_text(rule.about)
         formatter.write_paragraph()
-        formatter.write_dl(list(_facts(rule)), col_spacing=NAME_GAP)
+        formatter.write_dl(facts, col_spacing=NAME_GAP)
         if rule.experiments:
             formatter.write_paragraph()
             formatter.write_text("`attrib verify TRACE_DIR` can try these, and measures what each gives:")
@@ -59,19 +70,9 @@ def explanation(rule: RuleText) -> str:
     return formatter.getvalue()
 
 
-def _facts(rule: RuleText) -> Iterator[tuple[str, str]]:
-    yield "finding", rule.finding
-    yield "passed", rule.passed
-    yield "needs", ", ".join(need.id for need in rule.needs) or "nothing but a trace"
-    yield "share", f"ledger rows of the cause {rule.cause.lower()}" if rule.cause else SHARE_OF_NONE
-    if rule.catalog:
-        yield "catalog", "; ".join(_entry(entry) for entry in rule.catalog)
-    if not rule.experiments and rule.unproved:
-        yield "no experiment", rule.unproved
-
-
-def _entry(entry: Named) -> str:
-    return f"{entry.id} {entry.title}".strip()
+def example(rule: RuleText) -> str:
+    """The title of a finding, marked so that nobody takes it for a result of his own."""
+    return f"for example: {rule.finding}"
 
 
 def unknown(rule_id: str, known: list[str]) -> UsageError:

@@ -1,4 +1,4 @@
-"""What a rule is: its titles, the evidence that it needs, and one pure function."""
+"""What a rule is: its titles, the evidence that it needs, and one pure function that reads the evidence."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 from attrib.analysis.lineage.graph import Graph
 from attrib.model.document import Cause, EvidenceRow, Latency, LedgerRow
 from attrib.model.estimate import Delta
-from attrib.model.manifest import EXPORTED, OPTIMIZED, PARTITIONED, Manifest, OutputDifference, Role
+from attrib.model.manifest import EXPORTED, OPTIMIZED, PARTITIONED, Manifest, OutputDifference, Role, Side
 from attrib.model.placement import Placement
 from attrib.model.region import Region
 from attrib.model.work import Partition, Work
@@ -32,11 +32,11 @@ class LedgerLike(Protocol):
         ...
 
     def total(self, ids: Iterable[str]) -> Delta:
-        """Sum of the deltas of the named rows, with the 95 % interval of that sum."""
+        """Sum of the deltas of the named rows in ns, with the 95 % interval of that sum."""
         ...
 
     def work(self, role: Role, ids: Iterable[str]) -> Delta:
-        """Time of the named calls or nodes on one side, with the 95 % interval of that sum."""
+        """Time of the named calls or nodes on one side in ns, with the 95 % interval of that sum."""
         ...
 
     def weighted(self, weights: Mapping[Role, Mapping[str, float]]) -> Delta:
@@ -44,7 +44,7 @@ class LedgerLike(Protocol):
         ...
 
     def without(self, rows: Collection[str], works: Collection[str]) -> "LedgerLike":
-        """What is left without whole rows, and without single calls and nodes of others."""
+        """The ledger without the named rows, and without the named calls and nodes in the other rows."""
         ...
 
 
@@ -53,18 +53,18 @@ class Evidence:
     """Everything a rule may look at. What the directory lacks is None (or empty), never a guess.
 
     Attributes:
-        ledger: The rows and the intervals of any sum of them.
+        ledger: The rows, and the interval of any sum of them.
         latency: The headline.
         manifest: What the capture says of itself; None for a directory that attrib did not capture.
-        partitions: The profiled steps of either side.
-        work: Calls and nodes by id, for either side.
+        partitions: The profiled steps of each side.
+        work: Calls and nodes by id, for each side.
         regions: Regions by id.
         graphs: The chain of graphs by file: as exported, after each rewrite, as it ran.
-        outputs: How far the outputs are apart.
-        plain_ns: Plain steps of either side, one tuple a block.
+        outputs: How far the outputs differ.
+        plain_ns: Plain steps of each side, one tuple a block.
         warmup_ns: Steps before the first plain block, in order of time.
         placement: Which provider took which nodes; None where the session did not say.
-        memo: What one rule worked out and the next one need not; whoever takes something from here checks what it is of.
+        memo: Results that several rules share. Whoever takes one checks that it belongs to the same graph and steps.
     """
 
     ledger: LedgerLike
@@ -79,6 +79,10 @@ class Evidence:
     warmup_ns: Mapping[Role, tuple[int, ...]] = field(default_factory=dict)
     placement: Placement | None = None
     memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def side(self, role: Role) -> Side | None:
+        """How one engine ran; None without a manifest, and for a side that was not captured."""
+        return self.manifest.sides.get(role) if self.manifest else None
 
     @property
     def loaded(self) -> Graph | None:
@@ -98,29 +102,29 @@ class Evidence:
 
     @property
     def ran(self) -> Graph | None:
-        """The same; where a provider compiled parts of it, the graph that it was given, else the last one captured."""
+        """The graph that ONNX Runtime ran, else the last one captured, e.g. the one that a compiling provider was given."""
         graphs = tuple(self.graphs.values())
         return self.optimized or (graphs[-1] if graphs else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class RuleResult:
     """What a rule found.
 
     Attributes:
-        failed: The rule's condition for a finding holds. The runner lowers it to "passed" where the interval
-            of the rows does not support it (a finding never claims more than its rows).
+        failed: The condition of the finding holds. The runner turns it into "passed" where the interval of the rows does
+            not support it: a finding never claims more than its rows.
         rows: Ids of the ledger rows that the finding explains.
-        claim: The time that the finding is about, where that is not the whole delta of its rows: some of their nodes,
-            or a share of them. Never more than the rows take. None for the rows' own delta.
+        claim: The time that the finding is about, where that is not the whole delta of its rows, e.g. that of some of
+            their nodes. Never more than the rows take. None for the rows' own delta.
         explains_delta: The claim is part of the difference between the engines; False for time that both waste.
-        works: Calls and nodes that it accounts for, where that is not all the work of its rows. Rules of a higher tier
+        works: Calls and nodes that it accounts for, where that is not all the work of its rows. Rules of a wider tier
             get a ledger without them.
         detail: Fills the `{}` of the failed title, e.g. `12 attention blocks`.
         summary: One or two sentences for the reader, with figures.
         evidence: What it rests on.
-        fix: The exact option, call or command that mends it.
-        lacks: What it would have to know and the directory does not say; the rule is then not applicable.
+        fix: The exact option, call or command that helps.
+        lacks: What the rule would have to know and the directory does not say; the rule is then not applicable.
     """
 
     failed: bool
@@ -137,18 +141,18 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule. `id` is the noun of the failing state, and its file's name with dashes.
+    """One rule: its texts, what it needs, and the function that judges.
 
     Attributes:
-        id: e.g. `layout-churn`.
+        id: The failing state, and the name of its file with dashes, e.g. `layout-churn`.
         passed: Title when nothing was found, e.g. `No time is lost to layout changes`.
-        failed: Title of the finding; `{}` is replaced by the verdict's detail.
-        example: A detail that fills the failed title, for `attrib rules`.
+        failed: Title of the finding; `{}` is replaced by the result's detail.
+        example: A made-up detail that fills the failed title, for `attrib rules`.
         about: What the rule looks for and why it matters, for `attrib rules`.
         cause: The ledger cause it explains; None for rules about the measurement.
         needs: Evidence without which it cannot answer.
         direction: `slower`: the rows must cost time in ONNX Runtime; `faster`: save it; `any`: either.
-        audit: The pure function.
+        audit: Judges the evidence. Pure: it changes nothing, and gives the same result for the same evidence.
         tier: How general it is. `cause`: it names one cause; `pattern`: a family of causes; `remainder`: whatever is left.
             A finding of a narrower tier takes its work out of the ledger that wider rules see, so that no time is
             explained twice.
@@ -165,8 +169,13 @@ class Rule:
     cause: Cause | None
     needs: tuple[Need, ...]
     direction: Literal["slower", "faster", "any"]
-    audit: Callable[[Evidence], Verdict]
+    audit: Callable[[Evidence], RuleResult]
     tier: Tier = "pattern"
     catalog: tuple[str, ...] = ()
     experiments: tuple[str, ...] = ()
     unproved: str = ""
+
+    @property
+    def group(self) -> str:
+        """The folder of `attrib.findings.rules` that its file lies in, e.g. `graph`."""
+        return self.audit.__module__.split(".")[-2]

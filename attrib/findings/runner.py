@@ -1,18 +1,18 @@
-"""Runs the rules.
+"""Run the rules.
 
-What is missing makes a rule not applicable, a bug in one is contained, and no finding claims more than its
-rows.
+Missing evidence makes a rule not applicable, a bug in a rule makes an error row of its own, and no finding claims more than
+its rows.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import msgspec
 
 from attrib.errors import InternalError
-from attrib.findings.evidence.ledger_queries import step_ns
+from attrib.findings.evidence.ledger_queries import side_ns, step_ns
 from attrib.findings.evidence.significance import is_certain
-from attrib.findings.protocol import TIERS, Evidence, Need, Rule, Verdict
+from attrib.findings.protocol import TIERS, Evidence, Need, Rule, RuleResult
 from attrib.findings.registry import RULES
 from attrib.findings.rules.devices.provider_not_used import RULE as PROVIDER_NOT_USED
 from attrib.model.document import Finding
@@ -23,14 +23,14 @@ NEGLIGIBLE_SHARE = 0.005
 """A share of the engine's own step below which a cause is listed as checked, however narrow its interval."""
 
 DIFFERENT_SHARE = 0.01
-"""The same for a difference between two processes, of which one pair cannot tell how far another pair would land.
+"""The smallest share for a difference between two processes: another pair of processes may differ by as much.
 
 In twenty A/A captures of `tests/benchmarks/planted.py` the largest sum of rows that was sure of its sign made 0.55 % of
 the step. It holds for work that both sides do; what only one of them spends is no difference.
 """
 
 SPEED_RULES = sum(rule.cause is not None for rule in RULES)
-"""Rules that look for time in the ledger: the number of tests that one report makes."""
+"""Rules that look for time in the ledger: the number of tests that one report makes (see `is_certain`)."""
 
 STATE_ORDER = {"failed": 0, "error": 1, "passed": 2, "not_applicable": 3}
 
@@ -129,157 +129,141 @@ def run(evidence: Evidence, rules: tuple[Rule, ...] = RULES) -> tuple[Finding, .
     """
     if len({rule.id for rule in rules}) != len(rules):
         raise InternalError("two rules have the same id")
-    found = {rule.id: finding for rule, finding, _ in examined(evidence, rules)}
-    return tuple(sorted((found[rule.id] for rule in rules), key=_rank))  # sorting is stable
+    found = {rule.id: finding for rule, finding, _ in examine(evidence, rules)}
+    return tuple(
+        sorted(  # sorting is stable
+            (found[rule.id] for rule in rules),
+            key=lambda finding: (
+                STATE_ORDER[finding.state],
+                finding.id != PROVIDER_NOT_USED.id,  # every other figure is about the wrong device then
+                finding.cause is not None,
+                -finding.saving_ns,
+                -abs(finding.explains_ns),
+            ),
+        )
+    )
 
 
-def examined(
+def examine(
     evidence: Evidence, rules: tuple[Rule, ...] = RULES
-) -> Iterator[tuple[Rule, Finding, Verdict | None]]:
-    """Each rule with its finding, and with the verdict behind it where that explains time; the narrowest tier first."""
-    for tier in TIERS:
-        ran = [(rule, *_contained(rule, evidence)) for rule in rules if rule.tier == tier]
-        yield from ran
-        evidence = _remaining(evidence, [verdict for _, _, verdict in ran if verdict is not None])
+) -> Iterator[tuple[Rule, Finding, RuleResult | None]]:
+    """Yield each rule with its finding, and with its result where that explains time; the narrowest tier first.
 
-
-def _remaining(evidence: Evidence, explained: Sequence[Verdict]) -> Evidence:
-    """The evidence for the next tier: the ledger without the work that findings account for."""
-    rows = {row for verdict in explained if not verdict.works and not verdict.claim for row in verdict.rows}
-    works = {work for verdict in explained for work in verdict.works}
-    return replace(evidence, ledger=evidence.ledger.without(rows, works)) if rows or works else evidence
-
-
-def _rank(finding: Finding) -> tuple[int, bool, bool, int, int]:
-    """Another device than the one that was asked for comes before everything: every figure is about that one."""
-    about_speed, wrong_device = finding.cause is not None, finding.id == PROVIDER_NOT_USED.id
-    place = STATE_ORDER[finding.state]
-    return place, not wrong_device, about_speed, -finding.saving_ns, -abs(finding.explains_ns)
-
-
-def _contained(rule: Rule, evidence: Evidence) -> tuple[Finding, Verdict | None]:
-    """Run one rule; a bug in it must not cost the reader the report.
-
-    Returns:
-        The finding, and the verdict behind it where it explains time.
+    Each tier gets the ledger without the work that findings of narrower tiers account for.
     """
-    try:
-        finding, verdict = _judge(rule, evidence)
-    except Exception as error:  # noqa: BLE001
-        line = " ".join(f"{type(error).__name__}: {error}".split())
-        reason = f"the rule {rule.id} failed, which is a bug in attrib: {line}"
-        return Finding(id=rule.id, state="error", title=rule.passed, cause=rule.cause, reason=reason), None
-    return finding, verdict if finding.explains_ns else None
+    for tier in TIERS:
+        rows, works = set[str](), set[str]()
+        for rule in (rule for rule in rules if rule.tier == tier):
+            try:
+                finding, result = _judge(rule, evidence)
+            except Exception as error:  # noqa: BLE001 - a bug in one rule must not cost the reader the report
+                line = " ".join(f"{type(error).__name__}: {error}".split())
+                reason = f"the rule {rule.id} failed, which is a bug in attrib: {line}"
+                title, cause = rule.passed, rule.cause
+                finding, result = (
+                    Finding(id=rule.id, state="error", title=title, cause=cause, reason=reason),
+                    None,
+                )
+            if result is not None:
+                works.update(result.works)
+                rows.update(result.rows if not result.works and not result.claim else ())
+            yield rule, finding, result
+        if rows or works:
+            evidence = replace(evidence, ledger=evidence.ledger.without(rows, works))
 
 
-def _judge(rule: Rule, evidence: Evidence) -> tuple[Finding, Verdict | None]:
+def _judge(rule: Rule, evidence: Evidence) -> tuple[Finding, RuleResult | None]:
+    """Run one rule; the result is returned only where it explains time."""
     missing = [NEEDS[need] for need in rule.needs if not NEEDS[need].met(evidence)]
-    if missing:
-        reason = "; ".join(f"needs {need.what}: {need.how}" for need in missing)
-        return _not_applicable(rule, reason), None
-    verdict = rule.audit(evidence)
-    if verdict.lacks:
-        return _not_applicable(rule, verdict.lacks), None
-    return _weighed(rule, verdict, evidence), verdict
+    reason = "; ".join(f"needs {need.what}: {need.how}" for need in missing)
+    result = rule.audit(evidence) if not missing else None
+    if result is None or result.lacks:
+        reason = reason if result is None else result.lacks
+        return Finding(
+            id=rule.id, state="not_applicable", title=rule.passed, cause=rule.cause, reason=reason
+        ), None
+    finding = _weigh(rule, result, evidence)
+    return finding, result if finding.explains_ns else None
 
 
-def _not_applicable(rule: Rule, reason: str) -> Finding:
-    return Finding(id=rule.id, state="not_applicable", title=rule.passed, cause=rule.cause, reason=reason)
-
-
-def _weighed(rule: Rule, verdict: Verdict, evidence: Evidence) -> Finding:
-    if not verdict.failed:
-        return _passed(rule, verdict)
-    if rule.cause is None and verdict.claim is None:
-        return _failed(rule, verdict)
-    return _measured(rule, verdict, evidence)
-
-
-def _measured(rule: Rule, verdict: Verdict, evidence: Evidence) -> Finding:
-    """A finding about speed, as far as its rows support it (no cause without a measured share)."""
-    if not verdict.rows:
-        return _passed(rule, verdict, "no measured time belongs to it")
-    total = claimed(verdict, evidence)
-    doubt = _doubt(rule, total, _step_of(evidence, total), _margin(verdict, evidence))
-    if doubt and rule.cause is None:
-        return _failed(
-            rule, verdict
-        )  # what makes a comparison unfair is said even where its cost is not certain
-    if doubt:
-        return _passed(rule, verdict, doubt)
-    share = rounded(total)
-    finding = _failed(rule, verdict)
+def _weigh(rule: Rule, result: RuleResult, evidence: Evidence) -> Finding:
+    """Turn a result into a finding, as far as its rows support it: no cause without a measured share."""
+    if not result.failed:
+        return _passed(rule, result)
+    failed = Finding(
+        id=rule.id,
+        state="failed",
+        title=rule.failed.replace("{}", result.detail),
+        cause=rule.cause,
+        summary=result.summary,
+        evidence=result.evidence,
+        fix=result.fix,
+    )
+    if rule.cause is None and result.claim is None:
+        return failed
+    if not result.rows:
+        return _passed(rule, result, "no measured time belongs to it")
+    total = claim_of(result, evidence)
+    if doubt := _doubt(rule, result, evidence, total):
+        # what makes a comparison unfair is said even where its cost is not certain
+        return failed if rule.cause is None else _passed(rule, result, doubt)
+    share = round_to_noise(total)
     return msgspec.structs.replace(
-        finding,
-        explains_ns=share.median if verdict.explains_delta else 0,
+        failed,
+        explains_ns=share.median if result.explains_delta else 0,
         saving_ns=max(share.median, 0),
         low_ns=share.low,
         high_ns=share.high,
     )
 
 
-def claimed(verdict: Verdict, evidence: Evidence) -> Delta:
-    """What a verdict is about: the sum of its rows' deltas, or its own claim, held to the time of its rows.
-
-    Where both sides ran the same engine, what it wastes on one side it wastes on the other: only the deltas count.
-    """
-    if _is_difference(verdict, evidence):
-        return evidence.ledger.total(verdict.rows)
-    assert verdict.claim is not None  # noqa: S101  (else it is a difference)
-    chosen = set(verdict.rows)
+def claim_of(result: RuleResult, evidence: Evidence) -> Delta:
+    """What a result is about: the sum of its rows' deltas, or its own claim, held to the time of its rows."""
+    if _is_difference(result, evidence):
+        return evidence.ledger.total(result.rows)
+    assert result.claim is not None  # noqa: S101  (else it is a difference)
+    chosen = set(result.rows)
     limit = sum(max(row.torch_ns, row.onnxruntime_ns) for row in evidence.ledger.rows if row.id in chosen)
     low, median, high = (
-        max(-limit, min(limit, value))
-        for value in (verdict.claim.low, verdict.claim.median, verdict.claim.high)
+        max(-limit, min(limit, value)) for value in (result.claim.low, result.claim.median, result.claim.high)
     )
     return Delta(median=median, low=low, high=high)
 
 
-def _is_difference(verdict: Verdict, evidence: Evidence) -> bool:
-    """Whether the figure is one side's time less the other's, and not time that one side spends."""
-    return verdict.claim is None or _is_against_itself(evidence)
+def _is_difference(result: RuleResult, evidence: Evidence) -> bool:
+    """Whether the figure is one side's time less the other's, and not time that one side spends.
 
-
-def _margin(verdict: Verdict, evidence: Evidence) -> float:
-    chosen = set(verdict.rows)
-    rows = [row for row in evidence.ledger.rows if row.id in chosen]
-    less, more = sorted((sum(row.torch_ns for row in rows), sum(row.onnxruntime_ns for row in rows)))
-    compares = _is_difference(verdict, evidence) and less > more / 2
-    return DIFFERENT_SHARE if compares else NEGLIGIBLE_SHARE
-
-
-def _step_of(evidence: Evidence, total: Delta) -> int:
-    """The plain step of the engine that spends the time: what is much in it."""
-    sides = evidence.latency.onnxruntime_ns, evidence.latency.torch_ns
-    side = sides[0] if total.median > 0 else sides[1]
-    return side.median if side is not None else step_ns(evidence)
-
-
-def _is_against_itself(evidence: Evidence) -> bool:
+    Where both sides ran the same engine, what it wastes on one side it wastes on the other: only the deltas count.
+    """
     engines = [partition.engine for partition in evidence.partitions.values()]
-    return len(engines) > 1 and len(set(engines)) == 1
+    against_itself = len(engines) > 1 and len(set(engines)) == 1
+    return result.claim is None or against_itself
 
 
-def _doubt(rule: Rule, total: Delta, step: int, margin: float) -> str:
-    """Why the rows do not carry a finding; empty where they do. `margin` is a share of the step."""
+def _doubt(rule: Rule, result: RuleResult, evidence: Evidence, total: Delta) -> str:
+    """Why the rows do not support a finding; empty where they do."""
     figure = format_interval(total.median, total.low, total.high)
     if not is_certain(total, SPEED_RULES):
         return f"it makes {figure} of the difference, which cannot be told from nothing"
-    wrong = {"slower": total.high < 0, "faster": total.low > 0, "any": False}[rule.direction]
-    if wrong:
-        than = (
-            "less in ONNX Runtime than in PyTorch"
-            if total.median < 0
-            else "more in ONNX Runtime than in PyTorch"
-        )
-        return f"the rows behind it take {than} ({figure})"
+    if {"slower": total.high < 0, "faster": total.low > 0, "any": False}[rule.direction]:
+        than = "less" if total.median < 0 else "more"
+        return f"the rows behind it take {than} in ONNX Runtime than in PyTorch ({figure})"
+    # what is much: a share of the plain step of the engine that spends the time
+    sides = evidence.latency.onnxruntime_ns, evidence.latency.torch_ns
+    side = sides[0] if total.median > 0 else sides[1]
+    step = side.median if side is not None else step_ns(evidence)
+    chosen = set(result.rows)
+    rows = [row for row in evidence.ledger.rows if row.id in chosen]
+    less, more = sorted((side_ns(rows, "torch"), side_ns(rows, "onnxruntime")))
+    compares = _is_difference(result, evidence) and less > more / 2  # work that both sides do
+    margin = DIFFERENT_SHARE if compares else NEGLIGIBLE_SHARE
     if abs(total.median) < margin * step:
         return f"it makes {figure} of the difference, less than {100 * margin:g} % of the step"
     return ""
 
 
-def rounded(total: Delta) -> Delta:
-    """A sum of rows without the digits that its noise makes meaningless (it keeps two of the half-width's).
+def round_to_noise(total: Delta) -> Delta:
+    """Round a sum of rows to the digits that its noise leaves: two of the half-width's.
 
     The magnitude is rounded down, so that nothing is claimed that is not in the rows. The bounds are widened to
     the same digits, and end at 0: the sign is certain where this is called.
@@ -292,25 +276,13 @@ def rounded(total: Delta) -> Delta:
     return Delta(median=sign * (abs(total.median) // unit * unit), low=bounds[0], high=bounds[1])
 
 
-def _failed(rule: Rule, verdict: Verdict) -> Finding:
-    return Finding(
-        id=rule.id,
-        state="failed",
-        title=rule.failed.replace("{}", verdict.detail),
-        cause=rule.cause,
-        summary=verdict.summary,
-        evidence=verdict.evidence,
-        fix=verdict.fix,
-    )
-
-
-def _passed(rule: Rule, verdict: Verdict, doubt: str = "") -> Finding:
+def _passed(rule: Rule, result: RuleResult, doubt: str = "") -> Finding:
     checked = f"Checked, and not a finding: {doubt}." if doubt else ""
     return Finding(
         id=rule.id,
         state="passed",
         title=rule.passed,
         cause=rule.cause,
-        summary=" ".join(part for part in (verdict.summary, checked) if part),
-        evidence=verdict.evidence,
+        summary=" ".join(part for part in (result.summary, checked) if part),
+        evidence=result.evidence,
     )

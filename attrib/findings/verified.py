@@ -8,41 +8,39 @@ from attrib.model.document import Finding, Verified
 from attrib.model.experiment import ExperimentResult
 
 
-def ordered(experiments: Iterable[ExperimentResult]) -> tuple[ExperimentResult, ...]:
-    """The largest measured saving first; what was not measured last, by name."""
-    return tuple(sorted(experiments, key=lambda result: (-_saving(result), result.id)))
+def by_saving(experiments: Iterable[ExperimentResult]) -> tuple[ExperimentResult, ...]:
+    """The experiments with the largest measured saving first; those that were not measured last, by name."""
+    return tuple(sorted(experiments, key=lambda result: (-_saving_ns(result), result.id)))
 
 
 def without_steps(result: ExperimentResult) -> ExperimentResult:
-    """The same without every single step, which stays in the trace directory."""
+    """The result without its single steps, which stay in the trace directory."""
     return msgspec.structs.replace(result, plain_ns={})
 
 
 def with_verified(
     findings: Iterable[Finding], experiments: Iterable[ExperimentResult]
 ) -> tuple[Finding, ...]:
-    """The findings, each with the best of its experiments; those that kept the outputs come first."""
+    """The findings, each with the best of its measured experiments; those that kept the outputs come first."""
     measured = [result for result in experiments if result.saving_ns is not None]
-    return tuple(_with_best(finding, measured) for finding in findings)
+    found = []
+    for finding in findings:
+        own = [result for result in measured if finding.id in result.findings]
+        best = max(own, key=lambda result: (result.outputs_equal is True, _saving_ns(result)), default=None)
+        if best is not None and best.saving_ns is not None:
+            verified = Verified(
+                measured_ns=best.saving_ns.median,
+                low_ns=best.saving_ns.low,
+                high_ns=best.saving_ns.high,
+                outputs_equal=best.outputs_equal is True,
+                experiment=best.id,
+                agrees=best.agrees,
+            )
+            finding = msgspec.structs.replace(finding, verified=verified)  # noqa: PLW2901
+        found.append(finding)
+    return tuple(found)
 
 
-def _with_best(finding: Finding, measured: Iterable[ExperimentResult]) -> Finding:
-    own = [result for result in measured if finding.id in result.findings]
-    if not own:
-        return finding
-    best = max(own, key=lambda result: (result.outputs_equal is True, _saving(result)))
-    saving = best.saving_ns
-    assert saving is not None  # noqa: S101  (only measured ones are given)
-    verified = Verified(
-        measured_ns=saving.median,
-        low_ns=saving.low,
-        high_ns=saving.high,
-        outputs_equal=best.outputs_equal is True,
-        experiment=best.id,
-        agrees=best.agrees,
-    )
-    return msgspec.structs.replace(finding, verified=verified)
-
-
-def _saving(result: ExperimentResult) -> float:
+def _saving_ns(result: ExperimentResult) -> float:
+    """The measured saving in ns; less than any other where none was measured."""
     return result.saving_ns.median if result.saving_ns else float("-inf")

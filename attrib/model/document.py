@@ -167,12 +167,15 @@ class Finding(_Struct, frozen=True, kw_only=True):
 class Check(_Struct, frozen=True, kw_only=True):
     """One condition for a fair comparison, and whether it held.
 
-    `effect` says how a failed check may bend the result, `fix` how to record again without it.
+    `check` names the condition, whatever came of it; `title` says what came of it, e.g. `No drift` or `The step times
+    drifted` (empty in reports of earlier versions). `effect` says how a failed check may bend the result, `fix` how to
+    record again without it.
     """
 
     check: str
     state: CheckState
     detail: str
+    title: str = ""
     effect: str = ""
     fix: str = ""
 

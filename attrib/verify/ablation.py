@@ -20,12 +20,12 @@ from attrib.api import Analysis
 from attrib.capture.bench.ablation import Cut
 from attrib.capture.config.options import CaptureOptions
 from attrib.errors import AttribError, UsageError
-from attrib.findings.evidence.ledger_queries import counted
 from attrib.model.experiment import ExperimentResult, Prediction
 from attrib.model.region import Region
 from attrib.units import format_interval
 from attrib.verify.bench_like import BenchLike
 from attrib.verify.measuring import Setup, compare, judge
+from attrib.wording import counted
 
 PREFIX = "ablate-"
 _NAMES = 4

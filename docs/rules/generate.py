@@ -20,9 +20,9 @@ NONE = "-"
 INTRODUCTION = f"""# Findings: every rule, and how it is proved
 
 A rule fails only where the interval of its ledger rows supports it ([method.md](method.md), section 7). `attrib rules ID`
-prints what is here about one rule. "Signal" is what it says where it fails, with an example. "Catalog" are the numbers of
-causes known from public threads, named on each rule's page. The last two columns link tests in which the rule fires and
-passes. This page is written by `{COMMAND}`.
+prints what is here about one rule. "Says, for example" is its title where it fails, with made-up figures. "Catalog" are the
+numbers of causes known from public threads, named on each rule's page. The last two columns link tests in which the rule
+fires and passes. This page is written by `{COMMAND}`.
 """
 
 EXPERIMENTS_INTRODUCTION = """## Experiments
@@ -75,7 +75,15 @@ def findings_page(rules: Iterable[RuleText], shown: Proofs) -> str:
     """Every rule and every experiment in a table."""
     lines = [INTRODUCTION]
     for group, members in groupby(rules, key=lambda rule: rule.group):
-        heads = ("rule", "catalog", "signal", "evidence needed", "experiments", "fires in", "passes in")
+        heads = (
+            "rule",
+            "catalog",
+            "says, for example",
+            "evidence needed",
+            "experiments",
+            "fires in",
+            "passes in",
+        )
         lines += [f"## {group}\n", *_table(heads, (_rule_row(rule, shown) for rule in members)), ""]
     heads = ("experiment", "what it changes", "flags", "side", "prediction", "numbers", "proves")
     lines += [EXPERIMENTS_INTRODUCTION, *_table(heads, map(_experiment_row, EXPERIMENTS))]

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attrib.errors import InternalError
-from attrib.findings.protocol import Rule, Verdict
+from attrib.findings.protocol import Rule, RuleResult
 from attrib.findings.registry import RULES
-from attrib.findings.runner import NEEDS, examined, rounded, run
+from attrib.findings.runner import NEEDS, examine, round_to_noise, run
 from attrib.model.estimate import Delta
 from attrib.model.manifest import EXPORTED, OPTIMIZED
 from tests.findings.evidence_factory import MS, STEP_NS, FakeLedger, evidence, manifest, row
@@ -32,7 +32,7 @@ def rule(audit, *, name="some-rule", cause="layout", needs=(), direction="slower
 
 
 def claim(*rows, **more):
-    return lambda _: Verdict(failed=True, rows=rows, detail="3 nodes", **more)
+    return lambda _: RuleResult(failed=True, rows=rows, detail="3 nodes", **more)
 
 
 def one(audit, given_evidence, **kind):
@@ -143,7 +143,7 @@ def test_order_is_measurement_then_saving_then_what_is_explained():
     ]
     rules = (
         rule(claim("nine"), name="gain", direction="any"),
-        rule(lambda _: Verdict(failed=False), name="passed"),
+        rule(lambda _: RuleResult(failed=False), name="passed"),
         rule(claim("two"), name="small"),
         rule(claim("five"), name="large"),
         rule(claim(), name="unfair", cause=None),
@@ -177,7 +177,7 @@ def busy_rows(values, noise):
 def test_a_saving_is_never_negative_and_never_more_than_the_rows_it_explains(values, noise):
     rows = busy_rows(values, noise)
     given_evidence = evidence(*rows)
-    for _, finding, verdict in examined(given_evidence):
+    for _, finding, verdict in examine(given_evidence):
         assert finding.state != "error", finding.reason
         named = verdict.rows if finding.state == "failed" and verdict else ()
         total = sum(r.delta_ns for r in rows if r.id in named)
@@ -191,7 +191,7 @@ def test_a_saving_is_never_negative_and_never_more_than_the_rows_it_explains(val
 @given(values=st.lists(st.tuples(st.sampled_from(CAUSES), deltas), min_size=1))
 def test_findings_about_speed_share_no_row(values):
     given_evidence = evidence(*busy_rows(values, 0))
-    explained = [verdict for _, _, verdict in examined(given_evidence) if verdict is not None]
+    explained = [verdict for _, _, verdict in examine(given_evidence) if verdict is not None]
     named = [name for verdict in explained for name in verdict.rows]
     assert len(named) == len(set(named))
 
@@ -200,7 +200,7 @@ def test_findings_about_speed_share_no_row(values):
 def test_rounding_never_adds_and_never_narrows(median, half):
     half = min(half, abs(median) - 1)
     exact = Delta(median=median, low=median - half, high=median + half)
-    short = rounded(exact)
+    short = round_to_noise(exact)
     assert abs(short.median) <= abs(median)
     assert short.low <= exact.low
     assert short.high >= exact.high
@@ -209,7 +209,7 @@ def test_rounding_never_adds_and_never_narrows(median, half):
 
 
 def test_rounding_keeps_two_digits_of_the_noise():
-    assert rounded(Delta(median=12_345_678, low=12_245_678, high=12_445_678)).median == 12_340_000
+    assert round_to_noise(Delta(median=12_345_678, low=12_245_678, high=12_445_678)).median == 12_340_000
 
 
 def test_the_same_evidence_gives_the_same_findings():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from attrib.findings.verified import ordered, with_verified
+from attrib.findings.verified import by_saving, with_verified
 from attrib.model.document import (
     CauseRow,
     Check,
@@ -597,7 +597,7 @@ def experiments_of() -> tuple[ExperimentResult, ...]:
         _tried("exporter", "TorchScript export", None, state="timed_out", findings=churn, reason="no step within 600 s"),
         _tried("denormals-as-zero", "Denormals as zero", None, state="not_applicable", reason="no weight is one"),
     )  # fmt: skip
-    return ordered(results)
+    return by_saving(results)
 
 
 def tried_document(**changes: object) -> Document:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from attrib.errors import UsageError
-from attrib.findings.protocol import Rule, Verdict
+from attrib.findings.protocol import Rule, RuleResult
 from attrib.model.document import Finding
 from attrib.verify.baseline import Baseline, Settings
 from attrib.verify.plan import Request, offers, plan
@@ -18,7 +18,7 @@ from tests.verify import fakes
 def rule(name, *experiments):
     return Rule(
         id=name, passed="p", failed="f", example="", about="", cause=None, needs=(), direction="any",
-        audit=lambda _: Verdict(failed=False), experiments=experiments,
+        audit=lambda _: RuleResult(failed=False), experiments=experiments,
     )  # fmt: skip
 
 

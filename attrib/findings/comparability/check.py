@@ -1,4 +1,4 @@
-"""What the checks of the fairness audit read and answer."""
+"""What a check of the comparison reads, and what it answers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,23 +31,23 @@ class Answer(NamedTuple):
 
 
 def passed(detail: str) -> Answer:
-    """The condition held."""
+    """The answer of a check whose condition holds."""
     return Answer("passed", detail)
 
 
 def failed(detail: str, effect: str, fix: str) -> Answer:
-    """The condition did not hold."""
+    """The answer of a check whose condition does not hold."""
     return Answer("failed", detail, effect, fix)
 
 
 def unknown(detail: str = NOT_RECORDED, fix: str = RECORD) -> Answer:
-    """Nothing says whether it held."""
+    """The answer of a check that the evidence does not decide."""
     return Answer("unknown", detail, fix=fix)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """The evidence, with short ways to what the checks ask for; a side that did not complete is absent here."""
+    """The evidence as the checks read it: only sides that ran to the end."""
 
     evidence: Evidence
 

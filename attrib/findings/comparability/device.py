@@ -8,7 +8,7 @@ _REPLAYS = ("enable_cuda_graph", "trt_cuda_graph_enable")
 
 
 def fed_alike(facts: Facts) -> Answer:
-    """Inputs and outputs of both engines lay on the device, so that no call copied them; which was measured is stated."""
+    """Check that the inputs and outputs of both engines lay on the device, so that no call copied them."""
     if "onnxruntime" not in facts.sides:
         return unknown()
     if not facts.on_gpu:
@@ -19,7 +19,7 @@ def fed_alike(facts: Facts) -> Answer:
     if device == "cpu":
         return failed(
             "PyTorch ran on the CPU and ONNX Runtime on the GPU",
-            "The two devices are compared, not the two engines.",
+            "The two devices are both_times, not the two engines.",
             "`attrib profile --device cuda`",
         )
     if is_on(bound) and facts.setting("onnxruntime", "bound_on"):
@@ -28,13 +28,13 @@ def fed_alike(facts: Facts) -> Answer:
     return failed(
         f"PyTorch's inputs and outputs stayed on the device; ONNX Runtime's were {was}",
         "ONNX Runtime looks slower: every call copies the inputs to the device and the outputs back, and waits for both. "
-        "That is fair where the application does so, too.",
+        "That is fair if the application does so, too.",
         "`attrib profile --io-binding`",
     )
 
 
 def launched_alike(facts: Facts) -> Answer:
-    """Neither engine replayed a recorded graph of kernels while the other one launched each of them."""
+    """Check that no engine replayed a recorded graph of kernels while the other one launched each of them."""
     if "onnxruntime" not in facts.sides:
         return unknown()
     if not facts.on_gpu:
@@ -44,8 +44,8 @@ def launched_alike(facts: Facts) -> Answer:
     return failed(
         "ONNX Runtime replayed a CUDA graph in the timed runs, PyTorch launched every kernel",
         "ONNX Runtime looks faster by the launches that it saved, some microseconds a kernel: much in a small model, little "
-        "where the device is busy anyway. The profiled runs replay nothing, so that row `profiler overhead` holds what the "
-        "graph saved.",
+        "where the device is busy anyway. The profiled runs launch every kernel, so the row `profiler overhead` holds what "
+        "the replay saved.",
         "`attrib profile` without `--cuda-graph`; in PyTorch `torch.cuda.CUDAGraph` or "
         "`torch.compile(mode='reduce-overhead')` saves as much",
     )

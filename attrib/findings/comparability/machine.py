@@ -1,7 +1,7 @@
 """Whether the machine served both engines alike."""
 
 from attrib.findings.comparability.check import Answer, Facts, failed, is_off, passed, unknown
-from attrib.findings.evidence.ledger_queries import ENGINE_NAMES, counted
+from attrib.findings.evidence.ledger_queries import ENGINE_NAMES
 from attrib.findings.evidence.stability import (
     IDLE_LIMIT,
     LOAD_LIMIT,
@@ -11,10 +11,11 @@ from attrib.findings.evidence.stability import (
 )
 from attrib.model.manifest import ROLES, Environment
 from attrib.units import format_percent
+from attrib.wording import counted
 
 
 def provider_used(facts: Facts) -> Answer:
-    """Every provider that was asked for is in the session."""
+    """Check that every provider that was asked for is in the session."""
     side = facts.sides.get("onnxruntime")
     if side is None or not side.providers:
         return unknown(fix="`session.get_providers()` says it; `attrib profile` notes it")
@@ -29,7 +30,7 @@ def provider_used(facts: Facts) -> Answer:
 
 
 def engines_optimize(facts: Facts) -> Answer:
-    """Neither engine was held back by a setting of its own."""
+    """Check that no setting holds one engine back."""
     torch, ort = facts.sides.get("torch"), facts.sides.get("onnxruntime")
     if ort is not None and ort.opt_level in ("disabled", "basic"):
         return failed(
@@ -51,7 +52,7 @@ def engines_optimize(facts: Facts) -> Answer:
 
 
 def same_threads(facts: Facts) -> Answer:
-    """Both engines compute with as many threads."""
+    """Check that both engines compute with the same number of threads."""
     threads = threads_by_role(facts.manifest) if facts.manifest else {}
     if len(threads) < len(ROLES):
         return unknown()
@@ -68,13 +69,16 @@ def same_threads(facts: Facts) -> Answer:
 
 
 def threads_fit(facts: Facts) -> Answer:
-    """No engine has more threads than it may use cores."""
+    """Check that no engine has more threads than cores that it may use."""
     most = max(threads_by_role(facts.manifest).values(), default=0) if facts.manifest else 0
     environment = facts.manifest.environment if facts.manifest else Environment()
     cores = environment.usable_cores
     if not most or not cores:
         return unknown()
-    limits = _limits(environment)
+    named = [f"affinity {environment.affinity}"] if environment.affinity else []
+    named += [f"cgroup quota {environment.cpu_quota:g}"] if environment.cpu_quota else []
+    named += [f"{environment.logical_cores} in the machine"] if named and environment.logical_cores else []
+    limits = f" ({', '.join(named)})" if named else ""
     if most > max(cores, 1):
         fitting = max(int(cores), 1)
         return failed(
@@ -88,16 +92,8 @@ def threads_fit(facts: Facts) -> Answer:
     )
 
 
-def _limits(environment: Environment) -> str:
-    """What limits the cores, where that was recorded."""
-    found = [f"affinity {environment.affinity}"] if environment.affinity else []
-    found += [f"cgroup quota {environment.cpu_quota:g}"] if environment.cpu_quota else []
-    found += [f"{environment.logical_cores} in the machine"] if found and environment.logical_cores else []
-    return f" ({', '.join(found)})" if found else ""
-
-
 def idle_worker(facts: Facts) -> Answer:
-    """The engine that is not measured leaves the cores alone."""
+    """Check that the engine that is not measured uses no processor time."""
     if not facts.sides:
         return unknown()
     busy = {role: side.idle_cpu_share for role, side in facts.sides.items()}
@@ -115,7 +111,7 @@ def idle_worker(facts: Facts) -> Answer:
 
 
 def machine_load(facts: Facts) -> Answer:
-    """No other program was in the way."""
+    """Check that no other program loaded the machine."""
     environment = facts.manifest.environment if facts.manifest else None
     if environment is None or not environment.usable_cores:
         return unknown()
@@ -133,7 +129,7 @@ def machine_load(facts: Facts) -> Answer:
 
 
 def not_throttled(facts: Facts) -> Answer:
-    """Neither the cgroup, the hypervisor nor the heat took the processor away."""
+    """Check that neither a quota, nor another machine on the host, nor heat took processor time away."""
     environment = facts.manifest.environment if facts.manifest else Environment()
     stolen, waited, hot = (
         environment.stolen_share,
@@ -142,7 +138,7 @@ def not_throttled(facts: Facts) -> Answer:
     )
     if stolen is None and waited is None and hot is None:
         return unknown(
-            "nobody watched quota, heat and stolen time", "record again with this version of attrib"
+            "quota, heat and stolen time were not recorded", "record again with this version of attrib"
         )
     signs = [
         (bool(waited), f"the cgroup's quota stopped the processes for {waited or 0:.2g} s"),
@@ -156,8 +152,8 @@ def not_throttled(facts: Facts) -> Answer:
     if wrong:
         return failed(
             "; ".join(wrong),
-            "Either engine can be hit. Interleaved rounds share it out, so that both look slower and the interval is "
-            "wider; the engine with more threads loses more.",
+            "Both engines look slower and the interval is wider, because interleaved rounds spread it over both. The engine "
+            "with more threads loses more.",
             "`attrib profile --threads N` with N below the quota, a cooler or quieter machine, and more `--iterations`",
         )
     return passed("no throttling by quota, heat or host as far as the system counts it")

@@ -21,7 +21,7 @@ ARM_FAST_MATH = "mlas.enable_gemm_fastmath_arm64_bfloat16"
 
 
 def same_precision(facts: Facts) -> Answer:
-    """Both sides computed in one precision."""
+    """Check that both sides computed in one precision."""
     own = {role: facts.setting(role, "precision") for role in facts.sides}
     own |= {"onnxruntime": lowered} if (lowered := _lowered(facts)) else {}
     stated = {precision for precision in own.values() if precision}
@@ -47,7 +47,7 @@ def _lowered(facts: Facts) -> str:
 
 
 def autocast_alike(facts: Facts) -> Answer:
-    """PyTorch did not choose the precision op by op while the graph holds one."""
+    """Check that PyTorch did not choose the precision op by op (autocast), which the graph cannot do."""
     if not facts.sides or "torch" not in facts.sides:
         return unknown()
     autocast = facts.setting("torch", "autocast")
@@ -61,7 +61,7 @@ def autocast_alike(facts: Facts) -> Answer:
 
 
 def same_rounding(facts: Facts) -> Answer:
-    """Neither engine rounds float32 products where the other does not."""
+    """Check that both engines round float32 products alike."""
     if facts.manifest is None:
         return unknown()
     if facts.manifest.workload.precision != "fp32":
@@ -73,7 +73,10 @@ def same_rounding(facts: Facts) -> Answer:
 
 
 def _on_gpu(facts: Facts, torch: str) -> Answer:
-    """ONNX Runtime's CUDA provider rounds to TF32 unless `use_tf32` is 0; PyTorch does so below `highest`."""
+    """Compare the rounding on a GPU.
+
+    ONNX Runtime's CUDA provider rounds to TF32 unless `use_tf32` is 0; PyTorch does so below `highest`.
+    """
     ort_rounds, torch_rounds = not is_off(facts.setting("onnxruntime", "use_tf32")), torch != "highest"
     effect = (
         "The engine that rounds to TF32 looks faster: its tensor cores are up to eight times as fast in large products, "
@@ -91,34 +94,34 @@ def _on_gpu(facts: Facts, torch: str) -> Answer:
 
 
 def _on_cpu(facts: Facts, torch: str) -> Answer:
-    """Below `highest` oneDNN may use bfloat16 units on a CPU; ONNX Runtime does so on ARM, and only when asked."""
+    """Compare the rounding on a CPU.
+
+    Below `highest` oneDNN may use bfloat16 units; ONNX Runtime does so on ARM, and only where a session option asks for it.
+    """
     assert facts.manifest is not None  # noqa: S101  (asked by same_rounding)
     flags = facts.manifest.environment.cpu_flags
     units = [flag for flag in flags if flag in BF16_UNITS]
     ort = facts.sides["onnxruntime"].session_options if "onnxruntime" in facts.sides else {}
     ort_rounds = is_on(ort.get(ARM_FAST_MATH, "").lower())
     if ort_rounds == (torch != "highest"):
-        has = (
-            f"; the processor has {', '.join(units)}"
-            if units
-            else "; it has no bfloat16 units"
-            if flags
-            else ""
-        )
-        return passed(
-            ("both engines may round to bfloat16" if ort_rounds else "both engines multiply in full float32")
-            + has
-        )
+        said = "both engines may round to bfloat16" if ort_rounds else "both engines multiply in full float32"
+        if units:
+            return passed(f"{said}; the processor has {', '.join(units)}")
+        return passed(f"{said}; the processor has no bfloat16 units" if flags else said)
     detail = (
         f"PyTorch's matmul precision is {torch}"
         if torch != "highest"
         else f"ONNX Runtime rounds products to bfloat16 ({ARM_FAST_MATH})"
     )
-    size = "the processor has no bfloat16 units, so that little is gained" if flags and not units else ""
+    effect = (
+        "The engine that rounds may look faster in large products, but little: the processor has no bfloat16 units."
+        if flags and not units
+        else "The engine that rounds looks faster in large products, several times with AMX, and its outputs differ by up"
+        " to 1e-2."
+    )
     return failed(
         detail,
-        "The engine that rounds looks faster in large products"
-        + (f"; {size}." if size else ", severalfold with AMX, and its outputs differ by up to 1e-2."),
+        effect,
         "`torch.set_float32_matmul_precision('highest')`"
         if torch != "highest"
         else f"leave out the session option {ARM_FAST_MATH}",
@@ -126,7 +129,7 @@ def _on_cpu(facts: Facts, torch: str) -> Answer:
 
 
 def same_attention(facts: Facts) -> Answer:
-    """The graph was exported from the attention that PyTorch ran."""
+    """Check that the graph was exported from the attention implementation that PyTorch ran."""
     torch = facts.setting("torch", "attention") or (
         facts.manifest.workload.attention if facts.manifest else ""
     )

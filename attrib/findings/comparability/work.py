@@ -10,32 +10,32 @@ from attrib.findings.comparability.check import (
     passed,
     unknown,
 )
-from attrib.findings.evidence.ledger_queries import counted, listed
-from attrib.findings.rules.fairness.output_mismatch import describe
-from attrib.findings.rules.kernels.denormal_values import DENORMAL_LIMIT, denormal_share, runs_on_gpu
+from attrib.findings.evidence.numerics import DENORMAL_LIMIT, denormal_share, describe_difference
+from attrib.findings.evidence.placement import runs_on_gpu
 from attrib.units import format_percent
+from attrib.wording import counted, listed
 
 
 def outputs_agree(facts: Facts) -> Answer:
-    """The outputs lie within the tolerance of the precision."""
+    """Check that the outputs agree within the tolerance of the precision."""
     outputs = facts.evidence.outputs
     if not outputs:
         return unknown("the outputs were not compared", "`attrib profile` compares them")
     wrong = [output for output in outputs if not output.equal]
     if wrong:
         return failed(
-            f"{len(wrong)} of {counted(len(outputs), 'output')}: {describe(wrong[0])}",
-            "The engine that computes something else may do less work: neither direction nor size of the difference "
+            f"{len(wrong)} of {counted(len(outputs), 'output')}: {describe_difference(wrong[0])}",
+            "One engine may do less work than the other: neither the direction nor the size of the difference "
             "can be trusted.",
             "`attrib profile --opt-level disabled` tells the export from ONNX Runtime's optimizers; then `--exporter`, "
             "`--attention` and `--precision`",
         )
     worst = max(outputs, key=lambda output: output.max_rel)
-    return passed(f"{counted(len(outputs), 'output')}; {describe(worst)}")
+    return passed(f"{counted(len(outputs), 'output')}; {describe_difference(worst)}")
 
 
 def same_inputs(facts: Facts) -> Answer:
-    """Both engines read one file."""
+    """Check that both engines read one file of inputs."""
     workload = facts.manifest.workload if facts.manifest else None
     if workload is None or not workload.inputs_sha256:
         return unknown(fix="`attrib profile` gives both engines one file of inputs and notes its hash")
@@ -43,7 +43,7 @@ def same_inputs(facts: Facts) -> Answer:
 
 
 def inference_mode(facts: Facts) -> Answer:
-    """PyTorch ran in eval mode and recorded no gradients."""
+    """Check that PyTorch ran in eval mode and recorded no gradients."""
     training, mode = facts.setting("torch", "training"), facts.setting("torch", "inference_mode")
     if is_on(training):
         return failed(
@@ -64,7 +64,7 @@ def inference_mode(facts: Facts) -> Answer:
 
 
 def weights_declared(facts: Facts) -> Answer:
-    """Whether the weights are real is stated."""
+    """State whether the weights are trained or random."""
     weights = facts.manifest.workload.weights if facts.manifest else ""
     if not weights:
         return unknown()
@@ -74,7 +74,7 @@ def weights_declared(facts: Facts) -> Answer:
 
 
 def no_denormals(facts: Facts) -> Answer:
-    """Few weights are so small that a processor computes with them in microcode."""
+    """Check that few weights are so small that a processor computes with them in microcode."""
     share = denormal_share(facts.evidence)
     if share is None:
         return unknown("denormal weights were not counted")
@@ -82,7 +82,8 @@ def no_denormals(facts: Facts) -> Answer:
     if share > DENORMAL_LIMIT and not runs_on_gpu(facts.evidence):
         return failed(
             text,
-            "Both engines slow down by an unequal factor, up to ten times in the matrix products that meet them.",
+            "Both engines are slower where they meet such a weight, up to ten times in a matrix product, and not both by as "
+            "much.",
             "`session.set_denormal_as_zero` for ONNX Runtime (`attrib verify --experiment denormals-as-zero`) and "
             "`torch.set_flush_denormal(True)` for PyTorch",
         )
@@ -90,7 +91,7 @@ def no_denormals(facts: Facts) -> Answer:
 
 
 def shapes_declared(facts: Facts) -> Answer:
-    """Whether ONNX Runtime knows every size beforehand is stated; PyTorch's eager mode never does."""
+    """State whether ONNX Runtime knows every size beforehand, which PyTorch's eager mode never does."""
     graph = facts.evidence.loaded
     if graph is None:
         return unknown(

@@ -12,8 +12,8 @@ BIAS = "added in the product that they follow"
 """What happens to a bias; a product of three or more dimensions gets two Reshape nodes in exchange."""
 
 
-def absorbable(graph: Graph, level: str, without: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """Names of nodes that ONNX Runtime would merge into others or compute beforehand, by what happens to them.
+def absorbable_nodes(graph: Graph, level: str, without: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Find the nodes that ONNX Runtime would merge into others or compute beforehand.
 
     A node is counted once, for the first of `PATTERNS` that it fits.
 
@@ -21,6 +21,9 @@ def absorbable(graph: Graph, level: str, without: Collection[str]) -> dict[str, 
         graph: The graph that ran.
         level: The level that was allowed.
         without: Optimizers that were left out.
+
+    Returns:
+        Names of nodes by what would happen to them.
     """
     taken: set[str] = set()
     found: dict[str, tuple[str, ...]] = {}
@@ -57,14 +60,22 @@ def _bias_of_product(graph: Graph) -> Iterator[str]:
         if node.op == "MatMul" and graph.constants.intersection(node.inputs[1:])
         for value in node.outputs
     }
-    return _beside(graph, "Add", products)
+    return (
+        node.name
+        for node in graph.nodes
+        if node.op == "Add"
+        and products.intersection(node.inputs)
+        and graph.constants.intersection(node.inputs)
+    )
 
 
 def _scale_of_product(graph: Graph) -> Iterator[str]:
     """MatMulScaleFusion: a product times a constant number."""
     products = [node for node in graph.nodes if node.op == "MatMul"]
     around = {value for node in products for value in (*node.inputs, *node.outputs)}
-    factors = _scalars(graph)
+    made = {value for node in graph.nodes if node.op == "Constant" for value in node.outputs}
+    single = {name for name in graph.constants if name in graph.values and graph.values[name].elements == 1}
+    factors = made | single
     return (
         node.name
         for node in graph.nodes
@@ -72,21 +83,6 @@ def _scale_of_product(graph: Graph) -> Iterator[str]:
         and factors.intersection(node.inputs)
         and around.intersection((*node.inputs, *node.outputs)) - factors
     )
-
-
-def _beside(graph: Graph, op: str, values: set[str]) -> Iterator[str]:
-    """Nodes of an op that read one of the values and a constant."""
-    return (
-        node.name
-        for node in graph.nodes
-        if node.op == op and values.intersection(node.inputs) and graph.constants.intersection(node.inputs)
-    )
-
-
-def _scalars(graph: Graph) -> set[str]:
-    made = {value for node in graph.nodes if node.op == "Constant" for value in node.outputs}
-    single = {name for name in graph.constants if name in graph.values and graph.values[name].elements == 1}
-    return made | single
 
 
 def _undone_transposes(graph: Graph) -> Iterator[str]:

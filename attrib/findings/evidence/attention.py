@@ -37,12 +37,12 @@ def is_whole(rows: Iterable[LedgerRow]) -> bool:
 
 
 def count_calls(evidence: Evidence, calls: Iterable[str]) -> int:
-    """How many of the calls are attention."""
+    """Number of the calls that are attention."""
     return sum(base_op(op_of(evidence, "torch", call)) in ATTENTION_CALLS for call in calls)
 
 
 def guard_nodes(graph: Graph) -> tuple[GraphNode, ...]:
-    """Nodes of the guard that exporters put behind Softmax: IsNaN, and the Where that it steers.
+    """Find the guard that exporters put behind Softmax: IsNaN, and the Where that reads its result.
 
     PyTorch's attention gives 0 for a row whose every score is masked, Softmax gives NaN: hence the guard.
     """
@@ -53,7 +53,7 @@ def guard_nodes(graph: Graph) -> tuple[GraphNode, ...]:
 
 
 def softmax_blocks(graph: Graph) -> int:
-    """Softmax nodes that a matrix product feeds through elementwise nodes: attention that stayed apart."""
+    """Number of Softmax nodes that a matrix product feeds through elementwise nodes: attention in separate nodes."""
     makers = {value: node for node in graph.nodes for value in node.outputs}
     count = 0
     for node in graph.nodes:

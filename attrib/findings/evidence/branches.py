@@ -10,7 +10,7 @@ Numbered cases, cited in the code:
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from heapq import heappop, heappush
 
 import msgspec
@@ -41,8 +41,10 @@ def conditionals(graph: Graph) -> tuple[Conditional, ...]:
     """Every `If` of the graph."""
     held: dict[int, dict[str, list[GraphNode]]] = defaultdict(dict)
     for node in graph.nodes:
-        for holder, branch in _holders(graph, node):
-            held[holder].setdefault(branch, []).append(node)
+        inner = node
+        while inner.parent >= 0:  # every node whose subgraph holds it, innermost first
+            held[inner.parent].setdefault(inner.branch, []).append(node)
+            inner = graph.nodes[inner.parent]
     return tuple(
         Conditional(
             node=node,
@@ -51,13 +53,6 @@ def conditionals(graph: Graph) -> tuple[Conditional, ...]:
         for node in graph.nodes
         if node.op == "If"
     )
-
-
-def _holders(graph: Graph, node: GraphNode) -> Iterator[tuple[int, str]]:
-    """The nodes whose subgraphs hold this one, innermost first, each with the branch."""
-    while node.parent >= 0:
-        yield node.parent, node.branch
-        node = graph.nodes[node.parent]
 
 
 def owners_of(graph: Graph, known: Collection[str]) -> list[tuple[str, ...]]:
@@ -90,7 +85,13 @@ def selections(graph: Graph) -> tuple[Selection, ...]:
     for node in graph.nodes:
         for name in node.inputs:
             readers[name].append(node.index)
-    choices = [node for node in graph.nodes if node.op == "Where" and _is_choice(graph, node, free)]
+    single = {name for name, tensor in graph.values.items() if set(tensor.shape) <= {1}}
+    choices = [
+        node
+        for node in graph.nodes
+        if node.op == "Where" and len(node.inputs) == 3  # noqa: PLR2004 - a condition and two values
+        and node.inputs[0] in single and free.isdisjoint(node.inputs[1:])
+    ]  # fmt: skip
     found = (
         Selection(
             node=node,
@@ -100,13 +101,6 @@ def selections(graph: Graph) -> tuple[Selection, ...]:
         for node in choices[:MOST_SELECTIONS]
     )
     return tuple(selection for selection in found if selection.first and selection.second)
-
-
-def _is_choice(graph: Graph, node: GraphNode, free: frozenset[str]) -> bool:
-    condition, *values = node.inputs
-    known = graph.values.get(condition)
-    single = known is not None and set(known.shape) <= {1}
-    return single and len(values) == 2 and free.isdisjoint(values)  # noqa: PLR2004
 
 
 def _serving_only(

@@ -1,4 +1,4 @@
-"""Nodes of the graph that ran, with what was executed for each and where it stands in the ledger."""
+"""The graph that ran, with what was executed for each of its nodes."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,14 +13,14 @@ from attrib.model.work import Work
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class ExecutedGraph:
     """The graph that ran, and what was executed for each of its nodes.
 
     Attributes:
         evidence: Where it comes from.
         graph: The graph that ran.
         executed: Ids of the executed nodes by position of the node in the graph.
-        makers: The node behind each value.
+        makers: The node that computes each value.
         reads: How many nodes read each value; a graph output is read once more.
         readers: The last node that reads each value.
     """
@@ -40,6 +40,13 @@ class Ran:
         """What was executed for a node; None where nothing was."""
         found = self.executed.get(node.index, ())
         return self.evidence.work["onnxruntime"].get(found[0]) if found else None
+
+    def source(self, node: GraphNode) -> Tensor | None:
+        """Type of a node's first input: as executed, else as the file states it."""
+        work = self.work(node)
+        if work is not None and work.inputs:
+            return work.inputs[0]
+        return self.graph.values.get(node.inputs[0]) if node.inputs else None
 
     def result(self, node: GraphNode) -> Tensor | None:
         """Type of a node's first result: as executed, else as the file states it."""
@@ -62,18 +69,21 @@ class Ran:
         return self.readers.get(value) if self.reads[value] == 1 else None
 
 
-def ran_of(evidence: Evidence) -> Ran:
-    """The graph that ran, or what stands in for it, with what was executed; needs `partitions` and `optimized` or `ran`."""
+def executed_graph(evidence: Evidence) -> ExecutedGraph:
+    """The graph that ran, or the last one captured, with what was executed.
+
+    The rule must need `partitions`, and `optimized` or `ran`.
+    """
     graph = evidence.ran
     assert graph is not None  # noqa: S101  (the rule needs it)
     work = evidence.partitions["onnxruntime"].work
     # Ten rules ask for it, and the runner gives the next ones another ledger, but the same graph and the same work.
-    kept: Ran | None = evidence.memo.get("ran")
+    kept: ExecutedGraph | None = evidence.memo.get("ran")
     if kept is not None and kept.graph is graph and kept.evidence.partitions is evidence.partitions:
         return replace(kept, evidence=evidence)
     reads = Counter(value for node in graph.nodes for value in node.inputs)
     reads.update(graph.outputs)
-    found = Ran(
+    found = ExecutedGraph(
         evidence,
         graph,
         {i: tuple(work[j].id for j in found) for i, found in executed_by_node(work, graph).items()},
@@ -85,18 +95,8 @@ def ran_of(evidence: Evidence) -> Ran:
     return found
 
 
-def rows_holding(evidence: Evidence, works: Iterable[str]) -> tuple[LedgerRow, ...]:
-    """Ledger rows that hold any of these calls or nodes."""
-    wanted = set(works)
-    return tuple(
-        row
-        for row in evidence.ledger.rows
-        if not wanted.isdisjoint(row.onnx_nodes) or not wanted.isdisjoint(row.torch_calls)
-    )
-
-
-def accounted(rows: Sequence[LedgerRow], nodes: Iterable[str]) -> tuple[str, ...]:
-    """The nodes, and the calls of those rows that hold no other node: with them the row is explained whole."""
+def explained_works(rows: Sequence[LedgerRow], nodes: Iterable[str]) -> tuple[str, ...]:
+    """The nodes, and the calls of those rows that hold no other node: such a row is explained as a whole."""
     chosen = dict.fromkeys(nodes)
     calls = (call for row in rows if set(row.onnx_nodes) <= chosen.keys() for call in row.torch_calls)
     return (*chosen, *calls)

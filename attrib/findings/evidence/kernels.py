@@ -1,21 +1,32 @@
 """The same work at another speed: kernels by op and shape, with the rates of matrix products."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from attrib.analysis.attribution.roofline.peaks import machine_limits
-from attrib.analysis.attribution.roofline.roofline import Limit, row_limits
+from attrib.analysis.attribution.roofline.roofline import row_limits
 from attrib.analysis.match.ops import base_op
-from attrib.findings.evidence.ledger_queries import ENGINE_NAMES, MOST_GROUPS, ids, rows_of, side_ns, step_ns
+from attrib.findings.evidence.ledger_queries import (
+    ENGINE_NAMES,
+    MOST_GROUPS,
+    both_times,
+    ids,
+    rows_of,
+    side_ns,
+    step_ns,
+)
 from attrib.findings.evidence.significance import is_certain
-from attrib.findings.protocol import Evidence
+from attrib.findings.protocol import Evidence, RuleResult
 from attrib.model.document import EvidenceRow, LedgerRow
 from attrib.model.estimate import Delta
 from attrib.model.manifest import ROLES, Role
 from attrib.model.roofline import Bound
 from attrib.model.work import Work
 from attrib.units import format_ns, whole_percent
+from attrib.wording import counted
 
 _CAN_DO: dict[Bound, str] = {
     "compute": "this machine's matrix products can do",
@@ -28,7 +39,7 @@ _ABOVE = " (more than 100 %: the machine was busier when its peaks were measured
 
 
 def limit_sentence(evidence: Evidence, rows: Iterable[LedgerRow]) -> str:
-    """The share of the limit that either engine reaches in these rows, e.g. `PyTorch reaches 29 % of what ...`.
+    """A sentence on the share of the limit that either engine reaches, e.g. `PyTorch reaches 29 % of what ...`.
 
     Returns:
         Nothing where the limit of a row is unknown, or says nothing.
@@ -40,20 +51,18 @@ def limit_sentence(evidence: Evidence, rows: Iterable[LedgerRow]) -> str:
         return ""
     bounds = {limit.bound for its in limits for limit in its.values()}
     bound = next(iter(bounds))
-    shares = {role: share for role in ROLES if (share := _share(rows, limits, role))}
+    known = [role for role in ROLES if all(role in its for its in limits) and side_ns(rows, role) > 0]
+    shares = {
+        role: share
+        for role in known
+        if (share := round(sum(its[role].ns for its in limits) / side_ns(rows, role), 3))
+    }
     if len(bounds) > 1 or bound not in _CAN_DO or not shares:
         return ""
     told = [f"{ENGINE_NAMES[role]} {{}}{whole_percent(share)}" for role, share in shares.items()]
     lead = told[0].format("reaches ") + f" of what {_CAN_DO[bound]}"
     above = _ABOVE if max(shares.values()) > 1 else ""
     return ", ".join([lead, *(part.format("") for part in told[1:])]) + above
-
-
-def _share(rows: tuple[LedgerRow, ...], limits: list[dict[Role, Limit]], role: Role) -> float:
-    """Limit divided by time on one side, over all rows; 0 where a row has no limit there."""
-    spent = sum(row.torch_ns if role == "torch" else row.onnxruntime_ns for row in rows)
-    known = all(role in its for its in limits)
-    return round(sum(its[role].ns for its in limits) / spent, 3) if known and spent > 0 else 0.0
 
 
 MIN_GROUP_SHARE = 0.005
@@ -81,8 +90,38 @@ class KernelGroup:
     delta: Delta
 
 
-def differing_groups(evidence: Evidence, sign: int) -> tuple[KernelGroup, ...]:
-    """Groups of kernels that differ for certain in one direction, the largest first.
+def compare_kernels(
+    evidence: Evidence, direction: Literal["slower", "faster"]
+) -> tuple[RuleResult, tuple[KernelGroup, ...]]:
+    """Judge the kernels that are slower, or faster, in ONNX Runtime: all but the fix.
+
+    Returns:
+        The result, and the groups that differ for certain in this direction, the largest first.
+    """
+    every = kernel_groups(evidence)
+    groups = differing_groups(evidence, every, 1 if direction == "slower" else -1)
+    if not groups:
+        kinds = counted(len(every), "kind of operator", "kinds of operators")
+        summary = f"{kinds} compared by op and shape: none is {direction} for certain."
+        return RuleResult(failed=False, summary=summary), ()
+    rows = tuple(row for group in groups for row in group.rows)
+    products = [group for group in groups if group_flops(evidence, group.rows, "onnxruntime")]
+    limit = limit_sentence(evidence, [row for group in products for row in group.rows])
+    result = RuleResult(
+        failed=True,
+        rows=ids(rows),
+        detail=counted(len(groups), "kind of operator runs", "kinds of operators run"),
+        summary=f"The same work takes {both_times(rows)}; the largest part is {groups[0].label}."
+        + (f" {limit}." if limit else ""),
+        evidence=group_lines(evidence, groups),
+    )
+    return result, groups
+
+
+def differing_groups(
+    evidence: Evidence, groups: tuple[KernelGroup, ...], sign: int
+) -> tuple[KernelGroup, ...]:
+    """Choose the groups that differ for certain in one direction, the largest first.
 
     Rows are grouped by what they are before anything is chosen by its sign, and the interval of a group is
     widened for the number of groups (Bonferroni): to pick the rows that happen to be positive would make a
@@ -90,9 +129,9 @@ def differing_groups(evidence: Evidence, sign: int) -> tuple[KernelGroup, ...]:
 
     Args:
         evidence: The ledger.
+        groups: All groups.
         sign: 1 for kernels slower in ONNX Runtime, -1 for faster ones.
     """
-    groups = kernel_groups(evidence)
     least = MIN_GROUP_SHARE * step_ns(evidence)
     chosen = [g for g in groups if sign * g.delta.median > least and is_certain(g.delta, len(groups))]
     return tuple(sorted(chosen, key=lambda g: (-abs(g.delta.median), g.label)))
@@ -103,42 +142,26 @@ def kernel_groups(evidence: Evidence) -> tuple[KernelGroup, ...]:
     by_key: dict[tuple[tuple[str, ...], ...], list[LedgerRow]] = defaultdict(list)
     for row in rows_of(evidence, "kernel"):
         by_key[(row.torch_ops, row.onnx_ops, row.shapes)].append(row)
-    return tuple(
-        KernelGroup(label=_label(rows[0]), rows=tuple(rows), delta=evidence.ledger.total(ids(rows)))
-        for _, rows in sorted(by_key.items())
-    )
+    found = []
+    for (calls, nodes, shapes), rows in sorted(by_key.items()):
+        label = " → ".join(" + ".join(dict.fromkeys(ops)) for ops in (calls, nodes))
+        shown = ", ".join(([shape for shape in shapes if "×" in shape] or list(shapes))[:MOST_SHAPES])
+        label += f" of {shown}" if shown else ""
+        found.append(KernelGroup(label=label, rows=tuple(rows), delta=evidence.ledger.total(ids(rows))))
+    return tuple(found)
 
 
-def _label(row: LedgerRow) -> str:
-    calls, nodes = (" + ".join(dict.fromkeys(ops)) for ops in (row.torch_ops, row.onnx_ops))
-    matrices = [shape for shape in row.shapes if "×" in shape]
-    shapes = ", ".join((matrices or list(row.shapes))[:MOST_SHAPES])
-    return f"{calls} → {nodes}" + (f" of {shapes}" if shapes else "")
-
-
-def group_evidence(evidence: Evidence, groups: Iterable[KernelGroup]) -> tuple[EvidenceRow, ...]:
-    """One line a group: how many, both sides' time, the rate of products, and how far either is from the limit."""
-    return tuple(
-        EvidenceRow(
-            text=f"{len(group.rows)} times {group.label}: {_side(evidence, group, 'onnxruntime')} in ONNX "
-            f"Runtime, {_side(evidence, group, 'torch')} in PyTorch{_limit(evidence, group)}",
-            rows=ids(group.rows),
-            value_ns=group.delta.median,
+def group_lines(evidence: Evidence, groups: Iterable[KernelGroup]) -> tuple[EvidenceRow, ...]:
+    """One line a group: how many, the time on either side, the rate of products, and how far either is from the limit."""
+    found = []
+    for group in list(groups)[:MOST_GROUPS]:
+        limit = limit_sentence(evidence, group.rows)
+        text = (
+            f"{len(group.rows)} times {group.label}: {_side(evidence, group, 'onnxruntime')} in ONNX Runtime,"
+            f" {_side(evidence, group, 'torch')} in PyTorch" + (f"; {limit}" if limit else "")
         )
-        for group in list(groups)[:MOST_GROUPS]
-    )
-
-
-def reached(evidence: Evidence, groups: Iterable[KernelGroup]) -> str:
-    """A sentence on how far the matrix products among them are from what the machine can do, with a blank before it."""
-    rows = [row for group in groups if group_flops(evidence, group.rows, "onnxruntime") for row in group.rows]
-    sentence = limit_sentence(evidence, rows)
-    return f" {sentence}." if sentence else ""
-
-
-def _limit(evidence: Evidence, group: KernelGroup) -> str:
-    sentence = limit_sentence(evidence, group.rows)
-    return f"; {sentence}" if sentence else ""
+        found.append(EvidenceRow(text=text, rows=ids(group.rows), value_ns=group.delta.median))
+    return tuple(found)
 
 
 def _side(evidence: Evidence, group: KernelGroup, role: Role) -> str:
@@ -166,11 +189,13 @@ def flops_of(work: Work) -> int:
     """Operations of a matrix product, 2·M·N·K for each matrix, from its shapes; 0 for other work and unknown shapes."""
     if not is_product(work):
         return 0
-    return _call_flops(work) if work.engine == "torch" else _node_flops(work)
-
-
-def _call_flops(work: Work) -> int:
     shapes = [tensor.shape for tensor in work.inputs]
+    if work.engine != "torch":
+        result, left = (work.outputs[0].shape, shapes[0]) if work.outputs and shapes else ((), ())
+        if len(result) < 2 or len(left) < 2:  # noqa: PLR2004 - matrices
+            return 0
+        inner = left[-1] if left[-2] == result[-2] else left[-2]  # else the first factor is transposed
+        return 2 * math.prod(result) * inner
     name = base_op(work.op)
     if name in ("addmm", "baddbmm"):
         shapes = shapes[1:]  # the first is what the product is added to
@@ -178,22 +203,5 @@ def _call_flops(work: Work) -> int:
         return 0
     left, right = shapes[0], shapes[1]
     columns = right[0] if name == "linear" else right[-1] if len(right) > 1 else 1
-    batch = _product(right[:-2]) if len(right) > len(left) else 1
-    return 2 * _product(left) * columns * batch
-
-
-def _node_flops(work: Work) -> int:
-    if not work.outputs or not work.inputs:
-        return 0
-    result, left = work.outputs[0].shape, work.inputs[0].shape
-    if len(result) < 2 or len(left) < 2:  # noqa: PLR2004 - matrices
-        return 0
-    inner = left[-1] if left[-2] == result[-2] else left[-2]  # else the first factor is transposed
-    return 2 * _product(result) * inner
-
-
-def _product(shape: tuple[int, ...]) -> int:
-    count = 1
-    for size in shape:
-        count *= size
-    return count
+    batch = math.prod(right[:-2]) if len(right) > len(left) else 1
+    return 2 * math.prod(left) * columns * batch

@@ -1,8 +1,8 @@
-"""What the rules have in common: choosing ledger rows, and saying in few words what is in them."""
+"""Questions to the ledger that several rules ask: which rows, how much time, and what they hold in few words."""
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
@@ -10,12 +10,10 @@ from attrib.findings.protocol import Evidence
 from attrib.model.document import Cause, EvidenceRow, LedgerRow
 from attrib.model.manifest import Role
 from attrib.units import format_ns
+from attrib.wording import listed
 
 MOST_GROUPS = 6
 """Lines of evidence that a reader takes in; what is behind them is in the ledger."""
-
-MOST_NAMES = 4
-"""Names in one sentence."""
 
 ENGINE_NAMES: dict[Role, str] = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
 
@@ -24,7 +22,7 @@ _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 
 def torch_is_eager(evidence: Evidence) -> bool:
     """Whether PyTorch ran op by op, so that compiling it is something to try."""
-    side = evidence.manifest.sides.get("torch") if evidence.manifest else None
+    side = evidence.side("torch")
     return side is None or side.mode in ("", "eager")
 
 
@@ -33,19 +31,25 @@ def rows_of(evidence: Evidence, cause: Cause) -> tuple[LedgerRow, ...]:
     return tuple(row for row in evidence.ledger.rows if row.cause == cause)
 
 
+def rows_holding(evidence: Evidence, works: Iterable[str]) -> tuple[LedgerRow, ...]:
+    """Ledger rows that hold any of these calls or nodes."""
+    wanted = set(works)
+    return tuple(
+        row
+        for row in evidence.ledger.rows
+        if not wanted.isdisjoint(row.onnx_nodes) or not wanted.isdisjoint(row.torch_calls)
+    )
+
+
+def rows_with_nodes(evidence: Evidence, nodes: Iterable[str]) -> tuple[LedgerRow, ...]:
+    """Ledger rows that hold any of these nodes on ONNX Runtime's side."""
+    wanted = set(nodes)
+    return tuple(row for row in evidence.ledger.rows if not wanted.isdisjoint(row.onnx_nodes))
+
+
 def ids(rows: Iterable[LedgerRow]) -> tuple[str, ...]:
     """Ids of the rows."""
     return tuple(row.id for row in rows)
-
-
-def delta_ns(rows: Iterable[LedgerRow]) -> int:
-    """Sum of the rows' deltas."""
-    return sum(row.delta_ns for row in rows)
-
-
-def side_ns(rows: Iterable[LedgerRow], role: Role) -> int:
-    """Sum of the rows' time on one side."""
-    return sum(row.torch_ns if role == "torch" else row.onnxruntime_ns for row in rows)
 
 
 def nodes_of(rows: Iterable[LedgerRow]) -> tuple[str, ...]:
@@ -58,16 +62,40 @@ def calls_of(rows: Iterable[LedgerRow]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(call for row in rows for call in row.torch_calls))
 
 
-def compared(rows: Collection[LedgerRow]) -> str:
-    """Both sides' time, e.g. `3.1 ms in ONNX Runtime against 0.2 ms in PyTorch`."""
-    ort_ns, torch_ns = side_ns(rows, "onnxruntime"), side_ns(rows, "torch")
-    return f"{format_ns(ort_ns)} in ONNX Runtime against {format_ns(torch_ns)} in PyTorch"
+def delta_ns(rows: Iterable[LedgerRow]) -> int:
+    """Sum of the rows' deltas in ns."""
+    return sum(row.delta_ns for row in rows)
+
+
+def side_ns(rows: Iterable[LedgerRow], role: Role) -> int:
+    """Sum of the rows' time on one side in ns."""
+    return sum(row.torch_ns if role == "torch" else row.onnxruntime_ns for row in rows)
+
+
+def nodes_ns(evidence: Evidence, nodes: Iterable[str]) -> int:
+    """Time of executed nodes in a step in ns, as the ledger has it."""
+    return evidence.ledger.work("onnxruntime", nodes).median
+
+
+def profiled_ns(evidence: Evidence, nodes: Collection[str]) -> int:
+    """Profiled time of executed nodes in ns: the median over the steps of their sum."""
+    partition = evidence.partitions.get("onnxruntime")
+    if partition is None or not partition.steps:
+        return 0
+    chosen = [i for i, work in enumerate(partition.work) if work.id in nodes]
+    return int(np.median(partition.work_ns[chosen].sum(axis=0)))
 
 
 def step_ns(evidence: Evidence) -> int:
-    """The plain step of the slower side, the measure of what is much; 0 where there is none."""
+    """The plain step of the slower side in ns, the measure of what is much; 0 where there is none."""
     sides = (evidence.latency.torch_ns, evidence.latency.onnxruntime_ns)
     return max((side.median for side in sides if side is not None), default=0)
+
+
+def both_times(rows: Collection[LedgerRow]) -> str:
+    """Time on either side, e.g. `3.1 ms in ONNX Runtime against 0.2 ms in PyTorch`."""
+    ort_ns, torch_ns = side_ns(rows, "onnxruntime"), side_ns(rows, "torch")
+    return f"{format_ns(ort_ns)} in ONNX Runtime against {format_ns(torch_ns)} in PyTorch"
 
 
 def op_of(evidence: Evidence, role: Role, work: str) -> str:
@@ -83,47 +111,37 @@ def op_counts(evidence: Evidence, role: Role, works: Iterable[str]) -> str:
     return listed([f"{count} {op}" for op, count in ordered])
 
 
-def listed(names: Sequence[str], most: int = MOST_NAMES) -> str:
-    """Names in one phrase, shortened where there are many."""
-    shown = ", ".join(names[:most])
-    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
-
-
-def counted(count: int, noun: str, plural: str = "") -> str:
-    """`1 node`, `3 nodes`."""
-    return f"{count} {noun if count == 1 else plural or noun + 's'}"
-
-
-def folded(module: str) -> str:
+def fold_layers(module: str) -> str:
     """A module name with its layer numbers folded, e.g. `encoder.layer.*.output`."""
     return _NUMBER.sub("*", module) or "(root)"
 
 
-def by_module(rows: Iterable[LedgerRow]) -> list[tuple[str, list[LedgerRow]]]:
+def group_by_module(rows: Iterable[LedgerRow]) -> list[tuple[str, list[LedgerRow]]]:
     """Rows by module with the layers folded together, the most costly first."""
     groups: dict[str, list[LedgerRow]] = defaultdict(list)
     for row in rows:
-        groups[folded(row.module)].append(row)
+        groups[fold_layers(row.module)].append(row)
     return sorted(groups.items(), key=lambda item: (-abs(delta_ns(item[1])), item[0]))
 
 
-def module_evidence(evidence: Evidence, rows: Iterable[LedgerRow]) -> tuple[EvidenceRow, ...]:
-    """One line a module: the nodes in it and both sides' time."""
+def rows_line(what: str, rows: Collection[LedgerRow]) -> EvidenceRow:
+    """One line of evidence: what some rows are, their time on either side, and their delta."""
+    return EvidenceRow(text=f"{what}{both_times(rows)}", rows=ids(rows), value_ns=delta_ns(rows))
+
+
+def nodes_line(evidence: Evidence, what: str, nodes: Collection[str]) -> EvidenceRow:
+    """One line of evidence: what some executed nodes are, and their time in a step."""
+    spent = nodes_ns(evidence, nodes)
+    rows = ids(rows_with_nodes(evidence, nodes))
+    return EvidenceRow(text=f"{what}{format_ns(spent)}", rows=rows, value_ns=spent)
+
+
+def module_lines(evidence: Evidence, rows: Iterable[LedgerRow]) -> tuple[EvidenceRow, ...]:
+    """One line a module: the nodes in it and the time on either side."""
     return tuple(
-        EvidenceRow(
-            text=f"{module}: {op_counts(evidence, 'onnxruntime', nodes_of(group)) or 'no node'}, "
-            + compared(group),
-            rows=ids(group),
-            value_ns=delta_ns(group),
+        rows_line(
+            f"{module}: {op_counts(evidence, 'onnxruntime', nodes_of(group)) or 'no node'}, ",
+            group,
         )
-        for module, group in by_module(rows)[:MOST_GROUPS]
+        for module, group in group_by_module(rows)[:MOST_GROUPS]
     )
-
-
-def node_ns(evidence: Evidence, nodes: Collection[str]) -> int:
-    """Profiled time of the named nodes in a step: the median over the steps of their sum."""
-    partition = evidence.partitions.get("onnxruntime")
-    if partition is None or not partition.steps:
-        return 0
-    chosen = [i for i, work in enumerate(partition.work) if work.id in nodes]
-    return int(np.median(partition.work_ns[chosen].sum(axis=0)))

@@ -1,13 +1,13 @@
-"""How either engine runs linear layers: which kernel holds product and bias, and what stands in a row unmerged."""
+"""How each engine runs linear layers: which kernel holds product and bias, and which products could be merged."""
 
 from collections import Counter
 from collections.abc import Iterator
 
 from attrib.analysis.lineage.graph import Graph, GraphNode
 from attrib.analysis.match.ops import base_op, node_role
-from attrib.findings.evidence.ledger_queries import MOST_GROUPS, counted, listed, rows_of
+from attrib.findings.evidence.ledger_queries import MOST_GROUPS, rows_of
 from attrib.findings.protocol import Evidence
-from attrib.model.work import Work
+from attrib.wording import counted, listed
 
 LINEAR_CALLS = frozenset({"linear", "addmm"})
 
@@ -29,35 +29,29 @@ def linear_layers(evidence: Evidence) -> str:
 
 
 def _ways(evidence: Evidence) -> Iterator[str]:
-    """How one linear layer runs, once for each layer that has a row of its own."""
+    """How each linear layer runs that has a row of its own."""
     calls, nodes = evidence.work.get("torch", {}), evidence.work.get("onnxruntime", {})
     for cause in ("kernel", "fused", "decomposed"):
         for row in rows_of(evidence, cause):
             ours = [calls[name] for name in row.torch_calls if name in calls]
             theirs = [nodes[name].op for name in row.onnx_nodes if node_role(nodes[name]) == "compute"]
             if len(ours) == 1 and base_op(ours[0].op) in LINEAR_CALLS and theirs:
-                ran = " + ".join(dict.fromkeys(theirs))
-                exported = _exported(evidence, row.region, ran)
-                yield f"PyTorch runs each as {_kernel(ours[0])}, ONNX Runtime as {ran}{exported}"
-
-
-def _kernel(call: Work) -> str:
-    """The op inside a linear layer's call that does the work."""
-    inner = {base_op(op): op for op in reversed(call.inner)}
-    return next((inner[name] for name in PRODUCTS if name in inner), call.op)
-
-
-def _exported(evidence: Evidence, region: str, ran: str) -> str:
-    """What the exporter wrote for a region, where it is not what ran."""
-    graph, known = evidence.exported, evidence.regions.get(region)
-    if graph is None or known is None or not known.lineage:
-        return ""
-    wrote = " + ".join(dict.fromkeys(graph.nodes[i].op for i in known.lineage[0]))
-    return f" (exported as {wrote})" if wrote not in ("", ran) else ""
+                inner = {base_op(op): op for op in reversed(ours[0].inner)}
+                kernel = next((inner[name] for name in PRODUCTS if name in inner), ours[0].op)
+                ran, known = " + ".join(dict.fromkeys(theirs)), evidence.regions.get(row.region)
+                lineage = known.lineage if known is not None else ()
+                wrote = (
+                    [evidence.exported.nodes[i].op for i in lineage[0]]
+                    if evidence.exported and lineage
+                    else []
+                )
+                exported = " + ".join(dict.fromkeys(wrote))
+                also = f" (exported as {exported})" if exported not in ("", ran) else ""
+                yield f"PyTorch runs each as {kernel}, ONNX Runtime as {ran}{also}"
 
 
 def unmerged(graph: Graph) -> tuple[tuple[str, str], ...]:
-    """Names of products with constant weights of which the second reads nothing but the result of the first."""
+    """Names of pairs of products with constant weights, the second of which reads nothing but the result of the first."""
     readers = Counter(name for node in graph.nodes for name in node.inputs)
     makers = {node.outputs[0]: node for node in graph.nodes if _has_weights(graph, node)}
     return tuple(

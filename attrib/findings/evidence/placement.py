@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from attrib.analysis.lineage.graph import Graph, GraphNode
 from attrib.analysis.match.compiled import covered_modules, is_compiled
 from attrib.analysis.match.ops import node_role
-from attrib.findings.evidence.ledger_queries import folded, listed
+from attrib.findings.evidence.ledger_queries import fold_layers
 from attrib.findings.protocol import Evidence
-from attrib.model.document import LedgerRow
-from attrib.model.execution_providers import CPU_PROVIDER
+from attrib.model.execution_providers import CPU_PROVIDER, uses_cuda
 from attrib.model.work import Work
 from attrib.units import format_ns
+from attrib.wording import listed
 
 COPY_OPS = ("MemcpyFromHost", "MemcpyToHost")
 
@@ -26,8 +26,8 @@ class Island:
         module: Where they belong, its layer numbers folded.
         before: What they read from.
         behind: What reads them.
-        before_place: The compiled partition or module of what they read from; empty where nothing is known of it.
-        behind_place: The same for what reads them.
+        before_place: The compiled partition or module of what they read from; empty where it is not known.
+        behind_place: The compiled partition or module of what reads them; empty where it is not known.
         copies: Copies between devices that serve them.
         layer: The module of the first node, as it is.
     """
@@ -59,7 +59,7 @@ class Island:
         return ", ".join(said)
 
 
-def executed(evidence: Evidence) -> tuple[Work, ...]:
+def executed_nodes(evidence: Evidence) -> tuple[Work, ...]:
     """The nodes of a step in the order in which they ran."""
     partition = evidence.partitions.get("onnxruntime")
     return partition.work if partition is not None else ()
@@ -68,33 +68,41 @@ def executed(evidence: Evidence) -> tuple[Work, ...]:
 def requested_provider(evidence: Evidence) -> str:
     """The execution provider that was asked for first.
 
-    Without a manifest: the only one in the profile, or the one beside the CPU's that ran most nodes. Empty where no
+    Without a manifest the one in the profile; of several, the one other than the CPU's that ran most nodes. Empty where no
     node names its provider.
     """
-    side = evidence.manifest.sides.get("onnxruntime") if evidence.manifest else None
+    side = evidence.side("onnxruntime")
     if side is not None and side.requested_providers:
         return side.requested_providers[0]
-    used = Counter(node.provider for node in executed(evidence) if node.provider)
+    used = Counter(node.provider for node in executed_nodes(evidence) if node.provider)
     others = [name for name, _ in used.most_common() if name != CPU_PROVIDER]
     return (others or list(used) or [""])[0]
 
 
-def outside(evidence: Evidence, provider: str) -> tuple[Work, ...]:
-    """Nodes that ran elsewhere; copies between devices belong to the provider, whoever runs them."""
+def runs_on_gpu(evidence: Evidence) -> bool:
+    """Whether ONNX Runtime's first provider is NVIDIA's."""
+    side = evidence.side("onnxruntime")
+    return side is not None and uses_cuda(side.providers[:1])
+
+
+def nodes_outside(evidence: Evidence, provider: str) -> tuple[Work, ...]:
+    """Nodes that ran on another provider, without copies between devices, which serve the provider whoever runs them."""
     return tuple(
-        node for node in executed(evidence) if node.provider not in ("", provider) and node.op not in COPY_OPS
+        node
+        for node in executed_nodes(evidence)
+        if node.provider not in ("", provider) and node.op not in COPY_OPS
     )
 
 
 def split_shapes(nodes: Iterable[Work]) -> tuple[tuple[Work, ...], tuple[Work, ...]]:
-    """Nodes that compute, and nodes that only compute shapes, which belong on the host."""
+    """Split nodes into those that compute, and those that only compute shapes, which belong on the host."""
     every = tuple(nodes)
     shapes = tuple(node for node in every if node_role(node) == "shape")
     return tuple(node for node in every if node not in shapes), shapes
 
 
 def islands(evidence: Evidence, nodes: Collection[Work]) -> tuple[Island, ...]:
-    """The nodes, grouped by what ran without another node of the provider in between."""
+    """Group nodes that ran one after the other, with no other node between them but copies."""
     neighbors = _Neighbors(evidence)
     places = _Places(evidence)
     served: dict[str, list[str]] = defaultdict(list)
@@ -102,12 +110,13 @@ def islands(evidence: Evidence, nodes: Collection[Work]) -> tuple[Island, ...]:
         for partner in partners:
             served[partner].append(copy)
     found = []
-    for group in _consecutive(executed(evidence), {node.id for node in nodes}):
+    for group in _consecutive_groups(executed_nodes(evidence), {node.id for node in nodes}):
         makers, readers = neighbors.makers(group), neighbors.readers(group)
+        modules = Counter(fold_layers(place) for node in group if (place := places.modules.get(node.id)))
         found.append(
             Island(
                 nodes=tuple(group),
-                module=_common_module(group, places.modules),
+                module=modules.most_common(1)[0][0] if modules else "",
                 before=neighbors.named(makers, "the inputs"),
                 behind=neighbors.named(readers, "the outputs"),
                 before_place=places.named(makers),
@@ -119,41 +128,8 @@ def islands(evidence: Evidence, nodes: Collection[Work]) -> tuple[Island, ...]:
     return tuple(found)
 
 
-def island_line(evidence: Evidence, island: Island) -> str:
-    """One island: its nodes, where they ran, their time, and the layers on either side."""
-    names = [node.id for node in island.nodes]
-    spent = format_ns(evidence.ledger.work("onnxruntime", names).median)
-    where = " and ".join(dict.fromkeys(node.provider for node in island.nodes))
-    place = f" in {island.layer}" if island.layer else ""
-    return f"{listed(names)}{place} on {where}: {spent}; {island.sides}"
-
-
-def reason(evidence: Evidence, nodes: Sequence[Work]) -> str:
-    """Why nodes ran where they did, as far as the session said."""
-    if evidence.placement is None:
-        return (
-            "why is not recorded: ONNX Runtime 1.24 and later says which provider took which nodes, and `attrib profile`"
-            " keeps it"
-        )
-    took = {node.name: part.provider for part in evidence.placement.parts for node in part.nodes}
-    known = [node for node in nodes if took.get(node.id) == node.provider]
-    if not known:
-        return "the session does not name them: they were made after the graph had been divided"
-    they = "them" if len(known) == len(nodes) else f"{len(known)} of the {len(nodes)} nodes"
-    taker = " and ".join(dict.fromkeys(node.provider for node in known))
-    return f"when the session divided the graph, no other provider took {they}: they were left to {taker} (placement.json)"
-
-
-def by_label(found: Iterable[Island]) -> list[tuple[str, list[Island]]]:
-    """Islands that look alike, the most frequent first."""
-    groups: dict[str, list[Island]] = defaultdict(list)
-    for island in found:
-        groups[island.label].append(island)
-    return sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
-
-
-def _consecutive(order: Sequence[Work], chosen: Collection[str]) -> Iterator[list[Work]]:
-    """Runs of chosen nodes; a copy between them does not end a run."""
+def _consecutive_groups(order: Sequence[Work], chosen: Collection[str]) -> Iterator[list[Work]]:
+    """Chosen nodes that follow one another; a copy between them does not end a group."""
     group: list[Work] = []
     for node in order:
         if node.id in chosen:
@@ -165,14 +141,42 @@ def _consecutive(order: Sequence[Work], chosen: Collection[str]) -> Iterator[lis
         yield group
 
 
-def _common_module(group: Iterable[Work], modules: Mapping[str, str]) -> str:
-    names = [folded(modules[node.id]) for node in group if modules.get(node.id)]
-    return Counter(names).most_common(1)[0][0] if names else ""
+def island_line(evidence: Evidence, island: Island) -> str:
+    """One island: its nodes, where they ran, their time, and the layers on either side."""
+    names = [node.id for node in island.nodes]
+    spent = format_ns(evidence.ledger.work("onnxruntime", names).median)
+    where = " and ".join(dict.fromkeys(node.provider for node in island.nodes))
+    place = f" in {island.layer}" if island.layer else ""
+    return f"{listed(names)}{place} on {where}: {spent}; {island.sides}"
 
 
-def copies(evidence: Evidence) -> tuple[Work, ...]:
+def placement_reason(evidence: Evidence, nodes: Sequence[Work]) -> str:
+    """A sentence on why nodes ran where they did, as far as the session said."""
+    if evidence.placement is None:
+        return (
+            "The reason was not recorded: ONNX Runtime 1.24 and later says which provider took which nodes, and `attrib"
+            " profile` keeps it."
+        )
+    took = {node.name: part.provider for part in evidence.placement.parts for node in part.nodes}
+    known = [node for node in nodes if took.get(node.id) == node.provider]
+    if not known:
+        return "The session does not name them: they were made after the graph had been divided."
+    they = "them" if len(known) == len(nodes) else f"{len(known)} of the {len(nodes)} nodes"
+    taker = " and ".join(dict.fromkeys(node.provider for node in known))
+    return f"No other provider took {they} when the session divided the graph: {taker} ran them (placement.json)."
+
+
+def group_by_label(found: Iterable[Island]) -> list[tuple[str, list[Island]]]:
+    """Islands that look alike, the most frequent first."""
+    groups: dict[str, list[Island]] = defaultdict(list)
+    for island in found:
+        groups[island.label].append(island)
+    return sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
+
+
+def copy_nodes(evidence: Evidence) -> tuple[Work, ...]:
     """Copy nodes between host and device."""
-    return tuple(node for node in executed(evidence) if node.op in COPY_OPS)
+    return tuple(node for node in executed_nodes(evidence) if node.op in COPY_OPS)
 
 
 def copy_partners(evidence: Evidence) -> Mapping[str, tuple[str, ...]]:
@@ -180,7 +184,7 @@ def copy_partners(evidence: Evidence) -> Mapping[str, tuple[str, ...]]:
     neighbors = _Neighbors(evidence)
     return {
         copy.id: tuple(neighbors.readers([copy]) if copy.op == "MemcpyToHost" else neighbors.makers([copy]))
-        for copy in copies(evidence)
+        for copy in copy_nodes(evidence)
     }
 
 
@@ -188,7 +192,7 @@ class _Neighbors:
     """Who reads from whom: by the graph that ran where it names the node, else by the order of execution."""
 
     def __init__(self, evidence: Evidence) -> None:
-        self._order = executed(evidence)
+        self._order = executed_nodes(evidence)
         self._position = {node.id: i for i, node in enumerate(self._order)}
         graph: Graph | None = evidence.ran
         nodes: tuple[GraphNode, ...] = graph.nodes if graph is not None else ()
@@ -229,11 +233,10 @@ class _Neighbors:
 
     def named(self, names: Sequence[str], nothing: str) -> str:
         """For a reader: ops rather than names where there are many, so that equal layers read alike."""
-        ops = [self._nodes[name].op if name in self._nodes else self._op(name) for name in names]
-        return listed(list(dict.fromkeys(ops)), 2) if ops else nothing
-
-    def _op(self, name: str) -> str:
-        return self._order[self._position[name]].op if name in self._position else name
+        ops = {node.id: node.op for node in self._order} | {
+            name: node.op for name, node in self._nodes.items()
+        }
+        return listed(list(dict.fromkeys(ops.get(name, name) for name in names)), 2) if names else nothing
 
 
 class _Places:
@@ -258,8 +261,3 @@ class _Places:
         """The places of some nodes, in one phrase."""
         found = (self._partitions.get(name) or self.modules.get(name, "") for name in names)
         return listed(list(dict.fromkeys(place for place in found if place)), 2)
-
-
-def rows_with(rows: Iterable[LedgerRow], nodes: Collection[str]) -> tuple[LedgerRow, ...]:
-    """Ledger rows that hold any of the nodes."""
-    return tuple(row for row in rows if any(node in nodes for node in row.onnx_nodes))

@@ -18,12 +18,12 @@ from attrib.model.tensor import Tensor
 from attrib.model.work import Work
 
 NEAREST = 4
-"""Matrix products whose rate is asked: enough that one disturbed node does not decide."""
+"""Matrix products whose rate is taken: enough that one disturbed node does not decide."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """A sum of weighted times: what nodes take, less what their peers take.
+    """A sum of weighted times, e.g. what nodes take less what the same work takes elsewhere.
 
     Attributes:
         nodes: Weights of executed nodes.
@@ -44,18 +44,22 @@ class Terms:
             self.calls[name] = self.calls.get(name, 0.0) + factor * weight
 
 
-def whole(names: Iterable[str]) -> dict[str, float]:
-    """Each of them once."""
+def weight_once(names: Iterable[str]) -> dict[str, float]:
+    """Weights whose sum is the time of all of them."""
     return dict.fromkeys(names, 1.0)
 
 
-def equal_size(works: Iterable[Work], result: Tensor, wanted: Callable[[Work], bool]) -> dict[str, float]:
+def weights_of_equal_size(
+    works: Iterable[Work], result: Tensor, wanted: Callable[[Work], bool]
+) -> dict[str, float]:
     """Weights whose sum is the mean time of the wanted nodes with such a result (case 1); empty without any."""
     found = [work.id for work in works if wanted(work) and work.outputs and work.outputs[0] == result]
     return {name: 1 / len(found) for name in found}
 
 
-def scaled(works: Iterable[Work], result: Tensor, wanted: Callable[[Work], bool]) -> dict[str, float]:
+def weights_by_elements(
+    works: Iterable[Work], result: Tensor, wanted: Callable[[Work], bool]
+) -> dict[str, float]:
     """Weights whose sum is the time of the wanted nodes in proportion to the elements of the result (case 3)."""
     found = [
         work
@@ -66,8 +70,8 @@ def scaled(works: Iterable[Work], result: Tensor, wanted: Callable[[Work], bool]
     return {work.id: result.elements / total for work in found} if result.elements > 0 else {}
 
 
-def at_product_rate(works: Iterable[Work], flops: int, dtype: str) -> dict[str, float]:
-    """Weights whose sum is the time of so many operations at the rate of matrix products like it (case 2)."""
+def weights_at_product_rate(works: Iterable[Work], flops: int, dtype: str) -> dict[str, float]:
+    """Weights whose sum is the time of so many operations at the rate of the nearest matrix products (case 2)."""
     products = [
         (abs(count - flops), order, work, count)
         for order, work in enumerate(works)

@@ -1,22 +1,34 @@
-"""Layers that ONNX Runtime runs by single operators, and what each would take in one node."""
+"""Layers that ONNX Runtime could run as one node and runs by single operators, and what each would take in one node."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from attrib.analysis.lineage.graph import GraphNode
 from attrib.analysis.match.ops import base_op
-from attrib.findings.evidence.executed_graph import Ran, ran_of, rows_holding
-from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, op_counts
-from attrib.findings.evidence.reference_cost import Terms, equal_size, scaled, whole
-from attrib.findings.evidence.unfused_patterns import Apart, layers_apart
+from attrib.findings.evidence.attention import attention_regions
+from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph
+from attrib.findings.evidence.ledger_queries import (
+    MOST_GROUPS,
+    ids,
+    nodes_ns,
+    op_counts,
+    rows_holding,
+    rows_of,
+)
+from attrib.findings.evidence.reference_cost import (
+    Terms,
+    weight_once,
+    weights_by_elements,
+    weights_of_equal_size,
+)
+from attrib.findings.evidence.unfused_patterns import UnfusedLayer, find_unfused_layers
 from attrib.findings.protocol import Evidence
-from attrib.model.document import EvidenceRow
-from attrib.model.tensor import Tensor
+from attrib.model.document import EvidenceRow, LedgerRow
 from attrib.units import format_ns
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class FusibleLayer:
     """A layer that ONNX Runtime can run as one node.
 
     Attributes:
@@ -32,30 +44,31 @@ class Layer:
     parts: frozenset[str]
 
 
-_NORMS = frozenset({
-    "LayerNormalization", "SkipLayerNormalization", "EmbedLayerNormalization", "SimplifiedLayerNormalization",
-    "SkipSimplifiedLayerNormalization", "RMSNormalization",
-})  # fmt: skip
-
-LAYERS = (
-    Layer(
-        "LayerNorm", frozenset({"layer_norm", "rms_norm"}), _NORMS, frozenset({"ReduceMean", "Pow", "Sqrt"})
+FUSIBLE_LAYERS = (
+    FusibleLayer(
+        "LayerNorm",
+        frozenset({"layer_norm", "rms_norm"}),
+        frozenset({
+            "LayerNormalization", "SkipLayerNormalization", "EmbedLayerNormalization", "SimplifiedLayerNormalization",
+            "SkipSimplifiedLayerNormalization", "RMSNormalization",
+        }),
+        frozenset({"ReduceMean", "Pow", "Sqrt"}),
     ),
-    Layer(
+    FusibleLayer(
         "GELU",
         frozenset({"gelu"}),
         frozenset({"Gelu", "BiasGelu", "FastGelu", "QuickGelu"}),
         frozenset({"Erf", "Tanh", "Pow"}),
     ),
-    Layer(
+    FusibleLayer(
         "linear bias",
         frozenset({"linear", "addmm"}),
         frozenset({"Gemm", "FusedGemm", "BiasGelu", "FastGelu", "SkipLayerNormalization"}),
         frozenset({"Add"}),
     ),
-)
+)  # fmt: skip
 
-TAKES_IN = frozenset({"SkipLayerNormalization", "SkipSimplifiedLayerNormalization", "BiasGelu"})
+WITH_ADDITION = frozenset({"SkipLayerNormalization", "SkipSimplifiedLayerNormalization", "BiasGelu"})
 """Fused nodes that hold the addition before the layer as well."""
 
 IN_ONE_NODE = "in one node of this graph"
@@ -65,12 +78,12 @@ CORES = frozenset({"Erf", "Tanh"})
 
 
 @dataclass(frozen=True, slots=True)
-class Single:
-    """A layer of single operators: its nodes, and what is left out of its cost.
+class SingleOperatorLayer:
+    """A layer that runs by single operators, and what it would take in one node.
 
     Attributes:
         layer: `LayerNorm` or `GELU`.
-        nodes: Its nodes.
+        nodes: Ids of its executed nodes.
         peers: Weights of executed nodes whose sum is the time that one fused node would take.
         calls: Weights of PyTorch calls with that meaning, where no node tells.
         measure: Where these are from, for the reader.
@@ -83,69 +96,81 @@ class Single:
     measure: str
 
 
-def by_arithmetic(evidence: Evidence) -> tuple["Single", ...]:
-    """Layers that the graph that ran computes by single operators, each with what it would take in one."""
+def find_single_operator_layers(evidence: Evidence) -> tuple[SingleOperatorLayer, ...]:
+    """Layers that the graph that ran computes by single operators, each with what it would take in one node."""
     if evidence.optimized is None:
         return ()
-    ran = ran_of(evidence)
-    return tuple(_single(ran, apart) for apart in layers_apart(ran) if ran.ids(apart.nodes))
+    ran = executed_graph(evidence)
+    return tuple(_with_cost(ran, found) for found in find_unfused_layers(ran) if ran.ids(found.nodes))
 
 
-def _single(ran: Ran, apart: Apart) -> "Single":
-    fused = next(layer.fused for layer in LAYERS if layer.name == apart.layer)
+def _with_cost(ran: ExecutedGraph, found: UnfusedLayer) -> SingleOperatorLayer:
+    """The layer with its reference cost: of fused nodes in this graph, else of its own core, else of PyTorch's calls."""
+    layer = next(known for known in FUSIBLE_LAYERS if known.name == found.layer)
     works = tuple(ran.evidence.work["onnxruntime"].values())
-    result = ran.result(apart.nodes[-1])
-    peers = equal_size(works, result, lambda work: work.op in fused) if result is not None else {}
-    if not peers and result is not None:
-        peers = scaled(works, result, lambda work: work.op in fused)
-    taken_in = {work.op for work in works if work.id in peers} & TAKES_IN
-    before = [add] if taken_in and (add := _taken_in(ran, apart.source)) is not None else []
-    core = ran.ids(node for node in apart.nodes if node.op in CORES)
-    nodes = ran.ids((*before, *apart.nodes))
-    calls = {} if peers or core else _calls(ran.evidence, apart.layer, result) or _same(ran.evidence, nodes)
-    measure = IN_ONE_NODE if peers else "of its " + apart.core if core else "in PyTorch"
-    return Single(apart.layer, nodes, peers or whole(core), calls, measure)
-
-
-def _taken_in(ran: Ran, source: str) -> GraphNode | None:
-    """The Add before a layer that a fused node would hold as well."""
-    add = ran.maker(source)
-    return add if add is not None and add.op == "Add" and ran.executed.get(add.index) else None
-
-
-def _calls(evidence: Evidence, layer: str, result: Tensor | None) -> dict[str, float]:
-    """Weights whose sum is the mean time of PyTorch's calls of such a layer."""
-    wanted = next(known.calls for known in LAYERS if known.name == layer)
-    found = [
+    result = ran.result(found.nodes[-1])
+    peers: dict[str, float] = {}
+    if result is not None:
+        peers = weights_of_equal_size(works, result, lambda work: work.op in layer.fused)
+        peers = peers or weights_by_elements(works, result, lambda work: work.op in layer.fused)
+    nodes = list(found.nodes)
+    add = ran.maker(found.source)
+    if add is not None and add.op == "Add" and {w.op for w in works if w.id in peers} & WITH_ADDITION:
+        nodes.insert(0, add)  # the fused node would hold it as well
+    executed = ran.ids(nodes)
+    core = ran.ids(node for node in found.nodes if node.op in CORES)
+    if peers:
+        return SingleOperatorLayer(found.layer, executed, peers, {}, IN_ONE_NODE)
+    if core:
+        return SingleOperatorLayer(found.layer, executed, weight_once(core), {}, f"of its {found.core}")
+    same = [
         call.id
-        for call in evidence.work.get("torch", {}).values()
-        if base_op(call.op) in wanted and (not call.inputs or result is None or call.inputs[0].shape == result.shape)
-    ]  # fmt: skip
-    return {call: 1 / len(found) for call in found}
+        for call in ran.evidence.work.get("torch", {}).values()
+        if base_op(call.op) in layer.calls
+        and (not call.inputs or result is None or call.inputs[0].shape == result.shape)
+    ]
+    # without such a call PyTorch runs the layer by single operators, too
+    own = (call for row in rows_holding(ran.evidence, executed) for call in row.torch_calls)
+    calls = {call: 1 / len(same) for call in same} or weight_once(own)
+    return SingleOperatorLayer(found.layer, executed, {}, calls, "in PyTorch")
 
 
-def _same(evidence: Evidence, nodes: Sequence[str]) -> dict[str, float]:
-    """The calls in the rows of some nodes: PyTorch runs the layer by single operators, too."""
-    return whole(call for row in rows_holding(evidence, nodes) for call in row.torch_calls)
+def decomposed_layers(evidence: Evidence) -> dict[str, list[LedgerRow]]:
+    """Decomposed rows by the name of the layer that they are; attention has a rule of its own."""
+    decomposed = rows_of(evidence, "decomposed")
+    attention = attention_regions(decomposed)
+    found: dict[str, list[LedgerRow]] = defaultdict(list)
+    for row in decomposed:
+        calls, nodes = {base_op(op) for op in row.torch_ops}, set(row.onnx_ops)
+        fitting = (
+            layer
+            for layer in FUSIBLE_LAYERS
+            if calls & layer.calls and nodes & layer.parts and not nodes & layer.fused
+        )
+        layer = None if row.region in attention else next(fitting, None)
+        if layer is not None:
+            found[layer.name].append(row)
+    return dict(sorted(found.items()))
 
 
-def terms_of(single: Iterable["Single"]) -> Terms:
-    """What the layers take, less what they would take in one node."""
+def excess_of(layers: Iterable[SingleOperatorLayer]) -> Terms:
+    """What the layers take, less what they would take in one node each."""
     terms = Terms()
-    for apart in single:
-        terms.add(whole(apart.nodes))
-        terms.add(apart.peers, -1)
-        terms.add_calls(apart.calls, -1)
+    for layer in layers:
+        terms.add(weight_once(layer.nodes))
+        terms.add(layer.peers, -1)
+        terms.add_calls(layer.calls, -1)
     return terms
 
 
-def single_lines(evidence: Evidence, single: Iterable["Single"]) -> Iterator[EvidenceRow]:
-    """One line a layer: its nodes and time, beside what it would take."""
-    for apart in list(single)[:MOST_GROUPS]:
-        spent = evidence.ledger.work("onnxruntime", apart.nodes).median
-        whole_ns = evidence.ledger.weighted({"onnxruntime": apart.peers, "torch": apart.calls}).median
-        text = f"{apart.layer}: {op_counts(evidence, 'onnxruntime', apart.nodes)} in {format_ns(spent)}, against "
-        rows = ids(rows_holding(evidence, apart.nodes))
+def layer_lines(evidence: Evidence, layers: Iterable[SingleOperatorLayer]) -> Iterator[EvidenceRow]:
+    """One line a layer: its nodes and their time, beside what it would take in one node."""
+    for layer in list(layers)[:MOST_GROUPS]:
+        spent = nodes_ns(evidence, layer.nodes)
+        fused = evidence.ledger.weighted({"onnxruntime": layer.peers, "torch": layer.calls}).median
+        ops = op_counts(evidence, "onnxruntime", layer.nodes)
         yield EvidenceRow(
-            text=f"{text}{format_ns(whole_ns)} {apart.measure}", rows=rows, value_ns=spent - whole_ns
+            text=f"{layer.layer}: {ops} in {format_ns(spent)}, against {format_ns(fused)} {layer.measure}",
+            rows=ids(rows_holding(evidence, layer.nodes)),
+            value_ns=spent - fused,
         )

@@ -8,13 +8,15 @@ Numbered cases, cited in the code:
 3. GELU: Erf or Tanh of a value computed from `x` by constants, joined with `x` again.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from attrib.analysis.lineage.graph import GraphNode
-from attrib.findings.evidence.executed_graph import Ran
+from attrib.analysis.lineage.graph import Graph, GraphNode
+from attrib.findings.evidence.executed_graph import ExecutedGraph
 
 ROOTS = frozenset({"Sqrt", "Pow"})
+CURVES = frozenset({"Erf", "Tanh"})
 MEANS = frozenset({"ReduceMean", "GlobalAveragePool"})
 POINTWISE = frozenset(
     {"Add", "Sub", "Mul", "Div", "Pow", "Neg", "Reciprocal", "Sqrt", "Cast", "Erf", "Tanh", "Exp", "Sigmoid"}
@@ -24,76 +26,71 @@ LONGEST = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Apart:
-    """A layer computed by single operators.
+class UnfusedLayer:
+    """A layer that a graph computes by single operators.
 
     Attributes:
         layer: `LayerNorm` or `GELU`.
         source: The value that it reads.
         nodes: Its nodes, the last one makes the result.
+        root: The node by which it was found.
     """
 
     layer: str
     source: str
     nodes: tuple[GraphNode, ...]
+    root: GraphNode
 
     @property
     def core(self) -> str:
-        """The op by which it was found."""
-        return next((node.op for node in self.nodes if node.op in ("Erf", "Tanh")), "Sqrt")
+        """The op that tells the layer: the curve of a GELU, or the root of a norm."""
+        return next((node.op for node in self.nodes if node.op in CURVES), "Sqrt")
 
 
-def layers_apart(ran: Ran) -> tuple[Apart, ...]:
+def find_unfused_layers(ran: ExecutedGraph) -> tuple[UnfusedLayer, ...]:
     """Layer norms and GELUs of single operators, in the order of the graph."""
-    found = (
-        apart
-        for node in ran.graph.nodes
-        if (apart := _norm(ran, node) if node.op in ROOTS else _gelu(ran, node) if node.op in ("Erf", "Tanh") else None)
-    )  # fmt: skip
-    return tuple(found)
+    norms = [layer for node in ran.graph.nodes if node.op in ROOTS and (layer := _norm(ran, node))]
+    gelus = [layer for node in ran.graph.nodes if node.op in CURVES and (layer := _gelu(ran, node))]
+    return tuple(sorted((*norms, *gelus), key=lambda layer: layer.root.index))
 
 
-def _data(ran: Ran, node: GraphNode) -> list[str]:
+def _data(ran: ExecutedGraph, node: GraphNode) -> list[str]:
     """The inputs of a node that are no constants."""
     return [name for name in node.inputs if name and not ran.is_constant(name)]
 
 
-def _up(ran: Ran, value: str, ops: frozenset[str]) -> GraphNode | None:
-    """The node that makes a value, where its op is one of these."""
+def _up(ran: ExecutedGraph, value: str, ops: frozenset[str]) -> GraphNode | None:
+    """The node that computes a value, if its op is one of these and it reads anything but constants."""
     maker = ran.maker(value)
     return maker if maker is not None and maker.op in ops and _data(ran, maker) else None
 
 
-def _norm(ran: Ran, root: GraphNode) -> Apart | None:
+def _norm(ran: ExecutedGraph, root: GraphNode) -> UnfusedLayer | None:
     """Cases 1 and 2, from the root upwards and downwards."""
     inner = _variance(ran, root)
     if inner is None:
         return None
     source, centered, above = inner
-    below = _divided(ran, root, {source, centered})
+    # downwards: the division by the root and what follows it, a scale, and a shift at the end
+    below: list[GraphNode] = []
+    known = {source, centered}
+    node = ran.reader(root.outputs[0])
+    while node is not None and node.op in ("Reciprocal", "Div", "Mul", "Add"):
+        known.update((below[-1] if below else root).outputs)
+        if not known.issuperset(_data(ran, node)):
+            break
+        below.append(node)
+        node = ran.reader(node.outputs[0]) if node.op != "Add" else None
     if not any(centered in node.inputs for node in below):
         return None
     nodes = sorted(
         {node.index: node for node in (*above, root, *below)}.values(), key=lambda node: node.index
     )
-    return Apart("LayerNorm", source, tuple(nodes))
+    return UnfusedLayer("LayerNorm", source, tuple(nodes), root)
 
 
-def _divided(ran: Ran, root: GraphNode, known: set[str]) -> list[GraphNode]:
-    """The division by a root and what follows it: a scale, and a shift at the end."""
-    found: list[GraphNode] = []
-    node = ran.reader(root.outputs[0])
-    while node is not None and node.op in ("Reciprocal", "Div", "Mul", "Add"):
-        known.update((found[-1] if found else root).outputs)
-        if not known.issuperset(_data(ran, node)):
-            break
-        found.append(node)
-        node = ran.reader(node.outputs[0]) if node.op != "Add" else None
-    return found
-
-
-def _variance(ran: Ran, root: GraphNode) -> tuple[str, str, list[GraphNode]] | None:
-    """What is normalized, the same less its mean, and the nodes of the mean of squares under a root."""
+def _variance(ran: ExecutedGraph, root: GraphNode) -> tuple[str, str, list[GraphNode]] | None:
+    """What is normalized, the value less its mean, and the nodes of the mean of squares under a root."""
     above: list[GraphNode] = []
     value = _data(ran, root)[0] if _data(ran, root) else ""
     if (shift := _up(ran, value, frozenset({"Add"}))) is not None and len(_data(ran, shift)) == 1:
@@ -112,7 +109,7 @@ def _variance(ran: Ran, root: GraphNode) -> tuple[str, str, list[GraphNode]] | N
     return _data(ran, less)[0], centered, [*above, less, average]  # 1
 
 
-def _gelu(ran: Ran, curve: GraphNode) -> Apart | None:
+def _gelu(ran: ExecutedGraph, curve: GraphNode) -> UnfusedLayer | None:
     """Case 3: up to a value that is read twice, and down until that value joins again."""
     above: list[GraphNode] = []
     value = _data(ran, curve)[0] if _data(ran, curve) else ""
@@ -126,13 +123,20 @@ def _gelu(ran: Ran, curve: GraphNode) -> Apart | None:
     if ran.reads[value] < 2:  # noqa: PLR2004 - read by the curve and by the join
         return None
     cone = _cone(ran, value)
-    joins = [node for node in cone if _joins(ran, node, value)]
+    joins = [
+        node
+        for node in cone
+        # it multiplies what came by different ways from the value
+        if node.op == "Mul"
+        and len(set(_data(ran, node))) > 1
+        and value in {_root(ran, name) for name in _data(ran, node)}
+    ]
     if not joins or curve.index not in {node.index for node in cone}:
         return None
-    return Apart("GELU", value, tuple(_serving(cone, joins[-1])))
+    return UnfusedLayer("GELU", value, tuple(_serving(cone, joins[-1])), curve)
 
 
-def _root(ran: Ran, value: str) -> str:
+def _root(ran: ExecutedGraph, value: str) -> str:
     """Where a value comes from through pointwise nodes with constants, up to one that is read twice."""
     for _ in range(LONGEST):
         maker = _up(ran, value, POINTWISE)
@@ -142,13 +146,7 @@ def _root(ran: Ran, value: str) -> str:
     return value
 
 
-def _joins(ran: Ran, node: GraphNode, source: str) -> bool:
-    """Whether a node multiplies what came by different ways from the source."""
-    data = _data(ran, node)
-    return node.op == "Mul" and len(set(data)) > 1 and source in {_root(ran, name) for name in data}
-
-
-def _cone(ran: Ran, source: str) -> list[GraphNode]:
+def _cone(ran: ExecutedGraph, source: str) -> list[GraphNode]:
     """Pointwise nodes that read nothing but the source, constants, and each other."""
     values, found = {source}, list[GraphNode]()
     maker = ran.maker(source)
@@ -174,3 +172,15 @@ def _serving(cone: Sequence[GraphNode], join: GraphNode) -> Iterator[GraphNode]:
             kept.add(node.index)
             last = node
     return (node for node in cone if node.index in kept)
+
+
+def separate_residuals(graph: Graph) -> int:
+    """LayerNormalization nodes fed by an Add of two computed values that nothing else reads."""
+    makers = {value: node for node in graph.nodes for value in node.outputs}
+    reads = Counter(value for node in graph.nodes for value in node.inputs)
+    count = 0
+    for node in graph.nodes:
+        add = makers.get(node.inputs[0]) if node.op == "LayerNormalization" and node.inputs else None
+        computed = add is not None and add.op == "Add" and all(value in makers for value in add.inputs)
+        count += computed and reads[node.inputs[0]] == 1
+    return count

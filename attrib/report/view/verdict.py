@@ -168,7 +168,7 @@ def alerts_of(document: Document) -> tuple[Alert, ...]:
         if not o.equal
     )
     failed = tuple(
-        AlertLine(f"{c.check}: {c.detail}", c.effect, c.fix)
+        AlertLine(f"{c.title or c.check}: {c.detail}", c.effect, c.fix)
         for c in document.comparability
         if c.state == "failed"
     )

@@ -3,8 +3,8 @@
 from msgspec.structs import replace
 
 from attrib.analysis.lineage.rewrites import UNKNOWN
-from attrib.findings.evidence.executed_graph import ran_of, rows_holding
-from attrib.findings.evidence.ledger_queries import delta_ns
+from attrib.findings.evidence.executed_graph import executed_graph
+from attrib.findings.evidence.ledger_queries import delta_ns, rows_holding
 from attrib.units import format_ns
 from attrib.verify.experiments.change import NO_GRAPH, experiment, saw_graph, variant
 from attrib.verify.predict.prediction import estimate
@@ -40,7 +40,7 @@ def _leave_out_suspects(context: ExperimentContext) -> tuple[Variant, ...] | Ina
         return Inapplicable(
             reason="no node of the graph that ran was written by an optimizer that can be left out"
         )
-    ran = ran_of(context.evidence)
+    ran = executed_graph(context.evidence)
     found: dict[str, Unfused] = {}
     for name, steps in written.items():
         unfused = saving_of_undoing(context, steps)

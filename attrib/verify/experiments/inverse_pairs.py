@@ -1,6 +1,6 @@
 """inverse-pairs: take casts, transposes and reshapes that undo each other out of the graph."""
 
-from attrib.findings.evidence.executed_graph import ran_of
+from attrib.findings.evidence.executed_graph import executed_graph
 from attrib.findings.evidence.ledger_queries import op_counts
 from attrib.findings.rules.graph.inverse_transposes import RULE as INVERSE_TRANSPOSES
 from attrib.findings.rules.graph.redundant_casts import inverse_casts
@@ -35,7 +35,7 @@ def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
 
 def find_pairs(context: ExperimentContext) -> tuple[str, ...]:
     """Find the executed nodes of which one undoes the other."""
-    ran = ran_of(context.evidence)
+    ran = executed_graph(context.evidence)
     verdict = verdict_of(context, INVERSE_TRANSPOSES)
     moves = verdict.works if verdict is not None else ()
     names = {name for pair in inverse_casts(ran) for name in pair}

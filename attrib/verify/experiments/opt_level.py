@@ -3,8 +3,7 @@
 from msgspec.structs import replace
 
 from attrib.capture.config.options import OptLevel
-from attrib.findings.evidence.ledger_queries import counted
-from attrib.findings.rules.graph.unfused_layers import separate_residuals
+from attrib.findings.evidence.unfused_patterns import separate_residuals
 from attrib.model.experiment import Prediction
 from attrib.units import format_ns
 from attrib.verify.experiments.change import experiment, saw_graph, variant
@@ -12,6 +11,7 @@ from attrib.verify.predict.bounds import glue_nodes
 from attrib.verify.predict.prediction import estimate
 from attrib.verify.predict.unfused import saving_of_undoing, written_by
 from attrib.verify.protocol import ExperimentContext, Inapplicable, Variant
+from attrib.wording import counted
 
 LEVELS: tuple[OptLevel, ...] = ("disabled", "basic", "extended", "all")
 

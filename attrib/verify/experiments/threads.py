@@ -2,11 +2,11 @@
 
 from msgspec.structs import replace
 
-from attrib.findings.evidence.ledger_queries import counted
 from attrib.model.manifest import Role
 from attrib.verify.experiments.change import Variants, experiment, session_value, variant, with_session
 from attrib.verify.predict.threads import predict_threads
 from attrib.verify.protocol import Experiment, ExperimentContext, Inapplicable, Variant
+from attrib.wording import counted
 
 _POOL = "intra_op_num_threads"
 

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterable
 
 from attrib.findings.evidence.attention import attention_regions, is_whole
-from attrib.findings.evidence.ledger_queries import counted, nodes_of, op_counts
+from attrib.findings.evidence.ledger_queries import nodes_of, op_counts
 from attrib.model.experiment import Prediction
 from attrib.model.work import Work
 from attrib.units import format_ns
 from attrib.verify.predict.nodes import is_glue, is_moving, nodes, time_of_removal
 from attrib.verify.predict.prediction import at_most
 from attrib.verify.protocol import ExperimentContext
+from attrib.wording import counted
 
 
 def moving_nodes(context: ExperimentContext) -> Prediction | None:

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from attrib.analysis.match.compiled import is_compiled
-from attrib.findings.protocol import Rule, Verdict
+from attrib.findings.protocol import Rule, RuleResult
 from attrib.findings.runner import NEEDS
 from attrib.model.experiment import Prediction
 from attrib.verify.predict.nodes import executor, time_of
@@ -13,7 +13,7 @@ from attrib.verify.protocol import ExperimentContext
 _CUT = "They also cut the graph that the provider compiles: what it would do better with the whole graph, no profile shows."
 
 
-def verdict_of(context: ExperimentContext, rule: Rule) -> Verdict | None:
+def verdict_of(context: ExperimentContext, rule: Rule) -> RuleResult | None:
     """Run a rule; None where evidence that it needs is missing."""
     evidence = context.evidence
     if not all(NEEDS[need].met(evidence) for need in rule.needs):
@@ -21,7 +21,7 @@ def verdict_of(context: ExperimentContext, rule: Rule) -> Verdict | None:
     return rule.audit(evidence)
 
 
-def predict_claim(context: ExperimentContext, verdict: Verdict) -> Prediction | None:
+def predict_claim(context: ExperimentContext, verdict: RuleResult) -> Prediction | None:
     """Predict the claim of a verdict; None where it claims nothing.
 
     Where the claim differs from the time of its nodes, the difference comes from other nodes of the run, and may be wrong.

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from attrib.analysis.lineage.graph import GraphNode
-from attrib.findings.evidence.executed_graph import Ran, ran_of
+from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph
 from attrib.model.experiment import Prediction
 from attrib.units import format_ns, format_percent
 from attrib.verify.predict.nodes import ELEMENTWISE, time_of
@@ -21,7 +21,7 @@ def heads_of(context: ExperimentContext) -> tuple[int, tuple[str, ...]]:
     Returns:
         The number of heads, 0 where no attention is seen node by node; the ids of the nodes.
     """
-    ran = ran_of(context.evidence)
+    ran = executed_graph(context.evidence)
     heads, members = 0, dict[int, GraphNode]()
     for node in ran.graph.nodes:
         result = ran.result(node) if node.op == "Softmax" else None
@@ -50,7 +50,7 @@ def without_heads(context: ExperimentContext, share: float) -> Prediction | None
     return estimate(context, "onnxruntime", widen(saving, PEER_MARGIN * saving.median), basis, works)
 
 
-def _up(ran: Ran, value: str, products: int) -> Iterator[GraphNode]:
+def _up(ran: ExecutedGraph, value: str, products: int) -> Iterator[GraphNode]:
     """Nodes that lead to a value, through so many products one after the other."""
     maker = ran.maker(value)
     while maker is not None and maker.op in _BETWEEN:
@@ -65,7 +65,7 @@ def _up(ran: Ran, value: str, products: int) -> Iterator[GraphNode]:
             yield from _up(ran, factor, products - 1)
 
 
-def _main_input(ran: Ran, node: GraphNode) -> str:
+def _main_input(ran: ExecutedGraph, node: GraphNode) -> str:
     """The input that is as large as the result: of a mask and scores, the scores."""
     result = ran.result(node)
     data = [name for name in node.inputs if name and not ran.is_constant(name)]
@@ -80,7 +80,7 @@ def _main_input(ran: Ran, node: GraphNode) -> str:
     return (deep or alike or data or [""])[0]
 
 
-def _below(ran: Ran, softmax: GraphNode) -> Iterator[GraphNode]:
+def _below(ran: ExecutedGraph, softmax: GraphNode) -> Iterator[GraphNode]:
     """The product with the values, with what makes those, and the projection of its result."""
     readers, product = _down(ran, softmax)
     yield from readers
@@ -93,7 +93,7 @@ def _below(ran: Ran, softmax: GraphNode) -> Iterator[GraphNode]:
     yield from _down(ran, product)[0]
 
 
-def _down(ran: Ran, node: GraphNode) -> tuple[list[GraphNode], GraphNode | None]:
+def _down(ran: ExecutedGraph, node: GraphNode) -> tuple[list[GraphNode], GraphNode | None]:
     """Nodes that read what a node makes, down to the next product and with it; and that product."""
     found, waiting = [], [node]
     while waiting:

@@ -9,8 +9,7 @@ would take in another form: whatever is told by such peers is widen by `PEER_MAR
 
 from collections.abc import Iterable
 
-from attrib.findings.evidence.executed_graph import rows_holding
-from attrib.findings.evidence.ledger_queries import ids
+from attrib.findings.evidence.ledger_queries import ids, rows_holding
 from attrib.model.estimate import Delta
 from attrib.model.experiment import Prediction
 from attrib.model.manifest import Role

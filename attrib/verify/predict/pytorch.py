@@ -2,13 +2,14 @@
 
 from attrib.analysis.match.ops import base_op
 from attrib.findings.evidence.attention import attention_regions
-from attrib.findings.evidence.ledger_queries import calls_of, counted, ids, nodes_of, side_ns
+from attrib.findings.evidence.ledger_queries import calls_of, ids, nodes_of, side_ns
 from attrib.model.estimate import Delta
 from attrib.model.experiment import Prediction
 from attrib.units import format_ns
 from attrib.verify.predict.nodes import is_heavy, nodes, time_of
 from attrib.verify.predict.prediction import at_most, between, estimate, minus, plus, times
 from attrib.verify.protocol import ExperimentContext
+from attrib.wording import counted
 
 _KEPT = frozenset({
     "linear", "addmm", "matmul", "baddbmm", "scaled_dot_product_attention", "conv1d", "conv2d", "convolution",

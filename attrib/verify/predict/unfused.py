@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 
 from attrib.analysis.lineage.graph import Graph
 from attrib.analysis.lineage.rewrites import Step
-from attrib.findings.evidence.executed_graph import Ran, ran_of, rows_holding
-from attrib.findings.evidence.reference_cost import Terms, equal_size, scaled
+from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph
+from attrib.findings.evidence.ledger_queries import rows_holding
+from attrib.findings.evidence.reference_cost import Terms, weights_by_elements, weights_of_equal_size
 from attrib.model.estimate import Delta
 from attrib.model.tensor import Tensor
 from attrib.model.work import Work
@@ -77,7 +78,7 @@ def written_by(context: ExperimentContext) -> dict[str, tuple[Step, ...]]:
 
 def saving_of_undoing(context: ExperimentContext, steps: Iterable[Step]) -> Unfused:
     """Predict what it would save to undo the steps, each counted once."""
-    ran, before = ran_of(context.evidence), context.chain.graphs[-2]
+    ran, before = executed_graph(context.evidence), context.chain.graphs[-2]
     chosen = list(dict.fromkeys(steps))
     written = ran.ids(ran.graph.nodes[j] for step in chosen for j in step.after)
     works = context.evidence.work["onnxruntime"]
@@ -107,7 +108,9 @@ def saving_of_undoing(context: ExperimentContext, steps: Iterable[Step]) -> Unfu
     )
 
 
-def _add_instead(instead: _Instead, context: ExperimentContext, ran: Ran, before: Graph, step: Step) -> None:
+def _add_instead(
+    instead: _Instead, context: ExperimentContext, ran: ExecutedGraph, before: Graph, step: Step
+) -> None:
     """Add what would run without one step."""
     old, new = [before.nodes[i] for i in step.before], [ran.graph.nodes[j] for j in step.after]
     beside_product = any(is_heavy(node.op) for node in new)
@@ -136,11 +139,11 @@ def _peers(works: Iterable[Work], op: str, result: Tensor) -> dict[str, float]:
     def same(work: Work) -> bool:
         return work.op == op
 
-    if found := equal_size(works, result, same) or scaled(works, result, same):
+    if found := weights_of_equal_size(works, result, same) or weights_by_elements(works, result, same):
         return found  # 2
     return _passes(works, result) if op in ELEMENTWISE else {}  # 3
 
 
 def _passes(works: Iterable[Work], result: Tensor) -> dict[str, float]:
     """Weights of one elementwise pass over a result."""
-    return scaled(works, result, lambda work: work.op in ELEMENTWISE)
+    return weights_by_elements(works, result, lambda work: work.op in ELEMENTWISE)

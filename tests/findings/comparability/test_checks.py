@@ -1,10 +1,13 @@
 """Conditions of a fair comparison: each can hold, fail and be unknown."""
 
 import pytest
+from msgspec.structs import replace
 
 from attrib.findings.comparability.checks import CHECKS, checks
 from attrib.model.manifest import EXPORTED, OutputDifference, Rewrite
+from attrib.report.view.verdict import alerts_of
 from tests.findings.evidence_factory import MS, evidence, graph, manifest, steady, tensor
+from tests.report.factory import document
 
 
 def state(name, given_manifest, outputs=(), plain=None):
@@ -100,6 +103,25 @@ def test_drift_fails():
     assert state("No drift", manifest(), plain={"torch": rising, "onnxruntime": rising}).state == "failed"
 
 
+def test_every_condition_has_a_title_for_either_outcome():
+    titles = [title for condition in CHECKS for title in (condition.name, condition.failed)]
+    assert all(titles)
+    assert len(set(titles)) == len(titles)
+
+
+def test_a_failed_check_is_shown_under_its_failing_title_and_keeps_its_name():
+    rising = tuple((100 * MS + i * 5 * MS,) for i in range(12))
+    found = checks(evidence(plain_ns={"torch": rising, "onnxruntime": rising}))
+    drift = next(check for check in found if check.check == "No drift")
+    assert (drift.state, drift.title) == ("failed", "The step times drifted")
+    assert all(check.title == check.check for check in found if check.state != "failed")
+    shown = [
+        line.text for alert in alerts_of(replace(document(), comparability=found)) for line in alert.lines
+    ]
+    assert any(text.startswith("The step times drifted: ") for text in shown)
+    assert not any(text.startswith("No drift") for text in shown)
+
+
 def test_a_complete_fair_capture_passes_every_check():
     right = OutputDifference(
         name="y", shape=(1,), max_abs=0.0, max_rel=0.0, cosine=1.0, tolerance=1e-3, equal=True
@@ -166,7 +188,13 @@ def test_what_limits_the_cores_is_named():
 
 
 @pytest.mark.parametrize(
-    ("torch_steps", "effect"), [((100, 150), "the same way"), ((150, 150), "One engine drifts alone")]
+    ("torch_steps", "effect"),
+    [
+        ((100, 150), "Both engines drifted alike"),
+        ((100, 480), "Both engines drifted, but not alike"),
+        ((150, 100), "Both engines drifted, but not alike"),
+        ((150, 150), "Only ONNX Runtime drifted"),
+    ],
 )
 def test_drift_of_both_cancels_and_drift_of_one_does_not(torch_steps, effect):
     def blocks(first, last):

@@ -5,11 +5,11 @@ import dataclasses
 import msgspec
 import pytest
 
-from attrib.findings.evidence.executed_graph import ran_of
+from attrib.findings.evidence.executed_graph import executed_graph
+from attrib.findings.evidence.unfused_patterns import separate_residuals
 from attrib.findings.registry import RULES
 from attrib.findings.rules.graph.inverse_transposes import undoes_axes
 from attrib.findings.rules.graph.redundant_casts import inverse_casts
-from attrib.findings.rules.graph.unfused_layers import separate_residuals
 from attrib.findings.runner import run
 from attrib.model.manifest import OPTIMIZED, OutputDifference
 from attrib.model.work import Work
@@ -383,7 +383,7 @@ class TestRedundantCasts:
             Ran(node("Cast", ["x"], ["h"]), MS, result=half, reads=(whole,), cause="cast"),
             Ran(node("Cast", ["h"], ["y"]), MS, result=tensor(4, dtype=result), reads=(half,), cause="cast"),
         )
-        assert inverse_casts(ran_of(given(*ran))) == (("Cast:h", "Cast:y"),) * pairs
+        assert inverse_casts(executed_graph(given(*ran))) == (("Cast:h", "Cast:y"),) * pairs
         assert ("the pairs take 2 ms" in texts(finding("redundant-casts", given(*ran)))) is bool(pairs)
 
     @pytest.mark.rule("redundant-casts", "passes")

@@ -1,29 +1,13 @@
 """engine-rebuild: a compiled partition that was built again in the middle of the steps."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
-from attrib.findings.evidence.ledger_queries import counted
-from attrib.findings.evidence.placement import executed
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.analysis.match.compiled import is_compiled
+from attrib.findings.evidence.placement import executed_nodes
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
-from attrib.model.work import Work
 from attrib.units import format_ns
-
-COMPILERS = (
-    "Tensorrt",
-    "NvTensorR",
-    "OpenVINO",
-    "CoreML",
-    "MIGraphX",
-    "QNN",
-    "VitisAI",
-    "Nnapi",
-    "Dnnl",
-    "TVM",
-)
-"""Providers that compile a part of the graph into one node."""
+from attrib.wording import counted
 
 SPIKE_NS = 1_000_000_000
 """Building an engine takes seconds; no node of a warm step of a transformer does."""
@@ -32,41 +16,30 @@ SPIKE_RATIO = 20
 """A step over the median of the same node."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Look for single steps in which a compiled partition took seconds."""
-    compiled = [node for node in executed(evidence) if is_compiled(node)]
+    compiled = [node for node in executed_nodes(evidence) if is_compiled(node)]
     if not compiled:
-        return Verdict(failed=False, summary="No node is a compiled part of the graph.")
-    spikes = list(_spikes(evidence))
-    steps = evidence.partitions["onnxruntime"].steps
-    return Verdict(
-        failed=bool(spikes),
-        detail=counted(len(spikes), "step"),
-        summary=f"{counted(len(compiled), 'compiled part')} of the graph in {counted(steps, 'profiled step')}; "
-        + ("most steps are quick." if spikes else "none took seconds in any of them."),
-        evidence=tuple(spikes),
-        fix="Give the shapes beforehand: `trt_profile_min_shapes`, `trt_profile_opt_shapes`, "
-        "`trt_profile_max_shapes`, and keep "
-        "engines: `trt_engine_cache_enable=1`. Or fix the shapes: export without `--dynamic-shapes`, pad to a "
-        "few lengths.",
-    )
-
-
-def is_compiled(node: Work) -> bool:
-    """Whether a node stands for a part of the graph that its provider compiled: it names the provider or a subgraph."""
-    name = node.id.lower()
-    named = node.provider.lower() in name or "subgraph" in name or "trtkernel" in name
-    return node.provider.startswith(COMPILERS) and named
-
-
-def _spikes(evidence: Evidence) -> Iterator[EvidenceRow]:
+        return RuleResult(failed=False, summary="No node is a compiled part of the graph.")
     partition = evidence.partitions["onnxruntime"]
+    spikes = []
     for node, spent in zip(partition.work, partition.work_ns, strict=True):
         usual = float(np.median(spent))
-        if is_compiled(node):
-            for step in np.flatnonzero((spent > SPIKE_NS) & (spent > SPIKE_RATIO * usual)).tolist():
-                text = f"{node.id}: {format_ns(int(spent[step]))} in profiled step {step}, usually {format_ns(usual)}"
-                yield EvidenceRow(text=text, value_ns=int(spent[step] - usual))
+        slow = (spent > SPIKE_NS) & (spent > SPIKE_RATIO * usual)
+        for step in np.flatnonzero(slow).tolist() if is_compiled(node) else ():
+            text = f"{node.id}: {format_ns(int(spent[step]))} in profiled step {step}, usually {format_ns(usual)}"
+            spikes.append(EvidenceRow(text=text, value_ns=int(spent[step] - usual)))
+    return RuleResult(
+        failed=bool(spikes),
+        detail=counted(len(spikes), "step"),
+        summary=f"{counted(len(compiled), 'compiled part')} of the graph in"
+        f" {counted(partition.steps, 'profiled step')}; "
+        + ("most steps are quick." if spikes else "none took seconds in any of them."),
+        evidence=tuple(spikes),
+        fix="Give the shapes beforehand: `trt_profile_min_shapes`, `trt_profile_opt_shapes`, `trt_profile_max_shapes`, and"
+        " keep engines: `trt_engine_cache_enable=1`. Or fix the shapes: export without `--dynamic-shapes`, pad to a few"
+        " lengths.",
+    )
 
 
 RULE = Rule(
@@ -75,11 +48,9 @@ RULE = Rule(
     failed="A compiled part of the graph was built again in {}",
     example="2 steps",
     about=(
-        "TensorRT builds an engine for a range of shapes. An input outside of it makes the provider build "
-        "another one inside "
-        "`run`: 30 to 40 seconds for each new length (microsoft/onnxruntime#13559, "
-        "triton-inference-server/server#6792). The rule "
-        "looks for steps in which a compiled partition took seconds and twenty times its usual time."
+        "TensorRT builds an engine for a range of shapes. An input outside of it makes the provider build another one inside"
+        " `run`: 30 to 40 seconds for each new length (microsoft/onnxruntime#13559, triton-inference-server/server#6792)."
+        " The rule looks for steps in which a compiled partition took more than a second, and twenty times its usual time."
     ),
     cause=None,
     needs=("nodes",),

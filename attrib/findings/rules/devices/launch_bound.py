@@ -1,12 +1,10 @@
 """launch-bound: the device waits for the host to launch its work."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
 from attrib.findings.evidence.ledger_queries import ENGINE_NAMES
-from attrib.findings.protocol import Evidence, Rule, Verdict
-from attrib.model.device import DeviceUse
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.model.manifest import ROLES, Role
 from attrib.units import format_ns, format_percent
@@ -39,32 +37,28 @@ class _Use:
         )
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Compare the device's busy time with the wall time of the step."""
-    uses = list(_uses(evidence))
-    idle = [use for use in uses if use.share < BUSY_LIMIT and use.kernels >= LEAST_KERNELS]
-    least = min(idle, key=lambda use: use.share, default=None)
-    return Verdict(
-        failed=bool(idle),
-        detail=f"{format_percent(1 - least.share)} of a step of {ENGINE_NAMES[least.role]}" if least else "",
-        summary="; ".join(use.text for use in uses) + ".",
-        evidence=tuple(EvidenceRow(text=use.text, value_ns=use.wall - use.busy) for use in idle),
-        fix="Launch less: a larger `--batch-size`; fused nodes (`--optimize ort-transformers`); in ONNX Runtime "
-        "a CUDA graph, "
-        "provider option `enable_cuda_graph=1` with bound inputs and outputs and no node on the CPU; in PyTorch "
-        "`torch.compile(mode='reduce-overhead')`.",
-    )
-
-
-def _uses(evidence: Evidence) -> Iterator[_Use]:
+    uses = []
     for role in ROLES:
         partition = evidence.partitions.get(role)
-        device: DeviceUse | None = partition.device if partition is not None else None
+        device = partition.device if partition is not None else None
         if device is not None and device.walls_ns.size:
             plain = [step for block in evidence.plain_ns.get(role, ()) for step in block]
             walls = plain or device.walls_ns.tolist()  # recording slows the host, not the device
             busy, kernels = (int(median(column.tolist())) for column in (device.busy_ns, device.kernels))
-            yield _Use(role, busy, int(median(walls)), kernels)
+            uses.append(_Use(role, busy, int(median(walls)), kernels))
+    idle = [use for use in uses if use.share < BUSY_LIMIT and use.kernels >= LEAST_KERNELS]
+    least = min(idle, key=lambda use: use.share, default=None)
+    return RuleResult(
+        failed=bool(idle),
+        detail=f"{format_percent(1 - least.share)} of a step of {ENGINE_NAMES[least.role]}" if least else "",
+        summary="; ".join(use.text for use in uses) + ".",
+        evidence=tuple(EvidenceRow(text=use.text, value_ns=use.wall - use.busy) for use in idle),
+        fix="Launch less: a larger `--batch-size`; fused nodes (`--optimize ort-transformers`); in ONNX Runtime a CUDA"
+        " graph, provider option `enable_cuda_graph=1` with bound inputs and outputs and no node on the CPU; in PyTorch"
+        " `torch.compile(mode='reduce-overhead')`.",
+    )
 
 
 RULE = Rule(
@@ -73,13 +67,10 @@ RULE = Rule(
     failed="The device waits for the host during {}",
     example="92 % of a step of PyTorch",
     about=(
-        "A small model on a GPU is as slow as its host can launch kernels; their own speed decides nothing "
-        "then. A CUDA graph "
-        "took the 95th percentile of one transformer from 4.3 ms to 2.1 ms (microsoft/onnxruntime#9978). The "
-        "rule compares "
-        "the time in which the device did anything (overlapping streams counted once) with the wall time of the "
-        "step that "
-        "launched it, for each engine whose trace holds the device's work."
+        "A small model on a GPU is as slow as its host can launch kernels, however fast they are. A CUDA graph took the"
+        " 95th percentile of one transformer from 4.3 ms to 2.1 ms (microsoft/onnxruntime#9978). The rule compares the time"
+        " in which the device did anything (overlapping streams counted once) with the wall time of the step that launched"
+        " it, for each engine whose trace holds the device's work."
     ),
     cause=None,
     needs=("device",),

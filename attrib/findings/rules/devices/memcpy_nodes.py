@@ -1,64 +1,46 @@
 """memcpy-nodes: copies between host and device inside the graph."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
 
-from attrib.findings.evidence.ledger_queries import MOST_GROUPS, counted, ids, op_of
-from attrib.findings.evidence.placement import copies, copy_partners, executed, rows_with
-from attrib.findings.protocol import Evidence, Rule, Verdict
-from attrib.model.document import EvidenceRow
-from attrib.model.work import Work
+from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, nodes_line, op_of, rows_with_nodes
+from attrib.findings.evidence.placement import copy_nodes, copy_partners, executed_nodes
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.units import format_ns
+from attrib.wording import counted
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the copy nodes, and say which nodes on the host they serve."""
-    found = copies(evidence)
+    found = copy_nodes(evidence)
     if not found:
-        return Verdict(
-            failed=False,
-            summary=f"None of {counted(len(executed(evidence)), 'node')} copies between devices.",
-        )
+        count = counted(len(executed_nodes(evidence)), "node")
+        return RuleResult(failed=False, summary=f"None of {count} copies between devices.")
     names = [node.id for node in found]
     claim = evidence.ledger.work("onnxruntime", names)
     directions = Counter(node.op for node in found)
-    return Verdict(
-        failed=True,
-        rows=ids(rows_with(evidence.ledger.rows, set(names))),
-        claim=claim,
-        works=tuple(names),
-        detail=counted(len(found), "copy node"),
-        summary=f"{directions['MemcpyToHost']} to the host, {directions['MemcpyFromHost']} from it: "
-        f"{format_ns(claim.median)} "
-        "in the profile. Each also makes the host wait for the device, and keeps CUDA graphs from being used.",
-        evidence=tuple(_lines(evidence, found)),
-        fix="Remove the nodes on the host that they serve (see fallback-nodes): export with another `--opset` "
-        "or with static "
-        "shapes; feed what only the host needs from there: `io_binding.bind_cpu_input`.",
-    )
-
-
-def _lines(evidence: Evidence, found: Sequence[Work]) -> Iterator[EvidenceRow]:
     partners = copy_partners(evidence)
     groups: dict[tuple[str, str], list[str]] = {}
     for node in found:
-        served = [op_of(evidence, "onnxruntime", name) for name in partners[node.id]]
-        groups.setdefault((node.op, " + ".join(dict.fromkeys(served)) or _edge(node)), []).append(node.id)
-    for (op, what), names in sorted(groups.items(), key=_frequency)[:MOST_GROUPS]:
-        spent = evidence.ledger.work("onnxruntime", names).median
-        yield EvidenceRow(
-            text=f"{len(names)} times {op} for {what}: {format_ns(spent)}",
-            rows=ids(rows_with(evidence.ledger.rows, set(names))),
-            value_ns=spent,
-        )
-
-
-def _frequency(group: tuple[tuple[str, str], list[str]]) -> tuple[int, tuple[str, str]]:
-    return -len(group[1]), group[0]
-
-
-def _edge(node: Work) -> str:
-    return "the outputs of the model" if node.op == "MemcpyToHost" else "the inputs of the model"
+        served = dict.fromkeys(op_of(evidence, "onnxruntime", name) for name in partners[node.id])
+        edge = "the outputs of the model" if node.op == "MemcpyToHost" else "the inputs of the model"
+        groups.setdefault((node.op, " + ".join(served) or edge), []).append(node.id)
+    frequent = sorted(groups.items(), key=lambda group: (-len(group[1]), group[0]))[:MOST_GROUPS]
+    return RuleResult(
+        failed=True,
+        rows=ids(rows_with_nodes(evidence, names)),
+        claim=claim,
+        works=tuple(names),
+        detail=counted(len(found), "copy node"),
+        summary=f"{directions['MemcpyToHost']} to the host, {directions['MemcpyFromHost']} from it:"
+        f" {format_ns(claim.median)} in the profile. Each also makes the host wait for the device, and keeps CUDA graphs"
+        " from being used.",
+        evidence=tuple(
+            nodes_line(evidence, f"{len(copies)} times {op} for {what}: ", copies)
+            for (op, what), copies in frequent
+        ),
+        fix="Remove the nodes on the host that they serve (see fallback-nodes): export with another `--opset` or with"
+        " static shapes; feed what only the host needs from there: `io_binding.bind_cpu_input`.",
+    )
 
 
 RULE = Rule(
@@ -67,13 +49,10 @@ RULE = Rule(
     failed="{} between host and device",
     example="24 copy nodes",
     about=(
-        "Where a node on the host stands between nodes on the device, ONNX Runtime puts MemcpyToHost and "
-        "MemcpyFromHost around "
-        "it (its log: `N Memcpy nodes are added to the graph`), and each boundary synchronizes. Placing shape "
-        "arithmetic on the "
-        "host took one model from 4 s to 0.6 s (microsoft/onnxruntime#19769). The rule adds up the copy nodes "
-        "and names "
-        "the nodes that they serve: removing those removes the copies."
+        "Where a node on the host stands between nodes on the device, ONNX Runtime puts MemcpyToHost and MemcpyFromHost"
+        " around it (its log: `N Memcpy nodes are added to the graph`), and each boundary synchronizes. Placing shape"
+        " arithmetic on the host took one model from 4 s to 0.6 s (microsoft/onnxruntime#19769). The rule adds up the copy"
+        " nodes and names the nodes that they serve: removing those removes the copies."
     ),
     cause="memcpy",
     needs=("nodes",),

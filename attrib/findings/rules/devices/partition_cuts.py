@@ -1,69 +1,33 @@
 """partition-cuts: nodes outside a provider that compiles, which cut the graph into more partitions."""
 
-from collections.abc import Iterator, Sequence
-
 from attrib.analysis.match.compiled import is_compiled
-from attrib.findings.evidence.ledger_queries import MOST_GROUPS, counted, ids, listed, op_counts
-from attrib.findings.evidence.placement import Island, executed, island_line, islands, reason, rows_with
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, nodes_ns, op_counts, rows_with_nodes
+from attrib.findings.evidence.placement import Island, executed_nodes, island_line, islands, placement_reason
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
-from attrib.model.work import Work
 from attrib.units import format_ns
+from attrib.wording import counted, listed
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Name the nodes between compiled partitions; what a cut costs beside their time no profile holds."""
-    compiled = [node for node in executed(evidence) if is_compiled(node)]
-    between = _between(evidence)
-    if not between:
-        parts = counted(len(compiled), "compiled partition")
-        text = f"{parts} of the graph, and no other node runs between two of them." if compiled else ""
-        return Verdict(failed=False, summary=text or "No part of the graph was compiled into one node.")
-    cuts = islands(evidence, between)
-    provider = listed(list(dict.fromkeys(node.provider for node in compiled)))
-    spent = evidence.ledger.work("onnxruntime", [node.id for node in between]).median
-    names = op_counts(evidence, "onnxruntime", [node.id for node in between])
-    elsewhere = listed(list(dict.fromkeys(node.provider for node in between)))
-    why = reason(evidence, between)
-    return Verdict(
-        failed=True,
-        rows=ids(rows_with(evidence.ledger.rows, {node.id for node in between})),
-        detail=f"{names} on {elsewhere} {'leaves' if len(between) == 1 else 'leave'} {len(compiled)} {provider} partitions",
-        summary=(
-            f"{counted(len(between), 'node')} ({names}) {'falls' if len(between) == 1 else 'fall'} back to {elsewhere} and"
-            f" cut the graph into {len(compiled)} {provider} partitions: {counted(len(cuts), 'cut')}. By themselves they"
-            f" take {format_ns(spent)}. {why[0].upper()}{why[1:]}. The rest of the price is in no profile: nothing is fused"
-            " across a cut, and every tensor that crosses it is handed over. Only an export without the cuts measures it."
-        ),
-        evidence=tuple(_lines(evidence, cuts)),
-        fix=_fix(between),
-    )
-
-
-def _between(evidence: Evidence) -> tuple[Work, ...]:
-    """Nodes outside of compiled partitions that run after one and before another."""
-    order = executed(evidence)
+    order = executed_nodes(evidence)
     places = [i for i, node in enumerate(order) if is_compiled(node)]
     inside = order[places[0] : places[-1]] if places else ()
-    return tuple(node for node in inside if not is_compiled(node))
-
-
-def _lines(evidence: Evidence, cuts: Sequence[Island]) -> Iterator[EvidenceRow]:
-    """The cuts in the order of execution, each by name; the last line stands for the rest."""
-    for island in cuts[:MOST_GROUPS]:
-        yield _row(evidence, (island,), island_line(evidence, island))
+    between = [node for node in inside if not is_compiled(node)]
+    if not between:
+        parts = counted(len(places), "compiled partition")
+        text = f"{parts} of the graph, and no other node runs between two of them." if places else ""
+        return RuleResult(failed=False, summary=text or "No part of the graph was compiled into one node.")
+    cuts = islands(evidence, between)
+    provider = listed(list(dict.fromkeys(order[i].provider for i in places)))
+    elsewhere = listed(list(dict.fromkeys(node.provider for node in between)))
+    nodes = [node.id for node in between]
+    ops = op_counts(evidence, "onnxruntime", nodes)
+    lines = [_line(evidence, (island,), island_line(evidence, island)) for island in cuts[:MOST_GROUPS]]
     if rest := cuts[MOST_GROUPS:]:
         names = listed([node.id for island in rest for node in island.nodes])
-        yield _row(evidence, rest, f"and {counted(len(rest), 'more cut', 'more cuts')}: {names}")
-
-
-def _row(evidence: Evidence, cuts: Sequence[Island], text: str) -> EvidenceRow:
-    names = [node.id for island in cuts for node in island.nodes]
-    spent = evidence.ledger.work("onnxruntime", names).median
-    return EvidenceRow(text=text, rows=ids(rows_with(evidence.ledger.rows, set(names))), value_ns=spent)
-
-
-def _fix(between: Sequence[Work]) -> str:
+        lines.append(_line(evidence, rest, f"and {counted(len(rest), 'more cut', 'more cuts')}: {names}"))
     proofs = [
         "`attrib verify` measures an export with another opset or attention implementation (opset, attention)"
     ]
@@ -73,7 +37,28 @@ def _fix(between: Sequence[Work]) -> str:
             "`--optimize drop-nan-guard` takes the IsNaN guard behind each Softmax out where no row is masked out entirely;"
             " `attrib verify --experiment nan-guard` proves what that gives",
         )
-    return "; ".join(proofs) + "."
+    one = len(between) == 1
+    return RuleResult(
+        failed=True,
+        rows=ids(rows_with_nodes(evidence, nodes)),
+        detail=f"{ops} on {elsewhere} {'leaves' if one else 'leave'} {len(places)} {provider} partitions",
+        summary=(
+            f"{counted(len(between), 'node')} ({ops}) {'falls' if one else 'fall'} back to {elsewhere} and cut the graph"
+            f" into {len(places)} {provider} partitions: {counted(len(cuts), 'cut')}. By themselves they take"
+            f" {format_ns(nodes_ns(evidence, nodes))}. {placement_reason(evidence, between)} The rest of the price is in no"
+            " profile: nothing is fused across a cut, and every tensor that crosses it is handed over. Only an export"
+            " without the cuts measures it."
+        ),
+        evidence=tuple(lines),
+        fix="; ".join(proofs) + ".",
+    )
+
+
+def _line(evidence: Evidence, cuts: tuple[Island, ...], text: str) -> EvidenceRow:
+    names = [node.id for island in cuts for node in island.nodes]
+    return EvidenceRow(
+        text=text, rows=ids(rows_with_nodes(evidence, names)), value_ns=nodes_ns(evidence, names)
+    )
 
 
 RULE = Rule(

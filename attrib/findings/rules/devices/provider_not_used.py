@@ -2,64 +2,49 @@
 
 from collections import Counter
 
-from attrib.findings.evidence.ledger_queries import counted, listed
-from attrib.findings.evidence.placement import executed, requested_provider
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.evidence.placement import executed_nodes, requested_provider
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.model.execution_providers import CPU_PROVIDER, CUDA_PROVIDER, provider_row
-from attrib.model.manifest import Side
+from attrib.wording import counted, listed
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Compare the provider that was asked for with those of the session and of its nodes."""
-    used = Counter(node.provider for node in executed(evidence) if node.provider)
+    used = Counter(node.provider for node in executed_nodes(evidence) if node.provider)
     if not used:
-        return Verdict(
+        return RuleResult(
             failed=False, lacks="needs a profile whose nodes name their provider (ONNX Runtime 1.0 or later)"
         )
-    side = evidence.manifest.sides.get("onnxruntime") if evidence.manifest else None
-    wanted = _wanted(evidence, side)
+    side = evidence.side("onnxruntime")
+    torch = evidence.partitions.get("torch")
+    wanted = requested_provider(evidence)
+    if side is None and set(used) == {CPU_PROVIDER}:
+        # nobody noted what was asked for: the GPU's where PyTorch used one
+        wanted = CUDA_PROVIDER if torch is not None and torch.device is not None else ""
     if wanted in used:
         where = listed([f"{name} ({counted(count, 'node')})" for name, count in used.most_common()])
-        return Verdict(failed=False, summary=f"Nodes ran on {where}.")
+        return RuleResult(failed=False, summary=f"Nodes ran on {where}.")
     if not wanted:
-        return Verdict(failed=False, lacks="needs a manifest: nobody noted which provider was asked for")
+        return RuleResult(failed=False, lacks="needs a manifest, which says which provider was asked for")
     ran = listed([name for name, _ in used.most_common()])
-    return Verdict(
+    texts = ["PyTorch's trace holds work of a GPU, ONNX Runtime's profile names the CPU alone"]
+    if side is not None:
+        has = "has" if wanted in side.providers else "lacks"
+        texts = [
+            f"asked for: {listed(list(side.requested_providers))}",
+            f"the session has {listed(list(side.providers))}: it {has} {wanted}",
+            f"the nodes of a step ran on {ran}",
+        ]
+    return RuleResult(
         failed=True,
         detail=f"{wanted} was asked for, and all {counted(sum(used.values()), 'node')} ran on {ran}",
         summary="Every other figure in this report is about that other device.",
-        evidence=tuple(_evidence(wanted, ran, side)),
-        fix=f"`attrib doctor` says what is missing. {provider_row(wanted).cure}. "
-        "`session_options.add_session_config_entry('session.disable_cpu_ep_fallback', '1')` makes the silent "
-        "fallback an "
-        "error.",
+        evidence=tuple(EvidenceRow(text=text) for text in texts),
+        fix=f"`attrib doctor` says what is missing. {provider_row(wanted).cure}."
+        " `session_options.add_session_config_entry('session.disable_cpu_ep_fallback', '1')` makes the silent fallback an"
+        " error.",
     )
-
-
-def _wanted(evidence: Evidence, side: Side | None) -> str:
-    """The provider asked for; without a manifest the GPU's where PyTorch used one."""
-    if side is not None:
-        return requested_provider(evidence)
-    torch = evidence.partitions.get("torch")
-    on_gpu = torch is not None and torch.device is not None
-    only_cpu = {node.provider for node in executed(evidence)} <= {"", CPU_PROVIDER}
-    return CUDA_PROVIDER if on_gpu and only_cpu else "" if only_cpu else requested_provider(evidence)
-
-
-def _evidence(wanted: str, ran: str, side: Side | None) -> list[EvidenceRow]:
-    if side is None:
-        return [
-            EvidenceRow(
-                text="PyTorch's trace holds work of a GPU, ONNX Runtime's profile names the CPU alone"
-            )
-        ]
-    has = "has" if wanted in side.providers else "lacks"
-    return [
-        EvidenceRow(text=f"asked for: {listed(list(side.requested_providers))}"),
-        EvidenceRow(text=f"the session has {listed(list(side.providers))}: it {has} {wanted}"),
-        EvidenceRow(text=f"the nodes of a step ran on {ran}"),
-    ]
 
 
 RULE = Rule(
@@ -68,13 +53,11 @@ RULE = Rule(
     failed="The wrong device was measured: {}",
     example="CUDAExecutionProvider was asked for, and all 430 nodes ran on CPUExecutionProvider",
     about=(
-        "If a provider's libraries cannot be loaded, ONNX Runtime says so in its log and runs everything on the CPU; "
-        "`get_available_providers()` goes on to list it. The usual reason is a CUDA or cuDNN of another version "
-        "(microsoft/onnxruntime#29913, danielgatis/rembg#841). The rule compares the provider that was asked "
-        "for with those "
-        "of the nodes in the profile; without a manifest it fires where PyTorch's trace holds work of a GPU and "
-        "every node "
-        "ran on the CPU."
+        "If a provider's libraries cannot be loaded, ONNX Runtime says so in its log and runs everything on the CPU;"
+        " `get_available_providers()` goes on to list it. The usual reason is a CUDA or cuDNN of another version"
+        " (microsoft/onnxruntime#29913, danielgatis/rembg#841). The rule compares the provider that was asked for with"
+        " those of the nodes in the profile; without a manifest it fires where PyTorch's trace holds work of a GPU and"
+        " every node ran on the CPU."
     ),
     cause=None,
     needs=("nodes",),

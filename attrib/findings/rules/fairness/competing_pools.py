@@ -3,7 +3,7 @@
 from attrib.findings.comparability.check import is_off
 from attrib.findings.evidence.ledger_queries import ENGINE_NAMES
 from attrib.findings.evidence.stability import IDLE_LIMIT
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.units import format_percent
 
@@ -11,35 +11,31 @@ SPINNING = "session.intra_op.allow_spinning"
 """Session configuration entry: whether ONNX Runtime's threads spin while they wait for work."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Read the processor time that each worker used while the other one was measured."""
     sides = evidence.manifest.sides if evidence.manifest else {}
     shares = {role: side.idle_cpu_share for role, side in sides.items() if side.state == "complete"}
     if not shares:
-        return Verdict(
+        return RuleResult(
             failed=False, lacks="needs the processor time of the waiting engine: `attrib profile` notes it"
         )
-    busy = {role: share for role, share in shares.items() if share > IDLE_LIMIT}
+    used = [
+        f"{ENGINE_NAMES[role]} used {format_percent(share)} of a core"
+        for role, share in shares.items()
+        if share > IDLE_LIMIT
+    ]
     text = ", ".join(f"{ENGINE_NAMES[role]} {format_percent(share)}" for role, share in shares.items())
-    ort = sides.get("onnxruntime")
+    ort = evidence.side("onnxruntime")
     spins = ort is not None and not is_off(ort.session_options.get(SPINNING, "").lower())
-    return Verdict(
-        failed=bool(busy),
-        detail=" and ".join(
-            f"{ENGINE_NAMES[role]} used {format_percent(share)} of a core" for role, share in busy.items()
-        ),
-        summary=f"Processor time of the waiting engine, in cores: {text}. "
-        + ("ONNX Runtime's threads may spin." if spins else "ONNX Runtime's threads do not spin."),
-        evidence=tuple(
-            EvidenceRow(
-                text=f"{ENGINE_NAMES[role]} used {format_percent(share)} of a core while the other engine ran"
-            )
-            for role, share in busy.items()
-        ),
-        fix=f"`attrib profile --session-option {SPINNING}=0`, or fewer `--threads`. In a process that holds "
-        f"both engines: "
-        f"`session_options.add_session_config_entry('{SPINNING}', '0')`, and add up their threads to no more "
-        f"than the cores.",
+    return RuleResult(
+        failed=bool(used),
+        detail=" and ".join(used),
+        summary=f"Processor time of the waiting engine, in cores: {text}. ONNX Runtime's threads"
+        f" {'may' if spins else 'do not'} spin.",
+        evidence=tuple(EvidenceRow(text=f"{one} while the other engine ran") for one in used),
+        fix=f"`attrib profile --session-option {SPINNING}=0`, or fewer `--threads`. In a process that holds both engines:"
+        f" `session_options.add_session_config_entry('{SPINNING}', '0')`, and threads that add up to no more than the"
+        " cores.",
     )
 
 
@@ -49,15 +45,11 @@ RULE = Rule(
     failed="The engine that waits keeps cores busy: {}",
     example="ONNX Runtime used 100 % of a core",
     about=(
-        "Both engines keep threads that spin for a while when they have nothing to do. In one process they take "
-        "the cores from "
-        "each other: after a run of ONNX Runtime one `torch.mm` took 33.3 ms instead of 11.7 ms here, and fifty "
-        "times as long in "
-        "microsoft/onnxruntime#13808. attrib gives each engine a process of its own and measures what the "
-        "waiting one uses; the "
-        "rule fires where that is more than a tenth of a core. What it costs the other engine is not claimed: "
-        "only the "
-        "experiments show it."
+        "Both engines keep threads that spin for a while when they have nothing to do. In one process they take the cores"
+        " from each other: after a run of ONNX Runtime one `torch.mm` took 33.3 ms instead of 11.7 ms here, and fifty times"
+        " as long in microsoft/onnxruntime#13808. attrib gives each engine a process of its own and measures what the"
+        " waiting one uses; the rule fires where that is more than a tenth of a core. What it costs the other engine is not"
+        " claimed: only the experiments show it."
     ),
     cause=None,
     needs=("manifest",),

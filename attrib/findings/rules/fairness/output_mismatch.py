@@ -1,37 +1,26 @@
 """output-mismatch: the engines do not compute the same."""
 
-import math
-
-from attrib.findings.evidence.ledger_queries import counted
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.evidence.numerics import describe_difference
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
-from attrib.model.manifest import OutputDifference
-
-WRONG = "The engines may not do the same work: read the difference in time with care."
+from attrib.wording import counted
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Compare every output with the tolerance of the precision."""
     wrong = [output for output in evidence.outputs if not output.equal]
     total = counted(len(evidence.outputs), "output")
-    return Verdict(
+    return RuleResult(
         failed=bool(wrong),
         detail=f"{len(wrong)} of {total}",
-        summary=WRONG if wrong else f"{total} compared, all within the tolerance of the precision.",
-        evidence=tuple(EvidenceRow(text=describe(output)) for output in (wrong or evidence.outputs)),
-        fix="Before the speed, check precision (`--precision`), TF32, the attention implementation (`--attention`) "
-        "and the export (`--exporter`): the first of them that makes the outputs agree is the reason.",
-    )
-
-
-def describe(output: OutputDifference) -> str:
-    """One output and how far it is apart."""
-    if output.reason:
-        return f"{output.name}: {output.reason}"
-    cosine = "" if math.isnan(output.cosine) else f", cosine {output.cosine:.6f}"
-    return (
-        f"{output.name}: largest difference {output.max_abs:.2g} ({output.max_rel:.2g} of the largest value, "
-        f"tolerance {output.tolerance:.2g}){cosine}"
+        summary="The engines may not do the same work, so that the difference in time may come from that."
+        if wrong
+        else f"{total} compared, all within the tolerance of the precision.",
+        evidence=tuple(
+            EvidenceRow(text=describe_difference(output)) for output in (wrong or evidence.outputs)
+        ),
+        fix="Find the reason before you read the times: check precision (`--precision`), TF32, the attention implementation"
+        " (`--attention`) and the export (`--exporter`), one after the other, until the outputs agree.",
     )
 
 
@@ -41,9 +30,8 @@ RULE = Rule(
     failed="{} differ between the engines",
     example="1 of 2 outputs",
     about=(
-        "A faster engine that computes something else is not faster. The rule reads outputs.json: the "
-        "largest difference of every output, relative to PyTorch's largest value, against the tolerance "
-        "of the precision."
+        "A faster engine that computes something else is not faster. The rule reads outputs.json: the largest difference of"
+        " every output, relative to PyTorch's largest value, against the tolerance of the precision."
     ),
     cause=None,
     needs=("outputs",),

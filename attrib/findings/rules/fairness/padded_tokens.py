@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
-from attrib.findings.evidence.ledger_queries import ids
-from attrib.findings.evidence.placement import executed, rows_with
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.evidence.ledger_queries import ids, nodes_line, rows_with_nodes
+from attrib.findings.evidence.placement import executed_nodes
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.model.estimate import Delta
 from attrib.model.manifest import Workload
@@ -18,36 +18,54 @@ LEAST_SAVED = 0.7
 """Of what would go away with the tokens if time followed their number: smaller products use a processor less well."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the time of nodes whose tensors have the length of the sequence, by the share of masked tokens."""
     assert evidence.manifest is not None  # noqa: S101  (needs: tokens)
     workload = evidence.manifest.workload
     share, everywhere = masked_shares(evidence)
     if not share:
-        return Verdict(failed=False, summary="The mask hides no token.")
-    weights = saved_shares(executed(evidence), workload, share)
-    claim = _claim(evidence, weights)
+        return RuleResult(failed=False, summary="The mask hides no token.")
+    weights = saved_shares(executed_nodes(evidence), workload, share)
+    whole = evidence.ledger.weighted({"onnxruntime": weights})
+    linear = [node for node, weight in weights.items() if weight <= share]
     squares = [node for node, weight in weights.items() if weight > share]
-    text = f"{format_percent(share)} of the tokens are padding"
-    return Verdict(
+    kinds = ((linear, "grow with the tokens"), (squares, "grow with their square"))
+    lines = [nodes_line(evidence, f"{len(nodes)} nodes {what}: ", nodes) for nodes, what in kinds if nodes]
+    kept = max(1, round(workload.seq_len * (1 - everywhere)))
+    ways = []
+    if everywhere > 0:
+        ways.append(
+            "Pad to the longest row of the batch: `tokenizer(texts, padding='longest')`;"
+            f" `attrib profile --seq-len {kept}` shows it."
+        )
+    if everywhere < share:
+        ways.append(
+            "Put rows of like length into one batch (bucketing), or pack sequences into one row without padding."
+        )
+        text = (
+            f"{format_percent(everywhere)} of the length is padding in every row; the rest lies in rows that are shorter"
+            " than the longest of their batch"
+        )
+        lines.append(EvidenceRow(text=text))
+    return RuleResult(
         failed=bool(weights) and share >= LEAST_SHARE,
-        rows=ids(rows_with(evidence.ledger.rows, set(weights))),
-        claim=claim,
+        rows=ids(rows_with_nodes(evidence, weights)),
+        claim=Delta(median=whole.median, low=round(whole.low * LEAST_SAVED), high=whole.high),
         explains_delta=False,
         detail=format_percent(share),
-        summary=f"{text}, and both engines compute on them: {format_ns(claim.median)} of ONNX Runtime's step "
-        f"follows their "
-        f"number ({len(weights)} nodes, {len(squares)} of attention with its square).",
-        evidence=tuple(_lines(evidence, weights, squares, share, everywhere)),
-        fix=_fix(workload, share, everywhere),
+        summary=f"{format_percent(share)} of the tokens are padding, and both engines compute on them:"
+        f" {format_ns(whole.median)} of ONNX Runtime's step follows their number ({len(weights)} nodes, {len(squares)} of"
+        " attention with its square).",
+        evidence=tuple(lines),
+        fix=" ".join(ways),
     )
 
 
 def masked_shares(evidence: Evidence) -> tuple[float, float]:
-    """Share of the tokens that the mask hides, and share of the length that it hides in every row."""
+    """Share of the tokens that the mask hides, and share of the length that it hides in every row; 0 to 1."""
     assert evidence.manifest is not None  # noqa: S101  (needs: tokens)
-    workload, sides = evidence.manifest.workload, evidence.manifest.sides
-    settings = sides["torch"].settings if "torch" in sides else {}
+    workload, torch = evidence.manifest.workload, evidence.side("torch")
+    settings = torch.settings if torch is not None else {}
     share = _share(settings.get("masked_tokens", ""), workload.padding)
     return share, _share(settings.get("masked_in_all", ""), share if workload.batch_size == 1 else 0.0)
 
@@ -75,55 +93,16 @@ def saved_shares(nodes: Iterable[Work], workload: Workload, share: float) -> Map
     return found
 
 
-def _claim(evidence: Evidence, weights: Mapping[str, float]) -> Delta:
-    whole = evidence.ledger.weighted({"onnxruntime": weights})
-    return Delta(median=whole.median, low=round(whole.low * LEAST_SAVED), high=whole.high)
-
-
-def _lines(
-    evidence: Evidence, weights: Mapping[str, float], squares: list[str], share: float, everywhere: float
-) -> Iterable[EvidenceRow]:
-    linear = [node for node in weights if node not in set(squares)]
-    for what, names in (("grow with the tokens", linear), ("grow with their square", squares)):
-        if names:
-            spent = evidence.ledger.work("onnxruntime", names).median
-            yield EvidenceRow(
-                text=f"{len(names)} nodes {what}: {format_ns(spent)}",
-                rows=ids(rows_with(evidence.ledger.rows, set(names))),
-                value_ns=spent,
-            )
-    if everywhere < share:
-        yield EvidenceRow(
-            text=f"{format_percent(everywhere)} of the length is padding in every row; the rest lies in rows that are "
-            "shorter than the longest of their batch"
-        )
-
-
-def _fix(workload: Workload, share: float, everywhere: float) -> str:
-    kept = max(1, round(workload.seq_len * (1 - everywhere)))
-    trim = (
-        "Pad to the longest row of the batch: `tokenizer(texts, padding='longest')`; "
-        f"`attrib profile --seq-len {kept}` shows it."
-    )
-    bucket = (
-        "Put rows of like length into one batch (bucketing), or pack sequences into one row without padding."
-    )
-    return " ".join([trim] * (everywhere > 0) + [bucket] * (everywhere < share))
-
-
 RULE = Rule(
     id="padded-tokens",
     passed="No measurable time goes into padding",
     failed="{} of the tokens are padding, and are computed like the others",
     example="50 %",
     about=(
-        "Padding to a fixed length costs both engines time for tokens that the mask hides afterward; attention "
-        "pays with the "
-        "square of the length. Padding to `max_length` took one service from 20 s to 80 s "
-        "(huggingface/setfit#360). The rule "
-        "reads the mask's share and weighs the nodes whose tensors have the length of the sequence. It explains "
-        "nothing of the "
-        "difference between the engines: both compute on padding."
+        "Padding to a fixed length costs both engines time for tokens that the mask hides afterward; attention pays with"
+        " the square of the length. Padding to `max_length` took one service from 20 s to 80 s (huggingface/setfit#360)."
+        " The rule reads the mask's share and weighs the nodes whose tensors have the length of the sequence. It explains"
+        " nothing of the difference between the engines: both compute on padding."
     ),
     cause=None,
     needs=("manifest", "tokens", "nodes"),

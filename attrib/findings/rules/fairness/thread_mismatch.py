@@ -1,12 +1,10 @@
 """thread-mismatch: the engines compute with different threads, or with more than there are cores."""
 
-from collections.abc import Iterable
-
 from attrib.findings.evidence.kernels import is_product
-from attrib.findings.evidence.ledger_queries import ENGINE_NAMES, ids
+from attrib.findings.evidence.ledger_queries import ENGINE_NAMES, ids, rows_holding
 from attrib.findings.evidence.stability import threads_by_role
-from attrib.findings.protocol import Evidence, Rule, Verdict
-from attrib.model.document import EvidenceRow, LedgerRow
+from attrib.findings.protocol import Evidence, Rule, RuleResult
+from attrib.model.document import EvidenceRow
 from attrib.model.estimate import Delta
 from attrib.model.manifest import Manifest, Role
 from attrib.model.work import Work
@@ -20,34 +18,37 @@ SCALING, LEAST_SCALING = 0.9, 0.5
 hardware threads of one core are shared."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Compare the threads of both sides with each other and with the machine; weigh what the missing ones cost."""
     manifest = evidence.manifest
     threads = threads_by_role(manifest) if manifest else {}
     if manifest is None or not threads or len(threads) < len(manifest.sides):
-        return Verdict(failed=False, lacks="needs the threads of both engines: `attrib profile` notes them")
+        return RuleResult(
+            failed=False, lacks="needs the threads of both engines: `attrib profile` notes them"
+        )
     wrong = problems(manifest)
     cores = manifest.environment.usable_cores
+    fitting = max(int(cores), 1) if cores else min(threads.values())
     counts = ", ".join(f"{ENGINE_NAMES[role]} {count}" for role, count in threads.items())
-    works, claim = _missing_threads(evidence, manifest)
-    return Verdict(
+    summary = f"Intra-op threads: {counts}" + (f"; usable cores: {cores:g}." if cores else ".")
+    works, claim = missing_threads(evidence, manifest)
+    if claim is not None:
+        name = ENGINE_NAMES["onnxruntime" if claim.median > 0 else "torch"]
+        low, high = sorted((abs(claim.low), abs(claim.high)))
+        figure = format_interval(abs(claim.median), low, high, sign=False)
+        summary += (
+            f" The threads that {name} lacks cost it an estimated {figure}: it looks slower by that much."
+        )
+    return RuleResult(
         failed=bool(wrong),
-        rows=ids(_rows_with(evidence.ledger.rows, works)),
+        rows=ids(rows_holding(evidence, works)),
         claim=claim,
         detail="; ".join(wrong),
-        summary=f"Intra-op threads: {counts}"
-        + (f"; usable cores: {cores:g}." if cores else ".")
-        + _cost(claim),
+        summary=summary,
         evidence=tuple(EvidenceRow(text=text) for text in wrong),
-        fix=f"Record again with `attrib profile --threads {_fitting(manifest)}`: it sets both engines. Neither "
-        f"the model "
-        "(`torch.set_num_threads`) nor a session option (`intra_op_num_threads`) may change it afterward.",
+        fix=f"Record again with `attrib profile --threads {fitting}`: it sets both engines. Neither the model"
+        " (`torch.set_num_threads`) nor a session option (`intra_op_num_threads`) may change it afterward.",
     )
-
-
-def _fitting(manifest: Manifest) -> int:
-    cores = manifest.environment.usable_cores
-    return max(int(cores), 1) if cores else min(threads_by_role(manifest).values())
 
 
 def problems(manifest: Manifest) -> tuple[str, ...]:
@@ -64,7 +65,7 @@ def problems(manifest: Manifest) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _missing_threads(evidence: Evidence, manifest: Manifest) -> tuple[tuple[str, ...], Delta | None]:
+def missing_threads(evidence: Evidence, manifest: Manifest) -> tuple[tuple[str, ...], Delta | None]:
     """Work of the engine with fewer threads that more of them would speed up, and what their absence adds to the delta.
 
     Amdahl: that work would take 1/S of its time, S = 1 + SCALING x (threads / fewer threads - 1).
@@ -80,17 +81,12 @@ def _missing_threads(evidence: Evidence, manifest: Manifest) -> tuple[tuple[str,
     if not spent.median:
         return (), None
     low, middle, high = (
-        round(value * _lost(more / fewer, scaling))
+        round(value * (1 - 1 / (1 + scaling * (more / fewer - 1))))
         for value, scaling in ((spent.low, LEAST_SCALING), (spent.median, SCALING), (spent.high, 1.0))
     )
     if role == "onnxruntime":
         return works, Delta(median=middle, low=low, high=high)
     return works, Delta(median=-middle, low=-high, high=-low)
-
-
-def _lost(ratio: float, scaling: float) -> float:
-    """Share of the time that `ratio` times the threads would save."""
-    return 1 - 1 / (1 + scaling * (ratio - 1))
 
 
 def is_parallel(work: Work) -> bool:
@@ -99,32 +95,17 @@ def is_parallel(work: Work) -> bool:
     return is_product(work) or elements > PARALLEL_ELEMENTS
 
 
-def _rows_with(rows: Iterable[LedgerRow], works: Iterable[str]) -> tuple[LedgerRow, ...]:
-    chosen = set(works)
-    return tuple(row for row in rows if chosen.intersection((*row.torch_calls, *row.onnx_nodes)))
-
-
-def _cost(claim: Delta | None) -> str:
-    if claim is None:
-        return ""
-    name = ENGINE_NAMES["onnxruntime" if claim.median > 0 else "torch"]
-    low, high = sorted((abs(claim.low), abs(claim.high)))
-    figure = format_interval(abs(claim.median), low, high, sign=False)
-    return f" The threads that {name} lacks cost it {figure}, so that it looks slower by that much."
-
-
 RULE = Rule(
     id="thread-mismatch",
     passed="Both engines use the same threads, and the machine has the cores",
     failed="The thread counts are not fair: {}",
     example="4 threads share 2 usable cores",
     about=(
-        "The engines size their pools differently: ONNX Runtime from the host's cores even in a container "
-        "that may use two of them, PyTorch from OMP_NUM_THREADS. With unequal pools the comparison is of "
-        "thread counts; with more threads than usable cores both engines wait for their own threads. The "
-        "rule reads the manifest: threads of either side, affinity and cgroup quota. What the missing threads of one "
-        "engine cost is estimated from the time of its large operators (Amdahl's law, with room for imperfect "
-        "scaling)."
+        "The engines size their pools differently: ONNX Runtime from the host's cores even in a container that may use two"
+        " of them, PyTorch from OMP_NUM_THREADS. With unequal pools the comparison is of thread counts; with more threads"
+        " than usable cores both engines wait for their own threads. The rule reads the manifest: threads of either side,"
+        " affinity and cgroup quota. What the missing threads of one engine cost is estimated from the time of its large"
+        " operators (Amdahl's law, with room for imperfect scaling)."
     ),
     cause=None,
     needs=("manifest",),

@@ -2,10 +2,18 @@
 
 from collections.abc import Iterable
 
-from attrib.findings.evidence.ledger_queries import MOST_GROUPS, by_module, compared, counted, ids, step_ns
-from attrib.findings.protocol import Evidence, Rule, Verdict
-from attrib.model.document import EvidenceRow, LedgerRow
+from attrib.findings.evidence.ledger_queries import (
+    MOST_GROUPS,
+    group_by_module,
+    ids,
+    rows_line,
+    rows_of,
+    step_ns,
+)
+from attrib.findings.protocol import Evidence, Rule, RuleResult
+from attrib.model.document import LedgerRow
 from attrib.units import format_percent
+from attrib.wording import counted
 
 UNMATCHED_LIMIT = 0.02
 """Two percent of the slower step: two captures of the same thing differ by that much."""
@@ -20,20 +28,34 @@ NO_REGION = frozenset({"framework", "profiler_overhead", "device_idle"})
 """Causes that have no counterpart by their nature."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the rows without a counterpart, and the rows whose match is doubtful."""
     step = max(step_ns(evidence), 1)
-    lost = [row for row in evidence.ledger.rows if row.cause == "unattributed"]
+    lost = rows_of(evidence, "unattributed")
     unsure = [row for row in evidence.ledger.rows if is_unsure(row)]
     lost_share, unsure_share = spent_ns(lost) / step, spent_ns(unsure) / step
-    return Verdict(
+    fix = "Export with `--exporter dynamo`: it writes the module scope and the fx node of every ONNX node."
+    if evidence.manifest is None:
+        fix = (
+            "Record with `attrib profile`: it notes module scopes and keeps both graphs. Without them calls and nodes can"
+            " be matched by order and shape only."
+        )
+    elif evidence.exported is None or evidence.optimized is None:
+        fix = (
+            "Keep onnx/exported.onnx and onnx/optimized.onnx in the trace directory: the match rests on them."
+        )
+    return RuleResult(
         failed=lost_share > UNMATCHED_LIMIT or unsure_share > UNSURE_LIMIT,
         rows=ids(lost),
         detail=format_percent(max(lost_share, unsure_share)),
-        summary=f"{format_percent(lost_share)} of the step has no counterpart on the other side, and "
-        f"{format_percent(unsure_share)} rests on matches of low confidence.",
-        evidence=_lines("no counterpart", lost) + _lines("low confidence", unsure),
-        fix=_fix(evidence),
+        summary=f"{format_percent(lost_share)} of the step has no counterpart on the other side, and"
+        f" {format_percent(unsure_share)} rests on matches of low confidence.",
+        evidence=tuple(
+            rows_line(f"{module}: {counted(len(group), 'row')} with {what}, ", group)
+            for what, rows in (("no counterpart", lost), ("low confidence", unsure))
+            for module, group in group_by_module(rows)[:MOST_GROUPS]
+        ),
+        fix=fix,
     )
 
 
@@ -44,32 +66,8 @@ def is_unsure(row: LedgerRow) -> bool:
 
 
 def spent_ns(rows: Iterable[LedgerRow]) -> int:
-    """Time in the rows: of either side the larger."""
+    """Time in the rows in ns: of either side the larger."""
     return sum(max(row.torch_ns, row.onnxruntime_ns, abs(row.delta_ns)) for row in rows)
-
-
-def _lines(what: str, rows: list[LedgerRow]) -> tuple[EvidenceRow, ...]:
-    return tuple(
-        EvidenceRow(
-            text=f"{module}: {counted(len(group), 'row')} with {what}, {compared(group)}",
-            rows=ids(group),
-            value_ns=sum(row.delta_ns for row in group),
-        )
-        for module, group in by_module(rows)[:MOST_GROUPS]
-    )
-
-
-def _fix(evidence: Evidence) -> str:
-    if evidence.manifest is None:
-        return (
-            "Record with `attrib profile`: it notes module scopes and keeps both graphs, without which "
-            "calls and nodes can be matched by order and shape only."
-        )
-    if evidence.exported is None or evidence.optimized is None:
-        return (
-            "Keep onnx/exported.onnx and onnx/optimized.onnx in the trace directory: the match rests on them."
-        )
-    return "Export with `--exporter dynamo`: it writes the module scope and the fx node of every ONNX node."
 
 
 RULE = Rule(
@@ -78,10 +76,10 @@ RULE = Rule(
     failed="{} of the step could not be matched well",
     example="4.2 %",
     about=(
-        "A ledger is only as good as the pairs in it. The rule adds up the rows of the cause "
-        "`unattributed`, and the rows whose two sides were brought together by a weak link (order or "
-        f"shape alone). Above {format_percent(UNMATCHED_LIMIT)} of the step without a counterpart, or "
-        f"{format_percent(UNSURE_LIMIT)} in weak matches, read the causes as a rough division."
+        "A ledger is only as good as the pairs in it. The rule adds up the rows of the cause `unattributed`, and the rows"
+        " whose two sides were brought together by a weak link (order or shape alone). Above"
+        f" {format_percent(UNMATCHED_LIMIT)} of the step without a counterpart, or {format_percent(UNSURE_LIMIT)} in weak"
+        " matches, read the causes as a rough division."
     ),
     cause=None,
     needs=("delta", "partitions"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from attrib.findings.evidence.ledger_queries import ENGINE_NAMES, counted, step_ns
+from attrib.findings.evidence.ledger_queries import ENGINE_NAMES, step_ns
 from attrib.findings.evidence.stability import (
     DRIFT_LIMIT,
     LOAD_LIMIT,
@@ -11,36 +11,31 @@ from attrib.findings.evidence.stability import (
     load_per_core,
     spread,
 )
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
-from attrib.model.manifest import Manifest
 from attrib.units import format_interval, format_percent
+from attrib.wording import counted
 
 WIDE_INTERVAL = 0.05
 """Half-width of the headline's interval over the step: with more, a difference of a tenth is hardly seen."""
 
-Problem = tuple[str, str]
-"""What is wrong, and the option that helps."""
 
-
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Collect every sign that the measurement was disturbed."""
-    found = [*_of_steps(evidence), *_of_interval(evidence)]
-    if evidence.manifest is not None:
-        found += _of_machine(evidence.manifest)
-    helps = dict.fromkeys(cure for _, cure in found)
-    return Verdict(
+    found = [*_signs_of_steps(evidence), *_signs_of_machine(evidence)]
+    return RuleResult(
         failed=bool(found),
         detail=counted(len(found), "sign"),
         summary="; ".join(text for text, _ in found) + "."
         if found
         else "Blocks agree, nothing drifted, and no other program was in the way as far as it was recorded.",
         evidence=tuple(EvidenceRow(text=text) for text, _ in found),
-        fix="; ".join(helps),
+        fix="; ".join(dict.fromkeys(cure for _, cure in found)),
     )
 
 
-def _of_steps(evidence: Evidence) -> Iterator[Problem]:
+def _signs_of_steps(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """What is wrong with the steps, and the option that helps."""
     for role, blocks in sorted(evidence.plain_ns.items(), reverse=True):
         name = ENGINE_NAMES[role]
         if spread(blocks) > SPREAD_LIMIT:
@@ -50,27 +45,22 @@ def _of_steps(evidence: Evidence) -> Iterator[Problem]:
             change = format_percent(drift(blocks), sign=True)
             text = f"{name} drifted by {change} from the first third of the blocks to the last"
             yield text, "raise `--warmup`, and let the processor cool down"
-
-
-def _of_interval(evidence: Evidence) -> Iterator[Problem]:
     delta, step = evidence.latency.delta_ns, step_ns(evidence)
-    if delta is None or not step:
-        return
-    half = (delta.high - delta.low) / 2
-    if half > WIDE_INTERVAL * step:
+    half = (delta.high - delta.low) / 2 if delta is not None else 0
+    if delta is not None and step and half > WIDE_INTERVAL * step:
         figure = format_interval(delta.median, delta.low, delta.high)
         share = format_percent(half / step)
         yield f"the difference is known only to ± {share} of the step ({figure})", "raise `--iterations`"
 
 
-def _of_machine(manifest: Manifest) -> Iterator[Problem]:
-    for side in manifest.sides.values():
+def _signs_of_machine(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    """What is wrong with the warm-up and the load, and what helps."""
+    manifest = evidence.manifest
+    for side in manifest.sides.values() if manifest is not None else ():
         if side.state == "complete" and not side.warmed_up:
-            yield (
-                f"{ENGINE_NAMES[side.engine]} had not warmed up after {side.warmup} steps",
-                "raise `--warmup`",
-            )
-    if load_per_core(manifest) > LOAD_LIMIT:
+            text = f"{ENGINE_NAMES[side.engine]} had not warmed up after {side.warmup} steps"
+            yield text, "raise `--warmup`"
+    if manifest is not None and load_per_core(manifest) > LOAD_LIMIT:
         environment = manifest.environment
         load, cores = max(environment.load_before, environment.load_after), environment.usable_cores
         when = "before" if load == environment.load_before else "after"
@@ -84,10 +74,10 @@ RULE = Rule(
     failed="The measurement was not steady: {} of disturbance",
     example="2 signs",
     about=(
-        "Every figure rests on the plain steps. The rule looks for what disturbs them: blocks that "
-        "scatter more than a shared machine explains, drift from the first to the last third, an interval "
-        "too wide to answer the question, a warm-up that ended too early, and a machine that was loaded "
-        "before the capture began or when it ended. It names the option that helps."
+        "Every figure rests on the plain steps. The rule looks for what disturbs them: blocks that scatter more than a"
+        " shared machine explains, drift from the first to the last third, an interval too wide to answer the question, a"
+        " warm-up that ended too early, and a machine that was loaded before the capture began or when it ended. It names"
+        " the option that helps."
     ),
     cause=None,
     needs=("plain",),

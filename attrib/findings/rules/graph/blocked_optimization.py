@@ -1,16 +1,16 @@
 """blocked-optimization: ONNX Runtime was kept from optimizing the graph."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from attrib.analysis.lineage.graph import Graph
-from attrib.findings.evidence.absorbable import BIAS, LEVELS, absorbable
-from attrib.findings.evidence.ledger_queries import MOST_GROUPS, counted, ids, listed
-from attrib.findings.evidence.placement import executed, rows_with
-from attrib.findings.protocol import Evidence, Rule, Verdict
-from attrib.findings.rules.graph.unfused_layers import separate_residuals
+from attrib.findings.evidence.absorbable import BIAS, LEVELS, absorbable_nodes
+from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, nodes_line, rows_with_nodes
+from attrib.findings.evidence.placement import executed_nodes
+from attrib.findings.evidence.unfused_patterns import separate_residuals
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.model.estimate import Delta
 from attrib.units import format_ns
+from attrib.wording import counted, listed
 
 MATRIX = 2
 """Dimensions of a matrix."""
@@ -19,67 +19,52 @@ LEAST_SAVED = 0.5
 """Of the time of the nodes that would go: what they do is partly done by the node that takes them in."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Look at the level, at the optimizers that were left out, and at what the graph itself forbids."""
-    side = evidence.manifest.sides.get("onnxruntime") if evidence.manifest else None
+    side = evidence.side("onnxruntime")
     level, without = (side.opt_level, side.disabled_optimizers) if side else ("", ())
     ran, overridable = evidence.optimized, evidence.loaded.overridable if evidence.loaded else frozenset()
-    left = absorbable(ran, level if level in LEVELS else "all", without) if ran is not None else {}
-    reasons = (
-        (_is_low(level, ran), f"the level is {level}, not all"),
-        (bool(left) and bool(without), f"left out: {listed(list(without))}"),
-        (
-            bool(overridable),
-            f"{counted(len(overridable), 'initializer')} are graph inputs: not treated as constants",
+    left = absorbable_nodes(ran, level if level in LEVELS else "all", without) if ran is not None else {}
+    # what `all` has beyond `extended` is the layout of convolutions
+    convolves = ran is not None and any(node.op == "Conv" for node in ran.nodes)
+    reasons = {
+        f"the level is {level}, not all": level in LEVELS[:2] or (level == "extended" and convolves),
+        f"left out: {listed(list(without))}": bool(left) and bool(without),
+        f"{counted(len(overridable), 'initializer')} are graph inputs: not treated as constants": bool(
+            overridable
         ),
-        (not level and _untouched(evidence), "the graph ran as it was loaded, node by node"),
-    )
-    wrong = [text for holds, text in reasons if holds]
-    works = tuple(node for names in left.values() for node in names) if wrong else ()
+        "the graph ran as it was loaded, node by node": not level and is_untouched(evidence),
+    }
+    wrong = [text for text, holds in reasons.items() if holds]
+    left = left if wrong else {}
+    works = tuple(node for names in left.values() for node in names)
     fusions = separate_residuals(ran) if ran is not None and level in LEVELS[:2] else 0
-    claim = _claim(evidence, left if wrong else {}, certain=not fusions)
-    return Verdict(
+    claim = _claim(evidence, left, certain=not fusions)
+    return RuleResult(
         failed=bool(wrong),
-        rows=ids(rows_with(evidence.ledger.rows, set(works))),
+        rows=ids(rows_with_nodes(evidence, works)),
         claim=claim if claim.median else None,
         works=works,
         detail="; ".join(wrong),
-        summary=_summary(evidence, level, works, claim, fusions),
-        evidence=(*(EvidenceRow(text=text) for text in wrong), *_lines(evidence, left if wrong else {})),
-        fix=_fix(level, without, overridable),
+        summary=_summary(evidence, level, len(works), claim, fusions),
+        evidence=(
+            *(EvidenceRow(text=text) for text in wrong),
+            *(
+                nodes_line(evidence, f"{counted(len(names), 'node')}: {what}, ", names)
+                for what, names in list(left.items())[:MOST_GROUPS]
+            ),
+        ),
+        fix=_fix(level, bool(without), bool(overridable)),
     )
 
 
-def _is_low(level: str, ran: Graph | None) -> bool:
-    """Whether the level leaves something out: what `all` has beyond `extended` is the layout of convolutions."""
-    convolves = ran is not None and any(node.op == "Conv" for node in ran.nodes)
-    return level in LEVELS[:2] or (level == "extended" and convolves)
-
-
-def _untouched(evidence: Evidence) -> bool:
+def is_untouched(evidence: Evidence) -> bool:
     """Whether the graph ran as it was loaded, although the lowest level of optimization would have changed it."""
     loaded, ran = evidence.loaded, evidence.optimized
     if loaded is None or ran is None:
         return False
     one, other = ([(node.op, node.outputs) for node in graph.nodes] for graph in (loaded, ran))
-    return sorted(one) == sorted(other) and bool(absorbable(ran, "disabled", ()))
-
-
-def _summary(evidence: Evidence, level: str, works: tuple[str, ...], claim: Delta, fusions: int) -> str:
-    if works:
-        more = (
-            f" {counted(fusions, 'residual sum')} would become part of their layer norm, which gains or costs "
-            f"time: the "
-            "experiment opt-level measures all of it."
-        )
-        return (
-            f"{counted(len(works), 'node')} that the level `all` merges into others or computes beforehand took "
-            f"{format_ns(claim.median)} net of the Reshape nodes that come for them.{more if fusions else ''}"
-        )
-    before, after = evidence.loaded, evidence.optimized
-    if before is None or after is None:
-        return f"The level is {level or 'not recorded'}."
-    return f"The level is {level or 'not recorded'}: {len(before.nodes)} nodes were loaded, {len(after.nodes)} ran."
+    return sorted(one) == sorted(other) and bool(absorbable_nodes(ran, "disabled", ()))
 
 
 def _claim(evidence: Evidence, left: Mapping[str, tuple[str, ...]], *, certain: bool) -> Delta:
@@ -88,37 +73,51 @@ def _claim(evidence: Evidence, left: Mapping[str, tuple[str, ...]], *, certain: 
     Where fusions to larger kernels are missing too, nobody knows what all of it together gives: the interval holds 0.
     """
     weights = {name: 1.0 for names in left.values() for name in names}
-    ranks = {work.id: max((len(t.shape) for t in work.outputs), default=0) for work in executed(evidence)}
-    reshapes = [work.id for work in executed(evidence) if work.op == "Reshape" and work.id not in weights]
+    ranks = {
+        work.id: max((len(t.shape) for t in work.outputs), default=0) for work in executed_nodes(evidence)
+    }
+    reshapes = [
+        work.id for work in executed_nodes(evidence) if work.op == "Reshape" and work.id not in weights
+    ]
     wrapped = sum(ranks.get(name, 0) > MATRIX for name in left.get(BIAS, ()))
     weights |= dict.fromkeys(reshapes, -2 * wrapped / max(len(reshapes), 1))
     net = evidence.ledger.weighted({"onnxruntime": weights})
-    return Delta(
-        median=net.median, low=round(net.low * LEAST_SAVED) if certain else min(net.low, 0), high=net.high
-    )
+    low = round(net.low * LEAST_SAVED) if certain else min(net.low, 0)
+    return Delta(median=net.median, low=low, high=net.high)
 
 
-def _lines(evidence: Evidence, left: Mapping[str, tuple[str, ...]]) -> Iterator[EvidenceRow]:
-    for what, names in list(left.items())[:MOST_GROUPS]:
-        spent = evidence.ledger.work("onnxruntime", names).median
-        text = f"{counted(len(names), 'node')}: {what}, {format_ns(spent)}"
-        yield EvidenceRow(text=text, rows=ids(rows_with(evidence.ledger.rows, set(names))), value_ns=spent)
+def _summary(evidence: Evidence, level: str, works: int, claim: Delta, fusions: int) -> str:
+    if works:
+        text = (
+            f"{counted(works, 'node')} that the level `all` merges into others or computes beforehand took"
+            f" {format_ns(claim.median)} net of the Reshape nodes that come for them."
+        )
+        more = (
+            f" {counted(fusions, 'residual sum')} would become part of their layer norm, which gains or costs time: the"
+            " experiment opt-level measures all of it."
+        )
+        return text + more if fusions else text
+    before, after = evidence.loaded, evidence.optimized
+    text = f"The level is {level or 'not recorded'}"
+    if before is None or after is None:
+        return f"{text}."
+    return f"{text}: {len(before.nodes)} nodes were loaded, {len(after.nodes)} ran."
 
 
-def _fix(level: str, without: tuple[str, ...], overridable: frozenset[str]) -> str:
+def _fix(level: str, without: bool, overridable: bool) -> str:
     ways = []
     if overridable:
         ways.append(
-            "take the initializers out of the graph's inputs: "
-            "`onnxruntime/tools/python/remove_initializer_from_input.py`, or "
-            "`keep_initializers_as_inputs=False` when exporting"
+            "take the initializers out of the graph's inputs:"
+            " `onnxruntime/tools/python/remove_initializer_from_input.py`, or `keep_initializers_as_inputs=False` when"
+            " exporting"
         )
     if without:
         ways.append("leave out `--disable-optimizer`")
     if level != "all" or not ways:
         ways.append(
-            "`--opt-level all`; in your code `session_options.graph_optimization_level = "
-            "onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL`"
+            "`--opt-level all`; in your code `session_options.graph_optimization_level ="
+            " onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL`"
         )
     return "; ".join(ways)
 
@@ -129,15 +128,11 @@ RULE = Rule(
     failed="ONNX Runtime was kept from optimizing the graph: {}",
     example="the level is basic, not all",
     about=(
-        "Without its graph optimizations ONNX Runtime runs every node of the export: biases apart from their "
-        "products, constants "
-        "computed in each run. Three things keep it from them: a lower optimization level, optimizers that were "
-        "left out, "
-        "and initializers that are graph inputs as well, which a caller might replace (its log: `Initializer X "
-        "appears in "
-        "graph inputs and will not be treated as constant`, microsoft/onnxruntime#4507). The rule reads the "
-        "first two in the "
-        "manifest and the third in the graph, and weighs the nodes that would have gone."
+        "Without its graph optimizations ONNX Runtime runs every node of the export: biases apart from their products,"
+        " constants computed in each run. Three things keep it from them: a lower optimization level, optimizers that were"
+        " left out, and initializers that are graph inputs as well, which a caller might replace (its log: `Initializer X"
+        " appears in graph inputs and will not be treated as constant`, microsoft/onnxruntime#4507). The rule reads the"
+        " first two in the manifest and the third in the graph, and weighs the nodes that would have gone."
     ),
     cause=None,
     needs=("graph",),

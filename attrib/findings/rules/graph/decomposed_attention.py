@@ -8,87 +8,36 @@ from attrib.findings.evidence.attention import (
     is_whole,
     softmax_blocks,
 )
-from attrib.findings.evidence.executed_graph import ran_of
+from attrib.findings.evidence.executed_graph import executed_graph
 from attrib.findings.evidence.ledger_queries import (
     MOST_GROUPS,
+    both_times,
     calls_of,
-    compared,
-    counted,
     ids,
+    nodes_ns,
     nodes_of,
     op_counts,
+    rows_line,
     side_ns,
     step_ns,
 )
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow, LedgerRow
 from attrib.units import format_ns, format_percent
+from attrib.wording import counted
 
 WHOLE_ATTENTION_OPSET = 23
 """ONNX has an Attention operator of its own since this opset."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the nodes of decomposed attention against PyTorch's one call."""
     regions = attention_regions(evidence.ledger.rows)
-    apart = {region: rows for region, rows in regions.items() if not is_whole(rows)}
-    rows = tuple(row for found in apart.values() for row in found if row.cause == "decomposed")
+    every = [row for rows in regions.values() if not is_whole(rows) for row in rows]
+    rows = tuple(row for row in every if row.cause == "decomposed")
     if not rows:
-        return Verdict(failed=False, summary=_nothing_decomposed(evidence, regions))
+        return RuleResult(failed=False, summary=_what_runs_instead(evidence, recognized=bool(regions)))
     blocks = max(count_calls(evidence, calls_of(rows)), 1)
-    return Verdict(
-        failed=True,  # whether it costs anything is for the interval of the rows to say
-        rows=ids(rows),
-        detail=counted(blocks, "attention block runs", "attention blocks run"),
-        summary=_summary(evidence, rows, blocks),
-        evidence=_evidence(evidence, rows, apart),
-        fix=_fix(evidence),
-    )
-
-
-def _nothing_decomposed(evidence: Evidence, regions: dict[str, list[LedgerRow]]) -> str:
-    whole = sum(node.op in ATTENTION_NODES for node in evidence.optimized.nodes) if evidence.optimized else 0
-    apart = softmax_blocks(evidence.optimized) if evidence.optimized else 0
-    if whole:
-        return f"ONNX Runtime computes attention whole, in {counted(whole, 'node')}."
-    if apart:
-        return (
-            f"{counted(apart, 'attention block')} of separate nodes in ONNX Runtime, and no single "
-            "attention call in PyTorch either: kernels are compared one by one."
-        )
-    return (
-        "Neither engine runs attention that attrib recognizes." if not regions else "Attention stays whole."
-    )
-
-
-def _summary(evidence: Evidence, rows: tuple[LedgerRow, ...], blocks: int) -> str:
-    nodes = nodes_of(rows)
-    share = side_ns(rows, "onnxruntime") / max(step_ns(evidence), 1)
-    each = f"{len(nodes) / blocks:.0f} nodes"
-    text = (
-        f"Each block is {each} instead of one call: {compared(rows)} ({format_percent(share)} of the step)."
-    )
-    return f"{text} {_guard(evidence, nodes)}".strip()
-
-
-def _guard(evidence: Evidence, nodes: tuple[str, ...]) -> str:
-    """The exporter's guard against fully masked rows, which has a rule of its own."""
-    if evidence.optimized is None:
-        return ""
-    ran = ran_of(evidence)
-    guard = ran.ids(guard_nodes(ran.graph))
-    spent = evidence.ledger.work("onnxruntime", guard).median
-    if not spent:
-        return ""
-    where = "Of that," if set(guard) <= set(nodes) else "Counted apart, under nan-guard:"
-    return (
-        f"{where} {format_ns(spent)} is the IsNaN + Where guard that the exporter puts behind every Softmax."
-    )
-
-
-def _evidence(
-    evidence: Evidence, rows: tuple[LedgerRow, ...], apart: dict[str, list[LedgerRow]]
-) -> tuple[EvidenceRow, ...]:
     lines = [
         EvidenceRow(
             text=f"{row.module or '(root)'}: {op_counts(evidence, 'onnxruntime', row.onnx_nodes)}",
@@ -97,23 +46,56 @@ def _evidence(
         )
         for row in sorted(rows, key=lambda row: (-abs(row.delta_ns), row.id))[:MOST_GROUPS]
     ]
-    layout = [row for found in apart.values() for row in found if row.cause == "layout"]
-    if layout:
-        text = f"transposes and reshapes around it, counted under layout-churn: {compared(layout)}"
-        lines.append(EvidenceRow(text=text, rows=ids(layout), value_ns=sum(row.delta_ns for row in layout)))
-    return tuple(lines)
-
-
-def _fix(evidence: Evidence) -> str:
-    side = evidence.manifest.sides.get("onnxruntime") if evidence.manifest else None
+    if layout := [row for row in every if row.cause == "layout"]:
+        lines.append(rows_line("transposes and reshapes around it, counted under layout-churn: ", layout))
+    side = evidence.side("onnxruntime")
     rewrite = (
-        "rewrite the exported model with `onnxscript.rewriter.ort_fusions.optimize_for_ort`, or export "
-        "eager attention by TorchScript (`--exporter torchscript --attention eager`) and fuse it with "
-        "`python -m onnxruntime.transformers.optimizer --model_type bert`"
+        "rewrite the exported model with `onnxscript.rewriter.ort_fusions.optimize_for_ort`, or export eager attention by"
+        " TorchScript (`--exporter torchscript --attention eager`) and fuse it with `python -m"
+        " onnxruntime.transformers.optimizer --model_type bert`"
     )
+    fix = f"Keep attention whole: `attrib profile --opset {WHOLE_ATTENTION_OPSET}`; or {rewrite}."
     if side is not None and side.opset >= WHOLE_ATTENTION_OPSET:
-        return f"This opset has an Attention operator, but the graph does not use it: {rewrite}."
-    return f"Keep attention whole: `attrib profile --opset {WHOLE_ATTENTION_OPSET}`; or {rewrite}."
+        fix = f"This opset has an Attention operator, but the graph does not use it: {rewrite}."
+    return RuleResult(
+        failed=True,  # whether it costs anything is for the interval of the rows to say
+        rows=ids(rows),
+        detail=counted(blocks, "attention block runs", "attention blocks run"),
+        summary=_summary(evidence, rows, blocks),
+        evidence=tuple(lines),
+        fix=fix,
+    )
+
+
+def _what_runs_instead(evidence: Evidence, *, recognized: bool) -> str:
+    graph = evidence.optimized
+    whole = sum(node.op in ATTENTION_NODES for node in graph.nodes) if graph else 0
+    if whole:
+        return f"ONNX Runtime computes attention whole, in {counted(whole, 'node')}."
+    if graph and (blocks := softmax_blocks(graph)):
+        return (
+            f"{counted(blocks, 'attention block')} of separate nodes in ONNX Runtime, and no single attention call in"
+            " PyTorch either: kernels are compared one by one."
+        )
+    return "Attention stays whole." if recognized else "Neither engine runs attention that attrib recognizes."
+
+
+def _summary(evidence: Evidence, rows: tuple[LedgerRow, ...], blocks: int) -> str:
+    nodes = nodes_of(rows)
+    share = format_percent(side_ns(rows, "onnxruntime") / max(step_ns(evidence), 1))
+    text = f"Each block is {len(nodes) / blocks:.0f} nodes instead of one call: {both_times(rows)} ({share} of the step)."
+    if evidence.optimized is None:
+        return text
+    # the exporter's guard against fully masked rows has a rule of its own
+    ran = executed_graph(evidence)
+    guard = ran.ids(guard_nodes(ran.graph))
+    spent = nodes_ns(evidence, guard)
+    where = "Of that," if set(guard) <= set(nodes) else "Counted apart, under nan-guard:"
+    return (
+        f"{text} {where} {format_ns(spent)} is the IsNaN + Where guard that the exporter puts behind every Softmax."
+        if spent
+        else text
+    )
 
 
 RULE = Rule(
@@ -122,12 +104,11 @@ RULE = Rule(
     failed="{} as separate nodes",
     example="12 attention blocks run",
     about=(
-        "PyTorch computes scaled dot-product attention in one call, often with a fused kernel. Below "
-        "opset 23 an exporter writes MatMul, Add, Softmax, a guard of IsNaN and Where, MatMul and "
-        "reshapes instead, and ONNX Runtime's own fusions do not recognize the pattern. The rule finds "
-        "the regions in which PyTorch calls attention once and no Attention or MultiHeadAttention node "
-        "answers it. Decomposed attention is not always slower (short sequences on CPU often gain): the "
-        "sign is that of the measured rows."
+        "PyTorch computes scaled dot-product attention in one call, often with a fused kernel. Below opset 23 an exporter"
+        " writes MatMul, Add, Softmax, a guard of IsNaN and Where, MatMul and reshapes instead, and ONNX Runtime's own"
+        " fusions do not recognize the pattern. The rule finds the regions in which PyTorch calls attention once and no"
+        " Attention or MultiHeadAttention node answers it. Decomposed attention is not always slower (short sequences on"
+        " CPU often gain): the sign is that of the measured rows."
     ),
     cause="decomposed",
     needs=("delta", "partitions", "regions"),

@@ -6,58 +6,51 @@ from attrib.analysis.match.ops import base_op
 from attrib.findings.evidence.attention import attention_regions
 from attrib.findings.evidence.ledger_queries import (
     MOST_GROUPS,
+    both_times,
     calls_of,
-    compared,
-    counted,
     delta_ns,
     ids,
     nodes_of,
     op_counts,
+    rows_line,
     rows_of,
 )
-from attrib.findings.protocol import Evidence, Rule, Verdict
-from attrib.findings.rules.graph.unfused_layers import unfused
-from attrib.model.document import EvidenceRow, LedgerRow
+from attrib.findings.evidence.single_operators import decomposed_layers
+from attrib.findings.protocol import Evidence, Rule, RuleResult
+from attrib.model.document import LedgerRow
+from attrib.wording import counted
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the calls that became several nodes, by what they are."""
-    groups = by_call(evidence)
+    decomposed = rows_of(evidence, "decomposed")
+    elsewhere = set(attention_regions(decomposed))  # what has a rule of its own is left out
+    elsewhere.update(row.region for rows in decomposed_layers(evidence).values() for row in rows)
+    by_call: dict[str, list[LedgerRow]] = defaultdict(list)
+    for row in decomposed:
+        if row.region not in elsewhere:
+            by_call[" + ".join(dict.fromkeys(map(base_op, row.torch_ops)))].append(row)
+    groups = sorted(by_call.items(), key=lambda item: (-delta_ns(item[1]), item[0]))
     rows = tuple(row for _, group in groups for row in group)
     if not rows:
-        return Verdict(
+        return RuleResult(
             failed=False, summary="No call became several nodes, attention and fused layers apart."
         )
     calls, nodes = calls_of(rows), nodes_of(rows)
-    return Verdict(
+    lines = []
+    for name, group in groups[:MOST_GROUPS]:
+        ops = op_counts(evidence, "onnxruntime", nodes_of(group))
+        lines.append(rows_line(f"{name} {len(group)} times: {ops}, ", group))
+    return RuleResult(
         failed=delta_ns(rows) > 0,
         rows=ids(rows),
         detail=f"{counted(len(calls), 'call')} became {len(nodes)} nodes",
         summary=f"{op_counts(evidence, 'torch', calls)} became {op_counts(evidence, 'onnxruntime', nodes)}:"
-        f" {compared(rows)}.",
-        evidence=tuple(_line(evidence, name, group) for name, group in groups[:MOST_GROUPS]),
+        f" {both_times(rows)}.",
+        evidence=tuple(lines),
         fix="Let another exporter or opset write them (`--exporter torchscript`, `--opset 23`), fuse them with"
         " `--optimize onnxscript`, or give `torch.onnx.export` a translation of your own (`custom_translation_table`).",
     )
-
-
-def by_call(evidence: Evidence) -> list[tuple[str, list[LedgerRow]]]:
-    """Decomposed rows by the calls that they are, the most costly first; what has a rule of its own is left out."""
-    rows = rows_of(evidence, "decomposed")
-    elsewhere = set(attention_regions(rows)) | {
-        row.region for its in unfused(evidence).values() for row in its
-    }
-    groups: dict[str, list[LedgerRow]] = defaultdict(list)
-    for row in rows:
-        if row.region not in elsewhere:
-            groups[" + ".join(dict.fromkeys(map(base_op, row.torch_ops)))].append(row)
-    return sorted(groups.items(), key=lambda item: (-delta_ns(item[1]), item[0]))
-
-
-def _line(evidence: Evidence, name: str, group: list[LedgerRow]) -> EvidenceRow:
-    nodes = op_counts(evidence, "onnxruntime", nodes_of(group))
-    text = f"{name} {len(group)} times: {nodes}, {compared(group)}"
-    return EvidenceRow(text=text, rows=ids(group), value_ns=delta_ns(group))
 
 
 RULE = Rule(

@@ -8,59 +8,87 @@ weights. That alone proves nothing (the query and the key of an attention are tw
 2. if it shares its region with its twin, and the region has fewer calls of that kind than twins.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Iterator, Mapping
 
 from attrib.analysis.lineage.graph import GraphNode
 from attrib.analysis.match.ops import SPELLED, emits, node_role
-from attrib.findings.evidence.executed_graph import Ran, accounted, ran_of, rows_holding
-from attrib.findings.evidence.ledger_queries import MOST_GROUPS, counted, ids, op_counts
-from attrib.findings.protocol import Evidence, Rule, Verdict
-from attrib.model.document import EvidenceRow, LedgerRow
+from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph, explained_works
+from attrib.findings.evidence.ledger_queries import (
+    MOST_GROUPS,
+    ids,
+    nodes_line,
+    nodes_ns,
+    op_counts,
+    rows_holding,
+)
+from attrib.findings.protocol import Evidence, Rule, RuleResult
+from attrib.model.document import LedgerRow
 from attrib.model.work import Work
 from attrib.units import format_ns
+from attrib.wording import counted
 
 Copies = dict[str, str]
 """Executed node that is a duplicate -> the one that it repeats."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Find the nodes that do again what was done, and weigh them."""
-    ran = ran_of(evidence)
-    copies = duplicates(ran)
+    copies = duplicates(executed_graph(evidence))
     if not copies:
-        return Verdict(failed=False, summary="No node computes again what another one has computed.")
+        return RuleResult(failed=False, summary="No node computes again what another one has computed.")
     nodes = tuple(copies)
     rows, spent = rows_holding(evidence, nodes), evidence.ledger.work("onnxruntime", nodes)
-    return Verdict(
+    slowest = sorted(copies, key=lambda name: (-nodes_ns(evidence, [name]), name))
+    return RuleResult(
         failed=True,
         rows=ids(rows),
         claim=spent,
-        works=accounted([row for row in rows if not row.torch_calls], nodes),
+        works=explained_works([row for row in rows if not row.torch_calls], nodes),
         detail=counted(len(nodes), "node computes", "nodes compute"),
         summary=f"{op_counts(evidence, 'onnxruntime', nodes)} repeat other nodes of the graph, with the same inputs and"
         f" weights of the same size, and PyTorch has no second call: {format_ns(spent.median)} of a step.",
-        evidence=tuple(_lines(evidence, copies)),
+        evidence=tuple(
+            nodes_line(evidence, f"{name} repeats {copies[name]}: ", [name]) for name in slowest[:MOST_GROUPS]
+        ),
         fix="Merge them: `attrib profile --optimize merge-duplicates` does so where the weights are equal. ONNX Runtime"
         " merges equal nodes only if they read the very same initializers.",
     )
 
 
-def duplicates(ran: Ran) -> Copies:
-    """Executed nodes that repeat another one."""
-    rows = {name: row for row in ran.evidence.ledger.rows for name in row.onnx_nodes}
-    left, called = _calls_left_over(ran.evidence), _calls_by_region(ran.evidence)
+def duplicates(ran: ExecutedGraph) -> Copies:
+    """Executed nodes that repeat another one, and those that only serve duplicates."""
+    every = ran.evidence.ledger.rows
+    rows = {name: row for row in every for name in row.onnx_nodes}
+    spare = {
+        op for row in every if not row.onnx_nodes for op in row.torch_ops
+    }  # calls of PyTorch without any node
+    ops: dict[str, list[str]] = defaultdict(list)
+    for row in every:
+        ops[row.region] += row.torch_ops
     found: Copies = {}
     for twins in twin_groups(ran):
         works = [work for node in twins if (work := ran.work(node)) is not None and work.id in rows]
         computing = [work for work in works if node_role(work) == "compute"]
         if len(computing) > 1:
-            found |= dict(_repeated(computing, rows, called, left))
-    return found | dict(_beside(ran, found, rows))
+            found |= dict(_repeated(computing, rows, ops, spare))
+    # everything else in the rows of regions that no call belongs to
+    called = {row.region for row in every if row.torch_calls}
+    alone = {rows[name].region for name in found} - called
+    for row in every:
+        if row.region in alone:
+            first = next((found[name] for name in row.onnx_nodes if name in found), row.onnx_nodes[0])
+            found |= {name: first for name in row.onnx_nodes if name not in found}
+    return found
 
 
-def twin_groups(ran: Ran) -> list[list[GraphNode]]:
+def twin_groups(ran: ExecutedGraph) -> list[list[GraphNode]]:
     """Nodes of the graph that compute the same as far as a graph without weights can tell."""
+    weights = {  # they count as the same where their sizes agree
+        name: ("constant", tensor.dtype, tensor.shape)
+        for name, tensor in ran.graph.values.items()
+        if name in ran.graph.constants
+    }
     kinds: dict[str, Hashable] = {}
     numbers: dict[Hashable, int] = {}
     groups: dict[int, list[GraphNode]] = defaultdict(list)
@@ -71,7 +99,7 @@ def twin_groups(ran: Ran) -> list[list[GraphNode]]:
             node.domain,
             node.parent,
             tuple(sorted(node.attributes.items())),
-            tuple(_kind(ran, name, kinds) for name in node.inputs),
+            tuple(weights.get(name) or kinds.get(name, name) for name in node.inputs),
             (result.dtype, result.shape) if result is not None else node.index,
         )
         number = numbers.setdefault(key, len(numbers))
@@ -80,66 +108,32 @@ def twin_groups(ran: Ran) -> list[list[GraphNode]]:
     return [nodes for nodes in groups.values() if len(nodes) > 1]
 
 
-def _kind(ran: Ran, value: str, kinds: Mapping[str, Hashable]) -> Hashable:
-    tensor = ran.graph.values.get(value) if value in ran.graph.constants else None
-    return ("constant", tensor.dtype, tensor.shape) if tensor is not None else kinds.get(value, value)
-
-
-def _calls_left_over(evidence: Evidence) -> Counter[str]:
-    """Calls of PyTorch without any node, by op."""
-    return Counter(op for row in evidence.ledger.rows if not row.onnx_nodes for op in row.torch_ops)
-
-
-def _calls_by_region(evidence: Evidence) -> Mapping[str, list[str]]:
-    """Ops of the calls in each region."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for row in evidence.ledger.rows:
-        found[row.region] += row.torch_ops
-    return found
-
-
 def _repeated(
-    twins: list[Work],
-    rows: Mapping[str, LedgerRow],
-    ops: Mapping[str, list[str]],
-    spare: Counter[str],
+    twins: list[Work], rows: Mapping[str, LedgerRow], ops: Mapping[str, list[str]], spare: Collection[str]
 ) -> Iterator[tuple[str, str]]:
-    """The duplicates among twins, each with the node that it repeats."""
+    """The duplicates among twins, each with the node that it repeats.
+
+    Args:
+        twins: Executed nodes that may compute the same.
+        rows: The ledger row of each node.
+        ops: Ops of the calls in each region.
+        spare: Ops of calls without any node.
+    """
     regions: dict[str, list[Work]] = defaultdict(list)
     for work in twins:
         regions[rows[work.id].region].append(work)
-    called = {region: _calls(ops, rows[works[0].id], works[0]) for region, works in regions.items()}
+    called = {}
+    for region, works in regions.items():
+        # ops of the calls that such a node may stand for; all computing ones where none fits by name
+        kind = SPELLED.get(works[0].op, works[0].op)
+        fitting = [op for op in ops[region] if emits(op, kind)]
+        called[region] = fitting or list(rows[works[0].id].torch_ops)
     kept = [works[0].id for region, works in regions.items() if called[region]]
     for region, works in regions.items():
         if called[region]:
             yield from ((work.id, works[0].id) for work in works[len(called[region]) :])  # 2
-        elif kept and not any(spare[call] for calls in called.values() for call in calls):
+        elif kept and not any(call in spare for calls in called.values() for call in calls):
             yield from ((work.id, kept[0]) for work in works)  # 1
-
-
-def _calls(of_region: Mapping[str, list[str]], row: LedgerRow, work: Work) -> list[str]:
-    """Ops of the calls in a row's region that such a node may stand for; all computing ones where none fits by name."""
-    return [op for op in of_region[row.region] if emits(op, SPELLED.get(work.op, work.op))] or list(
-        row.torch_ops
-    )
-
-
-def _beside(ran: Ran, found: Copies, rows: Mapping[str, LedgerRow]) -> Iterator[tuple[str, str]]:
-    """Nodes that only serve duplicates: everything else in the rows of regions that no call belongs to."""
-    alone = {rows[name].region for name in found if not rows[name].torch_calls}
-    called = {row.region for row in ran.evidence.ledger.rows if row.torch_calls}
-    for row in ran.evidence.ledger.rows:
-        if row.region in alone - called:
-            first = next((found[name] for name in row.onnx_nodes if name in found), row.onnx_nodes[0])
-            yield from ((name, first) for name in row.onnx_nodes if name not in found)
-
-
-def _lines(evidence: Evidence, copies: Copies) -> Iterator[EvidenceRow]:
-    times = {name: evidence.ledger.work("onnxruntime", [name]).median for name in copies}
-    for name in sorted(copies, key=lambda name: (-times[name], name))[:MOST_GROUPS]:
-        rows = ids(rows_holding(evidence, [name]))
-        text = f"{name} repeats {copies[name]}: {format_ns(times[name])}"
-        yield EvidenceRow(text=text, rows=rows, value_ns=times[name])
 
 
 RULE = Rule(

@@ -1,70 +1,64 @@
 """einsum-products: matrix products that the graph computes with Einsum."""
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 
 from attrib.analysis.lineage.graph import GraphNode
-from attrib.findings.evidence.executed_graph import Ran, accounted, ran_of, rows_holding
-from attrib.findings.evidence.ledger_queries import MOST_GROUPS, compared, counted, ids
-from attrib.findings.evidence.reference_cost import Terms, at_product_rate, whole
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph, explained_works
+from attrib.findings.evidence.ledger_queries import MOST_GROUPS, both_times, ids, nodes_ns, rows_holding
+from attrib.findings.evidence.reference_cost import Terms, weight_once, weights_at_product_rate
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.model.work import Work
 from attrib.units import format_ns
+from attrib.wording import counted
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the products by Einsum against the other matrix products of the same run."""
-    ran = ran_of(evidence)
-    found = [(node, *product) for node in ran.graph.nodes if (product := _product(ran, node))]
+    ran = executed_graph(evidence)
+    found: list[tuple[GraphNode, Work, int]] = []
+    for node in ran.graph.nodes:
+        work = ran.work(node) if node.op == "Einsum" else None
+        if work is not None and work.outputs:
+            shapes = [tensor.shape for tensor in work.inputs]
+            if flops := einsum_flops(node.attributes.get("equation", ""), shapes):
+                found.append((node, work, flops))
     if not found:
-        return Verdict(failed=False, summary="No matrix product is computed by Einsum.")
-    terms, compute = Terms(), tuple(evidence.work["onnxruntime"].values())
+        return RuleResult(failed=False, summary="No matrix product is computed by Einsum.")
+    terms, every = Terms(), tuple(evidence.work["onnxruntime"].values())
     for node, work, flops in found:
-        terms.add(whole(_with_bias(ran, node)))
-        terms.add(at_product_rate(compute, flops, work.outputs[0].dtype), -1)
+        terms.add(weight_once(_with_bias(ran, node)))
+        terms.add(weights_at_product_rate(every, flops, work.outputs[0].dtype), -1)
     nodes = tuple(name for node, _, _ in found for name in _with_bias(ran, node))
     rows = rows_holding(evidence, nodes)
     claim = evidence.ledger.weighted({"onnxruntime": terms.nodes})
-    spent = evidence.ledger.work("onnxruntime", nodes).median
-    peers = len(terms.nodes) > len(nodes)
-    return Verdict(
-        failed=peers,
+    spent = nodes_ns(evidence, nodes)
+    has_peers = len(terms.nodes) > len(nodes)
+    lines = []
+    for node, work, flops in found[:MOST_GROUPS]:
+        held, own = rows_holding(evidence, [work.id]), nodes_ns(evidence, [work.id])
+        rate = f" ({flops / own:,.0f} GFLOP/s)" if own > 0 else ""  # operations per ns are GFLOP/s
+        equation = node.attributes.get("equation", "")
+        text = f"{work.id} computes {equation} in {format_ns(own)}{rate}; its region: {both_times(held)}"
+        lines.append(EvidenceRow(text=text, rows=ids(held), value_ns=own))
+    return RuleResult(
+        failed=has_peers,
         rows=ids(rows),
         claim=claim,
-        works=accounted(rows, nodes),
+        works=explained_works(rows, nodes),
         detail=counted(len(found), "matrix product is", "matrix products are"),
         summary=f"{counted(len(found), 'product')} by Einsum: {format_ns(spent)}, with the bias. "
         + (
-            _beside(spent - claim.median)
-            if peers
+            "At the rate of the graph's other matrix products they would take"
+            f" {format_ns(spent - claim.median)}."
+            if has_peers
             else "The graph holds no other product to compare them with."
         ),
-        evidence=tuple(_lines(evidence, found)),
+        evidence=tuple(lines),
         fix="Write them as MatMul, which the optimizer also fuses with the bias: `attrib profile --optimize"
         " einsum-to-matmul`, or `torch.matmul`/`nn.Linear` in the model in place of `torch.einsum`.",
     )
-
-
-def _beside(other_ns: int) -> str:
-    return f"At the rate of the graph's other matrix products they would take {format_ns(other_ns)}."
-
-
-def _lines(evidence: Evidence, found: Sequence[tuple[GraphNode, Work, int]]) -> Iterator[EvidenceRow]:
-    for node, work, flops in found[:MOST_GROUPS]:
-        rows, spent = rows_holding(evidence, [work.id]), evidence.ledger.work("onnxruntime", [work.id]).median
-        rate = f" ({flops / spent:,.0f} GFLOP/s)" if spent > 0 else ""  # operations per ns are GFLOP/s
-        equation = node.attributes.get("equation", "")
-        text = f"{work.id} computes {equation} in {format_ns(spent)}{rate}; its region: {compared(rows)}"
-        yield EvidenceRow(text=text, rows=ids(rows), value_ns=spent)
-
-
-def _product(ran: Ran, node: GraphNode) -> tuple[Work, int] | None:
-    """What was executed for an Einsum that is a matrix product, and its operations."""
-    work = ran.work(node) if node.op == "Einsum" else None
-    if work is None or not work.outputs:
-        return None
-    flops = einsum_flops(node.attributes.get("equation", ""), [tensor.shape for tensor in work.inputs])
-    return (work, flops) if flops else None
 
 
 def einsum_flops(equation: str, shapes: Sequence[Sequence[int]]) -> int:
@@ -82,13 +76,10 @@ def einsum_flops(equation: str, shapes: Sequence[Sequence[int]]) -> int:
     }
     if not (set(factors[0]) & set(factors[1])) - set(result):
         return 0
-    count = 2
-    for size in sizes.values():
-        count *= size
-    return count
+    return 2 * math.prod(sizes.values())
 
 
-def _with_bias(ran: Ran, node: GraphNode) -> tuple[str, ...]:
+def _with_bias(ran: ExecutedGraph, node: GraphNode) -> tuple[str, ...]:
     """An Einsum, and the Add behind it that brings a bias: a fused product holds both."""
     add = ran.reader(node.outputs[0])
     bias = add is not None and add.op == "Add" and any(ran.is_constant(name) for name in add.inputs)

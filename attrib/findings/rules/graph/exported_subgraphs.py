@@ -1,14 +1,23 @@
 """exported-subgraphs: what an exporter wrote as a loop, a branch or a function, because ONNX has no operator for it."""
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
 
 from attrib.analysis.lineage.graph import GraphNode
-from attrib.findings.evidence.executed_graph import Ran, ran_of, rows_holding
-from attrib.findings.evidence.ledger_queries import MOST_GROUPS, compared, counted, ids, listed, op_counts
-from attrib.findings.evidence.reference_cost import Terms, whole
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph
+from attrib.findings.evidence.ledger_queries import (
+    MOST_GROUPS,
+    both_times,
+    ids,
+    nodes_line,
+    nodes_ns,
+    op_counts,
+    rows_holding,
+)
+from attrib.findings.evidence.reference_cost import Terms, weight_once
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.units import format_ns
+from attrib.wording import counted, listed
 
 LOOPS = frozenset({"Loop", "Scan", "SequenceMap"})
 STANDARD = frozenset(
@@ -17,41 +26,50 @@ STANDARD = frozenset(
 """Domains whose operators ONNX Runtime has kernels for; a node of any other calls a function of the model."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh loops with their bodies, branches by themselves, and functions by the regions that they became."""
-    ran = ran_of(evidence)
-    loops = [node for node in ran.graph.nodes if node.op in LOOPS or _looping(ran, node)]
+    ran = executed_graph(evidence)
+    inside = [node for node in ran.graph.nodes if node.op in LOOPS or _is_looping(ran, node)]
+    holders = [node for node in inside if node.op in LOOPS]
     branches = [node for node in ran.graph.nodes if node.op == "If"]
-    functions = tuple(_functions(evidence))
-    nodes = tuple(
-        dict.fromkeys((*ran.ids((*loops, *branches)), *(name for _, its in functions for name in its)))
-    )
+    functions = _functions(evidence)
+    named = [*ran.ids((*inside, *branches)), *(name for _, its in functions for name in its)]
+    nodes = tuple(dict.fromkeys(named))
     if not nodes:
-        return Verdict(
+        return RuleResult(
             failed=False, summary="Every operator was exported as one: no loop, branch or function ran."
         )
     rows = rows_holding(evidence, nodes)
     known = set(nodes)
     calls = tuple(call for row in rows if known.issuperset(row.onnx_nodes) for call in row.torch_calls)
     terms = Terms()
-    terms.add(whole(nodes))
-    terms.add_calls(whole(calls), -1)
-    parts = [*_kinds(loops, branches), *_called(functions)]
-    return Verdict(
+    terms.add(weight_once(nodes))
+    terms.add_calls(weight_once(calls), -1)
+    parts = [f"{count} {op}" for op, count in Counter(node.op for node in holders).items()]
+    parts += [f"{len(branches)} If"] if branches else []
+    parts += [f"function {name}" for name in dict.fromkeys(name for name, _ in functions)]
+    held = [node for node in (*inside, *branches) if node.op in LOOPS or node.op == "If"]
+    return RuleResult(
         failed=True,
         rows=ids(rows),
         claim=evidence.ledger.weighted({"onnxruntime": terms.nodes, "torch": terms.calls}),
         works=(*nodes, *calls),
         detail=listed(parts),
-        summary=f"{listed(parts)}: {op_counts(evidence, 'onnxruntime', nodes)}; {compared(rows)} in their rows.",
-        evidence=(*_holders(ran, (*loops, *branches)), *_function_lines(evidence, functions)),
+        summary=f"{listed(parts)}: {op_counts(evidence, 'onnxruntime', nodes)}; {both_times(rows)} in their rows.",
+        evidence=(
+            *(_holder_line(ran, node) for node in held[:MOST_GROUPS]),
+            *(
+                nodes_line(evidence, f"{name} became {op_counts(evidence, 'onnxruntime', its)}: ", its)
+                for name, its in functions[:MOST_GROUPS]
+            ),
+        ),
         fix="Replace what has no operator of its own in the model (a Python loop over tensors, an exotic aten op) by"
         " operators that ONNX has, or give the exporter a translation: `torch.onnx.export(...,"
         " custom_translation_table={...})`. For a choice that never changes export with a Python bool.",
     )
 
 
-def _looping(ran: Ran, node: GraphNode) -> bool:
+def _is_looping(ran: ExecutedGraph, node: GraphNode) -> bool:
     """Whether a node is in the body of a loop."""
     while node.parent >= 0:
         node = ran.graph.nodes[node.parent]
@@ -60,48 +78,29 @@ def _looping(ran: Ran, node: GraphNode) -> bool:
     return False
 
 
-def _functions(evidence: Evidence) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _functions(evidence: Evidence) -> list[tuple[str, tuple[str, ...]]]:
     """Function calls of the exported graph, each with the nodes that were executed for its region."""
     graph = evidence.exported
     calls = {node.index: node for node in graph.nodes if node.domain not in STANDARD} if graph else {}
+    found = []
     for region in evidence.regions.values():
         held = [calls[i] for i in (region.lineage[0] if region.lineage else ()) if i in calls]
         if held and region.nodes:
-            yield f"{held[0].domain}::{held[0].op}", region.nodes
+            found.append((f"{held[0].domain}::{held[0].op}", region.nodes))
+    return found
 
 
-def _kinds(loops: Iterable[GraphNode], branches: Iterable[GraphNode]) -> list[str]:
-    holders = [node for node in loops if node.op in LOOPS]
-    names = [*(counted(1, node.op) for node in holders), *(["If"] if list(branches) else [])]
-    return [f"{names.count(name)} {name.split()[-1]}" for name in dict.fromkeys(names)]
-
-
-def _called(functions: tuple[tuple[str, tuple[str, ...]], ...]) -> list[str]:
-    return [f"function {name}" for name in dict.fromkeys(name for name, _ in functions)]
-
-
-def _holders(ran: Ran, nodes: Iterable[GraphNode]) -> Iterator[EvidenceRow]:
-    """One line a loop or branch: itself, and what it holds."""
-    holders = [node for node in nodes if node.op in LOOPS or node.op == "If"]
-    for holder in holders[:MOST_GROUPS]:
-        held = [node for node in ran.graph.nodes if node.parent == holder.index]
-        own, inner = ran.ids([holder]), ran.ids(held)
-        spent = [ran.evidence.ledger.work("onnxruntime", names).median for names in (own, inner)]
-        text = (
-            f"{holder.op} {holder.name} takes {format_ns(spent[0])} itself, and"
-            f" {counted(len(inner), 'node')} in it {format_ns(spent[1])}"
-        )
-        rows = ids(rows_holding(ran.evidence, (*own, *inner)))
-        yield EvidenceRow(text=text, rows=rows, value_ns=spent[0])
-
-
-def _function_lines(
-    evidence: Evidence, functions: Iterable[tuple[str, tuple[str, ...]]]
-) -> Iterator[EvidenceRow]:
-    for name, nodes in list(functions)[:MOST_GROUPS]:
-        spent = evidence.ledger.work("onnxruntime", nodes).median
-        text = f"{name} became {op_counts(evidence, 'onnxruntime', nodes)}: {format_ns(spent)}"
-        yield EvidenceRow(text=text, rows=ids(rows_holding(evidence, nodes)), value_ns=spent)
+def _holder_line(ran: ExecutedGraph, holder: GraphNode) -> EvidenceRow:
+    """One line on a loop or branch: its own time, and that of the nodes in it."""
+    own, inner = (
+        ran.ids(nodes) for nodes in ([holder], [n for n in ran.graph.nodes if n.parent == holder.index])
+    )
+    spent = nodes_ns(ran.evidence, own)
+    text = (
+        f"{holder.op} {holder.name} takes {format_ns(spent)} itself, and {counted(len(inner), 'node')} in it"
+        f" {format_ns(nodes_ns(ran.evidence, inner))}"
+    )
+    return EvidenceRow(text=text, rows=ids(rows_holding(ran.evidence, (*own, *inner))), value_ns=spent)
 
 
 RULE = Rule(

@@ -1,33 +1,32 @@
 """extra-nodes: work that only ONNX Runtime does, and no other rule explains."""
 
 from attrib.findings.evidence.ledger_queries import (
-    compared,
-    counted,
+    both_times,
     delta_ns,
     ids,
-    listed,
-    module_evidence,
+    module_lines,
     nodes_of,
     op_counts,
     rows_of,
 )
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.protocol import Evidence, Rule, RuleResult
+from attrib.wording import counted, listed
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the computing nodes that no call of PyTorch stands behind."""
     rows = rows_of(evidence, "extra_work")
     nodes = nodes_of(rows)
     if not nodes:
-        return Verdict(failed=False, summary="Every computing node has a call of PyTorch behind it.")
+        return RuleResult(failed=False, summary="Every computing node has a call of PyTorch behind it.")
     exported = tuple(dict.fromkeys(name for row in rows for name in row.exported))
-    return Verdict(
+    return RuleResult(
         failed=delta_ns(rows) > 0,
         rows=ids(rows),
         detail=counted(len(nodes), "node computes", "nodes compute"),
-        summary=f"{op_counts(evidence, 'onnxruntime', nodes)}: {compared(rows)}."
+        summary=f"{op_counts(evidence, 'onnxruntime', nodes)}: {both_times(rows)}."
         + (f" In the exported graph: {listed(exported)}." if exported else ""),
-        evidence=module_evidence(evidence, rows),
+        evidence=module_lines(evidence, rows),
         fix="See what they are for with `attrib explain TRACE_DIR NODE`. What depends on no input can be computed once, in"
         " `__init__`; what the exporter added may be absent with `--exporter torchscript`, another `--opset`, or after"
         " `--optimize onnxslim`.",

@@ -1,21 +1,20 @@
 """inverse-transposes: a Transpose or Reshape that a later one undoes."""
 
 from collections import Counter
-from collections.abc import Sequence
 
 from attrib.analysis.lineage.graph import GraphNode
-from attrib.findings.evidence.executed_graph import Ran, accounted, ran_of, rows_holding
-from attrib.findings.evidence.ledger_queries import MOST_GROUPS, counted, ids
-from attrib.findings.protocol import Evidence, Rule, Verdict
-from attrib.model.document import EvidenceRow
+from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph, explained_works
+from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, nodes_line, rows_holding
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.units import format_ns
+from attrib.wording import counted
 
 POINTWISE = frozenset({
     "Abs", "Cast", "Ceil", "Clip", "Cos", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish", "Identity",
     "IsInf", "IsNaN", "LeakyRelu", "Log", "Neg", "Not", "Reciprocal", "Relu", "Round", "Sigmoid", "Sign", "Sin", "Softplus",
     "Sqrt", "Tanh", "FastGelu", "QuickGelu", "Dropout", "Add", "Sub", "Mul", "Div", "Pow", "Where",
 })  # fmt: skip
-"""Ops that compute each element from the same elements of what they read: the order of the axes is nothing to them."""
+"""Ops that compute each element from the same elements of what they read: the order of the axes does not matter to them."""
 
 FARTHEST = 8
 """Nodes between the two of a pair."""
@@ -23,43 +22,52 @@ FARTHEST = 8
 Pair = tuple[GraphNode, GraphNode]
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the pairs that the session was given."""
-    ran = ran_of(evidence)
-    given = _given(evidence, inverse_pairs(ran))
-    pairs = [pair for pair in given if ran.ids(pair)]
+    ran = executed_graph(evidence)
+    # what ONNX Runtime puts in itself, no rewrite takes out
+    given = {node.name for node in (evidence.loaded or ran.graph).nodes}
+    pairs = [
+        pair for pair in inverse_pairs(ran) if all(node.name in given for node in pair) and ran.ids(pair)
+    ]
     nodes = tuple(dict.fromkeys(ran.ids(node for pair in pairs for node in pair)))
     if not nodes:
-        return Verdict(failed=False, summary="No Transpose or Reshape is undone by a later one.")
+        return RuleResult(failed=False, summary="No Transpose or Reshape is undone by a later one.")
     rows, spent = rows_holding(evidence, nodes), evidence.ledger.work("onnxruntime", nodes)
-    kinds = Counter(second.op for _, second in pairs)
-    return Verdict(
+    kinds = sorted(Counter(second.op for _, second in pairs).items())
+    return RuleResult(
         failed=True,
         rows=ids(rows),
         claim=spent,
-        works=accounted(rows, nodes),
-        detail=", ".join(counted(count, f"pair of {op}", f"pairs of {op}") for op, count in sorted(kinds.items())),
+        works=explained_works(rows, nodes),
+        detail=", ".join(counted(count, f"pair of {op}", f"pairs of {op}") for op, count in kinds),
         summary=f"{counted(len(nodes), 'node')} only bring the axes to an order from which they are brought back:"
         f" {format_ns(spent.median)} of a step.",
-        evidence=tuple(_line(ran, pair) for pair in pairs[:MOST_GROUPS]),
+        evidence=tuple(
+            nodes_line(
+                evidence,
+                f"{second.name or second.op} undoes {first.name or first.op}: ",
+                ran.ids((first, second)),
+            )
+            for first, second in pairs[:MOST_GROUPS]
+        ),
         fix="Take the pairs out before the session sees the graph: `attrib profile --optimize drop-inverse-pairs`, or"
         " `onnxslim in.onnx out.onnx` where nothing stands between them.",
-    )  # fmt: skip
+    )
 
 
-def inverse_pairs(ran: Ran) -> tuple[Pair, ...]:
+def inverse_pairs(ran: ExecutedGraph) -> tuple[Pair, ...]:
     """Nodes of which the second undoes the first, with nothing between them that minds the order of the axes."""
-    moving = (node for node in ran.graph.nodes if node.op in ("Transpose", "Reshape"))
-    return tuple((first, node) for node in moving if (first := _partner(ran, node)) is not None)
+    found = []
+    for node in ran.graph.nodes:
+        if node.op in ("Transpose", "Reshape") and node.inputs:
+            above = _above(ran, node.inputs[0], node.op, FARTHEST)
+            if above is not None and undoes(ran, above, node):
+                found.append((above, node))
+    return tuple(found)
 
 
-def _partner(ran: Ran, node: GraphNode) -> GraphNode | None:
-    """The nearest node of the same op above, where this one undoes it."""
-    above = _above(ran, node.inputs[0], node.op, FARTHEST) if node.inputs else None
-    return above if above is not None and undoes(ran, above, node) else None
-
-
-def _above(ran: Ran, value: str, op: str, left: int) -> GraphNode | None:
+def _above(ran: ExecutedGraph, value: str, op: str, left: int) -> GraphNode | None:
     """The node of an op that a value comes from by every way, through nodes that treat all elements alike."""
     maker = ran.maker(value)
     if maker is None or maker.op == op or maker.op not in POINTWISE or not left:
@@ -70,15 +78,11 @@ def _above(ran: Ran, value: str, op: str, left: int) -> GraphNode | None:
     return first if all(way is first for way in ways) else None
 
 
-def undoes(ran: Ran, first: GraphNode, second: GraphNode) -> bool:
+def undoes(ran: ExecutedGraph, first: GraphNode, second: GraphNode) -> bool:
     """Whether the second of two nodes of one op brings back what the first changed."""
     if second.op == "Transpose":
         return undoes_axes(first, second)
-    before = ran.work(first)
-    source = (
-        before.inputs[0] if before is not None and before.inputs else ran.graph.values.get(first.inputs[0])
-    )
-    made, result = ran.result(first), ran.result(second)
+    source, made, result = ran.source(first), ran.result(first), ran.result(second)
     if source is None or result is None or made is None or -1 in source.shape:
         return False
     return source.shape == result.shape != made.shape
@@ -95,22 +99,6 @@ def undoes_axes(first: GraphNode, second: GraphNode) -> bool:
     if len(inner) != len(outer) or inner == sorted(inner):
         return False
     return [inner[axis] for axis in outer if 0 <= axis < len(inner)] == sorted(inner)
-
-
-def _given(evidence: Evidence, pairs: Sequence[Pair]) -> Sequence[Pair]:
-    """Those that the graph holds that the session opened: what ONNX Runtime puts in itself, no rewrite takes out."""
-    if evidence.loaded is None:
-        return pairs
-    known = {node.name for node in evidence.loaded.nodes}
-    return [pair for pair in pairs if all(node.name in known for node in pair)]
-
-
-def _line(ran: Ran, pair: Pair) -> EvidenceRow:
-    nodes = ran.ids(pair)
-    spent = ran.evidence.ledger.work("onnxruntime", nodes).median
-    first, second = pair
-    text = f"{second.name or second.op} undoes {first.name or first.op}: {format_ns(spent)}"
-    return EvidenceRow(text=text, rows=ids(rows_holding(ran.evidence, nodes)), value_ns=spent)
 
 
 RULE = Rule(

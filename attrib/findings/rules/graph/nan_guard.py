@@ -1,55 +1,53 @@
 """nan-guard: the IsNaN and Where that exporters put behind Softmax."""
 
 from attrib.findings.evidence.attention import guard_nodes
-from attrib.findings.evidence.executed_graph import ran_of, rows_holding
-from attrib.findings.evidence.ledger_queries import by_module, counted, ids, op_counts
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.evidence.executed_graph import executed_graph
+from attrib.findings.evidence.ledger_queries import (
+    group_by_module,
+    ids,
+    nodes_ns,
+    nodes_of,
+    op_counts,
+    rows_holding,
+)
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.units import format_ns
+from attrib.wording import counted
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the guard by its own nodes."""
-    ran = ran_of(evidence)
+    ran = executed_graph(evidence)
     nodes = guard_nodes(ran.graph)
     guard = ran.ids(nodes)
     if nodes and not guard:
         text = f"{counted(len(nodes), 'node')} behind Softmax did not run on their own: they have no time to weigh."
-        return Verdict(failed=False, summary=text)
+        return RuleResult(failed=False, summary=text)
     if not guard:
-        return Verdict(failed=False, summary="No Softmax is followed by a guard against rows of NaN.")
+        return RuleResult(failed=False, summary="No Softmax is followed by a guard against rows of NaN.")
     rows = rows_holding(evidence, guard)
     spent = evidence.ledger.work("onnxruntime", guard)
-    return Verdict(
+    compiled = len(nodes) - len(guard)  # no profile shows what a provider compiled
+    more = f" {counted(compiled, 'more node')} of the guard did not run on {'its' if compiled == 1 else 'their'} own."
+    lines = []
+    for module, group in group_by_module(rows):
+        held = set(nodes_of(group))
+        its = [node for node in guard if node in held]
+        text = f"{module}: {op_counts(evidence, 'onnxruntime', its)} in {format_ns(nodes_ns(evidence, its))}"
+        lines.append(EvidenceRow(text=text, rows=ids(group), value_ns=nodes_ns(evidence, its)))
+    return RuleResult(
         failed=True,  # whether it costs anything is for the interval to say
         rows=ids(rows),
         claim=spent,
         works=guard,
         detail=counted(len(guard), "node guards", "nodes guard"),
         summary=f"{op_counts(evidence, 'onnxruntime', guard)} behind Softmax take {format_ns(spent.median)} of a step."
-        " They matter only for a row whose every score is masked out." + _inside(len(nodes) - len(guard)),
-        evidence=tuple(_line(evidence, module, ids(group), guard) for module, group in by_module(rows)),
+        f" They matter only for a row whose every score is masked out.{more if compiled > 0 else ''}",
+        evidence=tuple(lines),
         fix="Where the mask leaves every row at least one token, drop the guard: `attrib profile --optimize"
         " drop-nan-guard`. Opset 23 keeps attention whole and needs none: `attrib profile --opset 23`.",
     )
-
-
-def _inside(count: int) -> str:
-    """What no profile shows, because a provider compiled it."""
-    if count <= 0:
-        return ""
-    return (
-        f" {counted(count, 'more node')} of the guard did not run on {'its' if count == 1 else 'their'} own."
-    )
-
-
-def _line(evidence: Evidence, module: str, rows: tuple[str, ...], guard: tuple[str, ...]) -> EvidenceRow:
-    wanted = set(rows)
-    held = {node for row in evidence.ledger.rows if row.id in wanted for node in row.onnx_nodes}
-    its = [node for node in guard if node in held]
-    spent = evidence.ledger.work("onnxruntime", its).median
-    text = f"{module}: {op_counts(evidence, 'onnxruntime', its)} in {format_ns(spent)}"
-    return EvidenceRow(text=text, rows=rows, value_ns=spent)
 
 
 RULE = Rule(

@@ -1,30 +1,32 @@
 """shape-arithmetic: nodes that compute shapes at run time."""
 
 from attrib.findings.evidence.ledger_queries import (
-    compared,
-    counted,
+    both_times,
     delta_ns,
     ids,
-    module_evidence,
+    module_lines,
     nodes_of,
     op_counts,
     rows_of,
 )
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.protocol import Evidence, Rule, RuleResult
+from attrib.wording import counted
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the nodes that compute shapes."""
     rows = rows_of(evidence, "shape_arithmetic")
     nodes = nodes_of(rows)
     if not nodes:
-        return Verdict(failed=False, summary="Every shape is a constant of the graph: no node computes one.")
-    return Verdict(
+        return RuleResult(
+            failed=False, summary="Every shape is a constant of the graph: no node computes one."
+        )
+    return RuleResult(
         failed=delta_ns(rows) > 0,
         rows=ids(rows),
         detail=counted(len(nodes), "node"),
-        summary=f"{op_counts(evidence, 'onnxruntime', nodes)}: shapes take {compared(rows)}.",
-        evidence=module_evidence(evidence, rows),
+        summary=f"{op_counts(evidence, 'onnxruntime', nodes)}: shapes take {both_times(rows)}.",
+        evidence=module_lines(evidence, rows),
         fix="Export with static shapes, or fix the free dimensions of the session with "
         "`SessionOptions.add_free_dimension_override_by_name(name, value)`, so that constant folding "
         "removes them.",

@@ -15,20 +15,20 @@ from attrib.analysis.match.ops import IDENTITY_OPS, base_op, call_role
 from attrib.findings.evidence.attention import ATTENTION_CALLS
 from attrib.findings.evidence.ledger_queries import (
     MOST_GROUPS,
-    by_module,
+    both_times,
     calls_of,
-    compared,
-    counted,
     delta_ns,
-    folded,
+    fold_layers,
+    group_by_module,
     ids,
-    listed,
     nodes_of,
     op_counts,
+    rows_line,
 )
-from attrib.findings.protocol import Evidence, Rule, Verdict
-from attrib.model.document import EvidenceRow, LedgerRow
+from attrib.findings.protocol import Evidence, Rule, RuleResult
+from attrib.model.document import LedgerRow
 from attrib.model.work import Work
+from attrib.wording import counted, listed
 
 WRITTEN_OUT = 3
 """Computing calls of one module for what one operator could do."""
@@ -38,37 +38,40 @@ IN_PIECES = 8
 
 PRODUCTS = frozenset({"linear", "addmm", "matmul", "baddbmm", "einsum", "convolution", "conv1d", "conv2d"})
 WHOLE = ATTENTION_CALLS | {"softmax"}
-"""Calls by which one knows an attention, which is a module of several calls by its nature."""
+"""Calls that tell an attention, which is a module of several calls by its nature."""
 
 CAUSES = frozenset({"kernel", "fused", "decomposed", "missing_work"})
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Name the modules, and weigh their rows."""
     slow = written_out(evidence)
-    rows = tuple(
-        row for row in evidence.ledger.rows if row.cause in CAUSES and _module(evidence, row) in slow
-    )
+    rows = [row for row in evidence.ledger.rows if row.cause in CAUSES and _module(evidence, row) in slow]
     if not rows:
-        return Verdict(
+        return RuleResult(
             failed=False, summary="No module of PyTorch computes in many calls what an operator could do."
         )
-    modules = list(dict.fromkeys(folded(_module(evidence, row)) for row in rows))
+    modules = list(dict.fromkeys(fold_layers(_module(evidence, row)) for row in rows))
     calls = counted(len(calls_of(rows)), "call")
-    return Verdict(
+    lines = []
+    for module, group in group_by_module(rows)[:MOST_GROUPS]:
+        ops = op_counts(evidence, "torch", calls_of(group))
+        nodes = op_counts(evidence, "onnxruntime", nodes_of(group)) or "no node"
+        lines.append(rows_line(f"{module}: {ops} in PyTorch, {nodes} in ONNX Runtime, ", group))
+    return RuleResult(
         failed=delta_ns(rows) < 0,
         rows=ids(rows),
         detail=f"{listed(modules)} in {calls}",
-        summary=f"{calls} of PyTorch beside {counted(len(nodes_of(rows)), 'node')}: {compared(rows)}.",
-        evidence=tuple(_line(evidence, module, group) for module, group in by_module(rows)[:MOST_GROUPS]),
-        fix="Nothing to mend in ONNX Runtime. In PyTorch use the operator itself (`nn.functional.gelu`,"
-        " `nn.functional.layer_norm`, one `nn.Linear`) in place of its formula or its pieces; `--torch-mode compile`"
-        " shows what fusing the calls gives.",
+        summary=f"{calls} of PyTorch beside {counted(len(nodes_of(rows)), 'node')}: {both_times(rows)}.",
+        evidence=tuple(lines),
+        fix="In PyTorch use the operator itself (`nn.functional.gelu`, `nn.functional.layer_norm`, one `nn.Linear`) in place"
+        " of its formula or its pieces; `--torch-mode compile` shows what fusing the calls gives. Nothing needs to change"
+        " in ONNX Runtime.",
     )
 
 
 def written_out(evidence: Evidence) -> frozenset[str]:
-    """Modules that count (cases 1 and 2)."""
+    """Modules that count (cases 1 and 2), by name."""
     own: dict[str, list[str]] = defaultdict(list)
     for call in evidence.work.get("torch", {}).values():
         if call.scope and _computes(call):
@@ -94,15 +97,6 @@ def _module(evidence: Evidence, row: LedgerRow) -> str:
     return "" if row.match.method == "folded" else max(counts, key=lambda scope: counts[scope], default="")
 
 
-def _line(evidence: Evidence, module: str, group: list[LedgerRow]) -> EvidenceRow:
-    calls, nodes = (
-        op_counts(evidence, "torch", calls_of(group)),
-        op_counts(evidence, "onnxruntime", nodes_of(group)),
-    )
-    text = f"{module}: {calls} in PyTorch, {nodes or 'no node'} in ONNX Runtime, {compared(group)}"
-    return EvidenceRow(text=text, rows=ids(group), value_ns=delta_ns(group))
-
-
 RULE = Rule(
     id="slow-module",
     passed="No module of PyTorch is slow for the number of its calls",
@@ -113,7 +107,7 @@ RULE = Rule(
         " into pieces, runs one call after the other in eager PyTorch, each of which reads and writes whole tensors. ONNX"
         " Runtime recognizes many such formulas and runs one node, and spends less on each call where it does not. The rule"
         " names the modules with at least three small calls of their own, or eight of any kind, and weighs their rows: they"
-        " explain why ONNX Runtime is faster, and tell what to mend in PyTorch."
+        " explain why ONNX Runtime is faster, and what could be faster in PyTorch."
     ),
     cause="fused",
     needs=("delta", "partitions", "regions"),

@@ -1,37 +1,32 @@
 """unfused-layers: layers that ONNX Runtime has a fused operator for, and runs node by node."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections import Counter
 
 from attrib.analysis.lineage.graph import Graph
-from attrib.analysis.match.ops import base_op
-from attrib.findings.evidence.attention import attention_regions
-from attrib.findings.evidence.executed_graph import accounted, rows_holding
+from attrib.findings.evidence.executed_graph import explained_works
 from attrib.findings.evidence.ledger_queries import (
+    both_times,
     calls_of,
-    compared,
-    counted,
     delta_ns,
     ids,
-    listed,
     nodes_of,
     op_counts,
-    rows_of,
+    rows_holding,
+    rows_line,
 )
 from attrib.findings.evidence.linear_layers import linear_layers
-from attrib.findings.evidence.reference_cost import whole
+from attrib.findings.evidence.reference_cost import weight_once
 from attrib.findings.evidence.single_operators import (
     IN_ONE_NODE,
-    LAYERS,
-    Layer,
-    Single,
-    by_arithmetic,
-    single_lines,
-    terms_of,
+    decomposed_layers,
+    excess_of,
+    find_single_operator_layers,
+    layer_lines,
 )
-from attrib.findings.protocol import Evidence, Rule, Verdict
-from attrib.model.document import EvidenceRow, LedgerRow
-from attrib.model.estimate import Delta
+from attrib.findings.evidence.unfused_patterns import separate_residuals
+from attrib.findings.protocol import Evidence, Rule, RuleResult
+from attrib.model.document import EvidenceRow
+from attrib.wording import counted, listed
 
 COUNTED_FUSIONS = (
     "EmbedLayerNormalization", "SkipLayerNormalization", "LayerNormalization", "BiasGelu", "Gelu", "FastGelu",
@@ -41,125 +36,64 @@ COUNTED_FUSIONS = (
 one EmbedLayerNormalization, 12 Attention, 12 BiasGelu and 24 SkipLayerNormalization."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the layers that stayed apart."""
-    single = by_arithmetic(evidence)
-    nodes = {name for apart in single for name in apart.nodes}
+    layers = find_single_operator_layers(evidence)
+    nodes = {name for layer in layers for name in layer.nodes}
     rest = {
         name: left
-        for name, group in unfused(evidence).items()
+        for name, group in decomposed_layers(evidence).items()
         if (left := [row for row in group if nodes.isdisjoint(row.onnx_nodes)])
     }
     rows = (*rows_holding(evidence, nodes), *(row for group in rest.values() for row in group))
-    parts = [*_counted(single), *(_counted_layers(name, group) for name, group in rest.items())]
-    claim = _claim(evidence, single, rest) if single else None
-    return Verdict(
+    parts = [f"{count} {name}" for name, count in sorted(Counter(layer.layer for layer in layers).items())]
+    parts += [f"{len(calls_of(group))} {name}" for name, group in rest.items()]
+    terms = excess_of(layers)
+    for group in rest.values():
+        terms.add(weight_once(nodes_of(group)))
+        terms.add_calls(weight_once(calls_of(group)), -1)
+    claim = evidence.ledger.weighted({"onnxruntime": terms.nodes, "torch": terms.calls}) if layers else None
+    summary = f"{listed(parts)} run as separate nodes: {both_times(rows)}."
+    if any(layer.measure == IN_ONE_NODE for layer in layers):
+        summary += " What one fused node takes elsewhere in this graph is left out of the saving."
+    if not rows:
+        summary = f"{_fused_counts(evidence.optimized)} {linear_layers(evidence)}".rstrip()
+    lines = [*layer_lines(evidence, layers)]
+    for name, group in rest.items():
+        lines.append(rows_line(f"{name}: {op_counts(evidence, 'onnxruntime', nodes_of(group))}, ", group))
+    if evidence.optimized is not None and (residuals := separate_residuals(evidence.optimized)):
+        # as it is in PyTorch: no share of the difference
+        text = (
+            f"{counted(residuals, 'LayerNormalization')} could take in the residual Add before it"
+            " (SkipLayerNormalization); PyTorch adds separately too, so this is no part of the difference"
+        )
+        lines.append(EvidenceRow(text=text))
+    side = evidence.side("onnxruntime")
+    fix = (
+        "Take a newer onnxruntime (its fusions follow the exporters with some delay), or fuse before the session with"
+        " `onnxscript.rewriter.ort_fusions.optimize_for_ort`."
+    )
+    if side is not None and side.opt_level not in ("", "all"):
+        fix = f"The session optimizes at level {side.opt_level}: run `attrib profile --opt-level all`."
+    return RuleResult(
         failed=claim is not None or delta_ns(rows) > 0,
         rows=ids(rows),
         claim=claim,
-        works=(*accounted(rows, nodes), *calls_of(rows), *nodes_of(rows)) if single else (),
+        works=(*explained_works(rows, nodes), *calls_of(rows), *nodes_of(rows)) if layers else (),
         detail=listed(parts),
-        summary=f"{listed(parts)} run as separate nodes: {compared(rows)}.{_peers(single)}"
-        if rows
-        else f"{_fused_counts(evidence.optimized)} {linear_layers(evidence)}".rstrip(),
-        evidence=(
-            *single_lines(evidence, single),
-            *(_line(evidence, name, group) for name, group in rest.items()),
-            *_residuals(evidence.optimized),
-        ),
-        fix=_fix(evidence),
+        summary=summary,
+        evidence=tuple(lines),
+        fix=fix,
     )
-
-
-def _claim(evidence: Evidence, single: Iterable[Single], rest: dict[str, list[LedgerRow]]) -> Delta:
-    terms = terms_of(single)
-    for group in rest.values():
-        terms.add(whole(nodes_of(group)))
-        terms.add_calls(whole(calls_of(group)), -1)
-    return evidence.ledger.weighted({"onnxruntime": terms.nodes, "torch": terms.calls})
-
-
-def _counted(single: Iterable[Single]) -> list[str]:
-    counts = Counter(apart.layer for apart in single)
-    return [f"{count} {name}" for name, count in sorted(counts.items())]
-
-
-def _peers(single: Iterable[Single]) -> str:
-    if not any(apart.measure == IN_ONE_NODE for apart in single):
-        return ""
-    return " What one fused node takes elsewhere in this graph is left out of the saving."
-
-
-def unfused(evidence: Evidence) -> dict[str, list[LedgerRow]]:
-    """Decomposed rows by the layer that they are; attention has a rule of its own."""
-    decomposed = rows_of(evidence, "decomposed")
-    attention = attention_regions(decomposed)
-    found: dict[str, list[LedgerRow]] = defaultdict(list)
-    for row in decomposed:
-        layer = None if row.region in attention else _layer_of(row)
-        if layer is not None:
-            found[layer.name].append(row)
-    return dict(sorted(found.items()))
-
-
-def _layer_of(row: LedgerRow) -> Layer | None:
-    calls, nodes = {base_op(op) for op in row.torch_ops}, set(row.onnx_ops)
-    fitting = (
-        layer for layer in LAYERS if calls & layer.calls and nodes & layer.parts and not nodes & layer.fused
-    )
-    return next(fitting, None)
-
-
-def _counted_layers(name: str, rows: list[LedgerRow]) -> str:
-    return f"{len(calls_of(rows))} {name}"
-
-
-def _line(evidence: Evidence, name: str, rows: list[LedgerRow]) -> EvidenceRow:
-    nodes = op_counts(evidence, "onnxruntime", nodes_of(rows))
-    return EvidenceRow(text=f"{name}: {nodes}, {compared(rows)}", rows=ids(rows), value_ns=delta_ns(rows))
 
 
 def _fused_counts(graph: Graph | None) -> str:
-    """The counts by which one sees what was fused."""
+    """The counts that tell what was fused."""
     if graph is None:
         return "No layer norm, GELU or linear layer runs as separate nodes."
     counts = Counter(node.op for node in graph.nodes)
     present = [f"{counts[op]} {op}" for op in COUNTED_FUSIONS if counts[op]]
     return f"The optimized graph holds {listed(present, len(present)) or 'none of the operators that fuse'}."
-
-
-def _residuals(graph: Graph | None) -> tuple[EvidenceRow, ...]:
-    """Layer norms whose residual addition stayed apart, as it does in PyTorch: no share of the difference."""
-    count = separate_residuals(graph) if graph else 0
-    if not count:
-        return ()
-    text = (
-        f"{counted(count, 'LayerNormalization')} could take in the residual Add before it "
-        "(SkipLayerNormalization); PyTorch adds separately too, so this is no part of the difference"
-    )
-    return (EvidenceRow(text=text),)
-
-
-def separate_residuals(graph: Graph) -> int:
-    """LayerNormalization nodes fed by an Add of two computed values that nothing else reads."""
-    makers = {value: node for node in graph.nodes for value in node.outputs}
-    reads = Counter(value for node in graph.nodes for value in node.inputs)
-    count = 0
-    for node in graph.nodes:
-        add = makers.get(node.inputs[0]) if node.op == "LayerNormalization" and node.inputs else None
-        computed = add is not None and add.op == "Add" and all(value in makers for value in add.inputs)
-        count += computed and reads[node.inputs[0]] == 1
-    return count
-
-
-def _fix(evidence: Evidence) -> str:
-    side = evidence.manifest.sides.get("onnxruntime") if evidence.manifest else None
-    if side is not None and side.opt_level not in ("", "all"):
-        return f"The session optimizes at level {side.opt_level}: run `attrib profile --opt-level all`."
-    return (
-        "Take a newer onnxruntime (its fusions follow the exporters with some delay), or fuse before the "
-        "session with `onnxscript.rewriter.ort_fusions.optimize_for_ort`."
-    )
 
 
 RULE = Rule(

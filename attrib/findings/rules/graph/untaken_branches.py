@@ -10,25 +10,28 @@ Numbered cases, cited in the code:
 5. An input that the exported graph no longer takes: what it decides was decided when the model was traced.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from attrib.analysis.lineage.graph import GraphNode
 from attrib.analysis.match.executed import executed_by_node
-from attrib.findings.evidence.branches import (
-    Conditional,
-    conditionals,
-    nodes_of_module,
-    owners_of,
-    selections,
+from attrib.findings.evidence.branches import conditionals, nodes_of_module, owners_of, selections
+from attrib.findings.evidence.ledger_queries import (
+    MOST_GROUPS,
+    calls_of,
+    ids,
+    nodes_of,
+    profiled_ns,
+    rows_with_nodes,
+    side_ns,
 )
-from attrib.findings.evidence.ledger_queries import MOST_GROUPS, MOST_NAMES, counted, ids, listed, node_ns
-from attrib.findings.protocol import Evidence, Rule, Verdict
-from attrib.model.document import EvidenceRow, LedgerRow
+from attrib.findings.protocol import Evidence, Rule, RuleResult
+from attrib.model.document import EvidenceRow
 from attrib.model.manifest import EXPORTED, OPTIMIZED, UnusedModule
 from attrib.units import format_ns
+from attrib.wording import MOST_NAMES, counted, listed
 
 FIXES = {
     "ignored by the graph": "Do not decide by `if tensor:` in a model that is traced: the value of this run is"
@@ -55,39 +58,39 @@ class _Fate:
     line: EvidenceRow
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Look for branches in the graph, and for modules that PyTorch did not use."""
-    fates = [*_frozen(evidence), *_unused(evidence), *_ifs(evidence), *_selected(evidence)]
+    fates = [
+        *ignored_inputs(evidence),
+        *unused_modules(evidence),
+        *exported_ifs(evidence),
+        *computed_twice(evidence),
+    ]
     by_what = {what: [fate for fate in fates if fate.what == what] for what in FIXES}
     found = {what: group for what, group in by_what.items() if group}
-    return Verdict(
+    costs = {what: sum(fate.line.value_ns or 0 for fate in group) for what, group in found.items()}
+    details = []
+    for what, group in found.items():
+        price = f" ({format_ns(costs[what])})" if costs[what] else ""
+        details.append(f"{listed([fate.name for fate in group])} {what}{price}")
+    cost = format_ns(sum(costs.values()))
+    summary = f"What ONNX Runtime does beyond the branch that was needed takes at least {cost} of a step."
+    if not fates:
+        watched = evidence.manifest is not None and evidence.manifest.workload.unused is not None
+        used = "PyTorch used every module" if watched else "which modules PyTorch used was not recorded"
+        summary = f"The graph that ran chooses between no branches, and {used}."
+    elif not any(costs.values()):
+        summary = "What was not needed costs no time in ONNX Runtime."
+    return RuleResult(
         failed=bool(found),
-        detail=", ".join(_told(what, group) for what, group in found.items()),
-        summary=_summary(evidence, fates),
+        detail=", ".join(details),
+        summary=summary,
         evidence=tuple(fate.line for group in found.values() for fate in group[:MOST_GROUPS]),
         fix=" ".join(FIXES[what] for what in found),
     )
 
 
-def _told(what: str, fates: Sequence[_Fate]) -> str:
-    """What became of them in a few words, with what it costs."""
-    cost = sum(fate.line.value_ns or 0 for fate in fates)
-    price = f" ({format_ns(cost)})" if cost else ""
-    return f"{listed([fate.name for fate in fates])} {what}{price}"
-
-
-def _summary(evidence: Evidence, fates: Sequence[_Fate]) -> str:
-    if not fates:
-        watched = evidence.manifest is not None and evidence.manifest.workload.unused is not None
-        used = "PyTorch used every module" if watched else "which modules PyTorch used was not recorded"
-        return f"The graph that ran chooses between no branches, and {used}."
-    cost = sum(fate.line.value_ns or 0 for fate in fates)
-    if not cost:
-        return "What was not needed costs no time in ONNX Runtime."
-    return f"What ONNX Runtime does beyond the branch that was needed takes at least {format_ns(cost)} of a step."
-
-
-def _frozen(evidence: Evidence) -> Iterable[_Fate]:
+def ignored_inputs(evidence: Evidence) -> Iterator[_Fate]:
     """Case 5, where the graph has the names of the model's inputs."""
     given = [spec.name for spec in evidence.manifest.workload.inputs] if evidence.manifest else []
     taken = evidence.exported.inputs if evidence.exported else ()
@@ -100,13 +103,13 @@ def _frozen(evidence: Evidence) -> Iterable[_Fate]:
         yield _Fate("ignored by the graph", name, EvidenceRow(text=text))
 
 
-def _unused(evidence: Evidence) -> Iterable[_Fate]:
-    """Modules of which PyTorch read no weight (cases 1 and 3); one in a branch of an `If` is told there."""
+def unused_modules(evidence: Evidence) -> Iterator[_Fate]:
+    """Modules of which PyTorch read no weight (cases 1 and 3), but for those in a branch of an `If` (case 2)."""
     graph = evidence.exported
-    modules, known = _unused_modules(evidence), _modules_known(evidence)
+    modules, known = _modules_without_use(evidence), _modules_known(evidence)
     if graph is None or not modules:
         return
-    owners, ran = owners_of(graph, known), _Ran(evidence, EXPORTED)
+    owners, ran = owners_of(graph, known), _ExecutedNodes(evidence, EXPORTED)
     if not known.intersection(name for names in owners for name in names):
         return  # the graph names no module
     for module in modules:
@@ -118,71 +121,65 @@ def _unused(evidence: Evidence) -> Iterable[_Fate]:
                 " input reaches it any more"
             )
             yield _Fate("traced away", module.name, EvidenceRow(text=text))
-        elif all(node.parent < 0 for node in nodes) and (executed := ran.nodes(nodes)):
-            text = f"{said}; ONNX Runtime ran {ran.said(executed)} of it in {format_ns(ran.ns(executed))}"
+        elif all(node.parent < 0 for node in nodes) and (executed := ran.find(nodes)):
+            text = f"{said}; ONNX Runtime ran {ran.ops(executed)} of it in {format_ns(ran.time_ns(executed))}"
             yield _Fate("executed in ONNX Runtime only", module.name, ran.line(text, executed))
 
 
-def _unused_modules(evidence: Evidence) -> tuple[UnusedModule, ...]:
+def _modules_without_use(evidence: Evidence) -> tuple[UnusedModule, ...]:
     return (evidence.manifest.workload.unused or ()) if evidence.manifest else ()
 
 
 def _modules_known(evidence: Evidence) -> set[str]:
     """Names of modules as PyTorch spells them."""
     used = {work.scope for work in evidence.work.get("torch", {}).values() if work.scope}
-    return used | {module.name for module in _unused_modules(evidence)}
+    return used | {module.name for module in _modules_without_use(evidence)}
 
 
-def _ifs(evidence: Evidence) -> Iterable[_Fate]:
+def exported_ifs(evidence: Evidence) -> Iterator[_Fate]:
     """Case 2, in the graph that ran."""
     graph, exported = evidence.optimized, evidence.exported
     found = conditionals(graph) if graph else ()
     owners = owners_of(graph, _modules_known(evidence)) if graph and found else []
-    ran = _Ran(evidence, OPTIMIZED)
+    ran = _ExecutedNodes(evidence, OPTIMIZED)
     for one in found:
-        holds = {branch: _held(owners, nodes) for branch, nodes in one.branches.items()}
-        name = " or ".join(dict.fromkeys(n for names in holds.values() for n in names)) or one.node.name
-        own = ran.nodes([one.node])
-        said = ", ".join(_branch_said(ran, one, branch, names) for branch, names in holds.items())
-        text = f"`If` {one.node.name}: {said}; the `If` itself takes {format_ns(ran.ns(own))}"
-        yield _Fate("exported as If", name, ran.line(text, own))
+        texts, every = [], dict[str, None]()
+        for branch, nodes in one.branches.items():
+            names = dict.fromkeys(name for node in nodes for name in owners[node.index])
+            shown = list(names)[:MOST_NAMES]
+            every |= dict.fromkeys(shown)
+            executed = ran.find(nodes)
+            what = f"{branch} ({listed(shown) or counted(len(nodes), 'node')})"
+            ended = f"{what} ran: {ran.ops(executed)}" if executed else f"{what} did not run"
+            texts.append(ended if nodes else f"{branch} holds no node")
+        own = ran.find([one.node])
+        text = (
+            f"`If` {one.node.name}: {', '.join(texts)}; the `If` itself takes {format_ns(ran.time_ns(own))}"
+        )
+        yield _Fate("exported as If", " or ".join(every) or one.node.name, ran.line(text, own))
     if graph and exported and not found and (folded := len(conditionals(exported))):
         text = "its condition depends on no input: ONNX Runtime kept the branch that is taken and dropped the `If`"
         yield _Fate("exported as If", counted(folded, "branch", "branches"), EvidenceRow(text=text))
 
 
-def _held(owners: Sequence[tuple[str, ...]], nodes: Iterable[GraphNode]) -> list[str]:
-    return list(dict.fromkeys(name for node in nodes for name in owners[node.index]))[:MOST_NAMES]
-
-
-def _branch_said(ran: "_Ran", found: Conditional, branch: str, names: list[str]) -> str:
-    nodes = found.branches[branch]
-    if not nodes:
-        return f"{branch} holds no node"
-    executed = ran.nodes(nodes)
-    what = f"{branch} ({listed(names) or counted(len(nodes), 'node')})"
-    return f"{what} ran: {ran.said(executed)}" if executed else f"{what} did not run"
-
-
-def _selected(evidence: Evidence) -> Iterable[_Fate]:
+def computed_twice(evidence: Evidence) -> Iterator[_Fate]:
     """Case 4, in the graph that ran."""
-    graph, ran = evidence.optimized, _Ran(evidence, OPTIMIZED)
+    graph, ran = evidence.optimized, _ExecutedNodes(evidence, OPTIMIZED)
     for found in selections(graph) if graph else ():
-        sides = [ran.nodes(nodes) for nodes in (found.first, found.second)]
-        if all(sides):
-            name = " and ".join(ran.module(side) for side in sides)
-            yield _Fate("both computed", name, _selection_line(ran, found.node, sides))
+        sides = [ran.find(nodes) for nodes in (found.first, found.second)]
+        if not all(sides):
+            continue
+        each = " and ".join(
+            f"{ran.module(side)} ({ran.ops(side)}, {format_ns(ran.time_ns(side))})" for side in sides
+        )
+        too = "; PyTorch computes both, too" if all(ran.has_calls(side) for side in sides) else ""
+        text = f"`Where` {found.node.name} keeps one of two results whole: of {each}, one is computed for nothing{too}"
+        line = ran.line(text, tuple(name for side in sides for name in side))
+        name = " and ".join(ran.module(side) for side in sides)
+        yield _Fate("both computed", name, replace(line, value_ns=min(map(ran.time_ns, sides))))
 
 
-def _selection_line(ran: "_Ran", where: GraphNode, sides: list[tuple[str, ...]]) -> EvidenceRow:
-    each = " and ".join(f"{ran.module(side)} ({ran.said(side)}, {format_ns(ran.ns(side))})" for side in sides)
-    too = "; PyTorch computes both, too" if all(ran.has_calls(side) for side in sides) else ""
-    text = f"`Where` {where.name} keeps one of two results whole: of {each}, one is computed for nothing{too}"
-    line = ran.line(text, tuple(name for side in sides for name in side))
-    return replace(line, value_ns=min(ran.ns(side) for side in sides))
-
-
-class _Ran:
+class _ExecutedNodes:
     """Which nodes of one graph of the chain were executed, and what the ledger says of them."""
 
     def __init__(self, evidence: Evidence, graph: str) -> None:
@@ -191,7 +188,7 @@ class _Ran:
         self._work = evidence.partitions["onnxruntime"].work
         self._executed = executed_by_node(self._work, evidence.graphs[OPTIMIZED])
 
-    def nodes(self, nodes: Iterable[GraphNode]) -> tuple[str, ...]:
+    def find(self, nodes: Iterable[GraphNode]) -> tuple[str, ...]:
         """Ids of the executed nodes behind nodes of the graph.
 
         Of an earlier graph than the last those of the regions that lie wholly among the nodes: of a larger region nobody
@@ -206,34 +203,31 @@ class _Ran:
             name for region in held if among.issuperset(region.lineage[stage]) for name in region.nodes
         )
 
-    def said(self, executed: Sequence[str]) -> str:
+    def ops(self, executed: Sequence[str]) -> str:
         """Ops of executed nodes in few words."""
         known = self._evidence.work["onnxruntime"]
         return listed([known[name].op for name in executed])
 
-    def ns(self, executed: Sequence[str]) -> int:
-        """Their time in a step: the ledger's where its rows hold nothing else, else as profiled."""
-        rows = self._rows(executed)
-        if {name for row in rows for name in row.onnx_nodes} == set(executed):
-            return sum(row.onnxruntime_ns for row in rows)
-        return node_ns(self._evidence, set(executed))
+    def time_ns(self, executed: Sequence[str]) -> int:
+        """Their time in a step in ns: the ledger's where its rows hold nothing else, else as profiled."""
+        rows = rows_with_nodes(self._evidence, executed)
+        if set(nodes_of(rows)) == set(executed):
+            return side_ns(rows, "onnxruntime")
+        return profiled_ns(self._evidence, set(executed))
 
     def has_calls(self, executed: Sequence[str]) -> bool:
         """Whether PyTorch runs calls for them."""
-        return any(row.torch_calls for row in self._rows(executed))
+        return bool(calls_of(rows_with_nodes(self._evidence, executed)))
 
     def module(self, executed: Sequence[str]) -> str:
         """The modules that the ledger puts them into."""
-        modules = dict.fromkeys(row.module for row in self._rows(executed) if row.module)
-        return listed(list(modules)) or listed(list(executed))
+        rows = rows_with_nodes(self._evidence, executed)
+        return listed(list(dict.fromkeys(row.module for row in rows if row.module))) or listed(list(executed))
 
     def line(self, text: str, executed: Sequence[str]) -> EvidenceRow:
         """A piece of evidence that rests on executed nodes."""
-        return EvidenceRow(text=text, rows=ids(self._rows(executed)), value_ns=self.ns(executed))
-
-    def _rows(self, executed: Sequence[str]) -> list[LedgerRow]:
-        names = set(executed)
-        return [row for row in self._evidence.ledger.rows if names.intersection(row.onnx_nodes)]
+        rows = rows_with_nodes(self._evidence, executed)
+        return EvidenceRow(text=text, rows=ids(rows), value_ns=self.time_ns(executed))
 
 
 RULE = Rule(

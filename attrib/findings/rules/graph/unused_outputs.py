@@ -3,41 +3,46 @@
 from collections.abc import Iterable
 
 from attrib.analysis.lineage.graph import GraphNode
-from attrib.findings.evidence.executed_graph import Ran, ran_of, rows_holding
-from attrib.findings.evidence.ledger_queries import MOST_GROUPS, counted, ids, listed, op_counts
-from attrib.findings.evidence.reference_cost import Terms, whole
-from attrib.findings.protocol import Evidence, Rule, Verdict
-from attrib.findings.rules.session.unbound_inputs import SIZES
+from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph
+from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, nodes_ns, op_counts, rows_holding
+from attrib.findings.evidence.numerics import bytes_of
+from attrib.findings.evidence.reference_cost import Terms, weight_once
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
-from attrib.model.tensor import Tensor
 from attrib.units import format_ns
+from attrib.wording import counted, listed
 
 API = "(framework)/ort api"
 MOVERS = frozenset({"Transpose", "Concat", "Slice", "Expand", "Split", "Pad", "Tile"})
 """Nodes that copy every element once, as the API does with an output."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh what only the surplus outputs need: nodes, and the copies that the API makes."""
-    ran = ran_of(evidence)
-    surplus = [name for name in ran.graph.outputs if name in _not_returned(evidence)]
+    ran = executed_graph(evidence)
+    extra = {output.name for output in evidence.outputs if output.reason == "PyTorch has no such output"}
+    surplus = [name for name in ran.graph.outputs if name in extra]
     if not surplus:
-        return Verdict(failed=False, summary="The graph returns what PyTorch returns, and nothing beyond it.")
-    nodes = ran.ids(_only_for(ran, surplus))
+        return RuleResult(
+            failed=False, summary="The graph returns what PyTorch returns, and nothing beyond it."
+        )
+    nodes = ran.ids(nodes_only_for(ran, surplus))
     copies, claim = _copies(ran, surplus), Terms()
-    claim.add(whole(nodes))
+    claim.add(weight_once(nodes))
     claim.add(copies)
     rows = (*rows_holding(evidence, nodes), *(row for row in evidence.ledger.rows if row.region == API))
-    moved = evidence.ledger.weighted({"onnxruntime": copies}).median
-    spent = evidence.ledger.work("onnxruntime", nodes).median
-    return Verdict(
+    moved = format_ns(evidence.ledger.weighted({"onnxruntime": copies}).median)
+    needed = "no node serves them alone"
+    if nodes:
+        ops, spent = op_counts(evidence, "onnxruntime", nodes), format_ns(nodes_ns(evidence, nodes))
+        needed = f"{ops} serve them alone ({spent})"
+    return RuleResult(
         failed=True,
         rows=ids(rows),
         claim=evidence.ledger.weighted({"onnxruntime": claim.nodes}),
         works=nodes,
         detail=f"{counted(len(surplus), 'output')} of {len(ran.graph.outputs)}",
-        summary=f"{listed(surplus)}: {_needed(evidence, nodes, spent)}, and about {format_ns(moved)} to copy them out of"
-        " the session in every run.",
+        summary=f"{listed(surplus)}: {needed}, and about {moved} to copy them out of the session in every run.",
         evidence=tuple(_line(ran, name) for name in surplus[:MOST_GROUPS]),
         fix="Export without them (`output_hidden_states=False`, `output_attentions=False`), take them out of the graph"
         " (`attrib profile --optimize drop-unused-outputs`), or ask for the others by name: `session.run([name, ...],"
@@ -45,18 +50,8 @@ def audit(evidence: Evidence) -> Verdict:
     )
 
 
-def _not_returned(evidence: Evidence) -> set[str]:
-    return {output.name for output in evidence.outputs if output.reason == "PyTorch has no such output"}
-
-
-def _needed(evidence: Evidence, nodes: tuple[str, ...], spent: int) -> str:
-    if not nodes:
-        return "no node serves them alone"
-    return f"{op_counts(evidence, 'onnxruntime', nodes)} serve them alone ({format_ns(spent)})"
-
-
-def _only_for(ran: Ran, surplus: Iterable[str]) -> list[GraphNode]:
-    """Nodes that lead to the surplus outputs and to no other."""
+def nodes_only_for(ran: ExecutedGraph, surplus: Iterable[str]) -> list[GraphNode]:
+    """Executed nodes that lead to the surplus outputs and to no other."""
     dropped = set(surplus)
     needed = {name for name in ran.graph.outputs if name not in dropped}
     idle = []
@@ -68,47 +63,35 @@ def _only_for(ran: Ran, surplus: Iterable[str]) -> list[GraphNode]:
     return [node for node in idle if ran.executed.get(node.index)]
 
 
-def size_of(tensor: Tensor | None) -> int:
-    """Bytes of a tensor; 0 where its size is unknown."""
-    return max(tensor.elements, 0) * SIZES.get(tensor.dtype, 1) if tensor is not None else 0
-
-
-def _sizes(ran: Ran) -> dict[str, int]:
-    """Bytes of each output."""
-    return {
-        name: size_of(ran.result(maker) if maker is not None else ran.graph.values.get(name))
-        for name in ran.graph.outputs
-        for maker in (ran.maker(name),)
-    }
-
-
-def _copies(ran: Ran, surplus: Iterable[str]) -> dict[str, float]:
+def _copies(ran: ExecutedGraph, surplus: Iterable[str]) -> dict[str, float]:
     """Weights whose sum is the time to copy the surplus outputs, at the rate of nodes that only copy.
 
     Without such nodes: the API's time in proportion to the bytes of all outputs.
     """
-    sizes = _sizes(ran)
-    much = sum(sizes[name] for name in surplus)
+    sizes = {}
+    for name in ran.graph.outputs:
+        maker = ran.maker(name)
+        sizes[name] = bytes_of(ran.result(maker) if maker is not None else ran.graph.values.get(name))
+    much, every = sum(sizes[name] for name in surplus), sum(sizes.values())
     movers = {
-        work.id: size_of(work.outputs[0])
+        work.id: bytes_of(work.outputs[0])
         for work in ran.evidence.work["onnxruntime"].values()
         if work.op in MOVERS and work.outputs
     }
     total = sum(movers.values())
     if total:
         return dict.fromkeys(movers, much / total)
-    every = sum(sizes.values())
     return {API: much / every} if every else {}
 
 
-def _line(ran: Ran, name: str) -> EvidenceRow:
+def _line(ran: ExecutedGraph, name: str) -> EvidenceRow:
+    """One line on a surplus output: its type, and the node that makes it."""
     maker = ran.maker(name)
-    tensor = ran.result(maker) if maker is not None else None
-    made = f", made by {maker.op} {maker.name}" if maker is not None else ""
-    rows = ids(rows_holding(ran.evidence, ran.ids([maker] if maker is not None else [])))
-    return EvidenceRow(
-        text=f"{name} ({tensor or 'size unknown'}{made}): PyTorch returns no such output", rows=rows
-    )
+    if maker is None:
+        return EvidenceRow(text=f"{name} (size unknown): PyTorch returns no such output")
+    made = f"{ran.result(maker) or 'size unknown'}, made by {maker.op} {maker.name}"
+    rows = ids(rows_holding(ran.evidence, ran.ids([maker])))
+    return EvidenceRow(text=f"{name} ({made}): PyTorch returns no such output", rows=rows)
 
 
 RULE = Rule(

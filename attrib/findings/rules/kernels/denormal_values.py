@@ -1,53 +1,31 @@
 """denormal-values: weights so small that the processor computes with them in microcode."""
 
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.evidence.numerics import DENORMAL_LIMIT, denormal_share
+from attrib.findings.evidence.placement import runs_on_gpu
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
-from attrib.model.execution_providers import uses_cuda
 from attrib.units import format_percent
 
-DENORMAL_LIMIT = 0.001
-"""Share of the weights: with fewer, hardly any product of a row and a column meets one."""
 
-SETTING = "denormal_weights"
-"""Where the PyTorch side notes how many weights are denormal."""
-
-
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Compare the number of denormal weights with all of them."""
     share = denormal_share(evidence)
     if share is None:
-        return Verdict(
+        return RuleResult(
             failed=False,
             lacks="needs the number of denormal weights: `attrib profile` counts them when it loads the model",
         )
     if runs_on_gpu(evidence):
-        summary = "A GPU computes with denormal numbers at full speed."
-        return Verdict(failed=False, summary=summary)
+        return RuleResult(failed=False, summary="A GPU computes with denormal numbers at full speed.")
     figure = f"{format_percent(share)} of the weights are denormal"
-    return Verdict(
+    return RuleResult(
         failed=share > DENORMAL_LIMIT,
         detail=format_percent(share),
         summary=f"{figure}. Activations are not counted: the experiment denormals-as-zero shows what both cost.",
         evidence=(EvidenceRow(text=figure),),
-        fix="Let both engines take them for zero: `attrib profile --session-option session.set_denormal_as_zero=1`, and "
-        "`torch.set_flush_denormal(True)` in PyTorch; or set them to zero once, in the checkpoint.",
+        fix="Let both engines take them for zero: `attrib profile --session-option session.set_denormal_as_zero=1`, and"
+        " `torch.set_flush_denormal(True)` in PyTorch; or set them to zero once, in the checkpoint.",
     )
-
-
-def denormal_share(evidence: Evidence) -> float | None:
-    """Denormal weights over all weights; None where nobody counted."""
-    manifest = evidence.manifest
-    if manifest is None or not manifest.workload.parameters:
-        return None
-    counts = [side.settings.get(SETTING, "") for side in manifest.sides.values()]
-    known = [int(count) for count in counts if count.isdecimal()]
-    return max(known) / manifest.workload.parameters if known else None
-
-
-def runs_on_gpu(evidence: Evidence) -> bool:
-    """Whether ONNX Runtime's first provider is NVIDIA's."""
-    side = evidence.manifest.sides.get("onnxruntime") if evidence.manifest else None
-    return side is not None and uses_cuda(side.providers[:1])
 
 
 RULE = Rule(
@@ -56,10 +34,10 @@ RULE = Rule(
     failed="{} of the weights are denormal",
     example="3.2 %",
     about=(
-        "Numbers below 1.2e-38 (float32) are computed in microcode on many processors, at a tenth of the speed or less: "
-        "in microsoft/onnxruntime#5472 one model took 75 ms instead of 7.7 ms. They come from training with weight decay "
-        "and from long products of small numbers. The rule reads how many weights are denormal, which the capture counts "
-        "on an even sample of each tensor; what activations add is seen by the experiment alone."
+        "Numbers below 1.2e-38 (float32) are computed in microcode on many processors, at a tenth of the speed or less: in"
+        " microsoft/onnxruntime#5472 one model took 75 ms instead of 7.7 ms. They come from training with weight decay and"
+        " from long products of small numbers. The rule reads how many weights are denormal, which the capture counts on an"
+        " even sample of each tensor. What activations add, only the experiment shows."
     ),
     cause=None,
     needs=("manifest",),

@@ -1,74 +1,74 @@
 """double-in-pytorch: calls of PyTorch in float64 for what ONNX Runtime computes in float32."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from attrib.analysis.match.ops import base_op, call_role
-from attrib.findings.evidence.executed_graph import rows_holding
 from attrib.findings.evidence.kernels import flops_of
 from attrib.findings.evidence.ledger_queries import (
-    by_module,
     calls_of,
-    compared,
-    counted,
-    delta_ns,
+    group_by_module,
     ids,
     op_counts,
+    rows_holding,
+    rows_line,
 )
-from attrib.findings.protocol import Evidence, Rule, Verdict
-from attrib.findings.rules.kernels.double_precision import LONG, SHORT
-from attrib.model.document import EvidenceRow, LedgerRow
+from attrib.findings.evidence.numerics import DOUBLE, FLOAT
+from attrib.findings.evidence.reference_cost import Terms
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.work import Work
 from attrib.units import format_ns
+from attrib.wording import counted
 
 HALF = 0.5
 """What is left of a call in float where no other call tells: elementwise work moves half the bytes."""
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the calls in double, and the casts of their modules, against the same work in float."""
     calls = tuple(evidence.work["torch"].values())
-    island = _island(evidence, calls)
+    nodes = evidence.work.get("onnxruntime", {})
+    both = {  # calls whose nodes are in double, too
+        call
+        for row in evidence.ledger.rows
+        if any(t.dtype == DOUBLE for name in row.onnx_nodes if name in nodes for t in nodes[name].outputs)
+        for call in row.torch_calls
+    }
+    island = [call for call in calls if call.id not in both and any(t.dtype == DOUBLE for t in call.inputs)]
     if not island:
-        return Verdict(failed=False, summary="PyTorch computes nothing in double that ONNX Runtime does not.")
+        return RuleResult(
+            failed=False, summary="PyTorch computes nothing in double that ONNX Runtime does not."
+        )
     scopes = {call.scope for call in island}
     casts = [
         call for call in calls if call_role(call) == "cast" and call.scope in scopes and call not in island
     ]
-    weights = {call.id: -1.0 for call in (*island, *casts)}
-    for call in island:
-        for name, weight in _in_float(calls, call).items():
-            weights[name] = weights.get(name, 0.0) + weight
     names = tuple(call.id for call in (*island, *casts))
+    terms = Terms()
+    terms.add_calls(dict.fromkeys(names, -1.0))
+    for call in island:
+        terms.add_calls(_in_float(calls, call))
     rows = rows_holding(evidence, names)
     spent = evidence.ledger.work("torch", [call.id for call in casts]).median
-    return Verdict(
+    lines = []
+    for module, group in group_by_module(rows):
+        ops = op_counts(evidence, "torch", [call for call in calls_of(group) if call in names])
+        lines.append(rows_line(f"{module}: {ops}, ", group))
+    return RuleResult(
         failed=True,
         rows=ids(rows),
-        claim=evidence.ledger.weighted({"torch": weights}),
+        claim=evidence.ledger.weighted({"torch": terms.calls}),
         works=names,
         detail=counted(len(island), "call"),
-        summary=f"{op_counts(evidence, 'torch', [call.id for call in island])} in double in PyTorch; the casts around"
+        summary=f"{op_counts(evidence, 'torch', [call.id for call in island])} in double in PyTorch; the casts around them"
         f" take {format_ns(spent)}. ONNX Runtime computes the same in float.",
-        evidence=_lines(evidence, rows, set(names)),
-        fix="Nothing to mend in ONNX Runtime. In PyTorch leave out `.double()`, and numpy and Python constants of type"
-        " float64; where a sum needs them, convert the sum and not the weights.",
+        evidence=tuple(lines),
+        fix="In PyTorch leave out `.double()`, and numpy and Python constants of type float64; where a sum needs them,"
+        " convert the sum and not the weights. Nothing needs to change in ONNX Runtime.",
     )
 
 
-def _island(evidence: Evidence, calls: Sequence[Work]) -> list[Work]:
-    """Calls in double, without those whose nodes are in double, too."""
-    nodes = evidence.work.get("onnxruntime", {})
-    both = {
-        call
-        for row in evidence.ledger.rows
-        if any(t.dtype == LONG for name in row.onnx_nodes if name in nodes for t in nodes[name].outputs)
-        for call in row.torch_calls
-    }
-    return [call for call in calls if call.id not in both and any(t.dtype == LONG for t in call.inputs)]
-
-
 def _in_float(calls: Sequence[Work], call: Work) -> dict[str, float]:
-    """Weights whose sum is the time of the same call in float: at the rate of its like, else half of its own."""
+    """Weights whose sum is the time of the same call in float: at the rate of like calls, else half of its own."""
     if call_role(call) == "cast":
         return {}
     flops = flops_of(call)
@@ -76,24 +76,13 @@ def _in_float(calls: Sequence[Work], call: Work) -> dict[str, float]:
         (other, count)
         for other in calls
         if base_op(other.op) == base_op(call.op)
-        and any(t.dtype == SHORT for t in other.inputs)
-        and not any(t.dtype == LONG for t in other.inputs)
+        and any(t.dtype == FLOAT for t in other.inputs)
+        and not any(t.dtype == DOUBLE for t in other.inputs)
         and (count := flops_of(other))
     ]
     equal = [pair for pair in like if pair[1] == flops] or like
     total = sum(count for _, count in equal)
     return {other.id: flops / total for other, _ in equal} if flops and total else {call.id: HALF}
-
-
-def _lines(evidence: Evidence, rows: Iterable[LedgerRow], names: set[str]) -> tuple[EvidenceRow, ...]:
-    return tuple(
-        EvidenceRow(
-            text=f"{module}: {op_counts(evidence, 'torch', [c for c in calls_of(group) if c in names])}, {compared(group)}",
-            rows=ids(group),
-            value_ns=delta_ns(group),
-        )
-        for module, group in by_module(rows)
-    )
 
 
 RULE = Rule(

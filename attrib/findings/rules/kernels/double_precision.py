@@ -1,110 +1,106 @@
 """double-precision: nodes that compute in float64 what PyTorch computes in float32."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from attrib.analysis.match.ops import SPELLED
-from attrib.findings.evidence.executed_graph import accounted, rows_holding
+from attrib.findings.evidence.executed_graph import explained_works
 from attrib.findings.evidence.kernels import flops_of
 from attrib.findings.evidence.ledger_queries import (
-    by_module,
-    compared,
-    counted,
-    delta_ns,
+    both_times,
+    group_by_module,
     ids,
+    nodes_ns,
     nodes_of,
     op_counts,
+    rows_holding,
+    rows_line,
 )
-from attrib.findings.evidence.reference_cost import Terms, at_product_rate, equal_size, scaled, whole
-from attrib.findings.protocol import Evidence, Rule, Verdict
-from attrib.model.document import EvidenceRow, LedgerRow
+from attrib.findings.evidence.numerics import DOUBLE, FLOAT
+from attrib.findings.evidence.reference_cost import (
+    Terms,
+    weight_once,
+    weights_at_product_rate,
+    weights_by_elements,
+    weights_of_equal_size,
+)
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.tensor import Tensor
 from attrib.model.work import Work
 from attrib.units import format_ns
+from attrib.wording import counted
 
-LONG, SHORT = "double", "float"
 HALF = 0.5
 """Elementwise work moves half the bytes in float."""
 
 
-def audit(evidence: Evidence) -> Verdict:
-    """Weigh the nodes in double, and the casts at their shores, against the same work in float."""
+def audit(evidence: Evidence) -> RuleResult:
+    """Weigh the nodes in double, and the casts to and from double, against the same work in float."""
     works = tuple(evidence.work["onnxruntime"].values())
-    asked = _asked_for(evidence)
-    every = [w for w in works if _computes(w)]
+    calls = evidence.work.get("torch", {})
+    every = [work for work in works if _computes_in_double(work)]
     if not every:
-        return Verdict(failed=False, summary="ONNX Runtime computes nothing in double.")
-    island = [w for w in every if w.id not in asked]
+        return RuleResult(failed=False, summary="ONNX Runtime computes nothing in double.")
+    asked = {  # nodes of regions in which PyTorch computes in double, too
+        node
+        for row in evidence.ledger.rows
+        if any(t.dtype == DOUBLE for name in row.torch_calls if name in calls for t in calls[name].inputs)
+        for node in row.onnx_nodes
+    }
+    island = [work for work in every if work.id not in asked]
     both = not island
     island = island or every
-    shores = [w for w in works if _crosses(w) and (both or w.id not in asked)]
+    casts = [
+        work
+        for work in works
+        if work.op == "Cast"
+        and any(tensor.dtype == DOUBLE for tensor in (*work.inputs, *work.outputs))
+        and (both or work.id not in asked)
+    ]
     terms = Terms()
-    terms.add(whole(work.id for work in (*island, *shores)))
+    terms.add(weight_once(work.id for work in (*island, *casts)))
     for work in island:
         terms.add(_in_float(works, work), -1)
-    nodes = tuple(work.id for work in works if work in island or work in shores)
+    nodes = tuple(work.id for work in works if work in island or work in casts)
     rows = rows_holding(evidence, nodes)
-    casts = evidence.ledger.work("onnxruntime", [work.id for work in shores]).median
-    return Verdict(
+    spent = format_ns(nodes_ns(evidence, [work.id for work in casts]))
+    lines = []
+    for module, group in group_by_module(rows):
+        ops = op_counts(evidence, "onnxruntime", [node for node in nodes_of(group) if node in nodes])
+        lines.append(rows_line(f"{module}: {ops}, ", group))
+    return RuleResult(
         failed=True,
         rows=ids(rows),
         claim=evidence.ledger.weighted({"onnxruntime": terms.nodes}),
         explains_delta=not both,
-        works=accounted(rows, nodes),
+        works=explained_works(rows, nodes),
         detail=counted(len(island), "node computes", "nodes compute"),
-        summary=f"{op_counts(evidence, 'onnxruntime', [w.id for w in island])} in double: {compared(rows)}."
-        f" {counted(len(shores), 'cast')} to and from double take {format_ns(casts)} of it."
+        summary=f"{op_counts(evidence, 'onnxruntime', [work.id for work in island])} in double: {both_times(rows)}."
+        f" {counted(len(casts), 'cast')} to and from double take {spent} of it."
         + (" PyTorch computes in double, too: both engines waste it." if both else ""),
-        evidence=_lines(evidence, rows, set(nodes)),
+        evidence=tuple(lines),
         fix="Compute in float: `attrib profile --optimize double-to-float`, or look in the model for a Python or numpy"
         " constant of type float64 and for `.double()`, which PyTorch's exporters keep.",
     )
 
 
-def _computes(work: Work) -> bool:
-    return work.op != "Cast" and any(tensor.dtype == LONG for tensor in work.outputs)
-
-
-def _crosses(work: Work) -> bool:
-    return work.op == "Cast" and any(tensor.dtype == LONG for tensor in (*work.inputs, *work.outputs))
-
-
-def _asked_for(evidence: Evidence) -> set[str]:
-    """Nodes of regions in which PyTorch computes in double, too."""
-    calls = evidence.work.get("torch", {})
-    return {
-        node
-        for row in evidence.ledger.rows
-        if any(t.dtype == LONG for name in row.torch_calls if name in calls for t in calls[name].inputs)
-        for node in row.onnx_nodes
-    }
+def _computes_in_double(work: Work) -> bool:
+    return work.op != "Cast" and any(tensor.dtype == DOUBLE for tensor in work.outputs)
 
 
 def _in_float(works: Sequence[Work], work: Work) -> dict[str, float]:
     """Weights whose sum is the time of the same work in float."""
-    result = Tensor(SHORT, work.outputs[0].shape)
+    result = Tensor(FLOAT, work.outputs[0].shape)
     kind = SPELLED.get(work.op, work.op)
     flops = flops_of(work)
 
     def same(other: Work) -> bool:
-        return SPELLED.get(other.op, other.op) == kind and not _computes(other)
+        return SPELLED.get(other.op, other.op) == kind and not _computes_in_double(other)
 
     return (
-        (at_product_rate(works, flops, SHORT) if flops else {})
-        or equal_size(works, result, same)
-        or scaled(works, result, same)
+        (weights_at_product_rate(works, flops, FLOAT) if flops else {})
+        or weights_of_equal_size(works, result, same)
+        or weights_by_elements(works, result, same)
         or {work.id: HALF}
-    )
-
-
-def _lines(evidence: Evidence, rows: Iterable[LedgerRow], nodes: set[str]) -> tuple[EvidenceRow, ...]:
-    return tuple(
-        EvidenceRow(
-            text=f"{module}: {op_counts(evidence, 'onnxruntime', [n for n in nodes_of(group) if n in nodes])}, "
-            + compared(group),
-            rows=ids(group),
-            value_ns=delta_ns(group),
-        )
-        for module, group in by_module(rows)
     )
 
 

@@ -1,62 +1,40 @@
 """slower-fusion: fused nodes that take longer than the calls of PyTorch that they cover."""
 
-from attrib.findings.evidence.ledger_queries import (
-    MOST_GROUPS,
-    compared,
-    counted,
-    ids,
-    listed,
-    nodes_of,
-    rows_of,
-)
+from attrib.findings.evidence.fusions import fusion_line, group_by_fusion, optimizers_of
+from attrib.findings.evidence.ledger_queries import MOST_GROUPS, both_times, ids, nodes_of, rows_of
 from attrib.findings.evidence.significance import is_certain
-from attrib.findings.protocol import Evidence, Rule, Verdict
-from attrib.findings.rules.graph.fused_operators import by_kind, optimizers_of
-from attrib.model.document import EvidenceRow, LedgerRow
-from attrib.units import format_interval
+from attrib.findings.protocol import Evidence, Rule, RuleResult
+from attrib.wording import counted, listed
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Find the kinds of fusions that cost time."""
-    groups = by_kind(rows_of(evidence, "fused"))
-    slow = [(kind, rows) for kind, rows in groups if _costs(evidence, rows, len(groups))]
+    groups = group_by_fusion(rows_of(evidence, "fused"))
+    totals = [evidence.ledger.total(ids(group)) for _, group in groups]
+    slow = [
+        pair
+        for pair, total in zip(groups, totals, strict=True)
+        if total.median > 0 and is_certain(total, len(groups))
+    ]
     if not slow:
         kinds = counted(len(groups), "kind of fusion", "kinds of fusions")
-        return Verdict(
+        return RuleResult(
             failed=False, summary=f"{kinds} compared with PyTorch's calls: none is slower for certain."
         )
     rows = tuple(row for _, group in slow for row in group)
     names = optimizers_of(evidence, rows)
-    return Verdict(
+    flags = " ".join(f"--disable-optimizer {name}" for name in names) or "--disable-optimizer NAME"
+    value = ";".join(names) or "NAME"
+    return RuleResult(
         failed=True,
         rows=ids(rows),
-        detail=f"{counted(len(nodes_of(rows)), 'fused node takes', 'fused nodes take')}",
-        summary=f"{listed([kind for kind, _ in slow])}: {compared(rows)}. "
+        detail=counted(len(nodes_of(rows)), "fused node takes", "fused nodes take"),
+        summary=f"{listed([kind for kind, _ in slow])}: {both_times(rows)}. "
         + (f"They were made by {listed(names)}." if names else "Which optimizer made them is not known."),
-        evidence=tuple(_line(evidence, kind, group) for kind, group in slow[:MOST_GROUPS]),
-        fix=_fix(names),
+        evidence=tuple(fusion_line(evidence, kind, group) for kind, group in slow[:MOST_GROUPS]),
+        fix=f"See whether the parts are faster: `attrib profile {flags}`, in code"
+        f" `session_options.add_session_config_entry('optimization.disable_specified_optimizers', '{value}')`.",
     )
-
-
-def _costs(evidence: Evidence, rows: list[LedgerRow], groups: int) -> bool:
-    total = evidence.ledger.total(ids(rows))
-    return total.median > 0 and is_certain(total, groups)
-
-
-def _fix(names: tuple[str, ...]) -> str:
-    named = " ".join(f"--disable-optimizer {name}" for name in names) or "--disable-optimizer NAME"
-    value = ";".join(names) or "NAME"
-    return (
-        f"See whether the parts are faster: `attrib profile {named}`, in code"
-        f" `session_options.add_session_config_entry('optimization.disable_specified_optimizers', '{value}')`."
-    )
-
-
-def _line(evidence: Evidence, kind: str, group: list[LedgerRow]) -> EvidenceRow:
-    total = evidence.ledger.total(ids(group))
-    figure = format_interval(total.median, total.low, total.high)
-    text = f"{len(group)} times {kind}: {compared(group)} ({figure})"
-    return EvidenceRow(text=text, rows=ids(group), value_ns=total.median)
 
 
 RULE = Rule(

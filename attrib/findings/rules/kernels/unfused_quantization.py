@@ -1,15 +1,22 @@
 """unfused-quantization: time that goes into quantizing and dequantizing, and into integer kernels that do not pay."""
 
-from collections.abc import Iterable, Iterator
-
 from attrib.analysis.lineage.graph import GraphNode
-from attrib.findings.evidence.executed_graph import Ran, ran_of, rows_holding
-from attrib.findings.evidence.ledger_queries import compared, counted, ids, listed, nodes_of, op_counts
-from attrib.findings.evidence.reference_cost import Terms, whole
+from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph
+from attrib.findings.evidence.ledger_queries import (
+    both_times,
+    ids,
+    nodes_ns,
+    nodes_of,
+    op_counts,
+    rows_holding,
+    rows_line,
+)
+from attrib.findings.evidence.reference_cost import Terms, weight_once
 from attrib.findings.evidence.significance import is_certain
-from attrib.findings.protocol import Evidence, Rule, Verdict
-from attrib.model.document import EvidenceRow, LedgerRow
+from attrib.findings.protocol import Evidence, Rule, RuleResult
+from attrib.model.document import EvidenceRow
 from attrib.units import format_ns
+from attrib.wording import counted, listed
 
 CONVERSIONS = ("DequantizeLinear", "QuantizeLinear", "DynamicQuantizeLinear")
 INTEGER = frozenset({
@@ -19,101 +26,75 @@ INTEGER = frozenset({
 })  # fmt: skip
 """Nodes that compute on integers."""
 
+WEIGHTS = "weights that are dequantized anew in every run"
+FIXES = {
+    "weights": "Do not quantize what is only looked up or read once: exclude embeddings (`op_types_to_quantize=['MatMul',"
+    " 'Gemm']` of `onnxruntime.quantization`), or use the QOperator format (`attrib profile --optimize int8-qoperator`).",
+    "slow": "This processor runs integer products no faster than float: keep fp32, or quantize symmetrically (S8S8) where it"
+    " has VNNI or AMX.",
+    "conversions": "Quantize with fixed ranges (`attrib profile --optimize int8-qdq`), so that the conversions are fused"
+    " into the integer nodes; or keep fp32 for the layers with little arithmetic.",
+}
 
-def audit(evidence: Evidence) -> Verdict:
+
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the conversions, and the integer kernels where they are slower than PyTorch's calls."""
-    ran = ran_of(evidence)
-    conversions = [node for node in ran.graph.nodes if node.op in CONVERSIONS and ran.ids([node])]
+    ran = executed_graph(evidence)
+    kinds: dict[str, list[GraphNode]] = {}
+    for node in ran.graph.nodes:
+        if node.op in CONVERSIONS and ran.ids([node]):
+            kinds.setdefault(_kind(ran, node), []).append(node)
     integer = [row for row in evidence.ledger.rows if not INTEGER.isdisjoint(row.onnx_ops)]
-    if not conversions and not integer:
-        return Verdict(failed=False, summary="Nothing is quantized.")
+    if not kinds and not integer:
+        return RuleResult(failed=False, summary="Nothing is quantized.")
+    conversions = sorted((node for group in kinds.values() for node in group), key=lambda node: node.index)
     nodes = ran.ids(conversions)
-    slow = integer if _costs(evidence, integer) else []
-    rows = {row.id: row for row in (*rows_holding(evidence, nodes), *slow)}
+    total = evidence.ledger.total(
+        ids(integer)
+    )  # of all of them: do they take longer than PyTorch's calls for certain?
+    slow = integer if total.median > 0 and is_certain(total, 1) else []
     terms = Terms()
-    terms.add(whole(nodes))
-    terms.add(whole(name for name in nodes_of(slow) if name not in nodes))
-    terms.add_calls(whole(call for row in slow for call in row.torch_calls))
-    calls = {call: -weight for call, weight in terms.calls.items()}
-    spent = evidence.ledger.work("onnxruntime", nodes).median
-    return Verdict(
+    terms.add(weight_once(nodes))
+    terms.add(weight_once(name for name in nodes_of(slow) if name not in nodes))
+    terms.add_calls(weight_once(call for row in slow for call in row.torch_calls), -1)
+    spent = format_ns(nodes_ns(evidence, nodes))
+    details = [f"{counted(len(nodes), 'node')} convert to and from integers ({spent})"] if nodes else []
+    details += ["integer kernels are slower than PyTorch's"] if slow else []
+    lines = [_line(ran, kind, group) for kind, group in kinds.items()]
+    lines += [rows_line("integer arithmetic: ", integer)] if integer else []
+    return RuleResult(
         failed=True,
-        rows=tuple(rows),
-        claim=evidence.ledger.weighted({"onnxruntime": terms.nodes, "torch": calls}),
-        works=tuple(dict.fromkeys((*terms.nodes, *calls))),
-        detail=_detail(len(nodes), spent, slow),
-        summary=f"{op_counts(evidence, 'onnxruntime', nodes) or 'No conversions'}: {format_ns(spent)} of a step;"
-        f" {counted(len(nodes_of(integer)), 'node')} of integer arithmetic: {compared(integer)}.",
-        evidence=(*_lines(ran, conversions), *_integer_lines(integer)),
-        fix=_fix(ran, conversions, bool(slow)),
-    )  # fmt: skip
-
-
-def _costs(evidence: Evidence, integer: Iterable[LedgerRow]) -> bool:
-    """Whether the integer kernels take longer than PyTorch's calls for certain, all of them together."""
-    total = evidence.ledger.total(ids(integer))
-    return total.median > 0 and is_certain(total, 1)
-
-
-def _detail(nodes: int, spent: int, slow: list[LedgerRow]) -> str:
-    parts = [f"{counted(nodes, 'node')} convert to and from integers ({format_ns(spent)})"] if nodes else []
-    return ", ".join([*parts, *(["integer kernels are slower than PyTorch's"] if slow else [])])
-
-
-def _kind(ran: Ran, node: GraphNode) -> str:
-    """What a conversion converts: weights in every run, or activations."""
-    source = node.inputs[0] if node.inputs else ""
-    if node.op == "DequantizeLinear" and ran.is_constant(source):
-        return "weights that are dequantized anew in every run"
-    return (
-        "activations that are quantized with a range found in every run"
-        if node.op.startswith("Dyn")
-        else "activations"
+        rows=tuple({row.id: row for row in (*rows_holding(evidence, nodes), *slow)}),
+        claim=evidence.ledger.weighted({"onnxruntime": terms.nodes, "torch": terms.calls}),
+        works=tuple(dict.fromkeys((*terms.nodes, *terms.calls))),
+        detail=", ".join(details),
+        summary=f"{op_counts(evidence, 'onnxruntime', nodes) or 'No conversions'}: {spent} of a step;"
+        f" {counted(len(nodes_of(integer)), 'node')} of integer arithmetic: {both_times(integer)}.",
+        evidence=tuple(lines),
+        fix=FIXES["weights" if WEIGHTS in kinds else "slow" if slow else "conversions"],
     )
 
 
-def _lines(ran: Ran, conversions: Iterable[GraphNode]) -> Iterator[EvidenceRow]:
-    groups: dict[str, list[GraphNode]] = {}
-    for node in conversions:
-        groups.setdefault(_kind(ran, node), []).append(node)
-    for kind, group in groups.items():
-        nodes = ran.ids(group)
-        spent = ran.evidence.ledger.work("onnxruntime", nodes).median
-        sizes = sorted(
-            ((ran.result(node), node.name) for node in group), key=lambda pair: -_elements(pair[0])
-        )
-        shown = listed([f"{name} ({tensor})" for tensor, name in sizes[:2]], 2)
-        text = f"{kind}: {op_counts(ran.evidence, 'onnxruntime', nodes)} in {format_ns(spent)}, the largest {shown}"
-        yield EvidenceRow(text=text, rows=ids(rows_holding(ran.evidence, nodes)), value_ns=spent)
+def _kind(ran: ExecutedGraph, node: GraphNode) -> str:
+    """What a conversion converts: weights in every run, or activations."""
+    if node.op == "DequantizeLinear" and ran.is_constant(node.inputs[0] if node.inputs else ""):
+        return WEIGHTS
+    dynamic = "activations that are quantized with a range found in every run"
+    return dynamic if node.op.startswith("Dyn") else "activations"
 
 
-def _elements(tensor: object) -> int:
-    return getattr(tensor, "elements", 0)
-
-
-def _integer_lines(integer: list[LedgerRow]) -> tuple[EvidenceRow, ...]:
-    if not integer:
-        return ()
-    value = sum(row.delta_ns for row in integer)
-    text = f"integer arithmetic: {compared(integer)}"
-    return (EvidenceRow(text=text, rows=ids(integer), value_ns=value),)
-
-
-def _fix(ran: Ran, conversions: list[GraphNode], slow: bool) -> str:
-    if any("weights" in _kind(ran, node) for node in conversions):
-        return (
-            "Do not quantize what is only looked up or read once: exclude embeddings (`op_types_to_quantize=['MatMul',"
-            " 'Gemm']` of `onnxruntime.quantization`), or use the QOperator format (`attrib profile --optimize"
-            " int8-qoperator`)."
-        )
-    if slow:
-        return (
-            "This processor runs integer products no faster than float: keep fp32, or quantize symmetrically (S8S8)"
-            " where it has VNNI or AMX."
-        )
-    return (
-        "Quantize with fixed ranges (`attrib profile --optimize int8-qdq`), so that the conversions are fused into the"
-        " integer nodes; or keep fp32 for the layers with little arithmetic."
+def _line(ran: ExecutedGraph, kind: str, group: list[GraphNode]) -> EvidenceRow:
+    """One line on the conversions of one kind: ops, time, and the two largest tensors."""
+    nodes = ran.ids(group)
+    spent = nodes_ns(ran.evidence, nodes)
+    results = [(ran.result(node), node.name) for node in group]
+    largest = sorted(results, key=lambda pair: -(pair[0].elements if pair[0] is not None else 0))
+    shown = listed([f"{name} ({tensor})" for tensor, name in largest[:2]], 2)
+    ops = op_counts(ran.evidence, "onnxruntime", nodes)
+    return EvidenceRow(
+        text=f"{kind}: {ops} in {format_ns(spent)}, the largest {shown}",
+        rows=ids(rows_holding(ran.evidence, nodes)),
+        value_ns=spent,
     )
 
 

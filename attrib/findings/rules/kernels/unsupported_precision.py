@@ -2,53 +2,45 @@
 
 from collections import Counter
 
-from attrib.findings.evidence.executed_graph import ran_of, rows_holding
-from attrib.findings.evidence.ledger_queries import counted, ids, listed, module_evidence
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.evidence.executed_graph import executed_graph
+from attrib.findings.evidence.ledger_queries import ids, module_lines, rows_holding
+from attrib.findings.evidence.numerics import INSERTED_CASTS
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.units import format_ns
-
-INSERTED = ("InsertedPrecisionFreeCast_", "InsertedCast_")
-"""Names that ONNX Runtime gives to the casts of its own (core/optimizer/insert_cast_transformer.cc)."""
+from attrib.wording import counted, listed
 
 HALVES = frozenset({"float16", "bfloat16"})
 
 
-def audit(evidence: Evidence) -> Verdict:
+def audit(evidence: Evidence) -> RuleResult:
     """Weigh the casts that ONNX Runtime put in around nodes of half precision."""
-    ran = ran_of(evidence)
+    ran = executed_graph(evidence)
     graph = evidence.exported or ran.graph
     halves = {tensor.dtype for tensor in graph.values.values() if tensor.dtype in HALVES}
     if not halves:
-        return Verdict(failed=False, summary="The graph holds no tensor of half precision.")
-    casts = [node for node in ran.graph.nodes if node.op == "Cast" and node.name.startswith(INSERTED)]
-    nodes = ran.ids(casts)
+        return RuleResult(failed=False, summary="The graph holds no tensor of half precision.")
+    inserted = [node for node in ran.graph.nodes if node.name.startswith(INSERTED_CASTS)]
+    nodes = ran.ids(node for node in inserted if node.op == "Cast")
     rows, spent = rows_holding(evidence, nodes), evidence.ledger.work("onnxruntime", nodes)
     precision = " and ".join(sorted(halves))
-    return Verdict(
+    made = {name for node in inserted for name in node.outputs}
+    served = Counter(node.op for node in ran.graph.nodes if not made.isdisjoint(node.inputs))
+    summary = f"The provider computes {precision} without casts of ONNX Runtime's own."
+    if nodes:
+        summary = f"ONNX Runtime put in {counted(len(nodes), 'Cast')} that take {format_ns(spent.median)} of a step."
+        if served:
+            summary += f" They serve {listed([f'{count} {op}' for op, count in served.most_common()])}."
+    return RuleResult(
         failed=bool(nodes),
         rows=ids(rows),
         claim=spent,
         works=nodes,
         detail=f"{counted(len(nodes), 'cast')} around nodes without a {precision} kernel",
-        summary=f"ONNX Runtime put in {counted(len(nodes), 'Cast')} that take {format_ns(spent.median)} of a step."
-        f"{_served(evidence)}"
-        if nodes
-        else f"The provider computes {precision} without casts of ONNX Runtime's own.",
-        evidence=module_evidence(evidence, rows),
+        summary=summary,
+        evidence=module_lines(evidence, rows),
         fix="Run in fp32 (`attrib profile --precision fp32`), or on a provider that has the kernels (`--provider"
         " CUDAExecutionProvider`). On a CPU half precision saves memory, not time.",
     )
-
-
-def _served(evidence: Evidence) -> str:
-    """The ops that the casts stand around, by number."""
-    graph = evidence.optimized
-    if graph is None:
-        return ""
-    made = {name for node in graph.nodes if node.name.startswith(INSERTED) for name in node.outputs}
-    counts = Counter(node.op for node in graph.nodes if not made.isdisjoint(node.inputs))
-    names = [f"{count} {op}" for op, count in counts.most_common()]
-    return f" They serve {listed(names)}." if names else ""
 
 
 RULE = Rule(

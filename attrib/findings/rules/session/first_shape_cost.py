@@ -1,11 +1,10 @@
 """first-shape-cost: the first run of a shape takes far longer than the others."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
 from attrib.findings.evidence.ledger_queries import ENGINE_NAMES
-from attrib.findings.protocol import Evidence, Rule, Verdict
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.model.manifest import ROLES, Role
 from attrib.units import format_ns, format_ratio
@@ -38,40 +37,36 @@ class _First:
         )
 
 
-def audit(evidence: Evidence) -> Verdict:
-    """Compare the first run with the warm ones."""
-    known = list(_first_runs(evidence))
-    if not known:
-        return Verdict(
-            failed=False,
-            lacks="needs the runs before the measured ones: `attrib profile` keeps the warm-up in latency.parquet",
-        )
-    costly = [first for first in known if first.is_costly]
-    worst = max(costly, key=lambda first: first.first, default=None)
-    return Verdict(
-        failed=bool(costly),
-        detail=f"{format_ns(worst.first)} instead of {format_ns(worst.warm)}" if worst else "",
-        summary="; ".join(first.text for first in known)
-        + ". It is in no figure of this report, and comes back for each "
-        "new shape where an engine tunes or compiles by shape."
-        if costly
-        else "; ".join(first.text for first in known) + ".",
-        evidence=tuple(EvidenceRow(text=first.text, value_ns=first.first - first.warm) for first in costly),
-        fix="Run each shape once before serving; pad to a few lengths. On CUDA: provider option "
-        "`cudnn_conv_algo_search=HEURISTIC` instead of EXHAUSTIVE. In PyTorch: `torch.compile(dynamic=True)`.",
-    )
-
-
-def _first_runs(evidence: Evidence) -> Iterator[_First]:
-    """From the capture's warm-up, else from the profile of a session that was recorded from its start."""
+def audit(evidence: Evidence) -> RuleResult:
+    """Compare the first run with the warm ones: of the capture's warm-up, else of a session profiled from its start."""
+    known = []
     for role in ROLES:
         warm_up, plain = evidence.warmup_ns.get(role, ()), evidence.plain_ns.get(role, ())
         steps = [step for block in plain for step in block]
         partition = evidence.partitions.get(role)
         if warm_up and steps:
-            yield _First(role, warm_up[0], int(median(steps)))
+            known.append(_First(role, warm_up[0], int(median(steps))))
         elif not steps and partition is not None and partition.earlier_ns:
-            yield _First(role, partition.earlier_ns[0], int(median(partition.walls_ns.tolist())))
+            known.append(_First(role, partition.earlier_ns[0], int(median(partition.walls_ns.tolist()))))
+    if not known:
+        return RuleResult(
+            failed=False,
+            lacks="needs the runs before the measured ones: `attrib profile` keeps the warm-up in latency.parquet",
+        )
+    costly = [first for first in known if first.is_costly]
+    worst = max(costly, key=lambda first: first.first, default=None)
+    effect = (
+        " The first run is in no figure of this report. It comes back for each new shape where an engine tunes or compiles"
+        " by shape."
+    )
+    return RuleResult(
+        failed=bool(costly),
+        detail=f"{format_ns(worst.first)} instead of {format_ns(worst.warm)}" if worst else "",
+        summary="; ".join(first.text for first in known) + "." + (effect if costly else ""),
+        evidence=tuple(EvidenceRow(text=first.text, value_ns=first.first - first.warm) for first in costly),
+        fix="Run each shape once before serving; pad to a few lengths. On CUDA: provider option"
+        " `cudnn_conv_algo_search=HEURISTIC` instead of EXHAUSTIVE. In PyTorch: `torch.compile(dynamic=True)`.",
+    )
 
 
 RULE = Rule(
@@ -80,13 +75,10 @@ RULE = Rule(
     failed="The first run takes {}",
     example="634 ms instead of 1.9 ms",
     about=(
-        "Some engines choose or build kernels when they meet a shape for the first time: cuDNN's exhaustive "
-        "search took 634 ms "
-        "where the convolution takes 1.9 ms (microsoft/onnxruntime#6978). Steady steps hold nothing of it, but "
-        "inputs of many "
-        "lengths pay it again and again, and a benchmark without warm-up measures nothing else. The rule "
-        "compares the first "
-        "step of the warm-up, or the first run of a profile, with the median of the warm ones."
+        "Some engines choose or build kernels when they meet a shape for the first time: cuDNN's exhaustive search took 634"
+        " ms where the convolution takes 1.9 ms (microsoft/onnxruntime#6978). Steady steps hold nothing of it, but inputs"
+        " of many lengths pay it again and again, and a benchmark without warm-up measures nothing else. The rule compares"
+        " the first step of the warm-up, or the first run of a profile, with the median of the warm ones."
     ),
     cause=None,
     needs=(),

@@ -2,45 +2,40 @@
 
 from attrib.findings.evidence.ledger_queries import (
     MOST_GROUPS,
-    by_module,
-    compared,
-    counted,
-    delta_ns,
+    group_by_module,
     ids,
-    listed,
+    rows_line,
     rows_of,
     side_ns,
 )
-from attrib.findings.protocol import Evidence, Rule, Verdict
-from attrib.model.document import EvidenceRow, LedgerRow
+from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.units import format_ns
+from attrib.wording import counted, listed
 
 OWN_PYTHON = "(framework)/Python of "
-"""Region of what one module spends between its calls."""
+"""How the region begins that holds what one module spends between its calls."""
 
 
-def audit(evidence: Evidence) -> Verdict:
-    """Name the modules whose own Python the ledger shows apart."""
+def audit(evidence: Evidence) -> RuleResult:
+    """Name the modules whose own Python has ledger rows of its own."""
     rows = tuple(row for row in rows_of(evidence, "framework") if row.region.startswith(OWN_PYTHON))
     if not rows:
-        return Verdict(failed=False, summary="No module spends unusually much time in its own Python.")
-    names = [module for module, _ in by_module(rows)]
-    return Verdict(
+        return RuleResult(failed=False, summary="No module spends unusually much time in its own Python.")
+    groups = group_by_module(rows)
+    lines = []
+    for module, group in groups[:MOST_GROUPS]:
+        each = f" ({counted(len(group), 'module')})" if len(group) > 1 else ""
+        lines.append(rows_line(f"{module}{each}, own Python: ", group))
+    return RuleResult(
         failed=True,
         rows=ids(rows),
         detail=counted(len(rows), "module"),
-        summary=f"{listed(names)}: {format_ns(side_ns(rows, 'torch'))} of a PyTorch step pass inside `forward`, in no"
-        " operator and in no inner module. The exported graph holds operators only.",
-        evidence=tuple(_line(module, group) for module, group in by_module(rows)[:MOST_GROUPS]),
-        fix="Move what does not depend on the input out of `forward`; what must stay, `--torch-mode compile` may cut."
-        " Nothing to mend in ONNX Runtime.",
+        summary=f"{listed([module for module, _ in groups])}: {format_ns(side_ns(rows, 'torch'))} of a PyTorch step pass"
+        " inside `forward`, in no operator and in no inner module. The exported graph holds operators only.",
+        evidence=tuple(lines),
+        fix="Move what does not depend on the input out of `forward`. `--torch-mode compile` may cut the rest. Nothing needs"
+        " to change in ONNX Runtime.",
     )
-
-
-def _line(module: str, group: list[LedgerRow]) -> EvidenceRow:
-    each = f" ({counted(len(group), 'module')})" if len(group) > 1 else ""
-    text = f"{module}{each}: {compared(group)} in its own Python"
-    return EvidenceRow(text=text, rows=ids(group), value_ns=delta_ns(group))
 
 
 RULE = Rule(

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from attrib.findings.evidence.placement import islands, outside, requested_provider
+from attrib.findings.evidence.placement import islands, nodes_outside, requested_provider
 from attrib.findings.runner import run
 from attrib.model.manifest import EXPORTED, OPTIMIZED, OutputDifference
 from attrib.model.work import DeviceUse, Work
@@ -203,12 +203,12 @@ class TestFallbackNodes:
             graphs={EXPORTED: graph(), OPTIMIZED: ran_graph},
             manifest=manifest(onnxruntime=ON_CUDA),
         )
-        (island,) = islands(given, outside(given, CUDA))
+        (island,) = islands(given, nodes_outside(given, CUDA))
         assert (island.before, island.behind) == ("Softmax", "Where")
 
     def test_an_island_at_the_edge_reads_the_inputs(self):
         given = session(("nan", "IsNaN", CPU), ("a", "MatMul", CUDA), manifest=manifest(onnxruntime=ON_CUDA))
-        (island,) = islands(given, outside(given, CUDA))
+        (island,) = islands(given, nodes_outside(given, CUDA))
         assert (island.before, island.behind) == ("the inputs", "MatMul")
 
     def test_without_a_manifest_the_accelerator_is_what_was_asked_for(self):
@@ -245,7 +245,7 @@ class TestMemcpyNodes:
             *WITH_COPIES[3:],
         ]
         given = session(*nodes, manifest=manifest(onnxruntime=ON_CUDA))
-        (island,) = islands(given, outside(given, CUDA))
+        (island,) = islands(given, nodes_outside(given, CUDA))
         assert island.ops == "IsNaN + Where"
 
     def test_copies_of_the_models_own_inputs_are_named_so(self):

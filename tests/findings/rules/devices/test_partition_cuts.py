@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from attrib.findings.evidence.placement import island_line, islands, outside
+from attrib.findings.evidence.placement import island_line, islands, nodes_outside
 from attrib.findings.runner import run
 from attrib.model.manifest import EXPORTED
 from attrib.model.placement import Part, PlacedNode, Placement
@@ -97,11 +97,11 @@ def test_what_the_fallback_itself_takes_is_the_other_rules():
 
 def test_the_session_says_who_took_a_node():
     given = dataclasses.replace(cut_by("IsNaN", "Erf"), placement=placed("node_IsNaN_0"))
-    assert f"no other provider took 1 of the 2 nodes: they were left to {CPU} (placement.json)" in (
+    assert f"No other provider took 1 of the 2 nodes when the session divided the graph: {CPU} ran them" in (
         finding("partition-cuts", given).summary
     )
-    assert "no other provider took" not in finding("partition-cuts", cut_by("IsNaN")).summary
-    assert "is not recorded" in finding("partition-cuts", cut_by("IsNaN")).summary
+    assert "No other provider took" not in finding("partition-cuts", cut_by("IsNaN")).summary
+    assert "The reason was not recorded" in finding("partition-cuts", cut_by("IsNaN")).summary
     strange = dataclasses.replace(given, placement=placed("other"))
     assert "does not name them" in finding("partition-cuts", strange).summary
 
@@ -113,7 +113,7 @@ def test_the_captured_graph_says_between_which_nodes_an_island_stands():
         node("Where", ["n", "z", "p"], ["y"], name="out"),
     )
     given = cut_by("IsNaN", graphs={EXPORTED: exported})
-    (island,) = islands(given, outside(given, OPENVINO))
+    (island,) = islands(given, nodes_outside(given, OPENVINO))
     assert (island.before, island.behind) == ("Softmax", "Where")
     assert island_line(given, island).endswith("behind Softmax, before Where")
 

@@ -5,7 +5,7 @@ import dataclasses
 import msgspec
 import pytest
 
-from attrib.findings.evidence.executed_graph import ran_of
+from attrib.findings.evidence.executed_graph import executed_graph
 from attrib.findings.rules.graph.einsum_products import einsum_flops
 from attrib.findings.rules.graph.inverse_transposes import inverse_pairs
 from attrib.findings.runner import run
@@ -262,10 +262,10 @@ class TestInverseTransposes:
             Ran(node("Add", ["f", "b"], ["a"], name="add"), MS, result=flat),
             Ran(node("Reshape", ["a", "s2"], ["y"], name="back"), MS, result=HIDDEN, reads=(flat,)),
         )
-        found = inverse_pairs(ran_of(given(*ran, constants=("s", "b", "s2"))))
+        found = inverse_pairs(executed_graph(given(*ran, constants=("s", "b", "s2"))))
         assert [(first.name, second.name) for first, second in found] == [("there", "back")]
         longer = (*ran[:2], Ran(ran[2].node, MS, result=tensor(2, 16, 768)))
-        assert inverse_pairs(ran_of(given(*longer, constants=("s", "b", "s2")))) == ()
+        assert inverse_pairs(executed_graph(given(*longer, constants=("s", "b", "s2")))) == ()
 
     def test_another_factor_must_not_come_by_another_way(self):
         ran = (
@@ -273,7 +273,7 @@ class TestInverseTransposes:
             Ran(node("Mul", ["t", "gate"], ["m"], name="mul"), MS),
             Ran(node("Transpose", ["m"], ["y"], name="back", perm="1,0"), MS),
         )
-        assert inverse_pairs(ran_of(given(*ran))) == ()  # the gate would have to be turned as well
+        assert inverse_pairs(executed_graph(given(*ran))) == ()  # the gate would have to be turned as well
 
 
 class TestUnsupportedPrecision:

@@ -6,8 +6,8 @@ import planting
 import pytest
 
 from attrib.api import load
-from attrib.findings.evidence.executed_graph import ran_of
-from attrib.findings.evidence.unfused_patterns import layers_apart
+from attrib.findings.evidence.executed_graph import executed_graph
+from attrib.findings.evidence.unfused_patterns import find_unfused_layers
 from attrib.findings.rules.graph.einsum_products import RULE as EINSUM_PRODUCTS
 from attrib.findings.rules.graph.nan_guard import RULE as NAN_GUARD
 from attrib.findings.rules.graph.redundant_casts import inverse_casts
@@ -60,9 +60,12 @@ def recorded(source, file, folder, edits):
 
 
 def test_every_plant_is_found_where_it_is(planted):
-    ran = ran_of(planted)
-    assert Counter(apart.layer for apart in layers_apart(ran)) == {"LayerNorm": 1, "GELU": 1}
-    assert [len(apart.nodes) for apart in sorted(layers_apart(ran), key=lambda one: one.layer)] == [5, 9]
+    ran = executed_graph(planted)
+    assert Counter(apart.layer for apart in find_unfused_layers(ran)) == {"LayerNorm": 1, "GELU": 1}
+    assert [len(apart.nodes) for apart in sorted(find_unfused_layers(ran), key=lambda one: one.layer)] == [
+        5,
+        9,
+    ]
     assert EINSUM_PRODUCTS.audit(planted).detail == "1 matrix product is"
     assert DOUBLE_PRECISION.audit(planted).detail == "1 node computes"
     assert len(inverse_casts(ran)) == 1
@@ -74,8 +77,8 @@ def test_the_exporters_guard_is_found_in_every_layer(planted, unplanted):
 
 
 def test_nothing_is_found_in_what_the_exporter_wrote(unplanted):
-    ran = ran_of(unplanted)
-    assert layers_apart(ran) == ()
+    ran = executed_graph(unplanted)
+    assert find_unfused_layers(ran) == ()
     assert inverse_casts(ran) == ()
     for rule in (EINSUM_PRODUCTS, DOUBLE_PRECISION):
         assert not rule.audit(unplanted).failed

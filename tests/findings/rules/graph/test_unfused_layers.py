@@ -1,11 +1,11 @@
-"""Layer norms and GELUs of single operators, found by their arithmetic, and measured by their fused peers."""
+"""FusibleLayer norms and GELUs of single operators, found by their arithmetic, and measured by their fused peers."""
 
 import dataclasses
 
 import pytest
 
-from attrib.findings.evidence.executed_graph import ran_of
-from attrib.findings.evidence.unfused_patterns import layers_apart
+from attrib.findings.evidence.executed_graph import executed_graph
+from attrib.findings.evidence.unfused_patterns import find_unfused_layers
 from attrib.findings.runner import run
 from attrib.model.work import Work
 from tests.findings.evidence_factory import MS, node, row, tensor
@@ -115,8 +115,8 @@ class TestArithmetic:
     )
     def test_a_layer_is_found_whole_and_nothing_beside_it(self, specs, name):
         after = [Ran(node("Add", ["y", "other"], ["z"], name="residual"), MS, result=WIDE)]
-        ran = ran_of(given(*linear(), *layer(specs), *after, constants=CONSTANTS))
-        (found,) = layers_apart(ran)
+        ran = executed_graph(given(*linear(), *layer(specs), *after, constants=CONSTANTS))
+        (found,) = find_unfused_layers(ran)
         assert (found.layer, found.source) == (name, "x")
         assert [one.outputs[0] for one in found.nodes] == [spec[-1] for spec in specs]
 
@@ -136,11 +136,11 @@ class TestArithmetic:
         ],
     )  # fmt: skip
     def test_other_arithmetic_is_no_layer(self, specs):
-        assert layers_apart(ran_of(given(*linear(), *layer(specs), constants=CONSTANTS))) == ()
+        assert find_unfused_layers(executed_graph(given(*linear(), *layer(specs), constants=CONSTANTS))) == ()
 
     def test_several_layers_in_a_row_stay_apart(self):
         specs = [*norm("x", "h", 1), *norm("h", "k", 2)]
-        found = layers_apart(ran_of(given(*linear(), *layer(specs), constants=CONSTANTS)))
+        found = find_unfused_layers(executed_graph(given(*linear(), *layer(specs), constants=CONSTANTS)))
         assert [(one.source, len(one.nodes)) for one in found] == [("x", 9), ("h", 9)]
 
 

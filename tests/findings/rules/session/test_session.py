@@ -352,7 +352,7 @@ class TestProfilerOverhead:
     @pytest.mark.rule("profiler-overhead", "fires")
     def test_a_large_rest_says_how_rough_the_shares_are(self):
         found = finding("profiler-overhead", evidence(row("profiler_overhead", -40 * MS, 0)))
-        assert found.title == "The profilers left 20 % of the step of PyTorch unexplained"
+        assert found.title == "Not explained: 40 ms of a step of PyTorch (20 %)"
         assert (found.saving_ns, found.explains_ns) == (0, 0)
 
     @pytest.mark.rule("profiler-overhead", "passes")
