@@ -13,7 +13,7 @@ from attrib.version import __version__
 COMMANDS = {
     "profile": "Run a model in PyTorch and in ONNX Runtime and report what makes the difference.",
     "report": "Rebuild the report of a trace directory, without PyTorch or ONNX Runtime.",
-    "verify": "Apply the fixes of the findings and measure what each really gives.",
+    "verify": "Apply the suggested fixes and measure what each saves.",
     "explain": "Show what is behind one node, call or module of a trace directory.",
     "inspect": "Show what one trace file holds.",
     "doctor": "Check versions, execution providers and threads on this machine.",

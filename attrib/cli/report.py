@@ -16,7 +16,7 @@ FORMATS = ("html", "json", "markdown", "terminal")
 @click.option(
     "--format", "format_", type=click.Choice(FORMATS), help="One format only. [default: by the suffix of -o]"
 )
-@click.option("--static", is_flag=True, help="Leave out the interactive charts: a smaller page.")
+@click.option("--static", is_flag=True, help="Leave out the interactive charts, for a smaller page.")
 @click.option(
     "--lenient", is_flag=True, help="Recover what can be read of damaged traces, and say what was lost."
 )

@@ -38,13 +38,13 @@ class CauseText(msgspec.Struct, frozen=True):
 
 
 CAUSES: dict[Cause, CauseText] = {
-    "kernel": CauseText("Kernel speed", "The same work runs at another speed."),
+    "kernel": CauseText("Kernel speed", "The same work runs faster or slower."),
     "decomposed": CauseText("Decomposed operators", "One PyTorch call became several ONNX nodes."),
     "fused": CauseText("Fused operators", "Several PyTorch calls became one ONNX node."),
     "cast": CauseText("Casts", "Conversions between element types."),
     "layout": CauseText("Layout changes", "Transposes, reshapes and copies that move data."),
     "shape_arithmetic": CauseText("Shape arithmetic", "Small integer work that computes shapes."),
-    "memcpy": CauseText("Copies", "Copies between host and device, and the waiting for them."),
+    "memcpy": CauseText("Copies", "Copies between host and device, and waiting for them."),
     "fallback": CauseText("Fallback kernels", "Nodes that ran outside the requested execution provider."),
     "quantize": CauseText("Quantization", "Quantize and dequantize nodes."),
     "extra_work": CauseText("Work only in ONNX Runtime", "Nodes with no PyTorch counterpart."),
@@ -53,7 +53,7 @@ CAUSES: dict[Cause, CauseText] = {
     "device_idle": CauseText("Device idle", "The device waited for the host."),
     "profiler_overhead": CauseText(
         "Profiler overhead",
-        "Profiled minus plain time: taken back out, so that the rows sum to the plain runs.",
+        "What the profilers add to a step. It is taken out again: the rows sum to the plain runs.",
     ),
     "unattributed": CauseText("Unattributed", "Time whose counterpart attrib could not find."),
 }

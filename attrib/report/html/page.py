@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import re
 from collections.abc import Iterator
 from importlib import resources
 
@@ -27,6 +28,7 @@ STATIC_SIZE = 400_000
 """Bytes that a page without interactive charts keeps to where fewer rows make that possible: it goes into reviews."""
 
 _ROW_LIMITS = (ROW_LIMIT, 200, 60, 15)
+_COMMENT = re.compile(r"/\*[^*]*\*/\n")
 _STATIC_ROW_LIMITS = (ROW_LIMIT, 400, 320, 260, 200)
 
 
@@ -138,6 +140,8 @@ def _page(view: View, *, plotly: str, library: str, data: str, data_note: str = 
 
 @functools.cache
 def _static(name: str) -> Markup:
-    """A file of our own, put into the page without its indentation: none holds `</`, which would end its element."""
+    """A script or style sheet of our own without its indentation and its lines of comment."""
     text = resources.files("attrib.report.html").joinpath("static", name).read_text(encoding="utf-8")
-    return Markup("".join(line.lstrip() for line in text.splitlines(keepends=True)))  # noqa: S704 - not a stranger's text
+    lines = (line.lstrip() for line in text.splitlines(keepends=True))
+    kept = "".join(line for line in lines if not _COMMENT.fullmatch(line))
+    return Markup(kept)  # noqa: S704 - not a stranger's text, and no file holds `</`, which would end its element

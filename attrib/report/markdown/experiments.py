@@ -18,7 +18,7 @@ def finding_results(item: FindingView) -> str:
     """What the experiments of a finding gave; empty where none was made."""
     if item.tried:
         lines = [f"- {_line(tried)}" for tried in item.tried[:_A_FINDING]]
-        return "\n".join(["**What doing it gave:**", "", *lines])
+        return "\n".join(["**When tried:**", "", *lines])
     if item.finding.verified is None:
         return ""
     checked = item.finding.verified

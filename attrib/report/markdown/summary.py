@@ -8,7 +8,6 @@ from attrib.report.markdown.text import code, escaped, fenced, summary
 from attrib.report.view.text import EXPLAIN_HINT, counted, plural
 from attrib.report.view.verdict import AlertLine
 from attrib.report.view.view import FindingView, View, view_of
-from attrib.units import format_interval, format_ns
 
 BYTE_LIMIT = 60_000
 """GitHub refuses comments above 65,536 characters; the rest is room for what a bot puts around."""
@@ -80,7 +79,7 @@ def _head(view: View) -> str:
 
 
 def _case(line: AlertLine) -> str:
-    fix = f"to mend it: {line.fix}" if line.fix else ""
+    fix = f"to fix it: {line.fix}" if line.fix else ""
     return "- " + ". ".join(escaped(part) for part in (line.text, line.effect, fix) if part)
 
 
@@ -126,11 +125,7 @@ def _sum_row(view: View, label: str, causes: Sequence[CauseRow], bold: str) -> s
 def _finding(item: FindingView) -> str:
     finding = item.finding
     sign = {"slower": "▲", "faster": "▼", "same": "●"}[item.tone]
-    gain = ""
-    if finding.saving_ns:
-        gain = f" (can save up to {format_interval(finding.saving_ns, finding.low_ns, finding.high_ns, sign=False)})"
-    elif finding.explains_ns:
-        gain = f" (explains {format_ns(finding.explains_ns, sign=True)})"
+    gain = f" ({item.gain.text})" if item.gain else ""
     parts = [
         f"<details><summary>{sign} <b>{summary(finding.title)}</b>{gain}</summary>",
         escaped(finding.summary, 1000),

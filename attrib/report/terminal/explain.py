@@ -27,7 +27,10 @@ _KINDS = {
     "region": "region",
     "row": "row of the ledger",
 }
-_STAGES = {"exported": "Exported graph", "optimized": "In the graph that ran, not executed by itself"}
+_STAGES = {
+    "exported": "Exported graph",
+    "optimized": "In the optimized graph, but not run as a node of its own",
+}
 _LINE_LIMIT = 400
 _MILLISECOND = 1_000_000
 
@@ -98,7 +101,7 @@ def _module(console: "Console", found: Explanation, unit: Unit) -> None:
     if found.shared:
         _indented(
             console,
-            _text(f"{plural(found.shared, 'region')} of these hold work of other modules, too", "dim"),
+            _text(f"shared with other modules: {plural(found.shared, 'region')} of these", "dim"),
         )
     if found.causes:
         console.print()

@@ -78,7 +78,7 @@ def _alert(console: "Console", alert: Alert) -> None:
     mark, style = _MARKS[alert.level]
     print_line(console, text_of(f"{mark} {alert.title}", style))
     for line in alert.lines[:8]:
-        fix = f"to mend it: {line.fix}" if line.fix else ""
+        fix = f"to fix it: {line.fix}" if line.fix else ""
         for number, text in enumerate(filter(None, (line.text, line.effect, fix))):
             indent = 4 if number else 2
             shown = text_of(text, "dim" if number else "")
@@ -164,7 +164,9 @@ def _findings(console: "Console", view: View) -> None:
     if not view.findings:
         if view.has_delta:
             console.print()
-            print_line(console, text_of("No finding: no rule explains more than the noise."))
+            print_line(
+                console, text_of("No finding: no rule found a cost or a saving larger than the noise.")
+            )
         return
     console.print()
     for item in view.findings[:_TOP_FINDINGS]:
@@ -187,12 +189,8 @@ def _finding(console: "Console", item: FindingView) -> None:
 
 
 def _finding_lines(item: FindingView) -> list[str]:
-    finding, lines = item.finding, []
-    if finding.saving_ns:
-        saving = format_interval(finding.saving_ns, finding.low_ns, finding.high_ns, sign=False)
-        lines.append(f"can save up to {saving}")
-    elif finding.explains_ns:
-        lines.append(f"explains {format_ns(finding.explains_ns, sign=True)} of the difference")
+    finding = item.finding
+    lines = [item.gain.text] if item.gain else []
     lines += [
         f"fix: {line}" if number == 0 else f"     {line}"
         for number, line in enumerate(finding.fix.splitlines())

@@ -17,12 +17,12 @@ from attrib.units import unit_for
 BEST = "best"
 """The id of the experiment that stacks the verified wins."""
 
-PROVE_HINT = "`attrib verify TRACE_DIR` applies these fixes and measures what each gives."
+PROVE_HINT = "`attrib verify TRACE_DIR` applies these fixes and measures what each saves."
 
 _WITHOUT = "(without "
 """What flags hold where a flag of the capture must go (`attrib.verify.flags`)."""
 
-_DECLARED = "These are declared to change the outputs: weigh the saving against the difference."
+_DECLARED = "These change the outputs. Weigh the saving against that change."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +95,9 @@ def _groups(tried: Sequence[Tried], names: dict[Role, str]) -> tuple[Group, ...]
     ort, torch = names["onnxruntime"], names["torch"]
     groups = (
         (f"In {ort}", "", _measured(tried, "onnxruntime", changes=False)),
-        (f"In {ort}, with other numbers", _DECLARED, _measured(tried, "onnxruntime", changes=True)),
-        (f"What {torch} could have", "", _measured(tried, "torch", changes=False)),
-        (f"What {torch} could have, with other numbers", _DECLARED, _measured(tried, "torch", changes=True)),
+        (f"In {ort}, with changed outputs", _DECLARED, _measured(tried, "onnxruntime", changes=True)),
+        (f"What {torch} could do", "", _measured(tried, "torch", changes=False)),
+        (f"What {torch} could do, with changed outputs", _DECLARED, _measured(tried, "torch", changes=True)),
     )
     return tuple(_group(title, note, members) for title, note, members in groups if members)
 
@@ -170,7 +170,7 @@ def _against_torch(document: Document) -> str:
     unit = unit_for(max(ort.median, fastest.variant_ns.median))
     word = "slower" if gap > 0 else "faster"
     return (
-        f"{fastest.title}: {names['torch']} then took {_step(fastest.variant_ns)} a step, against "
+        f"{fastest.title}: {names['torch']} then took {_step(fastest.variant_ns)} per step, against "
         f"{_step(fastest.baseline_ns)} as captured. {names['onnxruntime']} took {_step(ort)} in the capture: "
         f"{unit.text(abs(gap))} {word} than that. The two figures come from separate runs, so their difference has no "
         "interval."

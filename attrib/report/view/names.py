@@ -130,6 +130,7 @@ def _nothing(query: str, known: list[str]) -> UsageError:
         dict.fromkeys(difflib.get_close_matches(query[:_LONGEST], known[:_MOST], n=SUGGESTIONS, cutoff=0.5))
     )
     return UsageError(
-        f"nothing here is named {query[:_LONGEST]!r}" + (f"; near: {', '.join(near)}" if near else ""),
+        f"nothing here is named {query[:_LONGEST]!r}"
+        + (f"; similar names: {', '.join(near)}" if near else ""),
         hint="name a node, a call, a module, a value or a row of the report; report.json lists them",
     )

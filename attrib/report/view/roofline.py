@@ -172,7 +172,7 @@ def _line(document: Document, names: dict[Role, str]) -> str:
         for role in ROLES
         if (share := _share(rows, limits, role)) is not None
     ]
-    return "Reached of what this machine's arithmetic can do: " + ", ".join(told) if told else ""
+    return "Share of this machine's peak arithmetic rate: " + ", ".join(told) if told else ""
 
 
 def _row_text(limit: Roofline, names: dict[Role, str]) -> str:

@@ -59,13 +59,13 @@ class Unmatched:
     def sentence(self, names: dict[Role, str], unit: Unit) -> str:
         """The totals in one line."""
         if not self.entries:
-            return "Every call and every node has its counterpart."
+            return "Every call and every node has a counterpart."
         parts = [
             f"{plural(count, 'call' if role == 'torch' else 'node')} of {names[role]} ({unit.text(self.times_ns[role])})"
             for role, count in self.counts.items()
             if count
         ]
-        return f"{' and '.join(parts)} per step without a counterpart."
+        return f"{' and '.join(parts)} per step have no counterpart."
 
 
 def unmatched_of(document: Document) -> Unmatched | None:

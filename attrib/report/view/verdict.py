@@ -126,7 +126,7 @@ def _cancelling(document: Document) -> str:
     if not slower or not saved:
         return ""
     unit = unit_for(max(slower, -saved))
-    return f"Inside it, causes worth {unit.text(slower, sign=True)} and {unit.text(saved, sign=True)} cancel out."
+    return f"Causes worth {unit.text(slower, sign=True)} and {unit.text(saved, sign=True)} cancel out."
 
 
 def _without_delta(document: Document, names: dict[Role, str]) -> Verdict:
@@ -150,13 +150,15 @@ def _why_missing(document: Document, role: Role) -> str:
     if side is None and role in document.profiled:
         return "only profiled steps were recorded"
     if side is None:
-        return "the directory holds nothing of it"
+        return "nothing of it was recorded"
     if side.state == "complete":
         return "no plain step was timed"
     return f"{side.state}: {side.error}" if side.error else side.state
 
 
-_OF_THE_REST = "steps that lost events show too little work, and what is missing counts as framework overhead"
+_OF_THE_REST = (
+    "steps that lost events show too little work, and the missing time counts as framework overhead"
+)
 _RECORD_AGAIN = "capture again, or get an intact copy"
 
 
@@ -180,7 +182,9 @@ def alerts_of(document: Document) -> tuple[Alert, ...]:
     )
     alerts = (
         Alert(
-            level="error", title="The input is damaged: this report is of what was recovered", lines=damaged
+            level="error",
+            title="The input is damaged: this report shows only what was recovered",
+            lines=damaged,
         ),
         Alert(level="error", title=elsewhere.title if elsewhere else "", lines=device),
         Alert(
@@ -189,7 +193,9 @@ def alerts_of(document: Document) -> tuple[Alert, ...]:
             lines=wrong,
         ),
         Alert(level="warning", title="Conditions of a fair comparison do not hold", lines=failed),
-        Alert(level="note", title="Warnings of the capture", lines=tuple(map(AlertLine, document.warnings))),
+        Alert(
+            level="note", title="Warnings from the capture", lines=tuple(map(AlertLine, document.warnings))
+        ),
     )
     return tuple(alert for alert in alerts if alert.lines)
 

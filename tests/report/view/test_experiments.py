@@ -89,14 +89,14 @@ def test_the_best_configuration_comes_first_with_what_to_type(shown):
 
 def test_declared_changes_show_how_far_the_outputs_are(shown):
     text = shown(tried_document())
-    place = text.index("In ONNX Runtime, with other numbers")
+    place = text.index("In ONNX Runtime, with changed outputs")
     assert text.index("beyond the tolerance of 0.0001: max abs 0.02, cosine 0.9991") > place
     assert text.index("Optimization disabled") < place < text.index("Dynamic int8")
 
 
 def test_what_pytorch_could_have_is_two_figures_of_two_runs(shown):
     text = shown(tried_document())
-    assert "PyTorch compiled: PyTorch then took 90.00 ms a step, against 120.00 ms as captured" in text
+    assert "PyTorch compiled: PyTorch then took 90.00 ms per step, against 120.00 ms as captured" in text
     assert "25.6 ms faster than that" in text
     assert "separate runs, so their difference has no interval" in text
 
@@ -132,7 +132,7 @@ def test_something_tried_no_longer_says_how_to_prove(shown):
 def test_a_failed_check_shows_its_effect_and_its_fix(shown):
     text = shown(mismatched())
     assert "the side with more threads looks faster than its code is" in text
-    assert re.search(r"o mend it: pass `?--threads 2`?", text)
+    assert re.search(r"o fix it: pass `?--threads 2`?", text)
 
 
 def test_findings_link_to_their_experiments_and_every_link_leads_somewhere():
