@@ -31,6 +31,10 @@ class Unit:
         return f"{self.number(ns, sign=sign)} {self.symbol}"
 
 
+MILLISECONDS, MICROSECONDS = Unit(1_000_000, "ms", 3), Unit(1_000, "µs", 1)
+"""The units of tables: down to one microsecond, which is what ONNX Runtime's profile resolves."""
+
+
 def scale_of(ns: float) -> tuple[int, str]:
     """The largest unit in which the magnitude of `ns` is at least one: its size in ns, and its symbol."""
     return next((row for row in _SCALES if abs(ns) >= row[0]), _SCALES[-1])

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from attrib.errors import AttribError, InternalError
+from attrib.report.view.text import one_line
 from attrib.version import __version__
 
 COMMANDS = {
@@ -64,11 +65,6 @@ def show_error(error: AttribError | InternalError | click.ClickException) -> Non
     click.echo(f"{click.style(label, fg='red', bold=True)} {one_line(str(error))}", err=True)
     if isinstance(error, AttribError) and error.hint:
         click.echo(f"  {click.style('try:', bold=True)} {one_line(error.hint)}", err=True)
-
-
-def one_line(text: str) -> str:
-    """Text that comes from a file, on one line and with control characters made visible."""
-    return "".join(c if c.isprintable() else " " if c in "\n\t\r" else f"\\x{ord(c):02x}" for c in text)
 
 
 def run(args: Sequence[str] | None = None) -> int:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from attrib.capture.config.progress import Progress
+from attrib.report.view.text import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,7 +43,7 @@ class PlainProgress:
 
     def warn(self, message: str) -> None:
         """One line."""
-        self._print(f"attrib: warning: {visible(message)}")
+        self._print(f"attrib: warning: {one_line(message)}")
 
     def _print(self, line: str) -> None:
         print(line, file=self._stream, flush=True)
@@ -74,7 +75,7 @@ class LiveProgress:
         """A line above the bar."""
         from rich.text import Text
 
-        self._console.print(Text(f"warning: {visible(message)}", style="yellow"))
+        self._console.print(Text(f"warning: {one_line(message)}", style="yellow"))
 
     def finish(self) -> None:
         """End the phase that is shown."""
@@ -112,8 +113,3 @@ def shown_progress() -> Iterator[Progress]:
             yield live
         finally:
             live.finish()
-
-
-def visible(text: str) -> str:
-    """Text that may hold what a library printed, on one line and without control characters."""
-    return "".join(c if c.isprintable() else " " if c in "\n\t\r" else f"\\x{ord(c):02x}" for c in text)

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from attrib.cli.progress import visible
 from attrib.model.experiment import BOUND_WORDS, ExperimentResult, Prediction
 from attrib.report.view.experiment_row import figure
+from attrib.report.view.text import one_line
 from attrib.verify.best import BEST
 from attrib.verify.plan import Offer
 from attrib.verify.results import SNIPPET, Results
@@ -46,12 +46,12 @@ def _print_results(results: Sequence[ExperimentResult], heading: str) -> None:
         console.print(Text(f"\n{heading}", style="bold"))
     table = _table("change", "predicted", "measured", "", "outputs", "flags")
     for result in results:
-        table.add_row(*(Text(visible(cell)) for cell in _cells(result)))
+        table.add_row(*(Text(one_line(cell)) for cell in _cells(result)))
     console.print(table)
     for result in results:
         if result.note:
             missed = "missed, because " if result.agrees is False else ""
-            console.print(Text(visible(f"{result.title}: {missed}{result.note}"), style="dim"))
+            console.print(Text(one_line(f"{result.title}: {missed}{result.note}"), style="dim"))
 
 
 def _cells(result: ExperimentResult) -> tuple[str, ...]:
@@ -74,7 +74,7 @@ def _predicted(prediction: Prediction | None) -> str:
 def _print_best(result: ExperimentResult, root: Path) -> None:
     console = _console()
     if result.saving_ns is None:
-        console.print(Text(visible(f"\nBest configuration: none found ({result.reason})"), style="bold"))
+        console.print(Text(one_line(f"\nBest configuration: none found ({result.reason})"), style="bold"))
         return
     console.print(
         Text("\nBest configuration", style="bold"), Text(f"saves {figure(result.saving_ns)} of a step")
@@ -86,7 +86,7 @@ def _print_best(result: ExperimentResult, root: Path) -> None:
         result.note,
     )
     for line in filter(None, lines):
-        console.print(Text(f"  {visible(line)}"))
+        console.print(Text(f"  {one_line(line)}"))
 
 
 def show_offers(offered: Iterable[Offer], results: Results, *, as_json: bool) -> None:
@@ -97,7 +97,7 @@ def show_offers(offered: Iterable[Offer], results: Results, *, as_json: bool) ->
         return
     table = _table("experiment", "change", "predicted", "asked for by", "so far")
     for row in rows:
-        table.add_row(*(Text(visible(row[key])) for key in ("id", "title", "says", "asked_by", "state")))
+        table.add_row(*(Text(one_line(row[key])) for key in ("id", "title", "says", "asked_by", "state")))
     _console().print(table)
 
 

@@ -16,7 +16,7 @@ from attrib.report.html.roofline_chart import roofline_drawing
 from attrib.report.html.svg import drawing_of
 from attrib.report.json_report import to_json
 from attrib.report.view.experiments import PROVE_HINT
-from attrib.report.view.operators import CONTRADICTS, ROW_LIMIT
+from attrib.report.view.operators import CONTRADICTS, ROW_LIMIT, Column
 from attrib.report.view.roofline import BOUNDS
 from attrib.report.view.timeline import COLUMNS, STYLES
 from attrib.report.view.view import View, view_of
@@ -108,7 +108,7 @@ def _largest_rows(document: Document) -> Document:
 
 
 def _page(view: View, *, plotly: str, library: str, data: str, data_note: str = "") -> str:
-    style = _static("report.css")
+    style = _static("report.css") + _column_rules(view.operators.columns)
     files = ("report.js", "trail.js", *(("timeline.js", "charts.js") if plotly else ()))
     script = Markup("").join(map(_static, files))
     csp = policy(
@@ -136,6 +136,19 @@ def _page(view: View, *, plotly: str, library: str, data: str, data_note: str = 
         data=data,
         data_note=data_note,
     )
+
+
+def _column_rules(columns: tuple[Column, ...]) -> Markup:
+    """Widths, alignment and type size of the operator table: a class in each of its cells would weigh more."""
+    rules = []
+    for number, column in enumerate(columns, start=1):
+        if column.width:
+            rules.append(f"#rows thead th:nth-child({number}) {{ width: {column.width}%; }}\n")
+        if column.figure:
+            rules.append(f"#rows td:nth-child({number}) {{ text-align: right; white-space: nowrap; }}\n")
+        if column.small:
+            rules.append(f"#rows td:nth-child({number}) {{ font-size: 12px; }}\n")
+    return Markup("".join(rules))  # noqa: S704 - figures of our own
 
 
 @functools.cache

@@ -9,14 +9,9 @@ from urllib.parse import quote
 EXPLAIN_HINT = "`attrib explain TRACE_DIR NAME` shows what is behind a node, a call, a module or a row."
 
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_LAST_LATIN_1 = 0xFF
+_LINE_ENDS = str.maketrans("\n\t\r", "   ")
 _ANCHOR_LIMIT = 96
-
-
-def _escaped(char: str) -> str:
-    if char.isprintable() or unicodedata.category(char) == "Zs":
-        return char
-    code = ord(char)
-    return _ESCAPES.get(char) or (f"\\x{code:02x}" if code <= 0xFF else f"\\u{{{code:04x}}}")  # noqa: PLR2004
 
 
 def visible(text: str, *, keep_newlines: bool = False) -> str:
@@ -30,7 +25,20 @@ def visible(text: str, *, keep_newlines: bool = False) -> str:
         return text
     if keep_newlines:
         return "\n".join(visible(line) for line in text.replace("\r\n", "\n").split("\n"))
-    return "".join(map(_escaped, text))
+    shown = []
+    for char in text:
+        if char.isprintable() or unicodedata.category(char) == "Zs":
+            shown.append(char)
+        else:
+            code = ord(char)
+            escape = f"\\x{code:02x}" if code <= _LAST_LATIN_1 else f"\\u{{{code:04x}}}"
+            shown.append(_ESCAPES.get(char, escape))
+    return "".join(shown)
+
+
+def one_line(text: str) -> str:
+    """Text that may hold several lines, such as an error of a library, on one line and visible."""
+    return visible(text.translate(_LINE_ENDS))
 
 
 def shorten(text: str, limit: int) -> str:

@@ -13,8 +13,8 @@ from attrib.model.estimate import Delta
 from attrib.report.json_report import from_json, to_json
 from attrib.report.markdown.summary import to_markdown
 from attrib.report.terminal.summary import print_summary
-from attrib.report.view.dot_chart import axis_of, dots_of
-from attrib.report.view.experiment_row import figure, tried_of
+from attrib.report.view.dot_chart import chart_row, common_axis
+from attrib.report.view.experiment_row import experiment_row, figure
 from attrib.report.view.experiments import PROVE_HINT
 from attrib.report.view.experiments import experiments_of as view_experiments
 from tests.report.factory import (
@@ -155,8 +155,8 @@ def test_the_chart_needs_no_script_and_places_dots_by_their_saving():
     page = Page(static(tried_document()))
     assert len([1 for tag, attrs in page.tags if tag == "svg" and attrs.get("class") == "dots"]) == 7
     results = [by_id("opset-23"), by_id("nan-guard"), by_id("opt-level-disabled")]
-    axis = axis_of(results)
-    best, guard, worse = (dots_of(result, axis) for result in results)
+    axis = common_axis(results)
+    best, guard, worse = (chart_row(result, axis) for result in results)
     assert float(guard.measured.x[:-1]) < float(best.measured.x[:-1])
     assert float(best.measured.low[:-1]) < float(best.measured.x[:-1]) < float(best.measured.high[:-1])
     assert guard.predicted.x is None, "a bound is a line without a dot"
@@ -184,7 +184,7 @@ def test_an_axis_without_length_still_places_everything(saving):
     result = msgspec.structs.replace(
         by_id("spinning-off"), saving_ns=Delta(median=saving, low=saving, high=saving)
     )
-    placed = dots_of(result, axis_of([result]))
+    placed = chart_row(result, common_axis([result]))
     assert placed.measured.x.endswith("%")
     assert figure(result.saving_ns)
 
@@ -223,6 +223,6 @@ def test_many_hostile_experiments_keep_ids_unique_and_the_page_bounded():
 
 def test_one_measured_once_without_a_comparison_of_outputs_says_so():
     assert (
-        tried_of(msgspec.structs.replace(by_id("opset-23"), outputs_equal=None), "x").outputs
+        experiment_row(msgspec.structs.replace(by_id("opset-23"), outputs_equal=None), "x").outputs
         == "not compared"
     )

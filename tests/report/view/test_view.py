@@ -207,7 +207,7 @@ def test_table_that_fits_has_no_other_row():
     rows = ledger()
     table = operator_table(rows, unique_anchors(row.id for row in rows))
     assert table.other is None
-    assert table.count == len(table.rows) == len(rows)
+    assert table.total.count == len(table.rows) == len(rows)
 
 
 def test_findings_come_by_saving_then_by_what_they_explain():
