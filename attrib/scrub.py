@@ -99,13 +99,10 @@ def _homes() -> tuple[str, ...]:
 def _names() -> tuple[tuple[str, str], ...]:
     """Names of this user and this host, longest first, with what replaces them."""
     host = socket.gethostname()
-    found = {_user(): "<user>", host.split(".")[0]: "<host>", host: "<host>"}
+    try:
+        user = getpass.getuser()
+    except (ImportError, KeyError, OSError):  # a container whose user id has no name
+        user = ""
+    found = {user: "<user>", host.split(".")[0]: "<host>", host: "<host>"}
     kept = [name for name in found if len(name) >= _SHORTEST_NAME and name.lower() not in _IMPERSONAL]
     return tuple((name, found[name]) for name in sorted(kept, key=lambda name: (-len(name), name)))
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (ImportError, KeyError, OSError):  # a container whose user id has no name
-        return ""

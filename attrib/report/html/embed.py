@@ -2,7 +2,6 @@
 
 import base64
 import contextlib
-import functools
 import gzip
 import hashlib
 import importlib.util
@@ -46,27 +45,25 @@ def plotly_source() -> str:
 
 def prepare_plotly() -> None:
     """Begin to pack plotly.js beside whatever is done next: zlib needs a tenth of a second, and no interpreter."""
-    threading.Thread(target=_try_packing, daemon=True).start()
 
+    def pack() -> None:
+        with contextlib.suppress(AttribError, OSError):  # whoever asks for it gets the error
+            packed_plotly()
 
-def _try_packing() -> None:
-    with contextlib.suppress(AttribError, OSError):  # whoever asks for it gets the error
-        packed_plotly()
+    threading.Thread(target=pack, daemon=True).start()
 
 
 def packed_plotly() -> tuple[str, str]:
-    """plotly.js, and the same packed; done once."""
+    """plotly.js, and the same packed; done once, also where two threads ask for it."""
     with _PACKING:
-        return _packed_plotly()
-
-
-@functools.cache
-def _packed_plotly() -> tuple[str, str]:
-    source = plotly_source()
-    return source, packed(source.encode())
+        if not _PACKED:
+            source = plotly_source()
+            _PACKED.append((source, packed(source.encode())))
+        return _PACKED[0]
 
 
 _PACKING = threading.Lock()
+_PACKED: list[tuple[str, str]] = []
 
 
 def policy(*, scripts: Iterable[str], styles: Iterable[str]) -> str:

@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import re
-from collections.abc import Iterator
 from importlib import resources
 
 import msgspec
@@ -27,6 +26,12 @@ PAGE_LIMIT = 2_500_000
 STATIC_SIZE = 400_000
 """Bytes that a page without interactive charts keeps to where fewer rows make that possible: it goes into reviews."""
 
+_EVIDENCE_LEFT_OUT = (
+    "The data in this page leaves out what is behind the rows, to stay small: report.json holds it."
+)
+_ROWS_LEFT_OUT = "The data in this page holds only the largest rows, to stay small: report.json holds all."
+_NOTHING_FITS = "The data did not fit into this page: report.json holds it."
+
 _ROW_LIMITS = (ROW_LIMIT, 200, 60, 15)
 _COMMENT = re.compile(r"/\*[^*]*\*/\n")
 _STATIC_ROW_LIMITS = (ROW_LIMIT, 400, 320, 260, 200)
@@ -42,53 +47,41 @@ def to_html(document: Document, *, interactive: bool = True) -> bytes:
     Raises:
         AttribError: The interactive charts were asked for and plotly is not installed.
     """
-    plotly, library = packed_plotly() if interactive else ("", "")
     whole = packed(to_json(document), level=9)
-    if not interactive and (small := _small(document, whole)):
+    if not interactive and (small := small_page(document, whole)):
         return small
     # Neither a model's author nor chance can put this into the document: it is the hash of the document.
     mark = f"data-{hashlib.sha256(whole.encode()).hexdigest()}"
     limit, data, note = _ROW_LIMITS[-1], "", _NOTHING_FITS
     for limit in _ROW_LIMITS:
-        page = _page(view_of(document, row_limit=limit), plotly=plotly, library=library, data=mark)
+        page = _page(view_of(document, row_limit=limit), data=mark, interactive=interactive)
         room = PAGE_LIMIT - len(page.encode())
         if room > len(whole):
             return page.replace(mark, whole).encode()
-        data, note = next(_lighter(document, room), ("", _NOTHING_FITS))
+        data, note = lighter_data(document, room)
         if data:
             break
     view = view_of(document, row_limit=limit)
-    return _page(view, plotly=plotly, library=library, data=data, data_note=note).encode()
+    return _page(view, data=data, data_note=note, interactive=interactive).encode()
 
 
-def _small(document: Document, data: str) -> bytes:
+def small_page(document: Document, data: str) -> bytes:
     """The page with as many rows as fit into the size of a static one; empty where its data alone is too large."""
     if len(data) > STATIC_SIZE // 2:
         return b""
     for limit in dict.fromkeys(min(limit, max(len(document.ledger), 1)) for limit in _STATIC_ROW_LIMITS):
-        page = _page(view_of(document, row_limit=limit), plotly="", library="", data=data).encode()
+        page = _page(view_of(document, row_limit=limit), data=data, interactive=False).encode()
         if len(page) < STATIC_SIZE:
             return page
     return b""
 
 
-def _lighter(document: Document, room: int) -> Iterator[tuple[str, str]]:
-    """Ways to put less data into the page, fullest first, that leave room for the note that goes with them."""
-    for lighter, note in ((_without_evidence, _EVIDENCE_LEFT_OUT), (_largest_rows, _ROWS_LEFT_OUT)):
-        data = packed(to_json(lighter(document)), level=9)
-        if len(data) + 2 * len(note) <= room:
-            yield data, note
+def lighter_data(document: Document, room: int) -> tuple[str, str]:
+    """Less data, packed into at most `room` characters, and the note that says so; no data where nothing fits.
 
-
-_EVIDENCE_LEFT_OUT = (
-    "The data in this page leaves out what is behind the rows, to stay small: report.json holds it."
-)
-_NOTHING_FITS = "The data did not fit into this page: report.json holds it."
-_ROWS_LEFT_OUT = "The data in this page holds only the largest rows, to stay small: report.json holds all."
-
-
-def _without_evidence(document: Document) -> Document:
-    rows = tuple(
+    What is behind the rows goes first, then all but the largest rows.
+    """
+    rows = [
         msgspec.structs.replace(
             row,
             exported=(),
@@ -97,23 +90,24 @@ def _without_evidence(document: Document) -> Document:
             match=msgspec.structs.replace(row.match, evidence=()),
         )
         for row in document.ledger
-    )
-    return msgspec.structs.replace(document, ledger=rows, regions=(), timeline={})
+    ]
+    largest = sorted(rows, key=lambda r: (-abs(r.delta_ns), r.id))[:ROW_LIMIT]
+    for kept, note in ((rows, _EVIDENCE_LEFT_OUT), (largest, _ROWS_LEFT_OUT)):
+        lighter = msgspec.structs.replace(document, ledger=tuple(kept), regions=(), timeline={})
+        data = packed(to_json(lighter), level=9)
+        if len(data) + 2 * len(note) <= room:
+            return data, note
+    return "", _NOTHING_FITS
 
 
-def _largest_rows(document: Document) -> Document:
-    light = _without_evidence(document)
-    rows = sorted(light.ledger, key=lambda r: (-abs(r.delta_ns), r.id))
-    return msgspec.structs.replace(light, ledger=tuple(rows[:ROW_LIMIT]))
-
-
-def _page(view: View, *, plotly: str, library: str, data: str, data_note: str = "") -> str:
-    style = _static("report.css") + _column_rules(view.operators.columns)
-    files = ("report.js", "trail.js", *(("timeline.js", "charts.js") if plotly else ()))
+def _page(view: View, *, data: str, data_note: str = "", interactive: bool) -> str:
+    plotly, library = packed_plotly() if interactive else ("", "")
+    style = _static("report.css") + column_rules(view.operators.columns)
+    files = ("report.js", "trail.js", *(("timeline.js", "charts.js") if interactive else ()))
     script = Markup("").join(map(_static, files))
     csp = policy(
-        scripts=[script, *([plotly] if plotly else [])],
-        styles=[style, *([""] if plotly else [])],  # plotly.js fills an empty style element rule by rule
+        scripts=[script, *([plotly] if interactive else [])],
+        styles=[style, *([""] if interactive else [])],  # plotly.js fills an empty style element rule by rule
     )
     template = environment().get_template("page.html.j2")
     return template.render(
@@ -138,7 +132,7 @@ def _page(view: View, *, plotly: str, library: str, data: str, data_note: str = 
     )
 
 
-def _column_rules(columns: tuple[Column, ...]) -> Markup:
+def column_rules(columns: tuple[Column, ...]) -> Markup:
     """Widths, alignment and type size of the operator table: a class in each of its cells would weigh more."""
     rules = []
     for number, column in enumerate(columns, start=1):
