@@ -149,10 +149,10 @@ def command(
 ) -> None:
     """Run a model in PyTorch and in ONNX Runtime and report what makes the difference."""
     from attrib.cli.capturing import captured, check_resume
-    from attrib.cli.progress import shown_progress
+    from attrib.cli.progress import show_progress
 
     check_resume(context, resume, options)
-    with shown_progress() as progress:
+    with show_progress() as progress:
         directory, failed = captured(resume, options, progress)
         if not no_report:
             progress.phase("report")

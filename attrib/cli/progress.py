@@ -90,7 +90,7 @@ class LiveProgress:
 
 
 @contextmanager
-def shown_progress() -> Iterator[Progress]:
+def show_progress() -> Iterator[Progress]:
     """The progress that fits stderr."""
     if not sys.stderr.isatty():
         yield PlainProgress(sys.stderr)

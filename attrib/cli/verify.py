@@ -89,7 +89,7 @@ def command(trace_dir: Path, **options: Any) -> None:
 
 
 def _run(trace_dir: Path, options: dict[str, Any]) -> None:
-    from attrib.cli.progress import shown_progress
+    from attrib.cli.progress import show_progress
     from attrib.cli.verify_output import show_offers, show_results
     from attrib.verify.baseline import Settings, Subject
     from attrib.verify.verification import Verification
@@ -101,7 +101,7 @@ def _run(trace_dir: Path, options: dict[str, Any]) -> None:
     if options["list_only"]:
         show_offers(subject.offers(named=False), subject.results, as_json=as_json)
         return
-    with shown_progress() as progress, Verification(subject, progress) as run:
+    with show_progress() as progress, Verification(subject, progress) as run:
         results = run.perform(request, best=options["best"])
     if not results:
         click.echo(f"attrib: {subject.why_nothing(request)}", err=True)

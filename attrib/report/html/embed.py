@@ -14,7 +14,7 @@ from attrib.errors import AttribError
 _UNKNOWN_SYSTEM = 255
 
 
-def packed(data: bytes, *, level: int = 6) -> str:
+def pack(data: bytes, *, level: int = 6) -> str:
     """Gzip and base64, the same text for the same bytes on every system."""
     squeezed = bytearray(gzip.compress(data, compresslevel=level, mtime=0))
     squeezed[9] = _UNKNOWN_SYSTEM  # RFC 1952: the operating system field, which zlib fills in by platform
@@ -48,17 +48,17 @@ def prepare_plotly() -> None:
 
     def pack() -> None:
         with contextlib.suppress(AttribError, OSError):  # whoever asks for it gets the error
-            packed_plotly()
+            pack_plotly()
 
     threading.Thread(target=pack, daemon=True).start()
 
 
-def packed_plotly() -> tuple[str, str]:
+def pack_plotly() -> tuple[str, str]:
     """plotly.js, and the same packed; done once, also where two threads ask for it."""
     with _PACKING:
         if not _PACKED:
             source = plotly_source()
-            _PACKED.append((source, packed(source.encode())))
+            _PACKED.append((source, pack(source.encode())))
         return _PACKED[0]
 
 

@@ -9,7 +9,7 @@ import msgspec
 from markupsafe import Markup
 
 from attrib.model.document import CAUSES, Document
-from attrib.report.html.embed import packed, packed_plotly, policy
+from attrib.report.html.embed import pack, pack_plotly, policy
 from attrib.report.html.filters import environment
 from attrib.report.html.roofline_chart import roofline_drawing
 from attrib.report.html.svg import drawing_of
@@ -47,7 +47,7 @@ def to_html(document: Document, *, interactive: bool = True) -> bytes:
     Raises:
         AttribError: The interactive charts were asked for and plotly is not installed.
     """
-    whole = packed(to_json(document), level=9)
+    whole = pack(to_json(document), level=9)
     if not interactive and (small := small_page(document, whole)):
         return small
     # Neither a model's author nor chance can put this into the document: it is the hash of the document.
@@ -94,14 +94,14 @@ def lighter_data(document: Document, room: int) -> tuple[str, str]:
     largest = sorted(rows, key=lambda r: (-abs(r.delta_ns), r.id))[:ROW_LIMIT]
     for kept, note in ((rows, _EVIDENCE_LEFT_OUT), (largest, _ROWS_LEFT_OUT)):
         lighter = msgspec.structs.replace(document, ledger=tuple(kept), regions=(), timeline={})
-        data = packed(to_json(lighter), level=9)
+        data = pack(to_json(lighter), level=9)
         if len(data) + 2 * len(note) <= room:
             return data, note
     return "", _NOTHING_FITS
 
 
 def _page(view: View, *, data: str, data_note: str = "", interactive: bool) -> str:
-    plotly, library = packed_plotly() if interactive else ("", "")
+    plotly, library = pack_plotly() if interactive else ("", "")
     style = _static("report.css") + column_rules(view.operators.columns)
     files = ("report.js", "trail.js", *(("timeline.js", "charts.js") if interactive else ()))
     script = Markup("").join(map(_static, files))

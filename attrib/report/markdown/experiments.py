@@ -1,6 +1,6 @@
 """Experiments in Markdown: what each finding's fix gave, and one folded table of what was tried."""
 
-from attrib.report.markdown.text import code, escaped, fenced, folded, summary, table_row
+from attrib.report.markdown.text import code, escape, fence_code, fold, summary, table_row
 from attrib.report.view.experiment_row import ExperimentRow
 from attrib.report.view.experiments import PROVE_HINT
 from attrib.report.view.text import plural
@@ -16,9 +16,9 @@ def finding_results(item: FindingView) -> str:
     if item.experiments:
         lines = ["**When tried:**", ""]
         for row in item.experiments[:_MOST_OF_A_FINDING]:
-            outputs = f"; outputs {escaped(row.outputs, 120)}" if row.outputs else ""
+            outputs = f"; outputs {escape(row.outputs, 120)}" if row.outputs else ""
             flags = f" {code(row.result.flags)}" if row.result.flags else ""
-            lines.append(f"- {escaped(row.result.title, 100)}: {escaped(row.sentence)}{outputs}{flags}")
+            lines.append(f"- {escape(row.result.title, 100)}: {escape(row.sentence)}{outputs}{flags}")
         return "\n".join(lines)
     if item.finding.verified is None:
         return ""
@@ -37,36 +37,36 @@ def experiments(view: View) -> str:
     best = ""
     if tried.best:
         said = " ".join(filter(None, (tried.best.sentence, tried.best.note)))
-        command = f"\n\n{fenced(tried.best.command)}" if tried.best.command else ""
-        best = f"**Best configuration found:** {escaped(said, 800)}{command}\n\n"
+        command = f"\n\n{fence_code(tried.best.command)}" if tried.best.command else ""
+        best = f"**Best configuration found:** {escape(said, 800)}{command}\n\n"
     lines = []
     if tried.groups:
         heads = ("Change", "Flags", "Predicted", "Measured", "Prediction", "Outputs")
         lines = [table_row(*heads), "|:--|:--|--:|--:|:--|:--|"]
     for group in tried.groups:
-        lines.append(table_row(f"**{escaped(group.title)}**", "", "", "", "", ""))
+        lines.append(table_row(f"**{escape(group.title)}**", "", "", "", "", ""))
         lines += [experiment_row(row) for row in group.rows[:_MOST_ROWS]]
         if hidden := group.rows[_MOST_ROWS:]:
             lines.append(table_row(f"other ({plural(len(hidden), 'experiment')})", "", "", "", "", ""))
     unmeasured = [
-        f"- {escaped(row.result.title, 100)}: {escaped(row.state, 200)}"
+        f"- {escape(row.result.title, 100)}: {escape(row.state, 200)}"
         for row in tried.unmeasured[:_MOST_ROWS]
     ]
     if tried.idle:
         unmeasured.append(f"- {len(tried.idle)} more would change nothing here")
     title = f"Experiments ({tried.count}). {summary(tried.score)}"
-    return best + folded(title, "\n".join(lines), escaped(tried.torch, 600), "\n".join(unmeasured))
+    return best + fold(title, "\n".join(lines), escape(tried.torch, 600), "\n".join(unmeasured))
 
 
 def experiment_row(row: ExperimentRow) -> str:
     """One measured experiment as a row of the table."""
     result = row.result
-    missed = f"**missed**{': ' if result.note else ''}{escaped(result.note, 200)}"
+    missed = f"**missed**{': ' if result.note else ''}{escape(result.note, 200)}"
     return table_row(
-        escaped(result.title, 100),
+        escape(result.title, 100),
         code(result.flags),
-        escaped(row.predicted),
-        escaped(row.measured) + ("" if result.significant else " (noise)"),
+        escape(row.predicted),
+        escape(row.measured) + ("" if result.significant else " (noise)"),
         missed if row.agreement == "missed" else row.agreement,
-        escaped(row.outputs, 120),
+        escape(row.outputs, 120),
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from attrib.model.document import CAUSES, CauseRow
 from attrib.report.markdown.experiments import finding_results
-from attrib.report.markdown.text import code, escaped, fenced, folded, summary, table_row
+from attrib.report.markdown.text import code, escape, fence_code, fold, summary, table_row
 from attrib.report.view.operators import Column, OperatorRow
 from attrib.report.view.text import EXPLAIN_HINT, plural
 from attrib.report.view.view import FindingView, View
@@ -19,22 +19,22 @@ _MOST_NOTES = 30
 def headline(view: View) -> str:
     """The verdict in the first line, then what bears on it, then the workload."""
     verdict = view.verdict
-    figures = f": {escaped(verdict.figures)}" if verdict.figures else ""
-    parts = [f"**{escaped(verdict.lead)}**{figures}", escaped(verdict.note)]
+    figures = f": {escape(verdict.figures)}" if verdict.figures else ""
+    parts = [f"**{escape(verdict.lead)}**{figures}", escape(verdict.note)]
     for alert in view.alerts:
-        lines = [f"{_ALERT_MARKS[alert.level]} **{escaped(alert.title)}**", ""]
+        lines = [f"{_ALERT_MARKS[alert.level]} **{escape(alert.title)}**", ""]
         for line in alert.lines[:_MOST_ALERT_LINES]:
             fix = f"to fix it: {line.fix}" if line.fix else ""
-            lines.append("- " + ". ".join(escaped(text) for text in (line.text, line.effect, fix) if text))
+            lines.append("- " + ". ".join(escape(text) for text in (line.text, line.effect, fix) if text))
         parts.append("\n".join(lines))
     if view.gaps:
         lines = ["ℹ️ **Evidence that was not recorded**", ""]
         lines += [
-            f"- {escaped(gap.what)}: {escaped(gap.cost)}. To record it: {escaped(gap.how)}"
+            f"- {escape(gap.what)}: {escape(gap.cost)}. To record it: {escape(gap.how)}"
             for gap in view.gaps[:_MOST_ALERT_LINES]
         ]
         parts.append("\n".join(lines))
-    parts.append(" · ".join((code(view.title), *(escaped(part, 80) for part in view.subtitle[:12]))))
+    parts.append(" · ".join((code(view.title), *(escape(part, 80) for part in view.subtitle[:12]))))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -65,7 +65,7 @@ def cause_table(view: View, shown: int) -> str:
     if hidden := view.causes[shown:]:
         lines.append(_cause_sum(view, f"other ({plural(len(hidden), 'cause')})", hidden, ""))
     lines.append(_cause_sum(view, "**Sum**", view.causes, "**"))
-    reached = f"\n\n{escaped(view.roofline.line)}." if view.roofline and view.roofline.line else ""
+    reached = f"\n\n{escape(view.roofline.line)}." if view.roofline and view.roofline.line else ""
     return "\n".join(lines) + reached
 
 
@@ -83,9 +83,9 @@ def finding(item: FindingView) -> str:
     said = item.finding
     gain = f" ({item.gain.text})" if item.gain else ""
     title = f"{_TONE_MARKS[item.tone]} <b>{summary(said.title)}</b>{gain}"
-    evidence = "\n".join(f"- {escaped(piece.text)}" for piece in said.evidence[:10])
-    fix = f"**What to do:** {escaped(said.fix, 2000)}" if said.fix else ""
-    return folded(title, escaped(said.summary, 1000), evidence, fix, finding_results(item))
+    evidence = "\n".join(f"- {escape(piece.text)}" for piece in said.evidence[:10])
+    fix = f"**What to do:** {escape(said.fix, 2000)}" if said.fix else ""
+    return fold(title, escape(said.summary, 1000), evidence, fix, finding_results(item))
 
 
 def operator_row(view: View, item: OperatorRow) -> str:
@@ -93,7 +93,7 @@ def operator_row(view: View, item: OperatorRow) -> str:
     cells: list[str] = []
     for column in _columns(view):
         shown = column.cell(item, view.unit)
-        text = shown.text if column.figure else escaped(shown.text, column.markdown)
+        text = shown.text if column.figure else escape(shown.text, column.markdown)
         cells.append(code(", ".join(shown.names), column.markdown) if shown.names else text)
     return table_row(*cells)
 
@@ -105,7 +105,7 @@ def operator_table(view: View, rows: Sequence[str]) -> str:
     table, columns = view.operators, _columns(view)
     heads = [column.markdown_heading(view.names, view.unit) for column in columns]
     lines = [
-        table_row(*map(escaped, heads)),
+        table_row(*map(escape, heads)),
         f"|{'|'.join('--:' if column.figure else ':--' for column in columns)}|",
         *rows,
     ]
@@ -114,7 +114,7 @@ def operator_table(view: View, rows: Sequence[str]) -> str:
         lines.append(table_row(f"other ({plural(rest.count, 'row')})", *sums))
     sums = [column.sums(table.total, view.unit) for column in columns[1:]]
     lines.append(table_row("**Sum**", *(f"**{text}**" if text else "" for text in sums)))
-    return folded(f"Matched operators ({table.total.count})", "\n".join(lines))
+    return fold(f"Matched operators ({table.total.count})", "\n".join(lines))
 
 
 def _columns(view: View) -> list[Column]:
@@ -132,22 +132,22 @@ def unmatched(view: View) -> str:
         lines = [table_row("Where", "Only in", "What", view.unit.symbol, "Why"), "|:--|:--|:--|--:|:--|"]
     for entry in found.entries[:_MOST_UNMATCHED]:
         what = code(", ".join(entry.ops), 60)
-        where, reason = code(entry.where, 70), escaped(entry.reason, 120)
+        where, reason = code(entry.where, 70), escape(entry.reason, 120)
         lines.append(table_row(where, view.names[entry.role], what, number(entry.ns), reason))
     if hidden := found.entries[_MOST_UNMATCHED:]:
         lines.append(table_row(f"other ({len(hidden)})", "", "", number(sum(e.ns for e in hidden)), ""))
-    return folded(f"Not matched: {found.sentence(view.names, view.unit)}", "\n".join(lines), EXPLAIN_HINT)
+    return fold(f"Not matched: {found.sentence(view.names, view.unit)}", "\n".join(lines), EXPLAIN_HINT)
 
 
 def notes(view: View) -> str:
     """What was ruled out, and how it was measured, folded."""
-    lines = [f"- ✓ {escaped(f.title)}" for f in view.passed[:_MOST_NOTES]]
-    lines += [f"- – {escaped(f.title)}: {escaped(f.reason)}" for f in view.not_applicable[:_MOST_NOTES]]
-    lines += [f"- ✕ {escaped(f.title)}: error: {escaped(f.reason)}" for f in view.errors[:_MOST_NOTES]]
+    lines = [f"- ✓ {escape(f.title)}" for f in view.passed[:_MOST_NOTES]]
+    lines += [f"- – {escape(f.title)}: {escape(f.reason)}" for f in view.not_applicable[:_MOST_NOTES]]
+    lines += [f"- ✕ {escape(f.title)}: error: {escape(f.reason)}" for f in view.errors[:_MOST_NOTES]]
     facts = (*view.machine, *view.method)[:_MOST_NOTES]
-    lines += [f"- {escaped(label)}: {escaped(value)}" for label, value in facts]
+    lines += [f"- {escape(label)}: {escape(value)}" for label, value in facts]
     for name, pairs in view.sides:
-        lines += [f"- {name}: " + ", ".join(f"{escaped(k, 60)} {escaped(v, 100)}" for k, v in pairs[:20])]
-    return folded(
-        "Checks, environment, method", "\n".join(lines), fenced(view.command) if view.command else ""
+        lines += [f"- {name}: " + ", ".join(f"{escape(k, 60)} {escape(v, 100)}" for k, v in pairs[:20])]
+    return fold(
+        "Checks, environment, method", "\n".join(lines), fence_code(view.command) if view.command else ""
     )

@@ -3,7 +3,7 @@
 import html
 import re
 
-from attrib.report.view.text import code_spans, shorten, visible
+from attrib.report.view.text import code_spans, make_visible, shorten
 
 _TEXT_LIMIT = 300
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~^$-])")
@@ -12,10 +12,10 @@ _LINKING = re.compile(r"(@|#(?=\w)|:(?=//)|www(?=\.))", re.IGNORECASE)
 """After what GitHub would begin a mention, a reference or a link: an empty comment there keeps it text."""
 
 
-def escaped(text: str, limit: int = _TEXT_LIMIT) -> str:
+def escape(text: str, limit: int = _TEXT_LIMIT) -> str:
     """Untrusted prose: but for code spans, no markup, no HTML, no mention and no link comes out of it."""
     parts = []
-    for part, is_code in code_spans(shorten(visible(text), limit)):
+    for part, is_code in code_spans(shorten(make_visible(text), limit)):
         inert = _SPECIAL.sub(r"\\\1", html.escape(part, quote=False))
         parts.append(code(part, limit) if is_code else _LINKING.sub(_BREAK, inert))
     return "".join(parts)
@@ -23,7 +23,7 @@ def escaped(text: str, limit: int = _TEXT_LIMIT) -> str:
 
 def code(text: str, limit: int = 120) -> str:
     """Untrusted text as a code span, longer fences around backticks; a bar would end a table cell."""
-    shown = shorten(visible(text), limit)
+    shown = shorten(make_visible(text), limit)
     if not shown:
         return ""
     fence = _fence(shown, 1)
@@ -31,9 +31,9 @@ def code(text: str, limit: int = 120) -> str:
     return f"{fence}{pad}{shown}{pad}{fence}".replace("|", "\\|")
 
 
-def fenced(text: str) -> str:
+def fence_code(text: str) -> str:
     """Untrusted lines as a block of code, its fence longer than any inside."""
-    shown = shorten(visible(text, keep_newlines=True), 2000)
+    shown = shorten(make_visible(text, keep_newlines=True), 2000)
     fence = _fence(shown, 3)
     return f"{fence}\n{shown}\n{fence}"
 
@@ -45,10 +45,10 @@ def _fence(text: str, shortest: int) -> str:
 
 def summary(text: str, limit: int = 160) -> str:
     """Untrusted text inside an element of our own, such as `<summary>`."""
-    return _LINKING.sub(_BREAK, html.escape(shorten(visible(text), limit), quote=False))
+    return _LINKING.sub(_BREAK, html.escape(shorten(make_visible(text), limit), quote=False))
 
 
-def folded(title: str, *parts: str) -> str:
+def fold(title: str, *parts: str) -> str:
     """A section that opens when its title is clicked; the title and the parts are Markdown of our own."""
     whole = (f"<details><summary>{title}</summary>", *parts, "</details>")
     return "\n\n".join(part for part in whole if part)

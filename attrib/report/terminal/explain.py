@@ -11,7 +11,7 @@ from attrib.report.terminal.text import print_line
 from attrib.report.view.experiment_row import experiment_row
 from attrib.report.view.explain import ExplainedRegion, Explanation
 from attrib.report.view.operators import CONTRADICTS
-from attrib.report.view.text import counted, plural, shorten
+from attrib.report.view.text import count_names, plural, shorten
 from attrib.units import MICROSECONDS, MILLISECONDS, Unit, format_interval, format_percent
 
 if TYPE_CHECKING:
@@ -76,14 +76,14 @@ def print_module(console: "Console", found: Explanation, unit: Unit) -> None:
     for region in found.regions:
         trail = region.trail
         calls, nodes = (
-            shorten(", ".join(counted(item.op for item in items)), _OPS_LIMIT)
+            shorten(", ".join(count_names(item.op for item in items)), _OPS_LIMIT)
             for items in (trail.calls, trail.ran)
         )
-        lines = [f"{calls or 'no call'} → {nodes or 'no node'}, {_matched(region)}"]
+        lines = [f"{calls or 'no call'} → {nodes or 'no node'}, {_describe_match(region)}"]
         lines += [step.text for step in trail.steps if step.kind == "rewritten"]
         figures = (unit.number(region.torch_ns), unit.number(region.onnxruntime_ns))
         delta = unit.number(region.delta_ns, sign=True)
-        table.add_row(*map(text_of, figures), text_of(delta), _above(text_of(trail.id), lines))
+        table.add_row(*map(text_of, figures), text_of(delta), _with_lines(text_of(trail.id), lines))
     print_line(console, table, indent=2)
 
 
@@ -100,7 +100,7 @@ def print_region(console: "Console", region: ExplainedRegion, found: Explanation
     print_trail(console, trail, found.name, unit)
     _list(console, "Rewrites", [step.text for step in trail.steps])
     reasons = [trail.reason] if trail.reason and trail.reason not in region.match.evidence else []
-    title = "Not matched" if region.match.method == "none" else f"Match: {_matched(region)}"
+    title = "Not matched" if region.match.method == "none" else f"Match: {_describe_match(region)}"
     _list(console, title, [*reasons, *region.match.evidence])
 
 
@@ -108,18 +108,18 @@ def print_trail(console: "Console", trail: RegionTrail, focus: str, unit: Unit) 
     """Print what there is on either side and in the graphs between them; what was asked for is marked."""
     if trail.calls:
         console.print(text_of("PyTorch ran", "bold"))
-        print_line(console, _executed(trail.calls, focus, unit), indent=2)
+        print_line(console, _unit_table(trail.calls, focus, unit), indent=2)
     for stage in trail.stages:
         console.print(text_of(_STAGES.get(stage.name, f"After {stage.name}"), "bold"))
         table = _grid("n", "t")
         for node in stage.nodes:
             module = "" if node.module == trail.module else node.module
             origin = ", ".join(filter(None, (module, node.fx_node and f"fx node {node.fx_node}")))
-            table.add_row(text_of(node.op), _above(_name(node.name, focus), [origin]))
+            table.add_row(text_of(node.op), _with_lines(_name(node.name, focus), [origin]))
         print_line(console, table, indent=2)
     if trail.ran:
         console.print(text_of("ONNX Runtime ran", "bold"))
-        print_line(console, _executed(trail.ran, focus, unit), indent=2)
+        print_line(console, _unit_table(trail.ran, focus, unit), indent=2)
 
 
 def cause_table(causes: Iterable[CauseRow | LedgerRow], unit: Unit) -> "Table":
@@ -145,10 +145,10 @@ def describe_tensors(item: TrailCall | TrailRun) -> list[str]:
     return lines
 
 
-def _executed(items: Sequence[TrailCall] | Sequence[TrailRun], focus: str, unit: Unit) -> "Table":
+def _unit_table(items: Sequence[TrailCall] | Sequence[TrailRun], focus: str, unit: Unit) -> "Table":
     table = _grid("n", "r", "t")
     for item in items:
-        about = _above(_name(item.id, focus), describe_tensors(item))
+        about = _with_lines(_name(item.id, focus), describe_tensors(item))
         table.add_row(text_of(item.op), text_of(unit.text(item.ns)), about)
     return table
 
@@ -158,7 +158,7 @@ def _name(name: str, focus: str) -> "Text":
     return text_of(name, "bold").append(" ◂") if name == focus else text_of(name)
 
 
-def _above(text: "Text", lines: Iterable[str]) -> "Text":
+def _with_lines(text: "Text", lines: Iterable[str]) -> "Text":
     """A text with dim lines below it."""
     from rich.text import Text
 
@@ -168,7 +168,7 @@ def _above(text: "Text", lines: Iterable[str]) -> "Text":
     return whole
 
 
-def _matched(region: ExplainedRegion) -> str:
+def _describe_match(region: ExplainedRegion) -> str:
     match = region.match
     if match.method == "none":
         return "not matched"

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from attrib.report.view.text import code_spans, shorten, visible
+from attrib.report.view.text import code_spans, make_visible, shorten
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -15,7 +15,7 @@ def text_of(text: str, style: str = "", *, limit: int = _LINE_LIMIT) -> "Text":
     """Untrusted text as a line; what stands between backticks is bold."""
     from rich.text import Text
 
-    parts = code_spans(shorten(visible(text), limit))
+    parts = code_spans(shorten(make_visible(text), limit))
     return Text.assemble(*((f"`{part}`", "bold") if code else part for part, code in parts), style=style)
 
 

@@ -52,7 +52,7 @@ def side_facts(side: Side) -> Facts:
             f"{format_ns(cost.inside_ns)} inside, {format_ns(cost.outside_ns)} outside" if cost else "",
         ),
     )
-    return _known(facts)
+    return _drop_empty(facts)
 
 
 def machine_facts(document: Document) -> Facts:
@@ -68,7 +68,7 @@ def machine_facts(document: Document) -> Facts:
         ("Python", env.python),
         ("Load before and after", load),
     )
-    return _known(facts)
+    return _drop_empty(facts)
 
 
 def method_facts(document: Document) -> Facts:
@@ -92,8 +92,8 @@ def method_facts(document: Document) -> Facts:
             apart = f"max abs {output.max_abs:.2g}, max rel {output.max_rel:.2g}, cosine {output.cosine:.6g}"
             facts.append((f"Output {output.name}", f"{apart}; tolerance {output.tolerance:.2g}"))
     facts.append(("Inputs sha256", document.workload.inputs_sha256))
-    return _known(facts)
+    return _drop_empty(facts)
 
 
-def _known(facts: Iterable[tuple[str, str]]) -> Facts:
+def _drop_empty(facts: Iterable[tuple[str, str]]) -> Facts:
     return tuple((label, value) for label, value in facts if value)

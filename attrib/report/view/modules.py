@@ -137,7 +137,7 @@ def format_range(numbered: list[str]) -> str:
     return f"{{{first}..{last}, {plural(len(numbered), 'module')}}}"
 
 
-def pruned(root: ModuleNode, limit: int) -> ModuleNode:
+def prune_tree(root: ModuleNode, limit: int) -> ModuleNode:
     """The tree with at most about `limit` nodes: upper levels first, the rest of a level summed in one node."""
     level, kept, left = [root], {id(root): root.children}, limit
     while level:

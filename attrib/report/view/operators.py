@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from attrib.model.document import CAUSES, LedgerRow
 from attrib.model.manifest import Role
 from attrib.model.provenance import RegionTrail
-from attrib.report.view.text import anchor, counted
+from attrib.report.view.text import anchor, count_names
 from attrib.units import Unit, format_percent
 
 ROW_LIMIT = 500
@@ -143,14 +143,14 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         key="torch_ops",
         title="{torch} calls",
-        cell=lambda item, _: Cell(names=counted(item.row.torch_ops)),
+        cell=lambda item, _: Cell(names=count_names(item.row.torch_ops)),
         width=12,
         markdown=60,
     ),
     Column(
         key="onnx_ops",
         title="{onnxruntime} nodes",
-        cell=lambda item, _: Cell(names=counted(item.row.onnx_ops)),
+        cell=lambda item, _: Cell(names=count_names(item.row.onnx_ops)),
         width=12,
         markdown=60,
     ),

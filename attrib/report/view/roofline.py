@@ -8,7 +8,7 @@ from attrib.analysis.attribution.roofline.peaks import machine_limits
 from attrib.model.document import Document, LedgerRow
 from attrib.model.manifest import ROLES, Role
 from attrib.model.roofline import Bound, Peaks, Roofline
-from attrib.report.view.text import counted
+from attrib.report.view.text import count_names
 from attrib.report.view.verdict import side_names
 from attrib.units import format_ns, whole_percent
 
@@ -126,7 +126,7 @@ def sum_kind(number: int, rows: Sequence[LedgerRow], limits: dict[str, Roofline]
     its = [limits[row.id] for row in rows]
     first = max(rows, key=lambda row: (max(row.torch_ns, row.onnxruntime_ns), row.id))
     matrices = [shape for shape in first.shapes if "×" in shape] or list(first.shapes)
-    sides = (", ".join(counted(ops)) for ops in (first.torch_ops, first.onnx_ops))
+    sides = (", ".join(count_names(ops)) for ops in (first.torch_ops, first.onnx_ops))
     return Kind(
         number=number,
         label=" → ".join(filter(None, sides)),

@@ -14,7 +14,7 @@ _LINE_ENDS = str.maketrans("\n\t\r", "   ")
 _ANCHOR_LIMIT = 96
 
 
-def visible(text: str, *, keep_newlines: bool = False) -> str:
+def make_visible(text: str, *, keep_newlines: bool = False) -> str:
     """Show what cannot be seen: control, format (bidi) and unassigned characters and lone surrogates as escapes.
 
     Args:
@@ -24,7 +24,7 @@ def visible(text: str, *, keep_newlines: bool = False) -> str:
     if text.isprintable():
         return text
     if keep_newlines:
-        return "\n".join(visible(line) for line in text.replace("\r\n", "\n").split("\n"))
+        return "\n".join(make_visible(line) for line in text.replace("\r\n", "\n").split("\n"))
     shown = []
     for char in text:
         if char.isprintable() or unicodedata.category(char) == "Zs":
@@ -38,7 +38,7 @@ def visible(text: str, *, keep_newlines: bool = False) -> str:
 
 def one_line(text: str) -> str:
     """Text that may hold several lines, such as an error of a library, on one line and visible."""
-    return visible(text.translate(_LINE_ENDS))
+    return make_visible(text.translate(_LINE_ENDS))
 
 
 def shorten(text: str, limit: int) -> str:
@@ -58,7 +58,7 @@ def anchor(text: str) -> str:
     return f"{safe[: _ANCHOR_LIMIT - 13].rpartition('%')[0] or safe[: _ANCHOR_LIMIT - 13]}~{digest}"
 
 
-def counted(names: Iterable[str]) -> tuple[str, ...]:
+def count_names(names: Iterable[str]) -> tuple[str, ...]:
     """Names in order of first appearance, with `×n` where one appears n times."""
     counts = Counter(names)
     return tuple(name if count == 1 else f"{name} ×{count}" for name, count in counts.items())

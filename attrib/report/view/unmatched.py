@@ -7,7 +7,7 @@ from attrib.model.document import Document, LedgerRow
 from attrib.model.manifest import ROLES, Role
 from attrib.model.provenance import RegionTrail
 from attrib.report.view.modules import folded_path, place_key
-from attrib.report.view.text import counted, plural, shorten
+from attrib.report.view.text import count_names, plural, shorten
 from attrib.units import Unit
 
 SHOWN = 40
@@ -105,7 +105,7 @@ def unmatched_work(group: Sequence[RegionTrail], rows: Sequence[LedgerRow]) -> I
             yield UnmatchedWork(
                 role=role,
                 where=where,
-                ops=counted(ops),
+                ops=count_names(ops),
                 count=len(ops),
                 ns=ns,
                 reason=shorten(group[0].reason, _REASON_LIMIT),

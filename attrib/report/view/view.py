@@ -14,7 +14,7 @@ from attrib.report.view.modules import (
     ModuleNode,
     RepeatedModule,
     module_tree,
-    pruned,
+    prune_tree,
     repeated_modules,
 )
 from attrib.report.view.operators import ROW_LIMIT, OperatorTable, operator_table, unique_anchors
@@ -23,7 +23,7 @@ from attrib.report.view.text import plural
 from attrib.report.view.timeline import TimelineView, timeline_of
 from attrib.report.view.unmatched import UnmatchedView, unmatched_of
 from attrib.report.view.verdict import Alert, Verdict, alerts_of, side_names, verdict_of
-from attrib.report.view.waterfall import Waterfall, ordered_causes, waterfall_of
+from attrib.report.view.waterfall import Waterfall, order_causes, waterfall_of
 from attrib.units import MICROSECONDS, MILLISECONDS, Unit, format_interval, format_ns, format_percent
 
 _REPEATED_ROWS = 60
@@ -149,12 +149,12 @@ def view_of(document: Document, *, row_limit: int = ROW_LIMIT, node_limit: int =
         gaps=document.gaps,
         figures=headline_figures(document),
         waterfall=waterfall_of(document),
-        causes=ordered_causes(document),
+        causes=order_causes(document),
         findings=findings,
         experiments=tried,
         provable=tried is None and any_is_provable(findings),
         timeline=timeline_of(document),
-        modules=pruned(tree, node_limit) if tree else None,
+        modules=prune_tree(tree, node_limit) if tree else None,
         module_scale=max((abs(child.delta_ns) for child in tree.children), default=0) if tree else 0,
         repeated=repeated_modules(document.ledger)[:_REPEATED_ROWS],
         operators=table,

@@ -49,7 +49,7 @@ class Waterfall:
         return self.low_ns > 0
 
 
-def ordered_causes(document: Document) -> tuple[CauseRow, ...]:
+def order_causes(document: Document) -> tuple[CauseRow, ...]:
     """Causes by size of their delta; what the profiler took and what stays unexplained come last."""
     last = {cause: place for place, cause in enumerate(REMAINDERS, start=1)}
     return tuple(
@@ -63,7 +63,7 @@ def waterfall_of(document: Document) -> Waterfall | None:
     if latency.delta_ns is None or latency.torch_ns is None or latency.onnxruntime_ns is None:
         return None
     bars = [_total("torch", names["torch"], latency.torch_ns)]
-    for cause in ordered_causes(document):
+    for cause in order_causes(document):
         start = bars[-1].end_ns
         kind: BarKind = "slower" if cause.delta_ns > 0 else "faster"
         bar = Bar(

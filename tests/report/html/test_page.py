@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from attrib.model.document import CAUSES, EvidenceRow, Gap
-from attrib.report.html.embed import packed, plotly_source
+from attrib.report.html.embed import pack, plotly_source
 from attrib.report.html.page import PAGE_LIMIT, STATIC_SIZE, to_html
 from attrib.report.json_report import from_json, to_json
 from attrib.report.markdown.summary import to_markdown
@@ -204,8 +204,8 @@ def test_plotly_is_read_without_being_imported():
 
 
 def test_packing_gives_the_same_text_on_every_system():
-    assert packed(b"x" * 100) == packed(b"x" * 100)
-    raw = base64.b64decode(packed(b"x" * 100))
+    assert pack(b"x" * 100) == pack(b"x" * 100)
+    raw = base64.b64decode(pack(b"x" * 100))
     assert gzip.decompress(raw) == b"x" * 100
     assert raw[4:8] == b"\0\0\0\0"
     assert raw[9] == 255

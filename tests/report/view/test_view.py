@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attrib.model.document import CAUSES
-from attrib.report.view.modules import ModuleNode, module_tree, pruned, repeated_modules
+from attrib.report.view.modules import ModuleNode, module_tree, prune_tree, repeated_modules
 from attrib.report.view.operators import operator_table, unique_anchors
 from attrib.report.view.verdict import alerts_of, side_names, verdict_of
 from attrib.report.view.view import view_of
@@ -163,7 +163,7 @@ def test_any_paths_make_a_tree_that_keeps_its_sum_even_when_pruned(paths, limit)
     tree = module_tree(rows, "model")
     assert tree.delta_ns == sum(range(1, len(paths) + 1))
     _check_sums(tree)
-    _check_sums(pruned(tree, limit))
+    _check_sums(prune_tree(tree, limit))
     assert sum(r.delta_ns for r in repeated_modules(rows)) <= tree.delta_ns
 
 
@@ -177,7 +177,7 @@ def _count(node: ModuleNode) -> int:
 
 
 def test_huge_trees_are_pruned():
-    tree = pruned(module_tree(huge().ledger, "model"), 700)
+    tree = prune_tree(module_tree(huge().ledger, "model"), 700)
     assert _count(tree) < 1_500
     assert tree.delta_ns == huge().latency.delta_ns.median
 
