@@ -1,4 +1,4 @@
-"""Integer nanoseconds: the one formatter, and the rounding that keeps sums exact."""
+"""Durations in integer nanoseconds: the one formatter for readers, and the rounding that keeps sums exact."""
 
 import math
 from collections.abc import Sequence

@@ -64,7 +64,7 @@ class _Struct(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Latency(_Struct, frozen=True, kw_only=True):
-    """The headline. A side that is missing is null, and so is the delta then."""
+    """The headline: the medians of plain steps and their difference. They are null where a side is missing."""
 
     torch_ns: Estimate | None
     onnxruntime_ns: Estimate | None
@@ -73,7 +73,7 @@ class Latency(_Struct, frozen=True, kw_only=True):
 
 
 class Coverage(_Struct, frozen=True, kw_only=True):
-    """How much of the time was brought together, 0 to 1, and what was left over."""
+    """The shares of the time that were matched with the other side, 0 to 1, and the time that was not attributed."""
 
     ort_node_time_mapped: float
     torch_call_time_mapped: float
@@ -127,7 +127,7 @@ class EvidenceRow(_Struct, frozen=True, kw_only=True):
 
 
 class Verified(_Struct, frozen=True, kw_only=True):
-    """What applying the fix really gave: the best of the finding's experiments that kept the outputs.
+    """What applying the fix saved when it was measured: the best of the finding's experiments that kept the outputs.
 
     `experiment` names it in `Document.experiments`, where predicted and measured stand side by side. A measured saving is
     positive where the change saves time.
@@ -145,7 +145,7 @@ class Finding(_Struct, frozen=True, kw_only=True):
     """What one rule says.
 
     `explains_ns` is the signed share of the delta that the rows behind it account for. `saving_ns` (with its interval)
-    is what the fix can give at most, never more than those rows; it is 0 for a finding that explains why ONNX Runtime
+    is the most that the fix can save, never more than those rows; it is 0 for a finding that explains why ONNX Runtime
     is faster.
     """
 
@@ -167,7 +167,7 @@ class Finding(_Struct, frozen=True, kw_only=True):
 class Check(_Struct, frozen=True, kw_only=True):
     """One condition for a fair comparison, and whether it held.
 
-    `effect` says how a failed check may bend the result, `fix` how to record again without it.
+    `effect` says how a failed check may distort the result, `fix` how to record again without it.
     """
 
     check: str
@@ -178,7 +178,7 @@ class Check(_Struct, frozen=True, kw_only=True):
 
 
 class Gap(_Struct, frozen=True, kw_only=True):
-    """A piece of evidence that was not recorded: what its absence costs this report, and how to record it."""
+    """A piece of evidence that was not recorded: what this report cannot say without it, and how to record it."""
 
     what: str
     cost: str

@@ -1,4 +1,4 @@
-"""What travels inside the page: compressed data, the chart library, and the policy that keeps everything else out."""
+"""What is embedded in the page: compressed data, the chart library, and a policy that forbids everything else."""
 
 import base64
 import contextlib
@@ -15,7 +15,7 @@ _UNKNOWN_SYSTEM = 255
 
 
 def pack(data: bytes, *, level: int = 6) -> str:
-    """Gzip and base64, the same text for the same bytes on every system."""
+    """Compress bytes with gzip and write them as base64: the same text for the same bytes on every system."""
     squeezed = bytearray(gzip.compress(data, compresslevel=level, mtime=0))
     squeezed[9] = _UNKNOWN_SYSTEM  # RFC 1952: the operating system field, which zlib fills in by platform
     return base64.b64encode(squeezed).decode("ascii")

@@ -104,13 +104,13 @@ def environment() -> jinja2.Environment:
 
 
 class Lines(str):
-    """Already visible text whose line ends are meant: `_finalize` lets it pass; it is still escaped."""
+    """Text that was made visible line by line: `_finalize` keeps its line ends; it is still escaped as HTML."""
 
     __slots__ = ()
 
 
 def _finalize(value: Any) -> Any:
-    """Every plain string that a template prints passes here first: what is invisible becomes visible."""
+    """Make the invisible visible in every plain string that a template prints."""
     return make_visible(value) if type(value) is str else value
 
 
@@ -135,17 +135,17 @@ def path(text: str, limit: int) -> Markup:
 
 
 def glue(text: str) -> str:
-    """Keep a figure, its sign and its unit on one line."""
+    """Keep a figure, its sign and its unit on one line, with no-break spaces."""
     return _FIGURES.sub("\u00a0", text)
 
 
 def lines(text: str, limit: int) -> str:
-    """Text that may have several lines, each made visible by itself."""
+    """Text of several lines, at most `limit` characters, each line made visible by itself."""
     return Lines(shorten(make_visible(text, keep_newlines=True), limit))
 
 
 def prose(text: str, limit: int) -> Markup:
-    """Sentences in which backticks mark code."""
+    """Sentences, at most `limit` characters, in which backticks mark code."""
     parts = code_spans(lines(text, limit))
     made = (
         Markup("<code>{}</code>").format(part) if code else Markup.escape(glue(part)) for part, code in parts

@@ -44,7 +44,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RooflineDrawing:
-    """The chart, placed."""
+    """The roofline chart with every mark in its place."""
 
     height: int
     axis_y: int

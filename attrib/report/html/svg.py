@@ -34,7 +34,7 @@ class BarMark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawing:
-    """The waterfall, placed."""
+    """The waterfall with every mark in its place."""
 
     height: int
     marks: tuple[BarMark, ...]

@@ -1,4 +1,4 @@
-"""Where the profiled steps of either side go, by op type."""
+"""How the time of the profiled steps divides among op types, for each side."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ _ROWS = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorTime:
-    """Time of one op type per profiled step, with its calls per step and its share of the step."""
+    """The time of one op type in a profiled step, its calls, and its share of the step (0 to 1)."""
 
     op: str
     count: int
@@ -21,7 +21,7 @@ class OperatorTime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breakdown:
-    """Where the profiled step of one side goes, by op type; `rest_ns` lies outside every op."""
+    """How the mean profiled step of one side divides among op types; `rest_ns` lies outside every op."""
 
     role: Role
     name: str

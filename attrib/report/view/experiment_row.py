@@ -1,4 +1,4 @@
-"""One experiment as a reader is shown it: both figures, whether they agree, and what became of the outputs."""
+"""One experiment as a reader is shown it: both figures, whether they agree, and whether the outputs stayed equal."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -29,7 +29,7 @@ class ExperimentRow:
         predicted: e.g. `3.10 ms [2.80, 3.40]`; empty without a prediction.
         measured: The same of what was measured; empty where nothing was.
         agreement: Whether the two agree; empty where nothing was measured.
-        outputs: What became of the outputs.
+        outputs: Whether the outputs stayed equal, e.g. `equal`.
         state: Why nothing was measured, e.g. `timed out: no step within 600 s`; empty otherwise.
         chart: Both in the chart of a group.
     """

@@ -12,6 +12,7 @@ from attrib.model.manifest import OPTIMIZED
 from attrib.model.provenance import RegionTrail, TrailStage
 from attrib.model.region import Match, Region
 from attrib.report.view.names import ROOT, NameKind, Names, NameTarget, find, names_of
+from attrib.report.view.operators import sum_rows
 
 _NO_ROW = Match(method="none", confidence=0.0)
 _NOTHING_LEFT = "ONNX Runtime ran no node for it, and no PyTorch call was linked to it"
@@ -95,7 +96,7 @@ class Explainer:
             self._rows.setdefault(row.region, []).append(row)
 
     def explain(self, query: str) -> Explanation:
-        """What is behind a name.
+        """Find what is behind a name.
 
         Raises:
             UsageError: Nothing has that name, or several things do.
@@ -107,7 +108,7 @@ class Explainer:
         )
         rows = [row for region in found for row in region.rows]
         ids = {row.id for row in rows}
-        total = self._ledger.total(row.id for row in rows)
+        sums, total = sum_rows(rows), self._ledger.total(row.id for row in rows)
         findings = tuple(
             finding for finding in self._findings
             if any(row in ids for piece in finding.evidence for row in piece.rows)
@@ -124,8 +125,8 @@ class Explainer:
             query=query,
             kind=kind,
             name=name,
-            torch_ns=sum(row.torch_ns for row in rows),
-            onnxruntime_ns=sum(row.onnxruntime_ns for row in rows),
+            torch_ns=sums.torch_ns,
+            onnxruntime_ns=sums.onnxruntime_ns,
             delta_ns=total.median,
             low_ns=total.low,
             high_ns=total.high,
@@ -140,10 +141,10 @@ class Explainer:
         if not target.region:
             return ExplainedRegion(trail=trail_of_vanished(self._chain, target))
         rows = self._rows.get(target.region, [])
-        total = self._ledger.total(row.id for row in rows)
+        sums, total = sum_rows(rows), self._ledger.total(row.id for row in rows)
         return ExplainedRegion(
-            torch_ns=sum(row.torch_ns for row in rows),
-            onnxruntime_ns=sum(row.onnxruntime_ns for row in rows),
+            torch_ns=sums.torch_ns,
+            onnxruntime_ns=sums.onnxruntime_ns,
             delta_ns=total.median,
             low_ns=total.low,
             high_ns=total.high,

@@ -31,7 +31,7 @@ def subtitle_of(document: Document) -> tuple[str, ...]:
 
 
 def side_facts(side: Side) -> Facts:
-    """How one side ran."""
+    """How one side ran: its versions, options, threads and warm-up, and what its profiler costs."""
     exporter = f"{side.exporter}, opset {side.opset}" if side.exporter and side.opset else side.exporter
     steady = "steady" if side.warmed_up else "not steady at the end"
     cost = side.overhead

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from attrib.model.document import CAUSES, Cause, LedgerRow
+from attrib.report.view.operators import sum_rows
 from attrib.report.view.text import plural
 
 NODE_LIMIT = 700
@@ -177,12 +178,13 @@ def repeated_modules(rows: Iterable[LedgerRow]) -> tuple[RepeatedModule, ...]:
     for members in by_pattern.values():
         paths = {row.module for row in members}
         if len(paths) >= _FOLD_FROM:
+            sums = sum_rows(members)
             repeated = RepeatedModule(
                 pattern=folded_path(paths),
                 modules=len(paths),
-                torch_ns=sum(row.torch_ns for row in members),
-                onnxruntime_ns=sum(row.onnxruntime_ns for row in members),
-                delta_ns=sum(row.delta_ns for row in members),
+                torch_ns=sums.torch_ns,
+                onnxruntime_ns=sums.onnxruntime_ns,
+                delta_ns=sums.delta_ns,
             )
             found.append(repeated)
     return tuple(sorted(found, key=lambda r: (-abs(r.delta_ns), r.pattern)))

@@ -68,7 +68,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RooflineView:
-    """What is drawn and said.
+    """The section about the limits of the machine: what is drawn, and what is said.
 
     Attributes:
         kinds: The kinds of operators, the most costly first.
@@ -187,7 +187,7 @@ def describe_limit(limit: Roofline, names: dict[Role, str]) -> str:
 
 
 def describe_peaks(peaks: dict[Role, Peaks]) -> tuple[str, ...]:
-    """The peaks in words, each once."""
+    """Put the peaks into words, each once, e.g. `float32 products 450 GFLOP/s`."""
     lines: dict[str, None] = {}
     for limit in peaks.values():
         for dtype, rate in limit.products.items():

@@ -1,4 +1,4 @@
-"""Strings that strangers wrote, made fit to be shown: visible, bounded, and usable in a link."""
+"""Strings from models and traces, made fit to be shown: visible, bounded, and usable in a link."""
 
 import hashlib
 import unicodedata

@@ -1,4 +1,4 @@
-"""One step of each side on a common axis: what held each thread and each queue, by cause, and what belongs together."""
+"""One step of each side on a common axis: what each thread and each device queue ran, colored by cause."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ RIBBONS = 10
 """Matched regions that are linked in the drawing without script: the longest ones."""
 
 _DENSE = 0.5
-"""Share of its extent that a region fills where it is linked as a whole; else its longest segment is."""
+"""A region that fills at least this share of its extent is linked as a whole; of any other, its longest segment."""
 
 Paint = Cause | Literal["several", ""]
 """The cause of a segment; `several` for merged ones of more than one row, empty for nothing."""
@@ -92,7 +92,7 @@ class LaneView:
 
 @dataclass(frozen=True, slots=True)
 class Legend:
-    """A paint that occurs, and what it stands for."""
+    """An entry of the legend: a paint, and what it stands for."""
 
     title: str
     style: Style

@@ -40,7 +40,7 @@ class UnmatchedWork:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnmatchedView:
-    """All of it: the entries by time, and for each side the number of units and their time."""
+    """Everything without a counterpart: the entries by time, and each side's number of calls or nodes and their time."""
 
     entries: tuple[UnmatchedWork, ...]
     counts: dict[Role, int]

@@ -14,10 +14,10 @@ Level = Literal["error", "warning", "note"]
 _NAMED_CAUSES = 3
 
 WRONG_DEVICE = "provider-not-used"
-"""The finding without which no other figure means what the reader takes it for."""
+"""The finding that the requested execution provider was not used: then every figure is of another device."""
 
 REMAINDERS = ("profiler_overhead", "unattributed")
-"""Causes that explain nothing: what the profiler took, and what is left over. Always shown, always last."""
+"""Causes that explain nothing: what the profiler cost, and what was not matched. They are always shown, as the last."""
 
 _ENGINES: dict[str, str] = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
 
@@ -46,7 +46,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class AlertLine:
-    """One case of an alert: what was seen, how that may bend the result, and how to record again without it."""
+    """One case of an alert: what was seen, how that may distort the result, and how to record again without it."""
 
     text: str
     effect: str = ""
@@ -72,7 +72,7 @@ def side_names(document: Document) -> dict[Role, str]:
 
 
 def verdict_of(document: Document) -> Verdict:
-    """The headline in words."""
+    """Put the headline into words."""
     names, latency = side_names(document), document.latency
     torch, ort, delta = latency.torch_ns, latency.onnxruntime_ns, latency.delta_ns
     if torch is None or ort is None or delta is None:

@@ -74,7 +74,7 @@ class FindingView:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One of the few figures that everybody reads."""
+    """A figure beside the waterfall: its label, its text, and a note below it."""
 
     label: str
     text: str

@@ -1,4 +1,4 @@
-"""The way from the PyTorch step to the ONNX Runtime step, one bar a cause."""
+"""The waterfall chart: from the PyTorch step to the ONNX Runtime step, one bar for each cause."""
 
 import math
 from dataclasses import dataclass
