@@ -1,7 +1,8 @@
-"""The errors that attrib raises: each carries its exit code and, where there is one, its cure.
+"""The errors that attrib raises, and what is read from the errors of others.
 
-`AttribError` is the user's (or the machine's) error and is shown as one line. `InternalError` is a broken invariant of
-attrib itself. The two trees are separate on purpose: one place, `attrib.cli.main`, turns either into an exit code.
+Each error carries its exit code and, where there is one, its cure. `AttribError` is the user's (or the machine's) error and
+is shown as one line. `InternalError` is a broken invariant of attrib itself. The two trees are separate on purpose: one
+place, `attrib.cli.main`, turns either into an exit code.
 """
 
 import errno
@@ -12,7 +13,7 @@ class AttribError(Exception):
 
     Args:
         message: One line: what is wrong and where (file, byte or event number).
-        hint: The command or option that mends it.
+        hint: The command or option that fixes it.
     """
 
     exit_code = 3
@@ -46,31 +47,33 @@ class InternalError(Exception):
     exit_code = 70
 
 
-_LIMIT = 300
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_LONGEST_TEXT = 300
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def first_line(error: BaseException) -> str:
-    """The type of an error and its text, on one line of bounded length."""
-    text = " ".join(str(error).split())[:_LIMIT]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    """The type of an error and its whole text, on one line of bounded length."""
+    return _named(error, " ".join(str(error).split()))
 
 
 def reason(error: BaseException) -> str:
-    """An exporter's own reason on one line.
+    """Why an exporter failed, on one line of bounded length.
 
-    Its errors are pages long and chained: the innermost cause is what went wrong, and its first line says so.
+    Its errors are pages long and chained: the innermost cause is what went wrong, and the first line of that says so.
     """
     innermost = _innermost(error)
-    lines = [line.strip() for line in str(innermost).splitlines() if line.strip()]
-    first = lines[0][:_LIMIT] if lines else ""
-    return f"{type(innermost).__name__}: {first}" if first else type(innermost).__name__
+    lines = (line.strip() for line in str(innermost).splitlines())
+    return _named(innermost, next(filter(None, lines), ""))
 
 
 def is_full_disk(error: BaseException) -> bool:
     """Whether there was no space left for a file, wherever in the chain of causes that is said."""
     innermost = _innermost(error)
-    return isinstance(innermost, OSError) and innermost.errno in _FULL
+    return isinstance(innermost, OSError) and innermost.errno in _FULL_DISK
+
+
+def _named(error: BaseException, text: str) -> str:
+    return f"{type(error).__name__}: {text[:_LONGEST_TEXT]}" if text else type(error).__name__
 
 
 def _innermost(error: BaseException) -> BaseException:

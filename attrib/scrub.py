@@ -58,26 +58,22 @@ def scrub(text: str) -> str:
 
 
 def _short(path: str) -> str:
+    """A path without what is personal in it; the name of a graph node, which only looks like a path, as it is."""
     inside = _PACKAGE.fullmatch(path)
     if inside:
         return inside[1].replace("\\", "/")
     if path in ("~", "~/") or _HOME.fullmatch(path):
         return "~"
-    if not _is_file_path(path):
-        return path
-    return re.split(r"[\\/]", path.rstrip("\\/"))[-1] or "/"
-
-
-def _is_file_path(path: str) -> bool:
-    """Whether a string with a leading separator is a place on a disk, and not the name of a graph node."""
-    if path[0] == "~" or path[1:2] == ":" or path.startswith("\\"):
-        return True
     first = path.lstrip("/").split("/", 1)[0]
-    return first.lower() in _ROOTS or first in _local_roots() or bool(_FILE.fullmatch(path))
+    on_disk = path[0] == "~" or path[1:2] == ":" or path.startswith("\\")
+    if on_disk or first.lower() in _ROOTS or first in _local_roots() or _FILE.fullmatch(path):
+        return re.split(r"[\\/]", path.rstrip("\\/"))[-1] or "/"
+    return path
 
 
 @functools.cache
 def _local_roots() -> frozenset[str]:
+    """Names of the top-level directories of this machine."""
     try:
         return frozenset(entry.name for entry in os.scandir("/"))
     except OSError:
@@ -99,13 +95,10 @@ def _homes() -> tuple[str, ...]:
 def _names() -> tuple[tuple[str, str], ...]:
     """Names of this user and this host, longest first, with what replaces them."""
     host = socket.gethostname()
-    found = {_user(): "<user>", host.split(".")[0]: "<host>", host: "<host>"}
+    try:
+        user = getpass.getuser()
+    except (ImportError, KeyError, OSError):  # a container whose user id has no name
+        user = ""
+    found = {user: "<user>", host.split(".")[0]: "<host>", host: "<host>"}
     kept = [name for name in found if len(name) >= _SHORTEST_NAME and name.lower() not in _IMPERSONAL]
     return tuple((name, found[name]) for name in sorted(kept, key=lambda name: (-len(name), name)))
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (ImportError, KeyError, OSError):  # a container whose user id has no name
-        return ""

@@ -1,4 +1,4 @@
-"""Integer nanoseconds: the one formatter, and the rounding that keeps sums exact."""
+"""Durations in integer nanoseconds: the one formatter for readers, and the rounding that keeps sums exact."""
 
 import math
 from collections.abc import Sequence
@@ -29,6 +29,10 @@ class Unit:
     def text(self, ns: float, *, sign: bool = False) -> str:
         """The number with its unit, e.g. `12.3 ms`."""
         return f"{self.number(ns, sign=sign)} {self.symbol}"
+
+
+MILLISECONDS, MICROSECONDS = Unit(1_000_000, "ms", 3), Unit(1_000, "µs", 1)
+"""The units of tables: down to one microsecond, which is what ONNX Runtime's profile resolves."""
 
 
 def scale_of(ns: float) -> tuple[int, str]:

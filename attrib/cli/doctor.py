@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from attrib.cli.main import one_line
 from attrib.errors import AttribError
+from attrib.report.view.text import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console

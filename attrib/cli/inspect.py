@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from attrib.cli.main import one_line
 from attrib.errors import UsageError
+from attrib.report.view.text import one_line
 
 if TYPE_CHECKING:
     from rich.table import Table

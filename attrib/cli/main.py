@@ -8,12 +8,13 @@ from collections.abc import Sequence
 import click
 
 from attrib.errors import AttribError, InternalError
+from attrib.report.view.text import one_line
 from attrib.version import __version__
 
 COMMANDS = {
     "profile": "Run a model in PyTorch and in ONNX Runtime and report what makes the difference.",
     "report": "Rebuild the report of a trace directory, without PyTorch or ONNX Runtime.",
-    "verify": "Apply the fixes of the findings and measure what each really gives.",
+    "verify": "Apply the suggested fixes and measure what each saves.",
     "explain": "Show what is behind one node, call or module of a trace directory.",
     "inspect": "Show what one trace file holds.",
     "doctor": "Check versions, execution providers and threads on this machine.",
@@ -64,11 +65,6 @@ def show_error(error: AttribError | InternalError | click.ClickException) -> Non
     click.echo(f"{click.style(label, fg='red', bold=True)} {one_line(str(error))}", err=True)
     if isinstance(error, AttribError) and error.hint:
         click.echo(f"  {click.style('try:', bold=True)} {one_line(error.hint)}", err=True)
-
-
-def one_line(text: str) -> str:
-    """Text that comes from a file, on one line and with control characters made visible."""
-    return "".join(c if c.isprintable() else " " if c in "\n\t\r" else f"\\x{ord(c):02x}" for c in text)
 
 
 def run(args: Sequence[str] | None = None) -> int:

@@ -75,13 +75,13 @@ def command(
 ) -> None:
     """Run a model in PyTorch and in ONNX Runtime and report what makes the difference."""
     from attrib.cli.capturing import check_resume, run_capture
-    from attrib.cli.progress import shown_progress
+    from attrib.cli.progress import show_progress
 
     check_resume(context, resume, options)
     from attrib.capture.storage.interrupts import Interrupts
 
     document = None
-    with shown_progress() as progress:
+    with show_progress() as progress:
         directory, failed = run_capture(resume, options, progress)
         if not no_report:
             progress.phase("report")

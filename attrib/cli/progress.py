@@ -1,4 +1,4 @@
-"""Progress of a capture on stderr: a live line at a terminal, one plain line a phase anywhere else."""
+"""Progress of a capture on stderr: a live line at a terminal, one plain line per phase anywhere else."""
 
 import sys
 import time
@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from attrib.capture.config.progress import Progress
+from attrib.report.view.text import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,29 +28,29 @@ PHASES: dict[str, str] = {
 
 
 class PlainProgress:
-    """One line a phase: for logs and pipes."""
+    """Progress for logs and pipes: one line per phase."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._begin = time.monotonic()
 
     def phase(self, name: str) -> None:
-        """Say which phase begins, and when."""
+        """Print which phase begins, and when."""
         self._print(f"[{time.monotonic() - self._begin:5.1f} s] {PHASES.get(name, name)}")
 
     def update(self, done: float, seconds_left: float | None = None) -> None:
-        """A log needs no bar."""
+        """Do nothing: a log needs no bar."""
 
     def warn(self, message: str) -> None:
-        """One line."""
-        self._print(f"attrib: warning: {visible(message)}")
+        """Print a warning on a line of its own."""
+        self._print(f"attrib: warning: {one_line(message)}")
 
     def _print(self, line: str) -> None:
         print(line, file=self._stream, flush=True)
 
 
 class LiveProgress:
-    """Finished phases with their times above one live line with a bar and the time left."""
+    """Progress for a terminal: finished phases with their times, and a bar with the time left for the current one."""
 
     def __init__(self, console: "Console", bars: "Bars") -> None:
         self._console = console
@@ -59,7 +60,7 @@ class LiveProgress:
         self._begin = 0.0
 
     def phase(self, name: str) -> None:
-        """Leave the ended phase behind as a line, and show the new one."""
+        """Turn the ended phase into a line, and show the new one with a bar."""
         self.finish()
         self._name, self._begin = PHASES.get(name, name), time.monotonic()
         self._task = int(self._bars.add_task(self._name, total=None, left=""))
@@ -71,13 +72,13 @@ class LiveProgress:
             self._bars.update(self._task, total=1.0, completed=done, left=left)  # type: ignore[arg-type]
 
     def warn(self, message: str) -> None:
-        """A line above the bar."""
+        """Print a warning above the bar."""
         from rich.text import Text
 
-        self._console.print(Text(f"warning: {visible(message)}", style="yellow"))
+        self._console.print(Text(f"warning: {one_line(message)}", style="yellow"))
 
     def finish(self) -> None:
-        """End the phase that is shown."""
+        """End the phase that is shown: its bar becomes a line with its time."""
         if self._task is None:
             return
         from rich.text import Text
@@ -89,8 +90,8 @@ class LiveProgress:
 
 
 @contextmanager
-def shown_progress() -> Iterator[Progress]:
-    """The progress that fits stderr."""
+def show_progress() -> Iterator[Progress]:
+    """Show progress in the form that fits stderr: live at a terminal, plain lines elsewhere."""
     if not sys.stderr.isatty():
         yield PlainProgress(sys.stderr)
         return
@@ -112,8 +113,3 @@ def shown_progress() -> Iterator[Progress]:
             yield live
         finally:
             live.finish()
-
-
-def visible(text: str) -> str:
-    """Text that may hold what a library printed, on one line and without control characters."""
-    return "".join(c if c.isprintable() else " " if c in "\n\t\r" else f"\\x{ord(c):02x}" for c in text)

@@ -1,6 +1,8 @@
 """`attrib report`: rebuild the report of a trace directory, anywhere, without an engine."""
 
 import gc
+import os
+import sys
 from pathlib import Path
 
 import click
@@ -16,7 +18,7 @@ FORMATS = ("html", "json", "markdown", "terminal")
 @click.option(
     "--format", "format_", type=click.Choice(FORMATS), help="One format only. [default: by the suffix of -o]"
 )
-@click.option("--static", is_flag=True, help="Leave out the interactive charts: a smaller page.")
+@click.option("--static", is_flag=True, help="Leave out the interactive charts, for a smaller page.")
 @click.option(
     "--lenient", is_flag=True, help="Recover what can be read of damaged traces, and say what was lost."
 )
@@ -29,10 +31,14 @@ def command(
 
     from attrib.api import load
     from attrib.cli.reading import reading
-    from attrib.cli.show import show_document, write_default_reports, write_one
+    from attrib.cli.show import show_document, write_default_reports
+    from attrib.errors import UsageError
+    from attrib.report.files import atomic_write, format_of, render
     from attrib.report.html.embed import prepare_plotly
 
-    if not static and (format_ or _suffix(output)) == "html":
+    # Without -o and --format, HTML is among the default reports.
+    suffix = "html" if output is None else Path(output).suffix.removeprefix(".")
+    if not static and (format_ or suffix) == "html":
         prepare_plotly()
     with reading() as progress:
         document = load(trace_dir, lenient=lenient, progress=progress).document
@@ -41,9 +47,13 @@ def command(
         if format_ is None:
             write_default_reports(document, trace_dir, static=static)
         return
-    write_one(document, output or "-", format_, static=static, force=force)
-
-
-def _suffix(output: str | None) -> str:
-    """What is written where no format was named: HTML is among the default reports."""
-    return "html" if output is None else Path(output).suffix.removeprefix(".")
+    target = output or "-"
+    data = render(document, format_ or format_of(Path(target)), static=static)
+    if target == "-":
+        sys.stdout.buffer.write(data)
+        return
+    path = Path(target)
+    if path.exists() and not force:
+        raise UsageError(f"{path}: exists", hint="choose another name, or add --force")
+    atomic_write(path, data)
+    click.echo(os.fspath(path))

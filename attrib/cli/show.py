@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from attrib.errors import UsageError
 from attrib.model.document import Document
-from attrib.report.files import atomic_write, format_of, render, write
+from attrib.report.files import write
 
 DEFAULT_REPORTS = ("report.html", "report.json")
 
@@ -30,21 +29,3 @@ def write_default_reports(document: Document, trace_dir: Path, *, static: bool) 
     for name in DEFAULT_REPORTS:
         path = write(document, trace_dir / name, static=static)
         click.echo(click.style(os.fspath(path), bold=True))
-
-
-def write_one(document: Document, output: str, format_: str | None, *, static: bool, force: bool) -> None:
-    """Write one report to a file, or to stdout for `-`.
-
-    Raises:
-        UsageError: The file exists, or the format is neither given nor known from the suffix.
-    """
-    chosen = format_ or format_of(Path(output))
-    data = render(document, chosen, static=static)
-    if output == "-":
-        sys.stdout.buffer.write(data)
-        return
-    path = Path(output)
-    if path.exists() and not force:
-        raise UsageError(f"{path}: exists", hint="choose another name, or add --force")
-    atomic_write(path, data)
-    click.echo(os.fspath(path))

@@ -100,7 +100,6 @@ def command(trace_dir: Path, **options: Any) -> None:
     Results are kept in TRACE_DIR/verify. Ctrl-C loses none of them; run the same command again to continue.
     """
     from attrib.api import load
-    from attrib.cli.progress import shown_progress
     from attrib.cli.show import DEFAULT_REPORTS, write_default_reports
     from attrib.cli.verify_output import show_offers, show_results
     from attrib.verify.baseline import Baseline, Settings
@@ -119,7 +118,7 @@ def command(trace_dir: Path, **options: Any) -> None:
         show_offers(baseline.offers(named=False), baseline.results, as_json=as_json)
         return
     try:
-        with shown_progress() as progress, Verification(baseline, progress) as run:
+        with show_progress() as progress, Verification(baseline, progress) as run:
             results = run.perform(request, best=options["best"])
     except VerifyInterrupted as stop:
         raise InterruptedCommand(stop.message, hint=stop.hint) from stop

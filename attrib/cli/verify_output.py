@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from attrib.cli.progress import visible
 from attrib.model.experiment import BOUND_WORDS, ExperimentResult, Prediction
 from attrib.report.view.experiment_row import figure
+from attrib.report.view.text import one_line
 from attrib.verify.best import BEST
 from attrib.verify.plan import Offer
 from attrib.verify.results import SNIPPET, Results
@@ -38,7 +38,7 @@ def show_results(results: Sequence[ExperimentResult], *, as_json: bool, root: Pa
         return
     console = _console()
     if best.saving_ns is None:
-        console.print(Text(visible(f"\nBest configuration: none found ({best.reason})"), style="bold"))
+        console.print(Text(one_line(f"\nBest configuration: none found ({best.reason})"), style="bold"))
         return
     console.print(
         Text("\nBest configuration", style="bold"), Text(f"saves {figure(best.saving_ns)} of a step")
@@ -50,7 +50,7 @@ def show_results(results: Sequence[ExperimentResult], *, as_json: bool, root: Pa
         best.note,
     )
     for line in filter(None, lines):
-        console.print(Text(f"  {visible(line)}"))
+        console.print(Text(f"  {one_line(line)}"))
 
 
 def _print_results(results: Sequence[ExperimentResult], heading: str) -> None:
@@ -69,12 +69,12 @@ def _print_results(results: Sequence[ExperimentResult], heading: str) -> None:
             outputs = {True: "equal", False: "differ", None: "not compared"}[result.outputs_equal]
             cells = (figure(result.saving_ns), verdict, outputs)
         row = (result.title, _prediction_text(result.predicted), *cells, result.flags)
-        table.add_row(*(Text(visible(cell)) for cell in row))
+        table.add_row(*(Text(one_line(cell)) for cell in row))
     console.print(table)
     for result in results:
         if result.note:
             missed = "missed, because " if result.agrees is False else ""
-            console.print(Text(visible(f"{result.title}: {missed}{result.note}"), style="dim"))
+            console.print(Text(one_line(f"{result.title}: {missed}{result.note}"), style="dim"))
 
 
 def _prediction_text(prediction: Prediction | None) -> str:
@@ -113,7 +113,7 @@ def show_offers(offered: Iterable[Offer], results: Results, *, as_json: bool) ->
         return
     table = _table("experiment", "change", "predicted", "named by", "result so far")
     for row in rows:
-        table.add_row(*(Text(visible(row[key])) for key in ("id", "title", "says", "asked_by", "state")))
+        table.add_row(*(Text(one_line(row[key])) for key in ("id", "title", "says", "asked_by", "state")))
     _console().print(table)
 
 

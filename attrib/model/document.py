@@ -38,13 +38,13 @@ class CauseText(msgspec.Struct, frozen=True):
 
 
 CAUSES: dict[Cause, CauseText] = {
-    "kernel": CauseText("Kernel speed", "The same work runs at another speed."),
+    "kernel": CauseText("Kernel speed", "The same work runs faster or slower."),
     "decomposed": CauseText("Decomposed operators", "One PyTorch call became several ONNX nodes."),
     "fused": CauseText("Fused operators", "Several PyTorch calls became one ONNX node."),
     "cast": CauseText("Casts", "Conversions between element types."),
     "layout": CauseText("Layout changes", "Transposes, reshapes and copies that move data."),
     "shape_arithmetic": CauseText("Shape arithmetic", "Small integer work that computes shapes."),
-    "memcpy": CauseText("Copies", "Copies between host and device, and the waiting for them."),
+    "memcpy": CauseText("Copies", "Copies between host and device, and waiting for them."),
     "fallback": CauseText("Fallback kernels", "Nodes that ran outside the requested execution provider."),
     "quantize": CauseText("Quantization", "Quantize and dequantize nodes."),
     "extra_work": CauseText("Work only in ONNX Runtime", "Nodes with no PyTorch counterpart."),
@@ -53,7 +53,7 @@ CAUSES: dict[Cause, CauseText] = {
     "device_idle": CauseText("Device idle", "The device waited for the host."),
     "profiler_overhead": CauseText(
         "Profiler overhead",
-        "Profiled minus plain time: taken back out, so that the rows sum to the plain runs.",
+        "What the profilers add to a step. It is taken out again: the rows sum to the plain runs.",
     ),
     "unattributed": CauseText("Unattributed", "Time whose counterpart attrib could not find."),
 }
@@ -64,7 +64,7 @@ class _Struct(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Latency(_Struct, frozen=True, kw_only=True):
-    """The headline. A side that is missing is null, and so is the delta then."""
+    """The headline: the medians of plain steps and their difference. They are null where a side is missing."""
 
     torch_ns: Estimate | None
     onnxruntime_ns: Estimate | None
@@ -73,7 +73,7 @@ class Latency(_Struct, frozen=True, kw_only=True):
 
 
 class Coverage(_Struct, frozen=True, kw_only=True):
-    """How much of the time was brought together, 0 to 1, and what was left over."""
+    """The shares of the time that were matched with the other side, 0 to 1, and the time that was not attributed."""
 
     ort_node_time_mapped: float
     torch_call_time_mapped: float
@@ -127,7 +127,7 @@ class EvidenceRow(_Struct, frozen=True, kw_only=True):
 
 
 class Verified(_Struct, frozen=True, kw_only=True):
-    """What applying the fix really gave: the best of the finding's experiments that kept the outputs.
+    """What applying the fix saved when it was measured: the best of the finding's experiments that kept the outputs.
 
     `experiment` names it in `Document.experiments`, where predicted and measured stand side by side. A measured saving is
     positive where the change saves time.
@@ -145,7 +145,7 @@ class Finding(_Struct, frozen=True, kw_only=True):
     """What one rule says.
 
     `explains_ns` is the signed share of the delta that the rows behind it account for. `saving_ns` (with its interval)
-    is what the fix can give at most, never more than those rows; it is 0 for a finding that explains why ONNX Runtime
+    is the most that the fix can save, never more than those rows; it is 0 for a finding that explains why ONNX Runtime
     is faster.
     """
 
@@ -168,7 +168,7 @@ class Check(_Struct, frozen=True, kw_only=True):
     """One condition for a fair comparison, and whether it held.
 
     `check` names the condition, whatever came of it; `title` says what came of it, e.g. `No drift` or `The step times
-    drifted` (empty in reports of earlier versions). `effect` says how a failed check may bend the result, `fix` how to
+    drifted` (empty in reports of earlier versions). `effect` says how a failed check may distort the result, `fix` how to
     record again without it.
     """
 
@@ -181,7 +181,7 @@ class Check(_Struct, frozen=True, kw_only=True):
 
 
 class Gap(_Struct, frozen=True, kw_only=True):
-    """A piece of evidence that was not recorded: what its absence costs this report, and how to record it."""
+    """A piece of evidence that was not recorded: what this report cannot say without it, and how to record it."""
 
     what: str
     cost: str

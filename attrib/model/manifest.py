@@ -38,7 +38,7 @@ class _Struct(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
 
 
 class FileEntry(_Struct, frozen=True, kw_only=True):
-    """One artifact of the capture. `path` is relative, with forward slashes, and never leaves the directory."""
+    """One file of the capture. `path` is relative, with forward slashes, and never leaves the directory."""
 
     path: str
     state: FileState
@@ -71,7 +71,7 @@ class Workload(_Struct, frozen=True, kw_only=True):
     `source` is where the model came from: `built-in`, `directory`, `hub` or `factory`.
     `padding` is the share of masked tokens, `parameters` the number of weights. `layers` is how many of the model's
     layers were built, 0 for all; `seq_len` is 0 where the inputs are no sequences. `unused` are the modules
-    whose weights took no part; None where nobody watched.
+    whose weights took no part; None where that was not recorded.
     """
 
     model: str
@@ -134,7 +134,7 @@ class Side(_Struct, frozen=True, kw_only=True):
         state: How it ended; `error` says why it is not complete.
         folder: Where its traces lie in the trace directory.
         version: The engine's version.
-        package: The package that brought the engine, e.g. `onnxruntime-openvino`; empty where nobody noted it.
+        package: The package that brought the engine, e.g. `onnxruntime-openvino`; empty where that was not recorded.
         interpreter: Version of the other Python that ran the engine (`--ort-python`); empty for attrib's own.
         mode: `eager` or `compile` for PyTorch, empty for ONNX Runtime.
         requested_providers: Execution providers asked for, in order (ONNX Runtime).

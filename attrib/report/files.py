@@ -1,8 +1,7 @@
-"""Documents to bytes by format, and bytes to files that are whole or not there."""
+"""Documents as bytes in each format, and files that are written whole or not at all."""
 
 import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from attrib.errors import AttribError, UsageError
@@ -12,29 +11,26 @@ FORMATS_BY_SUFFIX = {".html": "html", ".json": "json", ".md": "markdown", ".txt"
 
 
 def render(document: Document, format_: str, *, static: bool = False) -> bytes:
-    """A document in one format: `html`, `json`, `markdown` or `terminal`."""
-    return _RENDERERS[format_](document, static)
+    """Write a document in one format.
 
+    Args:
+        document: What to show.
+        format_: `html`, `json`, `markdown` or `terminal`.
+        static: Of HTML, leave out the interactive charts.
+    """
+    # Each rendering is imported when it is asked for: none is light.
+    if format_ == "html":
+        from attrib.report.html.page import to_html
 
-def _html(document: Document, static: bool) -> bytes:
-    from attrib.report.html.page import to_html
+        return to_html(document, interactive=not static)
+    if format_ == "json":
+        from attrib.report.json_report import to_json
 
-    return to_html(document, interactive=not static)
+        return to_json(document)
+    if format_ == "markdown":
+        from attrib.report.markdown.summary import to_markdown
 
-
-def _json(document: Document, _: bool) -> bytes:
-    from attrib.report.json_report import to_json
-
-    return to_json(document)
-
-
-def _markdown(document: Document, _: bool) -> bytes:
-    from attrib.report.markdown.summary import to_markdown
-
-    return to_markdown(document).encode()
-
-
-def _terminal(document: Document, _: bool) -> bytes:
+        return to_markdown(document).encode()
     from io import StringIO
 
     from rich.console import Console
@@ -44,14 +40,6 @@ def _terminal(document: Document, _: bool) -> bytes:
     text = StringIO()
     print_summary(document, Console(file=text, width=100, color_system=None))
     return text.getvalue().encode()
-
-
-_RENDERERS: dict[str, Callable[[Document, bool], bytes]] = {
-    "html": _html,
-    "json": _json,
-    "markdown": _markdown,
-    "terminal": _terminal,
-}
 
 
 def format_of(path: Path) -> str:

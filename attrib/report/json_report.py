@@ -8,6 +8,8 @@ import msgspec
 from attrib.errors import AttribError, InternalError
 from attrib.model.document import SCHEMA_VERSION, Document
 
+_WRITE_ANEW = "attrib report TRACE_DIR writes a new one"
+
 
 class _Head(msgspec.Struct):
     schema_version: Any = None
@@ -23,7 +25,11 @@ def to_json(document: Document, *, indent: int = 1) -> bytes:
     Raises:
         InternalError: A figure is not finite, which JSON cannot say.
     """
-    _check_finite(document)
+    # JSON would turn these into null, and no reader could take them back.
+    for output in document.outputs:
+        for name in ("max_abs", "max_rel", "cosine", "tolerance"):
+            if not math.isfinite(getattr(output, name)):
+                raise InternalError(f"outputs[{output.name!r}].{name} is not finite")
     try:
         packed = msgspec.json.encode(document, order="deterministic")
     except UnicodeEncodeError:  # lone surrogates: no UTF-8 for them, so their escapes are written out
@@ -42,40 +48,24 @@ def from_json(data: bytes) -> Document:
     try:
         version = msgspec.json.decode(data, type=_Head).schema_version
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise AttribError(
-            f"report.json cannot be read: {error}", hint="attrib report TRACE_DIR writes a new one"
-        ) from error
+        raise AttribError(f"report.json cannot be read: {error}", hint=_WRITE_ANEW) from error
+    if version is None:
+        raise AttribError("report.json names no schema_version", hint=_WRITE_ANEW)
     if version != SCHEMA_VERSION:
-        raise _unknown_version(version)
+        raise AttribError(
+            f"report.json has schema version {str(version)[:20]!r}; this attrib reads version {SCHEMA_VERSION}",
+            hint="pip install --upgrade attrib",
+        )
     try:
         return msgspec.json.decode(data, type=Document)
     except (msgspec.ValidationError, UnicodeDecodeError) as error:
         raise AttribError(
-            f"report.json does not follow schema version {SCHEMA_VERSION}: {error}",
-            hint="attrib report TRACE_DIR writes a new one",
+            f"report.json does not follow schema version {SCHEMA_VERSION}: {error}", hint=_WRITE_ANEW
         ) from error
 
 
-def _unknown_version(version: object) -> AttribError:
-    if version is None:
-        return AttribError(
-            "report.json names no schema_version", hint="attrib report TRACE_DIR writes a new one"
-        )
-    return AttribError(
-        f"report.json has schema version {str(version)[:20]!r}; this attrib reads version {SCHEMA_VERSION}",
-        hint="pip install --upgrade attrib",
-    )
-
-
-def _check_finite(document: Document) -> None:
-    """Catch what JSON would turn into null and no reader could take back."""
-    for output in document.outputs:
-        for name in ("max_abs", "max_rel", "cosine", "tolerance"):
-            if not math.isfinite(getattr(output, name)):
-                raise InternalError(f"outputs[{output.name!r}].{name} is not finite")
-
-
 def _encodable(value: Any) -> Any:
+    """The same data with lone surrogates in its texts, for which UTF-8 has no bytes, as escapes."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, dict):

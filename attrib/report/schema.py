@@ -25,14 +25,14 @@ def report_schema() -> dict[str, Any]:
 
 def _clean(node: Any) -> Any:
     """Descriptions are docstrings: without their indentation, which differs between Python versions."""
-    if isinstance(node, dict):
-        return {key: _clean(value) for key, value in node.items()} | _description(node)
-    return [_clean(item) for item in node] if isinstance(node, list) else node
-
-
-def _description(node: dict[str, Any]) -> dict[str, str]:
-    text = node.get("description")
-    return {"description": inspect.cleandoc(text)} if isinstance(text, str) else {}
+    if isinstance(node, list):
+        return [_clean(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    cleaned = {key: _clean(value) for key, value in node.items()}
+    if isinstance(text := node.get("description"), str):
+        cleaned["description"] = inspect.cleandoc(text)
+    return cleaned
 
 
 def schema_text() -> str:

@@ -41,7 +41,7 @@ def test_json_holds_the_same_as_data(cli, sample):
     ("name", "said"),
     [
         ("dense", "'dense' is part of the names of"),
-        ("lineer_4", "nothing here is named 'lineer_4'; near: linear_4"),
+        ("lineer_4", "nothing here is named 'lineer_4'; similar names: linear_4"),
         ("\x1b[31m", "nothing here is named"),
         ("", "nothing here is named ''"),
     ],

@@ -117,7 +117,9 @@ def test_a_damaged_capture_is_refused(damaged):
 def test_every_form_of_the_report_says_first_that_the_input_is_damaged(damaged):
     done = attrib("report", "--lenient", damaged)
     assert (done.returncode, done.stderr) == (0, b"")
-    assert done.stdout.decode().startswith("!! The input is damaged: this report is of what was recovered")
+    assert done.stdout.decode().startswith(
+        "!! The input is damaged: this report shows only what was recovered"
+    )
     data = json.loads((damaged / "report.json").read_bytes())
     (damage,) = data["damage"]
     assert damage["file"] == "ort/profile.json.gz"

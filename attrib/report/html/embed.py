@@ -1,8 +1,7 @@
-"""What travels inside the page: compressed data, the chart library, and the policy that keeps everything else out."""
+"""What is embedded in the page: compressed data, the chart library, and a policy that forbids everything else."""
 
 import base64
 import contextlib
-import functools
 import gzip
 import hashlib
 import importlib.util
@@ -15,8 +14,8 @@ from attrib.errors import AttribError
 _UNKNOWN_SYSTEM = 255
 
 
-def packed(data: bytes, *, level: int = 6) -> str:
-    """Gzip and base64, the same text for the same bytes on every system."""
+def pack(data: bytes, *, level: int = 6) -> str:
+    """Compress bytes with gzip and write them as base64: the same text for the same bytes on every system."""
     squeezed = bytearray(gzip.compress(data, compresslevel=level, mtime=0))
     squeezed[9] = _UNKNOWN_SYSTEM  # RFC 1952: the operating system field, which zlib fills in by platform
     return base64.b64encode(squeezed).decode("ascii")
@@ -46,27 +45,25 @@ def plotly_source() -> str:
 
 def prepare_plotly() -> None:
     """Begin to pack plotly.js beside whatever is done next: zlib needs a tenth of a second, and no interpreter."""
-    threading.Thread(target=_try_packing, daemon=True).start()
+
+    def pack() -> None:
+        with contextlib.suppress(AttribError, OSError):  # whoever asks for it gets the error
+            pack_plotly()
+
+    threading.Thread(target=pack, daemon=True).start()
 
 
-def _try_packing() -> None:
-    with contextlib.suppress(AttribError, OSError):  # whoever asks for it gets the error
-        packed_plotly()
-
-
-def packed_plotly() -> tuple[str, str]:
-    """plotly.js, and the same packed; done once."""
+def pack_plotly() -> tuple[str, str]:
+    """plotly.js, and the same packed; done once, also where two threads ask for it."""
     with _PACKING:
-        return _packed_plotly()
-
-
-@functools.cache
-def _packed_plotly() -> tuple[str, str]:
-    source = plotly_source()
-    return source, packed(source.encode())
+        if not _PACKED:
+            source = plotly_source()
+            _PACKED.append((source, pack(source.encode())))
+        return _PACKED[0]
 
 
 _PACKING = threading.Lock()
+_PACKED: list[tuple[str, str]] = []
 
 
 def policy(*, scripts: Iterable[str], styles: Iterable[str]) -> str:

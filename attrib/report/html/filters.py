@@ -14,7 +14,7 @@ from jinja2.bccache import Bucket, BytecodeCache
 from markupsafe import Markup
 
 from attrib.report.html.svg import centered_bar
-from attrib.report.view.text import anchor, code_spans, counted, plural, shorten, visible
+from attrib.report.view.text import anchor, code_spans, count_names, make_visible, plural, shorten
 from attrib.units import format_interval, format_ns, format_percent, whole_percent
 
 # Compiled templates, kept where Python keeps its compiled modules: compiling them takes longer than filling them.
@@ -80,15 +80,15 @@ def environment() -> jinja2.Environment:
         bytecode_cache=CompiledTemplates(),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
-        finalize=_finalized,
+        finalize=_finalize,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
     made.filters |= {
         "anchor": anchor,
-        "counted": counted,
-        "glued": glued,
+        "count_names": count_names,
+        "glue": glue,
         "lines": lines,
         "ns": format_ns,
         "path": path,
@@ -104,19 +104,19 @@ def environment() -> jinja2.Environment:
 
 
 class Lines(str):
-    """Already visible text whose line ends are meant: `_finalized` lets it pass; it is still escaped."""
+    """Text that was made visible line by line: `_finalize` keeps its line ends; it is still escaped as HTML."""
 
     __slots__ = ()
 
 
-def _finalized(value: Any) -> Any:
-    """Every plain string that a template prints passes here first: what is invisible becomes visible."""
-    return visible(value) if type(value) is str else value
+def _finalize(value: Any) -> Any:
+    """Make the invisible visible in every plain string that a template prints."""
+    return make_visible(value) if type(value) is str else value
 
 
 def short(text: str, limit: int) -> str:
     """At most `limit` characters; what was cut is in the title."""
-    shown = visible(text)
+    shown = make_visible(text)
     if len(shown) <= limit:
         return shown
     return Markup('<span title="{}">{}</span>').format(shorten(shown, _TITLE_LIMIT), shorten(shown, limit))
@@ -124,7 +124,7 @@ def short(text: str, limit: int) -> str:
 
 def short_text(text: str, limit: int) -> str:
     """At most `limit` characters, where no markup can go."""
-    return shorten(visible(text), limit)
+    return shorten(make_visible(text), limit)
 
 
 def path(text: str, limit: int) -> Markup:
@@ -134,21 +134,21 @@ def path(text: str, limit: int) -> Markup:
     return Markup(_BREAKS.sub(r"\1<wbr>", str(Markup.escape(short(text, limit)))))  # noqa: S704 - escaped before
 
 
-def glued(text: str) -> str:
-    """Keep a figure, its sign and its unit on one line."""
+def glue(text: str) -> str:
+    """Keep a figure, its sign and its unit on one line, with no-break spaces."""
     return _FIGURES.sub("\u00a0", text)
 
 
 def lines(text: str, limit: int) -> str:
-    """Text that may have several lines, each made visible by itself."""
-    return Lines(shorten(visible(text, keep_newlines=True), limit))
+    """Text of several lines, at most `limit` characters, each line made visible by itself."""
+    return Lines(shorten(make_visible(text, keep_newlines=True), limit))
 
 
 def prose(text: str, limit: int) -> Markup:
-    """Sentences in which backticks mark code."""
+    """Sentences, at most `limit` characters, in which backticks mark code."""
     parts = code_spans(lines(text, limit))
     made = (
-        Markup("<code>{}</code>").format(part) if code else Markup.escape(glued(part)) for part, code in parts
+        Markup("<code>{}</code>").format(part) if code else Markup.escape(glue(part)) for part, code in parts
     )
     return Markup("").join(made)
 

@@ -2,20 +2,20 @@
 
 import functools
 import hashlib
-from collections.abc import Iterator
+import re
 from importlib import resources
 
 import msgspec
 from markupsafe import Markup
 
 from attrib.model.document import CAUSES, Document
-from attrib.report.html.embed import packed, packed_plotly, policy
+from attrib.report.html.embed import pack, pack_plotly, policy
 from attrib.report.html.filters import environment
 from attrib.report.html.roofline_chart import roofline_drawing
 from attrib.report.html.svg import drawing_of
 from attrib.report.json_report import to_json
 from attrib.report.view.experiments import PROVE_HINT
-from attrib.report.view.operators import CONTRADICTS, ROW_LIMIT
+from attrib.report.view.operators import CONTRADICTS, ROW_LIMIT, Column
 from attrib.report.view.roofline import BOUNDS
 from attrib.report.view.timeline import COLUMNS, STYLES
 from attrib.report.view.view import View, view_of
@@ -26,7 +26,14 @@ PAGE_LIMIT = 2_500_000
 STATIC_SIZE = 400_000
 """Bytes that a page without interactive charts keeps to where fewer rows make that possible: it goes into reviews."""
 
+_EVIDENCE_LEFT_OUT = (
+    "The data in this page leaves out what is behind the rows, to stay small: report.json holds it."
+)
+_ROWS_LEFT_OUT = "The data in this page holds only the largest rows, to stay small: report.json holds all."
+_NOTHING_FITS = "The data did not fit into this page: report.json holds it."
+
 _ROW_LIMITS = (ROW_LIMIT, 200, 60, 15)
+_COMMENT = re.compile(r"/\*[^*]*\*/\n")
 _STATIC_ROW_LIMITS = (ROW_LIMIT, 400, 320, 260, 200)
 
 
@@ -40,53 +47,41 @@ def to_html(document: Document, *, interactive: bool = True) -> bytes:
     Raises:
         AttribError: The interactive charts were asked for and plotly is not installed.
     """
-    plotly, library = packed_plotly() if interactive else ("", "")
-    whole = packed(to_json(document), level=9)
-    if not interactive and (small := _small(document, whole)):
+    whole = pack(to_json(document), level=9)
+    if not interactive and (small := small_page(document, whole)):
         return small
     # Neither a model's author nor chance can put this into the document: it is the hash of the document.
     mark = f"data-{hashlib.sha256(whole.encode()).hexdigest()}"
     limit, data, note = _ROW_LIMITS[-1], "", _NOTHING_FITS
     for limit in _ROW_LIMITS:
-        page = _page(view_of(document, row_limit=limit), plotly=plotly, library=library, data=mark)
+        page = _page(view_of(document, row_limit=limit), data=mark, interactive=interactive)
         room = PAGE_LIMIT - len(page.encode())
         if room > len(whole):
             return page.replace(mark, whole).encode()
-        data, note = next(_lighter(document, room), ("", _NOTHING_FITS))
+        data, note = lighter_data(document, room)
         if data:
             break
     view = view_of(document, row_limit=limit)
-    return _page(view, plotly=plotly, library=library, data=data, data_note=note).encode()
+    return _page(view, data=data, data_note=note, interactive=interactive).encode()
 
 
-def _small(document: Document, data: str) -> bytes:
+def small_page(document: Document, data: str) -> bytes:
     """The page with as many rows as fit into the size of a static one; empty where its data alone is too large."""
     if len(data) > STATIC_SIZE // 2:
         return b""
     for limit in dict.fromkeys(min(limit, max(len(document.ledger), 1)) for limit in _STATIC_ROW_LIMITS):
-        page = _page(view_of(document, row_limit=limit), plotly="", library="", data=data).encode()
+        page = _page(view_of(document, row_limit=limit), data=data, interactive=False).encode()
         if len(page) < STATIC_SIZE:
             return page
     return b""
 
 
-def _lighter(document: Document, room: int) -> Iterator[tuple[str, str]]:
-    """Ways to put less data into the page, fullest first, that leave room for the note that goes with them."""
-    for lighter, note in ((_without_evidence, _EVIDENCE_LEFT_OUT), (_largest_rows, _ROWS_LEFT_OUT)):
-        data = packed(to_json(lighter(document)), level=9)
-        if len(data) + 2 * len(note) <= room:
-            yield data, note
+def lighter_data(document: Document, room: int) -> tuple[str, str]:
+    """Less data, packed into at most `room` characters, and the note that says so; no data where nothing fits.
 
-
-_EVIDENCE_LEFT_OUT = (
-    "The data in this page leaves out what is behind the rows, to stay small: report.json holds it."
-)
-_NOTHING_FITS = "The data did not fit into this page: report.json holds it."
-_ROWS_LEFT_OUT = "The data in this page holds only the largest rows, to stay small: report.json holds all."
-
-
-def _without_evidence(document: Document) -> Document:
-    rows = tuple(
+    What is behind the rows goes first, then all but the largest rows.
+    """
+    rows = [
         msgspec.structs.replace(
             row,
             exported=(),
@@ -95,23 +90,24 @@ def _without_evidence(document: Document) -> Document:
             match=msgspec.structs.replace(row.match, evidence=()),
         )
         for row in document.ledger
-    )
-    return msgspec.structs.replace(document, ledger=rows, regions=(), timeline={})
+    ]
+    largest = sorted(rows, key=lambda r: (-abs(r.delta_ns), r.id))[:ROW_LIMIT]
+    for kept, note in ((rows, _EVIDENCE_LEFT_OUT), (largest, _ROWS_LEFT_OUT)):
+        lighter = msgspec.structs.replace(document, ledger=tuple(kept), regions=(), timeline={})
+        data = pack(to_json(lighter), level=9)
+        if len(data) + 2 * len(note) <= room:
+            return data, note
+    return "", _NOTHING_FITS
 
 
-def _largest_rows(document: Document) -> Document:
-    light = _without_evidence(document)
-    rows = sorted(light.ledger, key=lambda r: (-abs(r.delta_ns), r.id))
-    return msgspec.structs.replace(light, ledger=tuple(rows[:ROW_LIMIT]))
-
-
-def _page(view: View, *, plotly: str, library: str, data: str, data_note: str = "") -> str:
-    style = _static("report.css")
-    files = ("report.js", "trail.js", *(("timeline.js", "charts.js") if plotly else ()))
+def _page(view: View, *, data: str, data_note: str = "", interactive: bool) -> str:
+    plotly, library = pack_plotly() if interactive else ("", "")
+    style = _static("report.css") + column_rules(view.operators.columns)
+    files = ("report.js", "trail.js", *(("timeline.js", "charts.js") if interactive else ()))
     script = Markup("").join(map(_static, files))
     csp = policy(
-        scripts=[script, *([plotly] if plotly else [])],
-        styles=[style, *([""] if plotly else [])],  # plotly.js fills an empty style element rule by rule
+        scripts=[script, *([plotly] if interactive else [])],
+        styles=[style, *([""] if interactive else [])],  # plotly.js fills an empty style element rule by rule
     )
     template = environment().get_template("page.html.j2")
     return template.render(
@@ -136,8 +132,23 @@ def _page(view: View, *, plotly: str, library: str, data: str, data_note: str = 
     )
 
 
+def column_rules(columns: tuple[Column, ...]) -> Markup:
+    """Widths, alignment and type size of the operator table: a class in each of its cells would weigh more."""
+    rules = []
+    for number, column in enumerate(columns, start=1):
+        if column.width:
+            rules.append(f"#rows thead th:nth-child({number}) {{ width: {column.width}%; }}\n")
+        if column.figure:
+            rules.append(f"#rows td:nth-child({number}) {{ text-align: right; white-space: nowrap; }}\n")
+        if column.small:
+            rules.append(f"#rows td:nth-child({number}) {{ font-size: 12px; }}\n")
+    return Markup("".join(rules))  # noqa: S704 - figures of our own
+
+
 @functools.cache
 def _static(name: str) -> Markup:
-    """A file of our own, put into the page without its indentation: none holds `</`, which would end its element."""
+    """A script or style sheet of our own without its indentation and its lines of comment."""
     text = resources.files("attrib.report.html").joinpath("static", name).read_text(encoding="utf-8")
-    return Markup("".join(line.lstrip() for line in text.splitlines(keepends=True)))  # noqa: S704 - not a stranger's text
+    lines = (line.lstrip() for line in text.splitlines(keepends=True))
+    kept = "".join(line for line in lines if not _COMMENT.fullmatch(line))
+    return Markup(kept)  # noqa: S704 - not a stranger's text, and no file holds `</`, which would end its element

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from attrib.model.manifest import ROLES, Role
 from attrib.model.roofline import Peaks
+from attrib.report.html.svg import format_position
 from attrib.report.view.roofline import Kind, RooflineView, format_rate
 
 TOP, HEIGHT, AXIS = 22, 260, 34
@@ -43,7 +44,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RooflineDrawing:
-    """The chart, placed."""
+    """The roofline chart with every mark in its place."""
 
     height: int
     axis_y: int
@@ -55,8 +56,8 @@ class RooflineDrawing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Axes:
-    """Ranges as powers of ten."""
+class LogAxes:
+    """Logarithmic axes: their ranges as powers of ten."""
 
     left: float
     right: float
@@ -64,10 +65,12 @@ class _Axes:
     high: float
 
     def x(self, intensity: float) -> float:
+        """Where an intensity (operations per byte) lies, in percent of the width."""
         share = (math.log10(intensity) - self.left) / (self.right - self.left)
         return 100 * min(max(share, 0.0), 1.0)
 
     def y(self, rate: float) -> int:
+        """Where a rate (operations per second) lies, in pixels from the top."""
         share = (math.log10(rate) - self.low) / (self.high - self.low)
         return round(TOP + HEIGHT * (1 - min(max(share, 0.0), 1.0)))
 
@@ -77,16 +80,23 @@ def roofline_drawing(view: RooflineView) -> RooflineDrawing | None:
     kinds = [kind for kind in view.kinds if kind.ops and kind.bytes and any(map(kind.rate, ROLES))]
     if not kinds or not all(peaks.streams and peaks.products for peaks in view.peaks.values()):
         return None
-    axes = _axes(kinds, view.peaks.values())
-    points = tuple(_point(kind, axes) for kind in kinds)
+    axes = find_axes(kinds, view.peaks.values())
+    points = tuple(
+        Point(
+            kind=kind,
+            x=format_position(axes.x(kind.intensity)),
+            ys={role: axes.y(rate) for role in ROLES if (rate := kind.rate(role))},
+        )
+        for kind in kinds
+    )
     return RooflineDrawing(
         height=TOP + HEIGHT + AXIS,
         axis_y=TOP + HEIGHT,
-        roofs=tuple(_roofs(view.peaks, axes)),
+        roofs=tuple(place_roofs(view.peaks, axes)),
         points=points,
-        labels=tuple(_labels(points)),
+        labels=tuple(place_labels(points)),
         x_ticks=tuple(
-            (_percent(axes.x(10.0**power)), f"{10.0**power:g}")
+            (format_position(axes.x(10.0**power)), f"{10.0**power:g}")
             for power in range(math.ceil(axes.left), math.floor(axes.right) + 1)
         ),
         y_ticks=tuple(
@@ -96,14 +106,15 @@ def roofline_drawing(view: RooflineView) -> RooflineDrawing | None:
     )
 
 
-def _axes(kinds: Iterable[Kind], peaks: Iterable[Peaks]) -> _Axes:
+def find_axes(kinds: Iterable[Kind], peaks: Iterable[Peaks]) -> LogAxes:
+    """Find the ranges in which the dots and the corners of the roofs lie."""
     kinds, limits = tuple(kinds), tuple(peaks)
     intensities = [kind.intensity for kind in kinds]
     rates = [rate for kind in kinds for role in ROLES if (rate := kind.rate(role))]
     roof = max(rate.per_s for limit in limits for rate in limit.products.values())
     slope = min(limit.streams[-1].rate.per_s for limit in limits)
     high = math.log10(max(roof, *rates)) + _ROOM
-    return _Axes(
+    return LogAxes(
         left=math.log10(min(intensities)) - 2 * _ROOM,
         right=math.log10(max(*intensities, roof / slope)) + _ROOM,
         low=max(math.log10(min(rates)) - _ROOM, high - _DECADES),
@@ -111,12 +122,7 @@ def _axes(kinds: Iterable[Kind], peaks: Iterable[Peaks]) -> _Axes:
     )
 
 
-def _point(kind: Kind, axes: _Axes) -> Point:
-    ys = {role: axes.y(rate) for role in ROLES if (rate := kind.rate(role))}
-    return Point(kind=kind, x=_percent(axes.x(kind.intensity)), ys=ys)
-
-
-def _labels(points: Iterable[Point]) -> Iterator[tuple[str, int, str]]:
+def place_labels(points: Iterable[Point]) -> Iterator[tuple[str, int, str]]:
     """Numbers below the dots, where no roof is; those that would cover each other become one."""
     groups: list[tuple[float, int, list[int]]] = []
     for point in points:
@@ -128,10 +134,10 @@ def _labels(points: Iterable[Point]) -> Iterator[tuple[str, int, str]]:
         else:
             groups.append((x, y, [point.kind.number]))
     for x, y, numbers in groups:
-        yield _percent(x), y + 17, ", ".join(map(str, numbers))
+        yield format_position(x), y + 17, ", ".join(map(str, numbers))
 
 
-def _roofs(peaks: dict[Role, Peaks], axes: _Axes) -> Iterator[Roof]:
+def place_roofs(peaks: dict[Role, Peaks], axes: LogAxes) -> Iterator[Roof]:
     """Each roof once: either side has its own only where they compute differently."""
     products = {
         (dtype, rate.math): rate.per_s for limit in peaks.values() for dtype, rate in limit.products.items()
@@ -147,12 +153,12 @@ def _roofs(peaks: dict[Role, Peaks], axes: _Axes) -> Iterator[Roof]:
         start, y = axes.x(rate / max(cache, memory)), axes.y(rate)
         text = f"{dtype}{f' ({math_})' if math_ else ''} {format_rate(rate, 'FLOP/s')}"
         yield Roof(
-            text=text, flat=True, cache=False, x1=_percent(start), y1=y, x2="100%", y2=y, label_x="100%",
+            text=text, flat=True, cache=False, x1=format_position(start), y1=y, x2="100%", y2=y, label_x="100%",
             label_y=y - 6,
         )  # fmt: skip
 
 
-def _slope(text: str, rate: float, top: float, axes: _Axes, *, cache: bool) -> Roof:
+def _slope(text: str, rate: float, top: float, axes: LogAxes, *, cache: bool) -> Roof:
     """From where it enters the drawing to where it meets the highest roof."""
     start = max(10.0**axes.left, 10.0**axes.low / rate)
     end = min(top / rate, 10.0**axes.right)
@@ -161,14 +167,10 @@ def _slope(text: str, rate: float, top: float, axes: _Axes, *, cache: bool) -> R
         text=text,
         flat=False,
         cache=cache,
-        x1=_percent(axes.x(start)),
+        x1=format_position(axes.x(start)),
         y1=axes.y(start * rate),
-        x2=_percent(axes.x(end)),
+        x2=format_position(axes.x(end)),
         y2=axes.y(end * rate),
-        label_x=_percent(axes.x(middle)),
+        label_x=format_position(axes.x(middle)),
         label_y=axes.y(middle * rate),
     )
-
-
-def _percent(value: float) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".") + "%"

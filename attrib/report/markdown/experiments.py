@@ -1,24 +1,25 @@
 """Experiments in Markdown: what each finding's fix gave, and one folded table of what was tried."""
 
-from collections.abc import Iterable
-
-from attrib.report.markdown.text import code, escaped, fenced, summary
-from attrib.report.view.experiment_row import Tried
-from attrib.report.view.experiments import PROVE_HINT, Best, Experiments, Group
+from attrib.report.markdown.text import code, escape, fence_code, fold, summary, table_row
+from attrib.report.view.experiment_row import ExperimentRow
+from attrib.report.view.experiments import PROVE_HINT
 from attrib.report.view.text import plural
 from attrib.report.view.view import FindingView, View
 from attrib.units import format_interval
 
-_ROWS = 40
-_A_FINDING = 5
-_HEAD = ("| Change | Flags | Predicted | Measured | Prediction | Outputs |", "|:--|:--|--:|--:|:--|:--|")
+_MOST_ROWS = 40
+_MOST_OF_A_FINDING = 5
 
 
 def finding_results(item: FindingView) -> str:
     """What the experiments of a finding gave; empty where none was made."""
-    if item.tried:
-        lines = [f"- {_line(tried)}" for tried in item.tried[:_A_FINDING]]
-        return "\n".join(["**What doing it gave:**", "", *lines])
+    if item.experiments:
+        lines = ["**When tried:**", ""]
+        for row in item.experiments[:_MOST_OF_A_FINDING]:
+            outputs = f"; outputs {escape(row.outputs, 120)}" if row.outputs else ""
+            flags = f" {code(row.result.flags)}" if row.result.flags else ""
+            lines.append(f"- {escape(row.result.title, 100)}: {escape(row.sentence)}{outputs}{flags}")
+        return "\n".join(lines)
     if item.finding.verified is None:
         return ""
     checked = item.finding.verified
@@ -28,63 +29,44 @@ def finding_results(item: FindingView) -> str:
     )
 
 
-def _line(tried: Tried) -> str:
-    outputs = f"; outputs {escaped(tried.outputs, 120)}" if tried.outputs else ""
-    flags = f" {code(tried.result.flags)}" if tried.result.flags else ""
-    return f"{escaped(tried.result.title, 100)}: {escaped(tried.sentence)}{outputs}{flags}"
-
-
 def experiments(view: View) -> str:
     """The best configuration, and what was tried; where nothing was and something could be, how to prove it."""
     tried = view.experiments
     if tried is None:
         return PROVE_HINT if view.provable else ""
-    parts = [
-        _best(tried.best) if tried.best else "",
-        f"<details><summary>Experiments ({tried.count}). {summary(tried.score)}</summary>",
-        _table(tried.groups),
-        escaped(tried.torch, 600),
-        "\n".join(_unmeasured(tried)),
-        "</details>",
+    best = ""
+    if tried.best:
+        said = " ".join(filter(None, (tried.best.sentence, tried.best.note)))
+        command = f"\n\n{fence_code(tried.best.command)}" if tried.best.command else ""
+        best = f"**Best configuration found:** {escape(said, 800)}{command}\n\n"
+    lines = []
+    if tried.groups:
+        heads = ("Change", "Flags", "Predicted", "Measured", "Prediction", "Outputs")
+        lines = [table_row(*heads), "|:--|:--|--:|--:|:--|:--|"]
+    for group in tried.groups:
+        lines.append(table_row(f"**{escape(group.title)}**", "", "", "", "", ""))
+        lines += [experiment_row(row) for row in group.rows[:_MOST_ROWS]]
+        if hidden := group.rows[_MOST_ROWS:]:
+            lines.append(table_row(f"other ({plural(len(hidden), 'experiment')})", "", "", "", "", ""))
+    unmeasured = [
+        f"- {escape(row.result.title, 100)}: {escape(row.state, 200)}"
+        for row in tried.unmeasured[:_MOST_ROWS]
     ]
-    return "\n\n".join(part for part in parts if part)
-
-
-def _best(best: Best) -> str:
-    command = f"\n\n{fenced(best.command)}" if best.command else ""
-    said = " ".join(filter(None, (best.sentence, best.note)))
-    return f"**Best configuration found:** {escaped(said, 800)}{command}"
-
-
-def _table(groups: Iterable[Group]) -> str:
-    rows = [line for group in groups for line in _group(group)]
-    return "\n".join([*_HEAD, *rows]) if rows else ""
-
-
-def _group(group: Group) -> Iterable[str]:
-    yield f"| **{escaped(group.title)}** | | | | | |"
-    yield from map(_row, group.tried[:_ROWS])
-    if hidden := group.tried[_ROWS:]:
-        yield f"| other ({plural(len(hidden), 'experiment')}) | | | | | |"
-
-
-def _row(tried: Tried) -> str:
-    result = tried.result
-    missed = f"**missed**{': ' if result.note else ''}{escaped(result.note, 200)}"
-    noise = "" if result.significant else " (noise)"
-    cells = (
-        escaped(result.title, 100),
-        code(result.flags),
-        escaped(tried.predicted),
-        escaped(tried.measured) + noise,
-        missed if tried.verdict == "missed" else tried.verdict,
-        escaped(tried.outputs, 120),
-    )
-    return f"| {' | '.join(cells)} |"
-
-
-def _unmeasured(tried: Experiments) -> Iterable[str]:
-    for item in tried.unmeasured[:_ROWS]:
-        yield f"- {escaped(item.result.title, 100)}: {escaped(item.state, 200)}"
     if tried.idle:
-        yield f"- {len(tried.idle)} more would change nothing here"
+        unmeasured.append(f"- {len(tried.idle)} more would change nothing here")
+    title = f"Experiments ({tried.count}). {summary(tried.score)}"
+    return best + fold(title, "\n".join(lines), escape(tried.torch, 600), "\n".join(unmeasured))
+
+
+def experiment_row(row: ExperimentRow) -> str:
+    """One measured experiment as a row of the table."""
+    result = row.result
+    missed = f"**missed**{': ' if result.note else ''}{escape(result.note, 200)}"
+    return table_row(
+        escape(result.title, 100),
+        code(result.flags),
+        escape(row.predicted),
+        escape(row.measured) + ("" if result.significant else " (noise)"),
+        missed if row.agreement == "missed" else row.agreement,
+        escape(row.outputs, 120),
+    )

@@ -1,19 +1,21 @@
 """An explanation on the terminal. Every string is text, never rich markup."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from attrib.model.document import CAUSES, CauseRow, LedgerRow
-from attrib.model.experiment import ExperimentResult
 from attrib.model.provenance import RegionTrail, TrailCall, TrailRun
-from attrib.report.view.experiment_row import tried_of
+from attrib.report.terminal import text as terminal
+from attrib.report.terminal.text import print_line
+from attrib.report.view.experiment_row import experiment_row
 from attrib.report.view.explain import ExplainedRegion, Explanation
 from attrib.report.view.operators import CONTRADICTS
-from attrib.report.view.text import plural, shorten, visible
-from attrib.units import Unit, format_interval, format_percent
+from attrib.report.view.text import count_names, plural, shorten
+from attrib.units import MICROSECONDS, MILLISECONDS, Unit, format_interval, format_percent
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -27,42 +29,158 @@ _KINDS = {
     "region": "region",
     "row": "row of the ledger",
 }
-_STAGES = {"exported": "Exported graph", "optimized": "In the graph that ran, not executed by itself"}
-_LINE_LIMIT = 400
-_MILLISECOND = 1_000_000
+_STAGES = {
+    "exported": "Exported graph",
+    "optimized": "In the optimized graph, but not run as a node of its own",
+}
+_OPS_LIMIT = 160
+
+text_of = partial(terminal.text_of, limit=400)
 
 
 def print_explanation(found: Explanation, console: "Console") -> None:
     """Print where something comes from, what it is on the other side, what it costs, and how that is known."""
     from rich.text import Text
 
-    unit = _unit(found)
-    console.print(Text.assemble(_text(found.name, "bold"), _text(f"  {_KINDS[found.kind]}", "dim")))
+    largest = max(abs(found.torch_ns), abs(found.onnxruntime_ns), abs(found.delta_ns))
+    unit = MILLISECONDS if largest >= MILLISECONDS.size else MICROSECONDS
+    console.print(Text.assemble(text_of(found.name, "bold"), text_of(f"  {_KINDS[found.kind]}", "dim")))
     if found.kind == "module":
-        _module(console, found, unit)
+        print_module(console, found, unit)
     else:
         for region in found.regions:
             console.print()
-            _region(console, region, found, unit)
-    _lines(console, "Findings", [f"{finding.title} ({finding.id})" for finding in found.findings])
-    _lines(console, "Experiments", [_tried(result) for result in found.experiments])
+            print_region(console, region, found, unit)
+    _list(console, "Findings", [f"{finding.title} ({finding.id})" for finding in found.findings])
+    tried = []
+    for result in found.experiments:
+        flags = f" ({result.flags})" if result.flags else ""
+        tried.append(f"{result.title}{flags}: {experiment_row(result, '').sentence}")
+    _list(console, "Experiments", tried)
 
 
-def _tried(result: ExperimentResult) -> str:
-    flags = f" ({result.flags})" if result.flags else ""
-    return f"{result.title}{flags}: {tried_of(result, '').sentence}"
+def print_module(console: "Console", found: Explanation, unit: Unit) -> None:
+    """Print the sums of a module, its causes, and its regions in two lines each."""
+    print_line(console, _sums(found, unit), indent=2)
+    if found.shared:
+        shared = f"shared with other modules: {plural(found.shared, 'region')} of these"
+        print_line(console, text_of(shared, "dim"), indent=2)
+    if found.causes:
+        console.print()
+        console.print(cause_table(found.causes, unit))
+    console.print()
+    console.print(text_of(f"{plural(len(found.regions), 'region')}, in {unit.symbol}", "bold"))
+    table = _grid("r", "r", "r", "t")
+    heads = ("PyTorch", "ORT", "Δ", "region: what ran, how it was matched")
+    table.add_row(*(text_of(head, "dim") for head in heads))
+    for region in found.regions:
+        trail = region.trail
+        calls, nodes = (
+            shorten(", ".join(count_names(item.op for item in items)), _OPS_LIMIT)
+            for items in (trail.calls, trail.ran)
+        )
+        lines = [f"{calls or 'no call'} → {nodes or 'no node'}, {_describe_match(region)}"]
+        lines += [step.text for step in trail.steps if step.kind == "rewritten"]
+        figures = (unit.number(region.torch_ns), unit.number(region.onnxruntime_ns))
+        delta = unit.number(region.delta_ns, sign=True)
+        table.add_row(*map(text_of, figures), text_of(delta), _with_lines(text_of(trail.id), lines))
+    print_line(console, table, indent=2)
 
 
-def _unit(found: Explanation) -> Unit:
-    """Milliseconds where anything takes one, else microseconds: what ONNX Runtime's profile resolves."""
-    largest = max(abs(found.torch_ns), abs(found.onnxruntime_ns), abs(found.delta_ns))
-    return Unit(_MILLISECOND, "ms", 3) if largest >= _MILLISECOND else Unit(1_000, "µs", 1)
+def print_region(console: "Console", region: ExplainedRegion, found: Explanation, unit: Unit) -> None:
+    """Print the sums of a region, its rows, what ran on either side and in between, and how it was matched."""
+    trail = region.trail
+    if trail.id:
+        console.print(text_of(f"region {trail.id}", "bold"))
+        print_line(console, _sums(region, unit), indent=2)
+    if trail.module:
+        print_line(console, text_of(f"module {trail.module}", "dim"), indent=2)
+    if len(region.rows) > 1 or (region.rows and found.kind != "row"):
+        console.print(cause_table(region.rows, unit))
+    print_trail(console, trail, found.name, unit)
+    _list(console, "Rewrites", [step.text for step in trail.steps])
+    reasons = [trail.reason] if trail.reason and trail.reason not in region.match.evidence else []
+    title = "Not matched" if region.match.method == "none" else f"Match: {_describe_match(region)}"
+    _list(console, title, [*reasons, *region.match.evidence])
 
 
-def _text(text: str, style: str = "") -> "Text":
+def print_trail(console: "Console", trail: RegionTrail, focus: str, unit: Unit) -> None:
+    """Print what there is on either side and in the graphs between them; what was asked for is marked."""
+    if trail.calls:
+        console.print(text_of("PyTorch ran", "bold"))
+        print_line(console, _unit_table(trail.calls, focus, unit), indent=2)
+    for stage in trail.stages:
+        console.print(text_of(_STAGES.get(stage.name, f"After {stage.name}"), "bold"))
+        table = _grid("n", "t")
+        for node in stage.nodes:
+            module = "" if node.module == trail.module else node.module
+            origin = ", ".join(filter(None, (module, node.fx_node and f"fx node {node.fx_node}")))
+            table.add_row(text_of(node.op), _with_lines(_name(node.name, focus), [origin]))
+        print_line(console, table, indent=2)
+    if trail.ran:
+        console.print(text_of("ONNX Runtime ran", "bold"))
+        print_line(console, _unit_table(trail.ran, focus, unit), indent=2)
+
+
+def cause_table(causes: Iterable[CauseRow | LedgerRow], unit: Unit) -> "Table":
+    """Causes with the time of either side and the difference."""
+    table = _grid("n", "r", "r", "r")
+    table.add_row(*(text_of(head, "dim") for head in ("  Cause", "PyTorch", "ORT", "Δ")))
+    for cause in causes:
+        delta = format_interval(cause.delta_ns, cause.low_ns, cause.high_ns, scale=unit)
+        figures = (unit.number(cause.torch_ns), unit.number(cause.onnxruntime_ns), delta)
+        table.add_row(text_of(f"  {CAUSES[cause.cause].title}"), *map(text_of, figures))
+    return table
+
+
+def describe_tensors(item: TrailCall | TrailRun) -> list[str]:
+    """What a call or a node read and wrote, and where it ran; of a compiled kernel, what it covers."""
+    read = ", ".join(item.inputs)
+    if isinstance(item, TrailRun):
+        return [f"{read} → {', '.join(item.outputs)}" if item.outputs else read, item.provider]
+    lines = [read]
+    if item.members:
+        lines.append(f"one compiled kernel for {plural(len(item.members), 'op')}:")
+    lines += [f"  {m.op} {m.name or ''} in {m.scope or '(root)'}" for m in item.members]
+    return lines
+
+
+def _unit_table(items: Sequence[TrailCall] | Sequence[TrailRun], focus: str, unit: Unit) -> "Table":
+    table = _grid("n", "r", "t")
+    for item in items:
+        about = _with_lines(_name(item.id, focus), describe_tensors(item))
+        table.add_row(text_of(item.op), text_of(unit.text(item.ns)), about)
+    return table
+
+
+def _name(name: str, focus: str) -> "Text":
+    """A name; the one that was asked for is marked."""
+    return text_of(name, "bold").append(" ◂") if name == focus else text_of(name)
+
+
+def _with_lines(text: "Text", lines: Iterable[str]) -> "Text":
+    """A text with dim lines below it."""
     from rich.text import Text
 
-    return Text(shorten(visible(text), _LINE_LIMIT), style=style, overflow="fold")
+    whole = Text.assemble(text)
+    for line in filter(None, lines):
+        whole.append("\n").append_text(text_of(line, "dim"))
+    return whole
+
+
+def _describe_match(region: ExplainedRegion) -> str:
+    match = region.match
+    if match.method == "none":
+        return "not matched"
+    against = " (contradicted)" if any(CONTRADICTS in line for line in match.evidence) else ""
+    return f"{match.method} {format_percent(match.confidence)}{against}"
+
+
+def _sums(found: Explanation | ExplainedRegion, unit: Unit) -> "Text":
+    delta = format_interval(found.delta_ns, found.low_ns, found.high_ns, scale=unit)
+    noise = "  noise" if found.low_ns <= 0 <= found.high_ns else ""
+    sides = f"PyTorch {unit.text(found.torch_ns)}, ONNX Runtime {unit.text(found.onnxruntime_ns)}"
+    return text_of(f"{sides}: {delta}{noise}")
 
 
 def _grid(*columns: str) -> "Table":
@@ -80,146 +198,8 @@ def _grid(*columns: str) -> "Table":
     return table
 
 
-def _indented(console: "Console", shown: "RenderableType") -> None:
-    from rich.padding import Padding
-
-    console.print(Padding(shown, (0, 0, 0, 2), expand=False), highlight=False)
-
-
-def _sums(found: Explanation | ExplainedRegion, unit: Unit) -> "Text":
-    delta = format_interval(found.delta_ns, found.low_ns, found.high_ns, scale=unit)
-    noise = "  noise" if found.low_ns <= 0 <= found.high_ns else ""
-    sides = f"PyTorch {unit.text(found.torch_ns)}, ONNX Runtime {unit.text(found.onnxruntime_ns)}"
-    return _text(f"{sides}: {delta}{noise}")
-
-
-def _module(console: "Console", found: Explanation, unit: Unit) -> None:
-    _indented(console, _sums(found, unit))
-    if found.shared:
-        _indented(
-            console,
-            _text(f"{plural(found.shared, 'region')} of these hold work of other modules, too", "dim"),
-        )
-    if found.causes:
-        console.print()
-        console.print(_causes(found.causes, unit))
-    console.print()
-    console.print(_text(f"{plural(len(found.regions), 'region')}, in {unit.symbol}", "bold"))
-    table = _grid("r", "r", "r", "t")
-    table.add_row(
-        *(_text(head, "dim") for head in ("PyTorch", "ORT", "Δ", "region: what ran, how it was matched"))
-    )
-    for region in found.regions:
-        figures = (unit.number(region.torch_ns), unit.number(region.onnxruntime_ns))
-        table.add_row(*map(_text, figures), _text(unit.number(region.delta_ns, sign=True)), _short(region))
-    _indented(console, table)
-
-
-def _short(region: ExplainedRegion) -> "Text":
-    """A region in two lines."""
-    trail = region.trail
-    calls, nodes = ([item.op for item in items] for items in (trail.calls, trail.ran))
-    text = _text(trail.id)
-    text.append(
-        f"\n{_listed(calls) or 'no call'} → {_listed(nodes) or 'no node'}, {_matched(region)}", style="dim"
-    )
-    for step in trail.steps:
-        if step.kind == "rewritten":
-            text.append("\n").append_text(_text(step.text, "dim"))
-    return text
-
-
-def _listed(ops: Sequence[str]) -> str:
-    counts = {op: ops.count(op) for op in dict.fromkeys(ops)}
-    return shorten(visible(", ".join(op if n == 1 else f"{op} ×{n}" for op, n in counts.items())), 160)
-
-
-def _matched(region: ExplainedRegion) -> str:
-    match = region.match
-    if match.method == "none":
-        return "not matched"
-    against = " (contradicted)" if any(CONTRADICTS in line for line in match.evidence) else ""
-    return f"{match.method} {format_percent(match.confidence)}{against}"
-
-
-def _causes(causes: Iterable[CauseRow | LedgerRow], unit: Unit) -> "Table":
-    table = _grid("n", "r", "r", "r")
-    table.add_row(*(_text(head, "dim") for head in ("  Cause", "PyTorch", "ORT", "Δ")))
-    for cause in causes:
-        delta = format_interval(cause.delta_ns, cause.low_ns, cause.high_ns, scale=unit)
-        figures = (unit.number(cause.torch_ns), unit.number(cause.onnxruntime_ns), delta)
-        table.add_row(_text(f"  {CAUSES[cause.cause].title}"), *map(_text, figures))
-    return table
-
-
-def _region(console: "Console", region: ExplainedRegion, found: Explanation, unit: Unit) -> None:
-    trail = region.trail
-    if trail.id:
-        console.print(_text(f"region {trail.id}", "bold"))
-        _indented(console, _sums(region, unit))
-    if trail.module:
-        _indented(console, _text(f"module {trail.module}", "dim"))
-    if len(region.rows) > 1 or (region.rows and found.kind != "row"):
-        console.print(_causes(region.rows, unit))
-    _lanes(console, trail, found.name, unit)
-    _lines(console, "Rewrites", [step.text for step in trail.steps])
-    reasons = [trail.reason] if trail.reason and trail.reason not in region.match.evidence else []
-    title = "Not matched" if region.match.method == "none" else f"Match: {_matched(region)}"
-    _lines(console, title, [*reasons, *region.match.evidence])
-
-
-def _lanes(console: "Console", trail: RegionTrail, focus: str, unit: Unit) -> None:
-    """What there is on either side and in the graphs between them; what was asked for is marked."""
-    if trail.calls:
-        console.print(_text("PyTorch ran", "bold"))
-        _indented(console, _units(trail.calls, focus, unit))
-    for stage in trail.stages:
-        console.print(_text(_STAGES.get(stage.name, f"After {stage.name}"), "bold"))
-        table = _grid("n", "t")
-        for node in stage.nodes:
-            module = "" if node.module == trail.module else node.module
-            origin = ", ".join(filter(None, (module, node.fx_node and f"fx node {node.fx_node}")))
-            table.add_row(_text(node.op), _named(node.name, (origin,), focus))
-        _indented(console, table)
-    if trail.ran:
-        console.print(_text("ONNX Runtime ran", "bold"))
-        _indented(console, _units(trail.ran, focus, unit))
-
-
-def _units(items: Sequence[TrailCall] | Sequence[TrailRun], focus: str, unit: Unit) -> "Table":
-    table = _grid("n", "r", "t")
-    for item in items:
-        table.add_row(_text(item.op), _text(unit.text(item.ns)), _named(item.id, _about(item), focus))
-    return table
-
-
-def _about(item: TrailCall | TrailRun) -> tuple[str, ...]:
-    read = ", ".join(item.inputs)
-    if isinstance(item, TrailRun):
-        tensors = f"{read} → {', '.join(item.outputs)}" if item.outputs else read
-        return (tensors, item.provider)
-    covered = (f"  {m.op} {m.name or ''} in {m.scope or '(root)'}" for m in item.members)
-    return (
-        read,
-        *((f"one compiled kernel for {plural(len(item.members), 'op')}:",) if item.members else ()),
-        *covered,
-    )
-
-
-def _named(name: str, about: Iterable[str], focus: str) -> "Text":
-    """A name with what is known about it below; the name that was asked for is marked."""
-    mine = name == focus
-    text = _text(name, "bold" if mine else "")
-    if mine:
-        text.append(" ◂", style="bold")
-    for line in filter(None, about):
-        text.append("\n").append_text(_text(line, "dim"))
-    return text
-
-
-def _lines(console: "Console", title: str, lines: Sequence[str]) -> None:
-    if not lines:
-        return
-    console.print(_text(title, "bold"))
+def _list(console: "Console", title: str, lines: Sequence[str]) -> None:
+    if lines:
+        console.print(text_of(title, "bold"))
     for line in lines:
-        _indented(console, _text(line, "bold red" if CONTRADICTS in line else ""))
+        print_line(console, text_of(line, "bold red" if CONTRADICTS in line else ""), indent=2)

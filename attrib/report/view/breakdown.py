@@ -1,6 +1,5 @@
-"""Where the profiled steps of either side go, by op type."""
+"""How the time of the profiled steps divides among op types, for each side."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from attrib.model.document import Document, StepTimes
@@ -12,7 +11,7 @@ _ROWS = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorTime:
-    """Time of one op type per profiled step, with its calls per step and its share of the step."""
+    """The time of one op type in a profiled step, its calls, and its share of the step (0 to 1)."""
 
     op: str
     count: int
@@ -22,7 +21,7 @@ class OperatorTime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breakdown:
-    """Where the profiled step of one side goes, by op type; `rest_ns` lies outside every op."""
+    """How the mean profiled step of one side divides among op types; `rest_ns` lies outside every op."""
 
     role: Role
     name: str
@@ -35,40 +34,38 @@ class Breakdown:
 
 def breakdowns_of(document: Document, names: dict[Role, str]) -> tuple[Breakdown, ...]:
     """The profiled step of each side that there is, by op type, the largest first."""
-    return tuple(
-        _breakdown(role, names[role], document.profiled[role]) for role in ROLES if role in document.profiled
-    )
+    sides = [role for role in ROLES if role in document.profiled]
+    return tuple(breakdown(role, names[role], document.profiled[role]) for role in sides)
 
 
-def _breakdown(role: Role, name: str, times: StepTimes) -> Breakdown:
+def breakdown(role: Role, name: str, times: StepTimes) -> Breakdown:
+    """Divide the mean profiled step of one side among its op types; the smallest are summed in one."""
     steps = max(len(times.steps_ns), 1)
     step_ns = round(sum(times.steps_ns) / steps)
     ops = [
         OperatorTime(
-            op=op, count=times.counts.get(op, 0), ns=round(ns / steps), share=_share(ns / steps, step_ns)
+            op=op,
+            count=times.counts.get(op, 0),
+            ns=round(ns / steps),
+            share=ns / steps / step_ns if step_ns else 0.0,
         )
         for op, ns in sorted(times.by_op_ns.items(), key=lambda item: (-item[1], item[0]))
     ]
-    hidden = ops[_ROWS:]
+    other = None
+    if hidden := ops[_ROWS:]:
+        ns = sum(row.ns for row in hidden)
+        other = OperatorTime(
+            op=f"other ({plural(len(hidden), 'op type')})",
+            count=sum(row.count for row in hidden),
+            ns=ns,
+            share=ns / step_ns if step_ns else 0.0,
+        )
     return Breakdown(
         role=role,
         name=name,
         step_ns=step_ns,
         steps=len(times.steps_ns),
         ops=tuple(ops[:_ROWS]),
-        other=_other(hidden, step_ns) if hidden else None,
+        other=other,
         rest_ns=step_ns - sum(op.ns for op in ops),
     )
-
-
-def _other(hidden: Iterable[OperatorTime], step_ns: int) -> OperatorTime:
-    rows = list(hidden)
-    ns = sum(row.ns for row in rows)
-    count = sum(row.count for row in rows)
-    return OperatorTime(
-        op=f"other ({plural(len(rows), 'op type')})", count=count, ns=ns, share=_share(ns, step_ns)
-    )
-
-
-def _share(part: float, whole: int) -> float:
-    return part / whole if whole else 0.0

@@ -1,4 +1,4 @@
-"""Geometry of the chart beside each experiment: what was predicted above what was measured, on one axis a group."""
+"""Geometry of the chart beside each experiment: predicted above measured saving, on one axis for each group."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ class Axis:
 
     @property
     def zero(self) -> str:
-        """Where nothing is saved."""
+        """Where a saving of 0 lies."""
         return self.place(0)
 
     def place(self, ns: int) -> str:
-        """Percent of the width; what lies outside is held at the edge."""
+        """Where a saving lies, in percent of the width; what is off the axis is held at its edge."""
         share = (ns - self.low_ns) / max(self.high_ns - self.low_ns, 1)
         return f"{100 * min(max(share, 0.0), 1.0):.1f}".rstrip("0").rstrip(".") + "%"
 
@@ -40,7 +40,7 @@ class Dot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dots:
+class ChartRow:
     """A row of the chart: the predicted saving, where there is one, and the measured one."""
 
     zero: str
@@ -48,12 +48,14 @@ class Dots:
     measured: Dot
 
 
-def axis_of(results: Iterable[ExperimentResult]) -> Axis:
-    """One axis for several: a change that costs far more than any other saves must not press the others together."""
-    intervals = [d for r in results if (d := r.saving_ns) is not None]
-    intervals += [
-        r.predicted.saving_ns for r in results if r.predicted is not None and r.saving_ns is not None
-    ]
+def common_axis(results: Iterable[ExperimentResult]) -> Axis:
+    """Find one axis for several experiments: one that costs far more than any other saves must not squeeze the rest."""
+    intervals: list[Delta] = []
+    for result in results:
+        if result.saving_ns is not None:
+            intervals.append(result.saving_ns)
+            if result.predicted is not None:
+                intervals.append(result.predicted.saving_ns)
     high = max((d.high for d in intervals), default=0)
     low = min((d.low for d in intervals), default=0)
     if high > 0:
@@ -61,18 +63,13 @@ def axis_of(results: Iterable[ExperimentResult]) -> Axis:
     return Axis(low_ns=min(low, 0), high_ns=max(high, 0))
 
 
-def dots_of(result: ExperimentResult, axis: Axis) -> Dots | None:
-    """Place one experiment; None where nothing was measured."""
+def chart_row(result: ExperimentResult, axis: Axis) -> ChartRow | None:
+    """Place one experiment on an axis; None where nothing was measured."""
     if result.saving_ns is None:
         return None
-    prediction = result.predicted
-    return Dots(
-        zero=axis.zero,
-        predicted=_dot(prediction.saving_ns, axis, known=prediction.kind == "estimate")
-        if prediction
-        else None,
-        measured=_dot(result.saving_ns, axis, known=True),
-    )
+    told = result.predicted
+    predicted = _dot(told.saving_ns, axis, known=told.kind == "estimate") if told else None
+    return ChartRow(zero=axis.zero, predicted=predicted, measured=_dot(result.saving_ns, axis, known=True))
 
 
 def _dot(saving: Delta, axis: Axis, *, known: bool) -> Dot:

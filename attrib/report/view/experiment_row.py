@@ -1,12 +1,11 @@
-"""One experiment as a reader is shown it: both figures, whether they agree, and what became of the outputs."""
+"""One experiment as a reader is shown it: both figures, whether they agree, and whether the outputs stayed equal."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from attrib.model.estimate import Delta
 from attrib.model.experiment import BOUND_WORDS, ExperimentResult
-from attrib.model.manifest import OutputDifference
-from attrib.report.view.dot_chart import Dots
+from attrib.report.view.dot_chart import ChartRow
 from attrib.units import unit_for
 
 _STATES = {
@@ -17,11 +16,11 @@ _STATES = {
     "interrupted": "interrupted",
 }
 
-Verdict = Literal["agrees", "missed", "no prediction", ""]
+Agreement = Literal["agrees", "missed", "no prediction", ""]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
+class ExperimentRow:
     """One experiment, in words.
 
     Attributes:
@@ -29,28 +28,28 @@ class Tried:
         result: What was recorded.
         predicted: e.g. `3.10 ms [2.80, 3.40]`; empty without a prediction.
         measured: The same of what was measured; empty where nothing was.
-        verdict: Whether the two agree; empty where nothing was measured.
-        outputs: What became of the outputs.
+        agreement: Whether the two agree; empty where nothing was measured.
+        outputs: Whether the outputs stayed equal, e.g. `equal`.
         state: Why nothing was measured, e.g. `timed out: no step within 600 s`; empty otherwise.
-        dots: Both in the chart of a group.
+        chart: Both in the chart of a group.
     """
 
     anchor: str
     result: ExperimentResult
     predicted: str
     measured: str
-    verdict: Verdict
+    agreement: Agreement
     outputs: str
     state: str
-    dots: Dots | None = None
+    chart: ChartRow | None = None
 
     @property
     def sentence(self) -> str:
         """Predicted beside measured in one line."""
         if self.state:
             return self.state
-        verdict = self.verdict if self.predicted else ""
-        return ": ".join(part for part in (self.figures, verdict, self.result.note) if part)
+        agreement = self.agreement if self.predicted else ""
+        return ": ".join(part for part in (self.figures, agreement, self.result.note) if part)
 
     @property
     def figures(self) -> str:
@@ -68,46 +67,40 @@ def figure(saving: Delta) -> str:
     return f"{unit.text(saving.median)} [{unit.number(saving.low)}, {unit.number(saving.high)}]"
 
 
-def tried_of(result: ExperimentResult, anchor: str) -> Tried:
+def experiment_row(result: ExperimentResult, anchor: str) -> ExperimentRow:
     """Put one experiment into words."""
     prediction, saving = result.predicted, result.saving_ns
-    bound = BOUND_WORDS[prediction.kind] if prediction else ""
-    return Tried(
+    agreement: Agreement = ""
+    state = ""
+    if saving is None:
+        state = _STATES.get(result.state, "no figure was recorded")
+        state += f": {result.reason}" if result.reason else ""
+    elif result.agrees is None:
+        agreement = "no prediction"
+    else:
+        agreement = "agrees" if result.agrees else "missed"
+    return ExperimentRow(
         anchor=anchor,
         result=result,
-        predicted=bound + figure(prediction.saving_ns) if prediction else "",
+        predicted=BOUND_WORDS[prediction.kind] + figure(prediction.saving_ns) if prediction else "",
         measured=figure(saving) if saving else "",
-        verdict=_verdict(result),
-        outputs=_outputs(result),
-        state="" if saving else _state(result),
+        agreement=agreement,
+        outputs=describe_outputs(result),
+        state=state,
     )
 
 
-def _verdict(result: ExperimentResult) -> Verdict:
-    if result.saving_ns is None:
-        return ""
-    if result.agrees is None:
-        return "no prediction"
-    return "agrees" if result.agrees else "missed"
+def describe_outputs(result: ExperimentResult) -> str:
+    """Whether the outputs stayed equal, or how far apart they are; empty where nothing was measured.
 
-
-def _state(result: ExperimentResult) -> str:
-    state = _STATES.get(result.state, "no figure was recorded")
-    return f"{state}: {result.reason}" if result.reason else state
-
-
-def _outputs(result: ExperimentResult) -> str:
-    """Equal, or how far apart: the output that is furthest beyond its tolerance."""
+    Of several outputs it is the one that is furthest beyond its tolerance.
+    """
     if result.saving_ns is None:
         return ""
     if result.outputs_equal is None:
         return "not compared"
-    worst = max(result.outputs, key=_excess, default=None)
+    worst = max(result.outputs, key=lambda output: (not output.equal, output.max_abs), default=None)
     if worst is None or (result.outputs_equal and not result.changes_numbers):
         return "equal" if result.outputs_equal else "differ"
     apart = worst.reason or f"max abs {worst.max_abs:.2g}, cosine {worst.cosine:.6g}"
     return f"{'within' if result.outputs_equal else 'beyond'} the tolerance of {worst.tolerance:.2g}: {apart}"
-
-
-def _excess(output: OutputDifference) -> tuple[bool, float]:
-    return not output.equal, output.max_abs

@@ -1,28 +1,26 @@
 """What `attrib verify` tried, as a reader is shown it: groups, sentences and figures. No markup in here."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from attrib.model.document import Document
 from attrib.model.estimate import Estimate
-from attrib.model.experiment import ExperimentResult
-from attrib.model.manifest import Role
-from attrib.report.view.dot_chart import axis_of, dots_of
-from attrib.report.view.experiment_row import Tried, tried_of
+from attrib.report.view.dot_chart import chart_row, common_axis
+from attrib.report.view.experiment_row import ExperimentRow, experiment_row
 from attrib.report.view.operators import unique_anchors
 from attrib.report.view.text import plural
 from attrib.report.view.verdict import side_names
 from attrib.units import unit_for
 
 BEST = "best"
-"""The id of the experiment that stacks the verified wins."""
+"""The id of the experiment that combines the verified wins."""
 
-PROVE_HINT = "`attrib verify TRACE_DIR` applies these fixes and measures what each gives."
+PROVE_HINT = "`attrib verify TRACE_DIR` applies these fixes and measures what each saves."
 
 _WITHOUT = "(without "
 """What flags hold where a flag of the capture must go (`attrib.verify.flags`)."""
 
-_DECLARED = "These are declared to change the outputs: weigh the saving against the difference."
+_CHANGED = "These change the outputs. Weigh the saving against that change."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +30,14 @@ class Group:
     title: str
     note: str
     axis: str
-    tried: tuple[Tried, ...]
+    rows: tuple[ExperimentRow, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Best:
     """The best configuration found: its row, what it is made of, what to type, and what it means in words."""
 
-    tried: Tried
+    row: ExperimentRow
     parts: tuple[str, ...]
     sentence: str
     command: str
@@ -52,23 +50,23 @@ class Experiments:
 
     Attributes:
         count: How many experiments there are.
-        best: The stacked one.
+        best: The one that combines the wins.
         groups: What was measured.
-        torch: The headline against what PyTorch could have; empty where no such experiment was measured.
+        torch: The headline against what PyTorch could do; empty where no such experiment was measured.
         unmeasured: What did not come to a figure, with the reason.
         idle: What would change nothing here.
         score: In how many the prediction held.
-        by_finding: The experiments of each finding.
+        by_finding: The experiments of each finding, by its id.
     """
 
     count: int
     best: Best | None
     groups: tuple[Group, ...]
     torch: str
-    unmeasured: tuple[Tried, ...]
-    idle: tuple[Tried, ...]
+    unmeasured: tuple[ExperimentRow, ...]
+    idle: tuple[ExperimentRow, ...]
     score: str
-    by_finding: dict[str, tuple[Tried, ...]]
+    by_finding: dict[str, tuple[ExperimentRow, ...]]
 
 
 def experiments_of(document: Document) -> Experiments | None:
@@ -77,78 +75,74 @@ def experiments_of(document: Document) -> Experiments | None:
     if not results:
         return None
     anchors = unique_anchors(result.id for result in results)
-    tried = tuple(tried_of(result, anchors[result.id]) for result in results)
-    single = tuple(item for item in tried if item.result.id != BEST)
+    rows = [experiment_row(result, anchors[result.id]) for result in results]
+    single = [row for row in rows if row.result.id != BEST]
+    by_finding: dict[str, tuple[ExperimentRow, ...]] = {}
+    for row in rows:
+        for finding in row.result.findings:
+            by_finding[finding] = (*by_finding.get(finding, ()), row)
+    judged = [result.agrees for result in results if result.saving_ns and result.agrees is not None]
+    score = f"{sum(judged)} of {plural(len(judged), 'prediction')} agreed with what was measured."
     return Experiments(
         count=len(results),
-        best=next((_best(item, document) for item in tried if item.result.id == BEST), None),
-        groups=_groups(single, side_names(document)),
-        torch=_against_torch(document),
-        unmeasured=tuple(t for t in single if t.state and t.result.state != "not_applicable"),
-        idle=tuple(t for t in single if t.result.state == "not_applicable"),
-        score=_score(results),
-        by_finding=_by_finding(tried),
+        best=next((describe_best(row, document) for row in rows if row.result.id == BEST), None),
+        groups=group_rows(single, document),
+        torch=compare_with_torch(document),
+        unmeasured=tuple(row for row in single if row.state and row.result.state != "not_applicable"),
+        idle=tuple(row for row in single if row.result.state == "not_applicable"),
+        score=score if judged else "",
+        by_finding=by_finding,
     )
 
 
-def _groups(tried: Sequence[Tried], names: dict[Role, str]) -> tuple[Group, ...]:
-    ort, torch = names["onnxruntime"], names["torch"]
-    groups = (
-        (f"In {ort}", "", _measured(tried, "onnxruntime", changes=False)),
-        (f"In {ort}, with other numbers", _DECLARED, _measured(tried, "onnxruntime", changes=True)),
-        (f"What {torch} could have", "", _measured(tried, "torch", changes=False)),
-        (f"What {torch} could have, with other numbers", _DECLARED, _measured(tried, "torch", changes=True)),
-    )
-    return tuple(_group(title, note, members) for title, note, members in groups if members)
+def group_rows(rows: Sequence[ExperimentRow], document: Document) -> tuple[Group, ...]:
+    """Put what was measured into groups: by side, and by whether the outputs change."""
+    names = side_names(document)
+    groups = []
+    for title, side, changes in (
+        (f"In {names['onnxruntime']}", "onnxruntime", False),
+        (f"In {names['onnxruntime']}, with changed outputs", "onnxruntime", True),
+        (f"What {names['torch']} could do", "torch", False),
+        (f"What {names['torch']} could do, with changed outputs", "torch", True),
+    ):
+        members = [
+            row for row in rows
+            if row.result.saving_ns and row.result.side == side and row.result.changes_numbers == changes
+        ]  # fmt: skip
+        if members:
+            axis = common_axis(row.result for row in members)
+            unit = unit_for(max(axis.high_ns, -axis.low_ns))
+            group = Group(
+                title=title,
+                note=_CHANGED if changes else "",
+                axis=f"{unit.number(axis.low_ns)} to {unit.text(axis.high_ns)}",
+                rows=tuple(replace(row, chart=chart_row(row.result, axis)) for row in members),
+            )
+            groups.append(group)
+    return tuple(groups)
 
 
-def _group(title: str, note: str, tried: tuple[Tried, ...]) -> Group:
-    axis = axis_of(item.result for item in tried)
-    unit = unit_for(max(axis.high_ns, -axis.low_ns))
-    placed = tuple(replace(item, dots=dots_of(item.result, axis)) for item in tried)
-    ends = f"{unit.number(axis.low_ns)} to {unit.text(axis.high_ns)}"
-    return Group(title=title, note=note, axis=ends, tried=placed)
-
-
-def _measured(tried: Iterable[Tried], side: Role, *, changes: bool) -> tuple[Tried, ...]:
-    return tuple(
-        t for t in tried
-        if t.result.saving_ns and t.result.side == side and t.result.changes_numbers == changes
-    )  # fmt: skip
-
-
-def _best(item: Tried, document: Document) -> Best:
-    result = item.result
+def describe_best(row: ExperimentRow, document: Document) -> Best:
+    """Put the best configuration into words, with the command that captures it."""
+    result = row.result
     titles = {other.id: other.title for other in document.experiments}
-    parts = tuple(titles.get(part, part) for part in result.parts)
-    sentence = item.state
+    sentence = row.state
     if result.saving_ns is not None:
-        outputs = f"; outputs {item.outputs}" if item.outputs else ""
-        sentence = f"It saves {item.measured} of a step{_from_to(result)}{outputs}."
+        steps = ""
+        if result.baseline_ns and result.variant_ns:
+            before, after = _step(result.baseline_ns), _step(result.variant_ns)
+            steps = f" ({before} before, {after} after, in one run)"
+        outputs = f"; outputs {row.outputs}" if row.outputs else ""
+        sentence = f"It saves {row.measured} of a step{steps}{outputs}."
+    # The capture's command with the flags behind it; the flags alone where something must be left out, too.
+    whole = document.command and result.flags and _WITHOUT not in result.flags
     return Best(
-        tried=item,
-        parts=parts,
+        row=row,
+        parts=tuple(titles.get(part, part) for part in result.parts),
         sentence=sentence,
-        command=_command(document, result),
-        note=_sentence(result.note),
+        command=f"{document.command} {result.flags}" if whole else result.flags,
+        note=f"{result.note[0].upper()}{result.note[1:]}." if result.note else "",
     )
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}." if text else ""
-
-
-def _command(document: Document, result: ExperimentResult) -> str:
-    """The capture's command with the flags behind it; the flags alone where something must be left out, too."""
-    if not document.command or not result.flags or _WITHOUT in result.flags:
-        return result.flags
-    return f"{document.command} {result.flags}"
-
-
-def _from_to(result: ExperimentResult) -> str:
-    if result.baseline_ns is None or result.variant_ns is None:
-        return ""
-    return f" ({_step(result.baseline_ns)} before, {_step(result.variant_ns)} after, in one run)"
 
 
 def _step(estimate: Estimate) -> str:
@@ -156,8 +150,8 @@ def _step(estimate: Estimate) -> str:
     return unit_for(estimate.median, noise=half).text(estimate.median)
 
 
-def _against_torch(document: Document) -> str:
-    """The headline against the fastest PyTorch that kept its outputs: two figures of two runs, and no more."""
+def compare_with_torch(document: Document) -> str:
+    """Compare the headline with the fastest PyTorch that kept its outputs: two figures of two runs, so no interval."""
     kept = [
         r for r in document.experiments
         if r.side == "torch" and r.variant_ns and r.outputs_equal and not r.changes_numbers and r.significant
@@ -170,23 +164,8 @@ def _against_torch(document: Document) -> str:
     unit = unit_for(max(ort.median, fastest.variant_ns.median))
     word = "slower" if gap > 0 else "faster"
     return (
-        f"{fastest.title}: {names['torch']} then took {_step(fastest.variant_ns)} a step, against "
+        f"{fastest.title}: {names['torch']} then took {_step(fastest.variant_ns)} per step, against "
         f"{_step(fastest.baseline_ns)} as captured. {names['onnxruntime']} took {_step(ort)} in the capture: "
         f"{unit.text(abs(gap))} {word} than that. The two figures come from separate runs, so their difference has no "
         "interval."
     )
-
-
-def _score(results: Iterable[ExperimentResult]) -> str:
-    judged = [result.agrees for result in results if result.saving_ns and result.agrees is not None]
-    if not judged:
-        return ""
-    return f"{sum(judged)} of {plural(len(judged), 'prediction')} agreed with what was measured."
-
-
-def _by_finding(tried: Iterable[Tried]) -> dict[str, tuple[Tried, ...]]:
-    found: dict[str, tuple[Tried, ...]] = {}
-    for item in tried:
-        for finding in item.result.findings:
-            found[finding] = (*found.get(finding, ()), item)
-    return found

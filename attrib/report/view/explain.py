@@ -11,7 +11,8 @@ from attrib.model.experiment import ExperimentResult
 from attrib.model.manifest import OPTIMIZED
 from attrib.model.provenance import RegionTrail, TrailStage
 from attrib.model.region import Match, Region
-from attrib.report.view.names import ROOT, NameKind, Names, Place, find, names_of
+from attrib.report.view.names import ROOT, NameKind, Names, NameTarget, find, names_of
+from attrib.report.view.operators import sum_rows
 
 _NO_ROW = Match(method="none", confidence=0.0)
 _NOTHING_LEFT = "ONNX Runtime ran no node for it, and no PyTorch call was linked to it"
@@ -95,26 +96,37 @@ class Explainer:
             self._rows.setdefault(row.region, []).append(row)
 
     def explain(self, query: str) -> Explanation:
-        """What is behind a name.
+        """Find what is behind a name.
 
         Raises:
             UsageError: Nothing has that name, or several things do.
         """
         kind, name = find(query, self.names)
         found = sorted(
-            (self._region(place) for place in self.names[kind][name]),
+            (self._region(target) for target in self.names[kind][name]),
             key=lambda region: (-abs(region.delta_ns), region.trail.id),
         )
         rows = [row for region in found for row in region.rows]
-        total = self._ledger.total(row.id for row in rows)
-        findings = self._findings_on({row.id for row in rows})
-        shared = sum(_reaches_out(region.trail, name) for region in found) if kind == "module" else 0
+        ids = {row.id for row in rows}
+        sums, total = sum_rows(rows), self._ledger.total(row.id for row in rows)
+        findings = tuple(
+            finding for finding in self._findings
+            if any(row in ids for piece in finding.evidence for row in piece.rows)
+        )  # fmt: skip
+        named = {finding.id for finding in findings}
+        experiments = tuple(
+            msgspec.structs.replace(result, snippet="")
+            for result in self._experiments
+            if named.intersection(result.findings)
+            or (result.predicted is not None and ids.intersection(result.predicted.rows))
+        )
+        shared = sum(reaches_out(region.trail, name) for region in found) if kind == "module" else 0
         return Explanation(
             query=query,
             kind=kind,
             name=name,
-            torch_ns=sum(row.torch_ns for row in rows),
-            onnxruntime_ns=sum(row.onnxruntime_ns for row in rows),
+            torch_ns=sums.torch_ns,
+            onnxruntime_ns=sums.onnxruntime_ns,
             delta_ns=total.median,
             low_ns=total.low,
             high_ns=total.high,
@@ -122,61 +134,47 @@ class Explainer:
             shared=shared,
             regions=tuple(found),
             findings=findings,
-            experiments=self._tried({row.id for row in rows}, {finding.id for finding in findings}),
+            experiments=experiments,
         )
 
-    def _findings_on(self, rows: set[str]) -> tuple[Finding, ...]:
-        return tuple(
-            finding
-            for finding in self._findings
-            if any(row in rows for piece in finding.evidence for row in piece.rows)
-        )
-
-    def _tried(self, rows: set[str], findings: set[str]) -> tuple[ExperimentResult, ...]:
-        return tuple(
-            msgspec.structs.replace(result, snippet="")
-            for result in self._experiments
-            if findings.intersection(result.findings)
-            or (result.predicted is not None and rows.intersection(result.predicted.rows))
-        )
-
-    def _region(self, place: Place) -> ExplainedRegion:
-        if not place.region:
-            return ExplainedRegion(trail=self._vanished(place))
-        rows = self._rows.get(place.region, [])
-        total = self._ledger.total(row.id for row in rows)
+    def _region(self, target: NameTarget) -> ExplainedRegion:
+        if not target.region:
+            return ExplainedRegion(trail=trail_of_vanished(self._chain, target))
+        rows = self._rows.get(target.region, [])
+        sums, total = sum_rows(rows), self._ledger.total(row.id for row in rows)
         return ExplainedRegion(
-            torch_ns=sum(row.torch_ns for row in rows),
-            onnxruntime_ns=sum(row.onnxruntime_ns for row in rows),
+            torch_ns=sums.torch_ns,
+            onnxruntime_ns=sums.onnxruntime_ns,
             delta_ns=total.median,
             low_ns=total.low,
             high_ns=total.high,
             match=rows[0].match if rows else _NO_ROW,
             rows=tuple(rows),
-            trail=self._trails.get(place.region, RegionTrail(id=place.region)),
-        )
-
-    def _vanished(self, place: Place) -> RegionTrail:
-        """The trail of a node that is in no region: what the rewrites made of it."""
-        lineage = self._chain.lineage(place.graph, place.node)
-        stages = tuple(
-            TrailStage(name=name, nodes=tuple(self._chain.nodes(k, positions)))
-            for k, (name, positions) in enumerate(zip(self._chain.names, lineage, strict=True))
-            if positions
-        )
-        node = self._chain.graphs[place.graph].nodes[place.node]
-        return RegionTrail(
-            id="",
-            module=node.scope or "",
-            origin="onnxruntime",
-            reason=_NOTHING_LEFT if self._chain.names[-1] == STAGE_NAMES[OPTIMIZED] else _UNTRACED,
-            stages=stages,
-            steps=tuple(self._chain.steps_of(lineage)),
+            trail=self._trails.get(target.region, RegionTrail(id=target.region)),
         )
 
 
-def _reaches_out(trail: RegionTrail, module: str) -> bool:
+def reaches_out(trail: RegionTrail, module: str) -> bool:
     """Whether a region holds calls of other modules than this one and those inside it."""
     if module == ROOT:
         return False
     return any(call.module != module and not call.module.startswith(f"{module}.") for call in trail.calls)
+
+
+def trail_of_vanished(chain: Chain, target: NameTarget) -> RegionTrail:
+    """The trail of a node that is in no region: what the rewrites made of it."""
+    lineage = chain.lineage(target.graph, target.node)
+    stages = tuple(
+        TrailStage(name=name, nodes=tuple(chain.nodes(k, positions)))
+        for k, (name, positions) in enumerate(zip(chain.names, lineage, strict=True))
+        if positions
+    )
+    node = chain.graphs[target.graph].nodes[target.node]
+    return RegionTrail(
+        id="",
+        module=node.scope or "",
+        origin="onnxruntime",
+        reason=_NOTHING_LEFT if chain.names[-1] == STAGE_NAMES[OPTIMIZED] else _UNTRACED,
+        stages=stages,
+        steps=tuple(chain.steps_of(lineage)),
+    )

@@ -1,5 +1,7 @@
 """What a reader is told about the workload, the machine and the measurement, as pairs of label and text."""
 
+from collections.abc import Iterable
+
 from attrib.model.document import Document
 from attrib.model.manifest import PROFILE_ZERO, Side
 from attrib.report.view.text import plural
@@ -29,7 +31,10 @@ def subtitle_of(document: Document) -> tuple[str, ...]:
 
 
 def side_facts(side: Side) -> Facts:
-    """How one side ran."""
+    """How one side ran: its versions, options, threads and warm-up, and what its profiler costs."""
+    exporter = f"{side.exporter}, opset {side.opset}" if side.exporter and side.opset else side.exporter
+    steady = "steady" if side.warmed_up else "not steady at the end"
+    cost = side.overhead
     facts = (
         ("State", side.state if not side.error else f"{side.state}: {side.error}"),
         ("Version", side.version),
@@ -37,48 +42,33 @@ def side_facts(side: Side) -> Facts:
         ("Execution providers", ", ".join(side.providers)),
         ("Requested providers", ", ".join(side.requested_providers)),
         ("Optimization level", side.opt_level),
-        (
-            "Exporter",
-            f"{side.exporter}, opset {side.opset}" if side.exporter and side.opset else side.exporter,
-        ),
+        ("Exporter", exporter),
         ("Intra-op threads", str(side.threads) if side.threads else ""),
         *((name, value) for name, value in sorted(side.settings.items()) if name != PROFILE_ZERO),
-        ("Warm-up", _warmup(side)),
+        ("Warm-up", f"{plural(side.warmup, 'step')}, {steady}" if side.warmup else ""),
         ("Processor share while idle", format_percent(side.idle_cpu_share) if side.idle_cpu_share else ""),
-        ("Profiler cost per event", _overhead(side)),
+        (
+            "Profiler cost per event",
+            f"{format_ns(cost.inside_ns)} inside, {format_ns(cost.outside_ns)} outside" if cost else "",
+        ),
     )
-    return tuple((label, value) for label, value in facts if value)
-
-
-def _warmup(side: Side) -> str:
-    if not side.warmup:
-        return ""
-    return f"{plural(side.warmup, 'step')}, {'steady' if side.warmed_up else 'not steady at the end'}"
-
-
-def _overhead(side: Side) -> str:
-    if side.overhead is None:
-        return ""
-    return f"{format_ns(side.overhead.inside_ns)} inside, {format_ns(side.overhead.outside_ns)} outside"
+    return _drop_empty(facts)
 
 
 def machine_facts(document: Document) -> Facts:
     """The machine, with nothing that names it."""
     env = document.environment
-    cores = f"{env.usable_cores:g} usable of {env.logical_cores}" if env.logical_cores else ""
+    load = f"{env.load_before:.1f} and {env.load_after:.1f}" if env.load_after else ""
     facts = (
         ("Processor", env.cpu),
-        ("Cores", cores),
+        ("Cores", f"{env.usable_cores:g} usable of {env.logical_cores}" if env.logical_cores else ""),
         ("Memory", f"{env.memory_bytes / 2**30:.1f} GiB" if env.memory_bytes else ""),
         ("Accelerators", ", ".join(env.accelerators)),
         ("System", env.system),
         ("Python", env.python),
-        (
-            "Load before and after",
-            f"{env.load_before:.1f} and {env.load_after:.1f}" if env.load_after else "",
-        ),
+        ("Load before and after", load),
     )
-    return tuple((label, value) for label, value in facts if value)
+    return _drop_empty(facts)
 
 
 def method_facts(document: Document) -> Facts:
@@ -97,15 +87,13 @@ def method_facts(document: Document) -> Facts:
         ]
     if document.workload.parameters:
         facts.append(("Parameters", f"{document.workload.parameters:,}"))
-    facts += [
-        (f"Output {o.name}", _output(o.max_abs, o.max_rel, o.cosine, o.tolerance))
-        for o in document.outputs
-        if o.equal
-    ]
-    if document.workload.inputs_sha256:
-        facts.append(("Inputs sha256", document.workload.inputs_sha256))
+    for output in document.outputs:
+        if output.equal:
+            apart = f"max abs {output.max_abs:.2g}, max rel {output.max_rel:.2g}, cosine {output.cosine:.6g}"
+            facts.append((f"Output {output.name}", f"{apart}; tolerance {output.tolerance:.2g}"))
+    facts.append(("Inputs sha256", document.workload.inputs_sha256))
+    return _drop_empty(facts)
+
+
+def _drop_empty(facts: Iterable[tuple[str, str]]) -> Facts:
     return tuple((label, value) for label, value in facts if value)
-
-
-def _output(max_abs: float, max_rel: float, cosine: float, tolerance: float) -> str:
-    return f"max abs {max_abs:.2g}, max rel {max_rel:.2g}, cosine {cosine:.6g}; tolerance {tolerance:.2g}"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from attrib.model.document import CAUSES, Cause, LedgerRow
+from attrib.report.view.operators import sum_rows
 from attrib.report.view.text import plural
 
 NODE_LIMIT = 700
@@ -79,33 +80,28 @@ def _node(branch: _Branch, label: str, path: str, *, fold_chain: bool = True) ->
     """Turn a branch into a node; a chain of modules that hold nothing but the next one becomes one node."""
     while fold_chain and not branch.rows and len(branch.children) == 1:
         name, branch = next(iter(branch.children.items()))
-        label, path = f"{label}.{name}", _joined(path, name)
+        label, path = f"{label}.{name}", _below(path, name)
     numbered = sorted(filter(_is_number, branch.children), key=int)
     folded = numbered if len(numbered) >= _FOLD_FROM else []
     rest = branch.children.keys() - set(folded)
-    nodes = [_node(branch.children[name], name, _joined(path, name)) for name in sorted(rest)]
+    nodes = [_node(branch.children[name], name, _below(path, name)) for name in sorted(rest)]
     if folded:
-        nodes.append(_group(branch, folded, path))
-    nodes += _own_work(branch, path) if nodes else ()
+        members = tuple(_node(branch.children[name], name, _below(path, name)) for name in folded)
+        span = format_range(folded)
+        nodes.append(_sum_up(span, _below(path, span), "group", (), members))
+    if nodes:
+        # What the module does itself, by cause, so that the children always sum to their parent.
+        by_cause: dict[Cause, list[LedgerRow]] = {}
+        for row in branch.rows:
+            by_cause.setdefault(row.cause, []).append(row)
+        nodes += [_sum_up(CAUSES[cause].title, path, "cause", own, ()) for cause, own in by_cause.items()]
     if fold_chain and len(nodes) == 1 and nodes[0].kind == "group":
         return replace(nodes[0], label=f"{label}.{nodes[0].label}")
-    return _summed(label, path, "module", branch.rows if not nodes else (), _by_size(nodes))
+    nodes.sort(key=lambda n: (n.kind == "cause", -abs(n.delta_ns), n.label))
+    return _sum_up(label, path, "module", branch.rows if not nodes else (), tuple(nodes))
 
 
-def _group(branch: _Branch, numbered: list[str], path: str) -> ModuleNode:
-    members = tuple(_node(branch.children[name], name, _joined(path, name)) for name in numbered)
-    return _summed(_range(numbered), _joined(path, _range(numbered)), "group", (), members)
-
-
-def _own_work(branch: _Branch, path: str) -> list[ModuleNode]:
-    """What a module with children does itself, by cause, so that the children always sum to their parent."""
-    by_cause: dict[Cause, list[LedgerRow]] = {}
-    for row in branch.rows:
-        by_cause.setdefault(row.cause, []).append(row)
-    return [_summed(CAUSES[cause].title, path, "cause", own, ()) for cause, own in by_cause.items()]
-
-
-def _summed(
+def _sum_up(
     label: str,
     path: str,
     kind: NodeKind,
@@ -128,42 +124,35 @@ def _summed(
     )
 
 
-def _by_size(nodes: list[ModuleNode]) -> tuple[ModuleNode, ...]:
-    return tuple(sorted(nodes, key=lambda n: (n.kind == "cause", -abs(n.delta_ns), n.label)))
-
-
-def _joined(path: str, name: str) -> str:
+def _below(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _range(numbered: list[str]) -> str:
+def format_range(numbered: list[str]) -> str:
     """`{0..11}`, or the numbers themselves where some are missing."""
     first, last = int(numbered[0]), int(numbered[-1])
     if last - first == len(numbered) - 1:
         return f"{{{first}..{last}}}"
-    named = (
-        ",".join(numbered)
-        if len(numbered) <= _NAMED_GAPS
-        else f"{first}..{last}, {plural(len(numbered), 'module')}"
-    )
-    return f"{{{named}}}"
+    if len(numbered) <= _NAMED_GAPS:
+        return f"{{{','.join(numbered)}}}"
+    return f"{{{first}..{last}, {plural(len(numbered), 'module')}}}"
 
 
-def pruned(root: ModuleNode, limit: int) -> ModuleNode:
+def prune_tree(root: ModuleNode, limit: int) -> ModuleNode:
     """The tree with at most about `limit` nodes: upper levels first, the rest of a level summed in one node."""
     level, kept, left = [root], {id(root): root.children}, limit
     while level:
         following: list[ModuleNode] = []
         share = max(left // len(level), 1)
         for node in level:
-            kept[id(node)] = _first(node, share if left > 0 else 0)
+            kept[id(node)] = first_children(node, share if left > 0 else 0)
             left -= len(kept[id(node)])
             following += kept[id(node)]
         level = following
-    return _rebuilt(root, kept)
+    return _rebuild(root, kept)
 
 
-def _first(node: ModuleNode, count: int) -> tuple[ModuleNode, ...]:
+def first_children(node: ModuleNode, count: int) -> tuple[ModuleNode, ...]:
     """The first children and, where there are more, one node that sums the others."""
     if len(node.children) <= count:
         return node.children
@@ -172,12 +161,12 @@ def _first(node: ModuleNode, count: int) -> tuple[ModuleNode, ...]:
     keep = max(count - 1, 1)
     hidden = node.children[keep:]
     label = f"other ({plural(len(hidden), 'module')})"
-    other = _summed(label, node.path, "cause", hidden, ())
+    other = _sum_up(label, node.path, "cause", hidden, ())
     return (*node.children[:keep], replace(other, rows=sum(child.rows for child in hidden)))
 
 
-def _rebuilt(node: ModuleNode, kept: dict[int, tuple[ModuleNode, ...]]) -> ModuleNode:
-    return replace(node, children=tuple(_rebuilt(child, kept) for child in kept.get(id(node), ())))
+def _rebuild(node: ModuleNode, kept: dict[int, tuple[ModuleNode, ...]]) -> ModuleNode:
+    return replace(node, children=tuple(_rebuild(child, kept) for child in kept.get(id(node), ())))
 
 
 def repeated_modules(rows: Iterable[LedgerRow]) -> tuple[RepeatedModule, ...]:
@@ -185,14 +174,24 @@ def repeated_modules(rows: Iterable[LedgerRow]) -> tuple[RepeatedModule, ...]:
     by_pattern: dict[str, list[LedgerRow]] = {}
     for row in rows:
         by_pattern.setdefault(place_key(row.module), []).append(row)
-    found = [_repeated(members) for members in by_pattern.values()]
-    return tuple(
-        sorted((r for r in found if r.modules >= _FOLD_FROM), key=lambda r: (-abs(r.delta_ns), r.pattern))
-    )
+    found = []
+    for members in by_pattern.values():
+        paths = {row.module for row in members}
+        if len(paths) >= _FOLD_FROM:
+            sums = sum_rows(members)
+            repeated = RepeatedModule(
+                pattern=folded_path(paths),
+                modules=len(paths),
+                torch_ns=sums.torch_ns,
+                onnxruntime_ns=sums.onnxruntime_ns,
+                delta_ns=sums.delta_ns,
+            )
+            found.append(repeated)
+    return tuple(sorted(found, key=lambda r: (-abs(r.delta_ns), r.pattern)))
 
 
 def place_key(module: str) -> str:
-    """The same for modules that differ only by the number of their layer."""
+    """A key that is the same for modules that differ only by the number of their layer."""
     return ".".join("\0" if _is_number(part) else part for part in _parts(module))
 
 
@@ -204,20 +203,10 @@ def _is_number(part: str) -> bool:
     return part.isascii() and part.isdigit() and len(part) <= _LONGEST_NUMBER
 
 
-def _repeated(rows: list[LedgerRow]) -> RepeatedModule:
-    paths = {row.module for row in rows}
-    return RepeatedModule(
-        pattern=folded_path(paths),
-        modules=len(paths),
-        torch_ns=sum(row.torch_ns for row in rows),
-        onnxruntime_ns=sum(row.onnxruntime_ns for row in rows),
-        delta_ns=sum(row.delta_ns for row in rows),
-    )
-
-
 def folded_path(paths: Iterable[str]) -> str:
     """One path for modules of one `place_key`, e.g. `encoder.layer.{0..11}.output`."""
     columns = zip(*(_parts(path) for path in sorted(set(paths))), strict=True)
     return ".".join(
-        column[0] if len(set(column)) == 1 else _range(sorted(set(column), key=int)) for column in columns
+        column[0] if len(set(column)) == 1 else format_range(sorted(set(column), key=int))
+        for column in columns
     )

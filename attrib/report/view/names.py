@@ -22,7 +22,7 @@ _MOST = 50_000
 """Names among which near ones are searched for."""
 
 
-class Place(msgspec.Struct, frozen=True):
+class NameTarget(msgspec.Struct, frozen=True):
     """Where a name leads: a region by id or, for a node in no region, its graph's number and its position in there."""
 
     region: str = ""
@@ -30,7 +30,7 @@ class Place(msgspec.Struct, frozen=True):
     node: int = -1
 
 
-Names = dict[NameKind, dict[str, list[Place]]]
+Names = dict[NameKind, dict[str, list[NameTarget]]]
 
 
 def names_of(
@@ -48,19 +48,34 @@ def names_of(
         "node": {}, "graph node": {}, "value": {}, "call": {}, "fx node": {}, "module": {}, "region": {}, "row": {},
     }  # fmt: skip
     for trail in trails:
-        here = Place(trail.id)
-        for node in trail.ran:
-            _add(names, "node", node.id, here)
+        here = NameTarget(trail.id)
+        for run in trail.ran:
+            _add(names, "node", run.id, here)
         for call in trail.calls:
             _add(names, "call", call.id, here)
         for module in modules_of(trail):
             _add(names, "module", module, here)
         _add(names, "region", trail.id, here)
     for row in rows:
-        _add(names, "region", row.region, Place(row.region))
-        _add(names, "row", row.id, Place(row.region))
-    _add_graphs(names, regions, chain)
+        _add(names, "region", row.region, NameTarget(row.region))
+        _add(names, "row", row.id, NameTarget(row.region))
+    for k, graph in enumerate(chain.graphs):
+        owner = {i: region.id for region in regions if k < len(region.lineage) for i in region.lineage[k]}
+        for node in graph.nodes:
+            region = owner.get(node.index, "")
+            here = NameTarget(region) if region else NameTarget("", k, node.index)
+            _add(names, "graph node", node_name(node), here)
+            for value in filter(None, node.outputs):
+                _add(names, "value", value, here)
+            if node.fx_node:
+                _add(names, "fx node", node.fx_node, here)
     return names
+
+
+def _add(names: Names, kind: NameKind, name: str, target: NameTarget) -> None:
+    targets = names[kind].setdefault(name, [])
+    if target not in targets:
+        targets.append(target)
 
 
 def modules_of(trail: RegionTrail) -> set[str]:
@@ -71,28 +86,6 @@ def modules_of(trail: RegionTrail) -> set[str]:
         ".".join(scope.split(".")[:n]) for scope in scopes if scope for n in range(1, scope.count(".") + 2)
     }
     return {ROOT, *paths}
-
-
-def _add_graphs(names: Names, regions: Sequence[Region], chain: Chain) -> None:
-    owner = [
-        {i: region.id for region in regions if k < len(region.lineage) for i in region.lineage[k]}
-        for k in range(len(chain.graphs))
-    ]
-    for k, graph in enumerate(chain.graphs):
-        for node in graph.nodes:
-            region = owner[k].get(node.index, "")
-            here = Place(region) if region else Place("", k, node.index)
-            _add(names, "graph node", node_name(node), here)
-            for value in filter(None, node.outputs):
-                _add(names, "value", value, here)
-            if node.fx_node:
-                _add(names, "fx node", node.fx_node, here)
-
-
-def _add(names: Names, kind: NameKind, name: str, place: Place) -> None:
-    places = names[kind].setdefault(name, [])
-    if place not in places:
-        places.append(place)
 
 
 def find(query: str, names: Names) -> tuple[NameKind, str]:
@@ -112,24 +105,16 @@ def find(query: str, names: Names) -> tuple[NameKind, str]:
             if len(found) == 1:
                 return kind, found[0]
             if found:
-                raise _several(query, kind, found)
-    raise _nothing(query, [name for known in names.values() for name in known])
-
-
-def _several(query: str, kind: NameKind, found: list[str]) -> UsageError:
-    near = difflib.get_close_matches(query[:_LONGEST], found[:_MOST], n=SUGGESTIONS, cutoff=0.0)
-    more = f" and {len(found) - len(near)} more" if len(found) > len(near) else ""
-    return UsageError(
-        f"{query[:_LONGEST]!r} is part of the names of {len(found)} {kind}s: {', '.join(near)}{more}",
-        hint="give one of them in full",
-    )
-
-
-def _nothing(query: str, known: list[str]) -> UsageError:
-    near = list(
-        dict.fromkeys(difflib.get_close_matches(query[:_LONGEST], known[:_MOST], n=SUGGESTIONS, cutoff=0.5))
-    )
-    return UsageError(
-        f"nothing here is named {query[:_LONGEST]!r}" + (f"; near: {', '.join(near)}" if near else ""),
+                near = difflib.get_close_matches(query[:_LONGEST], found[:_MOST], n=SUGGESTIONS, cutoff=0.0)
+                more = f" and {len(found) - len(near)} more" if len(found) > len(near) else ""
+                raise UsageError(
+                    f"{query[:_LONGEST]!r} is part of the names of {len(found)} {kind}s: {', '.join(near)}{more}",
+                    hint="give one of them in full",
+                )
+    every = [name for known in names.values() for name in known]
+    near = difflib.get_close_matches(query[:_LONGEST], every[:_MOST], n=SUGGESTIONS, cutoff=0.5)
+    similar = f"; similar names: {', '.join(dict.fromkeys(near))}" if near else ""
+    raise UsageError(
+        f"nothing here is named {query[:_LONGEST]!r}{similar}",
         hint="name a node, a call, a module, a value or a row of the report; report.json lists them",
     )

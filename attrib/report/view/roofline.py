@@ -8,7 +8,7 @@ from attrib.analysis.attribution.roofline.peaks import machine_limits
 from attrib.model.document import Document, LedgerRow
 from attrib.model.manifest import ROLES, Role
 from attrib.model.roofline import Bound, Peaks, Roofline
-from attrib.report.view.text import counted
+from attrib.report.view.text import count_names
 from attrib.report.view.verdict import side_names
 from attrib.units import format_ns, whole_percent
 
@@ -68,7 +68,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RooflineView:
-    """What is drawn and said.
+    """The section about the limits of the machine: what is drawn, and what is said.
 
     Attributes:
         kinds: The kinds of operators, the most costly first.
@@ -95,42 +95,38 @@ def roofline_of(document: Document) -> RooflineView | None:
     if not document.rooflines or not peaks:
         return None
     names = side_names(document)
-    kinds = _kinds(document)
+    kinds = kinds_of(document)
     return RooflineView(
         kinds=kinds[:MOST_KINDS],
         more=max(len(kinds) - MOST_KINDS, 0),
         peaks=peaks,
-        measured=_measured(peaks),
+        measured=describe_peaks(peaks),
         above=any(share > 1 for kind in kinds[:MOST_KINDS] for share in kind.shares.values()),
-        line=_line(document, names),
-        rows={row: _row_text(limit, names) for row, limit in document.rooflines.items()},
+        line=describe_arithmetic(document),
+        rows={row: describe_limit(limit, names) for row, limit in document.rooflines.items()},
     )
 
 
-def _kinds(document: Document) -> tuple[Kind, ...]:
+def kinds_of(document: Document) -> tuple[Kind, ...]:
+    """Put the rows with a limit together by operators and tensors, those that take longest first."""
     groups: dict[tuple[object, ...], list[LedgerRow]] = defaultdict(list)
     for row in document.ledger:
         if row.id in document.rooflines:
             key = (tuple(sorted(row.torch_ops)), tuple(sorted(row.onnx_ops)), tuple(sorted(row.shapes)))
             groups[key].append(row)
-    ordered = sorted(groups.values(), key=lambda rows: (-_longest(rows), rows[0].id))
-    return tuple(_kind(number, rows, document.rooflines) for number, rows in enumerate(ordered, start=1))
+    ordered = sorted(
+        groups.values(),
+        key=lambda rows: (-max(sum(_time(row, role) for row in rows) for role in ROLES), rows[0].id),
+    )
+    return tuple(sum_kind(number, rows, document.rooflines) for number, rows in enumerate(ordered, start=1))
 
 
-def _longest(rows: Sequence[LedgerRow]) -> int:
-    return max(sum(row.torch_ns for row in rows), sum(row.onnxruntime_ns for row in rows))
-
-
-def _kind(number: int, rows: Sequence[LedgerRow], limits: dict[str, Roofline]) -> Kind:
+def sum_kind(number: int, rows: Sequence[LedgerRow], limits: dict[str, Roofline]) -> Kind:
+    """Sum up rows with the same operators and tensors."""
     its = [limits[row.id] for row in rows]
     first = max(rows, key=lambda row: (max(row.torch_ns, row.onnxruntime_ns), row.id))
     matrices = [shape for shape in first.shapes if "×" in shape] or list(first.shapes)
-    times: dict[Role, int] = {
-        "torch": sum(row.torch_ns for row in rows),
-        "onnxruntime": sum(row.onnxruntime_ns for row in rows),
-    }
-    shares = {role: share for role in ROLES if (share := _share(rows, its, role)) is not None}
-    sides = (", ".join(counted(ops)) for ops in (first.torch_ops, first.onnx_ops))
+    sides = (", ".join(count_names(ops)) for ops in (first.torch_ops, first.onnx_ops))
     return Kind(
         number=number,
         label=" → ".join(filter(None, sides)),
@@ -141,64 +137,67 @@ def _kind(number: int, rows: Sequence[LedgerRow], limits: dict[str, Roofline]) -
         bytes=sum(limit.bytes for limit in its),
         limit_ns=sum(limit.limit_ns for limit in its),
         bound=Counter(limit.bound for limit in its).most_common(1)[0][0],
-        times_ns=times,
-        shares=shares,
+        times_ns={role: sum(_time(row, role) for row in rows) for role in ROLES},
+        shares={role: share for role in ROLES if (share := _share(rows, its, role)) is not None},
     )
 
 
-def _side(limit: Roofline, role: Role) -> float | None:
-    return limit.torch_share if role == "torch" else limit.onnxruntime_share
-
-
-def _spent(row: LedgerRow, role: Role) -> int:
+def _time(row: LedgerRow, role: Role) -> int:
     return row.torch_ns if role == "torch" else row.onnxruntime_ns
+
+
+def _row_share(limit: Roofline, role: Role) -> float | None:
+    return limit.torch_share if role == "torch" else limit.onnxruntime_share
 
 
 def _share(rows: Sequence[LedgerRow], limits: Sequence[Roofline], role: Role) -> float | None:
     """Their limits divided by their time, on one side; None where that has no such work."""
-    known = [(row, share) for row, limit in zip(rows, limits, strict=True) if (share := _side(limit, role))]
-    spent = sum(_spent(row, role) for row, _ in known)
-    return sum(share * _spent(row, role) for row, share in known) / spent if spent > 0 else None
+    pairs = zip(rows, limits, strict=True)
+    known = [(_time(row, role), share) for row, limit in pairs if (share := _row_share(limit, role))]
+    spent = sum(time for time, _ in known)
+    return sum(share * time for time, share in known) / spent if spent > 0 else None
 
 
-def _line(document: Document, names: dict[Role, str]) -> str:
-    rows = [
-        row for row in document.ledger
+def describe_arithmetic(document: Document) -> str:
+    """The share of the peak rate that work bound by arithmetic reached; empty where there is none."""
+    names = side_names(document)
+    bound = [
+        (row, limit) for row in document.ledger
         if (limit := document.rooflines.get(row.id)) is not None and limit.bound == "compute"
     ]  # fmt: skip
-    limits = [document.rooflines[row.id] for row in rows]
+    rows, limits = [row for row, _ in bound], [limit for _, limit in bound]
     told = [
         f"{names[role]} {whole_percent(share)}"
         for role in ROLES
         if (share := _share(rows, limits, role)) is not None
     ]
-    return "Reached of what this machine's arithmetic can do: " + ", ".join(told) if told else ""
+    return "Share of this machine's peak arithmetic rate: " + ", ".join(told) if told else ""
 
 
-def _row_text(limit: Roofline, names: dict[Role, str]) -> str:
-    """One short line: it stands in every row of a page. Both shares stand in the order of the table's columns."""
-    shares = {role: share for role in ROLES if (share := _side(limit, role)) is not None}
+def describe_limit(limit: Roofline, names: dict[Role, str]) -> str:
+    """The limit of one row and what each side reached, in the order of the table's columns.
+
+    It is short, because it stands in every row of a page.
+    """
+    shares = {role: share for role in ROLES if (share := _row_share(limit, role)) is not None}
     told = [whole_percent(share) for share in shares.values()]
     if len(shares) == 1:
         told[0] += f" in {names[next(iter(shares))]}"
     return f"{format_ns(limit.limit_ns)} ({BOUNDS[limit.bound]}): " + " and ".join(told)
 
 
-def _measured(peaks: dict[Role, Peaks]) -> tuple[str, ...]:
-    """The peaks in words, each once."""
+def describe_peaks(peaks: dict[Role, Peaks]) -> tuple[str, ...]:
+    """Put the peaks into words, each once, e.g. `float32 products 450 GFLOP/s`."""
     lines: dict[str, None] = {}
     for limit in peaks.values():
         for dtype, rate in limit.products.items():
-            lines[f"{dtype} products {format_rate(rate.per_s, 'FLOP/s')}{_rounded(rate.math)}"] = None
+            arithmetic = f" ({rate.math})" if rate.math else ""
+            lines[f"{dtype} products {format_rate(rate.per_s, 'FLOP/s')}{arithmetic}"] = None
         for stream, name in zip((limit.streams[-1:], limit.streams[:-1]), ("memory", "cache"), strict=True):
             if stream:
                 best = max(stream, key=lambda s: s.rate.per_s)
                 lines[f"{name} {format_rate(best.rate.per_s, 'B/s')}"] = None
     return tuple(lines)
-
-
-def _rounded(arithmetic: str) -> str:
-    return f" ({arithmetic})" if arithmetic else ""
 
 
 def format_rate(per_s: float, unit: str) -> str:

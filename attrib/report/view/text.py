@@ -1,4 +1,4 @@
-"""Strings that strangers wrote, made fit to be shown: visible, bounded, and usable in a link."""
+"""Strings from models and traces, made fit to be shown: visible, bounded, and usable in a link."""
 
 import hashlib
 import unicodedata
@@ -9,17 +9,12 @@ from urllib.parse import quote
 EXPLAIN_HINT = "`attrib explain TRACE_DIR NAME` shows what is behind a node, a call, a module or a row."
 
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_LAST_LATIN_1 = 0xFF
+_LINE_ENDS = str.maketrans("\n\t\r", "   ")
 _ANCHOR_LIMIT = 96
 
 
-def _escaped(char: str) -> str:
-    if char.isprintable() or unicodedata.category(char) == "Zs":
-        return char
-    code = ord(char)
-    return _ESCAPES.get(char) or (f"\\x{code:02x}" if code <= 0xFF else f"\\u{{{code:04x}}}")  # noqa: PLR2004
-
-
-def visible(text: str, *, keep_newlines: bool = False) -> str:
+def make_visible(text: str, *, keep_newlines: bool = False) -> str:
     """Show what cannot be seen: control, format (bidi) and unassigned characters and lone surrogates as escapes.
 
     Args:
@@ -29,8 +24,21 @@ def visible(text: str, *, keep_newlines: bool = False) -> str:
     if text.isprintable():
         return text
     if keep_newlines:
-        return "\n".join(visible(line) for line in text.replace("\r\n", "\n").split("\n"))
-    return "".join(map(_escaped, text))
+        return "\n".join(make_visible(line) for line in text.replace("\r\n", "\n").split("\n"))
+    shown = []
+    for char in text:
+        if char.isprintable() or unicodedata.category(char) == "Zs":
+            shown.append(char)
+        else:
+            code = ord(char)
+            escape = f"\\x{code:02x}" if code <= _LAST_LATIN_1 else f"\\u{{{code:04x}}}"
+            shown.append(_ESCAPES.get(char, escape))
+    return "".join(shown)
+
+
+def one_line(text: str) -> str:
+    """Text that may hold several lines, such as an error of a library, on one line and visible."""
+    return make_visible(text.translate(_LINE_ENDS))
 
 
 def shorten(text: str, limit: int) -> str:
@@ -50,7 +58,7 @@ def anchor(text: str) -> str:
     return f"{safe[: _ANCHOR_LIMIT - 13].rpartition('%')[0] or safe[: _ANCHOR_LIMIT - 13]}~{digest}"
 
 
-def counted(names: Iterable[str]) -> tuple[str, ...]:
+def count_names(names: Iterable[str]) -> tuple[str, ...]:
     """Names in order of first appearance, with `×n` where one appears n times."""
     counts = Counter(names)
     return tuple(name if count == 1 else f"{name} ×{count}" for name, count in counts.items())

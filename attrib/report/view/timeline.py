@@ -1,4 +1,4 @@
-"""One step of each side on a common axis: what held each thread and each queue, by cause, and what belongs together."""
+"""One step of each side on a common axis: what each thread and each device queue ran, colored by cause."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ RIBBONS = 10
 """Matched regions that are linked in the drawing without script: the longest ones."""
 
 _DENSE = 0.5
-"""Share of its extent that a region fills where it is linked as a whole; else its longest segment is."""
+"""A region that fills at least this share of its extent is linked as a whole; of any other, its longest segment."""
 
 Paint = Cause | Literal["several", ""]
 """The cause of a segment; `several` for merged ones of more than one row, empty for nothing."""
@@ -92,7 +92,7 @@ class LaneView:
 
 @dataclass(frozen=True, slots=True)
 class Legend:
-    """A paint that occurs, and what it stands for."""
+    """An entry of the legend: a paint, and what it stands for."""
 
     title: str
     style: Style
@@ -124,24 +124,29 @@ def timeline_of(document: Document) -> TimelineView | None:
         return None
     names = side_names(document)
     span = max(*(step.wall_ns for step in shown.values()), 1)
-    lanes = tuple(_lanes(document, shown, names, span))
-    ticks = axis_ticks(0, span)
+    lanes = tuple(place_lanes(document, shown, span))
+    total: dict[Paint, int] = {}
+    for lane in lanes:
+        for segment in lane.segments:
+            total[segment.paint] = total.get(segment.paint, 0) + segment.end_ns - segment.start_ns
     return TimelineView(
         lanes=lanes,
-        ribbons=tuple(_ribbons(lanes, span)),
-        ticks=tuple((f"{100 * tick / span:.2f}%", tick) for tick in ticks),
+        ribbons=tuple(draw_ribbons(lanes, span)),
+        ticks=tuple((f"{100 * tick / span:.2f}%", tick) for tick in axis_ticks(0, span)),
         axis_y=lanes[-1].bottom + 4,
-        legend=_legend(lanes),
+        legend=tuple(
+            Legend(CAUSES[paint].title if paint in CAUSES else SEVERAL, STYLES[paint])
+            for paint in sorted(total, key=lambda p: (-total[p], p))
+        ),
         walls=tuple((names[role], step.wall_ns) for role, step in shown.items()),
         merged=any(lane.counts for step in shown.values() for lane in step.lanes),
         lanes_more=sum(step.lanes_more for step in shown.values()),
     )
 
 
-def _lanes(
-    document: Document, shown: Mapping[Role, StepTimeline], names: Mapping[Role, str], span: int
-) -> Iterator[LaneView]:
-    """The lanes from top to bottom: of two sides the devices face each other."""
+def place_lanes(document: Document, shown: Mapping[Role, StepTimeline], span: int) -> Iterator[LaneView]:
+    """Place the lanes from top to bottom, on an axis of `span` nanoseconds: of two sides the devices face each other."""
+    names = side_names(document)
     y = LABEL_HEIGHT
     for number, (role, step) in enumerate(shown.items()):
         for lane in sorted(step.lanes, key=lambda lane: (lane.kind == "host") == bool(number)):
@@ -154,7 +159,7 @@ def _lanes(
                 y=y,
                 height=height,
                 segments=segments,
-                bands=tuple(_bands(segments, span, y, height)),
+                bands=tuple(draw_bands(segments, span, y, height)),
             )
             y += height + LABEL_HEIGHT
         y += GAP
@@ -171,57 +176,35 @@ def segments_of(lane: TimelineLane, ledger: Sequence[LedgerRow]) -> Iterator[Seg
         at += gap + length
 
 
-def _bands(segments: Sequence[Segment], span: int, y: int, height: int) -> Iterator[tuple[Style, str]]:
-    """Bars of a lane by paint: each column shows what took most of it."""
-    paths: dict[Paint, list[str]] = {}
-    columns = _columns(segments, span)
-    left = 0
-    for paint, run in groupby(columns):
-        width = sum(1 for _ in run)
-        if paint:
-            paths.setdefault(paint, []).append(f"M{left} {y}h{width}v{height}h-{width}z")
-        left += width
-    for paint, bars in paths.items():
-        yield STYLES[paint], "".join(bars)
-
-
-def _columns(segments: Sequence[Segment], span: int) -> list[Paint]:
+def draw_bands(segments: Sequence[Segment], span: int, y: int, height: int) -> Iterator[tuple[Style, str]]:
+    """The bars of a lane, one path a paint: each column shows what took most of it, or nothing."""
     taken: list[dict[Paint, float]] = [{} for _ in range(COLUMNS)]
     for segment in segments:
         left, right = COLUMNS * segment.start_ns / span, COLUMNS * segment.end_ns / span
         for column in range(int(left), min(int(right) + 1, COLUMNS)):
             share = min(right, column + 1) - max(left, column)
             taken[column][segment.paint] = taken[column].get(segment.paint, 0.0) + share
-    return [_most(shares) for shares in taken]
+    columns: list[Paint] = [
+        max(shares, key=shares.__getitem__) if sum(shares.values()) >= _DENSE else "" for shares in taken
+    ]
+    paths: dict[Paint, list[str]] = {}
+    at = 0
+    for paint, run in groupby(columns):
+        width = sum(1 for _ in run)
+        if paint:
+            paths.setdefault(paint, []).append(f"M{at} {y}h{width}v{height}h-{width}z")
+        at += width
+    for paint, bars in paths.items():
+        yield STYLES[paint], "".join(bars)
 
 
-def _most(shares: dict[Paint, float]) -> Paint:
-    """What took most of a column; empty where that is nothing."""
-    return max(shares, key=shares.__getitem__) if sum(shares.values()) >= _DENSE else ""
-
-
-def _legend(lanes: Sequence[LaneView]) -> tuple[Legend, ...]:
-    """Every paint that occurs, by its time in all lanes."""
-    total: dict[Paint, int] = {}
-    for lane in lanes:
-        for segment in lane.segments:
-            total[segment.paint] = total.get(segment.paint, 0) + segment.end_ns - segment.start_ns
-    return tuple(
-        Legend(_title(paint), STYLES[paint]) for paint in sorted(total, key=lambda p: (-total[p], p))
-    )
-
-
-def _title(paint: Paint) -> str:
-    return CAUSES[paint].title if paint in CAUSES else SEVERAL
-
-
-def _ribbons(lanes: Sequence[LaneView], span: int) -> Iterator[str]:
+def draw_ribbons(lanes: Sequence[LaneView], span: int) -> Iterator[str]:
     """Links between the two sides, from the last lane of one to the first of the other, for the longest regions."""
     upper = next((lane for lane in reversed(lanes) if lane.role == ROLES[0]), None)
     lower = next((lane for lane in lanes if lane.role == ROLES[1]), None)
     if upper is None or lower is None:
         return
-    ours, theirs = _extents(upper), _extents(lower)
+    ours, theirs = region_extents(upper), region_extents(lower)
     both = sorted(
         ours.keys() & theirs.keys(), key=lambda r: (-sum(e - s for s, e in (ours[r], theirs[r])), r)
     )
@@ -237,18 +220,17 @@ def _ribbons(lanes: Sequence[LaneView], span: int) -> Iterator[str]:
         )
 
 
-def _extents(lane: LaneView) -> dict[str, tuple[int, int]]:
-    """From where to where each matched region reaches."""
-    found: dict[str, list[Segment]] = {}
+def region_extents(lane: LaneView) -> dict[str, tuple[int, int]]:
+    """From where to where each matched region reaches in a lane; of a scattered one, its longest segment."""
+    segments: dict[str, list[Segment]] = {}
     for segment in lane.segments:
         if segment.region and segment.paint != "framework":
-            found.setdefault(segment.region, []).append(segment)
-    return {region: _extent(its) for region, its in found.items()}
-
-
-def _extent(segments: Sequence[Segment]) -> tuple[int, int]:
-    start, end = segments[0].start_ns, max(segment.end_ns for segment in segments)
-    if sum(segment.end_ns - segment.start_ns for segment in segments) >= _DENSE * (end - start):
-        return start, end
-    longest = max(segments, key=lambda segment: segment.end_ns - segment.start_ns)
-    return longest.start_ns, longest.end_ns
+            segments.setdefault(segment.region, []).append(segment)
+    extents = {}
+    for region, its in segments.items():
+        start, end = its[0].start_ns, max(segment.end_ns for segment in its)
+        if sum(segment.end_ns - segment.start_ns for segment in its) < _DENSE * (end - start):
+            longest = max(its, key=lambda segment: segment.end_ns - segment.start_ns)
+            start, end = longest.start_ns, longest.end_ns
+        extents[region] = (start, end)
+    return extents

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from attrib.model.document import Document, LedgerRow
-from attrib.model.manifest import Role
+from attrib.model.manifest import ROLES, Role
 from attrib.model.provenance import RegionTrail
 from attrib.report.view.modules import folded_path, place_key
-from attrib.report.view.text import counted, plural, shorten
+from attrib.report.view.text import count_names, plural, shorten
 from attrib.units import Unit
 
 SHOWN = 40
@@ -39,8 +39,8 @@ class UnmatchedWork:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unmatched:
-    """All of it: the entries by time, and for each side the number of units and their time."""
+class UnmatchedView:
+    """Everything without a counterpart: the entries by time, and each side's number of calls or nodes and their time."""
 
     entries: tuple[UnmatchedWork, ...]
     counts: dict[Role, int]
@@ -59,45 +59,45 @@ class Unmatched:
     def sentence(self, names: dict[Role, str], unit: Unit) -> str:
         """The totals in one line."""
         if not self.entries:
-            return "Every call and every node has its counterpart."
+            return "Every call and every node has a counterpart."
         parts = [
             f"{plural(count, 'call' if role == 'torch' else 'node')} of {names[role]} ({unit.text(self.times_ns[role])})"
             for role, count in self.counts.items()
             if count
         ]
-        return f"{' and '.join(parts)} per step without a counterpart."
+        return f"{' and '.join(parts)} per step have no counterpart."
 
 
-def unmatched_of(document: Document) -> Unmatched | None:
+def unmatched_of(document: Document) -> UnmatchedView | None:
     """What has no counterpart; None where there is but one side, or the document does not tell."""
-    if not document.regions or len(document.profiled) < 2:  # noqa: PLR2004
+    if not document.regions or len(document.profiled) < len(ROLES):
         return None
     rows: dict[str, list[LedgerRow]] = {}
     for row in document.ledger:
         rows.setdefault(row.region, []).append(row)
     groups: dict[tuple[str, ...], list[RegionTrail]] = {}
     for trail in document.regions:
-        if trail.reason:
-            groups.setdefault(_key(trail, rows.get(trail.id, [])), []).append(trail)
-    entries = [entry for group in groups.values() for entry in _entries(group, rows)]
+        if trail.reason:  # the same work in repeated layers is one group
+            ops = (op for row in rows.get(trail.id, []) for op in (*row.torch_ops, *row.onnx_ops))
+            groups.setdefault((place_key(trail.module), trail.reason, *ops), []).append(trail)
+    entries = [
+        entry
+        for group in groups.values()
+        for entry in unmatched_work(group, [row for trail in group for row in rows.get(trail.id, [])])
+    ]
     entries.sort(key=lambda e: (-e.ns, e.role, e.where, e.ops))
-    return Unmatched(
+    return UnmatchedView(
         entries=tuple(entries),
         counts={role: sum(e.count for e in entries if e.role == role) for role in document.profiled},
         times_ns={role: sum(e.ns for e in entries if e.role == role) for role in document.profiled},
     )
 
 
-def _key(trail: RegionTrail, rows: Iterable[LedgerRow]) -> tuple[str, ...]:
-    ops = tuple(op for row in rows for op in (*row.torch_ops, *row.onnx_ops))
-    return (place_key(trail.module), trail.reason, *ops)
-
-
-def _entries(group: Sequence[RegionTrail], rows: dict[str, list[LedgerRow]]) -> Iterable[UnmatchedWork]:
-    own = [row for trail in group for row in rows.get(trail.id, [])]
+def unmatched_work(group: Sequence[RegionTrail], rows: Sequence[LedgerRow]) -> Iterable[UnmatchedWork]:
+    """One entry for each side that ran something in a group of like regions with these rows."""
     sides: tuple[tuple[Role, list[str], int], ...] = (
-        ("torch", [op for row in own for op in row.torch_ops], sum(row.torch_ns for row in own)),
-        ("onnxruntime", [op for row in own for op in row.onnx_ops], sum(row.onnxruntime_ns for row in own)),
+        ("torch", [op for row in rows for op in row.torch_ops], sum(row.torch_ns for row in rows)),
+        ("onnxruntime", [op for row in rows for op in row.onnx_ops], sum(row.onnxruntime_ns for row in rows)),
     )
     where = folded_path(trail.module for trail in group) or "(root)"
     for role, ops, ns in sides:
@@ -105,9 +105,9 @@ def _entries(group: Sequence[RegionTrail], rows: dict[str, list[LedgerRow]]) -> 
             yield UnmatchedWork(
                 role=role,
                 where=where,
-                ops=counted(ops),
+                ops=count_names(ops),
                 count=len(ops),
                 ns=ns,
                 reason=shorten(group[0].reason, _REASON_LIMIT),
-                rows=tuple(row.id for row in own),
+                rows=tuple(row.id for row in rows),
             )

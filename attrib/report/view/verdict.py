@@ -1,10 +1,10 @@
 """The headline in words, and what the reader must know before any attribution."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from attrib.model.document import CAUSES, Document
-from attrib.model.estimate import Delta, Estimate
 from attrib.model.manifest import ROLES, Role
 from attrib.units import format_interval, format_ratio, unit_for
 
@@ -14,10 +14,10 @@ Level = Literal["error", "warning", "note"]
 _NAMED_CAUSES = 3
 
 WRONG_DEVICE = "provider-not-used"
-"""The finding without which no other figure means what the reader takes it for."""
+"""The finding that the requested execution provider was not used: then every figure is of another device."""
 
 REMAINDERS = ("profiler_overhead", "unattributed")
-"""Causes that explain nothing: what the profiler took, and what is left over. Always shown, always last."""
+"""Causes that explain nothing: what the profiler cost, and what was not matched. They are always shown, as the last."""
 
 _ENGINES: dict[str, str] = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
 
@@ -46,7 +46,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class AlertLine:
-    """One case of an alert: what was seen, how that may bend the result, and how to record again without it."""
+    """One case of an alert: what was seen, how that may distort the result, and how to record again without it."""
 
     text: str
     effect: str = ""
@@ -72,40 +72,35 @@ def side_names(document: Document) -> dict[Role, str]:
 
 
 def verdict_of(document: Document) -> Verdict:
-    """The headline in words."""
-    names = side_names(document)
-    latency = document.latency
-    if latency.torch_ns is None or latency.onnxruntime_ns is None or latency.delta_ns is None:
-        return _without_delta(document, names)
-    compared = _compared(latency.torch_ns, latency.onnxruntime_ns, latency.delta_ns)
+    """Put the headline into words."""
+    names, latency = side_names(document), document.latency
+    torch, ort, delta = latency.torch_ns, latency.onnxruntime_ns, latency.delta_ns
+    if torch is None or ort is None or delta is None:
+        return verdict_without_delta(document)
+    half = max(delta.high - delta.median, delta.median - delta.low, 0)
+    unit = unit_for(max(torch.median, ort.median), noise=half)
+    signed = f"{unit.number(delta.median, sign=True)} ± {unit.text(half)}"
+    figures = f"{unit.text(ort.median)} against {unit.text(torch.median)} per step ({signed}, 95 % interval)"
     if not latency.significant:
         return Verdict(
             tone="same",
             lead=f"No significant difference between {names['onnxruntime']} and {names['torch']}",
-            figures=compared,
-            note=_cancelling(document),
+            figures=figures,
+            note=describe_cancelling(document),
         )
-    faster = latency.delta_ns.median < 0
-    small, large = sorted((latency.torch_ns.median, latency.onnxruntime_ns.median))
+    tone: Tone = "faster" if delta.median < 0 else "slower"
+    small, large = sorted((torch.median, ort.median))
     ratio = f"{format_ratio(large / small)} " if small > 0 else ""
-    word = "faster" if faster else "slower"
     return Verdict(
-        tone="faster" if faster else "slower",
-        lead=f"{names['onnxruntime']} is {ratio}{word} than {names['torch']}",
-        figures=compared,
-        note=_largest(document),
+        tone=tone,
+        lead=f"{names['onnxruntime']} is {ratio}{tone} than {names['torch']}",
+        figures=figures,
+        note=describe_largest(document),
     )
 
 
-def _compared(torch: Estimate, ort: Estimate, delta: Delta) -> str:
-    half = max(delta.high - delta.median, delta.median - delta.low, 0)
-    unit = unit_for(max(torch.median, ort.median), noise=half)
-    signed = f"{unit.number(delta.median, sign=True)} ± {unit.text(half)}"
-    return f"{unit.text(ort.median)} against {unit.text(torch.median)} per step ({signed}, 95 % interval)"
-
-
-def _largest(document: Document) -> str:
-    """The causes that matter most, in one line."""
+def describe_largest(document: Document) -> str:
+    """The causes that matter most, in one line; empty where there is none."""
     explained = [cause for cause in document.causes if cause.cause not in REMAINDERS]
     causes = sorted(explained, key=lambda c: (-abs(c.delta_ns), c.cause))[:_NAMED_CAUSES]
     if not causes or not causes[0].delta_ns:
@@ -119,24 +114,27 @@ def _largest(document: Document) -> str:
     return f"Largest causes: {', '.join(named)}."
 
 
-def _cancelling(document: Document) -> str:
-    """Where nothing is left of the difference, the rows may still hold some: say how much cancels out."""
+def describe_cancelling(document: Document) -> str:
+    """How much cancels out where nothing is left of the difference: the rows may still hold some."""
     slower = sum(cause.delta_ns for cause in document.causes if cause.delta_ns > 0)
     saved = sum(cause.delta_ns for cause in document.causes if cause.delta_ns < 0)
     if not slower or not saved:
         return ""
     unit = unit_for(max(slower, -saved))
-    return f"Inside it, causes worth {unit.text(slower, sign=True)} and {unit.text(saved, sign=True)} cancel out."
+    return f"Causes worth {unit.text(slower, sign=True)} and {unit.text(saved, sign=True)} cancel out."
 
 
-def _without_delta(document: Document, names: dict[Role, str]) -> Verdict:
+def verdict_without_delta(document: Document) -> Verdict:
+    """The headline where a side was not timed: what was measured, and why the other was not."""
+    names = side_names(document)
     estimates = {"torch": document.latency.torch_ns, "onnxruntime": document.latency.onnxruntime_ns}
-    measured = [
-        f"{names[role]} took {format_interval(e.median, e.low, e.high, sign=False)} per step (95 % interval)"
-        for role in ROLES
-        if (e := estimates[role]) is not None
-    ]
-    reasons = [f"{names[role]}: {_why_missing(document, role)}" for role in ROLES if estimates[role] is None]
+    measured, reasons = [], []
+    for role in ROLES:
+        if (e := estimates[role]) is not None:
+            step = format_interval(e.median, e.low, e.high, sign=False)
+            measured.append(f"{names[role]} took {step} per step (95 % interval)")
+        else:
+            reasons.append(f"{names[role]}: {reason_without_steps(document, role)}")
     return Verdict(
         tone="none",
         lead="No comparison: one side is missing" if measured else "No comparison: no plain step was timed",
@@ -145,54 +143,50 @@ def _without_delta(document: Document, names: dict[Role, str]) -> Verdict:
     )
 
 
-def _why_missing(document: Document, role: Role) -> str:
+def reason_without_steps(document: Document, role: Role) -> str:
+    """Why a side has no plain steps."""
     side = document.sides.get(role)
-    if side is None and role in document.profiled:
-        return "only profiled steps were recorded"
     if side is None:
-        return "the directory holds nothing of it"
+        recorded = role in document.profiled
+        return "only profiled steps were recorded" if recorded else "nothing of it was recorded"
     if side.state == "complete":
         return "no plain step was timed"
     return f"{side.state}: {side.error}" if side.error else side.state
 
 
-_OF_THE_REST = "steps that lost events show too little work, and what is missing counts as framework overhead"
+_LOST_EVENTS = (
+    "steps that lost events show too little work, and the missing time counts as framework overhead"
+)
 _RECORD_AGAIN = "capture again, or get an intact copy"
 
 
 def alerts_of(document: Document) -> tuple[Alert, ...]:
     """What to know first, gravest first: damaged input, the wrong device, other outputs, failed conditions, warnings."""
-    wrong = tuple(
-        AlertLine(_output_line(o.name, o.reason, o.max_abs, o.tolerance))
-        for o in document.outputs
-        if not o.equal
-    )
-    failed = tuple(
-        AlertLine(f"{c.title or c.check}: {c.detail}", c.effect, c.fix)
-        for c in document.comparability
-        if c.state == "failed"
-    )
     elsewhere = next((f for f in document.findings if f.id == WRONG_DEVICE and f.state == "failed"), None)
-    device = (AlertLine(elsewhere.summary, fix=elsewhere.fix),) if elsewhere else ()
-    damaged = tuple(
-        AlertLine(damage.place(), f"{damage.outcome()}: {_OF_THE_REST}", _RECORD_AGAIN)
+    damaged = [
+        AlertLine(damage.place(), f"{damage.outcome()}: {_LOST_EVENTS}", _RECORD_AGAIN)
         for damage in document.damage
-    )
-    alerts = (
-        Alert(
-            level="error", title="The input is damaged: this report is of what was recovered", lines=damaged
+    ]
+    wrong = []
+    for output in document.outputs:
+        if not output.equal:
+            apart = f"largest difference {output.max_abs:.3g}, tolerance {output.tolerance:.3g}"
+            wrong.append(AlertLine(f"{output.name}: {output.reason or apart}"))
+    failed = [
+        AlertLine(f"{check.title or check.check}: {check.detail}", check.effect, check.fix)
+        for check in document.comparability
+        if check.state == "failed"
+    ]
+    alerts: tuple[tuple[Level, str, Iterable[AlertLine]], ...] = (
+        ("error", "The input is damaged: this report shows only what was recovered", damaged),
+        (
+            "error",
+            elsewhere.title if elsewhere else "",
+            [AlertLine(elsewhere.summary, fix=elsewhere.fix)] if elsewhere else [],
         ),
-        Alert(level="error", title=elsewhere.title if elsewhere else "", lines=device),
-        Alert(
-            level="error",
-            title="The outputs differ: the two sides do not compute the same thing",
-            lines=wrong,
-        ),
-        Alert(level="warning", title="Conditions of a fair comparison do not hold", lines=failed),
-        Alert(level="note", title="Warnings of the capture", lines=tuple(map(AlertLine, document.warnings))),
+        ("error", "The outputs differ: the two sides do not compute the same thing", wrong),
+        ("warning", "Conditions of a fair comparison do not hold", failed),
+        ("note", "Warnings from the capture", map(AlertLine, document.warnings)),
     )
-    return tuple(alert for alert in alerts if alert.lines)
-
-
-def _output_line(name: str, reason: str, max_abs: float, tolerance: float) -> str:
-    return f"{name}: {reason or f'largest difference {max_abs:.3g}, tolerance {tolerance:.3g}'}"
+    shown = (Alert(level=level, title=title, lines=tuple(lines)) for level, title, lines in alerts)
+    return tuple(alert for alert in shown if alert.lines)

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from attrib.model.document import CauseRow, Check, Document, Finding, Gap
+from attrib.model.document import CauseRow, Check, Document, Finding, FindingState, Gap
 from attrib.model.manifest import ROLES, Role
 from attrib.report.view.breakdown import Breakdown, breakdowns_of
-from attrib.report.view.experiment_row import Tried
+from attrib.report.view.experiment_row import ExperimentRow
 from attrib.report.view.experiments import Experiments, experiments_of
 from attrib.report.view.facts import Facts, machine_facts, method_facts, side_facts, subtitle_of
 from attrib.report.view.modules import (
@@ -14,19 +14,33 @@ from attrib.report.view.modules import (
     ModuleNode,
     RepeatedModule,
     module_tree,
-    pruned,
+    prune_tree,
     repeated_modules,
 )
 from attrib.report.view.operators import ROW_LIMIT, OperatorTable, operator_table, unique_anchors
 from attrib.report.view.roofline import RooflineView, roofline_of
 from attrib.report.view.text import plural
 from attrib.report.view.timeline import TimelineView, timeline_of
-from attrib.report.view.unmatched import Unmatched, unmatched_of
+from attrib.report.view.unmatched import UnmatchedView, unmatched_of
 from attrib.report.view.verdict import Alert, Verdict, alerts_of, side_names, verdict_of
-from attrib.report.view.waterfall import Waterfall, ordered_causes, waterfall_of
-from attrib.units import Unit, format_interval, format_ns, format_percent
+from attrib.report.view.waterfall import Waterfall, order_causes, waterfall_of
+from attrib.units import MICROSECONDS, MILLISECONDS, Unit, format_interval, format_ns, format_percent
 
 _REPEATED_ROWS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """What a finding is worth in time: the words before its figure, the figure, and the words after it."""
+
+    before: str
+    figure: str
+    after: str
+
+    @property
+    def text(self) -> str:
+        """All of it, e.g. `saves at most 3.45 ± 0.23 ms, not tried yet`."""
+        return f"{self.before} {self.figure}{self.after}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +51,7 @@ class FindingView:
     finding: Finding
     rows: tuple[str, ...]
     positions: tuple[int, ...]
-    tried: tuple[Tried, ...] = ()
+    experiments: tuple[ExperimentRow, ...] = ()
 
     @property
     def tone(self) -> str:
@@ -45,10 +59,22 @@ class FindingView:
         explains = self.finding.explains_ns
         return "slower" if explains > 0 else "faster" if explains < 0 else "same"
 
+    @property
+    def gain(self) -> Gain | None:
+        """The most that its fix can save, or else what it explains; None where it is about no time."""
+        finding = self.finding
+        if finding.saving_ns:
+            untried = not self.experiments and finding.verified is None
+            saving = format_interval(finding.saving_ns, finding.low_ns, finding.high_ns, sign=False)
+            return Gain("saves at most", saving, ", not tried yet" if untried else "")
+        if finding.explains_ns:
+            return Gain("explains", format_ns(finding.explains_ns, sign=True), " of the difference")
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One of the few figures that everybody reads."""
+    """A figure beside the waterfall: its label, its text, and a note below it."""
 
     label: str
     text: str
@@ -80,7 +106,7 @@ class View:
     places: dict[str, int]
     shown: frozenset[str]
     roofline: RooflineView | None
-    unmatched: Unmatched | None
+    unmatched: UnmatchedView | None
     breakdowns: tuple[Breakdown, ...]
     passed: tuple[Finding, ...]
     checks: tuple[Check, ...]
@@ -106,13 +132,14 @@ def view_of(document: Document, *, row_limit: int = ROW_LIMIT, node_limit: int =
         row_limit: Rows of the operator table; the rest is rolled up into one.
         node_limit: Nodes of the module tree; the rest is rolled up level by level.
     """
+    names = side_names(document)
     anchors = unique_anchors(row.id for row in document.ledger)
     table = operator_table(document.ledger, anchors, trails=document.regions, limit=row_limit)
     tree = module_tree(document.ledger, document.workload.model) if document.ledger else None
-    names, unit = side_names(document), table_unit(document)
     tried = experiments_of(document)
-    findings = _findings(document, table, tried.by_finding if tried else {})
-    by_state = {state: _in_state(document, state) for state in ("passed", "not_applicable", "error")}
+    findings = failed_findings(document, table, tried.by_finding if tried else {})
+    providers = {provider for row in document.ledger for provider in row.providers}
+    sides = [(names[role], side_facts(document.sides[role])) for role in ROLES if role in document.sides]
     return View(
         title=document.workload.model,
         subtitle=subtitle_of(document),
@@ -120,14 +147,14 @@ def view_of(document: Document, *, row_limit: int = ROW_LIMIT, node_limit: int =
         verdict=verdict_of(document),
         alerts=alerts_of(document),
         gaps=document.gaps,
-        figures=_figures(document),
+        figures=headline_figures(document),
         waterfall=waterfall_of(document),
-        causes=ordered_causes(document),
+        causes=order_causes(document),
         findings=findings,
         experiments=tried,
-        provable=tried is None and _provable(findings),
+        provable=tried is None and any_is_provable(findings),
         timeline=timeline_of(document),
-        modules=pruned(tree, node_limit) if tree else None,
+        modules=prune_tree(tree, node_limit) if tree else None,
         module_scale=max((abs(child.delta_ns) for child in tree.children), default=0) if tree else 0,
         repeated=repeated_modules(document.ledger)[:_REPEATED_ROWS],
         operators=table,
@@ -137,45 +164,64 @@ def view_of(document: Document, *, row_limit: int = ROW_LIMIT, node_limit: int =
         roofline=roofline_of(document),
         unmatched=unmatched_of(document),
         breakdowns=breakdowns_of(document, names),
-        passed=by_state["passed"],
+        passed=findings_in(document, "passed"),
         checks=tuple(check for check in document.comparability if check.state == "passed"),
         unknown_checks=tuple(check for check in document.comparability if check.state == "unknown"),
-        not_applicable=by_state["not_applicable"],
-        errors=by_state["error"],
-        sides=tuple(
-            (names[role], side_facts(document.sides[role])) for role in ROLES if role in document.sides
-        ),
+        not_applicable=findings_in(document, "not_applicable"),
+        errors=findings_in(document, "error"),
+        sides=tuple(sides),
         machine=machine_facts(document),
         packages=tuple(sorted(document.environment.packages.items())),
         method=method_facts(document),
         inputs=tuple((spec.name, str(spec.tensor)) for spec in document.workload.inputs),
         command=document.command,
-        provider=_only_provider(document),
-        unit=unit,
+        provider=providers.pop() if len(providers) == 1 else "",
+        unit=table_unit(document),
         has_delta=document.latency.delta_ns is not None,
     )
 
 
 def table_unit(document: Document) -> Unit:
-    """The unit of every table: down to one microsecond, which is what ONNX Runtime's profile resolves."""
+    """The unit of every table: milliseconds where a step takes one, else microseconds."""
     estimates = (document.latency.torch_ns, document.latency.onnxruntime_ns)
     longest = max((e.median for e in estimates if e), default=0)
     longest = max(longest, *(max(t.steps_ns, default=0) for t in document.profiled.values()), 0)
-    milliseconds = Unit(1_000_000, "ms", 3)
-    return milliseconds if longest >= milliseconds.size else Unit(1_000, "µs", 1)
+    return MILLISECONDS if longest >= MILLISECONDS.size else MICROSECONDS
 
 
-def _only_provider(document: Document) -> str:
-    """The execution provider of every node, where there is but one."""
-    providers = {provider for row in document.ledger for provider in row.providers}
-    return providers.pop() if len(providers) == 1 else ""
-
-
-def _in_state(document: Document, state: str) -> tuple[Finding, ...]:
+def findings_in(document: Document, state: FindingState) -> tuple[Finding, ...]:
+    """The findings of one state, by id."""
     return tuple(sorted((f for f in document.findings if f.state == state), key=lambda f: f.id))
 
 
-def _provable(findings: Iterable[FindingView]) -> bool:
+def failed_findings(
+    document: Document, table: OperatorTable, tried: dict[str, tuple[ExperimentRow, ...]]
+) -> tuple[FindingView, ...]:
+    """The failed rules: by what the fix can save, then by what they explain.
+
+    Args:
+        document: Where they are from.
+        table: The operator table, for the rows that they name.
+        tried: The experiments of each finding, by its id.
+    """
+    failed = sorted(findings_in(document, "failed"), key=lambda f: (-f.saving_ns, -abs(f.explains_ns), f.id))
+    anchors = unique_anchors(finding.id for finding in failed)
+    shown = {item.row.id: position for position, item in enumerate(table.rows)}
+    views = []
+    for finding in failed:
+        rows = dict.fromkeys(row for piece in finding.evidence for row in piece.rows if row in shown)
+        view = FindingView(
+            anchor=anchors[finding.id],
+            finding=finding,
+            rows=tuple(rows),
+            positions=tuple(sorted(shown[row] for row in rows)),
+            experiments=tried.get(finding.id, ()),
+        )
+        views.append(view)
+    return tuple(views)
+
+
+def any_is_provable(findings: Iterable[FindingView]) -> bool:
     """Whether `attrib verify` has an experiment for one of these findings."""
     from attrib.findings.registry import RULES  # numpy, which a report that is only drawn can do without
 
@@ -183,41 +229,17 @@ def _provable(findings: Iterable[FindingView]) -> bool:
     return any(item.finding.id in proved for item in findings)
 
 
-def _findings(
-    document: Document, table: OperatorTable, tried: dict[str, tuple[Tried, ...]]
-) -> tuple[FindingView, ...]:
-    """Failed rules: by what the fix can save, then by what they explain."""
-    failed = sorted(_in_state(document, "failed"), key=lambda f: (-f.saving_ns, -abs(f.explains_ns), f.id))
-    anchors = unique_anchors(finding.id for finding in failed)
-    shown = {item.row.id: position for position, item in enumerate(table.rows)}
-    return tuple(
-        _finding(finding, anchors[finding.id], shown, tried.get(finding.id, ())) for finding in failed
-    )
-
-
-def _finding(finding: Finding, anchor: str, shown: dict[str, int], tried: tuple[Tried, ...]) -> FindingView:
-    named = dict.fromkeys(row for piece in finding.evidence for row in piece.rows if row in shown)
-    return FindingView(
-        anchor=anchor,
-        finding=finding,
-        rows=tuple(named),
-        positions=tuple(sorted(shown[row] for row in named)),
-        tried=tried,
-    )
-
-
-def _figures(document: Document) -> tuple[Figure, ...]:
+def headline_figures(document: Document) -> tuple[Figure, ...]:
     """The few figures beside the waterfall."""
     latency, cover, names = document.latency, document.coverage, side_names(document)
-    figures = [
-        Figure(
-            name,
-            format_interval(e.median, e.low, e.high, sign=False),
-            f"median of {plural(e.n, 'plain step')}",
-        )
-        for name, e in ((names["torch"], latency.torch_ns), (names["onnxruntime"], latency.onnxruntime_ns))
-        if e is not None
-    ]
+    figures = []
+    for name, step in (
+        (names["torch"], latency.torch_ns),
+        (names["onnxruntime"], latency.onnxruntime_ns),
+    ):
+        if step is not None:
+            text = format_interval(step.median, step.low, step.high, sign=False)
+            figures.append(Figure(name, text, f"median of {plural(step.n, 'plain step')}"))
     if latency.delta_ns is not None:
         delta = latency.delta_ns
         figures += [

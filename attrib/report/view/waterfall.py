@@ -1,10 +1,11 @@
-"""The way from the PyTorch step to the ONNX Runtime step, one bar a cause."""
+"""The waterfall chart: from the PyTorch step to the ONNX Runtime step, one bar for each cause."""
 
 import math
 from dataclasses import dataclass
 from typing import Literal
 
 from attrib.model.document import CAUSES, CauseRow, Document
+from attrib.model.estimate import Estimate
 from attrib.report.view.verdict import REMAINDERS, side_names
 
 BarKind = Literal["total", "slower", "faster", "remainder"]
@@ -48,21 +49,12 @@ class Waterfall:
         return self.low_ns > 0
 
 
-def ordered_causes(document: Document) -> tuple[CauseRow, ...]:
+def order_causes(document: Document) -> tuple[CauseRow, ...]:
     """Causes by size of their delta; what the profiler took and what stays unexplained come last."""
+    last = {cause: place for place, cause in enumerate(REMAINDERS, start=1)}
     return tuple(
-        sorted(document.causes, key=lambda c: (_last(c), -abs(c.delta_ns), c.cause)),
+        sorted(document.causes, key=lambda c: (last.get(c.cause, 0), -abs(c.delta_ns), c.cause)),
     )
-
-
-def _last(cause: CauseRow) -> int:
-    return 1 + REMAINDERS.index(cause.cause) if cause.cause in REMAINDERS else 0
-
-
-def unsummed_ns(document: Document) -> int:
-    """What the causes miss of the headline delta: 0, or a bug that the reader must see."""
-    delta = document.latency.delta_ns
-    return delta.median - sum(cause.delta_ns for cause in document.causes) if delta else 0
 
 
 def waterfall_of(document: Document) -> Waterfall | None:
@@ -70,74 +62,68 @@ def waterfall_of(document: Document) -> Waterfall | None:
     latency, names = document.latency, side_names(document)
     if latency.delta_ns is None or latency.torch_ns is None or latency.onnxruntime_ns is None:
         return None
-    torch, ort = latency.torch_ns, latency.onnxruntime_ns
-    bars = [_total("torch", names["torch"], torch.median, torch.low, torch.high)]
-    for cause in ordered_causes(document):
-        bars.append(_step(cause, bars[-1].end_ns))
-    if rest := unsummed_ns(document):
-        bars.append(_unsummed(rest, bars[-1].end_ns))
-    bars.append(_total("onnxruntime", names["onnxruntime"], ort.median, ort.low, ort.high))
-    return _on_axis(tuple(bars))
+    bars = [_total("torch", names["torch"], latency.torch_ns)]
+    for cause in order_causes(document):
+        start = bars[-1].end_ns
+        kind: BarKind = "slower" if cause.delta_ns > 0 else "faster"
+        bar = Bar(
+            key=cause.cause,
+            label=CAUSES[cause.cause].title,
+            kind="remainder" if cause.cause in REMAINDERS else kind,
+            start_ns=start,
+            end_ns=start + cause.delta_ns,
+            value_ns=cause.delta_ns,
+            low_ns=cause.low_ns,
+            high_ns=cause.high_ns,
+            noise=cause.low_ns <= 0 <= cause.high_ns,
+            meaning=CAUSES[cause.cause].meaning,
+        )
+        bars.append(bar)
+    # What the causes miss of the headline: 0, or a bug that the reader must see.
+    rest = latency.delta_ns.median - sum(cause.delta_ns for cause in document.causes)
+    if rest:
+        bar = Bar(
+            key="unsummed",
+            label="Not in any row (a bug in attrib)",
+            kind="remainder",
+            start_ns=bars[-1].end_ns,
+            end_ns=bars[-1].end_ns + rest,
+            value_ns=rest,
+            low_ns=rest,
+            high_ns=rest,
+            meaning="The rows should sum to the headline and do not.",
+        )
+        bars.append(bar)
+    bars.append(_total("onnxruntime", names["onnxruntime"], latency.onnxruntime_ns))
+    return place_on_axis(tuple(bars))
 
 
-def _total(key: str, label: str, median: int, low: int, high: int) -> Bar:
+def _total(key: str, label: str, step: Estimate) -> Bar:
     return Bar(
         key=key,
         label=label,
         kind="total",
         start_ns=0,
-        end_ns=median,
-        value_ns=median,
-        low_ns=low,
-        high_ns=high,
+        end_ns=step.median,
+        value_ns=step.median,
+        low_ns=step.low,
+        high_ns=step.high,
     )
 
 
-def _step(cause: CauseRow, start: int) -> Bar:
-    kind: BarKind = "slower" if cause.delta_ns > 0 else "faster"
-    text = CAUSES[cause.cause]
-    return Bar(
-        key=cause.cause,
-        label=text.title,
-        kind="remainder" if cause.cause in REMAINDERS else kind,
-        start_ns=start,
-        end_ns=start + cause.delta_ns,
-        value_ns=cause.delta_ns,
-        low_ns=cause.low_ns,
-        high_ns=cause.high_ns,
-        noise=cause.low_ns <= 0 <= cause.high_ns,
-        meaning=text.meaning,
-    )
-
-
-def _unsummed(rest: int, start: int) -> Bar:
-    return Bar(
-        key="unsummed",
-        label="Not in any row (a bug in attrib)",
-        kind="remainder",
-        start_ns=start,
-        end_ns=start + rest,
-        value_ns=rest,
-        low_ns=rest,
-        high_ns=rest,
-        meaning="The rows should sum to the headline and do not.",
-    )
-
-
-def _on_axis(bars: tuple[Bar, ...]) -> Waterfall:
-    ends = [value for bar in bars for value in _reach(bar)]
+def place_on_axis(bars: tuple[Bar, ...]) -> Waterfall:
+    """Find the axis on which all bars and their intervals lie; it leaves out what no bar reaches down to."""
+    ends: list[int] = []
+    for bar in bars:
+        if bar.kind == "total":
+            ends += (bar.end_ns, bar.high_ns)
+        else:
+            ends += (bar.start_ns, bar.end_ns, bar.start_ns + bar.low_ns, bar.start_ns + bar.high_ns)
     low, high = min(ends), max(ends)
     margin = max(high - low, 1) * 0.12
     axis_low = int(low - margin) if low > _ZOOM_ABOVE * high else min(0, low)
     axis_high = max(high, axis_low + 1)
-    ticks = axis_ticks(axis_low, axis_high)
-    return Waterfall(bars=bars, low_ns=axis_low, high_ns=axis_high, ticks=ticks)
-
-
-def _reach(bar: Bar) -> tuple[int, ...]:
-    if bar.kind == "total":
-        return (bar.end_ns, bar.high_ns)
-    return (bar.start_ns, bar.end_ns, bar.start_ns + bar.low_ns, bar.start_ns + bar.high_ns)
+    return Waterfall(bars=bars, low_ns=axis_low, high_ns=axis_high, ticks=axis_ticks(axis_low, axis_high))
 
 
 def axis_ticks(low: int, high: int) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ import pytest
 
 from attrib.model.document import EvidenceRow, Gap
 from attrib.report.markdown.summary import to_markdown
-from attrib.report.markdown.text import code, escaped
+from attrib.report.markdown.text import code, escape
 from tests.report.factory import (
     HOSTILE,
     document,
@@ -106,12 +106,12 @@ def test_hostile_text_opens_nothing(text):
 
 
 def test_prose_escapes_markup_but_keeps_code():
-    assert escaped("use `--opset 23` *now*") == "use `--opset 23` \\*now\\*"
-    assert escaped("<b>@me</b>") == "&lt;b&gt;@<!-- -->me&lt;/b&gt;"
+    assert escape("use `--opset 23` *now*") == "use `--opset 23` \\*now\\*"
+    assert escape("<b>@me</b>") == "&lt;b&gt;@<!-- -->me&lt;/b&gt;"
 
 
 def test_nothing_becomes_a_mention_a_reference_or_a_link():
-    assert escaped("@me #12 http://x.org www.x.org") == (
+    assert escape("@me #12 http://x.org www.x.org") == (
         "@<!-- -->me \\#<!-- -->12 http:<!-- -->//x.org www<!-- -->.x.org"
     )
 

@@ -47,7 +47,7 @@ def test_causes_are_in_one_unit_with_sign_interval_and_bar():
 
 def test_findings_say_what_to_do_and_what_it_gave():
     text = flat(printed(document()))
-    assert "can save up to 1.140 ± 0.060 ms fix: Keep attention whole: `attrib profile --opset 23`" in text
+    assert "saves at most 1.140 ± 0.060 ms fix: Keep attention whole: `attrib profile --opset 23`" in text
     assert "verified: saved 1.05 ± 0.20 ms, outputs equal" in text
     assert "▼ 36 fusions save time in ONNX Runtime explains −8.54 ms" in text
 

@@ -13,8 +13,8 @@ from attrib.model.estimate import Delta
 from attrib.report.json_report import from_json, to_json
 from attrib.report.markdown.summary import to_markdown
 from attrib.report.terminal.summary import print_summary
-from attrib.report.view.dot_chart import axis_of, dots_of
-from attrib.report.view.experiment_row import figure, tried_of
+from attrib.report.view.dot_chart import chart_row, common_axis
+from attrib.report.view.experiment_row import experiment_row, figure
 from attrib.report.view.experiments import PROVE_HINT
 from attrib.report.view.experiments import experiments_of as view_experiments
 from tests.report.factory import (
@@ -89,14 +89,14 @@ def test_the_best_configuration_comes_first_with_what_to_type(shown):
 
 def test_declared_changes_show_how_far_the_outputs_are(shown):
     text = shown(tried_document())
-    place = text.index("In ONNX Runtime, with other numbers")
+    place = text.index("In ONNX Runtime, with changed outputs")
     assert text.index("beyond the tolerance of 0.0001: max abs 0.02, cosine 0.9991") > place
     assert text.index("Optimization disabled") < place < text.index("Dynamic int8")
 
 
 def test_what_pytorch_could_have_is_two_figures_of_two_runs(shown):
     text = shown(tried_document())
-    assert "PyTorch compiled: PyTorch then took 90.00 ms a step, against 120.00 ms as captured" in text
+    assert "PyTorch compiled: PyTorch then took 90.00 ms per step, against 120.00 ms as captured" in text
     assert "25.6 ms faster than that" in text
     assert "separate runs, so their difference has no interval" in text
 
@@ -132,7 +132,7 @@ def test_something_tried_no_longer_says_how_to_prove(shown):
 def test_a_failed_check_shows_its_effect_and_its_fix(shown):
     text = shown(mismatched())
     assert "the side with more threads looks faster than its code is" in text
-    assert re.search(r"o mend it: pass `?--threads 2`?", text)
+    assert re.search(r"o fix it: pass `?--threads 2`?", text)
 
 
 def test_findings_link_to_their_experiments_and_every_link_leads_somewhere():
@@ -155,8 +155,8 @@ def test_the_chart_needs_no_script_and_places_dots_by_their_saving():
     page = Page(static(tried_document()))
     assert len([1 for tag, attrs in page.tags if tag == "svg" and attrs.get("class") == "dots"]) == 7
     results = [by_id("opset-23"), by_id("nan-guard"), by_id("opt-level-disabled")]
-    axis = axis_of(results)
-    best, guard, worse = (dots_of(result, axis) for result in results)
+    axis = common_axis(results)
+    best, guard, worse = (chart_row(result, axis) for result in results)
     assert float(guard.measured.x[:-1]) < float(best.measured.x[:-1])
     assert float(best.measured.low[:-1]) < float(best.measured.x[:-1]) < float(best.measured.high[:-1])
     assert guard.predicted.x is None, "a bound is a line without a dot"
@@ -184,7 +184,7 @@ def test_an_axis_without_length_still_places_everything(saving):
     result = msgspec.structs.replace(
         by_id("spinning-off"), saving_ns=Delta(median=saving, low=saving, high=saving)
     )
-    placed = dots_of(result, axis_of([result]))
+    placed = chart_row(result, common_axis([result]))
     assert placed.measured.x.endswith("%")
     assert figure(result.saving_ns)
 
@@ -223,6 +223,6 @@ def test_many_hostile_experiments_keep_ids_unique_and_the_page_bounded():
 
 def test_one_measured_once_without_a_comparison_of_outputs_says_so():
     assert (
-        tried_of(msgspec.structs.replace(by_id("opset-23"), outputs_equal=None), "x").outputs
+        experiment_row(msgspec.structs.replace(by_id("opset-23"), outputs_equal=None), "x").outputs
         == "not compared"
     )

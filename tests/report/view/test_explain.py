@@ -129,7 +129,7 @@ def test_a_module_whose_work_was_fused_with_its_parents_says_so(explainer):
         "encoder.layer.0.attention.output/add+layer_norm"
     ]
     assert found.shared == 1
-    assert "1 region of these hold work of other modules, too" in flat(printed(found))
+    assert "shared with other modules: 1 region of these" in flat(printed(found))
 
 
 def test_framework_time_has_a_row_and_no_trail(explainer):
@@ -146,7 +146,7 @@ def test_a_part_of_several_names_is_refused_with_five_of_them(explainer):
 
 
 def test_a_misspelt_name_gets_the_nearest(explainer):
-    with pytest.raises(UsageError, match="nothing here is named 'lineer_4'; near: linear_4"):
+    with pytest.raises(UsageError, match="nothing here is named 'lineer_4'; similar names: linear_4"):
         explainer.explain("lineer_4")
 
 

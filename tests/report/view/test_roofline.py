@@ -80,7 +80,7 @@ class TestView:
 
     def test_the_line_names_both_engines(self):
         assert roofline_of(limited()).line == (
-            "Reached of what this machine's arithmetic can do: PyTorch 30 %, ONNX Runtime 60 %"
+            "Share of this machine's peak arithmetic rate: PyTorch 30 %, ONNX Runtime 60 %"
         )
         assert roofline_of(limited(bound="memory")).line == ""
 
@@ -164,12 +164,12 @@ class TestPage:
         page = to_html(factory.document(), interactive=False).decode()
         assert 'id="roofline"' not in page
         assert "<dt>limit" not in page
-        assert "Reached of what" not in to_markdown(factory.document())
+        assert "peak arithmetic" not in to_markdown(factory.document())
 
     def test_more_than_the_limit_is_explained(self):
         page = to_html(limited(shares=(1.2, 0.6)), interactive=False).decode()
         assert "120 %" in page
-        assert "Above 100 %" in page
+        assert "More than 100 %" in page
 
     def test_strings_of_strangers_are_inert(self):
         document = limited()
@@ -193,7 +193,7 @@ class TestPage:
         assert "{{ 7*7 }}" in page  # text, not a template
 
     def test_markdown_and_terminal_have_one_line(self):
-        assert to_markdown(limited()).count("Reached of what this machine's arithmetic can do") == 1
+        assert to_markdown(limited()).count("Share of this machine's peak arithmetic rate") == 1
         assert view_of(limited()).roofline.line
 
     def test_the_document_survives_json(self):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attrib.report.view.operators import unique_anchors
-from attrib.report.view.text import anchor, code_spans, counted, plural, shorten, visible
+from attrib.report.view.text import anchor, code_spans, count_names, make_visible, plural, shorten
 
 anything = st.text(st.characters(exclude_categories=()))
 
@@ -24,18 +24,18 @@ anything = st.text(st.characters(exclude_categories=()))
     ],
 )
 def test_what_cannot_be_seen_is_escaped(text, shown):
-    assert visible(text) == shown
+    assert make_visible(text) == shown
 
 
 @given(anything)
 def test_visible_text_can_be_encoded_and_stays_as_it_is(text):
-    shown = visible(text)
-    assert visible(shown) == shown
+    shown = make_visible(text)
+    assert make_visible(shown) == shown
     assert shown.encode().decode() == shown
 
 
 def test_line_ends_stay_where_they_are_meant():
-    assert visible("a\r\nb\x07", keep_newlines=True) == "a\nb\\x07"
+    assert make_visible("a\r\nb\x07", keep_newlines=True) == "a\nb\\x07"
 
 
 @given(anything, st.integers(8, 200))
@@ -79,7 +79,7 @@ def test_splitting_at_code_loses_nothing_but_backticks(text):
 
 
 def test_repeated_names_are_counted_in_order():
-    assert counted(("MatMul", "Softmax", "MatMul")) == ("MatMul ×2", "Softmax")
+    assert count_names(("MatMul", "Softmax", "MatMul")) == ("MatMul ×2", "Softmax")
 
 
 def test_plural_counts():

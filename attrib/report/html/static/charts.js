@@ -176,7 +176,7 @@
     try {
       await draw();
     } catch (error) {
-      state.textContent = `The charts could not be drawn (${error.message}). Everything they show is also in the tables.`;
+      state.textContent = `The charts could not be drawn (${error.message}). The tables hold the same figures.`;
     }
   }
   section.addEventListener("toggle", open);

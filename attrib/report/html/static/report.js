@@ -73,7 +73,7 @@
     for (const [place, row] of written.entries()) {
       const text = row.textContent.toLowerCase();
       const keep = words.every((word) => text.includes(word))
-        && (!cause || row.cells[1].textContent === cause)
+        && (!cause || row.cells[table.dataset.cause].textContent.trim() === cause)
         && (!chosen || chosen.has(row));
       row.hidden = !keep;
       const below = trailRow(row);

@@ -105,7 +105,7 @@
     const told = make("div", "tl-told");
     told.setAttribute("role", "status");
     const help = make("p", "tl-note");
-    help.textContent = "Drag to move; click it, then turn the wheel to zoom (anywhere with Ctrl); pinch on a touch screen. Keys: arrows go from segment to segment and lane to lane, + and − zoom, Shift and arrows move, Home and End go to the ends, 0 shows the whole step, Enter opens the row.";
+    help.textContent = "Drag to move. Click, then turn the wheel to zoom (Ctrl and the wheel zoom anywhere). Pinch on a touch screen. Keys: arrows go from segment to segment and lane to lane, + and − zoom, Shift and arrows move, Home and End go to the ends, 0 shows the whole step, Enter opens the row.";
     help.id = "tl-help";
     const tools = make("div", "tl-tools");
     Object.assign(stage, { tabIndex: 0 });

@@ -92,7 +92,7 @@
 
   function stageTitle(name) {
     if (name === "exported") return "Exported graph";
-    return name === "optimized" ? "In the graph that ran, not executed by itself" : `After ${name}`;
+    return name === "optimized" ? "In the optimized graph, but not run as a node of its own" : `After ${name}`;
   }
   function lines(heading, texts, more) {
     if (!texts.length) return [];
@@ -179,7 +179,7 @@
         const figures = rows.map((row) => `${titles[row.cause]} ${time(row.torch_ns)} → ${time(row.onnxruntime_ns)}`);
         details.append(make("div", "rowed", make("p", "", named(rows[0].region), " ", make("span", "num", figures.join(", "))), body));
       }
-      if (details.children.length === 1) details.append(make("p", "empty", "No call or node: time of the framework or of the profiler."));
+      if (details.children.length === 1) details.append(make("p", "empty", "No call and no node: this is time of the framework or of the profiler."));
     });
   }
 })();

@@ -1,0 +1,153 @@
+"""The parts of the Markdown report, from the headline to the method. All text of strangers is escaped here."""
+
+from collections.abc import Sequence
+
+from attrib.model.document import CAUSES, CauseRow
+from attrib.report.markdown.experiments import finding_results
+from attrib.report.markdown.text import code, escape, fence_code, fold, summary, table_row
+from attrib.report.view.operators import Column, OperatorRow
+from attrib.report.view.text import EXPLAIN_HINT, plural
+from attrib.report.view.view import FindingView, View
+
+_ALERT_MARKS = {"error": "❌", "warning": "⚠️", "note": "ℹ️"}
+_TONE_MARKS = {"slower": "▲", "faster": "▼", "same": "●"}
+_MOST_ALERT_LINES = 10
+_MOST_UNMATCHED = 20
+_MOST_NOTES = 30
+
+
+def headline(view: View) -> str:
+    """The verdict in the first line, then what bears on it, then the workload."""
+    verdict = view.verdict
+    figures = f": {escape(verdict.figures)}" if verdict.figures else ""
+    parts = [f"**{escape(verdict.lead)}**{figures}", escape(verdict.note)]
+    for alert in view.alerts:
+        lines = [f"{_ALERT_MARKS[alert.level]} **{escape(alert.title)}**", ""]
+        for line in alert.lines[:_MOST_ALERT_LINES]:
+            fix = f"to fix it: {line.fix}" if line.fix else ""
+            lines.append("- " + ". ".join(escape(text) for text in (line.text, line.effect, fix) if text))
+        parts.append("\n".join(lines))
+    if view.gaps:
+        lines = ["ℹ️ **Evidence that was not recorded**", ""]
+        lines += [
+            f"- {escape(gap.what)}: {escape(gap.cost)}. To record it: {escape(gap.how)}"
+            for gap in view.gaps[:_MOST_ALERT_LINES]
+        ]
+        parts.append("\n".join(lines))
+    parts.append(" · ".join((code(view.title), *(escape(part, 80) for part in view.subtitle[:12]))))
+    return "\n\n".join(part for part in parts if part)
+
+
+def cause_table(view: View, shown: int) -> str:
+    """The first `shown` causes, the others in one row, and the sum; empty where there is none."""
+    if not view.causes:
+        return ""
+    number = view.unit.number
+    heads = (
+        "Cause",
+        view.names["torch"],
+        view.names["onnxruntime"],
+        f"Δ {view.unit.symbol}",
+        "95 % interval",
+    )
+    lines = [table_row(*heads), "|:--|--:|--:|--:|--:|"]
+    for cause in view.causes[:shown]:
+        noise = " (noise)" if cause.low_ns <= 0 <= cause.high_ns else ""
+        lines.append(
+            table_row(
+                f"{'▲' if cause.delta_ns > 0 else '▼'} {CAUSES[cause.cause].title}",
+                number(cause.torch_ns),
+                number(cause.onnxruntime_ns),
+                number(cause.delta_ns, sign=True),
+                f"{number(cause.low_ns, sign=True)} to {number(cause.high_ns, sign=True)}{noise}",
+            )
+        )
+    if hidden := view.causes[shown:]:
+        lines.append(_cause_sum(view, f"other ({plural(len(hidden), 'cause')})", hidden, ""))
+    lines.append(_cause_sum(view, "**Sum**", view.causes, "**"))
+    reached = f"\n\n{escape(view.roofline.line)}." if view.roofline and view.roofline.line else ""
+    return "\n".join(lines) + reached
+
+
+def _cause_sum(view: View, label: str, causes: Sequence[CauseRow], bold: str) -> str:
+    number = view.unit.number
+    delta = number(sum(cause.delta_ns for cause in causes), sign=True)
+    torch = number(sum(cause.torch_ns for cause in causes))
+    return table_row(
+        label, torch, number(sum(cause.onnxruntime_ns for cause in causes)), f"{bold}{delta}{bold}", ""
+    )
+
+
+def finding(item: FindingView) -> str:
+    """One finding, folded: what it rests on, what to do, and what doing it gave."""
+    said = item.finding
+    gain = f" ({item.gain.text})" if item.gain else ""
+    title = f"{_TONE_MARKS[item.tone]} <b>{summary(said.title)}</b>{gain}"
+    evidence = "\n".join(f"- {escape(piece.text)}" for piece in said.evidence[:10])
+    fix = f"**What to do:** {escape(said.fix, 2000)}" if said.fix else ""
+    return fold(title, escape(said.summary, 1000), evidence, fix, finding_results(item))
+
+
+def operator_row(view: View, item: OperatorRow) -> str:
+    """One row of the operator table, with the columns that Markdown has room for."""
+    cells: list[str] = []
+    for column in _columns(view):
+        shown = column.cell(item, view.unit)
+        text = shown.text if column.figure else escape(shown.text, column.markdown)
+        cells.append(code(", ".join(shown.names), column.markdown) if shown.names else text)
+    return table_row(*cells)
+
+
+def operator_table(view: View, rows: Sequence[str]) -> str:
+    """The first rows of the operator table, folded, the others in one row, and the sum."""
+    if not rows:
+        return ""
+    table, columns = view.operators, _columns(view)
+    heads = [column.markdown_heading(view.names, view.unit) for column in columns]
+    lines = [
+        table_row(*map(escape, heads)),
+        f"|{'|'.join('--:' if column.figure else ':--' for column in columns)}|",
+        *rows,
+    ]
+    if rest := table.rest(len(rows)):
+        sums = [column.sums(rest, view.unit) for column in columns[1:]]
+        lines.append(table_row(f"other ({plural(rest.count, 'row')})", *sums))
+    sums = [column.sums(table.total, view.unit) for column in columns[1:]]
+    lines.append(table_row("**Sum**", *(f"**{text}**" if text else "" for text in sums)))
+    return fold(f"Matched operators ({table.total.count})", "\n".join(lines))
+
+
+def _columns(view: View) -> list[Column]:
+    return [column for column in view.operators.columns if column.markdown]
+
+
+def unmatched(view: View) -> str:
+    """What has no counterpart, largest first, and how to see what is behind a name; empty where nobody looked."""
+    found = view.unmatched
+    if found is None:
+        return ""
+    number = view.unit.number
+    lines = []
+    if found.entries:
+        lines = [table_row("Where", "Only in", "What", view.unit.symbol, "Why"), "|:--|:--|:--|--:|:--|"]
+    for entry in found.entries[:_MOST_UNMATCHED]:
+        what = code(", ".join(entry.ops), 60)
+        where, reason = code(entry.where, 70), escape(entry.reason, 120)
+        lines.append(table_row(where, view.names[entry.role], what, number(entry.ns), reason))
+    if hidden := found.entries[_MOST_UNMATCHED:]:
+        lines.append(table_row(f"other ({len(hidden)})", "", "", number(sum(e.ns for e in hidden)), ""))
+    return fold(f"Not matched: {found.sentence(view.names, view.unit)}", "\n".join(lines), EXPLAIN_HINT)
+
+
+def notes(view: View) -> str:
+    """What was ruled out, and how it was measured, folded."""
+    lines = [f"- ✓ {escape(f.title)}" for f in view.passed[:_MOST_NOTES]]
+    lines += [f"- – {escape(f.title)}: {escape(f.reason)}" for f in view.not_applicable[:_MOST_NOTES]]
+    lines += [f"- ✕ {escape(f.title)}: error: {escape(f.reason)}" for f in view.errors[:_MOST_NOTES]]
+    facts = (*view.machine, *view.method)[:_MOST_NOTES]
+    lines += [f"- {escape(label)}: {escape(value)}" for label, value in facts]
+    for name, pairs in view.sides:
+        lines += [f"- {name}: " + ", ".join(f"{escape(k, 60)} {escape(v, 100)}" for k, v in pairs[:20])]
+    return fold(
+        "Checks, environment, method", "\n".join(lines), fence_code(view.command) if view.command else ""
+    )

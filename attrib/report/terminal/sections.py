@@ -1,0 +1,136 @@
+"""The parts of the summary on a terminal, from the verdict to the findings."""
+
+from typing import TYPE_CHECKING
+
+from attrib.report.terminal.experiments import finding_lines
+from attrib.report.terminal.text import print_line, text_of
+from attrib.report.view.breakdown import Breakdown
+from attrib.report.view.text import plural
+from attrib.report.view.verdict import Level
+from attrib.report.view.view import FindingView, View
+from attrib.report.view.waterfall import Bar
+from attrib.units import format_interval, format_ns, format_percent
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+_TOP_FINDINGS = 5
+_TOP_OPERATORS = 8
+_MOST_ALERT_LINES = 8
+_BAR_CELLS = 12
+_STYLES = {"slower": "bold yellow", "faster": "bold cyan", "same": "bold", "none": "bold"}
+_ALERT_MARKS = {"error": ("!!", "bold red"), "warning": ("!", "bold yellow"), "note": ("-", "dim")}
+_TONE_MARKS = {"slower": "▲", "faster": "▼", "same": "●"}
+_TONE_MARKS_ASCII = {"slower": "+", "faster": "-", "same": "*"}
+
+
+def print_verdict(console: "Console", view: View) -> None:
+    """Print the headline, and below it what was run."""
+    from rich.text import Text
+
+    verdict = view.verdict
+    lead = text_of(verdict.lead, _STYLES[verdict.tone])
+    line = Text.assemble(lead, ": " if verdict.figures else "", text_of(verdict.figures))
+    if verdict.note:
+        line.append("\n").append_text(text_of(verdict.note))
+    subject = " · ".join((view.title, *view.subtitle))
+    print_line(console, line.append("\n").append_text(text_of(subject, "dim")))
+
+
+def print_alerts(console: "Console", view: View, level: Level) -> None:
+    """Print the alerts of one level: what was seen, how it bends the result, and how to fix it."""
+    for alert in (alert for alert in view.alerts if alert.level == level):
+        mark, style = _ALERT_MARKS[level]
+        print_line(console, text_of(f"{mark} {alert.title}", style))
+        for line in alert.lines[:_MOST_ALERT_LINES]:
+            print_line(console, text_of(line.text), indent=2)
+            for text in filter(None, (line.effect, line.fix and f"to fix it: {line.fix}")):
+                print_line(console, text_of(text, "dim"), indent=4)
+        if len(alert.lines) > _MOST_ALERT_LINES:
+            print_line(console, text_of(f"  and {len(alert.lines) - _MOST_ALERT_LINES} more", "dim"))
+
+
+def print_gaps(console: "Console", view: View) -> None:
+    """Print what was not recorded, what that costs, and how to record it."""
+    if view.gaps:
+        print_line(console, text_of("- Evidence that was not recorded", "bold"))
+    for gap in view.gaps:
+        print_line(console, text_of(f"{gap.what}: {gap.cost}"), indent=2)
+        print_line(console, text_of(f"  to record it: {gap.how}", "dim"), indent=2)
+
+
+def print_causes(console: "Console", view: View, bars: tuple[Bar, ...]) -> None:
+    """Print one line per cause: name, delta with interval, and a bar that grows left (saves) or right (costs).
+
+    All figures are in the unit of the step, so that they can be compared by length.
+    """
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2), expand=False)
+    table.add_column(no_wrap=True, overflow="ellipsis", max_width=28)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True)
+    largest = max((abs(bar.value_ns) for bar in bars if bar.kind != "total"), default=0)
+    for bar in bars:
+        if bar.kind == "total":
+            table.add_row(text_of(bar.label, "bold"), text_of(view.unit.text(bar.value_ns), "bold"), "")
+        else:
+            delta = format_interval(bar.value_ns, bar.low_ns, bar.high_ns, scale=view.unit)
+            drawn = cause_bar(bar, largest, ascii_only=console.options.ascii_only)
+            table.add_row(text_of(f"  {bar.label}"), text_of(delta), drawn)
+    console.print(table)
+
+
+def cause_bar(bar: Bar, largest: int, *, ascii_only: bool) -> "Text":
+    """`█████│` saves, `│█████` costs; a thin mark where the interval holds 0."""
+    from rich.text import Text
+
+    cells = max(round(_BAR_CELLS * abs(bar.value_ns) / largest), 1) if bar.value_ns and largest else 0
+    full, thin, axis = ("#", ".", "|") if ascii_only else ("█", "░", "│")
+    drawn = (thin if bar.noise else full) * cells
+    saves = bar.value_ns < 0
+    left = drawn.rjust(_BAR_CELLS) if saves else " " * _BAR_CELLS
+    right = drawn if not saves else ""
+    style = "dim" if bar.kind == "remainder" else "cyan" if saves else "yellow"
+    word = "  noise" if bar.noise else ""
+    return Text.assemble((left, style), (axis, "dim"), (right, style), (word, "dim"))
+
+
+def print_breakdown(console: "Console", side: Breakdown) -> None:
+    """Print where the profiled step of one side goes, by op type."""
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, overflow="ellipsis", max_width=44)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_row(text_of(f"{side.name}: profiled step {format_ns(side.step_ns)}", "bold"), "", "")
+    for op in side.ops[:_TOP_OPERATORS]:
+        table.add_row(text_of(f"  {op.op}"), text_of(format_ns(op.ns)), text_of(format_percent(op.share)))
+    console.print(table)
+
+
+def print_findings(console: "Console", view: View) -> None:
+    """Print the findings that matter most; without any, that there is none."""
+    if not view.findings and view.has_delta:
+        console.print()
+        print_line(console, text_of("No finding: no rule found a cost or a saving larger than the noise."))
+    if view.findings:
+        console.print()
+    for item in view.findings[:_TOP_FINDINGS]:
+        print_finding(console, item)
+    if (hidden := len(view.findings) - _TOP_FINDINGS) > 0:
+        print_line(console, text_of(f"and {plural(hidden, 'more finding')} in the report", "dim"))
+
+
+def print_finding(console: "Console", item: FindingView) -> None:
+    """Print one finding: its title, what it is worth, what to do, and what doing it gave."""
+    marks = _TONE_MARKS_ASCII if console.options.ascii_only else _TONE_MARKS
+    print_line(console, text_of(f"{marks[item.tone]} {item.finding.title}", _STYLES[item.tone]))
+    if item.gain:
+        print_line(console, text_of(item.gain.text), indent=2)
+    for number, line in enumerate(item.finding.fix.splitlines()):
+        print_line(console, text_of(f"fix: {line}" if number == 0 else f"     {line}"), indent=2)
+    for line in finding_lines(item):
+        print_line(console, text_of(line), indent=2)
