@@ -28,13 +28,13 @@ def command(
     gc.disable()  # a process of a second or two: collecting costs a tenth of it and frees nothing
 
     from attrib.api import load
-    from attrib.cli.reading import reading
+    from attrib.cli.reading import reading_progress
     from attrib.cli.show import show_document, write_default_reports, write_one
     from attrib.report.html.embed import prepare_plotly
 
     if not static and (format_ or _suffix(output)) == "html":
         prepare_plotly()
-    with reading() as progress:
+    with reading_progress() as progress:
         document = load(trace_dir, lenient=lenient, progress=progress).document
     if output is None and format_ in (None, "terminal"):
         show_document(document)

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -12,7 +11,6 @@ import msgspec
 from attrib.errors import AttribError
 from attrib.model.compiled import COMPILED_FILE, COMPILED_VERSION, Compiled
 from attrib.model.damage import Damage
-from attrib.model.events import EventTable
 from attrib.model.experiment import EXPERIMENT_VERSION, VERIFY_FOLDER, ExperimentResult
 from attrib.model.flow import FLOW_FILE, FLOW_VERSION, Flow
 from attrib.model.latency import LatencyTable
@@ -37,18 +35,21 @@ from attrib.traces.directory.manifest_file import (
     read_manifest,
 )
 from attrib.traces.directory.recognize import recognize
-from attrib.traces.formats.kineto import read_kineto
-from attrib.traces.formats.ort_profile import read_ort_profile
+from attrib.traces.formats.kineto import KINETO
+from attrib.traces.formats.ort_profile import ORT_PROFILE
 from attrib.traces.io.source import Progress
 from attrib.traces.io.window import OR_LENIENT
+from attrib.traces.reader import read_trace
+from attrib.traces.recording.recording import Recording
 
 _Record = TypeVar("_Record", Compiled, Flow, Placement)
-Read = Callable[..., EventTable]
 
-_TRACE_OF_ENGINE: dict[Role, tuple[str, Read]] = {
-    "torch": ("trace.json.gz", read_kineto),
-    "onnxruntime": ("profile.json.gz", read_ort_profile),
+_TRACE_OF_ENGINE: dict[Role, tuple[str, str]] = {
+    "torch": ("trace.json.gz", KINETO.name),
+    "onnxruntime": ("profile.json.gz", ORT_PROFILE.name),
 }
+"""File and format of what each engine's profiler wrote."""
+
 _DEVICE_TRACE = "device.json.gz"
 
 LARGEST_RECORD = 1 << 26
@@ -90,7 +91,7 @@ class TraceDirectory:
     def __post_init__(self) -> None:
         self._entries.update((entry.path, entry) for entry in (self.manifest.files if self.manifest else ()))
 
-    def events(self, role: Role) -> EventTable | None:
+    def events(self, role: Role) -> Recording | None:
         """The profiled steps of one side; None where they were not captured.
 
         Raises:
@@ -98,17 +99,17 @@ class TraceDirectory:
         """
         if self.manifest is None:
             path = self._traces.get(role)
-            return None if path is None else self._table(path, _TRACE_OF_ENGINE[role][1])
+            return None if path is None else self._recording(path)
         side = self.manifest.sides.get(role)
         if side is None:
             return None
-        name, read = _TRACE_OF_ENGINE[side.engine]
-        return self._read(f"{side.folder}/{name}", read)
+        name, expected = _TRACE_OF_ENGINE[side.engine]
+        return self._read(f"{side.folder}/{name}", expected)
 
-    def device_events(self, role: Role) -> EventTable | None:
+    def device_events(self, role: Role) -> Recording | None:
         """The Kineto trace recorded around one side's ONNX Runtime runs; None where there is none."""
         side = self.manifest.sides.get(role) if self.manifest else None
-        return None if side is None else self._read(f"{side.folder}/{_DEVICE_TRACE}", read_kineto)
+        return None if side is None else self._read(f"{side.folder}/{_DEVICE_TRACE}", KINETO.name)
 
     def latency(self) -> LatencyTable | None:
         """Every timed step; None where none was captured."""
@@ -192,7 +193,7 @@ class TraceDirectory:
             raise AttribError(str(error), hint=_without(name)) from error
         return None if path is None else _experiment(path)
 
-    def _read(self, name: str, read: Read) -> EventTable | None:
+    def _read(self, name: str, expected: str) -> Recording | None:
         try:
             path = self._checked(name)
         except AttribError as error:
@@ -201,27 +202,27 @@ class TraceDirectory:
                 raise
             if not self.lenient:
                 raise AttribError(str(error), hint=f"{error.hint}; {OR_LENIENT}") from error
-            return self._table(path, read, changed=str(error).removeprefix(f"{path}: "))
-        return None if path is None else self._table(path, read)
+            return self._recording(path, expected, changed=str(error).removeprefix(f"{path}: "))
+        return None if path is None else self._recording(path, expected)
 
-    def _table(self, path: Path, read: Read, *, changed: str = "") -> EventTable:
+    def _recording(self, path: Path, expected: str | None = None, *, changed: str = "") -> Recording:
         """One trace; what is wrong with it is remembered, be it only that it is not the one that was captured."""
-        table = read(path, lenient=self.lenient, progress=self.progress)
+        found = read_trace(path, expected=expected, lenient=self.lenient, progress=self.progress)
         name = path.relative_to(self.root).as_posix()
-        if table.damage is not None:
-            self.damage[name] = msgspec.structs.replace(table.damage, file=name)
+        if found.damage is not None:
+            self.damage[name] = msgspec.structs.replace(found.damage, file=name)
         elif changed:
             self.damage[name] = Damage(
                 file=name,
                 reason=changed,
                 offset=0,
                 event=0,
-                recovered=len(table),
+                recovered=len(found),
                 lost=0,
                 lost_bytes=0,
                 places=0,
             )
-        return table
+        return found
 
     def _checked(self, name: str, largest: int = LARGEST_RECORD) -> Path | None:
         """The file of that name, once it is what the manifest says; None where the manifest does not claim it."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attrib.traces.formats.times import UNUSABLE, nanoseconds_from_floats, nanoseconds_from_texts
-from attrib.traces.io.stream import Span
+from attrib.traces.io.stream import EventSpan
 
 # Events that a trace writes in two halves: a beginning (`ph: B`) and an end (`ph: E`).
 #
@@ -135,7 +135,7 @@ class Decoder(Generic[A]):
         args: type[A],
         args_from: Callable[[dict[str, Any]], A],
         *,
-        split: Callable[[str], list[Span]] | None = None,
+        split: Callable[[str], list[EventSpan]] | None = None,
         mend: Callable[[str], str] | None = None,
     ) -> None:
         quick: Any = list[Event[args]]  # type: ignore[valid-type]
@@ -247,7 +247,7 @@ class Decoder(Generic[A]):
             raise ValueError("it is not an object")  # noqa: TRY004 - the file is wrong, not an argument
         return fields
 
-    def split(self, text: str) -> list[Span]:
+    def split(self, text: str) -> list[EventSpan]:
         """Events of a block whose JSON is broken, by the layout of the format."""
         return self._split(text) if self._split else []
 

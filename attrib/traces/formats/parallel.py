@@ -16,12 +16,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from attrib.model.events import ABSENT, Format
-from attrib.traces.formats.event import Batch, Decoder
+from attrib.model.events import ABSENT
+from attrib.traces.formats.event import Batch
 from attrib.traces.formats.table_builder import RawValues, Strings, TableBuilder
 from attrib.traces.io.reader_protocol import LENGTH, MARK, Part, Request, Start
 from attrib.traces.io.recovery import LenientStream
-from attrib.traces.io.stream import EventStream
+from attrib.traces.io.stream import EventDecoder, EventStream
 
 PARALLEL_FROM = 1 << 28
 """Bytes from which a second process pays on two free cores: see the rows of the plain file and of the pipe, which one
@@ -43,9 +43,9 @@ Fill = Callable[[TableBuilder, EventStream, Iterable[Batch[Any]]], None]
 
 def fill_by_two(
     builder: TableBuilder,
-    kind: Format,
+    name: str,
     stream: EventStream,
-    decoder: Decoder[Any],
+    decoder: EventDecoder[Batch[Any], Any],
     fill: Fill,
     *,
     least: int = PARALLEL_FROM,
@@ -54,7 +54,7 @@ def fill_by_two(
 
     Args:
         builder: Takes the columns.
-        kind: What the file holds.
+        name: Name of the format of the file.
         stream: The file, at its first event.
         decoder: What decodes its events.
         fill: Adds events with the format's own columns.
@@ -67,7 +67,7 @@ def fill_by_two(
     if isinstance(stream, LenientStream) or size is None or size < least or not _can_start():
         fill(builder, stream, stream.blocks(decoder))
         return
-    two = _Two(builder, kind, stream, decoder, (size + HEAD_START) // 2)
+    two = _Two(builder, name, stream, decoder, (size + HEAD_START) // 2)
     try:
         fill(builder, stream, two.batches())
     finally:
@@ -108,11 +108,16 @@ class _Two:
     """
 
     def __init__(
-        self, builder: TableBuilder, kind: Format, stream: EventStream, decoder: Decoder[Any], place: int
+        self,
+        builder: TableBuilder,
+        name: str,
+        stream: EventStream,
+        decoder: EventDecoder[Batch[Any], Any],
+        place: int,
     ) -> None:
         self.found: tuple[Part, Columns] | None = None
         self._builder = builder
-        self._kind = kind
+        self._name = name
         self._stream = stream
         self._decoder = decoder
         self._place = place
@@ -142,7 +147,7 @@ class _Two:
         if start is None:
             return
         try:
-            self._second = Second(Request(self._stream.source.descriptor, self._kind, start))
+            self._second = Second(Request(self._stream.source.descriptor, self._name, start))
         except OSError:  # no more processes may be started
             return
         self._start = start

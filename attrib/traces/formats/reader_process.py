@@ -12,16 +12,12 @@ import msgspec
 import numpy as np
 
 from attrib.errors import AttribError
-from attrib.model.events import Format
-from attrib.traces.formats import kineto, ort_profile
-from attrib.traces.formats.facts import WANTED
+from attrib.traces.formats.registry import find_format, wanted_facts
 from attrib.traces.formats.table_builder import TableBuilder
 from attrib.traces.io.reader_protocol import LENGTH, MARK, Column, Part, Request, Start
 from attrib.traces.io.source import Source
 from attrib.traces.io.stream import EventStream
 from attrib.traces.io.unpack import Raw
-
-_FORMATS: dict[Format, Any] = {"kineto": kineto, "ort-profile": ort_profile}
 
 
 class PartStream(EventStream):
@@ -29,7 +25,7 @@ class PartStream(EventStream):
 
     def __init__(self, source: Source, start: Start) -> None:
         self._start = start
-        super().__init__(source, WANTED)
+        super().__init__(source, wanted_facts())
         self._separator = start.separator
         self._members = start.members
 
@@ -64,8 +60,8 @@ def answer(request: Request, out: BinaryIO) -> bool:
     pieces: Any = _Pieces(request.descriptor, place)
     source = Source("", Raw(pieces, b""), size=0)
     source.offset = place
-    stream, form = PartStream(source, request.start), _FORMATS[request.format]
-    decoder = form.decoder_of(stream)
+    stream, form = PartStream(source, request.start), find_format(request.format)
+    decoder = form.decoder(stream)
     builder = TableBuilder()
     form.fill(builder, stream, stream.blocks(decoder))
     if decoder.warnings() or builder.tracks.ambiguous:

@@ -4,8 +4,6 @@ from typing import Literal
 
 import msgspec
 
-from attrib.model.events import Format
-
 MARK = b"attrib part\n"
 """What a part begins with: a site's own start-up code may print something before."""
 
@@ -36,12 +34,12 @@ class Request(msgspec.Struct, frozen=True):
 
     Attributes:
         descriptor: The open file, whose position is the other process's.
-        format: What it holds.
+        format: Name of the format of what it holds.
         start: Where to begin.
     """
 
     descriptor: int
-    format: Format
+    format: str
     start: Start
 
 

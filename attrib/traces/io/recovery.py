@@ -11,7 +11,7 @@ from attrib.errors import AttribError
 from attrib.model.damage import Damage
 from attrib.traces.io.envelope import Place
 from attrib.traces.io.source import Source
-from attrib.traces.io.stream import MOST_MENDED, B, E, EventDecoder, EventStream, Span, without_nan
+from attrib.traces.io.stream import MOST_MENDED, B, E, EventDecoder, EventSpan, EventStream, without_nan
 from attrib.traces.io.window import BLOCK, LARGEST_MENDED, LARGEST_VALUE, RECORD_AGAIN, Scanned
 
 # What an event, or the end of all events, looks like. The objects within events' arguments have other keys,
@@ -144,7 +144,7 @@ class LenientStream(EventStream):
         self._resume(reason, least=1)
         return decoder.batch([])
 
-    def _rescued(self, decoder: EventDecoder[B, E], spans: list[Span]) -> tuple[B, int]:
+    def _rescued(self, decoder: EventDecoder[B, E], spans: list[EventSpan]) -> tuple[B, int]:
         events: list[E] = []
         for span in spans:
             event = self._rescue(decoder, span)
@@ -163,12 +163,12 @@ class LenientStream(EventStream):
                 return decoder.batch(events), span.start
         return decoder.batch(events), spans[-1].end
 
-    def _drop(self, reason: str, span: Span, event: int) -> None:
+    def _drop(self, reason: str, span: EventSpan, event: int) -> None:
         """Remember one whole JSON value that is no event."""
         size = span.end - span.start
         self._count(self._damage(reason, self._offset(span), event=event, lost=1, lost_bytes=size))
 
-    def _offset(self, span: Span) -> int:
+    def _offset(self, span: EventSpan) -> int:
         return self.position + span.start - self._window.at
 
     def _damage(
@@ -193,7 +193,7 @@ class LenientStream(EventStream):
             cut=cut,
         )
 
-    def _laid_out(self, decoder: EventDecoder[B, E]) -> list[Span]:
+    def _laid_out(self, decoder: EventDecoder[B, E]) -> list[EventSpan]:
         if self._mislaid > MOST_MISLAID or self.position == self._mislaid_at:
             return []
         found = super()._laid_out(decoder)

@@ -51,7 +51,7 @@ REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What the decoder raises for a block that it cannot take as it is."""
 
 
-class Span(NamedTuple):
+class EventSpan(NamedTuple):
     """Where one event lies in the block."""
 
     start: int
@@ -73,7 +73,7 @@ class EventDecoder(Protocol[B_co, E]):
         """What `decode` returns, of rescued events."""
         ...
 
-    def split(self, text: str) -> list[Span]:
+    def split(self, text: str) -> list[EventSpan]:
         """Events of a block whose JSON is broken, by the format's layout; empty where that does not help."""
         ...
 
@@ -216,7 +216,7 @@ class EventStream(Envelope):
         window.at = end
         return batch
 
-    def _rescued(self, decoder: EventDecoder[B, E], spans: list[Span]) -> tuple[B, int]:
+    def _rescued(self, decoder: EventDecoder[B, E], spans: list[EventSpan]) -> tuple[B, int]:
         """The events of these spans, one by one, and where the last of them ends."""
         events: list[E] = []
         for span in spans:
@@ -230,7 +230,7 @@ class EventStream(Envelope):
             events.append(event)
         return decoder.batch(events), spans[-1].end
 
-    def _rescue(self, decoder: EventDecoder[B, E], span: Span) -> E | ValueError:
+    def _rescue(self, decoder: EventDecoder[B, E], span: EventSpan) -> E | ValueError:
         if span.end - span.start > LARGEST_MENDED:
             return ValueError(
                 f"it takes more than {LARGEST_MENDED >> 20} MiB and is not what the format says"
@@ -242,10 +242,10 @@ class EventStream(Envelope):
         except RecursionError:
             return ValueError("nested too deeply")
 
-    def _spans(self, decoder: EventDecoder[B, E]) -> tuple[list[Span], Scanned]:
+    def _spans(self, decoder: EventDecoder[B, E]) -> tuple[list[EventSpan], Scanned]:
         """Whole events from here on, as far as they are held, and why it does not go on."""
         window = self._window
-        spans: list[Span] = []
+        spans: list[EventSpan] = []
         start, mended, again = window.at, False, 0
         found = Scanned(-1, "expected an event", start)
         while start < len(window.data) and window.data[start : start + 1] != b"]":
@@ -259,20 +259,20 @@ class EventStream(Envelope):
                 window.data, mended, again = data, True, again + 1
                 continue
             again = 0
-            spans.append(Span(start, found.end))
+            spans.append(EventSpan(start, found.end))
             comma = window.after_space(found.end)
             if window.data[comma : comma + 1] != b",":
                 break
             start = window.after_space(comma + 1)
         return spans, found
 
-    def _laid_out(self, decoder: EventDecoder[B, E]) -> list[Span]:
+    def _laid_out(self, decoder: EventDecoder[B, E]) -> list[EventSpan]:
         """Events by the format's layout."""
         at = self._window.at
         text = self._window.data[at : at + LARGEST_MENDED].decode("latin-1")
-        return [Span(at + start, at + end) for start, end in decoder.split(text)]
+        return [EventSpan(at + start, at + end) for start, end in decoder.split(text)]
 
-    def _learn_separator(self, spans: list[Span]) -> None:
+    def _learn_separator(self, spans: list[EventSpan]) -> None:
         if len(spans) > 1:
             data, start = self._window.data, spans[-1].start
             key = _FIRST_KEY.match(data, start)

@@ -4,8 +4,8 @@ The common form is `[[dtype, [dim, ...]], ...]` with ONNX's lower-case element t
 `EventTable.input_tensors` reads it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, overload
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -56,7 +56,7 @@ _INT64 = 1 << 63
 _DEEPEST = 4  # lists of lists of tensors exist; deeper nesting is no shape
 
 
-class ShapeColumn(Sequence[bytes | None]):
+class ShapeColumn:
     """Each row's tensors in the common form, or None; a distinct spelling is converted once, on first use."""
 
     def __init__(self, codes: npt.NDArray[np.int32], distinct: tuple[Raw, ...], normalize: Normalize) -> None:
@@ -68,20 +68,14 @@ class ShapeColumn(Sequence[bytes | None]):
     def __len__(self) -> int:
         return len(self._codes)
 
-    @overload
-    def __getitem__(self, row: int) -> bytes | None: ...
-    @overload
-    def __getitem__(self, row: slice) -> Sequence[bytes | None]: ...
-    def __getitem__(self, row: int | slice) -> bytes | Sequence[bytes | None] | None:
-        if isinstance(row, slice):
-            return [self._at(int(code)) for code in self._codes[row]]
+    def __getitem__(self, row: int) -> bytes | None:
         return self._at(int(self._codes[row]))
 
     def __iter__(self) -> Iterator[bytes | None]:
         return map(self._at, self._codes.tolist())
 
-    def taken(self, rows: npt.NDArray[np.intp]) -> "ShapeColumn":
-        """Some of the rows; the spellings that none of them has are let go."""
+    def take(self, rows: npt.NDArray[np.intp]) -> "ShapeColumn":
+        """Make a column of some of the rows, without the spellings that none of them has."""
         used, codes = np.unique(self._codes[rows], return_inverse=True)
         absent = int(used.size > 0 and used[0] < 0)  # ABSENT sorts first and stays what it is
         distinct = tuple(self._distinct[code] for code in used[absent:].tolist())

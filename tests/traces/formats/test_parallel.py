@@ -14,7 +14,6 @@ from attrib.errors import AttribError
 from attrib.traces.formats import parallel
 from attrib.traces.formats import reader_process as second
 from attrib.traces.formats.detection import open_trace
-from attrib.traces.formats.step_windows import TABLES
 from attrib.traces.io import envelope, stream, window
 from tests.traces.recording.test_selection import assert_same
 
@@ -44,8 +43,8 @@ class SecondHere:
 
 
 def table_of(path, least, progress=None):
-    with open_trace(path, progress=progress) as (opened, found):
-        return TABLES[found](opened, parallel_from=least)
+    with open_trace(path, progress=progress) as (opened, form):
+        return form.read(opened, parallel_from=least)
 
 
 def outcome_of(path, least):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from attrib.analysis.attribution.device.copies import copies_of, outside_copies
-from attrib.analysis.attribution.device.events import Bools, DeviceEvents, device_events
+from attrib.analysis.attribution.device.events import DeviceEvents, device_events
 from attrib.analysis.attribution.device.host import COPY, KERNEL, HostStep, Waits, waits_of
 from attrib.analysis.attribution.device.lanes import device_lanes
 from attrib.analysis.attribution.device.parts import (
@@ -25,10 +25,11 @@ from attrib.analysis.attribution.device.parts import (
 )
 from attrib.analysis.attribution.device.sweep import Owners, StepWork, sweep
 from attrib.model.device import SPENT, DeviceSplit, DeviceUse
-from attrib.model.events import EventTable, Int64s
+from attrib.model.events import Int64s
 from attrib.model.work import Partition
 from attrib.traces.inspection.summary import ASYNCHRONOUS
-from attrib.traces.recording.runs import NONE, union_ns
+from attrib.traces.recording.intervals import NONE, union_ns
+from attrib.traces.recording.recording import Bools, Recording
 from attrib.units import format_percent
 
 PROCESSOR = "CPUExecutionProvider"
@@ -49,17 +50,19 @@ _OUTSIDE = "{} of the device's time was launched in no operator: by code that ca
 _UNLAUNCHED = "{:,} kernels and copies have no launching call in the trace: they belong to no operator"
 
 
-def on_device(partition: Partition, steps: Sequence[HostStep], table: EventTable, zero: int = 0) -> Partition:
-    """Split the steps of a partition again, by the device's work in `table`.
+def split_by_device(
+    partition: Partition, steps: Sequence[HostStep], recording: Recording, zero: int = 0
+) -> Partition:
+    """Split the steps of a partition again, by the device's work in `recording`.
 
     Args:
         partition: The steps as the host saw them.
         steps: The same steps on the clock of the device's trace, with the same walls.
-        table: The trace with the device's work.
+        recording: The trace with the device's work.
         zero: What to add to its times.
     """
-    found = assign(device_events(table, zero), steps, table, partition)
-    waits, owners = waits_of(table), _owners(found, partition)
+    found = assign(device_events(recording, zero), steps, recording, partition)
+    waits, owners = waits_of(recording), _owners(found, partition)
     by_start = np.argsort(found.events.start, kind="stable")
     reach = np.maximum.accumulate(found.events.end[by_start]) if len(by_start) else by_start
     swept = [
@@ -81,14 +84,14 @@ def on_device(partition: Partition, steps: Sequence[HostStep], table: EventTable
         scopes=np.concatenate([partition.scopes, more]),
         warnings=(*partition.warnings, *_warnings(found, steps)),
         device=device_use(found, partition.walls_ns),
-        split=_split(found, partition, table, spent[:, : found.works], busy, waits),
+        split=_split(found, partition, recording, spent[:, : found.works], busy, waits),
         python=None,
-        lanes=device_lanes(found, steps, table, [found.parts[i] for i in kept]),
+        lanes=device_lanes(found, steps, recording, [found.parts[i] for i in kept]),
     )
 
 
 def assign(
-    events: DeviceEvents, steps: Sequence[HostStep], table: EventTable, partition: Partition
+    events: DeviceEvents, steps: Sequence[HostStep], recording: Recording, partition: Partition
 ) -> Assigned:
     """Give each event of the device its step and its owner; every event gets at most one of each."""
     starts, ends = (
@@ -102,16 +105,16 @@ def assign(
     found = Assigned(events, step, np.full(len(events), NONE, dtype=np.int64), len(partition.work), parts)
     for i, host in enumerate(steps):
         own = np.flatnonzero(step == i)
-        found.owner[own] = _owner(found, own, host, table)
+        found.owner[own] = _owner(found, own, host, recording)
     return found
 
 
-def _owner(found: Assigned, own: Int64s, host: HostStep, table: EventTable) -> Int64s:
+def _owner(found: Assigned, own: Int64s, host: HostStep, recording: Recording) -> Int64s:
     """Unit or part of the events of one step."""
     events = found.events
     known, is_copy = events.known[own], events.is_copy[own]
     unit = np.where(known, host.launcher(events.launched[own], events.track[own]), -1)
-    outside = np.where(is_copy, outside_copies(found, own, host, table), found.part(OUTSIDE))
+    outside = np.where(is_copy, outside_copies(found, own, host, recording), found.part(OUTSIDE))
     outside = np.where(events.in_graph[own], found.part(GRAPH_REPLAY), outside)
     outside = np.where(known, outside, found.part(UNLAUNCHED))
     return np.where(unit >= 0, unit, outside)
@@ -177,7 +180,7 @@ def device_use(found: Assigned, walls: Int64s) -> DeviceUse:
 
 
 def _split(
-    found: Assigned, partition: Partition, table: EventTable, spent: Int64s, busy: Int64s, waits: Waits
+    found: Assigned, partition: Partition, recording: Recording, spent: Int64s, busy: Int64s, waits: Waits
 ) -> DeviceSplit:
     events = found.events
     mine = np.flatnonzero((found.owner >= 0) & (found.owner < found.works) & ~events.is_copy)
@@ -192,18 +195,18 @@ def _split(
         idle_ns=partition.walls_ns - busy,
         kernels_ns=sums,
         kernels=counts,
-        names=_names(found, mine, table),
-        copies=copies_of(found, partition, table, waits),
+        names=_names(found, mine, recording),
+        copies=copies_of(found, partition, recording, waits),
     )
 
 
-def _names(found: Assigned, mine: Int64s, table: EventTable) -> tuple[tuple[str, ...], ...]:
+def _names(found: Assigned, mine: Int64s, recording: Recording) -> tuple[tuple[str, ...], ...]:
     """Distinct kernels of each unit in the first step, in order of launch."""
     first = mine[found.step[mine] == 0]
     order = np.lexsort((found.events.start[first], found.events.launched[first]))
     names: list[dict[str, None]] = [{} for _ in range(found.works)]
     for i in first[order].tolist():
-        names[int(found.owner[i])].setdefault(table.text(int(table.name[found.events.row[i]])))
+        names[int(found.owner[i])].setdefault(recording.text(int(recording.name[found.events.row[i]])))
     return tuple(tuple(its) for its in names)
 
 

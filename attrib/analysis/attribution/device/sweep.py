@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from attrib.analysis.attribution.device.events import Bools
 from attrib.analysis.attribution.device.host import ALLOCATION, HOST, IDLE, SYNC, HostStep, Spans
 from attrib.model.device import SPENT
 from attrib.model.events import Int64s
+from attrib.traces.recording.recording import Bools
 
 _SAFE = 1 << 62
 
