@@ -52,7 +52,7 @@ def read_latency(path: Path) -> LatencyTable:
     if missing:
         raise AttribError(f"{path}: has no column {', '.join(missing)}", hint=INTACT_COPY)
     columns: dict[str, Any] = {
-        name: _texts(path, table, name) if name in _TEXTS else _integers(path, table, name)
+        name: _text_column(path, table, name) if name in _TEXTS else _integer_column(path, table, name)
         for name in LATENCY_COLUMNS
     }
     return LatencyTable(**columns)
@@ -85,7 +85,7 @@ def join_latencies(tables: Sequence[LatencyTable]) -> LatencyTable:
     )
 
 
-def _texts(path: Path, table: Any, name: str) -> tuple[str, ...]:
+def _text_column(path: Path, table: Any, name: str) -> tuple[str, ...]:
     import pyarrow as pa
 
     column, values = table.column(name), list[str | None]()
@@ -101,7 +101,7 @@ def _texts(path: Path, table: Any, name: str) -> tuple[str, ...]:
     return cast("tuple[str, ...]", tuple(values))
 
 
-def _integers(path: Path, table: Any, name: str) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _integer_column(path: Path, table: Any, name: str) -> np.ndarray[Any, np.dtype[np.int64]]:
     import pyarrow as pa
 
     column = table.column(name)

@@ -55,13 +55,13 @@ def recognize(root: Path) -> tuple[dict[Role, Path], dict[str, Path], tuple[str,
             f"{root}: holds neither a manifest.json nor a trace",
             hint="capture one with `attrib profile`, or put a Kineto trace and an ONNX Runtime profile there",
         )
-    unclear = tuple(
+    ambiguous = tuple(
         f"{name}: {len(found)} candidates, none taken: {_names(root, found)}"
         for name, found in models.items()
         if len(found) > 1
     )
     single = {name: found[0] for name, found in models.items() if len(found) == 1}
-    return {role: found[0] for role, found in traces.items() if found}, single, unclear
+    return {role: found[0] for role, found in traces.items() if found}, single, ambiguous
 
 
 def _files(root: Path) -> Iterator[Path]:

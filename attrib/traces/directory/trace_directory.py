@@ -67,7 +67,7 @@ LARGEST_TRACE = 8 << 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceDirectory:
-    """Where the evidence of one comparison lies. Every method reads its file anew; keep what it returns.
+    """The files of one comparison. Every method reads its file again; keep what it returns.
 
     Attributes:
         root: The directory.
@@ -127,7 +127,7 @@ class TraceDirectory:
         """
         if self.manifest is None:
             return {
-                name: _graph(self._models[name], LARGEST_FOREIGN_GRAPH)
+                name: _read_graph(self._models[name], LARGEST_FOREIGN_GRAPH)
                 for name in (EXPORTED, OPTIMIZED)
                 if name in self._models
             }
@@ -138,28 +138,28 @@ class TraceDirectory:
         }
         if found[OPTIMIZED] is not None:
             found.pop(PARTITIONED, None)
-        return {name: _graph(path, LARGEST_GRAPH) for name, path in found.items() if path is not None}
+        return {name: _read_graph(path, LARGEST_GRAPH) for name, path in found.items() if path is not None}
 
     def compiled(self, role: Role) -> Compiled | None:
         """What the kernels of one side's compiled model compute; None where nothing was compiled."""
-        return self._record(role, COMPILED_FILE, Compiled, COMPILED_VERSION)
+        return self._read_side_record(role, COMPILED_FILE, Compiled, COMPILED_VERSION)
 
     def flow(self, role: Role) -> Flow | None:
-        """Which call of one side's PyTorch step reads the result of which; None where nobody watched."""
-        return self._record(role, FLOW_FILE, Flow, FLOW_VERSION)
+        """Which call of one side's PyTorch step reads the result of which; None where that was not recorded."""
+        return self._read_side_record(role, FLOW_FILE, Flow, FLOW_VERSION)
 
     def placement(self, role: Role) -> Placement | None:
         """Which provider took which nodes of one side's graph; None where the session did not say."""
-        return self._record(role, PLACEMENT_FILE, Placement, PLACEMENT_VERSION)
+        return self._read_side_record(role, PLACEMENT_FILE, Placement, PLACEMENT_VERSION)
 
-    def _record(self, role: Role, name: str, kind: type[_Record], version: int) -> _Record | None:
+    def _read_side_record(self, role: Role, name: str, kind: type[_Record], version: int) -> _Record | None:
         """What a capture noted of one side in a JSON file of its own."""
         side = self.manifest.sides.get(role) if self.manifest else None
         path = None if side is None else self._checked(f"{side.folder}/{name}")
         if path is None:
             return None
         try:
-            found = msgspec.json.decode(_json_of(path), type=kind)
+            found = msgspec.json.decode(_read_record(path), type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise AttribError(f"{path}: damaged: {error}", hint=INTACT_COPY) from error
         if found.format_version > version:
@@ -173,25 +173,40 @@ class TraceDirectory:
         if path is None:
             return ()
         try:
-            return msgspec.json.decode(_json_of(path), type=tuple[OutputDifference, ...])
+            return msgspec.json.decode(_read_record(path), type=tuple[OutputDifference, ...])
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise AttribError(f"{path}: not a comparison of outputs: {error}", hint=INTACT_COPY) from error
 
     def experiments(self) -> tuple[ExperimentResult, ...]:
         """What `attrib verify` has measured so far, by name."""
-        entries = self.manifest.files if self.manifest else ()
-        named = sorted(e.path for e in entries if e.state == "complete" and _is_experiment(e.path))
-        return tuple(found for name in named if (found := self._experiment(name)) is not None)
+        names = sorted(
+            entry.path
+            for entry in (self.manifest.files if self.manifest else ())
+            if entry.state == "complete"
+            and entry.path.startswith(f"{VERIFY_FOLDER}/")
+            and entry.path.endswith(".json")
+        )
+        return tuple(found for name in names if (found := self._experiment(name)) is not None)
 
     def _experiment(self, name: str) -> ExperimentResult | None:
         """One result; None where it was deleted, which is how one gets rid of a damaged one."""
+        cure = f"delete {name} and run `attrib verify` again"
         try:
             path = self._checked(name)
         except AttribError as error:
             if not check_inside(self.root, name).exists():
                 return None
-            raise AttribError(str(error), hint=_without(name)) from error
-        return None if path is None else _experiment(path)
+            raise AttribError(str(error), hint=cure) from error
+        if path is None:
+            return None
+        try:
+            found = msgspec.json.decode(_read_record(path), type=ExperimentResult)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise AttribError(f"{path}: not an experiment: {error}", hint=cure) from error
+        if found.format_version > EXPERIMENT_VERSION:
+            problem = f"format {found.format_version}, this attrib knows {EXPERIMENT_VERSION}"
+            raise AttribError(f"{path}: {problem}", hint="use the version of attrib that wrote it")
+        return found
 
     def _read(self, name: str, expected: str) -> Recording | None:
         try:
@@ -232,26 +247,6 @@ class TraceDirectory:
         path = check_inside(self.root, entry.path)
         check_file(path, entry, largest)
         return path
-
-
-def _is_experiment(path: str) -> bool:
-    return path.startswith(f"{VERIFY_FOLDER}/") and path.endswith(".json")
-
-
-def _without(name: str) -> str:
-    return f"delete {name} and run `attrib verify` again"
-
-
-def _experiment(path: Path) -> ExperimentResult:
-    try:
-        found = msgspec.json.decode(_json_of(path), type=ExperimentResult)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        hint = _without(f"{VERIFY_FOLDER}/{path.name}")
-        raise AttribError(f"{path}: not an experiment: {error}", hint=hint) from error
-    if found.format_version > EXPERIMENT_VERSION:
-        problem = f"format {found.format_version}, this attrib knows {EXPERIMENT_VERSION}"
-        raise AttribError(f"{path}: {problem}", hint="use the version of attrib that wrote it")
-    return found
 
 
 def open_directory(path: Path, *, lenient: bool = False, progress: Progress | None = None) -> TraceDirectory:
@@ -322,9 +317,9 @@ def check_file(path: Path, entry: FileEntry, largest: int = LARGEST_TRACE) -> No
         raise AttribError(f"{path}: {problem}", hint=INTACT_COPY)
 
 
-def _json_of(path: Path) -> bytes:
+def _read_record(path: Path) -> bytes:
     return read_bounded(path, LARGEST_RECORD, "a record of attrib")
 
 
-def _graph(path: Path, largest: int) -> bytes:
+def _read_graph(path: Path, largest: int) -> bytes:
     return read_bounded(path, largest, "an ONNX model that can be read")

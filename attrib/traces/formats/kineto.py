@@ -1,9 +1,10 @@
-"""Kineto traces (torch.profiler's `export_chrome_trace`) to the event table.
+"""Kineto traces (torch.profiler's `export_chrome_trace`) as recordings.
 
 Format: libkineto's output_json.cpp; a Chrome trace whose times are microseconds with three decimals, from
 `baseTimeNanoseconds` on where the file gives it (torch 2.1 and later) and since the epoch before that.
 """
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import compress, repeat
@@ -42,7 +43,7 @@ class KinetoArgs(msgspec.Struct, gc=False):
 
 
 class ArrayArgs(KinetoArgs, gc=False):
-    """The same with what Ascend's profiler gives instead of a category. Its traces are bare arrays of events."""
+    """Arguments with what Ascend's profiler gives instead of a category. Its traces are bare arrays of events."""
 
     task_type: msgspec.Raw = msgspec.field(name="Task Type", default=NO_RAW)
 
@@ -89,7 +90,10 @@ class _Arguments:
         where = np.flatnonzero(used)
         for column, get in _INTEGERS.items():
             self._builder.append(column, _spread(integers(list(map(get, known))), where, count))
-        self._builder.append("external_id", _spread(_external_ids(known), where, count))
+        external = integers(list(map(_external_id, known)))
+        if (external == ABSENT).any():
+            external = np.where(external == ABSENT, integers(list(map(_old_external_id, known))), external)
+        self._builder.append("external_id", _spread(external, where, count))
         self._builder.append("inputs", _spread(self._inputs(known), where, count))
 
     def _inputs(self, args: Sequence[KinetoArgs]) -> npt.NDArray[np.int32]:
@@ -104,13 +108,6 @@ class _Arguments:
         )
         codes = self._shapes.codes(zip(dims, map(bytes, map(_types, shaped)), strict=True), len(shaped))
         return _spread(codes, np.flatnonzero(given | old), len(args))
-
-
-def _external_ids(args: Sequence[KinetoArgs]) -> npt.NDArray[np.int64]:
-    found = integers(list(map(_external_id, args)))
-    if (found == ABSENT).any():
-        found = np.where(found == ABSENT, integers(list(map(_old_external_id, args))), found)
-    return found
 
 
 def _spread(values: npt.NDArray[Column], where: npt.NDArray[np.intp], count: int) -> npt.NDArray[Column]:
@@ -138,19 +135,12 @@ def _array_args_from(fields: dict[str, Any]) -> ArrayArgs:
 
 
 def _with_task_types(batch: Batch[Any]) -> Batch[Any]:
-    """The same events; one without a category has its task type for one."""
+    """Give each event without a category its task type for one."""
     for event in batch.rows:
         if not event.cat and event.args is not None and bytes(event.args.task_type):
-            event.cat = _text(bytes(event.args.task_type))
+            with contextlib.suppress(msgspec.DecodeError):
+                event.cat = text_of(msgspec.json.decode(bytes(event.args.task_type)))
     return batch
-
-
-def _text(raw: bytes) -> str:
-    """A raw JSON string; empty for anything else."""
-    try:
-        return text_of(msgspec.json.decode(raw))
-    except msgspec.DecodeError:
-        return ""
 
 
 def detect(stream: EventStream, sample: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""ONNX Runtime's built-in profile to the event table.
+"""ONNX Runtime's built-in profile as a recording.
 
 Format: core/common/profiler.cc; an array of events, one a line, whose times are integer microseconds since the
 profiling start. Older versions write names without escaping (1.31.1 escapes them): a quote, a backslash or a

@@ -6,6 +6,7 @@ would have read, because it depends on nothing else than the bytes from there on
 case this one reads on, so that damage is reported as ever.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -91,7 +92,7 @@ class Second:
 
     def result(self) -> tuple[Part, Columns] | None:
         """What it has read, once it is through; None where it could not."""
-        return received(cast("Pipe", self._process.stdout))
+        return receive(cast("Pipe", self._process.stdout))
 
     def close(self) -> None:
         """End it, whatever it does."""
@@ -126,12 +127,19 @@ class _Two:
 
     def batches(self) -> Iterator[Batch[Any]]:
         """The events that the second process does not read."""
-        for number, batch in enumerate(self._stream.blocks(self._decoder)):
+        stream = self._stream
+        for number, batch in enumerate(stream.blocks(self._decoder)):
             yield batch
             if not number:  # the stream knows the separator from the first block
-                self._begin()
-            elif self._start is not None and self._stream.position >= self._start.after:
-                self.found = self._part(self._start)
+                start = stream.start_near(self._place)
+                if start is not None:
+                    with contextlib.suppress(OSError):  # no more processes may be started
+                        self._second = Second(Request(stream.source.descriptor, self._name, start))
+                        self._start = start
+            elif self._start is not None and stream.position >= self._start.after:
+                counts = stream.is_at(self._start) and not self._builder.tracks.ambiguous
+                if counts and self._second is not None:
+                    self.found = self._second.result()
                 self.close()
                 if self.found is not None:
                     return
@@ -142,22 +150,6 @@ class _Two:
         if second is not None:
             second.close()
 
-    def _begin(self) -> None:
-        start = self._stream.start_near(self._place)
-        if start is None:
-            return
-        try:
-            self._second = Second(Request(self._stream.source.descriptor, self._name, start))
-        except OSError:  # no more processes may be started
-            return
-        self._start = start
-
-    def _part(self, start: Start) -> tuple[Part, Columns] | None:
-        """What the second process has read, if it counts."""
-        if not self._stream.is_at(start) or self._builder.tracks.ambiguous or self._second is None:
-            return None
-        return self._second.result()
-
 
 class Pipe(Protocol):
     """What comes from the second process."""
@@ -167,11 +159,11 @@ class Pipe(Protocol):
         ...
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """The same, into memory that is there already."""
+        """Fill the buffer; how many bytes came."""
         ...
 
 
-def received(pipe: Pipe) -> tuple[Part, Columns] | None:
+def receive(pipe: Pipe) -> tuple[Part, Columns] | None:
     """A part and its columns; None where the pipe ends before they do."""
     if pipe.read(len(MARK)) != MARK:
         return None

@@ -66,11 +66,6 @@ def answer(request: Request, out: BinaryIO) -> bool:
     form.fill(builder, stream, stream.blocks(decoder))
     if decoder.warnings() or builder.tracks.ambiguous:
         return False
-    _write(builder, stream, out)
-    return True
-
-
-def _write(builder: TableBuilder, stream: EventStream, out: BinaryIO) -> None:
     names = list(builder.blocks) if builder.rows else []  # numpy gives no memory of empty arrays
     part = Part(
         count=stream.count,
@@ -87,17 +82,18 @@ def _write(builder: TableBuilder, stream: EventStream, out: BinaryIO) -> None:
     out.write(MARK + len(header).to_bytes(LENGTH, "little") + header)
     out.writelines(np.concatenate(builder.blocks.pop(name)).data.cast("B") for name in names)
     out.flush()
+    return True
 
 
-def _end_with_the_other_process() -> None:
-    """It holds the other end of standard input as long as it lives."""
+def _end_with_other_process() -> None:
+    """Wait for the end of standard input, whose other end the other process holds as long as it lives, and end."""
     os.read(0, 1)
     os._exit(1)
 
 
 def main() -> None:
     """Answer the request on the command line."""
-    Thread(target=_end_with_the_other_process, daemon=True).start()
+    Thread(target=_end_with_other_process, daemon=True).start()
     request = msgspec.json.decode(sys.argv[1], type=Request)
     try:
         answer(request, sys.stdout.buffer)

@@ -2,8 +2,8 @@
 
 The file is walked once with a decoder of four fields a event, which notes where each block lies, between which times its
 events start, and which steps there are. Then only the blocks that may hold something of the wanted steps are decoded as
-usual, and `attrib.traces.recording.selection` takes from their table what belongs to the steps. The result is
-the one that it takes from the table of the whole file; where the notes cannot promise that, the whole file is read.
+usual, and `attrib.traces.recording.selection` takes from their recording what belongs to the steps. The result is
+the one that it takes from that of the whole file; where the notes cannot promise that, the whole file is read.
 """
 
 import stat
@@ -22,7 +22,7 @@ from attrib.traces.formats.table_builder import TableBuilder
 from attrib.traces.formats.trace_format import FormatDecoder, StepScan, TraceFormat
 from attrib.traces.io.source import Progress
 from attrib.traces.io.stream import REFUSED, EventStream
-from attrib.traces.recording.activity_types import Kind, kind_of
+from attrib.traces.recording.activity_types import kind_of
 from attrib.traces.recording.recording import Recording
 from attrib.traces.recording.selection import (
     Steps,
@@ -177,7 +177,6 @@ class _Scout:
         self.rescue, self.split = real.rescue, real.split
         self._events = Decoder(_NoArgs, lambda _: _NoArgs())
         self._marks = TableBuilder()
-        self._kinds: dict[str | None, Kind] = {}
 
     @property
     def pays(self) -> bool:
@@ -213,11 +212,11 @@ class _Scout:
         return found
 
     def _times(self, glimpses: list[_Glimpse], block: bytes) -> tuple[float, float]:
-        """Between which times the events start; at any time where they are needed in any case."""
+        """First and last start of the events in microseconds; infinitely far apart where they are needed in any case."""
         rows = [event for event in glimpses if event.ph == "X"]
         if len(rows) < len(glimpses):
             self.whole |= any(event.ph in HALVES for event in glimpses)
-        kinds = {self._kind_of(category) for category in set(map(_cat, rows))}
+        kinds = {kind_of(category or "") for category in set(map(_cat, rows))}
         self.whole |= not kinds.isdisjoint(self._scan.bound)
         start = np.fromiter(map(_ts, rows), np.float64, len(rows))
         lasted = np.fromiter(map(_dur, rows), np.float64, len(rows))
@@ -225,11 +224,6 @@ class _Scout:
         if needed or not kinds.isdisjoint(self._scan.kept) or not (start + lasted >= start).all():
             return -np.inf, np.inf
         return (float(start.min()), float(start.max())) if rows else (np.inf, -np.inf)
-
-    def _kind_of(self, category: str | None) -> Kind:
-        if category not in self._kinds:
-            self._kinds[category] = kind_of(category or "")
-        return self._kinds[category]
 
     def _add(self, batch: Batch[Any]) -> None:
         """Note the steps among some events."""

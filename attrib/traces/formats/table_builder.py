@@ -1,4 +1,4 @@
-"""The columns of an event table, filled batch by batch."""
+"""The columns of a recording, filled batch by batch."""
 
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter

@@ -55,7 +55,7 @@ def summarize(recording: Recording) -> Inspection:
         events=len(recording),
         runs_us=tuple(microseconds(wall) for wall in recording.duration_ns[runs.rows]),
         providers=_providers(recording),
-        memcpy=_node_copies(recording) if of_nodes else _device_copies(recording),
+        memcpy=_copies(recording),
         gpu=gpu,
         steps=() if of_nodes else step_uses(recording),
         warnings=(
@@ -84,16 +84,17 @@ def _providers(profile: Recording) -> dict[str, ProviderUse]:
     }
 
 
-def _node_copies(profile: Recording) -> Copies:
-    """The copies that are nodes: only the op type tells them, a copy's node has the device's provider and any name."""
-    nodes = profile.nodes()
-    ops = profile.op[nodes]
-    to_host, from_host = (nodes[ops == profile.code(op)] for op in ("MemcpyToHost", "MemcpyFromHost"))
-    return Copies(to_host=use_of(profile, to_host), from_host=use_of(profile, from_host))
-
-
-def _device_copies(trace: Recording) -> Copies:
-    copies = copies_by_direction(trace)
+def _copies(recording: Recording) -> Copies:
+    """The copies to and from the host: nodes of a profile, else what the device copied."""
+    if recording.records_nodes:
+        # Only the op type tells them: a copy's node has the device's provider and any name.
+        nodes = recording.nodes()
+        ops = recording.op[nodes]
+        to_host, from_host = (
+            use_of(recording, nodes[ops == recording.code(op)]) for op in ("MemcpyToHost", "MemcpyFromHost")
+        )
+        return Copies(to_host=to_host, from_host=from_host)
+    copies = copies_by_direction(recording)
     none = Use(events=0, dur_us=0)
     to_host, from_host = (
         Use(events=use.events, dur_us=use.dur_us) if (use := copies.get(direction)) else none

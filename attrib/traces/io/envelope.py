@@ -1,4 +1,4 @@
-"""What lies around the events of a trace: the beginning of the file, and the members of its top-level object."""
+"""The file around the events of a trace: its beginning, and the members of its top-level object."""
 
 from typing import Literal, NoReturn
 
@@ -78,16 +78,16 @@ class Envelope:
             window.at += 1
         while (following := window.peek()) != b"}":
             if not following:
-                return self._lost_members("the file ends without its closing }")
-            found = self._member()
+                return self._skip_members("the file ends without its closing }")
+            found = self._pass_member()
             if found is None:
                 return True
             if found:
-                return self._lost_members(found)
+                return self._skip_members(found)
         window.at += 1
         return False
 
-    def _member(self) -> str | None:
+    def _pass_member(self) -> str | None:
         """Pass one member; None where the events begin instead of its value, else what is wrong with it."""
         window = self._window
         self._members += 1
@@ -95,7 +95,7 @@ class Envelope:
             return f"more than {MOST_MEMBERS:,} members beside the events"
         key = self._value()
         if key.end < 0:
-            return self._why(key)
+            return self._problem_with(key)
         name = window.data[window.at : key.end]
         window.at = key.end
         if window.peek() != b":":
@@ -105,14 +105,14 @@ class Envelope:
             window.at += 1
             return None
         window.peek()
-        return self._fact(name[1:-1].decode("latin-1"))
+        return self._pass_value(name[1:-1].decode("latin-1"))
 
-    def _fact(self, name: str) -> str:
+    def _pass_value(self, name: str) -> str:
         """Pass one value, and keep it if it is wanted; what is wrong with it, if anything is."""
         window = self._window
         found = self._value()
         if found.end < 0:
-            return self._why(found)
+            return self._problem_with(found)
         if name in self._wanted:
             self.facts[name] = window.data[window.at : found.end].decode("latin-1")
         window.at = found.end
@@ -140,7 +140,7 @@ class Envelope:
         window.fill(min(max(4 * window.held, BLOCK), window.reach + 1))
         return True
 
-    def _why(self, found: Scanned) -> str:
+    def _problem_with(self, found: Scanned) -> str:
         """What is wrong with the value here."""
         window = self._window
         if not found.open:
@@ -161,12 +161,12 @@ class Envelope:
     def _unpacked(self) -> str:
         return " after unpacking" if self._source.packing else ""
 
-    def _lost_members(self, reason: str) -> bool:
-        """What to do where the members cannot be read on: whether the events begin nevertheless."""
+    def _skip_members(self, reason: str) -> bool:
+        """Refuse a file whose members cannot be read on; a lenient stream says whether the events begin nevertheless."""
         self._refuse(reason)
 
-    def _defect(self, reason: str, place: Place) -> None:  # noqa: ARG002 - for the lenient one
-        """What to do about a defect here, which is no event."""
+    def _report_defect(self, reason: str, place: Place) -> None:  # noqa: ARG002 - for the lenient one
+        """Refuse a file with a defect between or behind its events; a lenient stream notes it and goes on."""
         self._refuse(reason)
 
     def _refuse(self, reason: str) -> NoReturn:

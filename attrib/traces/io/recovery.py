@@ -92,13 +92,13 @@ class LenientStream(EventStream):
             cut=first.cut or damage.cut,
         )  # fmt: skip
 
-    def _defect(self, reason: str, place: Place) -> None:
+    def _report_defect(self, reason: str, place: Place) -> None:
         if place == "between":
             self._resume(reason, least=0)
             self._resumed = False
         elif place == "behind":
             if not (self._found and reason == self._source.problem):
-                self._end(reason)
+                self._pass_rest(reason)
         elif not (self._found and self._found.cut):
             self._note(self._with_problem(reason), self.position, cut=True)
 
@@ -106,7 +106,7 @@ class LenientStream(EventStream):
         problem = self._source.problem
         return f"{reason}: {problem}" if problem and problem not in reason else reason
 
-    def _end(self, reason: str) -> None:
+    def _pass_rest(self, reason: str) -> None:
         """Pass over the rest of the file."""
         window, offset = self._window, self.position
         window.at = len(window.data)
@@ -115,9 +115,9 @@ class LenientStream(EventStream):
             window.at = len(window.data)
         self._note(self._with_problem(reason), offset)
 
-    def _lost_members(self, reason: str) -> bool:
+    def _skip_members(self, reason: str) -> bool:
         if hasattr(self, "_in_events"):  # else the events are still to come
-            self._end(reason)
+            self._pass_rest(reason)
             return False
         window, offset = self._window, self.position
         while not (found := _EVENTS_BEGIN.search(window.data, window.at)):
@@ -136,7 +136,7 @@ class LenientStream(EventStream):
             super()._pass_comma()
         self._resumed = False
 
-    def _without(self, decoder: EventDecoder[B, E], reason: str) -> B:
+    def _batch_of_none(self, decoder: EventDecoder[B, E], reason: str) -> B:
         window = self._window
         if window.held >= window.reach:
             # An event that a lost bracket leaves open takes in all that follow: look less far for the next one's end.
@@ -144,14 +144,23 @@ class LenientStream(EventStream):
         self._resume(reason, least=1)
         return decoder.batch([])
 
-    def _rescued(self, decoder: EventDecoder[B, E], spans: list[EventSpan]) -> tuple[B, int]:
+    def _rescue_all(self, decoder: EventDecoder[B, E], spans: list[EventSpan]) -> tuple[B, int]:
         events: list[E] = []
         for span in spans:
             event = self._rescue(decoder, span)
             if not isinstance(event, ValueError):
                 events.append(event)
             elif self._window.value(span.start).end == span.end:
-                self._drop(f"it cannot be read: {event}", span, self.count + len(events))
+                # One whole JSON value that is no event.
+                self._count(
+                    self._damage(
+                        f"it cannot be read: {event}",
+                        self._offset(span),
+                        event=self.count + len(events),
+                        lost=1,
+                        lost_bytes=span.end - span.start,
+                    )
+                )
             else:
                 self._mislaid += 1
                 self._mislaid_at = self._offset(span)
@@ -162,11 +171,6 @@ class LenientStream(EventStream):
                 self._resumed = True
                 return decoder.batch(events), span.start
         return decoder.batch(events), spans[-1].end
-
-    def _drop(self, reason: str, span: EventSpan, event: int) -> None:
-        """Remember one whole JSON value that is no event."""
-        size = span.end - span.start
-        self._count(self._damage(reason, self._offset(span), event=event, lost=1, lost_bytes=size))
 
     def _offset(self, span: EventSpan) -> int:
         return self.position + span.start - self._window.at
@@ -193,10 +197,10 @@ class LenientStream(EventStream):
             cut=cut,
         )
 
-    def _laid_out(self, decoder: EventDecoder[B, E]) -> list[EventSpan]:
+    def _spans_by_layout(self, decoder: EventDecoder[B, E]) -> list[EventSpan]:
         if self._mislaid > MOST_MISLAID or self.position == self._mislaid_at:
             return []
-        found = super()._laid_out(decoder)
+        found = super()._spans_by_layout(decoder)
         self._mislaid += not found
         return found
 
@@ -205,8 +209,8 @@ class LenientStream(EventStream):
         window, offset, lost = self._window, self.position, 0
         place = window.at + 1
         while True:
-            place, found = self._next(place)
-            lost += self._begun(window.at, place)
+            place, found = self._next_place(place)
+            lost += self._count_beginnings(window.at, place)
             window.at = place
             if found or window.ended:
                 break
@@ -218,7 +222,7 @@ class LenientStream(EventStream):
         reason = reason if found else self._with_problem(reason)
         self._note(reason, offset, lost=max(lost, least), cut=not found)
 
-    def _next(self, place: int) -> tuple[int, bool]:
+    def _next_place(self, place: int) -> tuple[int, bool]:
         """Where reading can go on; or from where more of the file is needed to know."""
         window = self._window
         again = 0
@@ -235,11 +239,11 @@ class LenientStream(EventStream):
             if mend and (data := without_nan(window.data, scanned.stop, members=False)):
                 window.data, again, place = data, again + 1, start
                 continue
-            place = self._behind(start, scanned)
+            place = self._place_behind(start, scanned)
         rest = len(window.data) if window.ended else max(len(window.data) - _KEPT, place, window.at)
         return min(rest, len(window.data)), False
 
-    def _behind(self, start: int, scanned: Scanned) -> int:
+    def _place_behind(self, start: int, scanned: Scanned) -> int:
         """Where to look after a candidate that is none: right behind it, unless too much was looked at in vain."""
         window = self._window
         stop = len(window.data) if scanned.open else max(scanned.stop, scanned.end)
@@ -261,7 +265,7 @@ class LenientStream(EventStream):
             return len(event) <= LARGEST_MENDED and _has_phase(event)
         return True
 
-    def _begun(self, start: int, end: int) -> int:
+    def _count_beginnings(self, start: int, end: int) -> int:
         """Events that begin within these bytes of the window, by the file's own separator."""
         opening = self._separator.rpartition(b"{")[2]
         pattern = re.compile(rb"\{" + re.escape(opening)) if opening.strip(b' \t\r\n"') else _BEGIN

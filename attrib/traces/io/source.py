@@ -84,7 +84,9 @@ class Source:
         if self._size is None or self._unpacker is not None:
             self._check_amount()
         if self._allowance is not None:
-            self._spend(self._allowance, len(data))
+            self._allowance.left -= len(data)
+            if self._allowance.left < 0:
+                raise AttribError(f"{self.name}: no event within {self.offset:,} bytes: not a trace")
         if self._progress is not None:
             self._progress(self._raw.taken, self._size)
         return data
@@ -129,11 +131,6 @@ class Source:
         data, self._rest = self._rest[:size], self._rest[size:]
         return data
 
-    def _spend(self, allowance: Allowance, size: int) -> None:
-        allowance.left -= size
-        if allowance.left < 0:
-            raise AttribError(f"{self.name}: no event within {self.offset:,} bytes: not a trace")
-
     def _check_amount(self) -> None:
         if self.offset > MAX_UNPACKED:
             problem, hint = (
@@ -174,7 +171,10 @@ def open_source(
 
 
 def _source(name: str, file: BinaryIO, progress: Progress | None, allowance: Allowance | None) -> Source:
-    head = _read_head(file)  # not seek: the file may be a pipe
+    head = b""
+    # Not seek: the file may be a pipe, which may also give fewer bytes than it was asked for.
+    while len(head) < _MAGIC and (more := file.read(_MAGIC - len(head))):
+        head += more
     if not head:
         raise AttribError(
             f"{name}: the file is empty: the profiled process ended before it wrote its trace",
@@ -187,13 +187,6 @@ def _source(name: str, file: BinaryIO, progress: Progress | None, allowance: All
                 name, raw, unpacker=unpack(raw), packing=packing, size=size, progress=progress, allowance=allowance
             )  # fmt: skip
     return Source(name, raw, size=size, progress=progress, allowance=allowance)
-
-
-def _read_head(file: BinaryIO) -> bytes:
-    head = b""
-    while len(head) < _MAGIC and (more := file.read(_MAGIC - len(head))):
-        head += more
-    return head
 
 
 def _size(file: BinaryIO) -> int | None:

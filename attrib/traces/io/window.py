@@ -132,20 +132,20 @@ class Window:
             if place is not None and not _FORGIVEN.search(str(error)):
                 problem = str(error)[: place.start()].removeprefix(_PREFIX).strip()
                 return Scanned(-1, problem, start + int(place[1]))
-            return self._forgiving(start)
+            return self._value_by_python(start)
         return Scanned(start + len(self.data[start : start + self.reach].rstrip(SPACE)))
 
-    def _forgiving(self, start: int) -> Scanned:
-        """The same by Python's scanner, which takes control characters in strings and lone surrogates."""
+    def _value_by_python(self, start: int) -> Scanned:
+        """The value by Python's scanner, which takes control characters in strings and lone surrogates."""
         for size in _FORGIVING:
             text = self.data[start : start + min(size, self.reach)].decode("latin-1")
-            found = _scanned(text, start)
+            found = _scan_text(text, start)
             if start + size >= len(self.data) or not (found.open or found.end == start + size):
                 return found
         return Scanned(-1, f"not strict JSON, and more than {LARGEST_MENDED >> 10:,} KiB", start)
 
 
-def _scanned(text: str, start: int) -> Scanned:
+def _scan_text(text: str, start: int) -> Scanned:
     try:
         return Scanned(start + _scan(text)[1])
     except RecursionError:

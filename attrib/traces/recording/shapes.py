@@ -105,9 +105,12 @@ def kineto_tensors(raw: Raw) -> bytes:
         return b"[]"
     if not isinstance(types, list) or len(types) != len(dims):
         return _encode([row for entry in dims if entry for row in _rows("", entry)])
-    return _encode(
-        [row for dtype, entry in zip(types, dims, strict=True) for row in _typed_rows(dtype, entry)]
-    )
+    rows: list[Row] = []
+    for torch_type, entry in zip(types, dims, strict=True):
+        if not isinstance(torch_type, str) or torch_type in NO_TENSOR or (torch_type in LISTS and not entry):
+            continue
+        rows += _rows("" if torch_type in LISTS else DTYPE_OF_TORCH_TYPE.get(torch_type, torch_type), entry)
+    return _encode(rows)
 
 
 def ort_tensors(raw: Raw) -> bytes:
@@ -117,12 +120,6 @@ def ort_tensors(raw: Raw) -> bytes:
         return b"[]"
     pairs = (pair for entry in entries if isinstance(entry, dict) for pair in entry.items())
     return _encode([row for dtype, dims in pairs for row in _rows(dtype, dims)])
-
-
-def _typed_rows(torch_type: Any, entry: Any) -> list[Row]:
-    if not isinstance(torch_type, str) or torch_type in NO_TENSOR or (torch_type in LISTS and not entry):
-        return []
-    return _rows("" if torch_type in LISTS else DTYPE_OF_TORCH_TYPE.get(torch_type, torch_type), entry)
 
 
 def _rows(dtype: str, entry: Any, depth: int = 0) -> list[Row]:

@@ -36,7 +36,7 @@ class SecondHere:
             counts = second.answer(self.request, out)
         except AttribError:
             counts = False
-        return parallel.received(io.BytesIO(out.getvalue() if counts else b""))
+        return parallel.receive(io.BytesIO(out.getvalue() if counts else b""))
 
     def close(self):
         self.closed = True

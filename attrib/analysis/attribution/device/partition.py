@@ -29,7 +29,7 @@ from attrib.model.events import Int64s
 from attrib.model.work import Partition
 from attrib.traces.inspection.summary import ASYNCHRONOUS
 from attrib.traces.recording.intervals import NONE, union_ns
-from attrib.traces.recording.recording import Bools, Recording
+from attrib.traces.recording.recording import Recording
 from attrib.units import format_percent
 
 PROCESSOR = "CPUExecutionProvider"
@@ -65,10 +65,12 @@ def split_by_device(
     waits, owners = waits_of(recording), _owners(found, partition)
     by_start = np.argsort(found.events.start, kind="stable")
     reach = np.maximum.accumulate(found.events.end[by_start]) if len(by_start) else by_start
-    swept = [
-        _swept(found, i, step, waits, owners, _near(found.events, by_start, reach, step))
-        for i, step in enumerate(steps)
-    ]
+    swept = []
+    for i, step in enumerate(steps):
+        first = np.searchsorted(reach, step.start_ns, side="right")
+        last = np.searchsorted(found.events.start[by_start], step.end_ns, side="left")
+        work = _step_work(found, i, by_start[first:last])
+        swept.append(sweep(step, work, waits.within(step), owners))
     spent = np.stack([split for split, _ in swept], axis=2)
     busy = np.array([ns for _, ns in swept], dtype=np.int64)
     parts_ns = spent[:, found.works :].sum(axis=0)
@@ -121,40 +123,27 @@ def _owner(found: Assigned, own: Int64s, host: HostStep, recording: Recording) -
 
 
 def _owners(found: Assigned, partition: Partition) -> Owners:
+    owning = np.unique(found.owner).tolist()
+    launching = {partition.work[i].provider for i in owning if 0 <= i < found.works} - {PROCESSOR}
+    elsewhere = ASYNCHRONOUS | launching
     return Owners(
         total=found.works + len(found.parts),
         works=found.works,
         other_step=found.part(OTHER_STEP),
         syncs=found.part(SYNCHRONIZING),
         allocations=found.part(ALLOCATING),
-        on_host=_on_host(found, partition),
+        # The processor computes a unit whose provider launches nothing, and is none that would.
+        on_host=np.array(
+            [bool(w.provider) and w.provider not in elsewhere for w in partition.work], dtype=bool
+        ),
     )
 
 
-def _on_host(found: Assigned, partition: Partition) -> Bools:
-    """Units that the processor computes: their provider launches nothing, and is none that would."""
-    launching = {
-        partition.work[i].provider for i in np.unique(found.owner).tolist() if 0 <= i < found.works
-    } - {PROCESSOR}
-    return np.array(
-        [bool(work.provider) and work.provider not in ASYNCHRONOUS | launching for work in partition.work],
-        dtype=bool,
-    )
-
-
-def _near(events: DeviceEvents, by_start: Int64s, reach: Int64s, step: HostStep) -> Int64s:
-    """Positions of the events that can overlap a step."""
-    first = np.searchsorted(reach, step.start_ns, side="right")
-    last = np.searchsorted(events.start[by_start], step.end_ns, side="left")
-    return by_start[first:last]
-
-
-def _swept(
-    found: Assigned, i: int, step: HostStep, waits: Waits, owners: Owners, near: Int64s
-) -> tuple[Int64s, int]:
+def _step_work(found: Assigned, i: int, near: Int64s) -> StepWork:
+    """The device's work of one step, and what else is near it: `near` are all events that can overlap the step."""
     events = found.events
     own, others = near[found.step[near] == i], near[found.step[near] != i]
-    work = StepWork(
+    return StepWork(
         start=events.start[own],
         end=events.end[own],
         owner=found.owner[own],
@@ -163,7 +152,6 @@ def _swept(
         foreign_start=events.start[others],
         foreign_end=events.end[others],
     )
-    return sweep(step, work, waits.within(step), owners)
 
 
 def device_use(found: Assigned, walls: Int64s) -> DeviceUse:

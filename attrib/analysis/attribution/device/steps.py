@@ -99,13 +99,10 @@ def clock_shifts(
     Both traces count from the epoch, but Kineto converts its clock anew for every block, so that the two may drift apart.
     """
     join = join_clocks(recording, zero, device)
-    shift = dict(
-        zip(
-            join.runs.tolist(),
-            map(_smallest_shift, join.before_ns.tolist(), join.after_ns.tolist()),
-            strict=True,
-        )
-    )
+    low, high = -join.before_ns, join.after_ns
+    # The smallest shift that leaves nothing before and nothing after; the middle where none does.
+    smallest = np.where(low <= high, np.maximum(low, np.minimum(0, high)), (low + high) // 2)
+    shift = dict(zip(join.runs.tolist(), smallest.tolist(), strict=True))
     shifts = [shift.get(window.row, 0) for window in windows]
     worst = max(map(abs, shifts), default=0)
     if worst <= RESIDUAL_LIMIT_NS:
@@ -115,9 +112,3 @@ def clock_shifts(
         " its nodes were moved by that before kernels were given to them"
     )
     return shifts, (warning,)
-
-
-def _smallest_shift(before: int, after: int) -> int:
-    """The smallest shift that leaves nothing before and nothing after; the middle where none does."""
-    low, high = -before, after
-    return max(low, min(0, high)) if low <= high else (low + high) // 2

@@ -109,17 +109,11 @@ def _lane(edges: Int64s, owners: Int64s, name: str = CALLER) -> Lane:
     lengths = np.diff(edges)
     kept = (lengths > 0) & (owners >= 0)
     starts, lengths, owners = edges[:-1][kept], lengths[kept], owners[kept]
-    pieces = _join(starts.tolist(), lengths.tolist(), owners.tolist())
-    columns = np.array(pieces, dtype=np.int64).reshape(-1, 3).T
-    return Lane(kind="host", name=name, owner=columns[2], start_ns=columns[0], duration_ns=columns[1])
-
-
-def _join(starts: list[int], lengths: list[int], owners: list[int]) -> list[tuple[int, int, int]]:
-    """Start, length and owner of each piece, with neighbors of one owner as one piece."""
     pieces: list[tuple[int, int, int]] = []
-    for start, length, owner in zip(starts, lengths, owners, strict=True):
-        if pieces and pieces[-1][2] == owner and sum(pieces[-1][:2]) == start:
+    for start, length, owner in zip(starts.tolist(), lengths.tolist(), owners.tolist(), strict=True):
+        if pieces and pieces[-1][2] == owner and pieces[-1][0] + pieces[-1][1] == start:
             pieces[-1] = (pieces[-1][0], pieces[-1][1] + length, owner)
         else:
             pieces.append((start, length, owner))
-    return pieces
+    columns = np.array(pieces, dtype=np.int64).reshape(-1, 3).T
+    return Lane(kind="host", name=name, owner=columns[2], start_ns=columns[0], duration_ns=columns[1])
