@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from attrib.traces.inspection.inspection import GpuUse, Inspection, NamedUse, RuntimeUse
-    from attrib.traces.recording.device_names import Direction
+    from attrib.traces.recording.device_names import CopyDirection
 
 STDIN = "-"
 TOP = 10
@@ -24,7 +24,7 @@ NUMBERS_WIDTH = 36
 """What three columns of numbers need beside the names."""
 
 _RETURNS = "void "
-_DIRECTIONS: "dict[Direction, str]" = {
+_DIRECTIONS: "dict[CopyDirection, str]" = {
     "to_host": "to the host",
     "from_host": "to the device",
     "on_device": "on the device",

@@ -46,7 +46,11 @@ def partition_of(directory: TraceDirectory, role: Role, latency: LatencyTable | 
     side = directory.manifest.sides.get(role) if directory.manifest else None
     engine: Engine = side.engine if side else role
     rows = recording.steps()
-    timed = _timed_steps(latency, role)
+    timed: list[TimedStep] = []
+    if latency is not None:
+        profiled = latency.select(role, "profiled")
+        columns = (column[profiled].tolist() for column in (latency.start_ns, latency.wall_ns, latency.block))
+        timed = [TimedStep(*step) for step in zip(*columns, strict=True)]
     zero = _profile_zero(side) if side and engine == "onnxruntime" else 0
     steps = step_windows(recording, rows, timed, zero)
     if not steps and engine == "torch" and not timed:  # of a trace that annotates none
@@ -92,14 +96,6 @@ def _ort_partition(
     hosts, warnings = ort_hosts(recording, found, source, 0 if own else zero)
     partition = split_by_device(found.partition, hosts, source)
     return dataclasses.replace(partition, warnings=(*partition.warnings, *warnings))
-
-
-def _timed_steps(latency: LatencyTable | None, role: Role) -> list[TimedStep]:
-    if latency is None:
-        return []
-    rows = latency.select(role, "profiled")
-    columns = (latency.start_ns, latency.wall_ns, latency.block)
-    return [TimedStep(*map(int, step)) for step in zip(*(column[rows] for column in columns), strict=True)]
 
 
 def step_windows(

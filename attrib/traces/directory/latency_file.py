@@ -40,7 +40,12 @@ def read_latency(path: Path) -> LatencyTable:
             # A text column stays a dictionary: a file may say one long text a million times.
             parquet.ParquetFile(stream, read_dictionary=list(_TEXTS)) as file,
         ):  # read_table and to_numpy would import pandas
-            _check_amount(path, file.metadata)
+            metadata = file.metadata
+            if metadata.num_rows > MOST_ROWS:
+                raise AttribError(f"{path}: holds {metadata.num_rows:,} rows", hint=INTACT_COPY)
+            groups = map(metadata.row_group, range(metadata.num_row_groups))
+            if sum(group.total_byte_size for group in groups) > MOST_BYTES:
+                raise AttribError(f"{path}: unpacks to more than {MOST_BYTES >> 20} MiB", hint=INTACT_COPY)
             table = file.read()
     except KeyError as error:  # read_dictionary names a column that is not there, or not flat
         absent = next((name for name in _TEXTS if name in str(error)), "")
@@ -56,14 +61,6 @@ def read_latency(path: Path) -> LatencyTable:
         for name in LATENCY_COLUMNS
     }
     return LatencyTable(**columns)
-
-
-def _check_amount(path: Path, metadata: Any) -> None:
-    if metadata.num_rows > MOST_ROWS:
-        raise AttribError(f"{path}: holds {metadata.num_rows:,} rows", hint=INTACT_COPY)
-    size = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
-    if size > MOST_BYTES:
-        raise AttribError(f"{path}: unpacks to more than {MOST_BYTES >> 20} MiB", hint=INTACT_COPY)
 
 
 def join_latencies(tables: Sequence[LatencyTable]) -> LatencyTable:

@@ -1,4 +1,4 @@
-"""`manifest.json` from disk: decoded strictly, because every other file is read on its word."""
+"""`manifest.json` from disk: decoded strictly, because it decides which other files are read."""
 
 import os
 import stat
@@ -116,7 +116,7 @@ def _outside_error(root: Path, name: str) -> AttribError:
 
 
 def open_regular(path: Path) -> BufferedReader:
-    """Open a regular file for reading; a pipe or a device, which could keep the reader waiting for ever, is none.
+    """Open a regular file for reading; a pipe or a device could keep the reader waiting for ever.
 
     Raises:
         OSError: It cannot be opened.

@@ -87,7 +87,7 @@ def _files(root: Path) -> Iterator[Path]:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """Its entries in order of name; of a crowd only as many as show that it is one."""
+    """The entries of a folder in order of name; one more than may be looked at, where there are more."""
     with os.scandir(folder) as entries:
         return sorted(folder / entry.name for entry in islice(entries, MOST_FILES + 1))
 

@@ -42,6 +42,7 @@ from attrib.traces.io.window import OR_LENIENT
 from attrib.traces.reader import read_trace
 from attrib.traces.recording.recording import Recording
 
+_T = TypeVar("_T")
 _Record = TypeVar("_Record", Compiled, Flow, Placement)
 
 _TRACE_OF_ENGINE: dict[Role, tuple[str, str]] = {
@@ -158,10 +159,7 @@ class TraceDirectory:
         path = None if side is None else self._checked(f"{side.folder}/{name}")
         if path is None:
             return None
-        try:
-            found = msgspec.json.decode(_read_record(path), type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise AttribError(f"{path}: damaged: {error}", hint=INTACT_COPY) from error
+        found = _decode_record(path, kind, "damaged", INTACT_COPY)
         if found.format_version > version:
             problem = f"format {found.format_version}, this attrib knows {version}"
             raise AttribError(f"{path}: {problem}", hint="use the version of attrib that captured it")
@@ -172,10 +170,7 @@ class TraceDirectory:
         path = self._checked("outputs.json")
         if path is None:
             return ()
-        try:
-            return msgspec.json.decode(_read_record(path), type=tuple[OutputDifference, ...])
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise AttribError(f"{path}: not a comparison of outputs: {error}", hint=INTACT_COPY) from error
+        return _decode_record(path, tuple[OutputDifference, ...], "not a comparison of outputs", INTACT_COPY)
 
     def experiments(self) -> tuple[ExperimentResult, ...]:
         """What `attrib verify` has measured so far, by name."""
@@ -199,10 +194,7 @@ class TraceDirectory:
             raise AttribError(str(error), hint=cure) from error
         if path is None:
             return None
-        try:
-            found = msgspec.json.decode(_read_record(path), type=ExperimentResult)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise AttribError(f"{path}: not an experiment: {error}", hint=cure) from error
+        found = _decode_record(path, ExperimentResult, "not an experiment", cure)
         if found.format_version > EXPERIMENT_VERSION:
             problem = f"format {found.format_version}, this attrib knows {EXPERIMENT_VERSION}"
             raise AttribError(f"{path}: {problem}", hint="use the version of attrib that wrote it")
@@ -317,8 +309,13 @@ def check_file(path: Path, entry: FileEntry, largest: int = LARGEST_TRACE) -> No
         raise AttribError(f"{path}: {problem}", hint=INTACT_COPY)
 
 
-def _read_record(path: Path) -> bytes:
-    return read_bounded(path, LARGEST_RECORD, "a record of attrib")
+def _decode_record(path: Path, kind: type[_T], problem: str, cure: str) -> _T:
+    """The value in a JSON file; where it is no such value, an AttribError says the problem and the cure."""
+    data = read_bounded(path, LARGEST_RECORD, "a record of attrib")
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise AttribError(f"{path}: {problem}: {error}", hint=cure) from error
 
 
 def _read_graph(path: Path, largest: int) -> bytes:

@@ -64,7 +64,7 @@ def decoder_of(stream: EventStream) -> Decoder[Any]:
 
 
 def fill(builder: TableBuilder, stream: EventStream, batches: Iterable[Batch[Any]]) -> None:
-    """Add these events."""
+    """Add the events of a Kineto trace to the columns."""
     arguments = _Arguments(builder)
     blocks = map(_with_task_types, batches) if stream.container == "array" else batches
     collect(builder, blocks, arguments.add)

@@ -68,7 +68,7 @@ def decoder_of(_: EventStream) -> Decoder[Any]:
 
 
 def fill(builder: TableBuilder, _: EventStream, batches: Iterable[Batch[Any]]) -> None:
-    """Add these events."""
+    """Add the events of an ORT profile to the columns."""
     inputs = builder.raw["inputs"] = RawValues(width=1)
     outputs = builder.raw["outputs"] = RawValues(width=1)
 

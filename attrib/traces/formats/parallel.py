@@ -20,7 +20,7 @@ import numpy.typing as npt
 from attrib.model.events import ABSENT
 from attrib.traces.formats.event import Batch
 from attrib.traces.formats.table_builder import RawValues, Strings, TableBuilder
-from attrib.traces.io.reader_protocol import LENGTH, MARK, Part, Request, Start
+from attrib.traces.io.reader_protocol import LENGTH, MARK, ReadPart, ReadRequest, Start
 from attrib.traces.io.recovery import LenientStream
 from attrib.traces.io.stream import EventDecoder, EventStream
 
@@ -68,7 +68,7 @@ def fill_by_two(
     if isinstance(stream, LenientStream) or size is None or size < least or not _can_start():
         fill(builder, stream, stream.blocks(decoder))
         return
-    two = _Two(builder, name, stream, decoder, (size + HEAD_START) // 2)
+    two = _SharedReading(builder, name, stream, decoder, (size + HEAD_START) // 2)
     try:
         fill(builder, stream, two.batches())
     finally:
@@ -78,10 +78,10 @@ def fill_by_two(
         stream.pass_over(two.found[0].count, two.found[0].facts)
 
 
-class Second:
-    """The second process."""
+class SecondProcess:
+    """The process that reads the second part of a file."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: ReadRequest) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter, on a module of this package
             [sys.executable, "-P", "-c", _START, "\n".join(sys.path), msgspec.json.encode(request).decode()],
             stdin=subprocess.PIPE,
@@ -90,8 +90,8 @@ class Second:
             pass_fds=(request.descriptor,),
         )
 
-    def result(self) -> tuple[Part, Columns] | None:
-        """What it has read, once it is through; None where it could not."""
+    def result(self) -> tuple[ReadPart, Columns] | None:
+        """Wait for what it reads; None where it cannot."""
         return receive(cast("Pipe", self._process.stdout))
 
     def close(self) -> None:
@@ -101,8 +101,8 @@ class Second:
             pass
 
 
-class _Two:
-    """Reads up to where a second process began, and beyond where its part does not count.
+class _SharedReading:
+    """Reads a file up to where a second process began, and to the end where that one's part does not count.
 
     Attributes:
         found: The part, once it counts.
@@ -116,14 +116,14 @@ class _Two:
         decoder: EventDecoder[Batch[Any], Any],
         place: int,
     ) -> None:
-        self.found: tuple[Part, Columns] | None = None
+        self.found: tuple[ReadPart, Columns] | None = None
         self._builder = builder
         self._name = name
         self._stream = stream
         self._decoder = decoder
         self._place = place
         self._start: Start | None = None
-        self._second: Second | None = None
+        self._second: SecondProcess | None = None
 
     def batches(self) -> Iterator[Batch[Any]]:
         """The events that the second process does not read."""
@@ -134,7 +134,7 @@ class _Two:
                 start = stream.start_near(self._place)
                 if start is not None:
                     with contextlib.suppress(OSError):  # no more processes may be started
-                        self._second = Second(Request(stream.source.descriptor, self._name, start))
+                        self._second = SecondProcess(ReadRequest(stream.source.descriptor, self._name, start))
                         self._start = start
             elif self._start is not None and stream.position >= self._start.after:
                 counts = stream.is_at(self._start) and not self._builder.tracks.ambiguous
@@ -152,10 +152,10 @@ class _Two:
 
 
 class Pipe(Protocol):
-    """What comes from the second process."""
+    """The output of the second process."""
 
     def read(self, size: int, /) -> bytes:
-        """So many bytes; fewer at its end."""
+        """Read so many bytes; fewer at the end."""
         ...
 
     def readinto(self, buffer: memoryview, /) -> int:
@@ -163,22 +163,22 @@ class Pipe(Protocol):
         ...
 
 
-def receive(pipe: Pipe) -> tuple[Part, Columns] | None:
-    """A part and its columns; None where the pipe ends before they do."""
+def receive(pipe: Pipe) -> tuple[ReadPart, Columns] | None:
+    """Read a part and its columns; None where the pipe ends too early."""
     if pipe.read(len(MARK)) != MARK:
         return None
     length = int.from_bytes(pipe.read(LENGTH), "little")
     header = pipe.read(length)
     if not length or len(header) < length:
         return None
-    part = msgspec.msgpack.decode(header, type=Part)
+    part = msgspec.msgpack.decode(header, type=ReadPart)
     columns = [(column.name, np.empty(column.rows, column.dtype)) for column in part.columns]
     whole = all(pipe.readinto(values.data.cast("B")) == values.nbytes for _, values in columns if part.rows)
     return (part, columns) if whole else None
 
 
-def _join(builder: TableBuilder, part: Part, columns: Columns) -> None:
-    """Add the columns of the part, with the codes that its texts would have got here."""
+def _join(builder: TableBuilder, part: ReadPart, columns: Columns) -> None:
+    """Add the columns of the part, with the codes that its texts have in this process."""
     texts = _codes(builder.strings, part.strings)
     raw = {name: _codes(builder.raw[name], values) for name, values in part.raw.items()}
     for name, values in columns:
@@ -191,7 +191,7 @@ def _join(builder: TableBuilder, part: Part, columns: Columns) -> None:
 
 
 def _codes(known: Strings | RawValues, values: tuple[Any, ...]) -> npt.NDArray[np.int32]:
-    """The code here of each code there; the last entry is for `ABSENT`, which is -1."""
+    """The code in this process of each code of the other; the last entry is for `ABSENT`, which is -1."""
     return np.append(known.codes(iter(values), len(values)), np.int32(ABSENT))
 
 

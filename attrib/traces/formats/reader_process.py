@@ -14,8 +14,8 @@ import numpy as np
 from attrib.errors import AttribError
 from attrib.traces.formats.registry import find_format, wanted_facts
 from attrib.traces.formats.table_builder import TableBuilder
-from attrib.traces.io.reader_protocol import LENGTH, MARK, Column, Part, Request, Start
-from attrib.traces.io.source import Source
+from attrib.traces.io.reader_protocol import LENGTH, MARK, Column, ReadPart, ReadRequest, Start
+from attrib.traces.io.source import TraceSource
 from attrib.traces.io.stream import EventStream
 from attrib.traces.io.unpack import Raw
 
@@ -23,7 +23,7 @@ from attrib.traces.io.unpack import Raw
 class PartStream(EventStream):
     """A stream that begins in the middle of the events."""
 
-    def __init__(self, source: Source, start: Start) -> None:
+    def __init__(self, source: TraceSource, start: Start) -> None:
         self._start = start
         super().__init__(source, wanted_facts())
         self._separator = start.separator
@@ -50,7 +50,7 @@ class _Pieces:
         return data
 
 
-def answer(request: Request, out: BinaryIO) -> bool:
+def answer(request: ReadRequest, out: BinaryIO) -> bool:
     """Read the part and write it; False where only a reader of the whole file can.
 
     Raises:
@@ -58,7 +58,7 @@ def answer(request: Request, out: BinaryIO) -> bool:
     """
     place = request.start.position
     pieces: Any = _Pieces(request.descriptor, place)
-    source = Source("", Raw(pieces, b""), size=0)
+    source = TraceSource("", Raw(pieces, b""), size=0)
     source.offset = place
     stream, form = PartStream(source, request.start), find_format(request.format)
     decoder = form.decoder(stream)
@@ -67,7 +67,7 @@ def answer(request: Request, out: BinaryIO) -> bool:
     if decoder.warnings() or builder.tracks.ambiguous:
         return False
     names = list(builder.blocks) if builder.rows else []  # numpy gives no memory of empty arrays
-    part = Part(
+    part = ReadPart(
         count=stream.count,
         rows=builder.rows,
         unusable=builder.unusable,
@@ -94,7 +94,7 @@ def _end_with_other_process() -> None:
 def main() -> None:
     """Answer the request on the command line."""
     Thread(target=_end_with_other_process, daemon=True).start()
-    request = msgspec.json.decode(sys.argv[1], type=Request)
+    request = msgspec.json.decode(sys.argv[1], type=ReadRequest)
     try:
         answer(request, sys.stdout.buffer)
     except AttribError:

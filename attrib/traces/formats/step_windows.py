@@ -180,7 +180,7 @@ class _Scout:
 
     @property
     def pays(self) -> bool:
-        """Whether there is much that need not be decoded; a device's trace has calls of its runtime everywhere."""
+        """Whether looking through saves decoding: in a device's trace almost every block has calls of its runtime."""
         return self._needed < max(_LOOKS, len(self.parts) // 2)
 
     def build_steps(self) -> Recording:
@@ -226,7 +226,7 @@ class _Scout:
         return (float(start.min()), float(start.max())) if rows else (np.inf, -np.inf)
 
     def _add(self, batch: Batch[Any]) -> None:
-        """Note the steps among some events."""
+        """Keep the steps among some events."""
         rows: list[Any] = list(batch.rows)
         own = [place for place, event in enumerate(rows) if self._scan.step in event.name]
         if own:

@@ -54,7 +54,7 @@ class Tracks(dict[tuple[object, object], int]):
 
     @property
     def ambiguous(self) -> bool:
-        """Whether a number has a point: 1.0 is the same key as 1, and is spelled as the first of them was."""
+        """Whether a number has a point: 1.0 and 1 are one key, which keeps the spelling that came first."""
         return any(isinstance(part, float) for key in self for part in key)
 
     def codes(self, keys: Iterable[tuple[object, object]], count: int) -> Int32s:
@@ -90,7 +90,7 @@ def integers(values: Sequence[object]) -> Int64s:
 
 
 def integer(value: object) -> int:
-    """One such integer."""
+    """One integer as a file spells it; `ABSENT` for anything else."""
     if isinstance(value, str):
         try:
             value = int(value, 16 if value[:2].lower() == "0x" else 10)
@@ -104,7 +104,7 @@ _name, _category, _track = attrgetter("name"), attrgetter("cat"), attrgetter("pi
 
 
 class TableBuilder:
-    """Collects the columns that both formats share, and those that a format adds.
+    """Collects the columns that all formats share, and those that a format adds.
 
     Attributes:
         strings: What the codes of string columns stand for.

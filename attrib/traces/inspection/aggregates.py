@@ -1,4 +1,4 @@
-"""Sums over rows of an event recording, in exact microseconds."""
+"""Sums over rows of a recording, in exact microseconds."""
 
 from collections.abc import Iterable, Iterator
 
@@ -13,7 +13,7 @@ UNKNOWN_PROVIDER = "not recorded"
 
 
 def microseconds(nanoseconds: int | np.int64) -> Microseconds:
-    """Exact microseconds."""
+    """Nanoseconds as exact microseconds: an integer where they are whole."""
     whole, rest = divmod(int(nanoseconds), 1000)
     return whole if not rest else int(nanoseconds) / 1000
 

@@ -15,7 +15,7 @@ from attrib.traces.inspection.aggregates import (
     use_or_none,
 )
 from attrib.traces.inspection.inspection import GpuUse, MovedUse, NamedUse, RuntimeUse, StepUse
-from attrib.traces.recording.device_names import Direction, direction_of
+from attrib.traces.recording.device_names import CopyDirection, direction_of
 from attrib.traces.recording.intervals import NONE, union_ns
 from attrib.traces.recording.ort_recording import NO_THREAD
 from attrib.traces.recording.recording import Recording, Rows, distinct
@@ -58,11 +58,11 @@ def busy_us(recording: Recording, rows: Rows) -> int | float:
     return microseconds(union_ns(recording.start_ns[rows], recording.duration_ns[rows]))
 
 
-def copies_by_direction(recording: Recording) -> dict[Direction, MovedUse]:
+def copies_by_direction(recording: Recording) -> dict[CopyDirection, MovedUse]:
     """The device's copies by where they went, those directions that the trace holds."""
     rows = recording.copies()
     names = recording.name[rows]
-    by_direction: dict[Direction, list[int]] = {}
+    by_direction: dict[CopyDirection, list[int]] = {}
     for code in distinct(names):
         by_direction.setdefault(direction_of(recording.text(code)), []).append(code)
     return {

@@ -3,7 +3,7 @@
 import msgspec
 
 from attrib.model.damage import Damage
-from attrib.traces.recording.device_names import Direction
+from attrib.traces.recording.device_names import CopyDirection
 
 Microseconds = int | float
 """Exact: whole where the trace is, else with up to three decimals."""
@@ -69,7 +69,7 @@ class GpuUse(msgspec.Struct, frozen=True, kw_only=True):
     sum_us: Microseconds
     busy_us: Microseconds
     kernels: Use | None = None
-    copies: dict[Direction, MovedUse] = {}
+    copies: dict[CopyDirection, MovedUse] = {}
     fills: MovedUse | None = None
     streams: tuple[NamedUse, ...] = ()
     graph_events: int | None = None

@@ -49,12 +49,18 @@ def summarize(recording: Recording) -> Inspection:
     gpu, runtime = gpu_use(recording), runtime_use(recording)
     categories = {name: use_of(recording, rows) for name, rows in recording.categories().items()}
     unknown = {name: use for name, use in categories.items() if kind_of(name) == "other"}
-    of_nodes = recording.records_nodes
+    of_nodes, nodes = recording.records_nodes, recording.nodes()
+    providers = {
+        name: ProviderUse(
+            nodes=np.unique(recording.name[rows]).size, events=rows.size, dur_us=sum_us(recording, rows)
+        )
+        for name, rows in by_provider(recording, nodes, nodes)
+    }
     return Inspection(
         format=recording.format,
         events=len(recording),
         runs_us=tuple(microseconds(wall) for wall in recording.duration_ns[runs.rows]),
-        providers=_providers(recording),
+        providers=providers,
         memcpy=_copies(recording),
         gpu=gpu,
         steps=() if of_nodes else step_uses(recording),
@@ -72,16 +78,6 @@ def summarize(recording: Recording) -> Inspection:
         metadata=recording.metadata,
         damage=recording.damage,
     )
-
-
-def _providers(profile: Recording) -> dict[str, ProviderUse]:
-    nodes = profile.nodes()
-    return {
-        name: ProviderUse(
-            nodes=np.unique(profile.name[rows]).size, events=rows.size, dur_us=sum_us(profile, rows)
-        )
-        for name, rows in by_provider(profile, nodes, nodes)
-    }
 
 
 def _copies(recording: Recording) -> Copies:

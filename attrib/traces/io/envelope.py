@@ -4,7 +4,7 @@ from typing import Literal, NoReturn
 
 from attrib.errors import AttribError
 from attrib.model.damage import Damage
-from attrib.traces.io.source import Source
+from attrib.traces.io.source import TraceSource
 from attrib.traces.io.window import BLOCK, OR_LENIENT, RECORD_AGAIN, Scanned, Window
 
 MOST_MEMBERS = 100_000
@@ -24,7 +24,7 @@ class Envelope:
         damage: What could not be read, once all is read; None from a strict reader.
     """
 
-    def __init__(self, source: Source, wanted: frozenset[str] = frozenset()) -> None:
+    def __init__(self, source: TraceSource, wanted: frozenset[str] = frozenset()) -> None:
         self.damage: Damage | None = None
         self.facts: dict[str, str] = {}
         self.count = 0
@@ -51,7 +51,7 @@ class Envelope:
         return self._window.position
 
     @property
-    def source(self) -> Source:
+    def source(self) -> TraceSource:
         """The file."""
         return self._source
 
@@ -72,7 +72,7 @@ class Envelope:
         return "object" if first == b"{" else "array"
 
     def _walk_members(self) -> bool:
-        """Walk the members of the top-level object up to the events; False at the object's end."""
+        """Read past the members of the top-level object up to the events; False at the object's end."""
         window = self._window
         if window.peek() == b",":
             window.at += 1
@@ -88,7 +88,11 @@ class Envelope:
         return False
 
     def _pass_member(self) -> str | None:
-        """Pass one member; None where the events begin instead of its value, else what is wrong with it."""
+        """Read past one member, and keep its value if it is wanted.
+
+        Returns:
+            What is wrong with it, or an empty string; None where the events begin in place of its value.
+        """
         window = self._window
         self._members += 1
         if self._members > MOST_MEMBERS:
@@ -105,23 +109,16 @@ class Envelope:
             window.at += 1
             return None
         window.peek()
-        return self._pass_value(name[1:-1].decode("latin-1"))
-
-    def _pass_value(self, name: str) -> str:
-        """Pass one value, and keep it if it is wanted; what is wrong with it, if anything is."""
-        window = self._window
         found = self._value()
         if found.end < 0:
             return self._problem_with(found)
-        if name in self._wanted:
-            self.facts[name] = window.data[window.at : found.end].decode("latin-1")
+        if (wanted := name[1:-1].decode("latin-1")) in self._wanted:
+            self.facts[wanted] = window.data[window.at : found.end].decode("latin-1")
         window.at = found.end
         following = window.peek()
-        if following == b",":
-            window.at += 1
-        elif not following:
-            return "the file ends without its closing }"
-        return "" if following in b",}" else "expected , or }"
+        window.at += following == b","
+        problem = "expected , or }" if following else "the file ends without its closing }"
+        return "" if following in (b",", b"}") else problem
 
     def _value(self) -> Scanned:
         """The JSON value here, whatever its size; at the end of what is held only if the file ends there too."""

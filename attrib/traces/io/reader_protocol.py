@@ -29,7 +29,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     position: int
 
 
-class Request(msgspec.Struct, frozen=True):
+class ReadRequest(msgspec.Struct, frozen=True):
     """What to read.
 
     Attributes:
@@ -51,7 +51,7 @@ class Column(msgspec.Struct, frozen=True):
     rows: int
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
+class ReadPart(msgspec.Struct, frozen=True, kw_only=True):
     """What was read; the codes of the columns count from 0 within the part.
 
     Attributes:

@@ -1,16 +1,15 @@
-"""Reads a damaged trace: goes on behind each defect at the next whole event, and says what was passed over."""
+"""Recovers a damaged trace: reading goes on behind each defect at the next whole event, and what was lost is counted."""
 
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 
 from attrib.errors import AttribError
 from attrib.model.damage import Damage
 from attrib.traces.io.envelope import Place
-from attrib.traces.io.source import Source
+from attrib.traces.io.source import TraceSource
 from attrib.traces.io.stream import MOST_MENDED, B, E, EventDecoder, EventSpan, EventStream, without_nan
 from attrib.traces.io.window import BLOCK, LARGEST_MENDED, LARGEST_VALUE, RECORD_AGAIN, Scanned
 
@@ -52,7 +51,7 @@ _phase = msgspec.json.Decoder(_Phase).decode
 class LenientStream(EventStream):
     """Like a strict stream, but a defect costs no more than the events in which it lies."""
 
-    def __init__(self, source: Source, wanted: frozenset[str] = frozenset()) -> None:
+    def __init__(self, source: TraceSource, wanted: frozenset[str] = frozenset()) -> None:
         self._found: Damage | None = None
         self._pieced: Damage | None = None
         self._resumed = False
@@ -205,12 +204,16 @@ class LenientStream(EventStream):
         return found
 
     def _resume(self, reason: str, *, least: int) -> None:
-        """Go to the next whole event, or to the end of the events, or of the file."""
+        """Move to the next whole event, or to the end of the events, or of the file, and note what was passed over."""
         window, offset, lost = self._window, self.position, 0
+        # Events that begin within what is passed over are lost: found by the file's own separator, where it tells.
+        opening = self._separator.rpartition(b"{")[2]
+        begin = re.compile(rb"\{" + re.escape(opening)) if opening.strip(b' \t\r\n"') else _BEGIN
         place = window.at + 1
         while True:
             place, found = self._next_place(place)
-            lost += self._count_beginnings(window.at, place)
+            beginnings = begin.finditer(window.data, window.at, place + _KEPT)
+            lost += sum(match.start() < place for match in beginnings)
             window.at = place
             if found or window.ended:
                 break
@@ -223,7 +226,7 @@ class LenientStream(EventStream):
         self._note(reason, offset, lost=max(lost, least), cut=not found)
 
     def _next_place(self, place: int) -> tuple[int, bool]:
-        """Where reading can go on; or from where more of the file is needed to know."""
+        """The next place where an event begins, and True; or from where more of the file is needed to know, and False."""
         window = self._window
         again = 0
         while found := _NEXT.search(window.data, place):
@@ -244,7 +247,7 @@ class LenientStream(EventStream):
         return min(rest, len(window.data)), False
 
     def _place_behind(self, start: int, scanned: Scanned) -> int:
-        """Where to look after a candidate that is none: right behind it, unless too much was looked at in vain."""
+        """Where to look after something that is no event: right behind its start, unless too much was scanned in vain."""
         window = self._window
         stop = len(window.data) if scanned.open else max(scanned.stop, scanned.end)
         self._work += max(stop - start, _DEEP if stop <= start else 0)
@@ -262,20 +265,11 @@ class LenientStream(EventStream):
         try:
             _phase(event)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return len(event) <= LARGEST_MENDED and _has_phase(event)
+            if len(event) > LARGEST_MENDED:
+                return False
+            try:
+                fields = json.loads(event.decode("utf-8", "replace"), strict=False, parse_int=str)
+            except (ValueError, RecursionError):
+                return False
+            return isinstance(fields, dict) and isinstance(fields.get("ph"), str)
         return True
-
-    def _count_beginnings(self, start: int, end: int) -> int:
-        """Events that begin within these bytes of the window, by the file's own separator."""
-        opening = self._separator.rpartition(b"{")[2]
-        pattern = re.compile(rb"\{" + re.escape(opening)) if opening.strip(b' \t\r\n"') else _BEGIN
-        found = pattern.finditer(self._window.data, start, end + _KEPT)
-        return sum(match.start() < end for match in found)
-
-
-def _has_phase(event: bytes) -> bool:
-    try:
-        fields: Any = json.loads(event.decode("utf-8", "replace"), strict=False, parse_int=str)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(fields, dict) and isinstance(fields.get("ph"), str)

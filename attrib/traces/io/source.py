@@ -38,7 +38,7 @@ class Allowance:
     left: int
 
 
-class Source:
+class TraceSource:
     """Reads one file and knows how far it is.
 
     Attributes:
@@ -76,10 +76,16 @@ class Source:
         Raises:
             AttribError: The file cannot be read, or it unpacks to too much.
         """
+        read = self._raw.read if self._unpacker is None else self._read_unpacked
         try:
-            data = self._read(size)
+            pieces = [read(size)]
+            missing = size - len(pieces[0])
+            while missing and pieces[-1]:
+                pieces.append(read(missing))
+                missing -= len(pieces[-1])
         except OSError as error:
             raise _unreadable(self.name, error) from error
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self.offset += len(data)
         if self._size is None or self._unpacker is not None:
             self._check_amount()
@@ -109,20 +115,11 @@ class Source:
             raise _unreadable(self.name, error) from error
 
     def pass_over(self) -> None:
-        """The rest has been read by other means."""
+        """Show as progress that the rest has been read, by other means."""
         if self._progress is not None and self._size is not None:
             self._progress(self._size, self._size)
 
-    def _read(self, size: int) -> bytes:
-        take = self._raw.read if self._unpacker is None else self._unpacked
-        pieces = [take(size)]
-        missing = size - len(pieces[0])
-        while missing and pieces[-1]:
-            pieces.append(take(missing))
-            missing -= len(pieces[-1])
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def _unpacked(self, size: int) -> bytes:
+    def _read_unpacked(self, size: int) -> bytes:
         if not self._rest and self._unpacker is not None and not self.problem:
             try:
                 self._rest = self._unpacker.piece()
@@ -149,7 +146,7 @@ class Source:
 @contextmanager
 def open_source(
     path: Path | BinaryIO, progress: Progress | None = None, allowance: Allowance | None = None
-) -> Iterator[Source]:
+) -> Iterator[TraceSource]:
     """Open a trace file for reading, unpacking it if its content is gzip or zstd.
 
     Args:
@@ -170,7 +167,7 @@ def open_source(
         yield source
 
 
-def _source(name: str, file: BinaryIO, progress: Progress | None, allowance: Allowance | None) -> Source:
+def _source(name: str, file: BinaryIO, progress: Progress | None, allowance: Allowance | None) -> TraceSource:
     head = b""
     # Not seek: the file may be a pipe, which may also give fewer bytes than it was asked for.
     while len(head) < _MAGIC and (more := file.read(_MAGIC - len(head))):
@@ -183,10 +180,10 @@ def _source(name: str, file: BinaryIO, progress: Progress | None, allowance: All
     raw, size = Raw(file, head), _size(file)
     for magic, (packing, unpack) in _UNPACKERS.items():
         if head.startswith(magic):
-            return Source(
+            return TraceSource(
                 name, raw, unpacker=unpack(raw), packing=packing, size=size, progress=progress, allowance=allowance
             )  # fmt: skip
-    return Source(name, raw, size=size, progress=progress, allowance=allowance)
+    return TraceSource(name, raw, size=size, progress=progress, allowance=allowance)
 
 
 def _size(file: BinaryIO) -> int | None:

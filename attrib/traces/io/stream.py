@@ -15,7 +15,7 @@ import msgspec
 from attrib.errors import AttribError
 from attrib.traces.io.envelope import Envelope
 from attrib.traces.io.reader_protocol import Start
-from attrib.traces.io.source import Source
+from attrib.traces.io.source import TraceSource
 from attrib.traces.io.window import BLOCK, LARGEST_MENDED, OR_LENIENT, RECORD_AGAIN, Scanned
 
 MOST_MENDED = 50
@@ -28,7 +28,7 @@ _NOT_A_NUMBER = re.compile(rb"-?(?:nan|inf)(?=\s*[,\]}])", re.IGNORECASE)
 
 
 def without_nan(data: bytes, stop: int, *, members: bool) -> bytes | None:
-    """The data with such numbers replaced by empty strings as long, if the scanner stopped at one.
+    """Replace `nan` and `inf` by empty strings as long, if the scanner stopped at one; None where it did not.
 
     With `members`, those that are the value of a key are replaced throughout.
     """
@@ -66,11 +66,11 @@ class EventDecoder(Protocol[B_co, E]):
         ...
 
     def rescue(self, event: bytes) -> E:
-        """Decode one event that is not; raises ValueError where nothing can be made of it."""
+        """Decode one event that `decode` refuses; raises ValueError where nothing can be made of it."""
         ...
 
     def batch(self, events: list[E]) -> B_co:
-        """What `decode` returns, of rescued events."""
+        """Make of rescued events what `decode` returns."""
         ...
 
     def split(self, text: str) -> list[EventSpan]:
@@ -88,12 +88,12 @@ class EventStream(Envelope):
     It is strict; `attrib.traces.io.recovery` has the lenient one, which goes on behind a defect.
     """
 
-    def __init__(self, source: Source, wanted: frozenset[str] = frozenset()) -> None:
+    def __init__(self, source: TraceSource, wanted: frozenset[str] = frozenset()) -> None:
         self._separator = b""
         super().__init__(source, wanted)
 
     def start_near(self, place: int) -> Start | None:
-        """Where another reader of a plain file may begin: with the last event before the end of a block."""
+        """Find where another reader of a plain file may begin: at the last event before the end of a block, or None."""
         half = BLOCK // 2
         from_byte = place - place % BLOCK - half
         if not self._separator or from_byte <= self.position:
@@ -111,7 +111,7 @@ class EventStream(Envelope):
         )
 
     def is_at(self, start: Start) -> bool:
-        """Whether the event before it has just been read, and the rest is read as by a reader that begins there.
+        """Whether this stream stands at the start of another reader, and would read the rest as that one does.
 
         What such a reader does follows from where it is, its separator, how far it has read ahead, and the bytes; those
         held here may have been mended.
@@ -248,7 +248,7 @@ class EventStream(Envelope):
             return ValueError("nested too deeply")
 
     def _spans(self, decoder: EventDecoder[B, E]) -> tuple[list[EventSpan], Scanned]:
-        """Whole events from here on, as far as they are held, and why it does not go on."""
+        """The whole events that are held from here on, and what the scanner found behind them."""
         window = self._window
         spans: list[EventSpan] = []
         start, mended, again = window.at, False, 0
@@ -272,7 +272,7 @@ class EventStream(Envelope):
         return spans, found
 
     def _spans_by_layout(self, decoder: EventDecoder[B, E]) -> list[EventSpan]:
-        """Events by the format's layout."""
+        """The events that are held from here on, by the format's layout."""
         at = self._window.at
         text = self._window.data[at : at + LARGEST_MENDED].decode("latin-1")
         return [EventSpan(at + start, at + end) for start, end in decoder.split(text)]

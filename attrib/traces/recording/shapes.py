@@ -81,11 +81,6 @@ class ShapeColumn:
         distinct = tuple(self._distinct[code] for code in used[absent:].tolist())
         return ShapeColumn((codes - absent).astype(np.int32), distinct, self._normalize)
 
-    @property
-    def recorded(self) -> bool:
-        """At least one event says what tensors it had."""
-        return bool(self._distinct)
-
     def _at(self, code: int) -> bytes | None:
         if code < 0:
             return None

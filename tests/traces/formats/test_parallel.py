@@ -27,7 +27,7 @@ class SecondHere:
     """What the second process does, in this one, where the tests make the blocks small."""
 
     def __init__(self, request):
-        self.request = msgspec.json.decode(msgspec.json.encode(request), type=parallel.Request)
+        self.request = msgspec.json.decode(msgspec.json.encode(request), type=parallel.ReadRequest)
         self.closed = False
 
     def result(self):
@@ -74,7 +74,7 @@ def here(patch, place, size, block):
     patch.setattr(stream, "BLOCK", block)
     patch.setattr(envelope, "BLOCK", block)
     patch.setattr(window, "BLOCK", block)
-    patch.setattr(parallel, "Second", SecondHere)
+    patch.setattr(parallel, "SecondProcess", SecondHere)
     patch.setattr(parallel, "_can_start", lambda: True)
     patch.setattr(parallel, "HEAD_START", 2 * place - size)
 
@@ -249,7 +249,7 @@ def test_an_interrupted_reader_leaves_nothing_behind(write, joined, monkeypatch)
     path, started = large(write), []
     monkeypatch.setattr(parallel, "HEAD_START", 0)
 
-    class Noted(parallel.Second):
+    class Noted(parallel.SecondProcess):
         def __init__(self, request):
             super().__init__(request)
             started.append(self._process)
@@ -258,7 +258,7 @@ def test_an_interrupted_reader_leaves_nothing_behind(write, joined, monkeypatch)
         if started:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(parallel, "Second", Noted)
+    monkeypatch.setattr(parallel, "SecondProcess", Noted)
     before = len(list(Path("/dev/fd").iterdir()))
     with pytest.raises(KeyboardInterrupt):
         table_of(path, 0, progress=interrupt)
@@ -269,7 +269,7 @@ def test_an_interrupted_reader_leaves_nothing_behind(write, joined, monkeypatch)
 def test_one_core_reads_alone(write, monkeypatch):
     path = large(write)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
-    monkeypatch.setattr(parallel, "Second", None)
+    monkeypatch.setattr(parallel, "SecondProcess", None)
     assert len(table_of(path, 0)) == 12_000
 
 

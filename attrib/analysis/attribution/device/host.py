@@ -1,4 +1,4 @@
-"""What the host did in one step, on the clock of the device's trace: which call or node, or which framework part, when."""
+"""One step on the host, on the clock of the device's trace: which call, node or framework part was active when."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -109,7 +109,7 @@ class Waits:
     row: Int64s
 
     def within(self, step: HostStep) -> Spans:
-        """Those of the step's thread that reach into its window; the owner is the kind of waiting."""
+        """The waits of the step's thread that reach into its window; the owner is the kind of waiting."""
         its = (self.spans.begin < step.end_ns) & (self.spans.end > step.start_ns)
         its &= (self.track == step.track) | (step.track == ANY)
         return Spans(self.spans.begin[its], self.spans.end[its], self.spans.owner[its])

@@ -107,19 +107,14 @@ def assign(
     found = Assigned(events, step, np.full(len(events), NONE, dtype=np.int64), len(partition.work), parts)
     for i, host in enumerate(steps):
         own = np.flatnonzero(step == i)
-        found.owner[own] = _owner(found, own, host, recording)
+        known, is_copy = events.known[own], events.is_copy[own]
+        unit = np.where(known, host.launcher(events.launched[own], events.track[own]), -1)
+        # What no unit launched goes to a part that says as much of it as is known.
+        outside = np.where(is_copy, outside_copies(found, own, host, recording), found.part(OUTSIDE))
+        outside = np.where(events.in_graph[own], found.part(GRAPH_REPLAY), outside)
+        outside = np.where(known, outside, found.part(UNLAUNCHED))
+        found.owner[own] = np.where(unit >= 0, unit, outside)
     return found
-
-
-def _owner(found: Assigned, own: Int64s, host: HostStep, recording: Recording) -> Int64s:
-    """Unit or part of the events of one step."""
-    events = found.events
-    known, is_copy = events.known[own], events.is_copy[own]
-    unit = np.where(known, host.launcher(events.launched[own], events.track[own]), -1)
-    outside = np.where(is_copy, outside_copies(found, own, host, recording), found.part(OUTSIDE))
-    outside = np.where(events.in_graph[own], found.part(GRAPH_REPLAY), outside)
-    outside = np.where(known, outside, found.part(UNLAUNCHED))
-    return np.where(unit >= 0, unit, outside)
 
 
 def _owners(found: Assigned, partition: Partition) -> Owners:
@@ -177,25 +172,21 @@ def _split(
     sums, counts = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     np.add.at(sums, place, events.end[mine] - events.start[mine])
     np.add.at(counts, place, 1)
+    # Distinct kernels of each unit in the first step, in order of launch.
+    first = mine[found.step[mine] == 0]
+    order = np.lexsort((found.events.start[first], found.events.launched[first]))
+    names: list[dict[str, None]] = [{} for _ in range(found.works)]
+    for i in first[order].tolist():
+        names[int(found.owner[i])].setdefault(recording.text(int(recording.name[found.events.row[i]])))
     return DeviceSplit(
         work_ns=dict(zip(SPENT, spent, strict=True)),
         busy_ns=busy,
         idle_ns=partition.walls_ns - busy,
         kernels_ns=sums,
         kernels=counts,
-        names=_names(found, mine, recording),
+        names=tuple(tuple(its) for its in names),
         copies=copies_of(found, partition, recording, waits),
     )
-
-
-def _names(found: Assigned, mine: Int64s, recording: Recording) -> tuple[tuple[str, ...], ...]:
-    """Distinct kernels of each unit in the first step, in order of launch."""
-    first = mine[found.step[mine] == 0]
-    order = np.lexsort((found.events.start[first], found.events.launched[first]))
-    names: list[dict[str, None]] = [{} for _ in range(found.works)]
-    for i in first[order].tolist():
-        names[int(found.owner[i])].setdefault(recording.text(int(recording.name[found.events.row[i]])))
-    return tuple(tuple(its) for its in names)
 
 
 def _warnings(found: Assigned, steps: Sequence[HostStep]) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ def ort_hosts(
 def _ort_host(
     recording: Recording, position: int, found: OrtSteps, wall: int, zero: int, codes: Int64s | None
 ) -> HostStep:
-    """One run. The call around it is put where the caller says that it began, as far as it then holds the run."""
+    """One run, inside its call: the call begins where the caller says, as far as it then holds the run."""
     window, nodes, executors = found.windows[position], found.nodes[position], found.executors[position]
     works, begin, end = len(nodes), window.start_ns + zero, window.end_ns + zero
     called = begin if window.call_ns < 0 else window.call_ns

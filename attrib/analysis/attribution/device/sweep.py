@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from attrib.analysis.attribution.device.host import ALLOCATION, HOST, IDLE, SYNC, HostStep, Spans
 from attrib.model.device import SPENT
@@ -45,7 +44,7 @@ class StepWork:
 
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """What the positions of owners mean: so many units of work, then the parts.
+    """Which positions of owners are what: units of work first, then the parts.
 
     Attributes:
         total: Units and parts together.
@@ -65,7 +64,7 @@ class Owners:
 
 
 def sweep(step: HostStep, work: StepWork, waits: Spans, owners: Owners) -> tuple[Int64s, int]:
-    """Split one step.
+    """Split one step among its owners, instant by instant.
 
     Args:
         step: The host.
@@ -139,14 +138,10 @@ def _share_busy(
     amount = until[np.searchsorted(edges, end)] - until[np.searchsorted(edges, start)]
     sums = np.zeros(shape, dtype=number)
     np.add.at(sums, (kind, owner), amount)
-    return _round_to_total(sums, scale, busy), busy
-
-
-def _round_to_total(sums: npt.NDArray[Any], scale: int, total: int) -> Int64s:
-    """Sums over the denominator as whole numbers that keep the total: the largest remainders are rounded up."""
+    # Whole numbers that keep the total: the largest remainders are rounded up.
     whole = (sums // scale).astype(np.int64)
-    missing = total - int(whole.sum())
+    missing = busy - int(whole.sum())
     if missing:
         rest = (sums % scale).ravel().astype(np.float64)
         whole.ravel()[np.argsort(-rest, kind="stable")[:missing]] += 1
-    return whole
+    return whole, busy

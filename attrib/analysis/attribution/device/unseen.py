@@ -10,7 +10,7 @@ _LAUNCHES = ("Launch", "MemcpyAsync", "MemsetAsync")
 
 
 def warn_unseen(partition: Partition, recording: Recording, device: Recording | None) -> Partition:
-    """The partition with a warning where its times are no kernel times; else the partition itself.
+    """Add a warning to a partition whose times are no kernel times; any other is returned as it is.
 
     Args:
         partition: Steps as the host saw them.

@@ -42,7 +42,7 @@ class _Rows:
     end: Int64s
 
     def only(self, chosen: npt.NDArray[np.bool_]) -> "_Rows":
-        """Those of the events that are chosen."""
+        """Keep the events that are chosen."""
         return _Rows(self.row[chosen], self.start[chosen], self.end[chosen])
 
     def within(self, step: StepWindow) -> "_Rows":
@@ -159,7 +159,7 @@ def _thread(recording: Recording, track: int) -> _Thread:
 
 
 def _on_track(recording: Recording, rows: Rows, track: int) -> _Rows:
-    """Those of the events that one thread recorded, in nesting order."""
+    """Keep the events that one thread recorded, in nesting order."""
     rows = rows[recording.track[rows] == track]
     starts, ends = recording.start_ns[rows], recording.ends(rows)
     order = nesting_order(starts, ends)
