@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from attrib.traces.inspection.inspection import GpuUse, Inspection, NamedUse, RuntimeUse
-    from attrib.traces.recording.device_names import Direction
+    from attrib.traces.recording.device_names import CopyDirection
 
 STDIN = "-"
 TOP = 10
@@ -24,8 +24,7 @@ NUMBERS_WIDTH = 36
 """What three columns of numbers need beside the names."""
 
 _RETURNS = "void "
-_TITLES = {"kineto": "Kineto trace", "ort-profile": "ONNX Runtime profile"}
-_DIRECTIONS: "dict[Direction, str]" = {
+_DIRECTIONS: "dict[CopyDirection, str]" = {
     "to_host": "to the host",
     "from_host": "to the device",
     "on_device": "on the device",
@@ -49,20 +48,19 @@ def command(file: str, *, as_json: bool, lenient: bool, steps: str | None) -> No
 
     FILE is a Kineto trace (torch.profiler) or an ONNX Runtime profile, plain, gzip or zstd; `-` reads standard input.
     """
-    from attrib.cli.reading import reading
+    from attrib.cli.reading import reading_progress
     from attrib.traces import read_trace
     from attrib.traces.inspection.summary import summarize
     from attrib.traces.recording.selection import steps_from_text
 
     chosen = steps_from_text(steps) if steps is not None else None
-    with reading() as progress:
-        table = read_trace(source_of(file), lenient=lenient, steps=chosen, progress=progress)
-    inspection = summarize(table)
+    with reading_progress() as progress:
+        recording = read_trace(source_of(file), lenient=lenient, steps=chosen, progress=progress)
+    inspection = summarize(recording)
     if as_json:
         import msgspec
 
-        data = msgspec.json.format(msgspec.json.encode(inspection), indent=2)
-        click.echo(data)
+        click.echo(msgspec.json.format(msgspec.json.encode(inspection), indent=2))
     else:
         show(inspection, "standard input" if file == STDIN else Path(file).name)
 
@@ -86,11 +84,13 @@ def show(inspection: "Inspection", name: str) -> None:
     """Print an inspection for a reader."""
     from rich.console import Console
 
+    from attrib.traces.formats.registry import find_format
+
     # A terminal that lacks a character shows its code instead of failing.
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
     console = Console(highlight=False, emoji=False, markup=False)
-    console.print(f"{_TITLES[inspection.format]}  {one_line(name)}", style="bold")
+    console.print(f"{find_format(inspection.format).title}  {one_line(name)}", style="bold")
     if inspection.damage:
         console.print(f"!! {one_line(inspection.damage.sentence())}", style="bold red")
     for fact in facts(inspection):
@@ -106,15 +106,18 @@ def show(inspection: "Inspection", name: str) -> None:
 
 def facts(inspection: "Inspection") -> Iterable[str]:
     """One line each: size, runs, copies, GPU."""
+    from attrib.traces.formats.registry import find_format
+
     yield f"{inspection.events:,} event{'' if inspection.events == 1 else 's'}"
     if devices := inspection.metadata.get("devices"):
         yield f"devices: {one_line(devices)}"
-    if inspection.format == "ort-profile":
+    has_runs = find_format(inspection.format).recording.records_nodes
+    if has_runs:
         yield runs_line([float(wall) for wall in inspection.runs_us])
         yield from node_copies(inspection)
     if inspection.gpu:
         yield from gpu_lines(inspection.gpu)
-    elif inspection.format == "kineto":
+    elif not has_runs:
         yield "no kernel times"
     if inspection.runtime:
         yield launches_line(inspection.runtime, inspection.gpu)
@@ -127,24 +130,24 @@ def node_copies(inspection: "Inspection") -> Iterable[str]:
         ("to the device", inspection.memcpy.from_host),
     ):
         if use.events:
-            yield f"copies {title}: {use.events:,}, {duration(use.dur_us)}"
+            yield f"copies {title}: {use.events:,}, {format_us(use.dur_us)}"
 
 
 def gpu_lines(gpu: "GpuUse") -> Iterable[str]:
     """What the device did: in all, and by kind."""
     count = f"{gpu.events:,} event{'' if gpu.events == 1 else 's'}"
-    yield f"GPU: {count}, busy {duration(gpu.busy_us)} (sum over streams {duration(gpu.sum_us)})"
+    yield f"GPU: {count}, busy {format_us(gpu.busy_us)} (sum over streams {format_us(gpu.sum_us)})"
     kernels = gpu.kernels
-    yield f"kernels: {kernels.events:,}, {duration(kernels.dur_us)}" if kernels else "no kernel times"
-    moved = {f"copies {title}": gpu.copies.get(key) for key, title in _DIRECTIONS.items()} | {
+    yield f"kernels: {kernels.events:,}, {format_us(kernels.dur_us)}" if kernels else "no kernel times"
+    transfers = {f"copies {title}": gpu.copies.get(key) for key, title in _DIRECTIONS.items()} | {
         "fills": gpu.fills
     }
-    for title, use in moved.items():
+    for title, use in transfers.items():
         if use:
             size = "" if use.bytes is None else f", {format_bytes(use.bytes)}"
-            yield f"{title}: {use.events:,}, {duration(use.dur_us)}{size}"
+            yield f"{title}: {use.events:,}, {format_us(use.dur_us)}{size}"
     for provider, of_nodes in gpu.by_provider.items():
-        yield f"of nodes on {one_line(provider)}: {of_nodes.events:,}, {duration(of_nodes.dur_us)}"
+        yield f"of nodes on {one_line(provider)}: {of_nodes.events:,}, {format_us(of_nodes.dur_us)}"
 
 
 def launches_line(runtime: "RuntimeUse", gpu: "GpuUse | None") -> str:
@@ -165,9 +168,9 @@ def runs_line(walls_us: list[float]) -> str:
         return "no runs"
     first, others = walls_us[0], walls_us[1:]
     if not others:
-        return f"1 run: {duration(first)}"
-    spread = f"{duration(min(others))} to {duration(max(others))}"
-    return f"{len(walls_us):,} runs: first {duration(first)}, then median {duration(np.median(others))} ({spread})"
+        return f"1 run: {format_us(first)}"
+    spread = f"{format_us(min(others))} to {format_us(max(others))}"
+    return f"{len(walls_us):,} runs: first {format_us(first)}, then median {format_us(np.median(others))} ({spread})"
 
 
 def tables(inspection: "Inspection", width: int) -> Iterable["Table"]:
@@ -177,16 +180,16 @@ def tables(inspection: "Inspection", width: int) -> Iterable["Table"]:
     if inspection.providers:
         providers = new_table("Execution provider", "Nodes", "Events", "Time")
         for name, use in inspection.providers.items():
-            providers.add_row(cell(name, width), f"{use.nodes:,}", f"{use.events:,}", duration(use.dur_us))
+            providers.add_row(cell(name, width), f"{use.nodes:,}", f"{use.events:,}", format_us(use.dur_us))
         yield providers
     if inspection.ops:
-        yield named("Operator", inspection.ops, width)
+        yield names_table("Operator", inspection.ops, width)
     if inspection.kernels:
-        yield named("GPU work", inspection.kernels, width)
+        yield names_table("GPU work", inspection.kernels, width)
     if inspection.gpu and len(inspection.gpu.streams) > 1:
-        yield named("Stream", inspection.gpu.streams, width)
+        yield names_table("Stream", inspection.gpu.streams, width)
     if inspection.runtime and inspection.runtime.synchronizations:
-        yield named("Synchronization", inspection.runtime.synchronizations, width)
+        yield names_table("Synchronization", inspection.runtime.synchronizations, width)
 
 
 def steps_table(inspection: "Inspection", width: int) -> "Table":
@@ -195,22 +198,22 @@ def steps_table(inspection: "Inspection", width: int) -> "Table":
     table = new_table("Step", "Wall", *(("GPU events", "GPU sum", "GPU busy") if known else ()))
     for step in inspection.steps[:MOST_STEPS]:
         gpu = (
-            (f"{step.gpu_events:,}", duration(step.gpu_sum_us or 0), duration(step.gpu_busy_us or 0))
+            (f"{step.gpu_events:,}", format_us(step.gpu_sum_us or 0), format_us(step.gpu_busy_us or 0))
             if known
             else ()
         )
-        table.add_row(cell(step.name, width - 2 * len(gpu)), duration(step.wall_us), *gpu)
+        table.add_row(cell(step.name, width - 2 * len(gpu)), format_us(step.wall_us), *gpu)
     if len(inspection.steps) > MOST_STEPS:
         table.add_row(f"({len(inspection.steps) - MOST_STEPS:,} further steps)")
     return table
 
 
-def named(title: str, uses: "tuple[NamedUse, ...]", width: int) -> "Table":
+def names_table(title: str, uses: "tuple[NamedUse, ...]", width: int) -> "Table":
     """The first rows of a table of names by time."""
     table = new_table(title, "Events", "Time")
     for use in uses[:TOP]:
         where = f"  ({cell(use.provider.removesuffix('ExecutionProvider'), 20)})" if use.provider else ""
-        table.add_row(cell(use.name, width - len(where)) + where, f"{use.events:,}", duration(use.dur_us))
+        table.add_row(cell(use.name, width - len(where)) + where, f"{use.events:,}", format_us(use.dur_us))
     return table
 
 
@@ -231,7 +234,7 @@ def cell(text: str, width: int) -> str:
     return safe if len(safe) <= width else safe[: max(width - 1, 0)] + "…"
 
 
-def duration(microseconds: float) -> str:
+def format_us(microseconds: float) -> str:
     """A duration for a reader."""
     from attrib.units import format_ns
 

@@ -19,19 +19,19 @@ SHOWN_EVERY = 0.1
 
 
 @contextmanager
-def reading() -> "Iterator[Progress | None]":
+def reading_progress() -> "Iterator[Progress | None]":
     """What to hand to a reader of traces; None where stderr is no terminal, so that pipes and logs stay clean."""
     if not sys.stderr.isatty():
         yield None
         return
-    shown = _Reading()
+    shown = _LateBar()
     try:
         yield shown.update
     finally:
         shown.close()
 
 
-class _Reading:
+class _LateBar:
     """A bar on stderr that appears late and leaves nothing behind."""
 
     def __init__(self) -> None:
@@ -42,12 +42,10 @@ class _Reading:
     def update(self, done: int, size: int | None) -> None:
         """Show that so many bytes of the file have been read."""
         now = time.monotonic()
-        if now < self._next and done != size:
+        if now < self._next and (done != size or self._bar is None):
             return
         if self._bar is None or self._task is None:
-            if now < self._next:
-                return
-            self._bar, self._task = _new_bar(size)
+            self._bar, self._task = self._start(size)
         self._next = now + SHOWN_EVERY
         self._bar.update(self._task, completed=done, total=size, refresh=True)
 
@@ -56,20 +54,20 @@ class _Reading:
         if self._bar is not None:
             self._bar.stop()
 
+    @staticmethod
+    def _start(size: int | None) -> "tuple[Bar, TaskID]":
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
 
-def _new_bar(size: int | None) -> "tuple[Bar, TaskID]":
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    bar = Bar(
-        TextColumn("reading"),
-        BarColumn(),
-        DownloadColumn(binary_units=True),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        auto_refresh=False,
-    )
-    bar.start()
-    return bar, bar.add_task("", total=size)
+        bar = Bar(
+            TextColumn("reading"),
+            BarColumn(),
+            DownloadColumn(binary_units=True),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            auto_refresh=False,
+        )
+        bar.start()
+        return bar, bar.add_task("", total=size)

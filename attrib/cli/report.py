@@ -30,7 +30,7 @@ def command(
     gc.disable()  # a process of a second or two: collecting costs a tenth of it and frees nothing
 
     from attrib.api import load
-    from attrib.cli.reading import reading
+    from attrib.cli.reading import reading_progress
     from attrib.cli.show import show_document, write_default_reports
     from attrib.errors import UsageError
     from attrib.report.files import atomic_write, format_of, render
@@ -40,7 +40,7 @@ def command(
     suffix = "html" if output is None else Path(output).suffix.removeprefix(".")
     if not static and (format_ or suffix) == "html":
         prepare_plotly()
-    with reading() as progress:
+    with reading_progress() as progress:
         document = load(trace_dir, lenient=lenient, progress=progress).document
     if output is None and format_ in (None, "terminal"):
         show_document(document)

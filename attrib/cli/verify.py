@@ -100,6 +100,7 @@ def command(trace_dir: Path, **options: Any) -> None:
     Results are kept in TRACE_DIR/verify. Ctrl-C loses none of them; run the same command again to continue.
     """
     from attrib.api import load
+    from attrib.cli.progress import show_progress
     from attrib.cli.show import DEFAULT_REPORTS, write_default_reports
     from attrib.cli.verify_output import show_offers, show_results
     from attrib.verify.baseline import Baseline, Settings

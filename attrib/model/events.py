@@ -1,8 +1,8 @@
 """The event table: what one trace file holds, as columns, whatever format it came from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -11,23 +11,37 @@ import numpy.typing as npt
 from attrib.model.damage import Damage
 from attrib.model.tensor import Tensor
 
-Format = Literal["kineto", "ort-profile"]
 Int32s = npt.NDArray[np.int32]
 Int64s = npt.NDArray[np.int64]
-RawColumn = Sequence[bytes | None]
 
 ABSENT = -1
 """What an integer column holds where the event does not say."""
+
+
+class RawColumn(Protocol):
+    """A column of raw JSON, None where an event does not have it."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, row: int) -> bytes | None: ...
+
+    def __iter__(self) -> Iterator[bytes | None]: ...
+
+    def take(self, rows: npt.NDArray[np.intp]) -> "RawColumn":
+        """Make a column of some of the rows."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class EventTable:
     """Complete (`ph: X`) events of one trace, in file order; row `i` of every column is event `i`.
 
+    `attrib.traces.recording.recording.Recording` adds the queries to them.
+
     String columns are int32 indices into `strings`; `ABSENT` stands for "the event does not say".
 
     Attributes:
-        format: Which kind of file the events came from.
+        format: Name of the format of the file, as in `attrib.traces.formats.registry`.
         strings: The distinct strings, each once.
         name: Event name. For an ORT node the suffix `_kernel_time` is kept.
         category: Kineto `cat` or ORT `cat` (`Session`, `Node`).
@@ -50,7 +64,7 @@ class EventTable:
         damage: What could not be read; None where the whole file could.
     """
 
-    format: Format
+    format: str
     strings: tuple[str, ...]
     name: Int32s
     category: Int32s

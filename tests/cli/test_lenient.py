@@ -83,16 +83,16 @@ def test_a_terminal_gives_no_trace():
 def test_progress_is_for_terminals(tmp_path, monkeypatch):
     from attrib.cli import reading
 
-    with reading.reading() as progress:
+    with reading.reading_progress() as progress:
         assert progress is None  # stderr is a file here
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(reading, "SHOWN_AFTER", 0.0)
-    with reading.reading() as progress:
+    with reading.reading_progress() as progress:
         assert progress is not None
         progress(1 << 20, 1 << 21)
         progress(1 << 21, 1 << 21)
     monkeypatch.setattr(reading, "SHOWN_AFTER", 3600.0)
-    with reading.reading() as progress:
+    with reading.reading_progress() as progress:
         progress(1 << 21, 1 << 21)
 
 

@@ -12,8 +12,8 @@ from gpu_record import figures_of, provenance
 from gpu_truth import PlainStep, plain_steps
 
 from attrib.capture.config.options import check_options
-from attrib.traces.formats.kineto import read_kineto
-from attrib.traces.recording.runs import gpu_rows, step_of_gpu_work, step_rows, union_ns
+from attrib.traces import read_kineto
+from attrib.traces.recording.intervals import union_ns
 
 
 def test_plain_sums_are_those_published_with_a_recorded_trace(shared_traces):
@@ -27,8 +27,8 @@ def test_plain_sums_are_those_published_with_a_recorded_trace(shared_traces):
 def test_plain_sums_and_attribs_agree_on_recorded_traces(shared_traces, name):
     plain = plain_steps(shared_traces / name, "ProfilerStep#")
     table = read_kineto(shared_traces / name)
-    work = gpu_rows(table)
-    own = step_of_gpu_work(table, step_rows(table), work)
+    work = table.device_work()
+    own = table.step_of_device_work()
     assert plain
     for position, step in enumerate(plain):
         rows = work[own == position]

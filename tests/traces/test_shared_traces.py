@@ -8,7 +8,7 @@ import pytest
 
 from attrib.traces import read_trace
 from attrib.traces.inspection.summary import summarize
-from attrib.traces.recording.runs import NONE, gpu_rows, launches_of, node_rows, runs_of
+from attrib.traces.recording.intervals import NONE
 
 ORT_FILES = [
     ("ort_2019_cpu.json", [2455], {"not recorded": (12, 12, 1963)}),
@@ -53,7 +53,7 @@ def test_fences_of_the_cuda_profile_are_not_nodes(shared_traces):
     names = [table.text(code) for code in table.name]
     assert sum(name.endswith("_fence_before") for name in names) == 84
     assert sum(name.endswith("_fence_after") for name in names) == 84
-    assert node_rows(table).size == 84
+    assert table.nodes().size == 84
 
 
 def test_a_session_that_never_ran_is_said_to_have_no_run(shared_traces):
@@ -93,7 +93,7 @@ def test_kernels_launched_before_the_trace_belong_to_no_step(shared_traces):
     assert found.gpu is not None
     assert found.gpu.events == 113
     assert [step.gpu_events for step in found.steps] == [35, 35, 35]
-    assert (launches_of(table, gpu_rows(table)) == NONE).sum() == 8
+    assert (table.launch_of(table.device_work()) == NONE).sum() == 8
     assert any("8 of 113" in warning for warning in found.warnings)
 
 
@@ -156,6 +156,6 @@ def test_no_host_user_or_path_is_among_the_facts(shared_traces, name):
 
 def test_nodes_of_real_profiles_all_lie_in_runs(shared_traces):
     for name, runs, _ in ORT_FILES:
-        placed = runs_of(read_trace(shared_traces / name))
+        placed = read_trace(shared_traces / name).runs()
         assert (placed.run_of_node != NONE).all(), name
         assert set(placed.run_of_node.tolist()) == set(range(len(runs))), name

@@ -5,25 +5,22 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from attrib.analysis.attribution.device.partition import on_device
+from attrib.analysis.attribution.device.partition import split_by_device
 from attrib.analysis.attribution.device.steps import ort_hosts, torch_hosts
-from attrib.analysis.attribution.device.unseen import unseen
+from attrib.analysis.attribution.device.unseen import warn_unseen
 from attrib.analysis.attribution.host.foreign_steps import foreign_steps, unmarked_steps
 from attrib.analysis.attribution.host.ort_partition import ort_steps
 from attrib.analysis.attribution.host.steps import StepWindow
 from attrib.analysis.attribution.host.torch_partition import torch_steps
 from attrib.errors import AttribError
-from attrib.model.compiled import Compiled
-from attrib.model.events import EventTable
 from attrib.model.latency import LatencyTable
 from attrib.model.manifest import PROFILE_ZERO, Role, Side
 from attrib.model.work import Engine, Partition
 from attrib.traces.directory.manifest_file import INTACT_COPY
 from attrib.traces.directory.trace_directory import TraceDirectory
 from attrib.traces.formats.times import LIMIT_NS
-from attrib.traces.recording.runs import gpu_rows, runs_of, step_rows
+from attrib.traces.recording.recording import Recording, Rows
 
 CLOCK_SLACK_NS = 50_000
 """How far the clocks of the profiler and of the caller may be apart."""
@@ -43,23 +40,31 @@ def partition_of(directory: TraceDirectory, role: Role, latency: LatencyTable | 
     Returns:
         None where the directory has no trace of that side, or no step in it.
     """
-    table = directory.events(role)
-    if table is None:
+    recording = directory.events(role)
+    if recording is None:
         return None
     side = directory.manifest.sides.get(role) if directory.manifest else None
     engine: Engine = side.engine if side else role
-    rows = step_rows(table) if engine == "torch" else runs_of(table).rows
-    timed = _timed(latency, role)
+    rows = recording.steps()
+    timed: list[TimedStep] = []
+    if latency is not None:
+        profiled = latency.select(role, "profiled")
+        columns = (column[profiled].tolist() for column in (latency.start_ns, latency.wall_ns, latency.block))
+        timed = [TimedStep(*step) for step in zip(*columns, strict=True)]
     zero = _profile_zero(side) if side and engine == "onnxruntime" else 0
-    steps = step_windows(table, rows, timed, zero)
-    if not steps and engine == "torch" and not timed:
-        steps = _foreign_windows(table)
+    steps = step_windows(recording, rows, timed, zero)
+    if not steps and engine == "torch" and not timed:  # of a trace that annotates none
+        foreign = foreign_steps(recording)
+        steps = step_windows(recording, foreign, ()) if foreign.size else unmarked_steps(recording)
     if not steps:
         return None
     if engine == "torch":
-        return _torch(table, steps, directory.compiled(role))
-    earlier = tuple(table.duration_ns[rows[table.start_ns[rows] < steps[0].start_ns]].tolist())
-    partition = _ort(table, steps, directory.device_events(role), zero)
+        found = torch_steps(recording, steps, directory.compiled(role))
+        if not recording.device_work().size:
+            return warn_unseen(found.partition, recording, None)
+        return split_by_device(found.partition, torch_hosts(recording, found), recording)
+    earlier = tuple(recording.duration_ns[rows[recording.start_ns[rows] < steps[0].start_ns]].tolist())
+    partition = _ort_partition(recording, steps, directory.device_events(role), zero)
     return dataclasses.replace(partition, earlier_ns=earlier)
 
 
@@ -78,43 +83,23 @@ def _profile_zero(side: Side) -> int:
     return int(text)
 
 
-def _torch(table: EventTable, steps: Sequence[StepWindow], compiled: Compiled | None) -> Partition:
-    """PyTorch's steps: by the device's work where the trace holds any."""
-    found = torch_steps(table, steps, compiled)
-    if gpu_rows(table).size:
-        return on_device(found.partition, torch_hosts(table, found), table)
-    return unseen(found.partition, table, None)
-
-
-def _ort(table: EventTable, steps: Sequence[StepWindow], device: EventTable | None, zero: int) -> Partition:
+def _ort_partition(
+    recording: Recording, steps: Sequence[StepWindow], device: Recording | None, zero: int
+) -> Partition:
     """ONNX Runtime's steps: by the device's work where either trace holds any, the one around the runs first."""
-    own = device is None or not gpu_rows(device).size
-    source = table if device is None or own else device
-    seen = bool(gpu_rows(source).size)
-    found = ort_steps(table, steps, needs_nodes=not seen)
+    own = device is None or not device.device_work().size
+    source = recording if device is None or own else device
+    seen = bool(source.device_work().size)
+    found = ort_steps(recording, steps, needs_nodes=not seen)
     if not seen:
-        return unseen(found.partition, table, device)
-    hosts, warnings = ort_hosts(table, found, source, 0 if own else zero)
-    partition = on_device(found.partition, hosts, source)
+        return warn_unseen(found.partition, recording, device)
+    hosts, warnings = ort_hosts(recording, found, source, 0 if own else zero)
+    partition = split_by_device(found.partition, hosts, source)
     return dataclasses.replace(partition, warnings=(*partition.warnings, *warnings))
 
 
-def _foreign_windows(table: EventTable) -> list[StepWindow]:
-    """Steps of a trace that annotates none."""
-    rows = foreign_steps(table)
-    return step_windows(table, rows, ()) if rows.size else unmarked_steps(table)
-
-
-def _timed(latency: LatencyTable | None, role: Role) -> list[TimedStep]:
-    if latency is None:
-        return []
-    rows = latency.select(role, "profiled")
-    columns = (latency.start_ns, latency.wall_ns, latency.block)
-    return [TimedStep(*map(int, step)) for step in zip(*(column[rows] for column in columns), strict=True)]
-
-
 def step_windows(
-    table: EventTable, rows: npt.NDArray[np.intp], timed: Sequence[TimedStep], zero: int = 0
+    recording: Recording, rows: Rows, timed: Sequence[TimedStep], zero: int = 0
 ) -> list[StepWindow]:
     """Steps of a trace as windows, with the block and the wall time that the caller recorded for each.
 
@@ -123,25 +108,25 @@ def step_windows(
     more: it is the cold one.
 
     Args:
-        table: The trace.
+        recording: The trace.
         rows: Rows of the events that stand for a step, in order of time.
         timed: Recorded steps in order of time.
-        zero: Epoch time of the trace's own zero, where the table does not know it.
+        zero: Epoch time of the trace's own zero, where the recording does not know it.
     """
     if not timed:
         rows = rows[1:] if len(rows) > 1 else rows
-        return [_window(table, row, block, -1) for block, row in enumerate(rows.tolist())]
+        return [_window(recording, row, block, -1) for block, row in enumerate(rows.tolist())]
     begins = np.array([step.start_ns for step in timed]) - CLOCK_SLACK_NS
-    starts = table.start_ns[rows] + zero
+    starts = recording.start_ns[rows] + zero
     first = np.minimum(np.searchsorted(starts, begins), max(len(rows) - 1, 0))
     return [
-        _window(table, int(rows[i]), step.block, step.wall_ns, step.start_ns)
+        _window(recording, int(rows[i]), step.block, step.wall_ns, step.start_ns)
         for i, step in zip(first.tolist(), timed, strict=True)
         if len(rows) and -CLOCK_SLACK_NS <= starts[i] - step.start_ns <= step.wall_ns
     ]
 
 
-def _window(table: EventTable, row: int, block: int, wall_ns: int, call_ns: int = -1) -> StepWindow:
-    start = int(table.start_ns[row])
-    end = start + int(table.duration_ns[row])
-    return StepWindow(row, start, end, int(table.track[row]), block, wall_ns, call_ns)
+def _window(recording: Recording, row: int, block: int, wall_ns: int, call_ns: int = -1) -> StepWindow:
+    start = int(recording.start_ns[row])
+    end = start + int(recording.duration_ns[row])
+    return StepWindow(row, start, end, int(recording.track[row]), block, wall_ns, call_ns)

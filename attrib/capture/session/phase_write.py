@@ -25,10 +25,8 @@ from attrib.model.capture_options import Device
 from attrib.model.manifest import LATENCY, LATENCY_PARTS, PROFILE_ZERO, ROLES, Role
 from attrib.model.roofline import Peaks
 from attrib.rewrite.registry import lowest_precision
-from attrib.traces.formats.kineto import read_kineto
-from attrib.traces.formats.ort_profile import read_ort_profile
+from attrib.traces.reader import read_kineto, read_ort_profile
 from attrib.traces.recording.clocks import RESIDUAL_LIMIT_NS, join_clocks
-from attrib.traces.recording.runs import gpu_rows
 from attrib.units import format_ns
 
 OUTPUTS = "outputs.json"
@@ -172,7 +170,7 @@ def check_clocks(profile: Path, device: Path, zero_ns: int) -> ClockCheck:
     """
     table = read_kineto(device)
     join = join_clocks(read_ort_profile(profile), zero_ns, table)
-    work = gpu_rows(table).size
+    work = table.device_work().size
     settings = {
         CLOCK_RESIDUAL: str(join.residual_ns),
         "clock_residual_median_ns": str(join.typical_ns),

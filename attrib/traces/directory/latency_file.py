@@ -40,7 +40,12 @@ def read_latency(path: Path) -> LatencyTable:
             # A text column stays a dictionary: a file may say one long text a million times.
             parquet.ParquetFile(stream, read_dictionary=list(_TEXTS)) as file,
         ):  # read_table and to_numpy would import pandas
-            _check_amount(path, file.metadata)
+            metadata = file.metadata
+            if metadata.num_rows > MOST_ROWS:
+                raise AttribError(f"{path}: holds {metadata.num_rows:,} rows", hint=INTACT_COPY)
+            groups = map(metadata.row_group, range(metadata.num_row_groups))
+            if sum(group.total_byte_size for group in groups) > MOST_BYTES:
+                raise AttribError(f"{path}: unpacks to more than {MOST_BYTES >> 20} MiB", hint=INTACT_COPY)
             table = file.read()
     except KeyError as error:  # read_dictionary names a column that is not there, or not flat
         absent = next((name for name in _TEXTS if name in str(error)), "")
@@ -52,18 +57,10 @@ def read_latency(path: Path) -> LatencyTable:
     if missing:
         raise AttribError(f"{path}: has no column {', '.join(missing)}", hint=INTACT_COPY)
     columns: dict[str, Any] = {
-        name: _texts(path, table, name) if name in _TEXTS else _integers(path, table, name)
+        name: _text_column(path, table, name) if name in _TEXTS else _integer_column(path, table, name)
         for name in LATENCY_COLUMNS
     }
     return LatencyTable(**columns)
-
-
-def _check_amount(path: Path, metadata: Any) -> None:
-    if metadata.num_rows > MOST_ROWS:
-        raise AttribError(f"{path}: holds {metadata.num_rows:,} rows", hint=INTACT_COPY)
-    size = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
-    if size > MOST_BYTES:
-        raise AttribError(f"{path}: unpacks to more than {MOST_BYTES >> 20} MiB", hint=INTACT_COPY)
 
 
 def join_latencies(tables: Sequence[LatencyTable]) -> LatencyTable:
@@ -85,7 +82,7 @@ def join_latencies(tables: Sequence[LatencyTable]) -> LatencyTable:
     )
 
 
-def _texts(path: Path, table: Any, name: str) -> tuple[str, ...]:
+def _text_column(path: Path, table: Any, name: str) -> tuple[str, ...]:
     import pyarrow as pa
 
     column, values = table.column(name), list[str | None]()
@@ -101,7 +98,7 @@ def _texts(path: Path, table: Any, name: str) -> tuple[str, ...]:
     return cast("tuple[str, ...]", tuple(values))
 
 
-def _integers(path: Path, table: Any, name: str) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _integer_column(path: Path, table: Any, name: str) -> np.ndarray[Any, np.dtype[np.int64]]:
     import pyarrow as pa
 
     column = table.column(name)

@@ -1,7 +1,8 @@
-"""`manifest.json` from disk: decoded strictly, because every other file is read on its word."""
+"""`manifest.json` from disk: decoded strictly, because it decides which other files are read."""
 
 import os
 import stat
+from collections import Counter
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -53,27 +54,20 @@ def read_manifest(path: Path) -> Manifest:
         raise AttribError(f"{path}: not a manifest of attrib: {error}", hint=INTACT_COPY) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise AttribError(f"{path}: not valid JSON: {error}", hint=INTACT_COPY) from error
-    _check_names(path, manifest)
-    return manifest
-
-
-def _check_names(path: Path, manifest: Manifest) -> None:
-    """Every path stays inside, and no file is listed twice: which entry would count?"""
     names = [entry.path for entry in manifest.files]
     if len(names) > MOST_FILES:
         problem = f"lists {len(names):,} files, more than {MOST_FILES:,}: not a manifest of attrib"
         raise AttribError(f"{path}: {problem}", hint=INTACT_COPY)
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
+    for name, count in Counter(names).items():
+        if count > 1:  # which entry would count?
             raise AttribError(f"{path}: lists a file twice: {name[:LONGEST_PATH]!r}", hint=INTACT_COPY)
-        seen.add(name)
     for name in dict.fromkeys((*names, *(side.folder for side in manifest.sides.values()))):
         check_inside(path.parent, name)
+    return manifest
 
 
 def _check_numbers(path: Path, manifest: Any) -> None:
-    """No number is beyond what a 64-bit count can hold: arithmetic on a larger one overflows somewhere."""
+    """Refuse a number beyond what a 64-bit count can hold: arithmetic on it would overflow somewhere."""
     waiting: list[tuple[str, Any]] = [("$", manifest)]
     while waiting:
         place, value = waiting.pop()
@@ -103,18 +97,18 @@ def check_inside(root: Path, name: str) -> Path:
     parts = PurePosixPath(name).parts
     odd = "\\" in name or ":" in name or not name.isprintable()
     if odd or name.startswith("/") or ".." in parts:
-        raise _outside(root, name)
+        raise _outside_error(root, name)
     path = root.joinpath(*parts)
     try:
         inside = path.resolve().is_relative_to(root.resolve())
     except (OSError, RuntimeError) as error:  # a symbolic link that leads to itself
-        raise _outside(root, name) from error
+        raise _outside_error(root, name) from error
     if not inside:
-        raise _outside(root, name)
+        raise _outside_error(root, name)
     return path
 
 
-def _outside(root: Path, name: str) -> AttribError:
+def _outside_error(root: Path, name: str) -> AttribError:
     return AttribError(
         f"{root / MANIFEST}: names a path outside its directory: {name!r}",
         hint="do not use this directory: attrib never writes such a path",
@@ -122,7 +116,7 @@ def _outside(root: Path, name: str) -> AttribError:
 
 
 def open_regular(path: Path) -> BufferedReader:
-    """Open a regular file for reading; a pipe or a device, which could keep the reader waiting for ever, is none.
+    """Open a regular file for reading; a pipe or a device could keep the reader waiting for ever.
 
     Raises:
         OSError: It cannot be opened.

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -12,7 +11,6 @@ import msgspec
 from attrib.errors import AttribError
 from attrib.model.compiled import COMPILED_FILE, COMPILED_VERSION, Compiled
 from attrib.model.damage import Damage
-from attrib.model.events import EventTable
 from attrib.model.experiment import EXPERIMENT_VERSION, VERIFY_FOLDER, ExperimentResult
 from attrib.model.flow import FLOW_FILE, FLOW_VERSION, Flow
 from attrib.model.latency import LatencyTable
@@ -37,18 +35,22 @@ from attrib.traces.directory.manifest_file import (
     read_manifest,
 )
 from attrib.traces.directory.recognize import recognize
-from attrib.traces.formats.kineto import read_kineto
-from attrib.traces.formats.ort_profile import read_ort_profile
+from attrib.traces.formats.kineto import KINETO
+from attrib.traces.formats.ort_profile import ORT_PROFILE
 from attrib.traces.io.source import Progress
 from attrib.traces.io.window import OR_LENIENT
+from attrib.traces.reader import read_trace
+from attrib.traces.recording.recording import Recording
 
+_T = TypeVar("_T")
 _Record = TypeVar("_Record", Compiled, Flow, Placement)
-Read = Callable[..., EventTable]
 
-_TRACE_OF_ENGINE: dict[Role, tuple[str, Read]] = {
-    "torch": ("trace.json.gz", read_kineto),
-    "onnxruntime": ("profile.json.gz", read_ort_profile),
+_TRACE_OF_ENGINE: dict[Role, tuple[str, str]] = {
+    "torch": ("trace.json.gz", KINETO.name),
+    "onnxruntime": ("profile.json.gz", ORT_PROFILE.name),
 }
+"""File and format of what each engine's profiler wrote."""
+
 _DEVICE_TRACE = "device.json.gz"
 
 LARGEST_RECORD = 1 << 26
@@ -66,7 +68,7 @@ LARGEST_TRACE = 8 << 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceDirectory:
-    """Where the evidence of one comparison lies. Every method reads its file anew; keep what it returns.
+    """The files of one comparison. Every method reads its file again; keep what it returns.
 
     Attributes:
         root: The directory.
@@ -90,7 +92,7 @@ class TraceDirectory:
     def __post_init__(self) -> None:
         self._entries.update((entry.path, entry) for entry in (self.manifest.files if self.manifest else ()))
 
-    def events(self, role: Role) -> EventTable | None:
+    def events(self, role: Role) -> Recording | None:
         """The profiled steps of one side; None where they were not captured.
 
         Raises:
@@ -98,17 +100,17 @@ class TraceDirectory:
         """
         if self.manifest is None:
             path = self._traces.get(role)
-            return None if path is None else self._table(path, _TRACE_OF_ENGINE[role][1])
+            return None if path is None else self._recording(path)
         side = self.manifest.sides.get(role)
         if side is None:
             return None
-        name, read = _TRACE_OF_ENGINE[side.engine]
-        return self._read(f"{side.folder}/{name}", read)
+        name, expected = _TRACE_OF_ENGINE[side.engine]
+        return self._read(f"{side.folder}/{name}", expected)
 
-    def device_events(self, role: Role) -> EventTable | None:
+    def device_events(self, role: Role) -> Recording | None:
         """The Kineto trace recorded around one side's ONNX Runtime runs; None where there is none."""
         side = self.manifest.sides.get(role) if self.manifest else None
-        return None if side is None else self._read(f"{side.folder}/{_DEVICE_TRACE}", read_kineto)
+        return None if side is None else self._read(f"{side.folder}/{_DEVICE_TRACE}", KINETO.name)
 
     def latency(self) -> LatencyTable | None:
         """Every timed step; None where none was captured."""
@@ -126,7 +128,7 @@ class TraceDirectory:
         """
         if self.manifest is None:
             return {
-                name: _graph(self._models[name], LARGEST_FOREIGN_GRAPH)
+                name: _read_graph(self._models[name], LARGEST_FOREIGN_GRAPH)
                 for name in (EXPORTED, OPTIMIZED)
                 if name in self._models
             }
@@ -137,30 +139,27 @@ class TraceDirectory:
         }
         if found[OPTIMIZED] is not None:
             found.pop(PARTITIONED, None)
-        return {name: _graph(path, LARGEST_GRAPH) for name, path in found.items() if path is not None}
+        return {name: _read_graph(path, LARGEST_GRAPH) for name, path in found.items() if path is not None}
 
     def compiled(self, role: Role) -> Compiled | None:
         """What the kernels of one side's compiled model compute; None where nothing was compiled."""
-        return self._record(role, COMPILED_FILE, Compiled, COMPILED_VERSION)
+        return self._read_side_record(role, COMPILED_FILE, Compiled, COMPILED_VERSION)
 
     def flow(self, role: Role) -> Flow | None:
-        """Which call of one side's PyTorch step reads the result of which; None where nobody watched."""
-        return self._record(role, FLOW_FILE, Flow, FLOW_VERSION)
+        """Which call of one side's PyTorch step reads the result of which; None where that was not recorded."""
+        return self._read_side_record(role, FLOW_FILE, Flow, FLOW_VERSION)
 
     def placement(self, role: Role) -> Placement | None:
         """Which provider took which nodes of one side's graph; None where the session did not say."""
-        return self._record(role, PLACEMENT_FILE, Placement, PLACEMENT_VERSION)
+        return self._read_side_record(role, PLACEMENT_FILE, Placement, PLACEMENT_VERSION)
 
-    def _record(self, role: Role, name: str, kind: type[_Record], version: int) -> _Record | None:
+    def _read_side_record(self, role: Role, name: str, kind: type[_Record], version: int) -> _Record | None:
         """What a capture noted of one side in a JSON file of its own."""
         side = self.manifest.sides.get(role) if self.manifest else None
         path = None if side is None else self._checked(f"{side.folder}/{name}")
         if path is None:
             return None
-        try:
-            found = msgspec.json.decode(_json_of(path), type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise AttribError(f"{path}: damaged: {error}", hint=INTACT_COPY) from error
+        found = _decode_record(path, kind, "damaged", INTACT_COPY)
         if found.format_version > version:
             problem = f"format {found.format_version}, this attrib knows {version}"
             raise AttribError(f"{path}: {problem}", hint="use the version of attrib that captured it")
@@ -171,28 +170,37 @@ class TraceDirectory:
         path = self._checked("outputs.json")
         if path is None:
             return ()
-        try:
-            return msgspec.json.decode(_json_of(path), type=tuple[OutputDifference, ...])
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise AttribError(f"{path}: not a comparison of outputs: {error}", hint=INTACT_COPY) from error
+        return _decode_record(path, tuple[OutputDifference, ...], "not a comparison of outputs", INTACT_COPY)
 
     def experiments(self) -> tuple[ExperimentResult, ...]:
         """What `attrib verify` has measured so far, by name."""
-        entries = self.manifest.files if self.manifest else ()
-        named = sorted(e.path for e in entries if e.state == "complete" and _is_experiment(e.path))
-        return tuple(found for name in named if (found := self._experiment(name)) is not None)
+        names = sorted(
+            entry.path
+            for entry in (self.manifest.files if self.manifest else ())
+            if entry.state == "complete"
+            and entry.path.startswith(f"{VERIFY_FOLDER}/")
+            and entry.path.endswith(".json")
+        )
+        return tuple(found for name in names if (found := self._experiment(name)) is not None)
 
     def _experiment(self, name: str) -> ExperimentResult | None:
         """One result; None where it was deleted, which is how one gets rid of a damaged one."""
+        cure = f"delete {name} and run `attrib verify` again"
         try:
             path = self._checked(name)
         except AttribError as error:
             if not check_inside(self.root, name).exists():
                 return None
-            raise AttribError(str(error), hint=_without(name)) from error
-        return None if path is None else _experiment(path)
+            raise AttribError(str(error), hint=cure) from error
+        if path is None:
+            return None
+        found = _decode_record(path, ExperimentResult, "not an experiment", cure)
+        if found.format_version > EXPERIMENT_VERSION:
+            problem = f"format {found.format_version}, this attrib knows {EXPERIMENT_VERSION}"
+            raise AttribError(f"{path}: {problem}", hint="use the version of attrib that wrote it")
+        return found
 
-    def _read(self, name: str, read: Read) -> EventTable | None:
+    def _read(self, name: str, expected: str) -> Recording | None:
         try:
             path = self._checked(name)
         except AttribError as error:
@@ -201,27 +209,27 @@ class TraceDirectory:
                 raise
             if not self.lenient:
                 raise AttribError(str(error), hint=f"{error.hint}; {OR_LENIENT}") from error
-            return self._table(path, read, changed=str(error).removeprefix(f"{path}: "))
-        return None if path is None else self._table(path, read)
+            return self._recording(path, expected, changed=str(error).removeprefix(f"{path}: "))
+        return None if path is None else self._recording(path, expected)
 
-    def _table(self, path: Path, read: Read, *, changed: str = "") -> EventTable:
+    def _recording(self, path: Path, expected: str | None = None, *, changed: str = "") -> Recording:
         """One trace; what is wrong with it is remembered, be it only that it is not the one that was captured."""
-        table = read(path, lenient=self.lenient, progress=self.progress)
+        found = read_trace(path, expected=expected, lenient=self.lenient, progress=self.progress)
         name = path.relative_to(self.root).as_posix()
-        if table.damage is not None:
-            self.damage[name] = msgspec.structs.replace(table.damage, file=name)
+        if found.damage is not None:
+            self.damage[name] = msgspec.structs.replace(found.damage, file=name)
         elif changed:
             self.damage[name] = Damage(
                 file=name,
                 reason=changed,
                 offset=0,
                 event=0,
-                recovered=len(table),
+                recovered=len(found),
                 lost=0,
                 lost_bytes=0,
                 places=0,
             )
-        return table
+        return found
 
     def _checked(self, name: str, largest: int = LARGEST_RECORD) -> Path | None:
         """The file of that name, once it is what the manifest says; None where the manifest does not claim it."""
@@ -231,26 +239,6 @@ class TraceDirectory:
         path = check_inside(self.root, entry.path)
         check_file(path, entry, largest)
         return path
-
-
-def _is_experiment(path: str) -> bool:
-    return path.startswith(f"{VERIFY_FOLDER}/") and path.endswith(".json")
-
-
-def _without(name: str) -> str:
-    return f"delete {name} and run `attrib verify` again"
-
-
-def _experiment(path: Path) -> ExperimentResult:
-    try:
-        found = msgspec.json.decode(_json_of(path), type=ExperimentResult)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        hint = _without(f"{VERIFY_FOLDER}/{path.name}")
-        raise AttribError(f"{path}: not an experiment: {error}", hint=hint) from error
-    if found.format_version > EXPERIMENT_VERSION:
-        problem = f"format {found.format_version}, this attrib knows {EXPERIMENT_VERSION}"
-        raise AttribError(f"{path}: {problem}", hint="use the version of attrib that wrote it")
-    return found
 
 
 def open_directory(path: Path, *, lenient: bool = False, progress: Progress | None = None) -> TraceDirectory:
@@ -321,9 +309,14 @@ def check_file(path: Path, entry: FileEntry, largest: int = LARGEST_TRACE) -> No
         raise AttribError(f"{path}: {problem}", hint=INTACT_COPY)
 
 
-def _json_of(path: Path) -> bytes:
-    return read_bounded(path, LARGEST_RECORD, "a record of attrib")
+def _decode_record(path: Path, kind: type[_T], problem: str, cure: str) -> _T:
+    """The value in a JSON file; where it is no such value, an AttribError says the problem and the cure."""
+    data = read_bounded(path, LARGEST_RECORD, "a record of attrib")
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise AttribError(f"{path}: {problem}: {error}", hint=cure) from error
 
 
-def _graph(path: Path, largest: int) -> bytes:
+def _read_graph(path: Path, largest: int) -> bytes:
     return read_bounded(path, largest, "an ONNX model that can be read")

@@ -1,1 +1,1 @@
-"""How each format of trace becomes an event table."""
+"""How each format of trace becomes a recording."""

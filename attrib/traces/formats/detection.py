@@ -1,40 +1,32 @@
-"""Recognizes the format of a trace by what it holds, not by its name."""
+"""Opens a trace and recognizes its format by what it holds, not by its name."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from attrib.errors import AttribError
-from attrib.model.events import Format
-from attrib.traces.formats.facts import WANTED
+from attrib.traces.formats.registry import detect_format, find_format, wanted_facts
+from attrib.traces.formats.trace_format import TraceFormat
 from attrib.traces.io.recovery import LenientStream
 from attrib.traces.io.source import Allowance, Progress, open_source
 from attrib.traces.io.stream import EventStream
-
-_NAMES: dict[Format, str] = {"kineto": "a Kineto trace", "ort-profile": "an ONNX Runtime profile"}
-# Categories of ORT's profiler. No Kineto version has used them, and inside a string the quotes would be
-# escaped.
-_ORT_CATEGORY = re.compile(rb'"cat"\s*:\s*"(?:Session|Node)"')
-
-_PHASE = re.compile(rb'"ph"\s*:')
 
 
 @contextmanager
 def open_trace(
     path: Path | BinaryIO,
-    expected: Format | None = None,
+    expected: str | None = None,
     *,
     lenient: bool = False,
     progress: Progress | None = None,
     allowance: Allowance | None = None,
-) -> Iterator[tuple[EventStream, Format]]:
+) -> Iterator[tuple[EventStream, TraceFormat]]:
     """Open a trace at its first event.
 
     Args:
         path: The file, plain or packed, or standard input.
-        expected: The format that it must have.
+        expected: Name of the format that it must have.
         lenient: Pass over what cannot be read, and say so in the stream's `damage`, instead of refusing the file.
         progress: Told how much of the file has been read.
         allowance: What may be read of the file, where it may be anything.
@@ -44,18 +36,28 @@ def open_trace(
         expected.
     """
     with open_source(path, progress, allowance) as source:
-        stream = (LenientStream if lenient else EventStream)(source, WANTED)
-        found = _format(stream)
-        if expected is not None and found != expected:
+        stream = (LenientStream if lenient else EventStream)(source, wanted_facts())
+        found = detect_format(stream)
+        if found is None:
+            stream.require_event()
             raise AttribError(
-                f"{stream.name}: holds {_NAMES[found]}, not {_NAMES[expected]}",
+                f"{stream.name}: a JSON array without trace events (no ph in them) is not a trace",
+                hint="attrib reads Kineto traces and ONNX Runtime profiles, plain, gzip or zstd",
+            )
+        if expected is not None and found.name != expected:
+            raise AttribError(
+                f"{stream.name}: holds {_with_article(found.title)}, not {_with_article(find_format(expected).title)}",
                 hint="`attrib inspect` reads either",
             )
         yield stream, found
 
 
-def format_of(path: Path, allowance: Allowance | None = None) -> Format:
-    """Which kind of trace a file holds, from its beginning.
+def _with_article(title: str) -> str:
+    return f"{'an' if title[0] in 'AEIO' else 'a'} {title}"
+
+
+def format_of(path: Path, allowance: Allowance | None = None) -> str:
+    """Name of the format of a trace, from the beginning of the file.
 
     Args:
         path: The file, which may be anything.
@@ -65,17 +67,4 @@ def format_of(path: Path, allowance: Allowance | None = None) -> Format:
         AttribError: The file cannot be read or does not begin like a trace.
     """
     with open_trace(path, allowance=allowance) as (_, found):
-        return found
-
-
-def _format(stream: EventStream) -> Format:
-    sample = stream.sample()
-    if _ORT_CATEGORY.search(sample) or (stream.container == "array" and sample.lstrip().startswith(b"]")):
-        return "ort-profile"
-    if stream.container == "array" and not _PHASE.search(sample):
-        stream.require_event()
-        raise AttribError(
-            f"{stream.name}: a JSON array without trace events (no ph in them) is not a trace",
-            hint="attrib reads Kineto traces and ONNX Runtime profiles, plain, gzip or zstd",
-        )
-    return "kineto"
+        return found.name

@@ -1,4 +1,4 @@
-"""One event as both formats write it, and the decoder of blocks of them."""
+"""One event as profilers write it, and the decoder of blocks of events."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attrib.traces.formats.times import UNUSABLE, nanoseconds_from_floats, nanoseconds_from_texts
-from attrib.traces.io.stream import Span
+from attrib.traces.io.stream import EventSpan
 
 # Events that a trace writes in two halves: a beginning (`ph: B`) and an end (`ph: E`).
 #
@@ -27,7 +27,7 @@ HALVES = (BEGIN, END)
 
 
 class Half(Protocol):
-    """What both forms of an event have."""
+    """Half of an event that is written as a beginning and an end."""
 
     ph: str
     pid: int | float | str | None
@@ -38,7 +38,7 @@ H = TypeVar("H", bound=Half)
 
 
 class Pairs(Generic[H]):
-    """Puts the halves of one file together, which may lie in different blocks."""
+    """Pairs the halves of events of one file, which may lie in different blocks."""
 
     def __init__(self) -> None:
         self._open: dict[tuple[object, object], list[tuple[H, int]]] = {}
@@ -50,7 +50,7 @@ class Pairs(Generic[H]):
         return self._ends + sum(map(len, self._open.values()))
 
     def add(self, halves: Iterable[H], times_ns: Sequence[int]) -> tuple[list[H], Int64s, Int64s]:
-        """The events that these halves complete, with their start and duration; an end after its beginning."""
+        """Add halves in file order; the events that they complete, with start and duration in nanoseconds."""
         rows, starts, durations = [], [], []
         for half, time in zip(halves, times_ns, strict=True):
             waiting = self._open.setdefault((half.pid, half.tid), [])
@@ -135,7 +135,7 @@ class Decoder(Generic[A]):
         args: type[A],
         args_from: Callable[[dict[str, Any]], A],
         *,
-        split: Callable[[str], list[Span]] | None = None,
+        split: Callable[[str], list[EventSpan]] | None = None,
         mend: Callable[[str], str] | None = None,
     ) -> None:
         quick: Any = list[Event[args]]  # type: ignore[valid-type]
@@ -203,7 +203,7 @@ class Decoder(Generic[A]):
         )
 
     def batch(self, events: list[ExactEvent[A]]) -> Batch[A]:
-        """The complete ones of some events."""
+        """Make a batch of rescued events."""
         rows = [event for event in events if event.ph == "X"]
         start = nanoseconds_from_texts(bytes(event.ts) for event in rows)
         duration = nanoseconds_from_texts(bytes(event.dur) or b"0" for event in rows)
@@ -231,8 +231,8 @@ class Decoder(Generic[A]):
             name=text_of(fields.get("name")),
             pid=number_of(fields.get("pid")),
             tid=number_of(fields.get("tid")),
-            ts=_time_of(fields.get("ts")),
-            dur=_time_of(fields.get("dur", 0)),
+            ts=_raw_time(fields.get("ts")),
+            dur=_raw_time(fields.get("dur", 0)),
             args=self._args_from(args) if isinstance(args, dict) else None,
         )
 
@@ -247,7 +247,7 @@ class Decoder(Generic[A]):
             raise ValueError("it is not an object")  # noqa: TRY004 - the file is wrong, not an argument
         return fields
 
-    def split(self, text: str) -> list[Span]:
+    def split(self, text: str) -> list[EventSpan]:
         """Events of a block whose JSON is broken, by the layout of the format."""
         return self._split(text) if self._split else []
 
@@ -271,12 +271,12 @@ def raw_of(value: object) -> msgspec.Raw:
     return NO_RAW if value is None else msgspec.Raw(json.dumps(value).encode())
 
 
-def _time_of(value: object) -> msgspec.Raw:
+def _raw_time(value: object) -> msgspec.Raw:
     return msgspec.Raw((str(value) or '""').encode("utf-8", "replace"))
 
 
 class _Spelled(str):
-    """A number of a rescued event that is kept as the file spells it: no text, where a text is due."""
+    """A number of a rescued event, kept as the file spells it; it must not pass for a text."""
 
     __slots__ = ()
 

@@ -47,7 +47,11 @@ def device_names(facts: dict[str, str]) -> list[str] | None:
 
 def facts_for_show(facts: dict[str, str]) -> dict[str, str]:
     """The facts that may be shown, by name."""
-    shown = {name: facts[name] for name in sorted(NUMBERS & facts.keys()) if _is_number(facts[name])}
+    shown = {
+        name: facts[name]
+        for name in sorted(NUMBERS & facts.keys())
+        if len(facts[name]) < _LONGEST_NAME and type(_load(facts[name])) in (int, float)
+    }
     devices = device_names(facts)
     if devices:
         shown["devices"] = ", ".join(name or "unnamed device" for name in devices)
@@ -57,12 +61,8 @@ def facts_for_show(facts: dict[str, str]) -> dict[str, str]:
     return shown
 
 
-def _is_number(raw: str) -> bool:
-    return len(raw) < _LONGEST_NAME and type(_load(raw)) in (int, float)
-
-
 def _load(raw: str) -> Any:
-    """One raw member: its bytes are kept as one character each."""
+    """The value of one raw member, whose bytes are kept as one character each; None where it is not JSON."""
     try:
         return json.loads(raw.encode("latin-1").decode("utf-8", "replace"), strict=False)
     except (ValueError, RecursionError):

@@ -1,28 +1,28 @@
-"""Kineto traces (torch.profiler's `export_chrome_trace`) to the event table.
+"""Kineto traces (torch.profiler's `export_chrome_trace`) as recordings.
 
 Format: libkineto's output_json.cpp; a Chrome trace whose times are microseconds with three decimals, from
 `baseTimeNanoseconds` on where the file gives it (torch 2.1 and later) and since the epoch before that.
 """
 
+import contextlib
+import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import compress, repeat
 from operator import attrgetter, is_not, ne
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from attrib.model.events import ABSENT, EventTable
-from attrib.traces.formats.detection import open_trace
+from attrib.model.events import ABSENT
 from attrib.traces.formats.event import NO_RAW, Batch, Decoder, number_of, raw_of, text_of
-from attrib.traces.formats.facts import base_ns, device_names, facts_for_show
-from attrib.traces.formats.parallel import PARALLEL_FROM, fill_by_two
-from attrib.traces.formats.table_builder import RawValues, TableBuilder, collect, integers
-from attrib.traces.io.source import Progress
+from attrib.traces.formats.facts import WANTED, base_ns, device_names, facts_for_show
+from attrib.traces.formats.table_builder import RawValues, Strings, TableBuilder, collect, integers
+from attrib.traces.formats.trace_format import StepScan, TraceFormat
 from attrib.traces.io.stream import EventStream
-from attrib.traces.recording.activity_types import GPU_WORK, rows_of
+from attrib.traces.recording.activity_types import ON_DEVICE
+from attrib.traces.recording.recording import Recording
 from attrib.traces.recording.shapes import kineto_tensors
 
 Integer = int | str | None
@@ -43,27 +43,18 @@ class KinetoArgs(msgspec.Struct, gc=False):
 
 
 class ArrayArgs(KinetoArgs, gc=False):
-    """The same with what Ascend's profiler gives instead of a category. Its traces are bare arrays of events."""
+    """Arguments with what Ascend's profiler gives instead of a category. Its traces are bare arrays of events."""
 
     task_type: msgspec.Raw = msgspec.field(name="Task Type", default=NO_RAW)
 
 
+_PHASE = re.compile(rb'"ph"\s*:')
 _NO_ARGS = KinetoArgs()
 _INTEGERS: dict[str, Callable[[KinetoArgs], Integer]] = {
     column: attrgetter(column) for column in ("correlation", "stream", "bytes")
 }
 _args, _external_id, _old_external_id = (attrgetter(n) for n in ("args", "external_id", "old_external_id"))
 _dims, _old_dims, _types = (attrgetter(name) for name in ("dims", "old_dims", "types"))
-
-
-def read_kineto(path: Path, *, lenient: bool = False, progress: Progress | None = None) -> EventTable:
-    """Read a Kineto trace (torch.profiler), plain, gzip or zstd.
-
-    Raises:
-        AttribError: The file cannot be read, is not a Kineto trace, is cut short or not valid JSON.
-    """
-    with open_trace(path, "kineto", lenient=lenient, progress=progress) as (stream, _):
-        return table_of(stream)
 
 
 def decoder_of(stream: EventStream) -> Decoder[Any]:
@@ -73,44 +64,10 @@ def decoder_of(stream: EventStream) -> Decoder[Any]:
 
 
 def fill(builder: TableBuilder, stream: EventStream, batches: Iterable[Batch[Any]]) -> None:
-    """Add these events."""
+    """Add the events of a Kineto trace to the columns."""
     arguments = _Arguments(builder)
     blocks = map(_with_task_types, batches) if stream.container == "array" else batches
     collect(builder, blocks, arguments.add)
-
-
-def table_of(
-    stream: EventStream,
-    *,
-    decoder: Decoder[Any] | None = None,
-    batches: Iterable[Batch[Any]] | None = None,
-    choose: Callable[[EventTable], EventTable] | None = None,
-    parallel_from: int = PARALLEL_FROM,
-) -> EventTable:
-    """Read the events of an opened Kineto trace.
-
-    Args:
-        stream: The trace.
-        decoder: What decodes its events.
-        batches: Those of its events that the decoder has read; all of them if left out.
-        choose: What to take of the table.
-        parallel_from: Bytes from which another process reads a part of the file.
-    """
-    decoder = decoder or decoder_of(stream)
-    builder = TableBuilder()
-    if batches is None:
-        fill_by_two(builder, "kineto", stream, decoder, fill, least=parallel_from)
-    else:
-        fill(builder, stream, batches)
-    return builder.table(
-        "kineto",
-        inputs=kineto_tensors,
-        base_ns=base_ns(stream.facts),
-        metadata=facts_for_show(stream.facts),
-        warn=lambda table: [*decoder.warnings(), *_warnings(table, stream)],
-        damage=stream.damage,
-        choose=choose,
-    )
 
 
 class _Arguments:
@@ -133,7 +90,10 @@ class _Arguments:
         where = np.flatnonzero(used)
         for column, get in _INTEGERS.items():
             self._builder.append(column, _spread(integers(list(map(get, known))), where, count))
-        self._builder.append("external_id", _spread(_external_ids(known), where, count))
+        external = integers(list(map(_external_id, known)))
+        if (external == ABSENT).any():
+            external = np.where(external == ABSENT, integers(list(map(_old_external_id, known))), external)
+        self._builder.append("external_id", _spread(external, where, count))
         self._builder.append("inputs", _spread(self._inputs(known), where, count))
 
     def _inputs(self, args: Sequence[KinetoArgs]) -> npt.NDArray[np.int32]:
@@ -148,13 +108,6 @@ class _Arguments:
         )
         codes = self._shapes.codes(zip(dims, map(bytes, map(_types, shaped)), strict=True), len(shaped))
         return _spread(codes, np.flatnonzero(given | old), len(args))
-
-
-def _external_ids(args: Sequence[KinetoArgs]) -> npt.NDArray[np.int64]:
-    found = integers(list(map(_external_id, args)))
-    if (found == ABSENT).any():
-        found = np.where(found == ABSENT, integers(list(map(_old_external_id, args))), found)
-    return found
 
 
 def _spread(values: npt.NDArray[Column], where: npt.NDArray[np.intp], count: int) -> npt.NDArray[Column]:
@@ -182,31 +135,46 @@ def _array_args_from(fields: dict[str, Any]) -> ArrayArgs:
 
 
 def _with_task_types(batch: Batch[Any]) -> Batch[Any]:
-    """The same events; one without a category has its task type for one."""
+    """Give each event without a category its task type for one."""
     for event in batch.rows:
         if not event.cat and event.args is not None and bytes(event.args.task_type):
-            event.cat = _text(bytes(event.args.task_type))
+            with contextlib.suppress(msgspec.DecodeError):
+                event.cat = text_of(msgspec.json.decode(bytes(event.args.task_type)))
     return batch
 
 
-def _text(raw: bytes) -> str:
-    """A raw JSON string; empty for anything else."""
-    try:
-        return text_of(msgspec.json.decode(raw))
-    except msgspec.DecodeError:
-        return ""
+def detect(stream: EventStream, sample: bytes) -> bool:
+    """Whether the file is laid out like a Kineto trace: events with phases, or an object that holds them."""
+    return stream.container == "object" or _PHASE.search(sample) is not None
 
 
-def _warnings(table: EventTable, stream: EventStream) -> list[str]:
+def warnings_of(trace: Recording, stream: EventStream, _: Strings) -> list[str]:
     """What a reader of the figures should know."""
-    if not len(table):
+    if not len(trace):
         return ["the trace holds no complete (ph X) event: run something inside the profiler"]
     found = []
-    if device_names(stream.facts) and not rows_of(table, GPU_WORK).size:
+    if device_names(stream.facts) and not trace.device_work().size:
         found.append("a GPU was present but there are no kernel times: profile with ProfilerActivity.CUDA")
-    calls = rows_of(table, {"call"})
-    if calls.size and not any(table.inputs):
+    if trace.calls().size and not any(trace.inputs):
         found.append("no shapes recorded: profile with record_shapes=True to see them")
-    if not calls.size:
+    if not trace.calls().size:
         found.append("no operators recorded: profile with ProfilerActivity.CPU to see them")
     return found
+
+
+KINETO = TraceFormat(
+    name="kineto",
+    title="Kineto trace",
+    role="torch",
+    detect=detect,
+    facts=WANTED,
+    decoder=decoder_of,
+    fill=fill,
+    tensors=kineto_tensors,
+    recording=Recording,
+    base_ns=base_ns,
+    metadata=facts_for_show,
+    warnings=warnings_of,
+    # Of a bare array (Ascend) the category is not enough to tell what an event is.
+    scan=StepScan(step="tep#", kept=ON_DEVICE | {"runtime"}, arrays=False),
+)

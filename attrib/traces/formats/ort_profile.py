@@ -1,4 +1,4 @@
-"""ONNX Runtime's built-in profile to the event table.
+"""ONNX Runtime's built-in profile as a recording.
 
 Format: core/common/profiler.cc; an array of events, one a line, whose times are integer microseconds since the
 profiling start. Older versions write names without escaping (1.31.1 escapes them): a quote, a backslash or a
@@ -7,23 +7,21 @@ newline in a node's name breaks the JSON. Such events are found by the layout of
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
-from attrib.model.events import ABSENT, EventTable
-from attrib.traces.formats.detection import open_trace
+from attrib.model.events import ABSENT
 from attrib.traces.formats.event import NO_RAW, Batch, Decoder, number_of, raw_of, text_of
-from attrib.traces.formats.parallel import PARALLEL_FROM, fill_by_two
-from attrib.traces.formats.table_builder import RawValues, TableBuilder, collect, integers
-from attrib.traces.io.source import Progress
-from attrib.traces.io.stream import EventStream, Span
-from attrib.traces.recording.activity_types import rows_of
-from attrib.traces.recording.runs import FENCES, RUN
+from attrib.traces.formats.table_builder import RawValues, Strings, TableBuilder, collect, integers
+from attrib.traces.formats.trace_format import StepScan, TraceFormat
+from attrib.traces.io.stream import EventSpan, EventStream
+from attrib.traces.recording.activity_types import DEVICE_WORK
+from attrib.traces.recording.ort_kernels import FENCES
+from attrib.traces.recording.ort_recording import RUN, OrtRecording
+from attrib.traces.recording.recording import Recording
 from attrib.traces.recording.shapes import ort_tensors
 
 MOST_EVENTS = 1_000_000
@@ -46,6 +44,9 @@ class OrtArgs(msgspec.Struct, gc=False):
     outputs: msgspec.Raw = msgspec.field(name="output_type_shape", default=NO_RAW)
 
 
+# Categories of ORT's profiler. No Kineto version has used them, and inside a string the quotes would be
+# escaped.
+_CATEGORY = re.compile(rb'"cat"\s*:\s*"(?:Session|Node)"')
 _NO_ARGS = OrtArgs()
 _op_name, _provider = attrgetter("op_name"), attrgetter("provider")
 _node_index, _stream = attrgetter("node_index"), attrgetter("stream")
@@ -61,23 +62,13 @@ _TEXT_ARGUMENT = re.compile(r'"(?:op_name|provider|parent_name|ort_event_name|pa
 _ARGUMENT_END = re.compile(r'"(?= ?, ?"\w+" ?: ?["\[{]| ?\})')
 
 
-def read_ort_profile(path: Path, *, lenient: bool = False, progress: Progress | None = None) -> EventTable:
-    """Read a profile that ONNX Runtime's built-in profiler wrote, plain, gzip or zstd.
-
-    Raises:
-        AttribError: The file cannot be read, is not an ORT profile, is cut short or beyond mending.
-    """
-    with open_trace(path, "ort-profile", lenient=lenient, progress=progress) as (stream, _):
-        return table_of(stream)
-
-
 def decoder_of(_: EventStream) -> Decoder[Any]:
     """What decodes the events of an opened ORT profile."""
     return Decoder(OrtArgs, _args_from, split=_split, mend=_mend)
 
 
 def fill(builder: TableBuilder, _: EventStream, batches: Iterable[Batch[Any]]) -> None:
-    """Add these events."""
+    """Add the events of an ORT profile to the columns."""
     inputs = builder.raw["inputs"] = RawValues(width=1)
     outputs = builder.raw["outputs"] = RawValues(width=1)
 
@@ -96,43 +87,6 @@ def fill(builder: TableBuilder, _: EventStream, batches: Iterable[Batch[Any]]) -
     collect(builder, batches, extra)
 
 
-def table_of(
-    stream: EventStream,
-    *,
-    decoder: Decoder[Any] | None = None,
-    batches: Iterable[Batch[Any]] | None = None,
-    choose: Callable[[EventTable], EventTable] | None = None,
-    parallel_from: int = PARALLEL_FROM,
-) -> EventTable:
-    """Read the events of an opened ORT profile.
-
-    Args:
-        stream: The profile.
-        decoder: What decodes its events.
-        batches: Those of its events that the decoder has read; all of them if left out.
-        choose: What to take of the table.
-        parallel_from: Bytes from which another process reads a part of the file.
-    """
-
-    def truncated() -> bool:
-        return TRUNCATED in builder.strings or stream.count >= MOST_EVENTS
-
-    decoder = decoder or decoder_of(stream)
-    builder = TableBuilder()
-    if batches is None:
-        fill_by_two(builder, "ort-profile", stream, decoder, fill, least=parallel_from)
-    else:
-        fill(builder, stream, batches)
-    return builder.table(
-        "ort-profile",
-        inputs=ort_tensors,
-        outputs=ort_tensors,
-        warn=lambda table: [*decoder.warnings(), *_warnings(table, truncated=truncated())],
-        damage=stream.damage,
-        choose=choose,
-    )
-
-
 def _args_from(fields: dict[str, Any]) -> OrtArgs:
     return OrtArgs(
         op_name=text_of(fields.get("op_name")),
@@ -147,16 +101,16 @@ def _args_from(fields: dict[str, Any]) -> OrtArgs:
     )
 
 
-def _split(text: str) -> list[Span]:
+def _split(text: str) -> list[EventSpan]:
     """Whole events by the layout of the lines: `{"cat"` at the start of a line begins one."""
-    spans: list[Span] = []
+    spans: list[EventSpan] = []
     start = _EVENT_START.match(text)
     for end in _EVENT_END.finditer(text):
         if start is None:
             break
         if end.start() < start.start():  # the end of an event whose start is broken
             continue
-        spans.append(Span(start.start(), end.end()))
+        spans.append(EventSpan(start.start(), end.end()))
         start = _EVENT_START.search(text, end.end())
     return spans
 
@@ -186,29 +140,49 @@ def _escaped(text: str) -> str:
     return json.dumps(text)[1:-1]
 
 
-def _warnings(table: EventTable, *, truncated: bool) -> list[str]:
+def detect(stream: EventStream, sample: bytes) -> bool:
+    """Whether the file has categories of ORT's profiler, or is the empty array of a profile without runs."""
+    is_empty = stream.container == "array" and sample.lstrip().startswith(b"]")
+    return is_empty or _CATEGORY.search(sample) is not None
+
+
+def warnings_of(profile: Recording, stream: EventStream, texts: Strings) -> list[str]:
     """What a reader of the figures should know."""
     found = []
-    if truncated:
+    if TRUNCATED in texts or stream.count >= MOST_EVENTS:
         found.append(
             f"ONNX Runtime stopped recording at {MOST_EVENTS:,} events and later runs are missing:"
             " profile fewer runs"
         )
-    nodes = rows_of(table, {"node"})
-    if not np.isin(table.name, table.code(RUN)).any():
+    if not (profile.name == profile.code(RUN)).any():
         found.append(
             "the profile holds no run: call session.run while profiling is enabled,"
             " then session.end_profiling()"
         )
+    nodes = profile.of_kind("node")
     if not nodes.size:
         return found
-    if any(table.text(int(code)).endswith(FENCES) for code in np.unique(table.name[nodes])):
+    if profile.has_name(nodes, lambda name: name.endswith(FENCES)).any():
         found.append(
             "the profile holds fence events (ONNX Runtime up to 1.20):"
             " they are counted beside the nodes, not as nodes"
         )
-    if not (table.provider[nodes] >= 0).any():
+    if not (profile.provider[nodes] >= 0).any():
         found.append("no execution providers recorded: the profile is of an old ONNX Runtime")
-    if not any(table.inputs):
+    if not any(profile.inputs):
         found.append("no shapes recorded: the profile is of an old ONNX Runtime")
     return found
+
+
+ORT_PROFILE = TraceFormat(
+    name="ort-profile",
+    title="ONNX Runtime profile",
+    role="onnxruntime",
+    detect=detect,
+    decoder=decoder_of,
+    fill=fill,
+    tensors=ort_tensors,
+    recording=OrtRecording,
+    warnings=warnings_of,
+    scan=StepScan(step=RUN, needed=TRUNCATED.encode(), bound=DEVICE_WORK | {"api"}),
+)

@@ -6,6 +6,7 @@ would have read, because it depends on nothing else than the bytes from there on
 case this one reads on, so that damage is reported as ever.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -16,12 +17,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from attrib.model.events import ABSENT, Format
-from attrib.traces.formats.event import Batch, Decoder
+from attrib.model.events import ABSENT
+from attrib.traces.formats.event import Batch
 from attrib.traces.formats.table_builder import RawValues, Strings, TableBuilder
-from attrib.traces.io.reader_protocol import LENGTH, MARK, Part, Request, Start
+from attrib.traces.io.reader_protocol import LENGTH, MARK, ReadPart, ReadRequest, Start
 from attrib.traces.io.recovery import LenientStream
-from attrib.traces.io.stream import EventStream
+from attrib.traces.io.stream import EventDecoder, EventStream
 
 PARALLEL_FROM = 1 << 28
 """Bytes from which a second process pays on two free cores: see the rows of the plain file and of the pipe, which one
@@ -43,9 +44,9 @@ Fill = Callable[[TableBuilder, EventStream, Iterable[Batch[Any]]], None]
 
 def fill_by_two(
     builder: TableBuilder,
-    kind: Format,
+    name: str,
     stream: EventStream,
-    decoder: Decoder[Any],
+    decoder: EventDecoder[Batch[Any], Any],
     fill: Fill,
     *,
     least: int = PARALLEL_FROM,
@@ -54,7 +55,7 @@ def fill_by_two(
 
     Args:
         builder: Takes the columns.
-        kind: What the file holds.
+        name: Name of the format of the file.
         stream: The file, at its first event.
         decoder: What decodes its events.
         fill: Adds events with the format's own columns.
@@ -67,7 +68,7 @@ def fill_by_two(
     if isinstance(stream, LenientStream) or size is None or size < least or not _can_start():
         fill(builder, stream, stream.blocks(decoder))
         return
-    two = _Two(builder, kind, stream, decoder, (size + HEAD_START) // 2)
+    two = _SharedReading(builder, name, stream, decoder, (size + HEAD_START) // 2)
     try:
         fill(builder, stream, two.batches())
     finally:
@@ -77,10 +78,10 @@ def fill_by_two(
         stream.pass_over(two.found[0].count, two.found[0].facts)
 
 
-class Second:
-    """The second process."""
+class SecondProcess:
+    """The process that reads the second part of a file."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: ReadRequest) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter, on a module of this package
             [sys.executable, "-P", "-c", _START, "\n".join(sys.path), msgspec.json.encode(request).decode()],
             stdin=subprocess.PIPE,
@@ -89,9 +90,9 @@ class Second:
             pass_fds=(request.descriptor,),
         )
 
-    def result(self) -> tuple[Part, Columns] | None:
-        """What it has read, once it is through; None where it could not."""
-        return received(cast("Pipe", self._process.stdout))
+    def result(self) -> tuple[ReadPart, Columns] | None:
+        """Wait for what it reads; None where it cannot."""
+        return receive(cast("Pipe", self._process.stdout))
 
     def close(self) -> None:
         """End it, whatever it does."""
@@ -100,33 +101,45 @@ class Second:
             pass
 
 
-class _Two:
-    """Reads up to where a second process began, and beyond where its part does not count.
+class _SharedReading:
+    """Reads a file up to where a second process began, and to the end where that one's part does not count.
 
     Attributes:
         found: The part, once it counts.
     """
 
     def __init__(
-        self, builder: TableBuilder, kind: Format, stream: EventStream, decoder: Decoder[Any], place: int
+        self,
+        builder: TableBuilder,
+        name: str,
+        stream: EventStream,
+        decoder: EventDecoder[Batch[Any], Any],
+        place: int,
     ) -> None:
-        self.found: tuple[Part, Columns] | None = None
+        self.found: tuple[ReadPart, Columns] | None = None
         self._builder = builder
-        self._kind = kind
+        self._name = name
         self._stream = stream
         self._decoder = decoder
         self._place = place
         self._start: Start | None = None
-        self._second: Second | None = None
+        self._second: SecondProcess | None = None
 
     def batches(self) -> Iterator[Batch[Any]]:
         """The events that the second process does not read."""
-        for number, batch in enumerate(self._stream.blocks(self._decoder)):
+        stream = self._stream
+        for number, batch in enumerate(stream.blocks(self._decoder)):
             yield batch
             if not number:  # the stream knows the separator from the first block
-                self._begin()
-            elif self._start is not None and self._stream.position >= self._start.after:
-                self.found = self._part(self._start)
+                start = stream.start_near(self._place)
+                if start is not None:
+                    with contextlib.suppress(OSError):  # no more processes may be started
+                        self._second = SecondProcess(ReadRequest(stream.source.descriptor, self._name, start))
+                        self._start = start
+            elif self._start is not None and stream.position >= self._start.after:
+                counts = stream.is_at(self._start) and not self._builder.tracks.ambiguous
+                if counts and self._second is not None:
+                    self.found = self._second.result()
                 self.close()
                 if self.found is not None:
                     return
@@ -137,51 +150,35 @@ class _Two:
         if second is not None:
             second.close()
 
-    def _begin(self) -> None:
-        start = self._stream.start_near(self._place)
-        if start is None:
-            return
-        try:
-            self._second = Second(Request(self._stream.source.descriptor, self._kind, start))
-        except OSError:  # no more processes may be started
-            return
-        self._start = start
-
-    def _part(self, start: Start) -> tuple[Part, Columns] | None:
-        """What the second process has read, if it counts."""
-        if not self._stream.is_at(start) or self._builder.tracks.ambiguous or self._second is None:
-            return None
-        return self._second.result()
-
 
 class Pipe(Protocol):
-    """What comes from the second process."""
+    """The output of the second process."""
 
     def read(self, size: int, /) -> bytes:
-        """So many bytes; fewer at its end."""
+        """Read so many bytes; fewer at the end."""
         ...
 
     def readinto(self, buffer: memoryview, /) -> int:
-        """The same, into memory that is there already."""
+        """Fill the buffer; how many bytes came."""
         ...
 
 
-def received(pipe: Pipe) -> tuple[Part, Columns] | None:
-    """A part and its columns; None where the pipe ends before they do."""
+def receive(pipe: Pipe) -> tuple[ReadPart, Columns] | None:
+    """Read a part and its columns; None where the pipe ends too early."""
     if pipe.read(len(MARK)) != MARK:
         return None
     length = int.from_bytes(pipe.read(LENGTH), "little")
     header = pipe.read(length)
     if not length or len(header) < length:
         return None
-    part = msgspec.msgpack.decode(header, type=Part)
+    part = msgspec.msgpack.decode(header, type=ReadPart)
     columns = [(column.name, np.empty(column.rows, column.dtype)) for column in part.columns]
     whole = all(pipe.readinto(values.data.cast("B")) == values.nbytes for _, values in columns if part.rows)
     return (part, columns) if whole else None
 
 
-def _join(builder: TableBuilder, part: Part, columns: Columns) -> None:
-    """Add the columns of the part, with the codes that its texts would have got here."""
+def _join(builder: TableBuilder, part: ReadPart, columns: Columns) -> None:
+    """Add the columns of the part, with the codes that its texts have in this process."""
     texts = _codes(builder.strings, part.strings)
     raw = {name: _codes(builder.raw[name], values) for name, values in part.raw.items()}
     for name, values in columns:
@@ -194,7 +191,7 @@ def _join(builder: TableBuilder, part: Part, columns: Columns) -> None:
 
 
 def _codes(known: Strings | RawValues, values: tuple[Any, ...]) -> npt.NDArray[np.int32]:
-    """The code here of each code there; the last entry is for `ABSENT`, which is -1."""
+    """The code in this process of each code of the other; the last entry is for `ABSENT`, which is -1."""
     return np.append(known.codes(iter(values), len(values)), np.int32(ABSENT))
 
 

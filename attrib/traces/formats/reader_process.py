@@ -12,24 +12,20 @@ import msgspec
 import numpy as np
 
 from attrib.errors import AttribError
-from attrib.model.events import Format
-from attrib.traces.formats import kineto, ort_profile
-from attrib.traces.formats.facts import WANTED
+from attrib.traces.formats.registry import find_format, wanted_facts
 from attrib.traces.formats.table_builder import TableBuilder
-from attrib.traces.io.reader_protocol import LENGTH, MARK, Column, Part, Request, Start
-from attrib.traces.io.source import Source
+from attrib.traces.io.reader_protocol import LENGTH, MARK, Column, ReadPart, ReadRequest, Start
+from attrib.traces.io.source import TraceSource
 from attrib.traces.io.stream import EventStream
 from attrib.traces.io.unpack import Raw
-
-_FORMATS: dict[Format, Any] = {"kineto": kineto, "ort-profile": ort_profile}
 
 
 class PartStream(EventStream):
     """A stream that begins in the middle of the events."""
 
-    def __init__(self, source: Source, start: Start) -> None:
+    def __init__(self, source: TraceSource, start: Start) -> None:
         self._start = start
-        super().__init__(source, WANTED)
+        super().__init__(source, wanted_facts())
         self._separator = start.separator
         self._members = start.members
 
@@ -54,7 +50,7 @@ class _Pieces:
         return data
 
 
-def answer(request: Request, out: BinaryIO) -> bool:
+def answer(request: ReadRequest, out: BinaryIO) -> bool:
     """Read the part and write it; False where only a reader of the whole file can.
 
     Raises:
@@ -62,21 +58,16 @@ def answer(request: Request, out: BinaryIO) -> bool:
     """
     place = request.start.position
     pieces: Any = _Pieces(request.descriptor, place)
-    source = Source("", Raw(pieces, b""), size=0)
+    source = TraceSource("", Raw(pieces, b""), size=0)
     source.offset = place
-    stream, form = PartStream(source, request.start), _FORMATS[request.format]
-    decoder = form.decoder_of(stream)
+    stream, form = PartStream(source, request.start), find_format(request.format)
+    decoder = form.decoder(stream)
     builder = TableBuilder()
     form.fill(builder, stream, stream.blocks(decoder))
     if decoder.warnings() or builder.tracks.ambiguous:
         return False
-    _write(builder, stream, out)
-    return True
-
-
-def _write(builder: TableBuilder, stream: EventStream, out: BinaryIO) -> None:
     names = list(builder.blocks) if builder.rows else []  # numpy gives no memory of empty arrays
-    part = Part(
+    part = ReadPart(
         count=stream.count,
         rows=builder.rows,
         unusable=builder.unusable,
@@ -91,18 +82,19 @@ def _write(builder: TableBuilder, stream: EventStream, out: BinaryIO) -> None:
     out.write(MARK + len(header).to_bytes(LENGTH, "little") + header)
     out.writelines(np.concatenate(builder.blocks.pop(name)).data.cast("B") for name in names)
     out.flush()
+    return True
 
 
-def _end_with_the_other_process() -> None:
-    """It holds the other end of standard input as long as it lives."""
+def _end_with_other_process() -> None:
+    """Wait for the end of standard input, whose other end the other process holds as long as it lives, and end."""
     os.read(0, 1)
     os._exit(1)
 
 
 def main() -> None:
     """Answer the request on the command line."""
-    Thread(target=_end_with_the_other_process, daemon=True).start()
-    request = msgspec.json.decode(sys.argv[1], type=Request)
+    Thread(target=_end_with_other_process, daemon=True).start()
+    request = msgspec.json.decode(sys.argv[1], type=ReadRequest)
     try:
         answer(request, sys.stdout.buffer)
     except AttribError:

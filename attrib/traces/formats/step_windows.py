@@ -2,14 +2,12 @@
 
 The file is walked once with a decoder of four fields a event, which notes where each block lies, between which times its
 events start, and which steps there are. Then only the blocks that may hold something of the wanted steps are decoded as
-usual, and `attrib.traces.recording.selection` takes from their table what belongs to the steps. The result is
-the one that it takes from the table of the whole file; where the notes cannot promise that, the whole file is read.
+usual, and `attrib.traces.recording.selection` takes from their recording what belongs to the steps. The result is
+the one that it takes from that of the whole file; where the notes cannot promise that, the whole file is read.
 """
 
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -18,23 +16,20 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from attrib.model.events import EventTable, Format
-from attrib.traces.formats import kineto, ort_profile
 from attrib.traces.formats.detection import open_trace
 from attrib.traces.formats.event import HALVES, Batch, Decoder, ExactEvent
-from attrib.traces.formats.facts import base_ns
 from attrib.traces.formats.table_builder import TableBuilder
+from attrib.traces.formats.trace_format import FormatDecoder, StepScan, TraceFormat
 from attrib.traces.io.source import Progress
 from attrib.traces.io.stream import REFUSED, EventStream
-from attrib.traces.recording.activity_types import GPU_WORK, Kind, kind_of
-from attrib.traces.recording.runs import RUN
+from attrib.traces.recording.activity_types import kind_of
+from attrib.traces.recording.recording import Recording
 from attrib.traces.recording.selection import (
-    ON_DEVICE,
     Steps,
-    chosen_steps,
-    overlapping,
-    same_steps,
-    selected,
+    find_overlapping_windows,
+    find_same_steps,
+    find_steps,
+    select_events,
 )
 
 _MARGIN_US = 2.0
@@ -62,29 +57,6 @@ class _NoArgs(msgspec.Struct, gc=False):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class _Format:
-    """What a format's blocks are looked through for.
-
-    Attributes:
-        step: What the names of steps contain.
-        needed: What a block contains that is decoded in any case; empty for nothing.
-        kept: Kinds of events that may belong to a step outside whose window they lie.
-        bound: Kinds of events that can be placed only with all of the file.
-    """
-
-    step: str
-    needed: bytes
-    kept: frozenset[Kind]
-    bound: frozenset[Kind]
-
-
-_FORMATS: dict[Format, _Format] = {
-    "kineto": _Format("tep#", b"", ON_DEVICE | {"runtime"}, frozenset()),
-    "ort-profile": _Format(RUN, ort_profile.TRUNCATED.encode(), frozenset(), GPU_WORK | {"api"}),
-}
-
-
 class _Part(NamedTuple):
     """A block of the file: where it lies, and between which times (in microseconds) its events start."""
 
@@ -102,15 +74,17 @@ def read_steps(
     path: Path | BinaryIO,
     steps: Steps,
     *,
+    expected: str | None = None,
     lenient: bool = False,
     progress: Progress | None = None,
     early_from: int = EARLY_FROM,
-) -> EventTable:
+) -> Recording:
     """Read what belongs to some steps of a trace.
 
     Args:
         path: The file, or an open one: standard input.
         steps: The numbers of the wanted steps.
+        expected: Name of the format that it must have; any if left out.
         lenient: Recover every whole event of a damaged file.
         progress: Told how much of the file has been read.
         early_from: Bytes from which a file is looked through first.
@@ -119,16 +93,14 @@ def read_steps(
         AttribError: The file cannot be read, or holds none of the steps.
     """
     if isinstance(path, Path) and not lenient and _is_plain(path, early_from):
-        with open_trace(path, progress=progress) as (stream, found):
-            if found == "ort-profile" or stream.container == "object":
-                table = _early(path, stream, found, steps)
-                if table is not None:
-                    return table
-    with open_trace(path, lenient=lenient, progress=progress) as (stream, found):
-        return TABLES[found](stream, choose=partial(_choose, steps, stream.name))
-
-
-TABLES = {"kineto": kineto.table_of, "ort-profile": ort_profile.table_of}
+        with open_trace(path, expected, progress=progress) as (stream, form):
+            if form.scan and (form.scan.arrays or stream.container == "object"):
+                found = _read_early(path, stream, form, form.scan, steps)
+                if found is not None:
+                    return found
+    with open_trace(path, expected, lenient=lenient, progress=progress) as (stream, form):
+        name = stream.name
+        return form.read(stream, choose=lambda whole: select_events(whole, find_steps(whole, steps, name)))
 
 
 def _is_plain(path: Path, size: int) -> bool:
@@ -143,26 +115,24 @@ def _is_plain(path: Path, size: int) -> bool:
         return False
 
 
-def _choose(steps: Steps, name: str, table: EventTable) -> EventTable:
-    return selected(table, chosen_steps(table, steps, name))
-
-
-def _early(path: Path, stream: EventStream, found: Format, steps: Steps) -> EventTable | None:
+def _read_early(
+    path: Path, stream: EventStream, form: TraceFormat, scan: StepScan, steps: Steps
+) -> Recording | None:
     """The steps' part of a plain file; None where only the whole file tells."""
-    scout = _Scout(stream, found)
+    scout = _Scout(stream, form, scan)
     for _ in stream.blocks(scout):
         if scout.whole or not scout.pays:
             return None
-    marks = scout.steps(base_ns(stream.facts))
-    chosen = chosen_steps(marks, steps, stream.name)
-    windows = (overlapping(marks, chosen) - marks.base_ns) / 1000 + (-_MARGIN_US, _MARGIN_US)
-    decoder = (kineto if found == "kineto" else ort_profile).decoder_of(stream)
+    marks = scout.build_steps()
+    chosen = find_steps(marks, steps, stream.name)
+    windows = (find_overlapping_windows(marks, chosen) - marks.base_ns) / 1000 + (-_MARGIN_US, _MARGIN_US)
+    decoder = form.decoder(stream)
     try:
-        return TABLES[found](
+        return form.read(
             stream,
             decoder=decoder,
             batches=_batches(path, scout.parts, windows, decoder),
-            choose=lambda table: selected(table, same_steps(table, marks, chosen)),
+            choose=lambda part: select_events(part, find_same_steps(part, marks, chosen)),
         )
     except _Changed:
         return None
@@ -172,7 +142,7 @@ def _batches(
     path: Path,
     parts: list[_Part | list[ExactEvent[Any]]],
     windows: npt.NDArray[np.float64],
-    decoder: Decoder[Any],
+    decoder: FormatDecoder,
 ) -> Iterator[Batch[Any]]:
     """The events of the blocks that may hold something of the windows."""
     with path.open("rb") as file:
@@ -195,28 +165,28 @@ class _Scout:
         whole: Whether only the whole file tells what belongs to a step.
     """
 
-    def __init__(self, stream: EventStream, found: Format) -> None:
+    def __init__(self, stream: EventStream, form: TraceFormat, scan: StepScan) -> None:
         self.parts: list[_Part | list[ExactEvent[Any]]] = []
         self.whole = False
         self._stream = stream
         self._needed = 0
-        self._kind = found
-        self._format = _FORMATS[found]
+        self._form = form
+        self._scan = scan
         self._glimpses = msgspec.json.Decoder(list[_Glimpse])
-        real = (kineto if found == "kineto" else ort_profile).decoder_of(stream)
+        real = form.decoder(stream)
         self.rescue, self.split = real.rescue, real.split
         self._events = Decoder(_NoArgs, lambda _: _NoArgs())
         self._marks = TableBuilder()
-        self._kinds: dict[str | None, Kind] = {}
 
     @property
     def pays(self) -> bool:
-        """Whether there is much that need not be decoded; a device's trace has calls of its runtime everywhere."""
+        """Whether looking through saves decoding: in a device's trace almost every block has calls of its runtime."""
         return self._needed < max(_LOOKS, len(self.parts) // 2)
 
-    def steps(self, base: int) -> EventTable:
-        """The steps that were seen, as a table of their own."""
-        return self._marks.table(self._kind, inputs=b"".join, base_ns=base, warn=lambda _: [])
+    def build_steps(self) -> Recording:
+        """Make a recording of the steps that were seen."""
+        form, base_ns = self._form, self._form.base_ns(self._stream.facts)
+        return self._marks.build(form.recording, form.name, form.tensors, base_ns=base_ns)
 
     def decode(self, block: bytes) -> list[_Glimpse] | Batch[Any]:
         """Look through a block; raises what the usual decoder raises where it is not JSON."""
@@ -226,7 +196,7 @@ class _Scout:
             seen = glimpses = self._glimpses.decode(block)
         except msgspec.ValidationError:  # perhaps only a time that is a string
             seen = self._events.decode(block)
-        if self._format.step.encode() in block or _ESCAPE in block:
+        if self._scan.step.encode() in block or _ESCAPE in block:
             self._add(self._events.decode(block))
         low, high = (-np.inf, np.inf) if not glimpses else self._times(glimpses, block)
         self._needed += low < high == np.inf
@@ -242,28 +212,23 @@ class _Scout:
         return found
 
     def _times(self, glimpses: list[_Glimpse], block: bytes) -> tuple[float, float]:
-        """Between which times the events start; at any time where they are needed in any case."""
+        """First and last start of the events in microseconds; infinitely far apart where they are needed in any case."""
         rows = [event for event in glimpses if event.ph == "X"]
         if len(rows) < len(glimpses):
             self.whole |= any(event.ph in HALVES for event in glimpses)
-        kinds = {self._kind_of(category) for category in set(map(_cat, rows))}
-        self.whole |= not kinds.isdisjoint(self._format.bound)
+        kinds = {kind_of(category or "") for category in set(map(_cat, rows))}
+        self.whole |= not kinds.isdisjoint(self._scan.bound)
         start = np.fromiter(map(_ts, rows), np.float64, len(rows))
         lasted = np.fromiter(map(_dur, rows), np.float64, len(rows))
-        needed = self._format.needed and self._format.needed in block
-        if needed or not kinds.isdisjoint(self._format.kept) or not (start + lasted >= start).all():
+        needed = self._scan.needed and self._scan.needed in block
+        if needed or not kinds.isdisjoint(self._scan.kept) or not (start + lasted >= start).all():
             return -np.inf, np.inf
         return (float(start.min()), float(start.max())) if rows else (np.inf, -np.inf)
 
-    def _kind_of(self, category: str | None) -> Kind:
-        if category not in self._kinds:
-            self._kinds[category] = kind_of(category or "")
-        return self._kinds[category]
-
     def _add(self, batch: Batch[Any]) -> None:
-        """Note the steps among some events."""
+        """Keep the steps among some events."""
         rows: list[Any] = list(batch.rows)
-        own = [place for place, event in enumerate(rows) if self._format.step in event.name]
+        own = [place for place, event in enumerate(rows) if self._scan.step in event.name]
         if own:
             self._marks.add(
                 Batch(

@@ -1,7 +1,6 @@
-"""The columns of an event table, filled batch by batch."""
+"""The columns of a recording, filled batch by batch."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
@@ -9,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from attrib.model.damage import Damage
-from attrib.model.events import ABSENT, EventTable, Format
+from attrib.model.events import ABSENT
 from attrib.traces.formats.event import Batch
+from attrib.traces.recording.recording import Recording
 from attrib.traces.recording.shapes import Normalize, ShapeColumn
 
 Int32s = npt.NDArray[np.int32]
@@ -54,7 +54,7 @@ class Tracks(dict[tuple[object, object], int]):
 
     @property
     def ambiguous(self) -> bool:
-        """Whether a number has a point: 1.0 is the same key as 1, and is spelled as the first of them was."""
+        """Whether a number has a point: 1.0 and 1 are one key, which keeps the spelling that came first."""
         return any(isinstance(part, float) for key in self for part in key)
 
     def codes(self, keys: Iterable[tuple[object, object]], count: int) -> Int32s:
@@ -90,7 +90,7 @@ def integers(values: Sequence[object]) -> Int64s:
 
 
 def integer(value: object) -> int:
-    """One such integer."""
+    """One integer as a file spells it; `ABSENT` for anything else."""
     if isinstance(value, str):
         try:
             value = int(value, 16 if value[:2].lower() == "0x" else 10)
@@ -104,7 +104,7 @@ _name, _category, _track = attrgetter("name"), attrgetter("cat"), attrgetter("pi
 
 
 class TableBuilder:
-    """Collects the columns that both formats share, and those that a format adds.
+    """Collects the columns that all formats share, and those that a format adds.
 
     Attributes:
         strings: What the codes of string columns stand for.
@@ -140,22 +140,39 @@ class TableBuilder:
         """Add a batch's part of a column."""
         self.blocks.setdefault(column, []).append(values)
 
-    def table(
+    def build(
         self,
-        kind: Format,
+        recording: type[Recording],
+        name: str,
+        tensors: Normalize,
         *,
-        inputs: Normalize,
-        outputs: Normalize = b"".join,
         base_ns: int = 0,
         metadata: dict[str, str] | None = None,
         damage: Damage | None = None,
-        choose: Callable[[EventTable], EventTable] | None = None,
-        warn: Callable[[EventTable], list[str]],
-    ) -> EventTable:
-        """The finished table, or what is chosen of it; `warn` says what is worth knowing. The builder is empty then."""
-        table = EventTable(
-            format=kind,
-            start_ns=self._starts(base_ns),
+    ) -> Recording:
+        """Make the recording; the builder is empty then.
+
+        Args:
+            recording: Its class.
+            name: The format.
+            tensors: Brings raw shapes and types to the common form.
+            base_ns: What the times count from, in nanoseconds since the epoch.
+            metadata: The facts that may be shown.
+            damage: What could not be read.
+        """
+        starts = self._column64("start_ns") if self.rows else np.empty(0, np.int64)
+        starts += base_ns  # in place, because a long trace's column is large
+        counted = (
+            (self.unusable, "complete events have no usable time and were left out"),
+            (self.negative, "events have a negative duration, which counts as 0"),
+            (
+                self.missing,
+                "complete events have no duration, which counts as 0: what they took is not known",
+            ),
+        )
+        return recording(
+            format=name,
+            start_ns=starts,
             name=self._column32("name"),
             category=self._column32("category"),
             track=self._column32("track"),
@@ -168,25 +185,18 @@ class TableBuilder:
             node_index=self._column64("node_index"),
             stream=self._column64("stream"),
             bytes=self._column64("bytes"),
-            inputs=self._shapes("inputs", inputs),
-            outputs=self._shapes("outputs", outputs),
+            inputs=self._shapes("inputs", tensors),
+            outputs=self._shapes("outputs", tensors),
             strings=self.strings.table(),
             base_ns=base_ns,
             metadata=metadata or {},
+            warnings=tuple(f"{count:,} {what}" for count, what in counted if count),
             damage=damage,
         )
-        table = choose(table) if choose else table
-        return replace(table, warnings=(*self._warnings(), *warn(table)))
 
     def _shapes(self, column: str, normalize: Normalize) -> ShapeColumn:
         distinct = self.raw[column].table() if column in self.raw else ()
         return ShapeColumn(self._column32(column), distinct, normalize)
-
-    def _starts(self, base_ns: int) -> Int64s:
-        """The starts since the epoch; changed in place, because a long trace's column is large."""
-        starts = self._column64("start_ns") if self.rows else np.empty(0, np.int64)
-        starts += base_ns
-        return starts
 
     def _column32(self, name: str) -> Int32s:
         return self._column(name, np.dtype(np.int32))
@@ -198,17 +208,6 @@ class TableBuilder:
         """A finished column; `ABSENT` throughout, in no memory, where nothing was added."""
         blocks = self.blocks.pop(name, None)
         return np.concatenate(blocks) if blocks else np.broadcast_to(np.array(ABSENT, dtype), (self.rows,))
-
-    def _warnings(self) -> list[str]:
-        counted = (
-            (self.unusable, "complete events have no usable time and were left out"),
-            (self.negative, "events have a negative duration, which counts as 0"),
-            (
-                self.missing,
-                "complete events have no duration, which counts as 0: what they took is not known",
-            ),
-        )
-        return [f"{count:,} {what}" for count, what in counted if count]
 
 
 def collect(

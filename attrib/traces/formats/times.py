@@ -59,9 +59,9 @@ def nanoseconds_from_text(text: bytes) -> int:
     whole, dot, decimals = text.partition(b".")
     if whole.isdigit() and len(whole) < _DIGITS:
         if not dot:
-            return _bounded(int(whole) * 1000)
+            return _time_or_unusable(int(whole) * 1000)
         if decimals.isdigit() and len(decimals) <= _DECIMALS:
-            return _bounded(int(whole) * 1000 + int(decimals.ljust(_DECIMALS, b"0")))
+            return _time_or_unusable(int(whole) * 1000 + int(decimals.ljust(_DECIMALS, b"0")))
     return _from_decimal(text)
 
 
@@ -74,8 +74,8 @@ def _from_decimal(text: bytes) -> int:
         return UNUSABLE
     if number.adjusted() < -_DIGITS:
         return 0
-    return _bounded(int(number.scaleb(_DECIMALS).to_integral_value()))
+    return _time_or_unusable(int(number.scaleb(_DECIMALS).to_integral_value()))
 
 
-def _bounded(nanoseconds: int) -> int:
+def _time_or_unusable(nanoseconds: int) -> int:
     return nanoseconds if abs(nanoseconds) < LIMIT_NS else UNUSABLE

@@ -3,8 +3,7 @@
 import msgspec
 
 from attrib.model.damage import Damage
-from attrib.model.events import Format
-from attrib.traces.recording.device_names import Direction
+from attrib.traces.recording.device_names import CopyDirection
 
 Microseconds = int | float
 """Exact: whole where the trace is, else with up to three decimals."""
@@ -55,7 +54,7 @@ class GpuUse(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         events: Kernels, copies and fills.
         sum_us: Their durations, added up over streams.
-        busy_us: The same with an instant counted once, however many streams are busy.
+        busy_us: Time in which at least one of them ran, however many streams are busy.
         kernels: The kernels; null where the trace holds none, which is not the same as kernels that took no time.
         copies: Copies by direction, those that the trace holds.
         fills: Memsets; null where it holds none.
@@ -70,7 +69,7 @@ class GpuUse(msgspec.Struct, frozen=True, kw_only=True):
     sum_us: Microseconds
     busy_us: Microseconds
     kernels: Use | None = None
-    copies: dict[Direction, MovedUse] = {}
+    copies: dict[CopyDirection, MovedUse] = {}
     fills: MovedUse | None = None
     streams: tuple[NamedUse, ...] = ()
     graph_events: int | None = None
@@ -125,7 +124,7 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that `attrib inspect` shows.
 
     Attributes:
-        format: Which kind of trace it is.
+        format: Name of the format of the trace.
         events: Complete events.
         runs_us: Wall time of each run of an ORT profile, in order of time.
         providers: Execution providers of an ORT profile.
@@ -143,7 +142,7 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
         damage: What could not be read, under `--lenient`; null where the whole file could.
     """
 
-    format: Format
+    format: str
     events: int
     runs_us: tuple[Microseconds, ...]
     providers: dict[str, ProviderUse]

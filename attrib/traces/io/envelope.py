@@ -1,10 +1,10 @@
-"""What lies around the events of a trace: the beginning of the file, and the members of its top-level object."""
+"""The file around the events of a trace: its beginning, and the members of its top-level object."""
 
 from typing import Literal, NoReturn
 
 from attrib.errors import AttribError
 from attrib.model.damage import Damage
-from attrib.traces.io.source import Source
+from attrib.traces.io.source import TraceSource
 from attrib.traces.io.window import BLOCK, OR_LENIENT, RECORD_AGAIN, Scanned, Window
 
 MOST_MEMBERS = 100_000
@@ -24,7 +24,7 @@ class Envelope:
         damage: What could not be read, once all is read; None from a strict reader.
     """
 
-    def __init__(self, source: Source, wanted: frozenset[str] = frozenset()) -> None:
+    def __init__(self, source: TraceSource, wanted: frozenset[str] = frozenset()) -> None:
         self.damage: Damage | None = None
         self.facts: dict[str, str] = {}
         self.count = 0
@@ -51,7 +51,7 @@ class Envelope:
         return self._window.position
 
     @property
-    def source(self) -> Source:
+    def source(self) -> TraceSource:
         """The file."""
         return self._source
 
@@ -72,30 +72,34 @@ class Envelope:
         return "object" if first == b"{" else "array"
 
     def _walk_members(self) -> bool:
-        """Walk the members of the top-level object up to the events; False at the object's end."""
+        """Read past the members of the top-level object up to the events; False at the object's end."""
         window = self._window
         if window.peek() == b",":
             window.at += 1
         while (following := window.peek()) != b"}":
             if not following:
-                return self._lost_members("the file ends without its closing }")
-            found = self._member()
+                return self._skip_members("the file ends without its closing }")
+            found = self._pass_member()
             if found is None:
                 return True
             if found:
-                return self._lost_members(found)
+                return self._skip_members(found)
         window.at += 1
         return False
 
-    def _member(self) -> str | None:
-        """Pass one member; None where the events begin instead of its value, else what is wrong with it."""
+    def _pass_member(self) -> str | None:
+        """Read past one member, and keep its value if it is wanted.
+
+        Returns:
+            What is wrong with it, or an empty string; None where the events begin in place of its value.
+        """
         window = self._window
         self._members += 1
         if self._members > MOST_MEMBERS:
             return f"more than {MOST_MEMBERS:,} members beside the events"
         key = self._value()
         if key.end < 0:
-            return self._why(key)
+            return self._problem_with(key)
         name = window.data[window.at : key.end]
         window.at = key.end
         if window.peek() != b":":
@@ -105,23 +109,16 @@ class Envelope:
             window.at += 1
             return None
         window.peek()
-        return self._fact(name[1:-1].decode("latin-1"))
-
-    def _fact(self, name: str) -> str:
-        """Pass one value, and keep it if it is wanted; what is wrong with it, if anything is."""
-        window = self._window
         found = self._value()
         if found.end < 0:
-            return self._why(found)
-        if name in self._wanted:
-            self.facts[name] = window.data[window.at : found.end].decode("latin-1")
+            return self._problem_with(found)
+        if (wanted := name[1:-1].decode("latin-1")) in self._wanted:
+            self.facts[wanted] = window.data[window.at : found.end].decode("latin-1")
         window.at = found.end
         following = window.peek()
-        if following == b",":
-            window.at += 1
-        elif not following:
-            return "the file ends without its closing }"
-        return "" if following in b",}" else "expected , or }"
+        window.at += following == b","
+        problem = "expected , or }" if following else "the file ends without its closing }"
+        return "" if following in (b",", b"}") else problem
 
     def _value(self) -> Scanned:
         """The JSON value here, whatever its size; at the end of what is held only if the file ends there too."""
@@ -140,7 +137,7 @@ class Envelope:
         window.fill(min(max(4 * window.held, BLOCK), window.reach + 1))
         return True
 
-    def _why(self, found: Scanned) -> str:
+    def _problem_with(self, found: Scanned) -> str:
         """What is wrong with the value here."""
         window = self._window
         if not found.open:
@@ -161,12 +158,12 @@ class Envelope:
     def _unpacked(self) -> str:
         return " after unpacking" if self._source.packing else ""
 
-    def _lost_members(self, reason: str) -> bool:
-        """What to do where the members cannot be read on: whether the events begin nevertheless."""
+    def _skip_members(self, reason: str) -> bool:
+        """Refuse a file whose members cannot be read on; a lenient stream says whether the events begin nevertheless."""
         self._refuse(reason)
 
-    def _defect(self, reason: str, place: Place) -> None:  # noqa: ARG002 - for the lenient one
-        """What to do about a defect here, which is no event."""
+    def _report_defect(self, reason: str, place: Place) -> None:  # noqa: ARG002 - for the lenient one
+        """Refuse a file with a defect between or behind its events; a lenient stream notes it and goes on."""
         self._refuse(reason)
 
     def _refuse(self, reason: str) -> NoReturn:

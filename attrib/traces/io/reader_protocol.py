@@ -4,8 +4,6 @@ from typing import Literal
 
 import msgspec
 
-from attrib.model.events import Format
-
 MARK = b"attrib part\n"
 """What a part begins with: a site's own start-up code may print something before."""
 
@@ -31,17 +29,17 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     position: int
 
 
-class Request(msgspec.Struct, frozen=True):
+class ReadRequest(msgspec.Struct, frozen=True):
     """What to read.
 
     Attributes:
         descriptor: The open file, whose position is the other process's.
-        format: What it holds.
+        format: Name of the format of what it holds.
         start: Where to begin.
     """
 
     descriptor: int
-    format: Format
+    format: str
     start: Start
 
 
@@ -53,7 +51,7 @@ class Column(msgspec.Struct, frozen=True):
     rows: int
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
+class ReadPart(msgspec.Struct, frozen=True, kw_only=True):
     """What was read; the codes of the columns count from 0 within the part.
 
     Attributes:

@@ -1,17 +1,16 @@
-"""Reads a damaged trace: goes on behind each defect at the next whole event, and says what was passed over."""
+"""Recovers a damaged trace: reading goes on behind each defect at the next whole event, and what was lost is counted."""
 
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 
 from attrib.errors import AttribError
 from attrib.model.damage import Damage
 from attrib.traces.io.envelope import Place
-from attrib.traces.io.source import Source
-from attrib.traces.io.stream import MOST_MENDED, B, E, EventDecoder, EventStream, Span, without_nan
+from attrib.traces.io.source import TraceSource
+from attrib.traces.io.stream import MOST_MENDED, B, E, EventDecoder, EventSpan, EventStream, without_nan
 from attrib.traces.io.window import BLOCK, LARGEST_MENDED, LARGEST_VALUE, RECORD_AGAIN, Scanned
 
 # What an event, or the end of all events, looks like. The objects within events' arguments have other keys,
@@ -52,7 +51,7 @@ _phase = msgspec.json.Decoder(_Phase).decode
 class LenientStream(EventStream):
     """Like a strict stream, but a defect costs no more than the events in which it lies."""
 
-    def __init__(self, source: Source, wanted: frozenset[str] = frozenset()) -> None:
+    def __init__(self, source: TraceSource, wanted: frozenset[str] = frozenset()) -> None:
         self._found: Damage | None = None
         self._pieced: Damage | None = None
         self._resumed = False
@@ -92,13 +91,13 @@ class LenientStream(EventStream):
             cut=first.cut or damage.cut,
         )  # fmt: skip
 
-    def _defect(self, reason: str, place: Place) -> None:
+    def _report_defect(self, reason: str, place: Place) -> None:
         if place == "between":
             self._resume(reason, least=0)
             self._resumed = False
         elif place == "behind":
             if not (self._found and reason == self._source.problem):
-                self._end(reason)
+                self._pass_rest(reason)
         elif not (self._found and self._found.cut):
             self._note(self._with_problem(reason), self.position, cut=True)
 
@@ -106,7 +105,7 @@ class LenientStream(EventStream):
         problem = self._source.problem
         return f"{reason}: {problem}" if problem and problem not in reason else reason
 
-    def _end(self, reason: str) -> None:
+    def _pass_rest(self, reason: str) -> None:
         """Pass over the rest of the file."""
         window, offset = self._window, self.position
         window.at = len(window.data)
@@ -115,9 +114,9 @@ class LenientStream(EventStream):
             window.at = len(window.data)
         self._note(self._with_problem(reason), offset)
 
-    def _lost_members(self, reason: str) -> bool:
+    def _skip_members(self, reason: str) -> bool:
         if hasattr(self, "_in_events"):  # else the events are still to come
-            self._end(reason)
+            self._pass_rest(reason)
             return False
         window, offset = self._window, self.position
         while not (found := _EVENTS_BEGIN.search(window.data, window.at)):
@@ -136,7 +135,7 @@ class LenientStream(EventStream):
             super()._pass_comma()
         self._resumed = False
 
-    def _without(self, decoder: EventDecoder[B, E], reason: str) -> B:
+    def _batch_of_none(self, decoder: EventDecoder[B, E], reason: str) -> B:
         window = self._window
         if window.held >= window.reach:
             # An event that a lost bracket leaves open takes in all that follow: look less far for the next one's end.
@@ -144,14 +143,23 @@ class LenientStream(EventStream):
         self._resume(reason, least=1)
         return decoder.batch([])
 
-    def _rescued(self, decoder: EventDecoder[B, E], spans: list[Span]) -> tuple[B, int]:
+    def _rescue_all(self, decoder: EventDecoder[B, E], spans: list[EventSpan]) -> tuple[B, int]:
         events: list[E] = []
         for span in spans:
             event = self._rescue(decoder, span)
             if not isinstance(event, ValueError):
                 events.append(event)
             elif self._window.value(span.start).end == span.end:
-                self._drop(f"it cannot be read: {event}", span, self.count + len(events))
+                # One whole JSON value that is no event.
+                self._count(
+                    self._damage(
+                        f"it cannot be read: {event}",
+                        self._offset(span),
+                        event=self.count + len(events),
+                        lost=1,
+                        lost_bytes=span.end - span.start,
+                    )
+                )
             else:
                 self._mislaid += 1
                 self._mislaid_at = self._offset(span)
@@ -163,12 +171,7 @@ class LenientStream(EventStream):
                 return decoder.batch(events), span.start
         return decoder.batch(events), spans[-1].end
 
-    def _drop(self, reason: str, span: Span, event: int) -> None:
-        """Remember one whole JSON value that is no event."""
-        size = span.end - span.start
-        self._count(self._damage(reason, self._offset(span), event=event, lost=1, lost_bytes=size))
-
-    def _offset(self, span: Span) -> int:
+    def _offset(self, span: EventSpan) -> int:
         return self.position + span.start - self._window.at
 
     def _damage(
@@ -193,20 +196,24 @@ class LenientStream(EventStream):
             cut=cut,
         )
 
-    def _laid_out(self, decoder: EventDecoder[B, E]) -> list[Span]:
+    def _spans_by_layout(self, decoder: EventDecoder[B, E]) -> list[EventSpan]:
         if self._mislaid > MOST_MISLAID or self.position == self._mislaid_at:
             return []
-        found = super()._laid_out(decoder)
+        found = super()._spans_by_layout(decoder)
         self._mislaid += not found
         return found
 
     def _resume(self, reason: str, *, least: int) -> None:
-        """Go to the next whole event, or to the end of the events, or of the file."""
+        """Move to the next whole event, or to the end of the events, or of the file, and note what was passed over."""
         window, offset, lost = self._window, self.position, 0
+        # Events that begin within what is passed over are lost: found by the file's own separator, where it tells.
+        opening = self._separator.rpartition(b"{")[2]
+        begin = re.compile(rb"\{" + re.escape(opening)) if opening.strip(b' \t\r\n"') else _BEGIN
         place = window.at + 1
         while True:
-            place, found = self._next(place)
-            lost += self._begun(window.at, place)
+            place, found = self._next_place(place)
+            beginnings = begin.finditer(window.data, window.at, place + _KEPT)
+            lost += sum(match.start() < place for match in beginnings)
             window.at = place
             if found or window.ended:
                 break
@@ -218,8 +225,8 @@ class LenientStream(EventStream):
         reason = reason if found else self._with_problem(reason)
         self._note(reason, offset, lost=max(lost, least), cut=not found)
 
-    def _next(self, place: int) -> tuple[int, bool]:
-        """Where reading can go on; or from where more of the file is needed to know."""
+    def _next_place(self, place: int) -> tuple[int, bool]:
+        """The next place where an event begins, and True; or from where more of the file is needed to know, and False."""
         window = self._window
         again = 0
         while found := _NEXT.search(window.data, place):
@@ -235,12 +242,12 @@ class LenientStream(EventStream):
             if mend and (data := without_nan(window.data, scanned.stop, members=False)):
                 window.data, again, place = data, again + 1, start
                 continue
-            place = self._behind(start, scanned)
+            place = self._place_behind(start, scanned)
         rest = len(window.data) if window.ended else max(len(window.data) - _KEPT, place, window.at)
         return min(rest, len(window.data)), False
 
-    def _behind(self, start: int, scanned: Scanned) -> int:
-        """Where to look after a candidate that is none: right behind it, unless too much was looked at in vain."""
+    def _place_behind(self, start: int, scanned: Scanned) -> int:
+        """Where to look after something that is no event: right behind its start, unless too much was scanned in vain."""
         window = self._window
         stop = len(window.data) if scanned.open else max(scanned.stop, scanned.end)
         self._work += max(stop - start, _DEEP if stop <= start else 0)
@@ -258,20 +265,11 @@ class LenientStream(EventStream):
         try:
             _phase(event)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return len(event) <= LARGEST_MENDED and _has_phase(event)
+            if len(event) > LARGEST_MENDED:
+                return False
+            try:
+                fields = json.loads(event.decode("utf-8", "replace"), strict=False, parse_int=str)
+            except (ValueError, RecursionError):
+                return False
+            return isinstance(fields, dict) and isinstance(fields.get("ph"), str)
         return True
-
-    def _begun(self, start: int, end: int) -> int:
-        """Events that begin within these bytes of the window, by the file's own separator."""
-        opening = self._separator.rpartition(b"{")[2]
-        pattern = re.compile(rb"\{" + re.escape(opening)) if opening.strip(b' \t\r\n"') else _BEGIN
-        found = pattern.finditer(self._window.data, start, end + _KEPT)
-        return sum(match.start() < end for match in found)
-
-
-def _has_phase(event: bytes) -> bool:
-    try:
-        fields: Any = json.loads(event.decode("utf-8", "replace"), strict=False, parse_int=str)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(fields, dict) and isinstance(fields.get("ph"), str)

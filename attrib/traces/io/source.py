@@ -38,7 +38,7 @@ class Allowance:
     left: int
 
 
-class Source:
+class TraceSource:
     """Reads one file and knows how far it is.
 
     Attributes:
@@ -76,15 +76,23 @@ class Source:
         Raises:
             AttribError: The file cannot be read, or it unpacks to too much.
         """
+        read = self._raw.read if self._unpacker is None else self._read_unpacked
         try:
-            data = self._read(size)
+            pieces = [read(size)]
+            missing = size - len(pieces[0])
+            while missing and pieces[-1]:
+                pieces.append(read(missing))
+                missing -= len(pieces[-1])
         except OSError as error:
             raise _unreadable(self.name, error) from error
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self.offset += len(data)
         if self._size is None or self._unpacker is not None:
             self._check_amount()
         if self._allowance is not None:
-            self._spend(self._allowance, len(data))
+            self._allowance.left -= len(data)
+            if self._allowance.left < 0:
+                raise AttribError(f"{self.name}: no event within {self.offset:,} bytes: not a trace")
         if self._progress is not None:
             self._progress(self._raw.taken, self._size)
         return data
@@ -107,20 +115,11 @@ class Source:
             raise _unreadable(self.name, error) from error
 
     def pass_over(self) -> None:
-        """The rest has been read by other means."""
+        """Show as progress that the rest has been read, by other means."""
         if self._progress is not None and self._size is not None:
             self._progress(self._size, self._size)
 
-    def _read(self, size: int) -> bytes:
-        take = self._raw.read if self._unpacker is None else self._unpacked
-        pieces = [take(size)]
-        missing = size - len(pieces[0])
-        while missing and pieces[-1]:
-            pieces.append(take(missing))
-            missing -= len(pieces[-1])
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def _unpacked(self, size: int) -> bytes:
+    def _read_unpacked(self, size: int) -> bytes:
         if not self._rest and self._unpacker is not None and not self.problem:
             try:
                 self._rest = self._unpacker.piece()
@@ -128,11 +127,6 @@ class Source:
                 self.problem = f"the {self.packing} stream is damaged or cut short: {error}"
         data, self._rest = self._rest[:size], self._rest[size:]
         return data
-
-    def _spend(self, allowance: Allowance, size: int) -> None:
-        allowance.left -= size
-        if allowance.left < 0:
-            raise AttribError(f"{self.name}: no event within {self.offset:,} bytes: not a trace")
 
     def _check_amount(self) -> None:
         if self.offset > MAX_UNPACKED:
@@ -152,7 +146,7 @@ class Source:
 @contextmanager
 def open_source(
     path: Path | BinaryIO, progress: Progress | None = None, allowance: Allowance | None = None
-) -> Iterator[Source]:
+) -> Iterator[TraceSource]:
     """Open a trace file for reading, unpacking it if its content is gzip or zstd.
 
     Args:
@@ -173,8 +167,11 @@ def open_source(
         yield source
 
 
-def _source(name: str, file: BinaryIO, progress: Progress | None, allowance: Allowance | None) -> Source:
-    head = _read_head(file)  # not seek: the file may be a pipe
+def _source(name: str, file: BinaryIO, progress: Progress | None, allowance: Allowance | None) -> TraceSource:
+    head = b""
+    # Not seek: the file may be a pipe, which may also give fewer bytes than it was asked for.
+    while len(head) < _MAGIC and (more := file.read(_MAGIC - len(head))):
+        head += more
     if not head:
         raise AttribError(
             f"{name}: the file is empty: the profiled process ended before it wrote its trace",
@@ -183,17 +180,10 @@ def _source(name: str, file: BinaryIO, progress: Progress | None, allowance: All
     raw, size = Raw(file, head), _size(file)
     for magic, (packing, unpack) in _UNPACKERS.items():
         if head.startswith(magic):
-            return Source(
+            return TraceSource(
                 name, raw, unpacker=unpack(raw), packing=packing, size=size, progress=progress, allowance=allowance
             )  # fmt: skip
-    return Source(name, raw, size=size, progress=progress, allowance=allowance)
-
-
-def _read_head(file: BinaryIO) -> bytes:
-    head = b""
-    while len(head) < _MAGIC and (more := file.read(_MAGIC - len(head))):
-        head += more
-    return head
+    return TraceSource(name, raw, size=size, progress=progress, allowance=allowance)
 
 
 def _size(file: BinaryIO) -> int | None:

@@ -15,7 +15,7 @@ import msgspec
 from attrib.errors import AttribError
 from attrib.traces.io.envelope import Envelope
 from attrib.traces.io.reader_protocol import Start
-from attrib.traces.io.source import Source
+from attrib.traces.io.source import TraceSource
 from attrib.traces.io.window import BLOCK, LARGEST_MENDED, OR_LENIENT, RECORD_AGAIN, Scanned
 
 MOST_MENDED = 50
@@ -28,7 +28,7 @@ _NOT_A_NUMBER = re.compile(rb"-?(?:nan|inf)(?=\s*[,\]}])", re.IGNORECASE)
 
 
 def without_nan(data: bytes, stop: int, *, members: bool) -> bytes | None:
-    """The data with such numbers replaced by empty strings as long, if the scanner stopped at one.
+    """Replace `nan` and `inf` by empty strings as long, if the scanner stopped at one; None where it did not.
 
     With `members`, those that are the value of a key are replaced throughout.
     """
@@ -51,7 +51,7 @@ REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What the decoder raises for a block that it cannot take as it is."""
 
 
-class Span(NamedTuple):
+class EventSpan(NamedTuple):
     """Where one event lies in the block."""
 
     start: int
@@ -66,14 +66,14 @@ class EventDecoder(Protocol[B_co, E]):
         ...
 
     def rescue(self, event: bytes) -> E:
-        """Decode one event that is not; raises ValueError where nothing can be made of it."""
+        """Decode one event that `decode` refuses; raises ValueError where nothing can be made of it."""
         ...
 
     def batch(self, events: list[E]) -> B_co:
-        """What `decode` returns, of rescued events."""
+        """Make of rescued events what `decode` returns."""
         ...
 
-    def split(self, text: str) -> list[Span]:
+    def split(self, text: str) -> list[EventSpan]:
         """Events of a block whose JSON is broken, by the format's layout; empty where that does not help."""
         ...
 
@@ -83,17 +83,17 @@ _FIRST_KEY = re.compile(rb'\{\s*"[^"\\]*"')
 
 
 class EventStream(Envelope):
-    """Walks one file: first the facts before the events, then the events, then the facts after them.
+    """One file, read in order: the facts before the events, the events, the facts after them.
 
     It is strict; `attrib.traces.io.recovery` has the lenient one, which goes on behind a defect.
     """
 
-    def __init__(self, source: Source, wanted: frozenset[str] = frozenset()) -> None:
+    def __init__(self, source: TraceSource, wanted: frozenset[str] = frozenset()) -> None:
         self._separator = b""
         super().__init__(source, wanted)
 
     def start_near(self, place: int) -> Start | None:
-        """Where another reader of a plain file may begin: with the last event before the end of a block."""
+        """Find where another reader of a plain file may begin: at the last event before the end of a block, or None."""
         half = BLOCK // 2
         from_byte = place - place % BLOCK - half
         if not self._separator or from_byte <= self.position:
@@ -111,7 +111,7 @@ class EventStream(Envelope):
         )
 
     def is_at(self, start: Start) -> bool:
-        """Whether the event before it has just been read, and the rest is read as by a reader that begins there.
+        """Whether this stream stands at the start of another reader, and would read the rest as that one does.
 
         What such a reader does follows from where it is, its separator, how far it has read ahead, and the bytes; those
         held here may have been mended.
@@ -127,7 +127,7 @@ class EventStream(Envelope):
         return self._source.offset <= ahead and held == self._source.peek_at(self.position, len(held))
 
     def pass_over(self, count: int, facts: dict[str, str]) -> None:
-        """Take the rest of the file for read: its events and its facts are known."""
+        """Count the rest of the file as read: its events and its facts are known."""
         self.count += count
         self.facts |= facts
         self._source.pass_over()
@@ -147,7 +147,7 @@ class EventStream(Envelope):
             self._refuse("the file ends without its closing ]")
         found = self._value()
         if found.open:
-            self._refuse(self._why(found))
+            self._refuse(self._problem_with(found))
 
     def blocks(self, decoder: EventDecoder[B, E]) -> Iterator[B]:
         """Every event of the file, in order, some hundreds at a time.
@@ -159,24 +159,26 @@ class EventStream(Envelope):
         while self._in_events:
             while (following := window.peek()) != b"]":
                 if not following:
-                    self._defect("the file ends without its closing ]", "cut")
+                    self._report_defect("the file ends without its closing ]", "cut")
                     return
                 window.fill(_block_from(self.position))
-                batch = self._fast(decoder)
+                batch = self._decode_fast(decoder)
                 if batch is None:
-                    batch = self._exact(decoder)
+                    batch = self._decode_exact(decoder)
                 self.count += len(batch)
                 yield batch
                 self._pass_comma()
             window.at += 1
             self._in_events = self.container == "object" and self._walk_members()
             if self._in_events:
-                self._defect("a second array of traceEvents begins: several traces were joined", "behind")
+                self._report_defect(
+                    "a second array of traceEvents begins: several traces were joined", "behind"
+                )
                 return
         if window.peek():
-            self._defect(self._what_follows(), "behind")
+            self._report_defect(self._what_follows(), "behind")
         elif self._source.problem:
-            self._defect(self._source.problem, "behind")
+            self._report_defect(self._source.problem, "behind")
 
     def _pass_comma(self) -> None:
         window = self._window
@@ -184,9 +186,9 @@ class EventStream(Envelope):
         if following == b",":  # one more before the closing bracket does no harm, and writers leave it there
             window.at += 1
         elif following and following != b"]":
-            self._defect("expected , or ]", "between")
+            self._report_defect("expected , or ]", "between")
 
-    def _fast(self, decoder: EventDecoder[B, E]) -> B | None:
+    def _decode_fast(self, decoder: EventDecoder[B, E]) -> B | None:
         window = self._window
         end = window.at + _block_from(self.position)
         cut = window.data.rfind(self._separator, window.at, end) if self._separator else -1
@@ -199,24 +201,27 @@ class EventStream(Envelope):
         window.at = cut + 1
         return batch
 
-    def _exact(self, decoder: EventDecoder[B, E]) -> B:
+    def _decode_exact(self, decoder: EventDecoder[B, E]) -> B:
         """Split the block with the scanner, event by event, and rescue what the decoder refuses."""
         window = self._window
         spans, problem = self._spans(decoder)
         while not spans:
             if not problem.open or not self._grow():
-                return self._without(decoder, self._why(problem))
+                return self._batch_of_none(decoder, self._problem_with(problem))
             spans, problem = self._spans(decoder)
-        self._learn_separator(spans)
+        if len(spans) > 1:
+            data, start = window.data, spans[-1].start
+            key = _FIRST_KEY.match(data, start)
+            self._separator = data[spans[-2].end - 1 : key.end() if key else start + 1]
         end = spans[-1].end
         try:
             batch = decoder.decode(b"".join((b"[", memoryview(window.data)[window.at : end], b"]")))
         except REFUSED:
-            batch, end = self._rescued(decoder, spans)
+            batch, end = self._rescue_all(decoder, spans)
         window.at = end
         return batch
 
-    def _rescued(self, decoder: EventDecoder[B, E], spans: list[Span]) -> tuple[B, int]:
+    def _rescue_all(self, decoder: EventDecoder[B, E], spans: list[EventSpan]) -> tuple[B, int]:
         """The events of these spans, one by one, and where the last of them ends."""
         events: list[E] = []
         for span in spans:
@@ -230,7 +235,7 @@ class EventStream(Envelope):
             events.append(event)
         return decoder.batch(events), spans[-1].end
 
-    def _rescue(self, decoder: EventDecoder[B, E], span: Span) -> E | ValueError:
+    def _rescue(self, decoder: EventDecoder[B, E], span: EventSpan) -> E | ValueError:
         if span.end - span.start > LARGEST_MENDED:
             return ValueError(
                 f"it takes more than {LARGEST_MENDED >> 20} MiB and is not what the format says"
@@ -242,10 +247,10 @@ class EventStream(Envelope):
         except RecursionError:
             return ValueError("nested too deeply")
 
-    def _spans(self, decoder: EventDecoder[B, E]) -> tuple[list[Span], Scanned]:
-        """Whole events from here on, as far as they are held, and why it does not go on."""
+    def _spans(self, decoder: EventDecoder[B, E]) -> tuple[list[EventSpan], Scanned]:
+        """The whole events that are held from here on, and what the scanner found behind them."""
         window = self._window
-        spans: list[Span] = []
+        spans: list[EventSpan] = []
         start, mended, again = window.at, False, 0
         found = Scanned(-1, "expected an event", start)
         while start < len(window.data) and window.data[start : start + 1] != b"]":
@@ -255,31 +260,25 @@ class EventStream(Envelope):
                     without_nan(window.data, found.stop, members=not mended) if again < MOST_MENDED else None
                 )
                 if data is None:
-                    return self._laid_out(decoder) or spans, found
+                    return self._spans_by_layout(decoder) or spans, found
                 window.data, mended, again = data, True, again + 1
                 continue
             again = 0
-            spans.append(Span(start, found.end))
+            spans.append(EventSpan(start, found.end))
             comma = window.after_space(found.end)
             if window.data[comma : comma + 1] != b",":
                 break
             start = window.after_space(comma + 1)
         return spans, found
 
-    def _laid_out(self, decoder: EventDecoder[B, E]) -> list[Span]:
-        """Events by the format's layout."""
+    def _spans_by_layout(self, decoder: EventDecoder[B, E]) -> list[EventSpan]:
+        """The events that are held from here on, by the format's layout."""
         at = self._window.at
         text = self._window.data[at : at + LARGEST_MENDED].decode("latin-1")
-        return [Span(at + start, at + end) for start, end in decoder.split(text)]
+        return [EventSpan(at + start, at + end) for start, end in decoder.split(text)]
 
-    def _learn_separator(self, spans: list[Span]) -> None:
-        if len(spans) > 1:
-            data, start = self._window.data, spans[-1].start
-            key = _FIRST_KEY.match(data, start)
-            self._separator = data[spans[-2].end - 1 : key.end() if key else start + 1]
-
-    def _without(self, decoder: EventDecoder[B, E], reason: str) -> B:  # noqa: ARG002 - for the lenient one
-        """What to do where no event can be read: perhaps a batch of none."""
+    def _batch_of_none(self, decoder: EventDecoder[B, E], reason: str) -> B:  # noqa: ARG002 - for the lenient one
+        """Refuse the file, where no event can be read; a lenient stream gives a batch without events."""
         self._refuse(reason)
 
 

@@ -57,7 +57,7 @@ class Raw:
         return self._file.seekable() and self._file.tell() == self.taken + len(self._head)
 
     def close(self) -> None:
-        """Nothing: whoever opened the file closes it."""
+        """Leave the file open: whoever opened it closes it."""
 
     def rewind(self) -> bool:
         """Go back to the beginning; False where the file cannot."""
@@ -95,8 +95,10 @@ class Gzip:
             found = self._inflate.decompress(data, PIECE)
         except zlib.error:
             # What zlib had unpacked when it met the error is lost with it: once more, byte by byte.
-            self._broken = True
-            return _until_broken(before, data)
+            self._broken, pieces = True, list[bytes]()
+            with contextlib.suppress(zlib.error):
+                pieces.extend(before.decompress(data[place : place + 1]) for place in range(len(data)))
+            return b"".join(pieces)
         self._data = self._inflate.unconsumed_tail
         return found
 
@@ -110,13 +112,6 @@ class Gzip:
             rest = data.lstrip(b"\0")
         self._data, self._inflate = rest, zlib.decompressobj(_GZIP)
         return True
-
-
-def _until_broken(inflate: Any, data: bytes) -> bytes:
-    found: list[bytes] = []
-    with contextlib.suppress(zlib.error):
-        found.extend(inflate.decompress(data[place : place + 1]) for place in range(len(data)))
-    return b"".join(found)
 
 
 class Zstd:
@@ -137,7 +132,7 @@ class Zstd:
             while len(pieces) < PIECE // _ZSTD_PIECE and (more := self._file.read(_ZSTD_PIECE)):
                 pieces.append(more)
         except OSError as error:
-            self._broken = _reason(error)
+            self._broken = "it ends too early" if "runcated" in str(error) else "its data is wrong"
             pieces += self._last_bytes(self._given + sum(map(len, pieces)))
         found = b"".join(pieces)
         self._given += len(found)
@@ -162,7 +157,3 @@ def _zstd(raw: Raw) -> Any:
     import pyarrow as pa
 
     return pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")
-
-
-def _reason(error: OSError) -> str:
-    return "it ends too early" if "runcated" in str(error) else "its data is wrong"

@@ -1,4 +1,4 @@
-"""What is held of a trace file: from where its reader is to some way ahead, and where the JSON values in it end."""
+"""The bytes of a trace file that are held in memory, and where the JSON values in them end."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from attrib.errors import AttribError
-from attrib.traces.io.source import Source
+from attrib.traces.io.source import TraceSource
 
 BLOCK = 1 << 18
 """Bytes decoded at a time: larger blocks leave the processor's cache and were measured to be slower."""
@@ -69,7 +69,7 @@ class Window:
         reach: Bytes that one value may take.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: TraceSource) -> None:
         self.data = b""
         self.at = 0
         self.ended = False
@@ -98,7 +98,7 @@ class Window:
         """The next byte that is not white space, reading on as needed; empty at the end of the file."""
         passed = 0
         while True:
-            at = self._end_of_space(self.at)
+            at = self.after_space(self.at)
             passed += at - self.at
             self.at = at
             if at < len(self.data) or self.ended:
@@ -110,14 +110,11 @@ class Window:
 
     def after_space(self, start: int) -> int:
         """The first place from `start` on that is not white space."""
-        return self._end_of_space(start)
-
-    def _end_of_space(self, start: int) -> int:
         match = _SPACE.match(self.data, start)
         return match.end() if match else start
 
     def value(self, start: int) -> Scanned:
-        """The JSON value that begins there, which is not white space; nothing is built of it."""
+        """Find the end of the JSON value that begins at `start`, without building anything of it."""
         try:
             _skip(memoryview(self.data)[start : start + self.reach])
         except RecursionError:
@@ -132,24 +129,20 @@ class Window:
             if place is not None and not _FORGIVEN.search(str(error)):
                 problem = str(error)[: place.start()].removeprefix(_PREFIX).strip()
                 return Scanned(-1, problem, start + int(place[1]))
-            return self._forgiving(start)
+            return self._value_by_python(start)
         return Scanned(start + len(self.data[start : start + self.reach].rstrip(SPACE)))
 
-    def _forgiving(self, start: int) -> Scanned:
-        """The same by Python's scanner, which takes control characters in strings and lone surrogates."""
+    def _value_by_python(self, start: int) -> Scanned:
+        """The value by Python's scanner, which takes control characters in strings and lone surrogates."""
         for size in _FORGIVING:
             text = self.data[start : start + min(size, self.reach)].decode("latin-1")
-            found = _scanned(text, start)
+            try:
+                found = Scanned(start + _scan(text)[1])
+            except RecursionError:
+                return Scanned(-1, "nested too deeply", start)
+            except json.JSONDecodeError as error:
+                near_the_end = error.pos + _LITERAL > len(text) or error.msg.startswith(_UNTERMINATED)
+                found = Scanned(-1, error.msg.lower(), start + error.pos, open=near_the_end)
             if start + size >= len(self.data) or not (found.open or found.end == start + size):
                 return found
         return Scanned(-1, f"not strict JSON, and more than {LARGEST_MENDED >> 10:,} KiB", start)
-
-
-def _scanned(text: str, start: int) -> Scanned:
-    try:
-        return Scanned(start + _scan(text)[1])
-    except RecursionError:
-        return Scanned(-1, "nested too deeply", start)
-    except json.JSONDecodeError as error:
-        near_the_end = error.pos + _LITERAL > len(text) or error.msg.startswith(_UNTERMINATED)
-        return Scanned(-1, error.msg.lower(), start + error.pos, open=near_the_end)

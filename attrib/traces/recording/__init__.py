@@ -1,1 +1,1 @@
-"""Questions to an event table: its operators, kernels, copies, steps and runs."""
+"""A trace as a recording that answers questions: its operators, kernels, copies, steps, runs and nodes."""

@@ -11,12 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from attrib.model.events import EventTable
-from attrib.traces.recording.activity_types import rows_of
-from attrib.traces.recording.runs import runs_of
-
-Rows = npt.NDArray[np.intp]
-Int64s = npt.NDArray[np.int64]
+from attrib.traces.recording.intervals import Int64s, Rows
+from attrib.traces.recording.recording import Recording
 
 RUN_RANGE = "attrib.run#"
 """A recorded run of ONNX Runtime is a profiler range of this name and its number in the capture."""
@@ -57,7 +53,7 @@ class ClockJoin:
 
     @property
     def typical_ns(self) -> int:
-        """The same of the median run."""
+        """How far the median run reaches out of its range; 0 where it lies inside, or there are none."""
         return int(np.median(self.outside_ns)) if self.ranges.size else 0
 
     @property
@@ -76,15 +72,13 @@ class ClockJoin:
         return -int(self.before_ns.min()), int(self.after_ns.min())
 
 
-def range_rows(device: EventTable) -> Rows:
+def range_rows(device: Recording) -> Rows:
     """Rows of the ranges around the recorded runs in a Kineto trace, in order of time."""
-    rows = rows_of(device, {"annotation"})
-    codes = [code for code in np.unique(device.name[rows]) if _RANGE.fullmatch(device.text(int(code)))]
-    rows = rows[np.isin(device.name[rows], codes)]
-    return rows[np.argsort(device.start_ns[rows], kind="stable")]
+    rows = device.annotations()
+    return device.by_start(rows[device.has_name(rows, lambda name: _RANGE.fullmatch(name) is not None)])
 
 
-def join_clocks(profile: EventTable, zero_ns: int, device: EventTable) -> ClockJoin:
+def join_clocks(profile: Recording, zero_ns: int, device: Recording) -> ClockJoin:
     """Find the run that belongs to each recorded range: the one whose middle is the nearest.
 
     A session that is profiled from its creation has more runs than ranges (warm-up, lead-in): they stay alone.
@@ -94,9 +88,9 @@ def join_clocks(profile: EventTable, zero_ns: int, device: EventTable) -> ClockJ
         zero_ns: Epoch time of its zero.
         device: The Kineto trace that was recorded around some of its runs.
     """
-    ranges, runs = range_rows(device), runs_of(profile).rows
-    begins, ends = _interval(device, ranges, 0)
-    run_begins, run_ends = _interval(profile, runs, zero_ns)
+    ranges, runs = range_rows(device), profile.runs().rows
+    begins, ends = device.start_ns[ranges], device.ends(ranges)
+    run_begins, run_ends = profile.start_ns[runs] + zero_ns, profile.ends(runs) + zero_ns
     chosen, own = _nearest(begins + (ends - begins) // 2, run_begins + (run_ends - run_begins) // 2)
     return ClockJoin(
         ranges=ranges[own],
@@ -105,11 +99,6 @@ def join_clocks(profile: EventTable, zero_ns: int, device: EventTable) -> ClockJ
         after_ns=ends[own] - run_ends[chosen[own]],
         unpaired=int(ranges.size - own.sum()),
     )
-
-
-def _interval(table: EventTable, rows: Rows, zero_ns: int) -> tuple[Int64s, Int64s]:
-    begins = table.start_ns[rows] + zero_ns
-    return begins, begins + table.duration_ns[rows]
 
 
 def _nearest(instants: Int64s, others: Int64s) -> tuple[Rows, npt.NDArray[np.bool_]]:

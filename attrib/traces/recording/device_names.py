@@ -3,14 +3,14 @@
 import re
 from typing import Literal
 
-Direction = Literal["to_host", "from_host", "on_device", "between_devices", "on_host", "unknown"]
+CopyDirection = Literal["to_host", "from_host", "on_device", "between_devices", "on_host", "unknown"]
 _SIDES = {
     "h": "host", "m": "host", "host": "host", "pinned": "host", "pageable": "host", "memory": "host",
     "d": "device", "a": "device", "device": "device", "devicearray": "device", "array": "device",
     "p": "peer", "peer": "peer",
 }  # fmt: skip
 """Of a copy's source and target; `M` is Level Zero's host memory outside SYCL. Shared memory (`S`) is on neither."""
-_DIRECTIONS: dict[tuple[str | None, str | None], Direction] = {
+_DIRECTIONS: dict[tuple[str | None, str | None], CopyDirection] = {
     ("device", "host"): "to_host",
     ("host", "device"): "from_host",
     ("device", "device"): "on_device",
@@ -36,7 +36,7 @@ _CALL_NAMES: tuple[tuple[CallKind, re.Pattern[str]], ...] = (
 """Runtime and driver calls (CUDA, HIP, Level Zero and Unified Runtime, AIU, CNRT) by what they do to the device."""
 
 
-def direction_of(name: str) -> Direction:
+def direction_of(name: str) -> CopyDirection:
     """Which way a copy went, by the name that the profiler gave it."""
     for pattern in _COPY_NAMES:
         if found := pattern.search(name):

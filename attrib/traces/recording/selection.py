@@ -12,38 +12,19 @@ In an ORT profile a node belongs to the run of its thread, and a kernel goes wit
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from attrib.errors import AttribError, UsageError
-from attrib.model.events import EventTable, RawColumn
-from attrib.traces.recording.activity_types import GPU_WORK, Kind, Rows, rows_of
-from attrib.traces.recording.ort_kernels import node_of_work
-from attrib.traces.recording.runs import (
-    NONE,
-    containing,
-    gpu_rows,
-    launches_of,
-    node_rows,
-    run_rows,
-    step_of,
-    step_rows,
-)
-from attrib.traces.recording.shapes import ShapeColumn
+from attrib.traces.recording.intervals import Int64s
+from attrib.traces.recording.recording import Recording, Rows
 
 Steps = tuple[range, ...]
 """Numbers of the wanted steps."""
 
-ON_DEVICE: frozenset[Kind] = GPU_WORK | {"gpu_annotation", "sync", "event"}
 _PART = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?")
-_STRINGS = ("name", "category", "track", "op", "provider", "parent")
-_NUMBERS = (
-    "start_ns", "duration_ns", "correlation", "external_id", "node_index", "stream", "bytes",
-)  # fmt: skip
+R = TypeVar("R", bound=Recording)
 
 
 def steps_from_text(text: str) -> Steps:
@@ -59,131 +40,72 @@ def steps_from_text(text: str) -> Steps:
     return found
 
 
-def steps_of(table: EventTable) -> tuple[Rows, list[int]]:
-    """Rows of the steps or runs of a trace, in order of time, and the number of each."""
-    if table.format == "ort-profile":
-        rows = run_rows(table)
-        return rows, list(range(1, rows.size + 1))
-    rows = step_rows(table)
-    return rows, [int(table.text(code).rpartition("#")[2]) for code in table.name[rows].tolist()]
-
-
-def chosen_steps(table: EventTable, steps: Steps, name: str) -> Rows:
+def find_steps(recording: Recording, steps: Steps, name: str) -> Rows:
     """Rows of the wanted steps.
 
     Raises:
         AttribError: The trace holds none of them.
     """
-    rows, numbers = steps_of(table)
+    numbers, unit = recording.step_numbers(), recording.step_unit
     wanted = np.array([any(number in part for part in steps) for number in numbers], dtype=bool)
     if wanted.any():
-        found: Rows = rows[wanted]
+        found: Rows = recording.steps()[wanted]
         return found
-    what = "runs" if table.format == "ort-profile" else "steps"
     if not numbers:
         raise AttribError(
-            f"{name}: holds no {what} to choose from", hint="leave --steps out to see all of it"
+            f"{name}: holds no {unit} to choose from", hint="leave --steps out to see all of it"
         )
     raise AttribError(
-        f"{name}: holds none of these {what}",
+        f"{name}: holds none of these {unit}",
         hint=f"it holds {len(numbers):,}: {min(numbers)} to {max(numbers)}",
     )
 
 
-def same_steps(table: EventTable, other: EventTable, chosen: Rows) -> Rows:
-    """Rows of the steps that are some of another table's; a part of a profile counts its runs differently."""
-    wanted = set(_identities(other, chosen))
-    rows, _ = steps_of(table)
-    same: Rows = rows[np.fromiter((one in wanted for one in _identities(table, rows)), bool, rows.size)]
+def find_same_steps(recording: Recording, other: Recording, chosen: Rows) -> Rows:
+    """Rows of the steps that are some of another recording's; a part of a profile counts its runs differently."""
+    wanted, rows = set(_identities(other, chosen)), recording.steps()
+    is_same = [one in wanted for one in _identities(recording, rows)]
+    same: Rows = rows[np.array(is_same, dtype=bool)]
     return same
 
 
-def _identities(table: EventTable, rows: Rows) -> list[tuple[int, int, str, str]]:
+def _identities(recording: Recording, rows: Rows) -> list[tuple[int, int, str, str]]:
+    """What tells a step from every other: start and duration in nanoseconds, name and track."""
     return [
         (
-            int(table.start_ns[row]),
-            int(table.duration_ns[row]),
-            table.text(table.name[row]),
-            table.text(table.track[row]),
+            int(recording.start_ns[row]),
+            int(recording.duration_ns[row]),
+            recording.text(recording.name[row]),
+            recording.text(recording.track[row]),
         )
         for row in rows.tolist()
     ]
 
 
-def selected(table: EventTable, chosen: Rows) -> EventTable:
+def select_events(recording: R, chosen: Rows) -> R:
     """What belongs to some steps, in file order; strings and shapes of everything else are left out.
 
     Args:
-        table: A trace, or a part of one that holds all of the chosen steps, every step that overlaps one of them, every
-            call of a device's runtime, and all device work.
+        recording: A trace, or a part of one that holds all of the chosen steps, every step that overlaps one of them,
+            every call of a device's runtime, and all device work.
         chosen: Rows of steps, in order of time.
     """
-    owner = _owner_in_profile(table) if table.format == "ort-profile" else _owner_in_kineto(table)
-    return taken(table, np.flatnonzero(np.isin(owner, chosen)))
+    is_chosen = np.isin(recording.steps(), chosen)
+    position = recording.step_of_events()
+    return recording.take(
+        np.flatnonzero(np.append(is_chosen, False)[position])
+    )  # the last one stands for NONE, -1
 
 
-def taken(table: EventTable, rows: Rows) -> EventTable:
-    """Some rows of a table as a table of their own."""
-    codes = np.concatenate([getattr(table, column)[rows] for column in _STRINGS])
-    used, first = np.unique(codes, return_index=True)
-    order = used[np.argsort(first, kind="stable")]
-    order = order[order >= 0]
-    renumbered = np.full(len(table.strings) + 1, -1, np.int32)  # the last one stands for ABSENT
-    renumbered[order] = np.arange(order.size, dtype=np.int32)
-    columns: dict[str, Any] = {column: renumbered[getattr(table, column)[rows]] for column in _STRINGS}
-    columns |= {column: getattr(table, column)[rows] for column in _NUMBERS}
-    return replace(
-        table,
-        strings=tuple(table.strings[code] for code in order.tolist()),
-        inputs=_shapes(table.inputs, rows),
-        outputs=_shapes(table.outputs, rows),
-        **columns,
-    )
-
-
-def overlapping(table: EventTable, chosen: Rows) -> npt.NDArray[np.int64]:
-    """First and last nanosecond of each step that has an instant in common with a chosen one, by start."""
-    rows, _ = steps_of(table)
-    starts, ends = table.start_ns[rows], table.start_ns[rows] + table.duration_ns[rows]
-    begun = np.searchsorted(starts, table.start_ns[chosen] + table.duration_ns[chosen], side="right")
+def find_overlapping_windows(recording: Recording, chosen: Rows) -> Int64s:
+    """First and last nanosecond of each step that has an instant in common with a chosen one, by start: `[steps, 2]`."""
+    rows = recording.steps()
+    starts, ends = recording.start_ns[rows], recording.ends(rows)
+    begun = np.searchsorted(starts, recording.ends(chosen), side="right")
     latest = np.maximum.accumulate(ends)  # so that the ones before the first that reaches the window are out
-    reached = np.searchsorted(latest, table.start_ns[chosen], side="left")
+    reached = np.searchsorted(latest, recording.start_ns[chosen], side="left")
     inside = np.zeros(rows.size + 1, np.int64)
     np.add.at(inside, reached, 1)
     np.add.at(inside, begun, -1)
     kept = np.cumsum(inside[:-1]) > 0
     return np.column_stack([starts[kept], ends[kept]]).astype(np.int64)
-
-
-def _owner_in_kineto(table: EventTable) -> Rows:
-    """The row of the step that each event belongs to; `NONE` for none."""
-    steps = step_rows(table)
-    everything = np.arange(len(table))
-    position = step_of(table, steps, everything)
-    work = rows_of(table, ON_DEVICE)
-    launches = launches_of(table, work)
-    launched = launches != NONE
-    position[work[launched]] = position[launches[launched]]
-    return _rows_at(steps, position)
-
-
-def _owner_in_profile(table: EventTable) -> Rows:
-    runs = run_rows(table)
-    position = containing(table, runs, np.arange(len(table)))
-    position[runs] = np.arange(runs.size)
-    work = gpu_rows(table)
-    nodes = node_of_work(table, node_rows(table), work)
-    known = nodes != NONE
-    position[work[known]] = position[nodes[known]]
-    return _rows_at(runs, position)
-
-
-def _rows_at(steps: Rows, position: Rows) -> Rows:
-    return np.where(position == NONE, NONE, steps[np.maximum(position, 0)]) if steps.size else position
-
-
-def _shapes(column: RawColumn, rows: Rows) -> RawColumn:
-    if isinstance(column, ShapeColumn):
-        return column.taken(rows)
-    found: Sequence[bytes | None] = [column[row] for row in rows.tolist()]
-    return found

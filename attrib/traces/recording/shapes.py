@@ -4,8 +4,8 @@ The common form is `[[dtype, [dim, ...]], ...]` with ONNX's lower-case element t
 `EventTable.input_tensors` reads it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, overload
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -56,7 +56,7 @@ _INT64 = 1 << 63
 _DEEPEST = 4  # lists of lists of tensors exist; deeper nesting is no shape
 
 
-class ShapeColumn(Sequence[bytes | None]):
+class ShapeColumn:
     """Each row's tensors in the common form, or None; a distinct spelling is converted once, on first use."""
 
     def __init__(self, codes: npt.NDArray[np.int32], distinct: tuple[Raw, ...], normalize: Normalize) -> None:
@@ -68,29 +68,18 @@ class ShapeColumn(Sequence[bytes | None]):
     def __len__(self) -> int:
         return len(self._codes)
 
-    @overload
-    def __getitem__(self, row: int) -> bytes | None: ...
-    @overload
-    def __getitem__(self, row: slice) -> Sequence[bytes | None]: ...
-    def __getitem__(self, row: int | slice) -> bytes | Sequence[bytes | None] | None:
-        if isinstance(row, slice):
-            return [self._at(int(code)) for code in self._codes[row]]
+    def __getitem__(self, row: int) -> bytes | None:
         return self._at(int(self._codes[row]))
 
     def __iter__(self) -> Iterator[bytes | None]:
         return map(self._at, self._codes.tolist())
 
-    def taken(self, rows: npt.NDArray[np.intp]) -> "ShapeColumn":
-        """Some of the rows; the spellings that none of them has are let go."""
+    def take(self, rows: npt.NDArray[np.intp]) -> "ShapeColumn":
+        """Make a column of some of the rows, without the spellings that none of them has."""
         used, codes = np.unique(self._codes[rows], return_inverse=True)
         absent = int(used.size > 0 and used[0] < 0)  # ABSENT sorts first and stays what it is
         distinct = tuple(self._distinct[code] for code in used[absent:].tolist())
         return ShapeColumn((codes - absent).astype(np.int32), distinct, self._normalize)
-
-    @property
-    def recorded(self) -> bool:
-        """At least one event says what tensors it had."""
-        return bool(self._distinct)
 
     def _at(self, code: int) -> bytes | None:
         if code < 0:
@@ -111,9 +100,12 @@ def kineto_tensors(raw: Raw) -> bytes:
         return b"[]"
     if not isinstance(types, list) or len(types) != len(dims):
         return _encode([row for entry in dims if entry for row in _rows("", entry)])
-    return _encode(
-        [row for dtype, entry in zip(types, dims, strict=True) for row in _typed_rows(dtype, entry)]
-    )
+    rows: list[Row] = []
+    for torch_type, entry in zip(types, dims, strict=True):
+        if not isinstance(torch_type, str) or torch_type in NO_TENSOR or (torch_type in LISTS and not entry):
+            continue
+        rows += _rows("" if torch_type in LISTS else DTYPE_OF_TORCH_TYPE.get(torch_type, torch_type), entry)
+    return _encode(rows)
 
 
 def ort_tensors(raw: Raw) -> bytes:
@@ -123,12 +115,6 @@ def ort_tensors(raw: Raw) -> bytes:
         return b"[]"
     pairs = (pair for entry in entries if isinstance(entry, dict) for pair in entry.items())
     return _encode([row for dtype, dims in pairs for row in _rows(dtype, dims)])
-
-
-def _typed_rows(torch_type: Any, entry: Any) -> list[Row]:
-    if not isinstance(torch_type, str) or torch_type in NO_TENSOR or (torch_type in LISTS and not entry):
-        return []
-    return _rows("" if torch_type in LISTS else DTYPE_OF_TORCH_TYPE.get(torch_type, torch_type), entry)
 
 
 def _rows(dtype: str, entry: Any, depth: int = 0) -> list[Row]:

@@ -5,12 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from attrib.analysis.attribution.host.ort_partition import ort_partition
-from attrib.analysis.attribution.host.torch_partition import torch_partition
+from attrib.analysis.attribution.host.ort_partition import ort_steps
+from attrib.analysis.attribution.host.torch_partition import torch_steps
 from attrib.analysis.attribution.partitions import TimedStep, step_windows
 from attrib.errors import AttribError
 from attrib.traces import read_kineto, read_ort_profile
-from attrib.traces.recording.runs import runs_of, step_rows
 
 
 def kineto(tmp_path, *events):
@@ -38,16 +37,16 @@ def profile(tmp_path, *events):
     return read_ort_profile(path)
 
 
-def torch_steps(table):
-    return torch_partition(table, step_windows(table, step_rows(table), [TimedStep(0, 10**9, 0)]))
+def split_torch(table):
+    return torch_steps(table, step_windows(table, table.steps(), [TimedStep(0, 10**9, 0)])).partition
 
 
-def ort_steps(table, wall_ns):
-    return ort_partition(table, step_windows(table, runs_of(table).rows, [TimedStep(0, wall_ns, 0)]))
+def split_ort(table, wall_ns):
+    return ort_steps(table, step_windows(table, table.runs().rows, [TimedStep(0, wall_ns, 0)])).partition
 
 
 def test_a_call_is_the_outermost_op_inside_the_innermost_module(tmp_path):
-    found = torch_steps(kineto(
+    found = split_torch(kineto(
         tmp_path,
         ("user_annotation", "attrib.step#0", 0, 100),
         ("cpu_op", "module: ", 1, 98), ("cpu_op", "module: dense", 10, 50),
@@ -64,7 +63,7 @@ def test_a_call_is_the_outermost_op_inside_the_innermost_module(tmp_path):
 
 
 def test_names_that_run_into_each_other_keep_distinct_ids(tmp_path):
-    found = torch_steps(kineto(
+    found = split_torch(kineto(
         tmp_path,
         ("user_annotation", "attrib.step#0", 0, 100),
         ("cpu_op", "module: a", 1, 20), ("cpu_op", "b/c", 2, 10),
@@ -74,7 +73,7 @@ def test_names_that_run_into_each_other_keep_distinct_ids(tmp_path):
 
 
 def test_neighbors_that_overlap_by_rounding_stay_neighbors(tmp_path):
-    found = torch_steps(kineto(
+    found = split_torch(kineto(
         tmp_path,
         ("user_annotation", "attrib.step#0", 0, 100),
         ("cpu_op", "aten::add", 10, 5.001), ("cpu_op", "aten::mul", 15, 5),
@@ -86,7 +85,7 @@ def test_neighbors_that_overlap_by_rounding_stay_neighbors(tmp_path):
 
 def test_a_trace_without_operators_says_so(tmp_path):
     with pytest.raises(AttribError, match="no operators"):
-        torch_steps(kineto(tmp_path, ("user_annotation", "attrib.step#0", 0, 100)))
+        split_torch(kineto(tmp_path, ("user_annotation", "attrib.step#0", 0, 100)))
 
 
 RUN = (("Session", "SequentialExecutor::Execute", 2, 90, 1), ("Session", "model_run", 0, 96, 1))
@@ -94,7 +93,7 @@ RUN = (("Session", "SequentialExecutor::Execute", 2, 90, 1), ("Session", "model_
 
 def test_a_run_is_nodes_executor_session_and_api(tmp_path):
     nodes = (("Node", "a_kernel_time", 10, 30, 1), ("Node", "b_kernel_time", 50, 20, 1))
-    found = ort_steps(profile(tmp_path, *nodes, *RUN), wall_ns=100_000)
+    found = split_ort(profile(tmp_path, *nodes, *RUN), wall_ns=100_000)
     found.self_check()
     assert found.work_ns[:, 0].tolist() == [30_000, 20_000]
     assert found.parts_ns[:, 0].tolist() == [40_000, 6_000, 4_000]
@@ -102,7 +101,7 @@ def test_a_run_is_nodes_executor_session_and_api(tmp_path):
 
 def test_nodes_of_two_threads_share_the_instants_that_they_overlap(tmp_path):
     nodes = (("Node", "a_kernel_time", 10, 40, 1), ("Node", "b_kernel_time", 30, 40, 2))
-    found = ort_steps(profile(tmp_path, *nodes, *RUN), wall_ns=96_000)
+    found = split_ort(profile(tmp_path, *nodes, *RUN), wall_ns=96_000)
     found.self_check()
     assert found.work_ns[:, 0].tolist() == [30_000, 30_000]
 
@@ -110,7 +109,7 @@ def test_nodes_of_two_threads_share_the_instants_that_they_overlap(tmp_path):
 def test_repeated_and_empty_node_names_keep_distinct_ids(tmp_path):
     names = ("n", "n", "n#1", "")
     nodes = [("Node", f"{name}_kernel_time", 10 + 10 * i, 5, 1) for i, name in enumerate(names)]
-    found = ort_steps(profile(tmp_path, *nodes, *RUN), wall_ns=96_000)
+    found = split_ort(profile(tmp_path, *nodes, *RUN), wall_ns=96_000)
     ids = [w.id for w in found.work]
     assert len(set(ids)) == len(names)
     assert all(ids)
@@ -123,7 +122,7 @@ def test_steps_are_found_by_the_clock_among_warm_up_runs(tmp_path):
         TimedStep(7_000_000 + 2_000_000 - 20_000, 150_000, 3),
         TimedStep(7_000_000 + 4_000_000, 150_000, 4),
     ]
-    windows = step_windows(table, runs_of(table).rows, timed, zero=7_000_000)
+    windows = step_windows(table, table.runs().rows, timed, zero=7_000_000)
     assert [(w.start_ns, w.block, w.wall_ns) for w in windows] == [
         (2_000_000, 3, 150_000),
         (4_000_000, 4, 150_000),
@@ -132,5 +131,5 @@ def test_steps_are_found_by_the_clock_among_warm_up_runs(tmp_path):
 
 def test_without_recorded_steps_the_cold_one_is_left_out(tmp_path):
     table = profile(tmp_path, *[("Session", "model_run", 1000 * i, 100, 1) for i in range(3)])
-    windows = step_windows(table, runs_of(table).rows, [])
+    windows = step_windows(table, table.runs().rows, [])
     assert np.array([w.start_ns for w in windows]).tolist() == [1_000_000, 2_000_000]

@@ -7,15 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attrib.analysis.attribution.host.lanes import typical
-from attrib.analysis.attribution.host.ort_partition import ort_partition
-from attrib.analysis.attribution.host.torch_partition import torch_partition
+from attrib.analysis.attribution.host.lanes import find_typical
+from attrib.analysis.attribution.host.ort_partition import ort_steps
+from attrib.analysis.attribution.host.torch_partition import torch_steps
 from attrib.analysis.attribution.partitions import TimedStep, step_windows
 from attrib.analysis.attribution.timeline import LaneSegments, compact, timelines_of
 from attrib.api import load
 from attrib.model.timeline import Lane
 from attrib.traces import read_kineto, read_ort_profile
-from attrib.traces.recording.runs import runs_of, step_rows
 
 SAMPLES = ("bert-base-uncased", "distilbert-base-uncased")
 
@@ -29,10 +28,10 @@ def torch_lanes(tmp_path, *events):
     path = tmp_path / "trace.json"
     path.write_text(json.dumps({"schemaVersion": 1, "baseTimeNanoseconds": 0, "traceEvents": rows}))
     table = read_kineto(path)
-    return torch_partition(table, step_windows(table, step_rows(table), [TimedStep(0, 10**9, 0)]))
+    return torch_steps(table, step_windows(table, table.steps(), [TimedStep(0, 10**9, 0)])).partition
 
 
-def ort_steps(tmp_path, *events, wall_ns):
+def split_ort(tmp_path, *events, wall_ns):
     """Partition of a profile of `(category, name, start, duration, thread)` in microseconds."""
     rows = [
         {
@@ -44,7 +43,9 @@ def ort_steps(tmp_path, *events, wall_ns):
     path = tmp_path / "profile.json"
     path.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]")
     table = read_ort_profile(path)
-    return ort_partition(table, step_windows(table, runs_of(table).rows, [TimedStep(100_000, wall_ns, 0)]))
+    return ort_steps(
+        table, step_windows(table, table.runs().rows, [TimedStep(100_000, wall_ns, 0)])
+    ).partition
 
 
 def pieces(partition, lane: Lane) -> list[tuple[str, int, int]]:
@@ -100,7 +101,7 @@ def test_overlapping_calls_are_cut_as_the_partition_cuts_them(tmp_path):
 
 
 def test_nodes_lie_in_their_executor_in_their_run_and_the_api_behind_it(tmp_path):
-    found = ort_steps(
+    found = split_ort(
         tmp_path,
         ("Node", "a_kernel_time", 110, 20, 1), ("Node", "b_kernel_time", 135, 10, 1),
         ("Session", "SequentialExecutor::Execute", 105, 50, 1), ("Session", "model_run", 100, 60, 1),
@@ -114,7 +115,7 @@ def test_nodes_lie_in_their_executor_in_their_run_and_the_api_behind_it(tmp_path
 
 
 def test_a_node_that_runs_a_graph_owns_what_its_nodes_leave(tmp_path):
-    found = ort_steps(
+    found = split_ort(
         tmp_path,
         ("Node", "if_kernel_time", 100, 50, 1), ("Session", "SequentialExecutor::Execute", 110, 30, 1),
         ("Node", "inner_kernel_time", 115, 10, 1), ("Session", "SequentialExecutor::Execute", 100, 60, 1),
@@ -128,7 +129,7 @@ def test_a_node_that_runs_a_graph_owns_what_its_nodes_leave(tmp_path):
 
 
 def test_every_thread_of_a_parallel_executor_has_a_lane(tmp_path):
-    found = ort_steps(
+    found = split_ort(
         tmp_path,
         ("Node", "a_kernel_time", 100, 40, 1), ("Node", "b_kernel_time", 120, 20, 2),
         ("Node", "c_kernel_time", 145, 5, 2), ("Session", "ParallelExecutor::Execute", 100, 55, 1),
@@ -159,7 +160,7 @@ def test_on_one_thread_the_segments_tile_the_step_and_sum_to_the_partition(
     wall = 1000 * (at + behind - 100 + api)
     if at + behind == 100:
         return
-    found = ort_steps(tmp_path_factory.mktemp("steps"), *events, wall_ns=wall)
+    found = split_ort(tmp_path_factory.mktemp("steps"), *events, wall_ns=wall)
     (lane,) = found.lanes.lanes
     if not wall:
         return
@@ -170,7 +171,7 @@ def test_on_one_thread_the_segments_tile_the_step_and_sum_to_the_partition(
 
 @pytest.mark.parametrize(("walls", "position"), [([5], 0), ([9, 1, 5], 2), ([4, 6, 5, 5], 2), ([1, 3], 0)])
 def test_the_typical_step_is_the_one_nearest_to_the_median(walls, position):
-    assert typical(np.array(walls)) == position
+    assert find_typical(np.array(walls)) == position
 
 
 @pytest.mark.parametrize("sample", SAMPLES)

@@ -182,10 +182,9 @@ def test_without_a_replay_the_node_says_what_it_is():
 def steps_of(ready, tmp_path):
     from torch.profiler import ProfilerActivity, profile, record_function
 
-    from attrib.analysis.attribution.host.torch_partition import torch_partition
+    from attrib.analysis.attribution.host.torch_partition import torch_steps
     from attrib.analysis.attribution.partitions import step_windows
     from attrib.traces import read_kineto
-    from attrib.traces.recording.runs import step_rows
 
     with torch.inference_mode():
         ready.step()
@@ -198,7 +197,7 @@ def steps_of(ready, tmp_path):
     file = tmp_path / "compiled_trace.json"
     profiler.export_chrome_trace(str(file))
     table = read_kineto(file)
-    found = torch_partition(table, step_windows(table, step_rows(table), []), ready.compiled())
+    found = torch_steps(table, step_windows(table, table.steps(), []), ready.compiled()).partition
     found.self_check()
     return found
 

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from attrib.capture.pytorch.kineto_merge import merge_kineto
-from attrib.traces.formats.kineto import read_kineto
-from attrib.traces.recording.runs import NONE, gpu_rows, launches_of, union_ns
+from attrib.traces import read_kineto
+from attrib.traces.recording.intervals import NONE, union_ns
 
 BASE = 1_790_857_026_000_000_000
 RECORDED = ("kineto_bert_small_h100.json", "kineto_t4_fp32.json")
@@ -45,8 +45,8 @@ def merged(folder, *files):
 
 
 def launch_distances(table):
-    work = gpu_rows(table)
-    launches = launches_of(table, work)
+    work = table.device_work()
+    launches = table.launch_of(work)
     assert NONE not in launches
     return (table.start_ns[work] - table.start_ns[launches]).tolist()
 
@@ -83,7 +83,7 @@ def test_numbers_move_with_another_base_time(tmp_path):
     files = block(tmp_path / "a", 1000, [5]), block(tmp_path / "b", 1000, [5], base=BASE + 4_000_500)
     table, _ = merged(tmp_path, *files)
     assert launch_distances(table) == [5000, 5000]
-    assert sorted(table.start_ns[gpu_rows(table)] - BASE) == [1_005_000, 5_005_500]
+    assert sorted(table.start_ns[table.device_work()] - BASE) == [1_005_000, 5_005_500]
 
 
 def test_row_of_the_device_keeps_its_label_and_nobody_else_does(tmp_path):
@@ -109,13 +109,13 @@ def test_recorded_block_twice_is_twice_the_work(shared_traces, tmp_path, name):
     """The worst case: a block whose numbers and times are all those of the block before."""
     one = read_kineto(shared_traces / name)
     table, _ = merged(tmp_path, shared_traces / name, shared_traces / name)
-    work, single = gpu_rows(table), gpu_rows(one)
+    work, single = table.device_work(), one.device_work()
     assert work.size == 2 * single.size
     assert table.duration_ns[work].sum() == 2 * one.duration_ns[single].sum()
     busy = union_ns(table.start_ns[work], table.duration_ns[work])
     assert busy == union_ns(one.start_ns[single], one.duration_ns[single])
-    launches = launches_of(table, work)
-    once = launches_of(one, single)
+    launches = table.launch_of(work)
+    once = one.launch_of(single)
     assert (launches != NONE).sum() == 2 * (once != NONE).sum()
     known = launches[launches != NONE]
     assert len(set(known.tolist())) == 2 * len(set(once[once != NONE].tolist()))

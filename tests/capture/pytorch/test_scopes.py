@@ -8,11 +8,10 @@ import torch
 from torch import nn
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from attrib.analysis.attribution.host.torch_partition import torch_partition
+from attrib.analysis.attribution.host.torch_partition import torch_steps
 from attrib.analysis.attribution.partitions import step_windows
 from attrib.capture.pytorch.scopes import ModuleNames, module_scopes
 from attrib.traces import read_kineto
-from attrib.traces.recording.runs import step_rows
 
 X = torch.randn(2, 4)
 
@@ -59,7 +58,7 @@ def calls(module, tmp_path, *inputs):
     file = tmp_path / "trace.json"
     profiler.export_chrome_trace(str(file))
     table = read_kineto(file)
-    found = torch_partition(table, step_windows(table, step_rows(table), []))
+    found = torch_steps(table, step_windows(table, table.steps(), [])).partition
     found.self_check()
     return [(w.scope, w.op) for w in found.work]
 

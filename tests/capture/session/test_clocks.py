@@ -14,10 +14,8 @@ from attrib.capture.storage.writer import TraceWriter
 from attrib.capture.workers.messages import Finish, Open, Run
 from attrib.capture.workload.inputs import save_inputs
 from attrib.model.manifest import PROFILE_ZERO
-from attrib.traces.formats.kineto import read_kineto
-from attrib.traces.formats.ort_profile import read_ort_profile
+from attrib.traces import read_kineto, read_ort_profile
 from attrib.traces.recording.clocks import RESIDUAL_LIMIT_NS, RUN_RANGE, join_clocks
-from attrib.traces.recording.runs import runs_of
 
 BLOCKS, STEPS, LEAD_IN = 4, 5, 1
 ATTEMPTS = 3
@@ -102,7 +100,7 @@ def test_every_node_lies_in_the_range_around_its_run(tmp_path):
 
 def worst_node_ns(profile, zero, device, join):
     """How far the worst node reaches out of the range around its run."""
-    runs = runs_of(profile)
+    runs = profile.runs()
     position = {int(runs.rows.tolist().index(row)): i for i, row in enumerate(join.runs.tolist())}
     chosen = [position.get(run, -1) for run in runs.run_of_node.tolist()]
     inside = np.array(chosen) >= 0

@@ -13,8 +13,7 @@ from attrib.capture.session.session import Session
 from attrib.capture.storage.interrupts import Interrupts
 from attrib.capture.workload.sources import Source
 from attrib.model.manifest import PROFILE_ZERO
-from attrib.traces.formats.kineto import read_kineto
-from attrib.traces.recording.runs import gpu_rows
+from attrib.traces import read_kineto
 
 ZERO = 1_790_857_026_000_000_000
 
@@ -74,7 +73,7 @@ def write(session, tmp_path, *begins_us):
 def test_blocks_of_onnx_runtime_become_the_trace_of_the_device(session, tmp_path):
     settings = write(session, tmp_path, 500, 1010, 2010)
     assert set(session.directory.complete_files) == {"ort/profile.json.gz", f"ort/{DEVICE_TRACE}"}
-    assert gpu_rows(read_kineto(session.directory.root / "ort" / DEVICE_TRACE)).size == 2
+    assert read_kineto(session.directory.root / "ort" / DEVICE_TRACE).device_work().size == 2
     assert settings["clock_residual_ns"] == "0"
     assert settings["io_binding"] == "true"
     assert session.record.warnings == []

@@ -14,7 +14,6 @@ from attrib.errors import AttribError
 from attrib.traces.formats import parallel
 from attrib.traces.formats import reader_process as second
 from attrib.traces.formats.detection import open_trace
-from attrib.traces.formats.step_windows import TABLES
 from attrib.traces.io import envelope, stream, window
 from tests.traces.recording.test_selection import assert_same
 
@@ -28,7 +27,7 @@ class SecondHere:
     """What the second process does, in this one, where the tests make the blocks small."""
 
     def __init__(self, request):
-        self.request = msgspec.json.decode(msgspec.json.encode(request), type=parallel.Request)
+        self.request = msgspec.json.decode(msgspec.json.encode(request), type=parallel.ReadRequest)
         self.closed = False
 
     def result(self):
@@ -37,15 +36,15 @@ class SecondHere:
             counts = second.answer(self.request, out)
         except AttribError:
             counts = False
-        return parallel.received(io.BytesIO(out.getvalue() if counts else b""))
+        return parallel.receive(io.BytesIO(out.getvalue() if counts else b""))
 
     def close(self):
         self.closed = True
 
 
 def table_of(path, least, progress=None):
-    with open_trace(path, progress=progress) as (opened, found):
-        return TABLES[found](opened, parallel_from=least)
+    with open_trace(path, progress=progress) as (opened, form):
+        return form.read(opened, parallel_from=least)
 
 
 def outcome_of(path, least):
@@ -75,7 +74,7 @@ def here(patch, place, size, block):
     patch.setattr(stream, "BLOCK", block)
     patch.setattr(envelope, "BLOCK", block)
     patch.setattr(window, "BLOCK", block)
-    patch.setattr(parallel, "Second", SecondHere)
+    patch.setattr(parallel, "SecondProcess", SecondHere)
     patch.setattr(parallel, "_can_start", lambda: True)
     patch.setattr(parallel, "HEAD_START", 2 * place - size)
 
@@ -250,7 +249,7 @@ def test_an_interrupted_reader_leaves_nothing_behind(write, joined, monkeypatch)
     path, started = large(write), []
     monkeypatch.setattr(parallel, "HEAD_START", 0)
 
-    class Noted(parallel.Second):
+    class Noted(parallel.SecondProcess):
         def __init__(self, request):
             super().__init__(request)
             started.append(self._process)
@@ -259,7 +258,7 @@ def test_an_interrupted_reader_leaves_nothing_behind(write, joined, monkeypatch)
         if started:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(parallel, "Second", Noted)
+    monkeypatch.setattr(parallel, "SecondProcess", Noted)
     before = len(list(Path("/dev/fd").iterdir()))
     with pytest.raises(KeyboardInterrupt):
         table_of(path, 0, progress=interrupt)
@@ -270,7 +269,7 @@ def test_an_interrupted_reader_leaves_nothing_behind(write, joined, monkeypatch)
 def test_one_core_reads_alone(write, monkeypatch):
     path = large(write)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
-    monkeypatch.setattr(parallel, "Second", None)
+    monkeypatch.setattr(parallel, "SecondProcess", None)
     assert len(table_of(path, 0)) == 12_000
 
 

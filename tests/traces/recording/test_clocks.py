@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attrib.traces.formats.kineto import read_kineto
-from attrib.traces.formats.ort_profile import read_ort_profile
+from attrib.traces import read_kineto, read_ort_profile
 from attrib.traces.recording.clocks import RUN_RANGE, join_clocks, range_rows
 
 BASE = 1_790_857_026_000_000_000

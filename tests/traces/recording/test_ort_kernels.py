@@ -6,8 +6,6 @@ import pytest
 
 from attrib.traces import read_trace
 from attrib.traces.inspection.summary import summarize
-from attrib.traces.recording.ort_kernels import node_of_work
-from attrib.traces.recording.runs import gpu_rows, runs_of
 
 CUDA = "CUDAExecutionProvider"
 
@@ -43,8 +41,8 @@ def inspect(write, *events):
 def links(write, *events):
     """Each work event's name with the start of the node event that it belongs to, None without one."""
     table = read_trace(write(json.dumps([session("session_initialization", 0, 5), *events])))
-    work = gpu_rows(table)
-    rows = node_of_work(table, runs_of(table).nodes, work)
+    work = table.device_work()
+    rows = table.launch_of(work)
     starts = [None if row < 0 else int(table.start_ns[row]) // 1000 for row in rows.tolist()]
     return [(table.text(name), start) for name, start in zip(table.name[work], starts, strict=True)]
 

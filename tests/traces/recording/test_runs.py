@@ -6,17 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from attrib.traces import read_trace
-from attrib.traces.recording.runs import (
-    NONE,
-    launches_of,
-    node_name,
-    outermost,
-    runs_of,
-    step_of,
-    step_of_gpu_work,
-    step_rows,
-    union_ns,
-)
+from attrib.traces.recording.intervals import NONE, union_ns
+from attrib.traces.recording.ort_kernels import node_name
 
 
 def ort(*events):
@@ -46,7 +37,7 @@ def kineto(*events):
 
 def placed(table):
     """Each node's name and the wall time of its run in microseconds."""
-    runs = runs_of(table)
+    runs = table.runs()
     walls = [*(table.duration_ns[runs.rows] // 1000).tolist(), None]
     return {
         table.text(table.name[row]): walls[run] for row, run in zip(runs.nodes, runs.run_of_node, strict=True)
@@ -59,7 +50,7 @@ def test_nodes_are_placed_by_time_although_runs_come_after_them_and_out_of_order
         ("Node", "a", 10, 20), ("Node", "early", 1, 2), ("Session", "model_run", 5, 37),
     )))  # fmt: skip
     assert placed(table) == {"a": 32, "b": 31, "early": None}
-    runs = runs_of(table)
+    runs = table.runs()
     assert (np.diff(table.start_ns[runs.rows]) > 0).all()
 
 
@@ -68,7 +59,7 @@ def test_two_executors_in_one_run_are_one_run(write):
         ("Node", "inner", 12, 14), ("Session", "SequentialExecutor::Execute", 11, 15), ("Node", "If", 10, 16),
         ("Session", "SequentialExecutor::Execute", 8, 18), ("Session", "model_run", 5, 20),
     )))  # fmt: skip
-    runs = runs_of(table)
+    runs = table.runs()
     assert runs.rows.size == 1
     assert runs.run_of_executor.tolist() == [0, 0]
     assert placed(table) == {"inner": 15, "If": 15}
@@ -121,7 +112,7 @@ def test_placing_agrees_with_looking_at_every_run(write, gaps, times):
     expected = [
         next((k for k, (start, end) in enumerate(runs) if start <= time <= end), NONE) for time in times
     ]
-    assert runs_of(table).run_of_node.tolist() == expected
+    assert table.runs().run_of_node.tolist() == expected
 
 
 def test_steps_are_host_annotations_in_order_of_time(write):
@@ -130,7 +121,7 @@ def test_steps_are_host_annotations_in_order_of_time(write):
         ("user_annotation", "ProfilerStep#6", 10, 20, 0), ("user_annotation", "ProfilerStep#6 (more)", 12, 13, 0),
         ("cpu_op", "ProfilerStep#5", 1, 2, 0),
     )))  # fmt: skip
-    assert [table.text(table.name[row]) for row in step_rows(table)] == ["ProfilerStep#6", "ProfilerStep#7"]
+    assert [table.text(table.name[row]) for row in table.steps()] == ["ProfilerStep#6", "ProfilerStep#7"]
 
 
 def test_our_own_steps_win_over_the_profilers(write):
@@ -138,7 +129,7 @@ def test_our_own_steps_win_over_the_profilers(write):
         ("user_annotation", "ProfilerStep#0", 0, 100, 0), ("user_annotation", "attrib.step#1", 50, 60, 0),
         ("user_annotation", "attrib.step#0", 10, 20, 0),
     )))  # fmt: skip
-    assert [table.text(table.name[row]) for row in step_rows(table)] == ["attrib.step#0", "attrib.step#1"]
+    assert [table.text(table.name[row]) for row in table.steps()] == ["attrib.step#0", "attrib.step#1"]
 
 
 def test_gpu_work_belongs_to_the_step_that_launched_it(write):
@@ -151,14 +142,13 @@ def test_gpu_work_belongs_to_the_step_that_launched_it(write):
         ("gpu_memset", "graph b", 34, 35, 4),
         ("kernel", "orphan", 15, 16, 99), ("gpu_memcpy", "none", 15, 16, 0), ("cuda_runtime", "cudaMalloc", 15, 16, 0),
     )))  # fmt: skip
-    steps = step_rows(table)
     gpu = np.flatnonzero(
         np.isin(table.category, [table.code(c) for c in ("kernel", "gpu_memset", "gpu_memcpy")])
     )
     found = dict(
         zip(
             (table.text(table.name[row]) for row in gpu),
-            step_of_gpu_work(table, steps, gpu).tolist(),
+            table.step_of_device_work().tolist(),
             strict=True,
         )
     )
@@ -171,18 +161,18 @@ def test_the_first_of_several_calls_with_one_correlation_launched_the_work(write
     table = read_trace(write(kineto(
         ("kernel", "k", 9, 10, 5), ("cuda_driver", "inner", 3, 4, 5), ("cuda_runtime", "outer", 2, 5, 5),
     )))  # fmt: skip
-    assert [table.text(table.name[row]) for row in launches_of(table, np.array([0]))] == ["outer"]
+    assert [table.text(table.name[row]) for row in table.launch_of(np.array([0]))] == ["outer"]
 
 
 def test_a_trace_without_steps_or_runtime_calls_places_nothing(write):
     table = read_trace(write(kineto(("kernel", "k", 9, 10, 5))))
     rows = np.array([0])
-    assert launches_of(table, rows).tolist() == [NONE]
-    assert step_of(table, step_rows(table), rows).tolist() == [NONE]
-    assert step_of_gpu_work(table, step_rows(table), rows).tolist() == [NONE]
+    assert table.launch_of(rows).tolist() == [NONE]
+    assert table.step_of(rows).tolist() == [NONE]
+    assert table.step_of_device_work().tolist() == [NONE]
     empty = read_trace(write('{"traceEvents":[]}'))
-    assert step_of_gpu_work(empty, step_rows(empty), rows[:0]).tolist() == []
-    assert runs_of(empty).rows.size == 0
+    assert empty.step_of_device_work().tolist() == []
+    assert empty.runs().rows.size == 0
 
 
 def test_the_outermost_calls_are_found_per_thread(write):
@@ -190,7 +180,7 @@ def test_the_outermost_calls_are_found_per_thread(write):
         ("cpu_op", "inner", 2, 4, 0), ("cpu_op", "outer", 1, 9, 0), ("cpu_op", "same start", 1, 3, 0),
         ("cpu_op", "next", 9, 10, 0), ("cpu_op", "other thread", 3, 4, 0, 2),
     )))  # fmt: skip
-    rows = outermost(table, np.arange(len(table)))
+    rows = table.outermost(np.arange(len(table)))
     assert [table.text(table.name[row]) for row in rows] == ["outer", "next", "other thread"]
 
 

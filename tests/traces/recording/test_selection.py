@@ -12,7 +12,7 @@ from attrib.errors import AttribError, UsageError
 from attrib.traces import read_trace
 from attrib.traces.formats import step_windows as early
 from attrib.traces.io import envelope, stream, window
-from attrib.traces.recording.selection import chosen_steps, selected, steps_from_text
+from attrib.traces.recording.selection import find_steps, select_events, steps_from_text
 
 SAMPLE = Path(__file__).parents[3] / "sample_traces" / "distilbert-base-uncased"
 COLUMNS = (
@@ -239,7 +239,7 @@ def test_early_is_the_filter_of_the_whole(tmp_path, events, steps, block):
     whole = read_trace(path)
     wanted = steps_from_text(steps)
     try:
-        expected = selected(whole, chosen_steps(whole, wanted, "it"))
+        expected = select_events(whole, find_steps(whole, wanted, "it"))
     except AttribError:
         with pytest.raises(AttribError, match="none of these"):
             early_and_whole(path, wanted, block)

@@ -9,20 +9,15 @@ Numbered cases, cited in the code:
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from attrib.model.device import Direction
-from attrib.model.events import ABSENT, EventTable, Int64s
-from attrib.traces.recording.activity_types import distinct, rows_of
-from attrib.traces.recording.device_names import call_kind_of, direction_of
-from attrib.traces.recording.ort_kernels import node_of_work
-from attrib.traces.recording.runs import NONE, Rows, gpu_rows, launches_of, node_rows
-
-Bools = npt.NDArray[np.bool_]
+from attrib.model.events import ABSENT, Int64s
+from attrib.traces.recording.device_names import direction_of
+from attrib.traces.recording.intervals import NONE
+from attrib.traces.recording.recording import Bools, Recording, Rows, distinct
 
 _BLOCKING_COPIES = re.compile(
     r"(?:cuda|hip)Memcpy(?:2D|3D|ToSymbol|FromSymbol|Peer)?|hipMemcpyWithStream|(?:cu|hip)Memcpy(?:HtoD|DtoH|DtoD)(?:_v2)?"
@@ -47,7 +42,7 @@ class DeviceEvents:
     """Device work, in the order of the file; times in nanoseconds on the clock of the steps.
 
     Attributes:
-        row: Its row in the table.
+        row: Its row in the recording.
         start: When it begins.
         end: When it ends.
         is_copy: Whether it is a copy or a memset.
@@ -75,58 +70,50 @@ class DeviceEvents:
         return np.asarray(self.launch != NONE)
 
 
-def device_events(table: EventTable, zero: int = 0) -> DeviceEvents:
+def device_events(recording: Recording, zero: int = 0) -> DeviceEvents:
     """The device work of a trace.
 
     Args:
-        table: A Kineto trace, or the profile of an ONNX Runtime that records kernels.
-        zero: What to add to the times of the table.
+        recording: A Kineto trace, or the profile of an ONNX Runtime that records kernels.
+        zero: What to add to the times of the recording.
     """
-    rows = gpu_rows(table)
-    of_ort = table.format == "ort-profile"
-    launch = node_of_work(table, node_rows(table), rows) if of_ort else launches_of(table, rows)  # 2, 1
-    some = launch != NONE
-    start = table.start_ns[rows] + zero
-    launched = np.where(some, table.start_ns[launch] + zero, start) if len(table) else start  # 3
+    rows, launch = recording.device_work(), recording.launches()  # 1, 2
+    known = launch != NONE
+    start = recording.start_ns[rows] + zero
+    launched, track = start, np.full(len(rows), ABSENT, dtype=np.int64)
+    in_graph = np.zeros(len(rows), dtype=bool)
+    if known.any():
+        launched = np.where(known, recording.start_ns[launch] + zero, start)  # 3
+        track = np.where(known, recording.track[launch], ABSENT).astype(np.int64)
+        in_graph = known & np.isin(launch, recording.calls_to("graph_launch"))
     return DeviceEvents(
         row=rows,
         start=start,
-        end=start + np.maximum(table.duration_ns[rows], 0),
-        is_copy=~np.isin(rows, rows_of(table, {"kernel"})),
+        end=start + np.maximum(recording.duration_ns[rows], 0),
+        is_copy=~np.isin(rows, recording.kernels()),
         launch=launch,
         launched=launched,
-        track=np.where(some, table.track[launch], ABSENT).astype(np.int64) if len(table) else launch,
-        in_graph=some & named(table, launch, lambda name: call_kind_of(name) == "graph_launch"),
+        track=track,
+        in_graph=in_graph,
     )
 
 
-def named(table: EventTable, rows: Rows, accept: Callable[[str], bool]) -> Bools:
-    """Which rows have a name that is accepted; each distinct name is asked about once."""
-    if not len(table) or not rows.size:
-        return np.zeros(rows.size, dtype=bool)
-    wanted = [code for code in distinct(table.name[rows]) if accept(table.text(code))]
-    return np.isin(table.name[rows], wanted)
-
-
-def waiting_rows(table: EventTable) -> Rows:
+def waiting_rows(recording: Recording) -> Rows:
     """Rows of the runtime calls that return only when the device has done its work."""
-    rows = rows_of(table, {"runtime"})
-    return rows[named(table, rows, _waits)]
+    rows = recording.runtime_calls()
+    blocking = recording.has_name(rows, lambda name: _BLOCKING_COPIES.fullmatch(name) is not None)
+    return rows[blocking | np.isin(rows, recording.calls_to("sync"))]
 
 
-def allocating_rows(table: EventTable) -> Rows:
+def allocating_rows(recording: Recording) -> Rows:
     """Rows of the runtime calls that ask for memory or give it back."""
-    rows = rows_of(table, {"runtime"})
-    return rows[named(table, rows, lambda name: _ALLOCATIONS.fullmatch(name) is not None)]
+    rows = recording.runtime_calls()
+    return rows[recording.has_name(rows, lambda name: _ALLOCATIONS.fullmatch(name) is not None)]
 
 
-def _waits(name: str) -> bool:
-    return call_kind_of(name) == "sync" or _BLOCKING_COPIES.fullmatch(name) is not None
-
-
-def directions(table: EventTable, rows: Rows) -> list[Direction]:
+def directions(recording: Recording, rows: Rows) -> list[Direction]:
     """From where to where each copy goes."""
-    fills = np.isin(rows, rows_of(table, {"memset"})).tolist()
-    ways = {code: _SHORT.get(direction_of(table.text(code)), "other") for code in distinct(table.name[rows])}
-    codes = table.name[rows].tolist()
-    return ["memset" if fill else ways[code] for fill, code in zip(fills, codes, strict=True)]
+    fills = np.isin(rows, recording.fills()).tolist()
+    codes = recording.name[rows]
+    ways = {code: _SHORT.get(direction_of(recording.text(code)), "other") for code in distinct(codes)}
+    return ["memset" if fill else ways[code] for fill, code in zip(fills, codes.tolist(), strict=True)]

@@ -1,4 +1,4 @@
-"""What the host did in one step, on the clock of the device's trace: which call or node, or which framework part, when."""
+"""One step on the host, on the clock of the device's trace: which call, node or framework part was active when."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,8 @@ import numpy.typing as npt
 from attrib.analysis.attribution.device.events import allocating_rows, waiting_rows
 from attrib.analysis.attribution.host.intervals import innermost, nesting_order
 from attrib.model.device import SPENT
-from attrib.model.events import EventTable, Int64s
+from attrib.model.events import Int64s
+from attrib.traces.recording.recording import Recording
 
 ANY = -1
 """Stands for the thread of every call, where the numbers of the threads cannot be compared."""
@@ -38,7 +39,7 @@ class Spans:
         return np.concatenate([self.begin, self.end])
 
 
-def spans(begin: Int64s, end: Int64s, owner: Int64s) -> Spans:
+def spans_from(begin: Int64s, end: Int64s, owner: Int64s) -> Spans:
     """Intervals in any order; an owner is a position of a unit of work or of a part."""
     order = nesting_order(begin, end)
     return Spans(begin[order], end[order], owner[order])
@@ -73,7 +74,7 @@ class HostStep:
     def __post_init__(self) -> None:
         columns = [(s.begin, s.end, s.owner) for s in self.units.values()]
         joined = (np.concatenate(column) for column in zip(*columns, strict=True)) if columns else None
-        object.__setattr__(self, "every", spans(*joined) if joined else NO_SPANS)
+        object.__setattr__(self, "every", spans_from(*joined) if joined else NO_SPANS)
 
     def launcher(self, times: Int64s, tracks: Int64s) -> Int64s:
         """The unit in which each launch lies, on its own thread; -1 for none."""
@@ -108,32 +109,32 @@ class Waits:
     row: Int64s
 
     def within(self, step: HostStep) -> Spans:
-        """Those of the step's thread that reach into its window; the owner is the kind of waiting."""
+        """The waits of the step's thread that reach into its window; the owner is the kind of waiting."""
         its = (self.spans.begin < step.end_ns) & (self.spans.end > step.start_ns)
         its &= (self.track == step.track) | (step.track == ANY)
         return Spans(self.spans.begin[its], self.spans.end[its], self.spans.owner[its])
 
 
-def waits_of(table: EventTable) -> Waits:
+def waits_of(recording: Recording) -> Waits:
     """The waiting calls of a Kineto trace."""
-    waiting, allocating = waiting_rows(table), allocating_rows(table)
+    waiting, allocating = waiting_rows(recording), allocating_rows(recording)
     rows = np.concatenate([waiting, allocating])
     kinds = np.repeat([SYNC, ALLOCATION], [len(waiting), len(allocating)])
-    begin, end = table.start_ns[rows], table.start_ns[rows] + table.duration_ns[rows]
+    begin, end = recording.start_ns[rows], recording.ends(rows)
     order = nesting_order(begin, end)
     return Waits(
         Spans(begin[order], end[order], kinds[order]),
-        table.track[rows[order]].astype(np.int64),
+        recording.track[rows[order]].astype(np.int64),
         rows[order].astype(np.int64),
     )
 
 
-def comparable(ours: npt.NDArray[np.integer], theirs: npt.NDArray[np.integer]) -> bool:
+def share_threads(ours: npt.NDArray[np.integer], theirs: npt.NDArray[np.integer]) -> bool:
     """Whether two sets of thread codes name the same threads: they share one."""
     return bool(np.isin(ours, theirs).any())
 
 
-def codes_in(table: EventTable, texts: Sequence[str]) -> Int64s:
-    """Codes of threads of another table in this one; a code that no row has where it does not know them."""
-    known = {text: code for code, text in enumerate(table.strings)}
+def codes_in(recording: Recording, texts: Sequence[str]) -> Int64s:
+    """Codes that the threads of another recording have in this one; one that no row has, where it does not know them."""
+    known = {text: code for code, text in enumerate(recording.strings)}
     return np.array([known.get(text, -2) for text in texts], dtype=np.int64)

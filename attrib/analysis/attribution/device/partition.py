@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from attrib.analysis.attribution.device.copies import copies_of, outside_copies
-from attrib.analysis.attribution.device.events import Bools, DeviceEvents, device_events
+from attrib.analysis.attribution.device.events import DeviceEvents, device_events
 from attrib.analysis.attribution.device.host import COPY, KERNEL, HostStep, Waits, waits_of
 from attrib.analysis.attribution.device.lanes import device_lanes
 from attrib.analysis.attribution.device.parts import (
@@ -25,10 +25,11 @@ from attrib.analysis.attribution.device.parts import (
 )
 from attrib.analysis.attribution.device.sweep import Owners, StepWork, sweep
 from attrib.model.device import SPENT, DeviceSplit, DeviceUse
-from attrib.model.events import EventTable, Int64s
+from attrib.model.events import Int64s
 from attrib.model.execution_providers import CPU_PROVIDER, asynchronous_of
 from attrib.model.work import Partition
-from attrib.traces.recording.runs import NONE, union_ns
+from attrib.traces.recording.intervals import NONE, union_ns
+from attrib.traces.recording.recording import Recording
 from attrib.units import format_percent
 
 OUTSIDE_SHARE = 0.1
@@ -48,23 +49,27 @@ _OUTSIDE = "{} of the device's time was launched in no operator: by code that ca
 _UNLAUNCHED = "{:,} kernels and copies have no launching call in the trace: they belong to no operator"
 
 
-def on_device(partition: Partition, steps: Sequence[HostStep], table: EventTable, zero: int = 0) -> Partition:
-    """Split the steps of a partition again, by the device's work in `table`.
+def split_by_device(
+    partition: Partition, steps: Sequence[HostStep], recording: Recording, zero: int = 0
+) -> Partition:
+    """Split the steps of a partition again, by the device's work in `recording`.
 
     Args:
         partition: The steps as the host saw them.
         steps: The same steps on the clock of the device's trace, with the same walls.
-        table: The trace with the device's work.
+        recording: The trace with the device's work.
         zero: What to add to its times.
     """
-    found = assign(device_events(table, zero), steps, table, partition)
-    waits, owners = waits_of(table), _owners(found, partition)
+    found = assign(device_events(recording, zero), steps, recording, partition)
+    waits, owners = waits_of(recording), _owners(found, partition)
     by_start = np.argsort(found.events.start, kind="stable")
     reach = np.maximum.accumulate(found.events.end[by_start]) if len(by_start) else by_start
-    swept = [
-        _swept(found, i, step, waits, owners, _near(found.events, by_start, reach, step))
-        for i, step in enumerate(steps)
-    ]
+    swept = []
+    for i, step in enumerate(steps):
+        first = np.searchsorted(reach, step.start_ns, side="right")
+        last = np.searchsorted(found.events.start[by_start], step.end_ns, side="left")
+        work = _step_work(found, i, by_start[first:last])
+        swept.append(sweep(step, work, waits.within(step), owners))
     spent = np.stack([split for split, _ in swept], axis=2)
     busy = np.array([ns for _, ns in swept], dtype=np.int64)
     parts_ns = spent[:, found.works :].sum(axis=0)
@@ -80,14 +85,14 @@ def on_device(partition: Partition, steps: Sequence[HostStep], table: EventTable
         scopes=np.concatenate([partition.scopes, more]),
         warnings=(*partition.warnings, *_warnings(found, steps)),
         device=device_use(found, partition.walls_ns),
-        split=_split(found, partition, table, spent[:, : found.works], busy, waits),
+        split=_split(found, partition, recording, spent[:, : found.works], busy, waits),
         python=None,
-        lanes=device_lanes(found, steps, table, [found.parts[i] for i in kept]),
+        lanes=device_lanes(found, steps, recording, [found.parts[i] for i in kept]),
     )
 
 
 def assign(
-    events: DeviceEvents, steps: Sequence[HostStep], table: EventTable, partition: Partition
+    events: DeviceEvents, steps: Sequence[HostStep], recording: Recording, partition: Partition
 ) -> Assigned:
     """Give each event of the device its step and its owner; every event gets at most one of each."""
     starts, ends = (
@@ -101,56 +106,38 @@ def assign(
     found = Assigned(events, step, np.full(len(events), NONE, dtype=np.int64), len(partition.work), parts)
     for i, host in enumerate(steps):
         own = np.flatnonzero(step == i)
-        found.owner[own] = _owner(found, own, host, table)
+        known, is_copy = events.known[own], events.is_copy[own]
+        unit = np.where(known, host.launcher(events.launched[own], events.track[own]), -1)
+        # What no unit launched goes to a part that says as much of it as is known.
+        outside = np.where(is_copy, outside_copies(found, own, host, recording), found.part(OUTSIDE))
+        outside = np.where(events.in_graph[own], found.part(GRAPH_REPLAY), outside)
+        outside = np.where(known, outside, found.part(UNLAUNCHED))
+        found.owner[own] = np.where(unit >= 0, unit, outside)
     return found
 
 
-def _owner(found: Assigned, own: Int64s, host: HostStep, table: EventTable) -> Int64s:
-    """Unit or part of the events of one step."""
-    events = found.events
-    known, is_copy = events.known[own], events.is_copy[own]
-    unit = np.where(known, host.launcher(events.launched[own], events.track[own]), -1)
-    outside = np.where(is_copy, outside_copies(found, own, host, table), found.part(OUTSIDE))
-    outside = np.where(events.in_graph[own], found.part(GRAPH_REPLAY), outside)
-    outside = np.where(known, outside, found.part(UNLAUNCHED))
-    return np.where(unit >= 0, unit, outside)
-
-
 def _owners(found: Assigned, partition: Partition) -> Owners:
+    owning = np.unique(found.owner).tolist()
+    launching = {partition.work[i].provider for i in owning if 0 <= i < found.works} - {CPU_PROVIDER}
+    elsewhere = launching | asynchronous_of({work.provider for work in partition.work})
     return Owners(
         total=found.works + len(found.parts),
         works=found.works,
         other_step=found.part(OTHER_STEP),
         syncs=found.part(SYNCHRONIZING),
         allocations=found.part(ALLOCATING),
-        on_host=_on_host(found, partition),
+        # The processor computes a unit whose provider launches nothing, and is none that would.
+        on_host=np.array(
+            [bool(w.provider) and w.provider not in elsewhere for w in partition.work], dtype=bool
+        ),
     )
 
 
-def _on_host(found: Assigned, partition: Partition) -> Bools:
-    """Units that the processor computes: their provider launches nothing, and is none that would."""
-    launching = {
-        partition.work[i].provider for i in np.unique(found.owner).tolist() if 0 <= i < found.works
-    } - {CPU_PROVIDER}
-    enqueuing = launching | asynchronous_of({work.provider for work in partition.work})
-    return np.array(
-        [bool(work.provider) and work.provider not in enqueuing for work in partition.work], dtype=bool
-    )
-
-
-def _near(events: DeviceEvents, by_start: Int64s, reach: Int64s, step: HostStep) -> Int64s:
-    """Positions of the events that can overlap a step."""
-    first = np.searchsorted(reach, step.start_ns, side="right")
-    last = np.searchsorted(events.start[by_start], step.end_ns, side="left")
-    return by_start[first:last]
-
-
-def _swept(
-    found: Assigned, i: int, step: HostStep, waits: Waits, owners: Owners, near: Int64s
-) -> tuple[Int64s, int]:
+def _step_work(found: Assigned, i: int, near: Int64s) -> StepWork:
+    """The device's work of one step, and what else is near it: `near` are all events that can overlap the step."""
     events = found.events
     own, others = near[found.step[near] == i], near[found.step[near] != i]
-    work = StepWork(
+    return StepWork(
         start=events.start[own],
         end=events.end[own],
         owner=found.owner[own],
@@ -159,7 +146,6 @@ def _swept(
         foreign_start=events.start[others],
         foreign_end=events.end[others],
     )
-    return sweep(step, work, waits.within(step), owners)
 
 
 def device_use(found: Assigned, walls: Int64s) -> DeviceUse:
@@ -176,7 +162,7 @@ def device_use(found: Assigned, walls: Int64s) -> DeviceUse:
 
 
 def _split(
-    found: Assigned, partition: Partition, table: EventTable, spent: Int64s, busy: Int64s, waits: Waits
+    found: Assigned, partition: Partition, recording: Recording, spent: Int64s, busy: Int64s, waits: Waits
 ) -> DeviceSplit:
     events = found.events
     mine = np.flatnonzero((found.owner >= 0) & (found.owner < found.works) & ~events.is_copy)
@@ -185,25 +171,21 @@ def _split(
     sums, counts = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     np.add.at(sums, place, events.end[mine] - events.start[mine])
     np.add.at(counts, place, 1)
+    # Distinct kernels of each unit in the first step, in order of launch.
+    first = mine[found.step[mine] == 0]
+    order = np.lexsort((found.events.start[first], found.events.launched[first]))
+    names: list[dict[str, None]] = [{} for _ in range(found.works)]
+    for i in first[order].tolist():
+        names[int(found.owner[i])].setdefault(recording.text(int(recording.name[found.events.row[i]])))
     return DeviceSplit(
         work_ns=dict(zip(SPENT, spent, strict=True)),
         busy_ns=busy,
         idle_ns=partition.walls_ns - busy,
         kernels_ns=sums,
         kernels=counts,
-        names=_names(found, mine, table),
-        copies=copies_of(found, partition, table, waits),
+        names=tuple(tuple(its) for its in names),
+        copies=copies_of(found, partition, recording, waits),
     )
-
-
-def _names(found: Assigned, mine: Int64s, table: EventTable) -> tuple[tuple[str, ...], ...]:
-    """Distinct kernels of each unit in the first step, in order of launch."""
-    first = mine[found.step[mine] == 0]
-    order = np.lexsort((found.events.start[first], found.events.launched[first]))
-    names: list[dict[str, None]] = [{} for _ in range(found.works)]
-    for i in first[order].tolist():
-        names[int(found.owner[i])].setdefault(table.text(int(table.name[found.events.row[i]])))
-    return tuple(tuple(its) for its in names)
 
 
 def _warnings(found: Assigned, steps: Sequence[HostStep]) -> tuple[str, ...]:

@@ -4,78 +4,74 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from attrib.analysis.attribution.device.host import ANY, HostStep, Spans, codes_in, comparable, spans
+from attrib.analysis.attribution.device.host import ANY, HostStep, Spans, codes_in, share_threads, spans_from
 from attrib.analysis.attribution.host.ort_partition import OrtSteps
 from attrib.analysis.attribution.host.steps import StepWindow
 from attrib.analysis.attribution.host.torch_partition import TorchSteps
-from attrib.model.events import EventTable, Int64s
-from attrib.traces.recording.activity_types import rows_of
+from attrib.model.events import Int64s
 from attrib.traces.recording.clocks import RESIDUAL_LIMIT_NS, join_clocks
-from attrib.traces.recording.runs import Rows
+from attrib.traces.recording.recording import Recording, Rows
 from attrib.units import format_ns
 
 ORT_TICK_NS = 2_000
 """ONNX Runtime cuts a node's start and duration to whole microseconds: a node may end up to two later than it says."""
 
 
-def torch_hosts(table: EventTable, found: TorchSteps) -> list[HostStep]:
+def torch_hosts(recording: Recording, found: TorchSteps) -> list[HostStep]:
     """The steps of a PyTorch trace: calls, and the dispatch between them."""
-    launching = table.track[rows_of(table, {"runtime"})]
-    same = comparable(table.track[rows_of(table, {"call"})], launching)
+    launching = recording.track[recording.runtime_calls()]
+    same = share_threads(recording.track[recording.calls()], launching)
     return [
-        _torch_host(table, calls, window, window.track if same else ANY)
+        HostStep(
+            start_ns=window.start_ns,
+            end_ns=window.end_ns,
+            units={window.track if same else ANY: _spans(recording, calls, np.arange(len(calls)), 0)},
+            layers=(),
+            rest=len(calls),
+            track=window.track if same else ANY,
+        )
         for calls, window in zip(found.calls, found.windows, strict=True)
     ]
 
 
-def _torch_host(table: EventTable, calls: Int64s, window: StepWindow, track: int) -> HostStep:
-    units = _spans(table, calls, np.arange(len(calls)), 0)
-    return HostStep(
-        start_ns=window.start_ns,
-        end_ns=window.end_ns,
-        units={track: units},
-        layers=(),
-        rest=len(calls),
-        track=track,
-    )
-
-
 def ort_hosts(
-    table: EventTable, found: OrtSteps, device: EventTable, zero: int
+    recording: Recording, found: OrtSteps, device: Recording, zero: int
 ) -> tuple[list[HostStep], tuple[str, ...]]:
     """The steps of an ONNX Runtime profile, and what is to be said of the clocks.
 
     Args:
-        table: The profile.
+        recording: The profile.
         found: Its steps.
         device: The trace that holds the device's work.
         zero: What to add to the profile's times to get those of the other trace.
     """
-    codes = codes_in(device, table.strings)
-    launching = device.track[rows_of(device, {"runtime"})]
+    codes = codes_in(device, recording.strings)
+    launching = device.track[device.runtime_calls()]
     nodes = np.concatenate((*found.nodes, np.zeros(0, dtype=np.intp)))
     callers = [window.track for window in found.windows]
-    same = comparable(codes[[*np.unique(table.track[nodes]).tolist(), *callers]], launching)
-    shifts, warnings = clock_shifts(table, found.windows, zero, device)
+    same = share_threads(codes[[*np.unique(recording.track[nodes]).tolist(), *callers]], launching)
+    shifts, warnings = clock_shifts(recording, found.windows, zero, device)
     walls = found.partition.walls_ns.tolist()
     steps = [
-        _ort_host(table, position, found, walls[position], zero + shifts[position], codes if same else None)
+        _ort_host(
+            recording, position, found, walls[position], zero + shifts[position], codes if same else None
+        )
         for position in range(len(found.windows))
     ]
     return steps, warnings
 
 
 def _ort_host(
-    table: EventTable, position: int, found: OrtSteps, wall: int, zero: int, codes: Int64s | None
+    recording: Recording, position: int, found: OrtSteps, wall: int, zero: int, codes: Int64s | None
 ) -> HostStep:
-    """One run. The call around it is put where the caller says that it began, as far as it then holds the run."""
+    """One run, inside its call: the call begins where the caller says, as far as it then holds the run."""
     window, nodes, executors = found.windows[position], found.nodes[position], found.executors[position]
     works, begin, end = len(nodes), window.start_ns + zero, window.end_ns + zero
     called = begin if window.call_ns < 0 else window.call_ns
     start = int(np.clip(called, end - wall, begin))
-    tracks = np.full(len(nodes), ANY) if codes is None else codes[table.track[nodes]]
+    tracks = np.full(len(nodes), ANY) if codes is None else codes[recording.track[nodes]]
     units = {
-        int(track): _spans(table, nodes[tracks == track], np.flatnonzero(tracks == track), zero)
+        int(track): _spans(recording, nodes[tracks == track], np.flatnonzero(tracks == track), zero)
         for track in np.unique(tracks)
     }
     run = Spans(np.array([begin]), np.array([end]), np.array([works + 1]))
@@ -83,29 +79,30 @@ def _ort_host(
         start_ns=start,
         end_ns=start + wall,
         units=units,
-        layers=(_spans(table, executors, np.full(len(executors), works), zero), run),
+        layers=(_spans(recording, executors, np.full(len(executors), works), zero), run),
         rest=works + 2,
         track=ANY if codes is None else int(codes[window.track]),
         slack_ns=ORT_TICK_NS,
     )
 
 
-def _spans(table: EventTable, rows: Rows | Int64s, owner: Int64s, zero: int) -> Spans:
-    begin = table.start_ns[rows] + zero
-    return spans(begin, begin + np.maximum(table.duration_ns[rows], 0), owner.astype(np.int64))
+def _spans(recording: Recording, rows: Rows | Int64s, owner: Int64s, zero: int) -> Spans:
+    begin = recording.start_ns[rows] + zero
+    return spans_from(begin, begin + np.maximum(recording.duration_ns[rows], 0), owner.astype(np.int64))
 
 
 def clock_shifts(
-    table: EventTable, windows: Sequence[StepWindow], zero: int, device: EventTable
+    recording: Recording, windows: Sequence[StepWindow], zero: int, device: Recording
 ) -> tuple[list[int], tuple[str, ...]]:
     """For each run the smallest shift that puts it inside the range that was recorded around it; a warning if one is large.
 
     Both traces count from the epoch, but Kineto converts its clock anew for every block, so that the two may drift apart.
     """
-    join = join_clocks(table, zero, device)
-    shift = dict(
-        zip(join.runs.tolist(), map(_into, join.before_ns.tolist(), join.after_ns.tolist()), strict=True)
-    )
+    join = join_clocks(recording, zero, device)
+    low, high = -join.before_ns, join.after_ns
+    # The smallest shift that leaves nothing before and nothing after; the middle where none does.
+    smallest = np.where(low <= high, np.maximum(low, np.minimum(0, high)), (low + high) // 2)
+    shift = dict(zip(join.runs.tolist(), smallest.tolist(), strict=True))
     shifts = [shift.get(window.row, 0) for window in windows]
     worst = max(map(abs, shifts), default=0)
     if worst <= RESIDUAL_LIMIT_NS:
@@ -115,9 +112,3 @@ def clock_shifts(
         " its nodes were moved by that before kernels were given to them"
     )
     return shifts, (warning,)
-
-
-def _into(before: int, after: int) -> int:
-    """The smallest shift that leaves nothing before and nothing after; the middle where none does."""
-    low, high = -before, after
-    return max(low, min(0, high)) if low <= high else (low + high) // 2

@@ -17,12 +17,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from attrib.analysis.attribution.device.events import Bools
 from attrib.analysis.attribution.device.host import ALLOCATION, HOST, IDLE, SYNC, HostStep, Spans
 from attrib.model.device import SPENT
 from attrib.model.events import Int64s
+from attrib.traces.recording.recording import Bools
 
 _SAFE = 1 << 62
 
@@ -45,7 +44,7 @@ class StepWork:
 
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """What the positions of owners mean: so many units of work, then the parts.
+    """Which positions of owners are what: units of work first, then the parts.
 
     Attributes:
         total: Units and parts together.
@@ -65,7 +64,7 @@ class Owners:
 
 
 def sweep(step: HostStep, work: StepWork, waits: Spans, owners: Owners) -> tuple[Int64s, int]:
-    """Split one step.
+    """Split one step among its owners, instant by instant.
 
     Args:
         step: The host.
@@ -85,11 +84,11 @@ def sweep(step: HostStep, work: StepWork, waits: Spans, owners: Owners) -> tuple
     cuts = np.concatenate([start, end, *foreign, launched, step.edges(), waits.edges(), [low, high]])
     edges = np.unique(np.clip(cuts, low, high))
     length = np.diff(edges)
-    running = _running(edges, start, end)
-    found, busy = _shared(edges, running, (start, end, owner, kind), (len(SPENT), owners.total))
+    running = _count_running(edges, start, end)
+    found, busy = _share_busy(edges, running, (start, end, owner, kind), (len(SPENT), owners.total))
     idle = np.flatnonzero(running == 0)
     instants = edges[:-1][idle]
-    held, spent = _host(step, instants, waits, owners)
+    held, spent = _host_at(step, instants, waits, owners)
     order = np.lexsort((owner, launched, start))
     following = np.searchsorted(start[order], instants)
     after = order[np.minimum(following, max(len(order) - 1, 0))] if len(order) else following
@@ -98,13 +97,13 @@ def sweep(step: HostStep, work: StepWork, waits: Spans, owners: Owners) -> tuple
         on_way &= launched[after] <= instants  # 3
         held = np.where(on_way, owner[after], held)
         spent = np.where(on_way, IDLE, spent)
-    others = _running(edges, *foreign)[idle] > 0  # 2
+    others = _count_running(edges, *foreign)[idle] > 0  # 2
     held, spent = np.where(others, owners.other_step, held), np.where(others, IDLE, spent)
     np.add.at(found, (spent, held), length[idle])
     return found, busy
 
 
-def _host(step: HostStep, instants: Int64s, waits: Spans, owners: Owners) -> tuple[Int64s, Int64s]:
+def _host_at(step: HostStep, instants: Int64s, waits: Spans, owners: Owners) -> tuple[Int64s, Int64s]:
     """What the host was doing at each instant (case 4): owner and kind."""
     held, waiting = step.owner(instants), waits.at(instants)
     unit = held < owners.works
@@ -116,7 +115,7 @@ def _host(step: HostStep, instants: Int64s, waits: Spans, owners: Owners) -> tup
     return held, spent
 
 
-def _running(edges: Int64s, start: Int64s, end: Int64s) -> Int64s:
+def _count_running(edges: Int64s, start: Int64s, end: Int64s) -> Int64s:
     """How many intervals hold each piece between two edges; every start and end is an edge."""
     change = np.zeros(len(edges), dtype=np.int64)
     np.add.at(change, np.searchsorted(edges, start), 1)
@@ -124,7 +123,7 @@ def _running(edges: Int64s, start: Int64s, end: Int64s) -> Int64s:
     return np.asarray(np.cumsum(change)[:-1])
 
 
-def _shared(
+def _share_busy(
     edges: Int64s, running: Int64s, work: tuple[Int64s, Int64s, Int64s, Int64s], shape: tuple[int, int]
 ) -> tuple[Int64s, int]:
     """Busy pieces, shared equally among what runs in each (case 1): `[kinds, owners]`, and their length."""
@@ -139,14 +138,10 @@ def _shared(
     amount = until[np.searchsorted(edges, end)] - until[np.searchsorted(edges, start)]
     sums = np.zeros(shape, dtype=number)
     np.add.at(sums, (kind, owner), amount)
-    return _rounded(sums, scale, busy), busy
-
-
-def _rounded(sums: npt.NDArray[Any], scale: int, total: int) -> Int64s:
-    """Sums over the denominator as whole numbers that keep the total: the largest remainders are rounded up."""
+    # Whole numbers that keep the total: the largest remainders are rounded up.
     whole = (sums // scale).astype(np.int64)
-    missing = total - int(whole.sum())
+    missing = busy - int(whole.sum())
     if missing:
         rest = (sums % scale).ravel().astype(np.float64)
         whole.ravel()[np.argsort(-rest, kind="stable")[:missing]] += 1
-    return whole
+    return whole, busy

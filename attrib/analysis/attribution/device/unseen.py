@@ -2,31 +2,28 @@
 
 import dataclasses
 
-import numpy as np
-
-from attrib.model.events import EventTable
 from attrib.model.execution_providers import asynchronous_of
 from attrib.model.work import Partition
-from attrib.traces.recording.activity_types import rows_of
-from attrib.traces.recording.runs import Rows
+from attrib.traces.recording.recording import Recording
 
 _LAUNCHES = ("Launch", "MemcpyAsync", "MemsetAsync")
 
 
-def unseen(partition: Partition, table: EventTable, device: EventTable | None) -> Partition:
-    """The partition with a warning where its times are no kernel times; else the partition itself.
+def warn_unseen(partition: Partition, recording: Recording, device: Recording | None) -> Partition:
+    """Add a warning to a partition whose times are no kernel times; any other is returned as it is.
 
     Args:
         partition: Steps as the host saw them.
-        table: The trace that they come from.
+        recording: The trace that they come from.
         device: The trace that was recorded for the device's work, and holds none.
     """
     if partition.engine == "torch":
-        launching = _launching(table)
-        if not launching.size:
+        calls = recording.runtime_calls()
+        launches = recording.has_name(calls, lambda name: any(part in name for part in _LAUNCHES)).sum()
+        if not launches:
             return partition
         who: tuple[str, ...] = ("the device",)
-        what = f"PyTorch's trace holds {launching.size:,} launches, but no kernel"
+        what = f"PyTorch's trace holds {launches:,} launches, but no kernel"
     else:
         who = tuple(sorted(asynchronous_of(work.provider for work in partition.work)))
         if not who:
@@ -35,14 +32,3 @@ def unseen(partition: Partition, table: EventTable, device: EventTable | None) -
     empty = ", and the trace around the runs holds none either" if device is not None else ""
     text = f"{what}{empty}: their times are enqueue time, not kernel time"
     return dataclasses.replace(partition, unseen=who, warnings=(*partition.warnings, text))
-
-
-def _launching(table: EventTable) -> Rows:
-    """Runtime calls that give the device something to do."""
-    rows = rows_of(table, {"runtime"})
-    codes = [
-        code
-        for code in np.unique(table.name[rows]).tolist()
-        if any(part in table.text(code) for part in _LAUNCHES)
-    ]
-    return rows[np.isin(table.name[rows], codes)]

@@ -9,16 +9,14 @@ The first of these that the trace has; each must hold operators:
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 
 from attrib.analysis.attribution.host.intervals import Int64s, parents
 from attrib.analysis.attribution.host.steps import StepWindow
-from attrib.model.events import EventTable
-from attrib.traces.recording.activity_types import Kind, rows_of
-from attrib.traces.recording.runs import outermost
+from attrib.traces.recording.recording import Recording, Rows
 
 # Module scopes of a trace that attrib did not record: from the Python events of `with_stack=True`.
 #
@@ -51,29 +49,30 @@ def python_scopes(names: Sequence[str], starts: Int64s, ends: Int64s) -> tuple[s
     return tuple(scopes)
 
 
-def foreign_steps(table: EventTable) -> Int64s:
+def foreign_steps(recording: Recording) -> Rows:
     """Rows of the events that stand for a step (cases 1 and 2), in order of time; empty where there are none."""
-    calls = rows_of(table, {"call"})
-    for rows in (_outermost(table, "annotation", ""), _outermost(table, "python", PYTHON_MODULE)):
-        for name in _by_frequency(table, rows):
-            chosen = rows[table.name[rows] == name]
-            if _holds(table, chosen, calls):
-                return np.asarray(chosen[np.argsort(table.start_ns[chosen], kind="stable")], dtype=np.int64)
-    return np.zeros(0, dtype=np.int64)
+    python = recording.python_calls()
+    modules = python[recording.has_name(python, lambda name: name.startswith(PYTHON_MODULE))]
+    for candidates in (recording.annotations(), modules):
+        rows = recording.outermost(candidates)
+        for name, _ in Counter(recording.name[rows].tolist()).most_common():
+            chosen = recording.by_start(rows[recording.name[rows] == name])
+            if _holds_a_call(recording, int(chosen[0])):
+                return chosen
+    return np.zeros(0, dtype=np.intp)
 
 
-def unmarked_steps(table: EventTable) -> list[StepWindow]:
+def unmarked_steps(recording: Recording) -> list[StepWindow]:
     """Steps on the thread that ran most operators (cases 3 and 4); empty without operators."""
-    calls = rows_of(table, {"call"})
+    calls = recording.calls()
     if not calls.size:
         return []
-    tracks, counts = np.unique(table.track[calls], return_counts=True)
+    tracks, counts = np.unique(recording.track[calls], return_counts=True)
     track = int(tracks[np.argmax(counts)])
-    own = outermost(table, calls[table.track[calls] == track])
-    own = own[np.argsort(table.start_ns[own], kind="stable")]
-    end = int((table.start_ns[own] + table.duration_ns[own]).max())
-    length = period(table.name[own].tolist())
-    starts = [*table.start_ns[own[::length]].tolist(), end]
+    own = recording.by_start(recording.outermost(calls[recording.track[calls] == track]))
+    end = int(recording.ends(own).max())
+    length = period(recording.name[own].tolist())
+    starts = [*recording.start_ns[own[::length]].tolist(), end]
     windows = [
         StepWindow(-1, start, stop, track, block) for block, (start, stop) in enumerate(pairwise(starts))
     ]
@@ -95,20 +94,9 @@ def period(sequence: Sequence[int]) -> int:
     return shortest if len(sequence) % shortest == 0 else len(sequence)
 
 
-def _outermost(table: EventTable, kind: Kind, prefix: str) -> Int64s:
-    """Rows of one kind whose name begins so, without those inside another."""
-    rows = rows_of(table, {kind})
-    wanted = [code for code in np.unique(table.name[rows]) if table.text(int(code)).startswith(prefix)]
-    return np.asarray(outermost(table, rows[np.isin(table.name[rows], wanted)]), dtype=np.int64)
-
-
-def _by_frequency(table: EventTable, rows: Int64s) -> Iterator[int]:
-    return (code for code, _ in Counter(table.name[rows].tolist()).most_common())
-
-
-def _holds(table: EventTable, rows: Int64s, calls: Int64s) -> bool:
-    """Whether the first of the ranges holds an operator of its own thread."""
-    first = rows[np.argmin(table.start_ns[rows])]
-    start, end = table.start_ns[first], table.start_ns[first] + table.duration_ns[first]
-    inside = (table.start_ns[calls] >= start) & (table.start_ns[calls] < end)
-    return bool((inside & (table.track[calls] == table.track[first])).any())
+def _holds_a_call(recording: Recording, row: int) -> bool:
+    """Whether a range holds the start of an operator of its own thread."""
+    calls = recording.calls()
+    start, end = recording.start_ns[row], recording.start_ns[row] + recording.duration_ns[row]
+    inside = (recording.start_ns[calls] >= start) & (recording.start_ns[calls] < end)
+    return bool((inside & (recording.track[calls] == recording.track[row])).any())

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from attrib.traces.recording.runs import JITTER_NS
+from attrib.traces.recording.intervals import JITTER_NS
 
 Int64s = npt.NDArray[np.int64]
 
@@ -60,18 +60,13 @@ def owned_ns(starts: Int64s, ends: Int64s, tracks: Int64s) -> Int64s:
         while waiting and waiting[0][0] <= left:
             active.append(heapq.heappop(waiting)[1])
         active = [i for i in active if ends[i] > left]
-        owners = _innermost_per_track(active, starts, ends, tracks)
-        if owners:
+        best: dict[int, int] = {}  # by track, the innermost
+        for i in active:
+            rival = best.get(int(tracks[i]))
+            if rival is None or (starts[i], -ends[i]) >= (starts[rival], -ends[rival]):
+                best[int(tracks[i])] = i
+        if owners := sorted(best.values()):
             share, rest = divmod(right - left, len(owners))
             owned[owners] += share
             owned[owners[0]] += rest
     return owned
-
-
-def _innermost_per_track(active: list[int], starts: Int64s, ends: Int64s, tracks: Int64s) -> list[int]:
-    best: dict[int, int] = {}
-    for i in active:
-        rival = best.get(int(tracks[i]))
-        if rival is None or (starts[i], -ends[i]) >= (starts[rival], -ends[rival]):
-            best[int(tracks[i])] = i
-    return sorted(best.values())

@@ -53,7 +53,7 @@ def own_python(
     return np.maximum(own, 0), calls, marks
 
 
-def summed(scopes: Sequence[str], modules: Sequence[str], values: Int64s) -> Int64s:
+def sum_by_module(scopes: Sequence[str], modules: Sequence[str], values: Int64s) -> Int64s:
     """Values of module calls, summed by module."""
     number = {name: i for i, name in enumerate(modules)}
     found = np.zeros(len(modules), dtype=np.int64)
@@ -61,7 +61,7 @@ def summed(scopes: Sequence[str], modules: Sequence[str], values: Int64s) -> Int
     return found
 
 
-def conspicuous(partition: Partition) -> tuple[str, ...]:
+def conspicuous_modules(partition: Partition) -> tuple[str, ...]:
     """Modules with much more Python of their own than modules usually have.
 
     Each call and each module that a `forward` calls costs some Python, so that a module is measured by what it calls.
@@ -78,7 +78,9 @@ def conspicuous(partition: Partition) -> tuple[str, ...]:
 
 def with_module_parts(partitions: Mapping[Role, Partition]) -> dict[Role, Partition]:
     """The partitions with a part for each conspicuous module; the same parts on every side that knows the module."""
-    chosen = dict.fromkeys(name for partition in partitions.values() for name in conspicuous(partition))
+    chosen = dict.fromkeys(
+        name for partition in partitions.values() for name in conspicuous_modules(partition)
+    )
     return {role: _split(partition, tuple(chosen)) for role, partition in partitions.items()}
 
 
@@ -102,14 +104,14 @@ def _split(partition: Partition, chosen: tuple[str, ...]) -> Partition:
         partition,
         parts=(*partition.parts, *(OWN_PYTHON + (python.modules[row] or ROOT) for row in rows)),
         parts_ns=np.vstack([first[None, :], partition.parts_ns[1:], own]),
-        inside=_moved(partition.inside, works, np.zeros(len(rows), dtype=np.int64)),
-        outside=_moved(partition.outside, works, python.calls[rows]),
-        scopes=_moved(partition.scopes, works, python.marks[rows]),
+        inside=_move_counts(partition.inside, works, np.zeros(len(rows), dtype=np.int64)),
+        outside=_move_counts(partition.outside, works, python.calls[rows]),
+        scopes=_move_counts(partition.scopes, works, python.marks[rows]),
     )
 
 
-def _moved(counts: Int64s, position: int, moved: Int64s) -> Int64s:
+def _move_counts(counts: Int64s, position: int, moving: Int64s) -> Int64s:
     """Event counts by segment, with some moved from one segment to new ones at the end."""
     left = counts.copy()
-    left[position] = max(int(left[position]) - int(moved.sum()), 0)
-    return np.concatenate([left, moved])
+    left[position] = max(int(left[position]) - int(moving.sum()), 0)
+    return np.concatenate([left, moving])

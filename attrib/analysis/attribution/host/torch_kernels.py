@@ -52,7 +52,7 @@ def is_wrapper(name: str) -> bool:
     return _WRAPPER.match(name) is not None
 
 
-def covered(
+def find_members(
     compiled: Compiled, wraps: Wraps, names: Sequence[str], starts: Int64s, scopes: Sequence[str]
 ) -> dict[int, tuple[Member, ...]]:
     """Which ops the calls inside compiled graphs cover.
@@ -80,7 +80,10 @@ def covered(
     for number, (holder, calls) in enumerate(sorted(by_run.items())):
         region, scope = containers[holder][1], scopes[calls[0]]
         run_of = _Run(graphs[region], number, scope, first.setdefault(region, scope))  # 3
-        found |= {call: _members(launch, run_of) for call, launch in _launched(run_of.graph, calls, names)}
+        for call, launch in _pair_launches(run_of.graph, calls, names):
+            found[call] = tuple(
+                _member_of_run(member, run_of) for member in launch.members or launch.partial
+            )  # 4
     return found
 
 
@@ -100,9 +103,10 @@ def _containers(wraps: Wraps, graphs: Mapping[str, CompiledGraph]) -> list[tuple
     return found
 
 
-def _launched(
+def _pair_launches(
     graph: CompiledGraph, calls: Sequence[int], names: Sequence[str]
 ) -> Iterator[tuple[int, Launch]]:
+    """The launch that each call is, where the graph ran as many of that kernel as the compiler recorded."""
     turns: dict[str, list[Launch]] = defaultdict(list)
     for launch in graph.launches:
         turns[kernel_key(launch.kernel)].append(launch)
@@ -114,15 +118,10 @@ def _launched(
             yield from zip(positions, turns[key], strict=True)
 
 
-def _members(launch: Launch, run: _Run) -> tuple[Member, ...]:
-    return tuple(_placed(member, run) for member in launch.members or launch.partial)  # 4
-
-
-def _placed(member: Member, run: _Run) -> Member:
+def _member_of_run(member: Member, run: _Run) -> Member:
     """The member as it was run; each run of a graph in a step gives its ops names of their own."""
     scope = member.scope or run.scope
-    moved = run.scope != run.first_scope and run.first_scope and f"{scope}.".startswith(f"{run.first_scope}.")
-    if moved:
+    if run.scope != run.first_scope and run.first_scope and f"{scope}.".startswith(f"{run.first_scope}."):
         scope = run.scope + scope.removeprefix(run.first_scope)
     return Member(
         scope=scope, op=member.op, name=f"{member.name}@{run.number}" if run.number else member.name

@@ -16,16 +16,16 @@ import numpy.typing as npt
 
 from attrib.analysis.attribution.host.foreign_steps import PYTHON_MODULE, python_scopes
 from attrib.analysis.attribution.host.intervals import innermost, nesting_order
-from attrib.analysis.attribution.host.lanes import torch_lanes, typical
-from attrib.analysis.attribution.host.python_time import own_python, summed
+from attrib.analysis.attribution.host.lanes import find_typical, torch_lanes
+from attrib.analysis.attribution.host.python_time import own_python, sum_by_module
 from attrib.analysis.attribution.host.steps import StepWindow, common_sequence
-from attrib.analysis.attribution.host.torch_kernels import Wraps, common_scope, covered, is_wrapper
+from attrib.analysis.attribution.host.torch_kernels import Wraps, common_scope, find_members, is_wrapper
 from attrib.errors import AttribError
 from attrib.model.compiled import Compiled
-from attrib.model.events import EventTable, Int64s
+from attrib.model.events import Int64s
 from attrib.model.work import Member, ModulePython, Partition, Work
-from attrib.traces.recording.activity_types import Kind, rows_of
-from attrib.traces.recording.runs import is_outermost
+from attrib.traces.recording.intervals import is_outermost
+from attrib.traces.recording.recording import Recording, Rows
 
 DISPATCH = "torch dispatch"
 MODULE_PREFIX = "module: "
@@ -42,7 +42,7 @@ class _Rows:
     end: Int64s
 
     def only(self, chosen: npt.NDArray[np.bool_]) -> "_Rows":
-        """Those of the events that are chosen."""
+        """Keep the events that are chosen."""
         return _Rows(self.row[chosen], self.start[chosen], self.end[chosen])
 
     def within(self, step: StepWindow) -> "_Rows":
@@ -86,28 +86,21 @@ class TorchSteps(NamedTuple):
     windows: tuple[StepWindow, ...]
 
 
-def torch_partition(
-    table: EventTable, steps: Sequence[StepWindow], compiled: Compiled | None = None
-) -> Partition:
+def torch_steps(
+    recording: Recording, steps: Sequence[StepWindow], compiled: Compiled | None = None
+) -> TorchSteps:
     """Split each step of a Kineto trace into its calls and the dispatch between them.
 
     Args:
-        table: The trace.
+        recording: The trace.
         steps: Its profiled steps.
         compiled: What the kernels in it compute, where the model was compiled.
 
     Raises:
         AttribError: The steps hold no operators.
     """
-    return torch_steps(table, steps, compiled).partition
-
-
-def torch_steps(
-    table: EventTable, steps: Sequence[StepWindow], compiled: Compiled | None = None
-) -> TorchSteps:
-    """The same, with the events behind each step."""
-    threads = {track: _thread(table, track) for track in {step.track for step in steps}}
-    found = [_step(table, threads[step.track], step, compiled) for step in steps]
+    threads = {track: _thread(recording, track) for track in {step.track for step in steps}}
+    found = [_step(recording, threads[step.track], step, compiled) for step in steps]
     chosen, warnings = common_sequence("torch", [step.key for step in found])
     kept = [found[i] for i in chosen]
     if not kept[0].key:
@@ -117,22 +110,24 @@ def torch_steps(
         )
     walls = np.array([steps[i].end_ns - steps[i].start_ns for i in chosen], dtype=np.int64)
     work_ns = np.stack([step.duration for step in kept], axis=1)
-    work, counts = _work(table, kept[0]), _event_counts(kept[0])
-    shown = typical(walls)
+    first = kept[0]
+    nested = np.array([len(ops) for ops in first.inner], dtype=np.int64)
+    shown = find_typical(walls)
     partition = Partition(
         engine="torch",
-        work=work,
+        work=_work(recording, first),
         parts=(DISPATCH,),
         work_ns=work_ns,
         parts_ns=(walls - work_ns.sum(axis=0))[None, :],
         walls_ns=walls,
         blocks=np.array([steps[i].block for i in chosen], dtype=np.int64),
-        inside=counts.inside,
-        outside=counts.outside,
-        scopes=counts.scopes,
+        # A call pays for recording all inside it, dispatch for the space between events.
+        inside=np.concatenate([nested + 1, [first.wraps]]),
+        outside=np.concatenate([nested, [len(nested) + first.wraps]]),
+        scopes=np.array([*[0] * len(nested), len(first.scopes)], dtype=np.int64),
         warnings=warnings,
         python=_module_python(kept),
-        lanes=torch_lanes(table, kept[shown].calls, kept[shown].duration, steps[chosen[shown]], shown),
+        lanes=torch_lanes(recording, kept[shown].calls, kept[shown].duration, steps[chosen[shown]], shown),
     )
     return TorchSteps(partition, tuple(step.calls for step in kept), tuple(steps[i] for i in chosen))
 
@@ -142,71 +137,51 @@ def _module_python(steps: Sequence[_Step]) -> ModulePython | None:
     modules = tuple(dict.fromkeys(steps[0].scopes))
     if not modules or any(set(step.scopes) != set(modules) for step in steps):
         return None
-    own = [summed(step.scopes, modules, step.own[0]) for step in steps]
-    calls, marks = (summed(steps[0].scopes, modules, counts) for counts in steps[0].own[1:])
+    own = [sum_by_module(step.scopes, modules, step.own[0]) for step in steps]
+    calls, marks = (sum_by_module(steps[0].scopes, modules, counts) for counts in steps[0].own[1:])
     return ModulePython(modules=modules, own_ns=np.stack(own, axis=1), calls=calls, marks=marks)
 
 
-class _Counts(NamedTuple):
-    inside: Int64s
-    outside: Int64s
-    scopes: Int64s
-
-
-def _event_counts(step: _Step) -> _Counts:
-    """Where the cost of recording lands: a call pays for all inside it, dispatch for the space between events."""
-    nested = np.array([len(ops) for ops in step.inner], dtype=np.int64)
-    calls = len(nested)
-    return _Counts(
-        inside=np.concatenate([nested + 1, [step.wraps]]),
-        outside=np.concatenate([nested, [calls + step.wraps]]),
-        scopes=np.array([*[0] * calls, len(step.scopes)], dtype=np.int64),
-    )
-
-
-def _thread(table: EventTable, track: int) -> _Thread:
-    wanted = [code for code, text in enumerate(table.strings) if text.startswith(MODULE_PREFIX)]
-    wrapping = [code for code, text in enumerate(table.strings) if is_wrapper(text)]
-    events = _rows(table, track, {"annotation", "call"})
-    is_mark, is_wrap = (np.isin(table.name[events.row], codes) for codes in (wanted, wrapping))
-    is_call = ~is_mark & ~is_wrap & np.isin(events.row, rows_of(table, {"call"}))
+def _thread(recording: Recording, track: int) -> _Thread:
+    rows = np.sort(np.concatenate([recording.annotations(), recording.calls()]))
+    events = _on_track(recording, rows, track)
+    is_mark = recording.has_name(events.row, lambda name: name.startswith(MODULE_PREFIX))
+    is_wrap = recording.has_name(events.row, is_wrapper)
+    is_call = ~is_mark & ~is_wrap & np.isin(events.row, recording.calls())
     marks = events.only(is_mark)
-    scopes = tuple(table.text(code).removeprefix(MODULE_PREFIX) for code in table.name[marks.row].tolist())
-    if not scopes:
-        marks, scopes = _python_marks(table, track)
+    scopes = tuple(name.removeprefix(MODULE_PREFIX) for name in _names(recording, marks))
+    if not scopes:  # a trace that attrib did not write: module calls as torch.profiler records them itself
+        events_of_python = _on_track(recording, recording.python_calls(), track)
+        is_module = recording.has_name(events_of_python.row, lambda name: name.startswith(PYTHON_MODULE))
+        marks = events_of_python.only(is_module)
+        scopes = python_scopes(_names(recording, marks), marks.start, marks.end)
     return _Thread(ops=events.only(is_call), wraps=events.only(is_wrap), marks=marks, scopes=scopes)
 
 
-def _python_marks(table: EventTable, track: int) -> tuple[_Rows, tuple[str, ...]]:
-    """Module calls as torch.profiler records them itself, in a trace that attrib did not write."""
-    wanted = [code for code, text in enumerate(table.strings) if text.startswith(PYTHON_MODULE)]
-    events = _rows(table, track, {"python"})
-    marks = events.only(np.isin(table.name[events.row], wanted))
-    names = [table.text(code) for code in table.name[marks.row].tolist()]
-    return marks, python_scopes(names, marks.start, marks.end)
-
-
-def _rows(table: EventTable, track: int, kinds: set[Kind]) -> _Rows:
-    rows = rows_of(table, kinds)
-    rows = rows[table.track[rows] == track]
-    starts, ends = table.start_ns[rows], table.start_ns[rows] + table.duration_ns[rows]
+def _on_track(recording: Recording, rows: Rows, track: int) -> _Rows:
+    """Keep the events that one thread recorded, in nesting order."""
+    rows = rows[recording.track[rows] == track]
+    starts, ends = recording.start_ns[rows], recording.ends(rows)
     order = nesting_order(starts, ends)
     return _Rows(rows[order], starts[order], ends[order])
 
 
-def _step(table: EventTable, thread: _Thread, step: StepWindow, compiled: Compiled | None) -> _Step:
+def _step(recording: Recording, thread: _Thread, step: StepWindow, compiled: Compiled | None) -> _Step:
     ops, marks, wraps = (rows.within(step) for rows in (thread.ops, thread.marks, thread.wraps))
     top = np.flatnonzero(is_outermost(ops.start, ops.end))
     first_mark = int(np.searchsorted(thread.marks.start, step.start_ns, side="left"))
     holders = innermost(marks.start, marks.end, ops.start[top])
     scopes = [thread.scopes[first_mark + i] if i >= 0 else "" for i in holders.tolist()]
-    names = _names(table, ops)
+    names = _names(recording, ops)
     bounds = [*top.tolist(), len(names)]
     tops = [names[i] for i in top.tolist()]
-    held = Wraps(_names(table, wraps), wraps.start, wraps.end)
-    known = covered(compiled, held, tops, ops.start[top], scopes) if compiled else {}
+    held = Wraps(_names(recording, wraps), wraps.start, wraps.end)
+    known = find_members(compiled, held, tops, ops.start[top], scopes) if compiled else {}
     members = [known.get(i, ()) for i in range(len(tops))]
-    duration = _clipped(ops, top, step)
+    ends = np.minimum(ops.end[top], step.end_ns)
+    # Rounding may let two neighbors overlap by nanoseconds.
+    before = np.concatenate([[step.start_ns], np.maximum.accumulate(ends)[:-1]]) if len(top) else ends
+    duration = np.asarray(np.maximum(ends - np.maximum(ops.start[top], before), 0))
     return _Step(
         calls=ops.row[top],
         duration=duration,
@@ -226,18 +201,11 @@ def _step(table: EventTable, thread: _Thread, step: StepWindow, compiled: Compil
     )
 
 
-def _names(table: EventTable, rows: _Rows) -> list[str]:
-    return [table.text(code) for code in table.name[rows.row].tolist()]
+def _names(recording: Recording, rows: _Rows) -> list[str]:
+    return [recording.text(code) for code in recording.name[rows.row].tolist()]
 
 
-def _clipped(ops: _Rows, top: npt.NDArray[np.int64], step: StepWindow) -> Int64s:
-    """Durations of the outermost ops; rounding may let two neighbors overlap by nanoseconds."""
-    ends = np.minimum(ops.end[top], step.end_ns)
-    before = np.concatenate([[step.start_ns], np.maximum.accumulate(ends)[:-1]]) if len(top) else ends
-    return np.asarray(np.maximum(ends - np.maximum(ops.start[top], before), 0))
-
-
-def _work(table: EventTable, step: _Step) -> tuple[Work, ...]:
+def _work(recording: Recording, step: _Step) -> tuple[Work, ...]:
     seen: Counter[str] = Counter()
     work = []
     columns = zip(step.calls.tolist(), step.key, step.members, step.inner, strict=True)
@@ -250,7 +218,7 @@ def _work(table: EventTable, step: _Step) -> tuple[Work, ...]:
                 op=op,
                 scope=scope,
                 order=order,
-                inputs=table.input_tensors(row),
+                inputs=recording.input_tensors(row),
                 inner=inner,
                 members=members,
             )

@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from attrib.analysis.attribution.device.events import device_events
-from attrib.analysis.attribution.device.partition import assign, on_device
+from attrib.analysis.attribution.device.partition import assign, split_by_device
 from attrib.analysis.attribution.device.steps import torch_hosts
 from attrib.analysis.attribution.host.torch_partition import torch_steps
 from attrib.analysis.attribution.partitions import step_windows
 from attrib.traces import read_kineto
-from attrib.traces.recording.runs import step_rows
 
 KINDS = {"kernel": "kernel", "copy": "gpu_memcpy", "fill": "gpu_memset"}
 NAMES = {"kernel": "gemm<float>", "copy": "Memcpy HtoD (Pageable -> Device)", "fill": "Memset (Device)"}
@@ -75,7 +74,7 @@ class Split:
 
     def __init__(self, trace):
         table = trace.table()
-        rows = step_rows(table)
+        rows = table.steps()
         windows = step_windows(table, rows, ())
         if len(windows) < len(rows):  # without recorded times attrib leaves the first, cold step out
             windows = [*step_windows(table, rows[:1], ()), *windows]
@@ -83,7 +82,7 @@ class Split:
         hosts = torch_hosts(table, found)
         self.windows = found.windows
         self.assigned = assign(device_events(table), hosts, table, found.partition)
-        self.partition = on_device(found.partition, hosts, table)
+        self.partition = split_by_device(found.partition, hosts, table)
         self.partition.self_check()
 
     def unit(self, op, step=0):

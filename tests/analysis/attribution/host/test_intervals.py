@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attrib.analysis.attribution.host.intervals import innermost, nesting_order, owned_ns
-from attrib.traces.recording.runs import is_outermost, union_ns
+from attrib.traces.recording.intervals import is_outermost, union_ns
 
 spans = st.lists(st.tuples(st.integers(0, 200), st.integers(0, 60), st.integers(0, 2)), max_size=25)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from attrib.analysis.attribution.host.python_time import (
-    conspicuous,
+    conspicuous_modules,
     module_of_part,
     own_python,
     with_module_parts,
@@ -64,23 +64,23 @@ class TestOwnPython:
 
 class TestConspicuous:
     def test_one_busy_module(self):
-        assert conspicuous(partition([20, 22, 18, 900, 21])) == ("m3",)
+        assert conspicuous_modules(partition([20, 22, 18, 900, 21])) == ("m3",)
 
     def test_the_model_itself_may_be_it(self):
-        assert conspicuous(partition([20, 22, 18, 900, 21], names=("a", "b", "c", "", "e"))) == ("",)
+        assert conspicuous_modules(partition([20, 22, 18, 900, 21], names=("a", "b", "c", "", "e"))) == ("",)
 
     def test_a_module_that_calls_much_may_spend_more(self):
         busy = partition([20, 22, 18, 900, 21], calls=[1, 1, 1, 20, 1], marks=[0, 0, 0, 12, 0])
-        assert conspicuous(busy) == ()
+        assert conspicuous_modules(busy) == ()
 
     def test_all_alike_and_a_small_share_pass(self):
-        assert conspicuous(partition([300] * 5)) == ()
-        assert conspicuous(partition([1, 1, 1, 40, 1])) == ()  # 0.4 % of the step
+        assert conspicuous_modules(partition([300] * 5)) == ()
+        assert conspicuous_modules(partition([1, 1, 1, 40, 1])) == ()  # 0.4 % of the step
 
     def test_without_marks_nothing_is_known(self):
         bare = partition([20])
         object.__setattr__(bare, "python", None)
-        assert conspicuous(bare) == ()
+        assert conspicuous_modules(bare) == ()
 
 
 class TestParts:

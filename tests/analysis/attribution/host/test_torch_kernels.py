@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 
 from attrib.analysis.attribution.host.torch_kernels import common_scope, is_wrapper
-from attrib.analysis.attribution.host.torch_partition import torch_partition
+from attrib.analysis.attribution.host.torch_partition import torch_steps
 from attrib.analysis.attribution.partitions import TimedStep, step_windows
 from attrib.model.compiled import Compiled, CompiledGraph, Launch
 from attrib.model.work import Member
 from attrib.traces import read_kineto
-from attrib.traces.recording.runs import step_rows
 
 REGION = "Torch-Compiled Region: 0/0"
 GRAPH = "## Call CompiledFxGraph None ##"
@@ -42,8 +41,8 @@ def partition(tmp_path, compiled, *events):
     path = tmp_path / "trace.json"
     path.write_text(json.dumps({"schemaVersion": 1, "baseTimeNanoseconds": 0, "traceEvents": events}))
     table = read_kineto(path)
-    windows = step_windows(table, step_rows(table), [TimedStep(0, 10**9, 0)])
-    found = torch_partition(table, windows, compiled)
+    windows = step_windows(table, table.steps(), [TimedStep(0, 10**9, 0)])
+    found = torch_steps(table, windows, compiled).partition
     found.self_check()
     return found
 
