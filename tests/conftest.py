@@ -45,6 +45,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return min(len(usable), MOST_WORKERS)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files of tests that run alone: at the end there is then work for every process."""
+    first = {item.path for item in items if item.get_closest_marker("alone")}
+    items.sort(key=lambda item: item.path not in first)
+
+
 @contextmanager
 def locked(path: Path, kind: int = fcntl.LOCK_EX) -> Iterator[None]:
     """Hold a file's advisory lock, which the system releases if this process dies."""
