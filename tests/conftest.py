@@ -39,7 +39,8 @@ RUNNING, TURN = Path(__file__), ROOT / "pyproject.toml"
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """One file is tested in this process, where a debugger works; more files by as many processes as there are cores."""
-    if len(config.args) == 1 and ".py" in config.args[0]:
+    one_file = len(config.args) == 1 and ".py" in config.args[0]
+    if one_file or config.option.markexpr == "gpu":  # there is one GPU, and its captures are shared and timed
         return 0
     usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     return min(len(usable), MOST_WORKERS)
