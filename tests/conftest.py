@@ -39,10 +39,17 @@ RUNNING, TURN = Path(__file__), ROOT / "pyproject.toml"
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """One file is tested in this process, where a debugger works; more files by as many processes as there are cores."""
-    if len(config.args) == 1 and ".py" in config.args[0]:
+    one_file = len(config.args) == 1 and ".py" in config.args[0]
+    if one_file or config.option.markexpr == "gpu":  # there is one GPU, and its captures are shared and timed
         return 0
     usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     return min(len(usable), MOST_WORKERS)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files of tests that run alone: at the end there is then work for every process."""
+    first = {item.path for item in items if item.get_closest_marker("alone")}
+    items.sort(key=lambda item: item.path not in first)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """What `regions` gets of a capture with compiled partitions, in one small file.
 
-`python tests/analysis/match/record_compiled.py TRACE_DIR -o tests/match/compiled/NAME.json.gz` records a capture.
+`python tests/analysis/match/record_compiled.py TRACE_DIR -o tests/analysis/match/compiled/NAME.json.gz` records a capture.
 """
 
 import argparse
