@@ -187,9 +187,7 @@ def _row_of(analysis: Analysis, target: Target) -> ExperimentResult:
         covered = (
             f"{counted(len(calls), 'call')} of {counted(len(modules), 'module')} ({_list_some(modules)})"
         )
-        basis += (
-            f"; they cover {covered} together, and how the time splits among these no node taken out can tell"
-        )
+        basis += f"; they cover {covered}, and an ablation cannot tell how the time splits among these"
     return ExperimentResult(
         id=PREFIX + target.name,
         title=f"Without {target.name} ({counted(len(target.nodes), 'node')})",

@@ -110,7 +110,7 @@ def check_other_nodes(found: Disagreement) -> str:
     if not (came or went) or found.saving.median >= found.predicted.saving_ns.low:
         return ""
     cost = "cost more than was saved" if found.saving.high < 0 else "take back part of what was saved"
-    return f"{_list_counts(went, 'went')}, and {_list_counts(came, 'came, which ' + cost)}" if came else ""
+    return f"removed: {_list_counts(went)}; added: {_list_counts(came)}, which {cost}" if came else ""
 
 
 def check_loss(found: Disagreement) -> str:
@@ -129,7 +129,7 @@ def check_larger_gain(found: Disagreement) -> str:
         return ""
     return (
         f"it saves {format_ns(found.saving.low - high)} or more beyond the rows of the prediction, so it also speeds up"
-        " what the profile charges to others (memory, caches, fewer buffers)"
+        " work outside of these rows (memory, caches, fewer buffers)"
     )
 
 
@@ -144,8 +144,7 @@ CHECKS: tuple[Callable[[Disagreement], str], ...] = (
 """Every check, the most general first; each gives a sentence, or nothing."""
 
 
-def _list_counts(counts: Counter[str], verb: str) -> str:
+def _list_counts(counts: Counter[str]) -> str:
     shown = [f"{count} {op}" for op, count in counts.most_common(_LISTED)]
     more = len(counts) - len(shown)
-    listed = ", ".join(shown) + (f" and {more} other kinds" if more > 0 else "")
-    return f"{listed or 'no nodes'} {verb}"
+    return ", ".join(shown) + (f" and {more} other kinds" if more > 0 else "") or "no nodes"

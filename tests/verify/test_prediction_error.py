@@ -74,7 +74,7 @@ def test_what_came_in_place_of_what_went_is_named():
     reason = explain_disagreement(
         miss(Delta(median=-2 * MS, low=-3 * MS, high=-MS), before=["Fused"], after=["Add", "Add", "Norm"])
     )
-    assert "1 Fused went" in reason
+    assert "removed: 1 Fused" in reason
     assert "2 Add" in reason
 
 

@@ -37,8 +37,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
 """All experiments: of the graph first, then of the session, then those that change the numbers, then of PyTorch."""
 
 GENERAL: dict[str, str] = {
-    "fp16": "shows what fewer bits could give; that a model computes in float32 is no finding",
-    "bf16": "shows what fewer bits could give; that a model computes in float32 is no finding",
-    "prune-heads": "shows what another model could give; that a model has all its heads is no finding",
+    "fp16": "shows what fewer bits could save; that a model computes in float32 is no finding",
+    "bf16": "shows what fewer bits could save; that a model computes in float32 is no finding",
+    "prune-heads": "shows what another model could save; that a model has all its heads is no finding",
 }
 """Experiments that no rule names, because they prove no finding, and what they are for."""

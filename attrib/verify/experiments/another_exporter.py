@@ -21,7 +21,7 @@ def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
     opset = options.opset if options.opset in _COMMON_OPSETS else None
     changed = replace(options, exporter=other, opset=opset)
     predicted = moving_nodes(context) if saw_graph(context) else None
-    why = "no profile holds what another exporter writes"
+    why = "the profile does not show which nodes another exporter writes"
     return (variant("exporter", f"Exported by {other}", changed, predicted, why),)
 
 

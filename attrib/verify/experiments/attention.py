@@ -39,7 +39,7 @@ def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
             f" ({op_counts(context.evidence, 'onnxruntime', verdict.works)}), which takes {format_ns(time.median)}."
         )
         predicted = with_cuts(context, estimate(context, "onnxruntime", time, basis, verdict.works))
-    why = "what an exporter writes for the other implementation is in no profile"
+    why = "the profile does not show which nodes an exporter writes for the other implementation"
     return (variant(f"attention-{other}", f"Exported from {other} attention", options, predicted, why),)
 
 
@@ -51,5 +51,5 @@ EXPERIMENT = experiment(
     "onnxruntime",
     variants,
     flags="--attention NAME",
-    basis="the guard behind Softmax, which eager attention lacks; the other way round none, because no profile holds it",
+    basis="the guard behind Softmax, which eager attention lacks; none for the other direction, which no profile shows",
 )

@@ -84,7 +84,7 @@ def on_cpu(context: ExperimentContext) -> bool:
 
 
 NOT_EXPORTED = Inapplicable(
-    reason="the capture ran an ONNX file of the user's own, so that nothing was exported"
+    reason="the capture ran an ONNX file that the user brought, so nothing was exported"
 )
 NO_GRAPH = Inapplicable(
     reason="needs the graph that ONNX Runtime ran and its profile: the trace directory lacks one of them"

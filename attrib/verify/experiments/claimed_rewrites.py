@@ -22,7 +22,7 @@ def surgery(name: str, rewrite: str, title: str, rule: Rule, without: str) -> Va
             return NO_GRAPH
         if not verdict.rows:
             return Inapplicable(reason=without)
-        why = "the graph holds nothing else to compare them with"
+        why = "the graph has no other nodes to compare them with"
         options = with_rewrite(context.options, rewrite)
         return (variant(name, title, options, predict_claim(context, verdict), why),)
 
@@ -57,10 +57,10 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             "double-to-float",
             "Double computed in float",
             DOUBLE_PRECISION,
-            "nothing is computed in double that PyTorch does not compute in double, too",
+            "ONNX Runtime computes nothing in double that PyTorch does not compute in double as well",
         ),
         flags="--optimize double-to-float",
-        basis="the casts, and what double takes beyond float, told by other nodes of the run",
+        basis="the casts, and what double takes beyond float, estimated from other nodes of the run",
     ),
     experiment(
         "einsum",
@@ -88,7 +88,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             "merge-duplicates",
             "Duplicates merged",
             DUPLICATED_WORK,
-            "no node of the graph that ran computes again what another one has computed",
+            "no two nodes of the graph that ran compute the same",
         ),
         flags="--optimize merge-duplicates",
         basis="the time of the duplicates, and of the executor for them",
@@ -104,7 +104,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
             "drop-unused-outputs",
             "Only the outputs that PyTorch returns",
             UNUSED_OUTPUTS,
-            "the graph returns what PyTorch returns, and nothing beyond it",
+            "the graph returns nothing but what PyTorch returns",
         ),
         flags="--optimize drop-unused-outputs",
         basis="the nodes that only serve them, and the copies at the rate of nodes that copy",

@@ -23,7 +23,7 @@ def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
     again: tuple[Variant, ...] = ()
     if left_out := context.options.disabled_optimizers:
         options = replace(context.options, disabled_optimizers=())
-        why = f"what {' and '.join(left_out)} would write is in no profile that was taken without"
+        why = f"a profile without {' and '.join(left_out)} does not show what they would write"
         again = (variant("with-all-optimizers", "With all optimizers", options, None, why),)
     without = _leave_out_suspects(context)
     if isinstance(without, Inapplicable):
@@ -57,7 +57,7 @@ def _leave_out_suspects(context: ExperimentContext) -> tuple[Variant, ...] | Ina
         options = replace(context.options, disabled_optimizers=(*context.options.disabled_optimizers, name))
         basis = (
             f"The nodes that it wrote in {unfused.steps} places take {format_ns(unfused.written_ns)}, products left out;"
-            f" told by other nodes of the run, {unfused.ops} would take {format_ns(unfused.instead_ns.low)} to"
+            f" judging by other nodes of the run, {unfused.ops} would take {format_ns(unfused.instead_ns.low)} to"
             f" {format_ns(unfused.instead_ns.high)}."
         )
         predicted = estimate(context, "onnxruntime", unfused.saving, basis, unfused.written)
@@ -75,5 +75,5 @@ EXPERIMENT = experiment(
     "onnxruntime",
     variants,
     flags="--disable-optimizer NAME",
-    basis="the nodes that it wrote, less what they replaced, told by other nodes of the run",
+    basis="the nodes that it wrote, less what they replaced, estimated from other nodes of the run",
 )

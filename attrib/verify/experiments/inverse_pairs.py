@@ -48,7 +48,7 @@ EXPERIMENT = experiment(
     "inverse-pairs",
     "No inverse pairs",
     "Takes out Cast, Transpose and Reshape nodes of which one undoes the other without losing anything, also"
-    " across nodes to which the order of the axes is nothing.",
+    " if there are nodes between them that work on any layout.",
     "onnxruntime",
     variants,
     flags="--optimize drop-inverse-pairs",

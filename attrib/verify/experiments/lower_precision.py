@@ -20,10 +20,10 @@ def fp16(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
     if why := _lower_already(context):
         return why
     unpredicted = (
-        "the CPU provider has few float16 kernels and casts around the other nodes: what the casts cost, and what"
-        " they keep from being fused, is in no profile of the float32 graph"
+        "the CPU provider has few float16 kernels and needs casts around the other nodes; a profile of the float32"
+        " graph does not show what the casts cost, or which fusions they prevent"
         if on_cpu(context)
-        else "how much faster this GPU computes in float16 is not in a profile of float32"
+        else "a profile of float32 does not show how much faster this GPU computes in float16"
     )
     return (variant("fp16", "float16", with_rewrite(context.options, "float16"), None, unpredicted),)
 
@@ -41,7 +41,7 @@ def bf16(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
             "bfloat16",
             options,
             None,
-            "how much faster bfloat16 is here is not in a profile of float32",
+            "a profile of float32 does not show how much faster bfloat16 is here",
         ),
     )
 
@@ -90,7 +90,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         fp16,
         changes_numbers=True,
         flags="--optimize float16",
-        basis="none: no profile of float32 holds the casts, or another precision's speed",
+        basis="none: a profile of float32 shows neither the casts nor the speed of another precision",
     ),
     experiment(
         "bf16",
@@ -100,7 +100,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         bf16,
         changes_numbers=True,
         flags="--precision bf16",
-        basis="none: no profile of float32 holds another precision's speed",
+        basis="none: a profile of float32 does not show the speed of another precision",
     ),
     experiment(
         "int8-dynamic",

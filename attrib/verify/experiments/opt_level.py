@@ -60,7 +60,7 @@ def _raise_level(context: ExperimentContext) -> Variant:
     if bound is not None and sums:
         most = format_ns(bound.saving_ns.median)
         why = (
-            f"{counted(sums, 'residual sum')} would become part of a layer norm, by a kernel that this profile does not hold"
+            f"{counted(sums, 'residual sum')} would become part of a layer norm, by a kernel that this profile does not show"
             f" and that may cost more than both; what fusions can take in besides takes {most} at most"
         )
         bound = None
@@ -76,8 +76,8 @@ def _lower_level(context: ExperimentContext, level: OptLevel) -> Variant:
     )
     come = found.instead_ns
     basis = (
-        f"What {' and '.join(sorted(added))} wrote takes {format_ns(found.written_ns)}, products left out; told by other"
-        f" nodes of the run, what was there before would take {format_ns(come.low)} to {format_ns(come.high)}."
+        f"What {' and '.join(sorted(added))} wrote takes {format_ns(found.written_ns)}, products left out; judging by"
+        f" other nodes of the run, what was there before would take {format_ns(come.low)} to {format_ns(come.high)}."
     )
     predicted = estimate(context, "onnxruntime", found.saving, basis, found.written)
     return _at_level(context, level, predicted)
@@ -91,5 +91,6 @@ EXPERIMENT = experiment(
     "onnxruntime",
     variants,
     flags="--opt-level LEVEL",
-    basis="what a higher level added, told by other nodes of the run; from a lower level, at most what fusions can take in",
+    basis="what a higher level added, estimated from other nodes of the run; from a lower level, at most what fusions can"
+    " take in",
 )

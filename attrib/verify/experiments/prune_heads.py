@@ -18,14 +18,14 @@ def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
     if heads_of(context)[0] <= 1:
         return Inapplicable(reason="no attention with several heads is seen in the graph that ran")
     options = with_rewrite(context.options, REWRITE)
-    return (variant(REWRITE, "A quarter of the heads less", options, without_heads(context, SHARE)),)
+    return (variant(REWRITE, "A quarter fewer heads", options, without_heads(context, SHARE)),)
 
 
 EXPERIMENT = experiment(
     "prune-heads",
     "Fewer attention heads",
-    "Leaves out the quarter of the attention heads whose weights are smallest, to show what pruning could give;"
-    " whether the model is still good enough, only its accuracy can say.",
+    "Leaves out the quarter of the attention heads whose weights are smallest, to show what pruning could save;"
+    " only the model's accuracy can say whether it is still good enough.",
     "onnxruntime",
     variants,
     changes_numbers=True,

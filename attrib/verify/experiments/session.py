@@ -1,7 +1,7 @@
 """spinning-off, parallel-execution, memory-pattern-off, arena-off, denormals-as-zero: change options of the session.
 
-What they change is inside every node's own time, or between the threads of one: a profile taken without them does not show
-it. So most of them predict nothing, and say why.
+What they change is part of every node's own time, which a profile taken without them does not split any further. So none of
+them predicts anything, and each says why.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ from attrib.verify.protocol import Experiment, ExperimentContext, Inapplicable, 
 
 SPINNING = "session.intra_op.allow_spinning"
 DENORMALS = "session.set_denormal_as_zero"
-_OFF_CPU = "the model ran on another provider than the CPU's"
+_OFF_CPU = "the model did not run on ONNX Runtime's CPU provider"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ SETTINGS: tuple[Setting, ...] = (
         " helps where another pool, or another process, needs the cores.",
         entries=lambda _: {SPINNING: "0"},
         unpredicted="a thread that sleeps must be woken for each node, and one that spins takes a core from"
-        " others: the time of either is inside the nodes, and the profile does not tell it apart",
+        " others: both are part of the nodes' own time, and the profile cannot separate them",
         useless=why_nothing_spins,
     ),
     Setting(
@@ -78,7 +78,7 @@ SETTINGS: tuple[Setting, ...] = (
             "inter_op_num_threads": str(usable_cores(context)),
         },
         unpredicted="nodes that run side by side share the cores that each of them had alone, and a second pool"
-        " competes with the first: how much of that is lost is in no profile of nodes that ran one after the other",
+        " competes with the first: a profile of nodes that ran one after the other does not show how much that costs",
         useless=lambda context: "there is only one usable core" if usable_cores(context) == 1 else "",
     ),
     Setting(
@@ -87,7 +87,7 @@ SETTINGS: tuple[Setting, ...] = (
         title="No memory pattern",
         about="Allocates each result by itself instead of all of them in one planned block.",
         entries=lambda _: {"enable_mem_pattern": "0"},
-        unpredicted="allocating is inside the nodes' own time, and the profile does not tell it apart",
+        unpredicted="allocation is part of the nodes' own time, and the profile cannot separate it",
     ),
     Setting(
         name="arena-off",
@@ -95,15 +95,15 @@ SETTINGS: tuple[Setting, ...] = (
         title="No arena",
         about="Takes memory from the system for each result, and gives it back, instead of keeping it in an arena.",
         entries=lambda _: {"enable_cpu_mem_arena": "0"},
-        unpredicted="allocating is inside the nodes' own time, and the profile does not tell it apart",
+        unpredicted="allocation is part of the nodes' own time, and the profile cannot separate it",
     ),
     Setting(
         name="denormals-as-zero",
         flags="--session-option session.set_denormal_as_zero=1",
         title="Denormals as zero",
-        about="Lets the processor take numbers below 1.2e-38 for zero; computing with them can be ten times as slow.",
+        about="Lets the processor treat numbers below 1.2e-38 as zero; computing with them can be ten times as slow.",
         entries=lambda _: {DENORMALS: "1"},
-        unpredicted="how many values are that small is not in a profile, and so neither is what they cost",
+        unpredicted="a profile does not show how many values are that small, or what they cost",
     ),
 )
 

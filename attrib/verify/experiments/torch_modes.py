@@ -15,7 +15,7 @@ def attention(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
     other = OTHER[context.options.attention]
     options = replace(context.options, attention=other)
     predicted = eager_attention(context) if other == "eager" else None
-    why = "neither engine ran the other form of attention, so that no profile holds its time"
+    why = "neither engine ran the other form of attention, so the profile does not have its time"
     return (variant(f"torch-attention-{other}", f"PyTorch with {other} attention", options, predicted, why),)
 
 

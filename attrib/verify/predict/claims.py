@@ -10,7 +10,7 @@ from attrib.verify.predict.nodes import executor, time_of
 from attrib.verify.predict.prediction import PEER_MARGIN, estimate, plus, widen
 from attrib.verify.protocol import ExperimentContext
 
-_CUT = "They also cut the graph that the provider compiles: what it would do better with the whole graph, no profile shows."
+_CUT = "They also cut the graph that the provider compiles; a profile does not show what it would gain from the whole graph."
 
 
 def verdict_of(context: ExperimentContext, rule: Rule) -> RuleResult | None:

@@ -297,7 +297,7 @@ def test_pruned_heads_take_their_share_of_projections_and_products():
 def test_nothing_is_exported_where_the_user_brought_a_graph():
     where = context(onnx=Path("own.onnx"), opset=None)
     for name in ("exporter", "opset", "attention", "static-shapes"):
-        assert "file of the user" in reason(where, name)
+        assert "file that the user brought" in reason(where, name)
 
 
 def test_a_side_that_another_engine_ran_is_left_alone():
