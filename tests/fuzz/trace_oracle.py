@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from attrib.errors import AttribError
-from attrib.model.events import EventTable
 from attrib.traces import read_trace
 from attrib.traces.inspection.summary import summarize
+from attrib.traces.recording.recording import Recording
 
 LIMIT_NS = 1 << 61
 """attrib takes no time beyond 73 years for one."""
@@ -24,7 +24,7 @@ Sums = dict[str, tuple[int, int]]
 """By category: how many complete events, and the nanoseconds that they took."""
 
 
-def check_bytes(data: bytes, folder: Path, *, summary: bool = True) -> EventTable | None:
+def check_bytes(data: bytes, folder: Path, *, summary: bool = True) -> Recording | None:
     """Read a file of these bytes, strict and lenient, and check both answers; the strict table.
 
     `summary` also summarizes the table, which takes far longer than reading a small file.
@@ -47,7 +47,7 @@ def check_bytes(data: bytes, folder: Path, *, summary: bool = True) -> EventTabl
     return strict
 
 
-def answer_of(path: Path, *, lenient: bool) -> tuple[EventTable | None, str]:
+def answer_of(path: Path, *, lenient: bool) -> tuple[Recording | None, str]:
     """The table, or the one line that says why there is none."""
     try:
         return read_trace(path, lenient=lenient), ""
@@ -59,7 +59,7 @@ def answer_of(path: Path, *, lenient: bool) -> tuple[EventTable | None, str]:
     return None, message
 
 
-def check_table(table: EventTable) -> None:
+def check_table(table: Recording) -> None:
     """A table is whole: columns of one length, shapes that can be decoded, figures that can be shown."""
     columns = [getattr(table, field.name) for field in fields(table)]
     lengths = {len(c) for c in columns if hasattr(c, "dtype")} | {len(table.inputs), len(table.outputs)}
@@ -70,14 +70,14 @@ def check_table(table: EventTable) -> None:
     assert (table.duration_ns >= 0).all()
 
 
-def check_summary(table: EventTable) -> None:
+def check_summary(table: Recording) -> None:
     """What `attrib inspect` shows of it."""
     found = summarize(table)
     assert found.events == len(table)
     assert found.gpu is None or 0 <= found.gpu.busy_us <= found.gpu.sum_us
 
 
-def check_damage(table: EventTable, refusal: str) -> None:
+def check_damage(table: Recording, refusal: str) -> None:
     """What lenient reading says of a file that strict reading refuses."""
     damage = table.damage
     assert damage is not None, refusal
@@ -89,7 +89,7 @@ def check_damage(table: EventTable, refusal: str) -> None:
     assert len(table) <= damage.recovered
 
 
-def differing(one: EventTable, other: EventTable) -> list[str]:
+def differing(one: Recording, other: Recording) -> list[str]:
     """Names of the fields in which two tables differ."""
     return [f.name for f in fields(one) if not _equal(getattr(one, f.name), getattr(other, f.name))]
 
@@ -97,19 +97,19 @@ def differing(one: EventTable, other: EventTable) -> list[str]:
 def _equal(one: Any, other: Any) -> bool:
     if hasattr(one, "dtype"):
         return bool((one == other).all())
-    if hasattr(one, "recorded"):
+    if hasattr(one, "take"):
         return list(one) == list(other)
     return bool(one == other)
 
 
-def check_sums(table: EventTable, data: bytes) -> None:
+def check_sums(table: Recording, data: bytes) -> None:
     """Conservation: the table's times by category are those that `json` finds in the same bytes."""
     expected = expected_sums(data)
     if expected is not None:
         assert sums_of(table) == expected
 
 
-def sums_of(table: EventTable) -> Sums:
+def sums_of(table: Recording) -> Sums:
     """Events and nanoseconds of a table by category, summed without numpy."""
     counts: Counter[str] = Counter()
     times: Counter[str] = Counter()

@@ -62,10 +62,6 @@ def nanoseconds_from_text(text: bytes) -> int:
             return _time_or_unusable(int(whole) * 1000)
         if decimals.isdigit() and len(decimals) <= _DECIMALS:
             return _time_or_unusable(int(whole) * 1000 + int(decimals.ljust(_DECIMALS, b"0")))
-    return _from_decimal(text)
-
-
-def _from_decimal(text: bytes) -> int:
     try:
         number = Decimal(text.decode("ascii").strip('" \t\r\n'))
     except (InvalidOperation, UnicodeDecodeError):

@@ -161,29 +161,30 @@ def open_source(
     with ExitStack() as opened:
         try:
             file = opened.enter_context(path.open("rb")) if isinstance(path, Path) else path
-            source = _source(name, file, progress, allowance)
+            head = b""
+            # Not seek: the file may be a pipe, which may also give fewer bytes than it was asked for.
+            while len(head) < _MAGIC and (more := file.read(_MAGIC - len(head))):
+                head += more
+            raw, packing, unpacker = Raw(file, head), "", None
+            for magic, (kind, unpack) in _UNPACKERS.items():
+                if head.startswith(magic):
+                    packing, unpacker = kind, unpack(raw)
         except OSError as error:
             raise _unreadable(name, error) from error
-        yield source
-
-
-def _source(name: str, file: BinaryIO, progress: Progress | None, allowance: Allowance | None) -> TraceSource:
-    head = b""
-    # Not seek: the file may be a pipe, which may also give fewer bytes than it was asked for.
-    while len(head) < _MAGIC and (more := file.read(_MAGIC - len(head))):
-        head += more
-    if not head:
-        raise AttribError(
-            f"{name}: the file is empty: the profiled process ended before it wrote its trace",
-            hint="end the session (or the profiler) before the process exits, and record again",
+        if not head:
+            raise AttribError(
+                f"{name}: the file is empty: the profiled process ended before it wrote its trace",
+                hint="end the session (or the profiler) before the process exits, and record again",
+            )
+        yield TraceSource(
+            name,
+            raw,
+            unpacker=unpacker,
+            packing=packing,
+            size=_size(file),
+            progress=progress,
+            allowance=allowance,
         )
-    raw, size = Raw(file, head), _size(file)
-    for magic, (packing, unpack) in _UNPACKERS.items():
-        if head.startswith(magic):
-            return TraceSource(
-                name, raw, unpacker=unpack(raw), packing=packing, size=size, progress=progress, allowance=allowance
-            )  # fmt: skip
-    return TraceSource(name, raw, size=size, progress=progress, allowance=allowance)
 
 
 def _size(file: BinaryIO) -> int | None:

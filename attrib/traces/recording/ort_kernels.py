@@ -37,7 +37,14 @@ def node_name(event_name: str) -> str:
 def nodes_of_work(profile: Recording, work: Rows) -> Rows:
     """For each row of device work, the row of the node event that it belongs to, or `NONE`."""
     nodes = profile.nodes()
-    executions = _executions(profile, nodes)
+    by_name = profile.by_start(nodes)
+    by_name = by_name[np.argsort(profile.name[by_name], kind="stable")]
+    codes, starts = np.unique(profile.name[by_name], return_index=True)
+    parts = np.split(by_name, starts[1:]) if codes.size else []
+    # Rows of the events of each node, by its name, in order of time.
+    executions = {
+        node_name(profile.text(code)): part for code, part in zip(codes.tolist(), parts, strict=True)
+    }
     before = _node_before(profile, work)
     found = np.full(work.size, NONE, np.intp)
     positions: dict[str, list[int]] = {}
@@ -50,15 +57,6 @@ def nodes_of_work(profile: Recording, work: Rows) -> Rows:
             found[own] = rows[np.maximum(began, 0)]
     beside = (found == NONE) & (profile.parent[work] == ABSENT) & np.isin(before, nodes)
     return np.where(beside, before, found)
-
-
-def _executions(profile: Recording, nodes: Rows) -> dict[str, Rows]:
-    """Rows of the events of each node, by its name, in order of time."""
-    ordered = profile.by_start(nodes)
-    by_name = ordered[np.argsort(profile.name[ordered], kind="stable")]
-    codes, starts = np.unique(profile.name[by_name], return_index=True)
-    parts = np.split(by_name, starts[1:]) if codes.size else []
-    return {node_name(profile.text(int(code))): part for code, part in zip(codes, parts, strict=True)}
 
 
 def _parents(profile: Recording, work: Rows, before: Rows) -> Iterable[str]:

@@ -175,6 +175,31 @@ def test_a_trace_without_steps_or_runtime_calls_places_nothing(write):
     assert empty.runs().rows.size == 0
 
 
+def test_an_answer_is_worked_out_once_and_cannot_be_changed(write):
+    table = read_trace(write(kineto(("kernel", "k", 9, 10, 5), ("cpu_op", "aten::mm", 1, 2, 0))))
+    for ask in (table.kernels, table.ops, table.steps, table.launches):
+        assert ask() is ask()
+        assert not ask().flags.writeable
+    assert table.kernels().tolist() == [0]
+    assert table.take(np.array([1])).kernels().tolist() == []
+
+
+def test_events_are_found_by_what_they_are(write):
+    table = read_trace(write(kineto(
+        ("kernel", "k", 9, 10, 5), ("Memcpy", "Memcpy HtoD", 1, 2, 0), ("gpu_memset", "Memset", 1, 2, 0),
+        ("cpu_op", "aten::mm", 1, 2, 0), ("python_function", "f", 1, 2, 0), ("cuda_runtime", "cudaFree", 1, 2, 0),
+        ("user_annotation", "mine", 1, 2, 0), ("nobody knows", "it", 1, 2, 0),
+    )))  # fmt: skip
+    found = [
+        table.kernels(), table.copies(), table.fills(), table.calls(), table.python_calls(), table.runtime_calls(),
+        table.annotations(),
+    ]  # fmt: skip
+    assert [rows.tolist() for rows in found] == [[i] for i in range(7)]
+    assert table.device_work().tolist() == [0, 1, 2]
+    assert table.categories()["nobody knows"].tolist() == [7]
+    assert (table.nodes().size, table.runs().rows.size) == (0, 0)
+
+
 def test_the_outermost_calls_are_found_per_thread(write):
     table = read_trace(write(kineto(
         ("cpu_op", "inner", 2, 4, 0), ("cpu_op", "outer", 1, 9, 0), ("cpu_op", "same start", 1, 3, 0),
