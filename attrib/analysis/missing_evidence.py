@@ -100,9 +100,15 @@ def _says(text: str) -> Callable[[Recorded], str]:
 
 
 def _matching(recorded: Recorded) -> str:
+    lost = (
+        (
+            recorded.by_order(),
+            "of the node time is matched by order and shape alone (confidence at most 0.5)",
+        ),
+        (recorded.unmatched(), "of the node time has no counterpart in PyTorch"),
+    )
     return (
-        f"{recorded.by_order():.0%} of the node time is matched by order and shape only (confidence 0.5 at most), "
-        f"{recorded.unmatched():.0%} to no call"
+        "; ".join(f"{share:.0%} {what}" for share, what in lost if share) or "matches rest on less evidence"
     )
 
 

@@ -71,7 +71,7 @@ def explanation(rule: RuleText) -> str:
 
 
 def example(rule: RuleText) -> str:
-    """The title of a finding, marked so that nobody takes it for a result of his own."""
+    """The title of a finding, marked as an example, so that it does not read as a result."""
     return f"for example: {rule.finding}"
 
 

@@ -3,7 +3,10 @@
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
+from attrib.analysis.lineage.components import input_free_values
 from attrib.analysis.lineage.graph import Graph, GraphNode
+from attrib.analysis.match.ops import SMALL_SHAPE_ELEMENTS
+from attrib.model.tensor import Tensor
 
 LEVELS = ("disabled", "basic", "extended", "all")
 """ONNX Runtime's graph optimization levels, each with all before it (graph_optimizer_utils.cc)."""
@@ -101,6 +104,30 @@ def _undone_transposes(graph: Graph) -> Iterator[str]:
         its = readers.get(node.outputs[0], []) if node.outputs else []
         if node.op == "Transpose" and swapped and its and all(reader.op == "MatMul" for reader in its):
             yield node.name
+
+
+def constant_inputs(graph: Graph) -> list[tuple[str, str, Tensor]]:
+    """Large values that nodes compute from constants alone, which the session does once, when it is created.
+
+    Returns:
+        The node that reads the value, the value and its type.
+    """
+    free = input_free_values(graph)
+    made = {name for node in graph.nodes for name in node.outputs if name in free}
+    readers = {
+        name: node.name or node.op
+        for node in graph.nodes
+        if free.isdisjoint(node.outputs)
+        for name in node.inputs
+        if name in made
+    }
+    return [
+        (reader, name, tensor)
+        for name, reader in readers.items()
+        if (tensor := graph.values.get(name))
+        and "float" in tensor.dtype
+        and tensor.elements > SMALL_SHAPE_ELEMENTS
+    ]
 
 
 class _Pattern(NamedTuple):

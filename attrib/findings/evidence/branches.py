@@ -55,6 +55,15 @@ def conditionals(graph: Graph) -> tuple[Conditional, ...]:
     )
 
 
+def is_inside(graph: Graph, node: GraphNode, ops: Collection[str]) -> bool:
+    """Whether a node lies in a subgraph of a node with one of these ops, however deep."""
+    while node.parent >= 0:
+        node = graph.nodes[node.parent]
+        if node.op in ops:
+            return True
+    return False
+
+
 def owners_of(graph: Graph, known: Collection[str]) -> list[tuple[str, ...]]:
     """The modules that each node names: its scope, and those of the weights that it reads (case 1).
 

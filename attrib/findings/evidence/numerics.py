@@ -1,4 +1,4 @@
-"""The numbers that the engines compute with: element types, denormal weights, and how far the outputs are apart."""
+"""The numbers that the engines compute with: element types, denormal weights, and how far the outputs differ."""
 
 import math
 
@@ -26,7 +26,7 @@ def bytes_of(tensor: Tensor | None) -> int:
 
 
 def denormal_share(evidence: Evidence) -> float | None:
-    """Denormal weights over all weights; None where nobody counted."""
+    """Denormal weights over all weights; None where they were not counted."""
     manifest = evidence.manifest
     if manifest is None or not manifest.workload.parameters:
         return None
@@ -36,7 +36,7 @@ def denormal_share(evidence: Evidence) -> float | None:
 
 
 def describe_difference(output: OutputDifference) -> str:
-    """One output and how far it is apart."""
+    """One output and how far the engines differ in it."""
     if output.reason:
         return f"{output.name}: {output.reason}"
     cosine = "" if math.isnan(output.cosine) else f", cosine {output.cosine:.6f}"

@@ -13,6 +13,7 @@ one of them leaves the others as they should be. Numbered cases, cited in the co
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from attrib.analysis.match.ops import base_op
 from attrib.findings.evidence.kernels import MATRIX_NODES, flops_of
 from attrib.model.tensor import Tensor
 from attrib.model.work import Work
@@ -82,3 +83,19 @@ def weights_at_product_rate(works: Iterable[Work], flops: int, dtype: str) -> di
     chosen = equal or nearest[:NEAREST]
     total = sum(count for _, count in chosen)
     return {work.id: flops / total for work, _ in chosen} if total else {}
+
+
+def weights_at_call_rate(calls: Iterable[Work], call: Work) -> dict[str, float]:
+    """Weights whose sum is the time of a PyTorch product at the rate of other calls of its op (case 2).
+
+    Empty for other work, and where no other call tells.
+    """
+    flops = flops_of(call)
+    like = [
+        (other, count)
+        for other in calls
+        if base_op(other.op) == base_op(call.op) and (count := flops_of(other))
+    ]
+    equal = [pair for pair in like if pair[1] == flops] or like
+    total = sum(count for _, count in equal)
+    return {other.id: flops / total for other, _ in equal} if flops and total else {}

@@ -1,4 +1,4 @@
-"""How many threads each engine really computed with."""
+"""How steady the measurement was: scatter and drift of the blocks, load of the machine, threads of the engines."""
 
 from collections.abc import Mapping, Sequence
 from statistics import median, quantiles

@@ -20,7 +20,7 @@ def audit(evidence: Evidence) -> RuleResult:
     torch = evidence.partitions.get("torch")
     wanted = requested_provider(evidence)
     if side is None and set(used) == {CPU_PROVIDER}:
-        # nobody noted what was asked for: the GPU's where PyTorch used one
+        # what was asked for was not recorded: assume the GPU's provider where PyTorch used a GPU
         wanted = CUDA_PROVIDER if torch is not None and torch.device is not None else ""
     if wanted in used:
         where = listed([f"{name} ({counted(count, 'node')})" for name, count in used.most_common()])

@@ -18,6 +18,15 @@ MATRIX = 2
 LEAST_SAVED = 0.5
 """Of the time of the nodes that would go: what they do is partly done by the node that takes them in."""
 
+FREE_INITIALIZERS = (
+    "take the initializers out of the graph's inputs: `onnxruntime/tools/python/remove_initializer_from_input.py`, or"
+    " `keep_initializers_as_inputs=False` when exporting"
+)
+RAISE_LEVEL = (
+    "`--opt-level all`; in your code `session_options.graph_optimization_level ="
+    " onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL`"
+)
+
 
 def audit(evidence: Evidence) -> RuleResult:
     """Look at the level, at the optimizers that were left out, and at what the graph itself forbids."""
@@ -39,6 +48,8 @@ def audit(evidence: Evidence) -> RuleResult:
     left = left if wrong else {}
     works = tuple(node for names in left.values() for node in names)
     fusions = separate_residuals(ran) if ran is not None and level in LEVELS[:2] else 0
+    ways = [FREE_INITIALIZERS] * bool(overridable) + ["leave out `--disable-optimizer`"] * bool(without)
+    ways += [RAISE_LEVEL] if level != "all" or not ways else []
     claim = _claim(evidence, left, certain=not fusions)
     return RuleResult(
         failed=bool(wrong),
@@ -54,7 +65,7 @@ def audit(evidence: Evidence) -> RuleResult:
                 for what, names in list(left.items())[:MOST_GROUPS]
             ),
         ),
-        fix=_fix(level, bool(without), bool(overridable)),
+        fix="; ".join(ways),
     )
 
 
@@ -102,24 +113,6 @@ def _summary(evidence: Evidence, level: str, works: int, claim: Delta, fusions: 
     if before is None or after is None:
         return f"{text}."
     return f"{text}: {len(before.nodes)} nodes were loaded, {len(after.nodes)} ran."
-
-
-def _fix(level: str, without: bool, overridable: bool) -> str:
-    ways = []
-    if overridable:
-        ways.append(
-            "take the initializers out of the graph's inputs:"
-            " `onnxruntime/tools/python/remove_initializer_from_input.py`, or `keep_initializers_as_inputs=False` when"
-            " exporting"
-        )
-    if without:
-        ways.append("leave out `--disable-optimizer`")
-    if level != "all" or not ways:
-        ways.append(
-            "`--opt-level all`; in your code `session_options.graph_optimization_level ="
-            " onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL`"
-        )
-    return "; ".join(ways)
 
 
 RULE = Rule(

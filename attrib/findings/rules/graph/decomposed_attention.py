@@ -36,7 +36,20 @@ def audit(evidence: Evidence) -> RuleResult:
     every = [row for rows in regions.values() if not is_whole(rows) for row in rows]
     rows = tuple(row for row in every if row.cause == "decomposed")
     if not rows:
-        return RuleResult(failed=False, summary=_what_runs_instead(evidence, recognized=bool(regions)))
+        nodes = evidence.optimized.nodes if evidence.optimized else ()
+        whole = sum(node.op in ATTENTION_NODES for node in nodes)
+        apart = softmax_blocks(evidence.optimized) if evidence.optimized else 0
+        summary = (
+            "Attention stays whole." if regions else "Neither engine runs attention that attrib recognizes."
+        )
+        if whole:
+            summary = f"ONNX Runtime computes attention whole, in {counted(whole, 'node')}."
+        elif apart:
+            summary = (
+                f"{counted(apart, 'attention block')} of separate nodes in ONNX Runtime, and no single attention call in"
+                " PyTorch either: kernels are compared one by one."
+            )
+        return RuleResult(failed=False, summary=summary)
     blocks = max(count_calls(evidence, calls_of(rows)), 1)
     lines = [
         EvidenceRow(
@@ -65,19 +78,6 @@ def audit(evidence: Evidence) -> RuleResult:
         evidence=tuple(lines),
         fix=fix,
     )
-
-
-def _what_runs_instead(evidence: Evidence, *, recognized: bool) -> str:
-    graph = evidence.optimized
-    whole = sum(node.op in ATTENTION_NODES for node in graph.nodes) if graph else 0
-    if whole:
-        return f"ONNX Runtime computes attention whole, in {counted(whole, 'node')}."
-    if graph and (blocks := softmax_blocks(graph)):
-        return (
-            f"{counted(blocks, 'attention block')} of separate nodes in ONNX Runtime, and no single attention call in"
-            " PyTorch either: kernels are compared one by one."
-        )
-    return "Attention stays whole." if recognized else "Neither engine runs attention that attrib recognizes."
 
 
 def _summary(evidence: Evidence, rows: tuple[LedgerRow, ...], blocks: int) -> str:

@@ -3,6 +3,7 @@
 from collections import Counter
 
 from attrib.analysis.lineage.graph import GraphNode
+from attrib.findings.evidence.branches import is_inside
 from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph
 from attrib.findings.evidence.ledger_queries import (
     MOST_GROUPS,
@@ -29,7 +30,7 @@ STANDARD = frozenset(
 def audit(evidence: Evidence) -> RuleResult:
     """Weigh loops with their bodies, branches by themselves, and functions by the regions that they became."""
     ran = executed_graph(evidence)
-    inside = [node for node in ran.graph.nodes if node.op in LOOPS or _is_looping(ran, node)]
+    inside = [node for node in ran.graph.nodes if node.op in LOOPS or is_inside(ran.graph, node, LOOPS)]
     holders = [node for node in inside if node.op in LOOPS]
     branches = [node for node in ran.graph.nodes if node.op == "If"]
     functions = _functions(evidence)
@@ -67,15 +68,6 @@ def audit(evidence: Evidence) -> RuleResult:
         " operators that ONNX has, or give the exporter a translation: `torch.onnx.export(...,"
         " custom_translation_table={...})`. For a choice that never changes export with a Python bool.",
     )
-
-
-def _is_looping(ran: ExecutedGraph, node: GraphNode) -> bool:
-    """Whether a node is in the body of a loop."""
-    while node.parent >= 0:
-        node = ran.graph.nodes[node.parent]
-        if node.op in LOOPS:
-            return True
-    return False
 
 
 def _functions(evidence: Evidence) -> list[tuple[str, tuple[str, ...]]]:

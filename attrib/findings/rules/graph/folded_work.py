@@ -1,8 +1,6 @@
 """folded-work: what PyTorch computes in every step, and the exported graph holds as a constant or not at all."""
 
-from attrib.analysis.lineage.components import input_free_values
-from attrib.analysis.lineage.graph import Graph
-from attrib.analysis.match.ops import SMALL_SHAPE_ELEMENTS
+from attrib.findings.evidence.absorbable import constant_inputs
 from attrib.findings.evidence.ledger_queries import (
     MOST_GROUPS,
     calls_of,
@@ -33,6 +31,12 @@ def audit(evidence: Evidence) -> RuleResult:
     for module, group in group_by_module(rows)[:MOST_GROUPS]:
         text = f"{module}: {op_counts(evidence, 'torch', calls_of(group))} in {format_ns(side_ns(group, 'torch'))}"
         lines.append(EvidenceRow(text=text, rows=ids(group), value_ns=delta_ns(group)))
+    for reader, name, tensor in constant_inputs(evidence.exported)[:MOST_GROUPS] if evidence.exported else ():
+        text = (
+            f"{reader} reads {name}, {tensor}, which depends on no input: the session computes it once, when it is"
+            " created"
+        )
+        lines.append(EvidenceRow(text=text))
     return RuleResult(
         failed=delta_ns(rows) < 0,
         rows=ids(rows),
@@ -40,32 +44,10 @@ def audit(evidence: Evidence) -> RuleResult:
         summary=f"{calls} of PyTorch left no node in the exported graph: {format_ns(side_ns(rows, 'torch'))}."
         if rows
         else "No call of PyTorch was left out by the export.",
-        evidence=(*lines, *(_folded_constants(evidence.exported) if evidence.exported else ())),
+        evidence=tuple(lines),
         fix="PyTorch need not compute it anew either: what depends on no input can be computed once in `__init__` and kept"
         " with `register_buffer`. Nothing needs to change in ONNX Runtime.",
     )
-
-
-def _folded_constants(graph: Graph) -> list[EvidenceRow]:
-    """Large values that nodes compute from constants alone: the session does so once, when it is created."""
-    free = input_free_values(graph)
-    makers = {name: node for node in graph.nodes for name in node.outputs if name in free}
-    readers = {
-        name: node
-        for node in graph.nodes
-        if free.isdisjoint(node.outputs)
-        for name in node.inputs
-        if name in makers
-    }
-    texts = [
-        f"{node.name or node.op} reads {name}, {tensor}, which depends on no input: the session computes it once, when"
-        " it is created"
-        for name, node in readers.items()
-        if (tensor := graph.values.get(name))
-        and "float" in tensor.dtype
-        and tensor.elements > SMALL_SHAPE_ELEMENTS
-    ]
-    return [EvidenceRow(text=text) for text in texts[:MOST_GROUPS]]
 
 
 RULE = Rule(

@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-from attrib.analysis.lineage.graph import Graph
 from attrib.findings.evidence.executed_graph import explained_works
 from attrib.findings.evidence.ledger_queries import (
     both_times,
@@ -21,19 +20,13 @@ from attrib.findings.evidence.single_operators import (
     decomposed_layers,
     excess_of,
     find_single_operator_layers,
+    fused_counts,
     layer_lines,
 )
 from attrib.findings.evidence.unfused_patterns import separate_residuals
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.wording import counted, listed
-
-COUNTED_FUSIONS = (
-    "EmbedLayerNormalization", "SkipLayerNormalization", "LayerNormalization", "BiasGelu", "Gelu", "FastGelu",
-    "FusedMatMul", "Gemm",
-)  # fmt: skip
-"""Counts that ORT's maintainers ask for first (microsoft/onnxruntime#8636): a BERT-base that is fused in full has
-one EmbedLayerNormalization, 12 Attention, 12 BiasGelu and 24 SkipLayerNormalization."""
 
 
 def audit(evidence: Evidence) -> RuleResult:
@@ -57,7 +50,7 @@ def audit(evidence: Evidence) -> RuleResult:
     if any(layer.measure == IN_ONE_NODE for layer in layers):
         summary += " What one fused node takes elsewhere in this graph is left out of the saving."
     if not rows:
-        summary = f"{_fused_counts(evidence.optimized)} {linear_layers(evidence)}".rstrip()
+        summary = f"{fused_counts(evidence.optimized)} {linear_layers(evidence)}".rstrip()
     lines = [*layer_lines(evidence, layers)]
     for name, group in rest.items():
         lines.append(rows_line(f"{name}: {op_counts(evidence, 'onnxruntime', nodes_of(group))}, ", group))
@@ -85,15 +78,6 @@ def audit(evidence: Evidence) -> RuleResult:
         evidence=tuple(lines),
         fix=fix,
     )
-
-
-def _fused_counts(graph: Graph | None) -> str:
-    """The counts that tell what was fused."""
-    if graph is None:
-        return "No layer norm, GELU or linear layer runs as separate nodes."
-    counts = Counter(node.op for node in graph.nodes)
-    present = [f"{counts[op]} {op}" for op in COUNTED_FUSIONS if counts[op]]
-    return f"The optimized graph holds {listed(present, len(present)) or 'none of the operators that fuse'}."
 
 
 RULE = Rule(

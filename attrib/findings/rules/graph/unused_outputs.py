@@ -36,6 +36,13 @@ def audit(evidence: Evidence) -> RuleResult:
     if nodes:
         ops, spent = op_counts(evidence, "onnxruntime", nodes), format_ns(nodes_ns(evidence, nodes))
         needed = f"{ops} serve them alone ({spent})"
+    lines = []
+    for name in surplus[:MOST_GROUPS]:
+        maker = ran.maker(name)
+        kind = (ran.result(maker) if maker is not None else None) or "size unknown"
+        made = f", made by {maker.op} {maker.name}" if maker is not None else ""
+        held = ids(rows_holding(evidence, ran.ids([maker] if maker is not None else [])))
+        lines.append(EvidenceRow(text=f"{name} ({kind}{made}): PyTorch returns no such output", rows=held))
     return RuleResult(
         failed=True,
         rows=ids(rows),
@@ -43,7 +50,7 @@ def audit(evidence: Evidence) -> RuleResult:
         works=nodes,
         detail=f"{counted(len(surplus), 'output')} of {len(ran.graph.outputs)}",
         summary=f"{listed(surplus)}: {needed}, and about {moved} to copy them out of the session in every run.",
-        evidence=tuple(_line(ran, name) for name in surplus[:MOST_GROUPS]),
+        evidence=tuple(lines),
         fix="Export without them (`output_hidden_states=False`, `output_attentions=False`), take them out of the graph"
         " (`attrib profile --optimize drop-unused-outputs`), or ask for the others by name: `session.run([name, ...],"
         " inputs)`.",
@@ -82,16 +89,6 @@ def _copies(ran: ExecutedGraph, surplus: Iterable[str]) -> dict[str, float]:
     if total:
         return dict.fromkeys(movers, much / total)
     return {API: much / every} if every else {}
-
-
-def _line(ran: ExecutedGraph, name: str) -> EvidenceRow:
-    """One line on a surplus output: its type, and the node that makes it."""
-    maker = ran.maker(name)
-    if maker is None:
-        return EvidenceRow(text=f"{name} (size unknown): PyTorch returns no such output")
-    made = f"{ran.result(maker) or 'size unknown'}, made by {maker.op} {maker.name}"
-    rows = ids(rows_holding(ran.evidence, ran.ids([maker])))
-    return EvidenceRow(text=f"{name} ({made}): PyTorch returns no such output", rows=rows)
 
 
 RULE = Rule(

@@ -1,9 +1,6 @@
 """double-in-pytorch: calls of PyTorch in float64 for what ONNX Runtime computes in float32."""
 
-from collections.abc import Sequence
-
-from attrib.analysis.match.ops import base_op, call_role
-from attrib.findings.evidence.kernels import flops_of
+from attrib.analysis.match.ops import call_role
 from attrib.findings.evidence.ledger_queries import (
     calls_of,
     group_by_module,
@@ -13,9 +10,8 @@ from attrib.findings.evidence.ledger_queries import (
     rows_line,
 )
 from attrib.findings.evidence.numerics import DOUBLE, FLOAT
-from attrib.findings.evidence.reference_cost import Terms
+from attrib.findings.evidence.reference_cost import Terms, weights_at_call_rate
 from attrib.findings.protocol import Evidence, Rule, RuleResult
-from attrib.model.work import Work
 from attrib.units import format_ns
 from attrib.wording import counted
 
@@ -45,8 +41,14 @@ def audit(evidence: Evidence) -> RuleResult:
     names = tuple(call.id for call in (*island, *casts))
     terms = Terms()
     terms.add_calls(dict.fromkeys(names, -1.0))
+    in_float = [
+        call
+        for call in calls
+        if any(t.dtype == FLOAT for t in call.inputs) and not any(t.dtype == DOUBLE for t in call.inputs)
+    ]
     for call in island:
-        terms.add_calls(_in_float(calls, call))
+        if call_role(call) != "cast":  # float needs none
+            terms.add_calls(weights_at_call_rate(in_float, call) or {call.id: HALF})
     rows = rows_holding(evidence, names)
     spent = evidence.ledger.work("torch", [call.id for call in casts]).median
     lines = []
@@ -65,24 +67,6 @@ def audit(evidence: Evidence) -> RuleResult:
         fix="In PyTorch leave out `.double()`, and numpy and Python constants of type float64; where a sum needs them,"
         " convert the sum and not the weights. Nothing needs to change in ONNX Runtime.",
     )
-
-
-def _in_float(calls: Sequence[Work], call: Work) -> dict[str, float]:
-    """Weights whose sum is the time of the same call in float: at the rate of like calls, else half of its own."""
-    if call_role(call) == "cast":
-        return {}
-    flops = flops_of(call)
-    like = [
-        (other, count)
-        for other in calls
-        if base_op(other.op) == base_op(call.op)
-        and any(t.dtype == FLOAT for t in other.inputs)
-        and not any(t.dtype == DOUBLE for t in other.inputs)
-        and (count := flops_of(other))
-    ]
-    equal = [pair for pair in like if pair[1] == flops] or like
-    total = sum(count for _, count in equal)
-    return {other.id: flops / total for other, _ in equal} if flops and total else {call.id: HALF}
 
 
 RULE = Rule(

@@ -1,10 +1,11 @@
 """unfused-quantization: time that goes into quantizing and dequantizing, and into integer kernels that do not pay."""
 
 from attrib.analysis.lineage.graph import GraphNode
-from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph
+from attrib.findings.evidence.executed_graph import executed_graph
 from attrib.findings.evidence.ledger_queries import (
     both_times,
     ids,
+    nodes_line,
     nodes_ns,
     nodes_of,
     op_counts,
@@ -14,7 +15,6 @@ from attrib.findings.evidence.ledger_queries import (
 from attrib.findings.evidence.reference_cost import Terms, weight_once
 from attrib.findings.evidence.significance import is_certain
 from attrib.findings.protocol import Evidence, Rule, RuleResult
-from attrib.model.document import EvidenceRow
 from attrib.units import format_ns
 from attrib.wording import counted, listed
 
@@ -26,6 +26,7 @@ INTEGER = frozenset({
 })  # fmt: skip
 """Nodes that compute on integers."""
 
+KINDS = {"DynamicQuantizeLinear": "activations that are quantized with a range found in every run"}
 WEIGHTS = "weights that are dequantized anew in every run"
 FIXES = {
     "weights": "Do not quantize what is only looked up or read once: exclude embeddings (`op_types_to_quantize=['MatMul',"
@@ -43,7 +44,10 @@ def audit(evidence: Evidence) -> RuleResult:
     kinds: dict[str, list[GraphNode]] = {}
     for node in ran.graph.nodes:
         if node.op in CONVERSIONS and ran.ids([node]):
-            kinds.setdefault(_kind(ran, node), []).append(node)
+            kind = KINDS.get(node.op, "activations")
+            if node.op == "DequantizeLinear" and node.inputs and ran.is_constant(node.inputs[0]):
+                kind = WEIGHTS
+            kinds.setdefault(kind, []).append(node)
     integer = [row for row in evidence.ledger.rows if not INTEGER.isdisjoint(row.onnx_ops)]
     if not kinds and not integer:
         return RuleResult(failed=False, summary="Nothing is quantized.")
@@ -60,7 +64,13 @@ def audit(evidence: Evidence) -> RuleResult:
     spent = format_ns(nodes_ns(evidence, nodes))
     details = [f"{counted(len(nodes), 'node')} convert to and from integers ({spent})"] if nodes else []
     details += ["integer kernels are slower than PyTorch's"] if slow else []
-    lines = [_line(ran, kind, group) for kind, group in kinds.items()]
+    lines = []
+    for kind, group in kinds.items():
+        results = [(ran.result(node), node.name) for node in group]
+        largest = sorted(results, key=lambda pair: -(pair[0].elements if pair[0] is not None else 0))
+        shown = listed([f"{name} ({tensor})" for tensor, name in largest[:2]], 2)
+        ops = op_counts(evidence, "onnxruntime", ran.ids(group))
+        lines.append(nodes_line(evidence, f"{kind}: {ops}, the largest {shown}, in ", ran.ids(group)))
     lines += [rows_line("integer arithmetic: ", integer)] if integer else []
     return RuleResult(
         failed=True,
@@ -72,29 +82,6 @@ def audit(evidence: Evidence) -> RuleResult:
         f" {counted(len(nodes_of(integer)), 'node')} of integer arithmetic: {both_times(integer)}.",
         evidence=tuple(lines),
         fix=FIXES["weights" if WEIGHTS in kinds else "slow" if slow else "conversions"],
-    )
-
-
-def _kind(ran: ExecutedGraph, node: GraphNode) -> str:
-    """What a conversion converts: weights in every run, or activations."""
-    if node.op == "DequantizeLinear" and ran.is_constant(node.inputs[0] if node.inputs else ""):
-        return WEIGHTS
-    dynamic = "activations that are quantized with a range found in every run"
-    return dynamic if node.op.startswith("Dyn") else "activations"
-
-
-def _line(ran: ExecutedGraph, kind: str, group: list[GraphNode]) -> EvidenceRow:
-    """One line on the conversions of one kind: ops, time, and the two largest tensors."""
-    nodes = ran.ids(group)
-    spent = nodes_ns(ran.evidence, nodes)
-    results = [(ran.result(node), node.name) for node in group]
-    largest = sorted(results, key=lambda pair: -(pair[0].elements if pair[0] is not None else 0))
-    shown = listed([f"{name} ({tensor})" for tensor, name in largest[:2]], 2)
-    ops = op_counts(ran.evidence, "onnxruntime", nodes)
-    return EvidenceRow(
-        text=f"{kind}: {ops} in {format_ns(spent)}, the largest {shown}",
-        rows=ids(rows_holding(ran.evidence, nodes)),
-        value_ns=spent,
     )
 
 
