@@ -12,10 +12,10 @@ import click
 @click.argument("name", metavar="NODE|CALL|MODULE")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(trace_dir: Path, name: str, *, as_json: bool) -> None:
-    """Show what one thing is on the other side, what it costs there, and how that is known.
+    """Show what a node, call or module corresponds to on the other side, what it costs there, and how that is known.
 
-    Names an executed node, a node or a value of a captured graph, a PyTorch call, an fx node, a module, a region or a row
-    of the report: in full, or by a part that only one of them has.
+    The name may be that of an executed node, of a node or a value of a captured graph, of a PyTorch call, an fx node, a
+    module, a region or a row of the report. A part of the name is enough if no other name contains it.
     """
     gc.disable()  # a process of a second: collecting frees nothing
 

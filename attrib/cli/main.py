@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import click
 
 from attrib.errors import AttribError, InternalError
-from attrib.report.view.text import one_line
 from attrib.version import __version__
 
 COMMANDS = {
@@ -58,6 +57,8 @@ def attrib() -> None:
 
 def show_error(error: AttribError | InternalError | click.ClickException) -> None:
     """Print one line for the error, and one for its cure, on stderr."""
+    from attrib.report.view.text import one_line  # `attrib --help` does without it
+
     if isinstance(error, click.ClickException):
         error.show()
         return
@@ -92,6 +93,8 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("ATTRIB_DEBUG"):
             raise
+        from attrib.report.view.text import one_line
+
         name = type(error).__name__
         click.echo(
             f"attrib: this is a bug in attrib, please report it: {name}: {one_line(str(error))}", err=True

@@ -15,7 +15,7 @@ from attrib.report.html.roofline_chart import roofline_drawing
 from attrib.report.html.svg import drawing_of
 from attrib.report.json_report import to_json
 from attrib.report.view.experiments import PROVE_HINT
-from attrib.report.view.operators import CONTRADICTS, ROW_LIMIT, Column
+from attrib.report.view.operators import CONTRADICTS, ROW_LIMIT, TableColumn
 from attrib.report.view.roofline import BOUNDS
 from attrib.report.view.timeline import COLUMNS, STYLES
 from attrib.report.view.view import View, view_of
@@ -132,7 +132,7 @@ def _page(view: View, *, data: str, data_note: str = "", interactive: bool) -> s
     )
 
 
-def column_rules(columns: tuple[Column, ...]) -> Markup:
+def column_rules(columns: tuple[TableColumn, ...]) -> Markup:
     """Widths, alignment and type size of the operator table: a class in each of its cells would weigh more."""
     rules = []
     for number, column in enumerate(columns, start=1):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from attrib.model.document import CAUSES, CauseRow
 from attrib.report.markdown.experiments import finding_results
 from attrib.report.markdown.text import code, escape, fence_code, fold, summary, table_row
-from attrib.report.view.operators import Column, OperatorRow
+from attrib.report.view.operators import OperatorRow, TableColumn
 from attrib.report.view.text import EXPLAIN_HINT, plural
 from attrib.report.view.view import FindingView, View
 
@@ -117,7 +117,7 @@ def operator_table(view: View, rows: Sequence[str]) -> str:
     return fold(f"Matched operators ({table.total.count})", "\n".join(lines))
 
 
-def _columns(view: View) -> list[Column]:
+def _columns(view: View) -> list[TableColumn]:
     return [column for column in view.operators.columns if column.markdown]
 
 

@@ -7,7 +7,7 @@ from attrib.report.terminal.text import print_line, text_of
 from attrib.report.view.breakdown import Breakdown
 from attrib.report.view.text import plural
 from attrib.report.view.verdict import Level
-from attrib.report.view.view import FindingView, View
+from attrib.report.view.view import View
 from attrib.report.view.waterfall import Bar
 from attrib.units import format_interval, format_ns, format_percent
 
@@ -118,19 +118,14 @@ def print_findings(console: "Console", view: View) -> None:
         print_line(console, text_of("No finding: no rule found a cost or a saving larger than the noise."))
     if view.findings:
         console.print()
+    marks = _TONE_MARKS_ASCII if console.options.ascii_only else _TONE_MARKS
     for item in view.findings[:_TOP_FINDINGS]:
-        print_finding(console, item)
+        print_line(console, text_of(f"{marks[item.tone]} {item.finding.title}", _STYLES[item.tone]))
+        if item.gain:
+            print_line(console, text_of(item.gain.text), indent=2)
+        for number, line in enumerate(item.finding.fix.splitlines()):
+            print_line(console, text_of(f"fix: {line}" if number == 0 else f"     {line}"), indent=2)
+        for line in finding_lines(item):
+            print_line(console, text_of(line), indent=2)
     if (hidden := len(view.findings) - _TOP_FINDINGS) > 0:
         print_line(console, text_of(f"and {plural(hidden, 'more finding')} in the report", "dim"))
-
-
-def print_finding(console: "Console", item: FindingView) -> None:
-    """Print one finding: its title, what it is worth, what to do, and what doing it gave."""
-    marks = _TONE_MARKS_ASCII if console.options.ascii_only else _TONE_MARKS
-    print_line(console, text_of(f"{marks[item.tone]} {item.finding.title}", _STYLES[item.tone]))
-    if item.gain:
-        print_line(console, text_of(item.gain.text), indent=2)
-    for number, line in enumerate(item.finding.fix.splitlines()):
-        print_line(console, text_of(f"fix: {line}" if number == 0 else f"     {line}"), indent=2)
-    for line in finding_lines(item):
-        print_line(console, text_of(line), indent=2)

@@ -120,7 +120,15 @@ class Explainer:
             if named.intersection(result.findings)
             or (result.predicted is not None and ids.intersection(result.predicted.rows))
         )
-        shared = sum(reaches_out(region.trail, name) for region in found) if kind == "module" else 0
+        shared = 0
+        if (
+            kind == "module" and name != ROOT
+        ):  # how many regions hold calls of modules that are not inside this one
+            inside = f"{name}."
+            shared = sum(
+                any(call.module != name and not call.module.startswith(inside) for call in region.trail.calls)
+                for region in found
+            )
         return Explanation(
             query=query,
             kind=kind,
@@ -152,13 +160,6 @@ class Explainer:
             rows=tuple(rows),
             trail=self._trails.get(target.region, RegionTrail(id=target.region)),
         )
-
-
-def reaches_out(trail: RegionTrail, module: str) -> bool:
-    """Whether a region holds calls of other modules than this one and those inside it."""
-    if module == ROOT:
-        return False
-    return any(call.module != module and not call.module.startswith(f"{module}.") for call in trail.calls)
 
 
 def trail_of_vanished(chain: Chain, target: NameTarget) -> RegionTrail:

@@ -85,7 +85,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class TableColumn:
     """A column of the operator table.
 
     Attributes:
@@ -125,36 +125,36 @@ class Column:
         return self.total(sums, unit) if self.total else ""
 
 
-COLUMNS: tuple[Column, ...] = (
-    Column(
+COLUMNS: tuple[TableColumn, ...] = (
+    TableColumn(
         key="region",
         title="Where",
         cell=lambda item, _: Cell(names=(item.row.region,)),
         width=28,
         markdown=70,
     ),
-    Column(
+    TableColumn(
         key="cause",
         title="Cause",
         cell=lambda item, _: Cell(text=CAUSES[item.row.cause].title),
         width=10,
         markdown=40,
     ),
-    Column(
+    TableColumn(
         key="torch_ops",
         title="{torch} calls",
         cell=lambda item, _: Cell(names=count_names(item.row.torch_ops)),
         width=12,
         markdown=60,
     ),
-    Column(
+    TableColumn(
         key="onnx_ops",
         title="{onnxruntime} nodes",
         cell=lambda item, _: Cell(names=count_names(item.row.onnx_ops)),
         width=12,
         markdown=60,
     ),
-    Column(
+    TableColumn(
         key="torch_ns",
         title="{torch}",
         cell=lambda item, unit: Cell(text=unit.number(item.row.torch_ns)),
@@ -162,7 +162,7 @@ COLUMNS: tuple[Column, ...] = (
         width=8,
         total=lambda sums, unit: unit.number(sums.torch_ns),
     ),
-    Column(
+    TableColumn(
         key="onnxruntime_ns",
         title="{onnxruntime}",
         cell=lambda item, unit: Cell(text=unit.number(item.row.onnxruntime_ns)),
@@ -170,7 +170,7 @@ COLUMNS: tuple[Column, ...] = (
         width=8,
         total=lambda sums, unit: unit.number(sums.onnxruntime_ns),
     ),
-    Column(
+    TableColumn(
         key="delta_ns",
         title="Δ",
         cell=lambda item, unit: Cell(text=unit.number(item.row.delta_ns, sign=True)),
@@ -181,14 +181,14 @@ COLUMNS: tuple[Column, ...] = (
         markdown=40,
         markdown_title="Δ {unit}",
     ),
-    Column(
+    TableColumn(
         key="half_ns",
         title="±",
         cell=lambda item, unit: Cell(text=unit.number(item.half_ns), remark="noise" if item.noise else ""),
         figure=True,
         width=6,
     ),
-    Column(
+    TableColumn(
         key="match",
         title="Match",
         cell=lambda item, _: Cell(
@@ -209,7 +209,7 @@ COLUMNS: tuple[Column, ...] = (
 class OperatorTable:
     """The columns, the rows by size of their delta, and the sums of all rows, shown or not."""
 
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
     rows: tuple[OperatorRow, ...]
     total: RowSums
 

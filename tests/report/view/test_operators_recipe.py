@@ -2,8 +2,8 @@
 
 Files to touch:
 
-1. attrib/report/view/operators.py: one `Column` in `COLUMNS`: its heading, what it shows of a row and of a sum, how it is
-   aligned and sorted, its width, and how many characters it gets in Markdown.
+1. attrib/report/view/operators.py: one `TableColumn` in `COLUMNS`: its heading, what it shows of a row and of a sum,
+   how it is aligned and sorted, its width, and how many characters it gets in Markdown.
 2. tests/report/view/test_view.py: what the column says.
 
 Nothing else changes by hand: the head, the cells, the sums, the alignment and the sorting of the page, and the table in
@@ -18,11 +18,11 @@ import pytest
 from attrib.report.html.page import to_html
 from attrib.report.markdown.summary import to_markdown
 from attrib.report.view import operators
-from attrib.report.view.operators import Cell, Column
+from attrib.report.view.operators import Cell, TableColumn
 from attrib.report.view.view import view_of
 from tests.report.factory import document
 
-RATIO = Column(
+RATIO = TableColumn(
     key="ratio",
     title="{onnxruntime} per {torch}",
     cell=lambda item, _: Cell(
