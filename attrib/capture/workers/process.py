@@ -19,7 +19,7 @@ from attrib.capture.system.interpreter import foreign_environment
 from attrib.capture.workers.messages import Command, Failed, Ready, Reply
 from attrib.errors import AttribError, InternalError, UsageError
 
-_ROOT = str(Path(__file__).resolve().parents[2])
+_ROOT = str(Path(__file__).resolve().parents[3])
 _START = (
     "import sys; sys.path.append(sys.argv.pop(1)); from attrib.capture.workers.worker import main; main()"
 )
