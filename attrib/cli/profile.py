@@ -50,6 +50,7 @@ def _parameter(declared: Declared) -> click.Option:
     )
 
 
+_PARAMETERS = parameters_from_options(OPTIONS)
 _RESUME = click.Option(
     ["--resume"],
     type=click.Path(path_type=Path),
@@ -57,16 +58,11 @@ _RESUME = click.Option(
     help="Go on with an interrupted capture: what it has measured stays, what it was asked for holds. A model that"
     " is not built in is named again with --model.",
 )
+# The help lists which directory to go on with after the one to write.
+_PARAMETERS.insert(1 + [parameter.name for parameter in _PARAMETERS].index("output"), _RESUME)
 
 
-def _parameters() -> list[click.Parameter]:
-    """What may be asked of a capture, and, after where it goes, which one to go on with."""
-    asked = parameters_from_options(OPTIONS)
-    after = 1 + [parameter.name for parameter in asked].index("output")
-    return [*asked[:after], _RESUME, *asked[after:]]
-
-
-@click.command("profile", params=_parameters())
+@click.command("profile", params=_PARAMETERS)
 @click.option("--no-report", is_flag=True, help="Write the trace directory only.")
 @click.option("--strict", is_flag=True, help="Exit with 4 where the measurement cannot answer the question.")
 @click.pass_context

@@ -43,6 +43,8 @@ class Option:
         hidden: The help leaves it out.
         on_command_line: `attrib profile` has it; others are set from Python only.
         listed_after: The field after which the help lists it; empty for the place of the field itself.
+        at_least: The smallest number that it takes; None where it is none, or any goes.
+        needs_graph: It has no use where PyTorch is compared with itself, and is refused there.
         recorded: What the manifest's request holds of it.
         named_again: It may be given with `--resume`: a directory does not hold it, or must not decide it.
         chooses_what_runs: It bears on what is measured, and not only on where results go or how often something is
@@ -58,6 +60,8 @@ class Option:
     hidden: bool = False
     on_command_line: bool = True
     listed_after: str = ""
+    at_least: int | None = None
+    needs_graph: bool = False
     recorded: Recorded = "value"
     named_again: bool = False
     chooses_what_runs: bool = True
@@ -83,7 +87,12 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     ]
     onnx: Annotated[
         Path | None,
-        Option(help="Run this ONNX file instead of exporting.", recorded="presence", named_again=True),
+        Option(
+            needs_graph=True,
+            help="Run this ONNX file instead of exporting.",
+            recorded="presence",
+            named_again=True,
+        ),
     ] = None
     output: Annotated[
         Path | None,
@@ -91,11 +100,14 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     batch_size: Annotated[
         int | None,
-        Option(help=f"Rows of the inputs.  [default: 1; {EXAMPLE_BATCH} for a small example]"),
+        Option(at_least=1, help=f"Rows of the inputs.  [default: 1; {EXAMPLE_BATCH} for a small example]"),
     ] = None
-    seq_len: Annotated[int | None, Option(help="Tokens in a row of a text model.  [default: 128]")] = None
+    seq_len: Annotated[
+        int | None, Option(at_least=1, help="Tokens in a row of a text model.  [default: 128]")
+    ] = None
     layers: Annotated[
-        int | None, Option(help="Build only so many layers, or stages of a convolutional network.")
+        int | None,
+        Option(at_least=1, help="Build only so many layers, or stages of a convolutional network."),
     ] = None
     device: Annotated[Device, Option(show_default=True)] = "cpu"
     providers: Annotated[
@@ -109,6 +121,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     provider_options: Annotated[
         tuple[str, ...],
         Option(
+            needs_graph=True,
             flag="--provider-option",
             metavar="[PROVIDER:]KEY=VALUE",
             help="Give an option to an execution provider (the first one, unless it is named); repeatable.",
@@ -119,6 +132,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     provider_libraries: Annotated[
         tuple[str, ...],
         Option(
+            needs_graph=True,
             flag="--provider-library",
             metavar="NAME=PATH",
             help="Load a library that brings an execution provider (ONNX Runtime 1.22 or later); repeatable.",
@@ -129,6 +143,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     ort_python: Annotated[
         Path | None,
         Option(
+            needs_graph=True,
             metavar="PYTHON",
             help="Run ONNX Runtime under this interpreter, e.g. of an environment with onnxruntime-openvino.",
             recorded="presence",
@@ -137,13 +152,16 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     precision: Annotated[Precision, Option(show_default=True)] = "fp32"
     exporter: Annotated[Exporter, Option(show_default=True)] = "dynamo"
-    opset: Annotated[int | None, Option(help="Opset to export.  [default: the exporter's choice]")] = None
-    dynamic_shapes: Annotated[bool, Option(help="Export with symbolic batch and sequence dimensions.")] = (
-        False
-    )
+    opset: Annotated[
+        int | None, Option(at_least=1, help="Opset to export.  [default: the exporter's choice]")
+    ] = None
+    dynamic_shapes: Annotated[
+        bool, Option(needs_graph=True, help="Export with symbolic batch and sequence dimensions.")
+    ] = False
     optimize: Annotated[
         tuple[str, ...],
         Option(
+            needs_graph=True,
             metavar="NAME",
             help="Rewrite the graph before ONNX Runtime opens it; repeatable, in order: ort-transformers, optimum-o1 to"
             " optimum-o4, onnxscript, onnxslim, float16, int8-dynamic, int8-qdq, int8-qoperator; or a single surgery:"
@@ -154,6 +172,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     save_models: Annotated[
         Path | None,
         Option(
+            needs_graph=True,
             metavar="DIR",
             help="Keep the graphs with their weights in DIR.",
             recorded="nothing",
@@ -167,6 +186,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     session_options: Annotated[
         tuple[str, ...],
         Option(
+            needs_graph=True,
             flag="--session-option",
             metavar="KEY=VALUE",
             help="Set an option of ONNX Runtime's session; repeatable. An attribute, e.g. execution_mode=parallel, or a"
@@ -177,6 +197,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     disabled_optimizers: Annotated[
         tuple[str, ...],
         Option(
+            needs_graph=True,
             flag="--disable-optimizer",
             metavar="NAME",
             help="Leave out one of ONNX Runtime's graph optimizers, e.g. MatMulAddFusion; repeatable.",
@@ -187,15 +208,17 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     autocast: Annotated[
         bool, Option(help="Keep fp32 weights; run PyTorch under autocast to --precision.")
     ] = False
-    threads: Annotated[int | None, Option(help="Threads of either engine.  [default: the usable cores]")] = (
-        None
-    )
-    iterations: Annotated[
-        int | None, Option(help="Steps in a plain block.  [default: 5, more for fast models]")
+    threads: Annotated[
+        int | None, Option(at_least=1, help="Threads of either engine.  [default: the usable cores]")
     ] = None
-    rounds: Annotated[int, Option(on_command_line=False, chooses_what_runs=False)] = 12
-    warmup: Annotated[int | None, Option(help="Warm-up steps.  [default: until the blocks agree]")] = None
-    seed: Annotated[int, Option(show_default=True)] = 0
+    iterations: Annotated[
+        int | None, Option(at_least=1, help="Steps in a plain block.  [default: 5, more for fast models]")
+    ] = None
+    rounds: Annotated[int, Option(at_least=1, on_command_line=False, chooses_what_runs=False)] = 12
+    warmup: Annotated[
+        int | None, Option(at_least=0, help="Warm-up steps.  [default: until the blocks agree]")
+    ] = None
+    seed: Annotated[int, Option(at_least=0, show_default=True)] = 0
     io_binding: Annotated[
         bool,
         Option(
@@ -205,7 +228,8 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     cuda_graph: Annotated[
         bool,
         Option(
-            help="Let ONNX Runtime capture a CUDA graph and replay it in the timed runs (binds inputs and outputs)."
+            needs_graph=True,
+            help="Let ONNX Runtime capture a CUDA graph and replay it in the timed runs (binds inputs and outputs).",
         ),
     ] = False
     task: Annotated[
@@ -236,6 +260,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     timeout: Annotated[
         float | None,
         Option(
+            at_least=0,
             metavar="SECONDS",
             help="The longest that an engine may stay silent in one command (load, export, create a session, run a block)"
             " before it counts as hung and the other one goes on; 0 for no limit.  [default: 3600]",

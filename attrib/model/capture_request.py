@@ -5,7 +5,7 @@ from typing import Any, Literal, get_origin
 
 import msgspec
 
-from attrib.model.capture_options import OPTIONS, Declared, Recorded
+from attrib.model.capture_options import OPTIONS, Recorded
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
@@ -42,14 +42,10 @@ def _fields() -> Iterator[tuple[str, Any, Any]]:
     recorded = {declared.name: declared for declared in OPTIONS if declared.option.recorded != "nothing"}
     for name in dict.fromkeys((*_FIRST, *recorded)):
         declared = recorded[name]
-        as_it_is = (_plain(declared), declared.default)
+        # Any text for a choice: the report of a later attrib's capture needs none of its choices.
+        kind = str if get_origin(declared.type) is Literal else declared.type
+        as_it_is = (kind | None if declared.default is None else kind, declared.default)
         yield (name, *_REDUCED.get(declared.option.recorded, as_it_is))
-
-
-def _plain(declared: Declared) -> Any:
-    """The type of a value as it stands: any text for a choice, so that a report needs no choice of a later attrib."""
-    kind = str if get_origin(declared.type) is Literal else declared.type
-    return kind | None if declared.default is None else kind
 
 
 _Fields: Any = msgspec.defstruct("_Fields", _fields(), frozen=True, kw_only=True, omit_defaults=False)

@@ -8,6 +8,7 @@ from attrib.capture.config.provider_options import (
 from attrib.capture.config.session_options import session_options
 from attrib.errors import UsageError
 from attrib.model.capture_options import (
+    OPTIONS,
     Attention,
     CaptureOptions,
     Device,
@@ -36,8 +37,6 @@ TIMEOUT_S = 3600.0
 """An engine that is silent for so long hangs. Loading and exporting a 12-layer BERT take seconds; what really takes long, a
 TensorRT engine or a compilation, takes minutes to half an hour."""
 
-_AT_LEAST_ONE = ("batch_size", "seq_len", "layers", "threads", "iterations", "rounds", "opset")
-
 
 def check_options(options: CaptureOptions) -> None:
     """Refuse what cannot be measured, before anything is started.
@@ -45,16 +44,10 @@ def check_options(options: CaptureOptions) -> None:
     Raises:
         UsageError: An option is out of range, or two of them contradict each other.
     """
-    for name in _AT_LEAST_ONE:
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise UsageError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
-    for name in ("warmup", "seed"):
-        value = getattr(options, name)
-        if value is not None and value < 0:
-            raise UsageError(f"--{name} must be at least 0, not {value}")
-    if options.timeout is not None and options.timeout < 0:
-        raise UsageError(f"--timeout must be at least 0, not {options.timeout:g}")
+    for declared in OPTIONS:
+        value, least = getattr(options, declared.name), declared.option.at_least
+        if value is not None and least is not None and value < least:
+            raise UsageError(f"{declared.flag} must be at least {least}, not {value:g}")
     if not 0 <= options.padding < 1:
         raise UsageError(
             f"--padding is a share of the tokens, at least 0 and below 1, not {options.padding:g}"
@@ -68,11 +61,10 @@ def check_options(options: CaptureOptions) -> None:
     # Under autocast the exported graph keeps the weights' precision.
     check_rewrites(options.optimize, "fp32" if options.autocast else options.precision)
     session_options(options.session_options)
-    _check_providers(options)
     _check_combinations(options)
 
 
-def _check_providers(options: CaptureOptions) -> None:
+def _check_combinations(options: CaptureOptions) -> None:
     requested = tuple(map(provider_name, options.providers or (options.device,)))
     provider_options(options.provider_options, requested)
     if options.cuda_graph and requested[0] != GRAPH_PROVIDER:
@@ -81,28 +73,14 @@ def _check_providers(options: CaptureOptions) -> None:
             f"--cuda-graph needs {GRAPH_PROVIDER} as the first provider, not {requested[0]}", hint=hint
         )
     provider_libraries(options.provider_libraries)
-
-
-def _check_combinations(options: CaptureOptions) -> None:
     if options.autocast and options.precision == "fp32":
         raise UsageError("--autocast needs a lower precision", hint="add --precision bf16 or fp16")
     if options.text and options.padding:
         raise UsageError("--text and --padding contradict each other: real sentences bring their own padding")
-    of_a_graph = {
-        "--onnx": options.onnx is not None,
-        "--optimize": bool(options.optimize),
-        "--dynamic-shapes": options.dynamic_shapes,
-        "--save-models": options.save_models is not None,
-        "--session-option": bool(options.session_options),
-        "--disable-optimizer": bool(options.disabled_optimizers),
-        "--provider-option": bool(options.provider_options),
-        "--provider-library": bool(options.provider_libraries),
-        "--ort-python": options.ort_python is not None,
-        "--cuda-graph": options.cuda_graph,
-    }
-    useless = next((name for name, given in of_a_graph.items() if given), None)
-    if useless and options.against_itself == "torch":
-        raise UsageError(f"{useless} has no use when PyTorch is compared with itself")
+    if options.against_itself == "torch":
+        for declared in OPTIONS:
+            if declared.option.needs_graph and getattr(options, declared.name) != declared.default:
+                raise UsageError(f"{declared.flag} has no use when PyTorch is compared with itself")
     if options.onnx is not None and options.opset is not None:
         raise UsageError("--opset applies to an export; --onnx brings its own opset")
     if options.onnx is not None and options.dynamic_shapes:

@@ -114,7 +114,10 @@ class TraceWriter:
                 )
             with replacing(target) as stream:
                 yield stream
-            entry = _file_entry(path, partial_of(target))
+            partial = partial_of(target)
+            with partial.open("rb") as written:
+                sha256 = hashlib.file_digest(written, "sha256").hexdigest()
+            entry = FileEntry(path=path, state="complete", sha256=sha256, size=partial.stat().st_size)
             self._unlist(path)
             publish(target)
             self.files[path] = entry
@@ -262,12 +265,6 @@ def _complete(entries: Iterable[FileEntry]) -> frozenset[str]:
 def deterministic_gzip(stream: IO[bytes]) -> gzip.GzipFile:
     """A gzip stream whose header holds neither a file name nor the time."""
     return gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=stream, mtime=0)
-
-
-def _file_entry(path: str, file: Path) -> FileEntry:
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256")
-    return FileEntry(path=path, state="complete", sha256=digest.hexdigest(), size=file.stat().st_size)
 
 
 def _check_output(root: Path, *, force: bool) -> None:
