@@ -139,7 +139,7 @@ def _chunks(rows: int) -> Iterator[slice]:
 
 
 def _replicates(rows: Rows, role: Role, times: Mapping[Role, SideTimes], resamples: int) -> Floats:
-    """One side of each row in each resample."""
+    """Time of each row on one side in each resample `[rows, resamples]`."""
     segments = [segment for row in rows for segment in row.get(role, ())]
     found = np.zeros((len(rows), resamples))
     if role in times and segments:
