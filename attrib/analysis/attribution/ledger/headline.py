@@ -63,6 +63,16 @@ class Headline:
     replicates: Mapping[Role, Floats]
     rounds: int
 
+    @property
+    def medians(self) -> dict[Role, int]:
+        """Median plain step of each side that was timed, nanoseconds."""
+        sides: dict[Role, int] = {}
+        if self.latency.torch_ns:
+            sides["torch"] = self.latency.torch_ns.median
+        if self.latency.onnxruntime_ns:
+            sides["onnxruntime"] = self.latency.onnxruntime_ns.median
+        return sides
+
 
 def headline(plain: Mapping[Role, Blocks]) -> Headline:
     """Medians of the plain steps and the difference between them.

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from attrib.analysis.attribution.device.parts import DEVICE_PARTS
 from attrib.analysis.attribution.ledger.bootstrap import Floats, Int64s, intervals
 from attrib.analysis.attribution.ledger.rows import SideTimes
 from attrib.analysis.match.ops import OpRole, role
@@ -56,6 +57,16 @@ class Segments:
     cause: tuple[Cause | None, ...]
     samples: Floats
     pays: Int64s
+
+    def ids(self, partition: Partition) -> tuple[str, ...]:
+        """The call or node behind each segment, or the region of its part."""
+        owners = (*(work.id for work in partition.work), *map(framework_region, partition.parts))
+        return tuple(owners[i] for i in self.owner.tolist())
+
+
+def framework_region(part: str) -> str:
+    """The region that stands for a part of the framework, or of a device."""
+    return f"({'device' if part in DEVICE_PARTS else 'framework'})/{part}"
 
 
 def segments_of(partition: Partition) -> Segments:
