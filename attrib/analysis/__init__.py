@@ -1,1 +1,5 @@
-"""From two recordings to one document: the stages of `pipeline`, and what each of them works with."""
+"""From two recordings to one document.
+
+`pipeline.STAGES` is the way; the folders hold what its stages work with: `lineage` reads graphs, `match` joins calls and
+nodes, `attribution` divides the time. Nothing here draws, measures or imports an engine.
+"""

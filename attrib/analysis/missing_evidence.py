@@ -21,7 +21,15 @@ MOSTLY = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Recorded:
-    """What there is. `plain` are the sides with plain runs; `peaks`: what the machine can do was measured."""
+    """What a trace directory holds.
+
+    Attributes:
+        plain: The sides with plain runs.
+        graphs: The captured graphs by path.
+        partitions: The profiled steps of the sides that have any.
+        regions: The matched calls and nodes.
+        peaks: What the machine can do at most was measured.
+    """
 
     plain: frozenset[Role]
     graphs: Mapping[str, Graph]
@@ -31,23 +39,23 @@ class Recorded:
 
     @property
     def compares(self) -> bool:
-        """Both sides are there, run by different engines."""
+        """Whether both sides are there, run by different engines."""
         return len({p.engine for p in self.partitions.values()}) > 1
 
     @property
     def lacks_scopes(self) -> bool:
-        """PyTorch's trace names no module."""
+        """Whether PyTorch's trace names no module."""
         return not any(work.scope for work in self.partitions["torch"].work)
 
     @property
     def names_modules(self) -> bool:
-        """The exported graph names modules, or there is none."""
+        """Whether the exported graph names modules; also where there is none."""
         graph = self.graphs.get(EXPORTED)
         return graph is None or any(node.scope for node in graph.nodes)
 
     @property
     def spells_modules_otherwise(self) -> bool:
-        """Both sides name modules, and most of the time could not be matched by them."""
+        """Whether both sides name modules, and most of the time could not be matched by them."""
         return not self.lacks_scopes and self.names_modules and self.by_order() > MOSTLY
 
     def by_order(self) -> float:

@@ -30,7 +30,7 @@ STAGE_NAMES = {EXPORTED: "exported", PARTITIONED: "partitioned", OPTIMIZED: "opt
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chain:
-    """Graphs, first to last.
+    """The captured graphs, first to last, and what turned each into the next.
 
     Attributes:
         names: What each is called: `exported`, the offline rewrite, `optimized` (`partitioned` where parts were compiled).
@@ -85,7 +85,7 @@ class Chain:
         return found
 
     def nodes(self, k: int, positions: Sequence[int]) -> list[TrailNode]:
-        """Nodes of one graph as a reader is shown them."""
+        """Nodes of one graph, by position, as reports show them."""
         nodes = (self.graphs[k].nodes[i] for i in positions)
         return [
             TrailNode(name=node_name(node), op=node.op, module=node.scope or "", fx_node=node.fx_node)

@@ -1,4 +1,4 @@
-"""The trail of a region: every call, node and rewrite behind it, so that a reader can check a match for himself."""
+"""The provenance of a region: every call, node and rewrite behind it, so that a reader can check the match."""
 
 from typing import Literal
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from attrib.analysis.attribution.ledger.headline import paired
+from attrib.analysis.attribution.ledger.headline import paired_difference
 from attrib.capture.config.options import CaptureOptions, check_options
 from attrib.errors import AttribError
 from attrib.model.estimate import Delta
@@ -173,7 +173,7 @@ def judge(
 
 def with_figures(result: ExperimentResult, found: Measured) -> ExperimentResult:
     """Add what was measured side by side to a result; a positive saving saves time."""
-    baseline, variant, delta = paired(found.baseline_ns, found.variant_ns)
+    baseline, variant, delta = paired_difference(found.baseline_ns, found.variant_ns)
     saving = Delta(median=-delta.median, low=-delta.high, high=-delta.low)
     return replace(
         result,
@@ -189,7 +189,7 @@ def with_figures(result: ExperimentResult, found: Measured) -> ExperimentResult:
 
 def _width(found: Measured) -> float:
     """Width of the interval of the difference, as a share of the original's step."""
-    baseline, _, delta = paired(found.baseline_ns, found.variant_ns)
+    baseline, _, delta = paired_difference(found.baseline_ns, found.variant_ns)
     return (delta.high - delta.low) / baseline.median
 
 

@@ -7,7 +7,7 @@ from planted_score import Truth
 from planted_site import Site
 from plants.plant import Plant
 
-from attrib.analysis.attribution.ledger.headline import paired
+from attrib.analysis.attribution.ledger.headline import paired_difference
 from attrib.capture import CaptureOptions
 from attrib.capture.bench.sides import Opener
 from attrib.capture.session.latencies import Latencies
@@ -29,7 +29,7 @@ def measure_truth(plant: Plant, site: Site) -> Truth:
     """
     launched = [_launched(plant, site) for _ in range(site.size.launches)]
     blocks = [tuple(chain.from_iterable(side)) for side in zip(*launched, strict=True)]
-    baseline, variant, cost = paired(*blocks)
+    baseline, variant, cost = paired_difference(*blocks)
     return Truth(
         baseline_ns=baseline,
         variant_ns=variant,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attrib.analysis.attribution.ledger.ledger import framework_region
+from attrib.analysis.attribution.ledger.segments import framework_region
 from attrib.model.document import LedgerRow
 from attrib.model.events import Int64s
 from attrib.model.manifest import Role

@@ -39,7 +39,7 @@ from attrib.analysis.lineage.representation import CARRIERS, by_one_name, produc
 
 
 class Anchors:
-    """The tied nodes of a chain of graphs.
+    """Nodes that read the same constant in neighboring graphs of a chain, which ties them together.
 
     Attributes:
         held: By graph, nodes that a constant ties to a neighbor.

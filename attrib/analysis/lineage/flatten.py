@@ -28,7 +28,7 @@ class Nested:
     subgraphs: tuple[tuple[str, Any], ...] = ()
 
 
-def flattened(graph: Any, most: int = sys.maxsize) -> list[Nested]:
+def flatten_nodes(graph: Any, most: int = sys.maxsize) -> list[Nested]:
     """Every node, those of a subgraph right before the node that holds it; it ends soon after `most` of them.
 
     Two branches of one `If` may use the same names for their values: the second one's get the branch as a suffix.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from attrib.analysis.lineage.flatten import Nested, flattened
+from attrib.analysis.lineage.flatten import Nested, flatten_nodes
 from attrib.analysis.lineage.graph import Graph, GraphNode
 from attrib.errors import AttribError
 from attrib.model.tensor import Tensor
@@ -82,7 +82,7 @@ def graph_from_bytes(data: bytes, name: str) -> Graph:
             f"{name}: not an ONNX model ({error})", hint="capture again, or get an intact copy"
         ) from error
     graph = model.graph
-    nested = flattened(graph, MOST_NODES)
+    nested = flatten_nodes(graph, MOST_NODES)
     if len(nested) > MOST_NODES:
         raise AttribError(f"{name}: holds more than {MOST_NODES:,} nodes", hint="profile a smaller model")
     graphs = (graph, *(inner for item in nested for _, inner in item.subgraphs))

@@ -30,7 +30,7 @@ OPS_NAMED = 6
 
 
 class OptimizerMark(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """By what a rewrite of ONNX Runtime's is known.
+    """What the new nodes of an optimizer of ONNX Runtime's look like.
 
     Attributes:
         by: The optimizer, as `disabled_optimizers` of a session calls it (for a family, without the level).
@@ -47,7 +47,13 @@ class OptimizerMark(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     gone: frozenset[str] = frozenset()
 
     def is_on(self, old: Counter[str], new: Counter[str], nodes: Sequence[GraphNode]) -> bool:
-        """Whether new nodes bear it, with the ops of `old` before and those of `new` after."""
+        """Whether new nodes bear this mark.
+
+        Args:
+            old: Number of nodes by op, before the rewrite.
+            new: The same after it.
+            nodes: The nodes after it.
+        """
         if not self.gone <= old.keys() or self.gone & new.keys() - {self.op}:
             return False
         if self.op in old and new[self.op] > old[self.op]:
@@ -140,7 +146,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def rewrites(before: Graph, after: Graph, tool: str = "") -> tuple[Step, ...]:
-    """Tell what turned one graph into the next.
+    """Find the steps that turned one graph into the next.
 
     Args:
         before: A graph of the chain.
@@ -164,21 +170,23 @@ def rewrites(before: Graph, after: Graph, tool: str = "") -> tuple[Step, ...]:
         came = tuple(j for j in part.optimized if j not in new)
         was, now = _nodes(before, gone), _nodes(after, came)
         if not came:
-            found += [_vanished(node, free, twins, tool) for node in was]
+            found += [_step_of_vanished(node, free, twins, tool) for node in was]
         elif not gone:
-            found.append(Step(kind="added", after=came, by=tool or _marked([], now)))
+            found.append(Step(kind="added", after=came, by=tool or _optimizers_by_mark([], now)))
         elif Counter((n.op, n.domain) for n in was) == Counter((n.op, n.domain) for n in now):
             found.append(Step(kind="unchanged", before=gone, after=came))  # 2
         else:
-            found.append(Step(kind="rewritten", before=gone, after=came, by=tool or _marked(was, now)))
+            found.append(
+                Step(kind="rewritten", before=gone, after=came, by=tool or _optimizers_by_mark(was, now))
+            )
     return tuple(sorted(found, key=lambda step: (step.before or (len(before.nodes),), step.after)))
 
 
 def sentence(step: Step, before: Graph, after: Graph) -> str:
     """A step in one line."""
     return _SENTENCES[step.kind].format(
-        before=_listed(_nodes(before, step.before), " + "),
-        after=_listed(_nodes(after, step.after), ", "),
+        before=_list_ops(_nodes(before, step.before), " + "),
+        after=_list_ops(_nodes(after, step.after), ", "),
         by=step.by,
     )
 
@@ -187,7 +195,7 @@ def _nodes(graph: Graph, positions: Iterable[int]) -> list[GraphNode]:
     return [graph.nodes[i] for i in positions]
 
 
-def _listed(nodes: Sequence[GraphNode], separator: str) -> str:
+def _list_ops(nodes: Sequence[GraphNode], separator: str) -> str:
     """Ops of a few nodes in their order; of many, each op once with its number."""
     if len(nodes) <= OPS_NAMED:
         return separator.join(node.op for node in nodes)
@@ -196,14 +204,14 @@ def _listed(nodes: Sequence[GraphNode], separator: str) -> str:
     return separator.join([*shown[:OPS_NAMED], *(["…"] if len(shown) > OPS_NAMED else [])])
 
 
-def _marked(old: Sequence[GraphNode], new: Sequence[GraphNode]) -> str:
+def _optimizers_by_mark(old: Sequence[GraphNode], new: Sequence[GraphNode]) -> str:
     """The optimizers whose marks the new nodes bear."""
     had, has = Counter(n.op for n in old), Counter(n.op for n in new)
     found = dict.fromkeys(mark.by for mark in MARKS if mark.is_on(had, has, new))
     return " and ".join(found) or UNKNOWN
 
 
-def _vanished(node: GraphNode, free: frozenset[str], twins: frozenset[int], tool: str) -> Step:
+def _step_of_vanished(node: GraphNode, free: frozenset[str], twins: frozenset[int], tool: str) -> Step:
     """What became of a node of which nothing is left (case 3)."""
     kind: StepKind = "removed"
     by = _REMOVING.get(node.op, UNKNOWN)

@@ -144,7 +144,7 @@ def find_links(matchers: Sequence[Matcher], state: MatchState) -> list[Link]:
 
 
 def initial_state(calls: tuple[Work, ...], graph: Graph, executed: Sequence[Work] = ()) -> MatchState:
-    """Everything is open at first, except nodes that depend on no input: they are folded, not run.
+    """The state before any link: all is open, except nodes that depend on no input, which are folded, not run.
 
     Args:
         calls: PyTorch's calls.
@@ -199,7 +199,7 @@ _REPEATED = re.compile(r"(?:^|(?<=\.))(\w+(?:\.\d+)*)\.\1\.(?=\d)")
 
 
 def _called_containers(scope: str, known: Container[str]) -> str:
-    """The scope without repeated containers, if only that is known."""
+    """A scope in PyTorch's spelling: without a repeated container, if PyTorch knows only that."""
     shorter = scope
     while (
         len(scope) <= MAX_SCOPE

@@ -19,43 +19,6 @@ from attrib.model.region import Match, Method, Origin, Region
 from attrib.model.tensor import Tensor
 from attrib.model.work import Work
 
-# Whether the tensors that ONNX Runtime really read and wrote can be those of the calls of a region.
-#
-# Links were checked against the exported graph, which may leave sizes open. This looks at what ran. Element counts are
-# compared, not layouts: exporters transpose weights and flatten batches, and fused nodes read packed weights. So one
-# activation of the calls that is found among the tensors of the nodes is agreement.
-
-
-def contradictions(calls: Sequence[Work], nodes: Sequence[Work], *, rewritten: bool) -> tuple[str, ...]:
-    """What speaks against calls and nodes being the same work, one line each.
-
-    Args:
-        calls: Calls of a region.
-        nodes: Its executed nodes.
-        rewritten: The chain of graphs explains another element type, so that it is no contradiction.
-    """
-    entering = [c.inputs[0] for c in calls if c.inputs and computes(c)]
-    there = [t for n in nodes for t in (*n.inputs, *n.outputs)]
-    found = []
-    if entering and there and not {t.elements for t in entering} & {t.elements for t in there}:
-        found.append(f"SIZES DIFFER: PyTorch computes on {_named(entering)}, ONNX Runtime on {_named(there)}")
-    ours, theirs = _float_types(entering), _float_types(there)
-    if ours and theirs and not ours & theirs and not rewritten:
-        found.append(
-            f"TYPES DIFFER: {', '.join(sorted(ours))} in PyTorch, {', '.join(sorted(theirs))} in ONNX Runtime"
-        )
-    return tuple(found)
-
-
-def _float_types(tensors: Iterable[Tensor]) -> frozenset[str]:
-    return frozenset(t.dtype for t in tensors if t.dtype in FLOATS)
-
-
-def _named(tensors: Iterable[Tensor]) -> str:
-    shown = list(dict.fromkeys(str(t) for t in sorted(tensors, key=lambda t: -t.elements)))[:2]
-    return " and ".join(shown)
-
-
 MAX_EVIDENCE = 12
 """Lines of evidence kept for one region; the number left out is said."""
 
@@ -95,7 +58,7 @@ class Pairing(NamedTuple):
 
 
 def merge_regions(pairing: Pairing, links: list[Link], input_free: Container[str]) -> list[Region]:
-    """The regions, not yet named: every call and node that is not joined elsewhere is in exactly one.
+    """Merge what belongs together: every call and node that is not joined elsewhere is then in exactly one region.
 
     Args:
         pairing: What they are made of.
@@ -175,7 +138,7 @@ def _region(
 
 
 def _match(state: MatchState, links: list[Link], parts: list[Component], exported: list[int]) -> Match:
-    """The weakest link decides; a part without exported nodes means that lineage did not reach its origin."""
+    """Why a region is one: its weakest link decides. Without exported nodes, nothing leads to where it came from."""
     values = [f"value {name} is in both graphs" for part in parts for name in part.shared]
     if links:
         weakest = min(links, key=lambda link: link.confidence)
@@ -199,6 +162,42 @@ def _shorten(lines: list[str]) -> tuple[str, ...]:
     return (*lines[: MAX_EVIDENCE - 1], f"and {len(lines) - MAX_EVIDENCE + 1} more")
 
 
+def contradictions(calls: Sequence[Work], nodes: Sequence[Work], *, rewritten: bool) -> tuple[str, ...]:
+    """What the executed shapes say against calls and nodes being the same work, one line each.
+
+    Links were checked against the exported graph, which may leave sizes open; this looks at what ran. Element counts are
+    compared, not layouts: exporters transpose weights and flatten batches, and fused nodes read packed weights. So one
+    activation of the calls that is found among the tensors of the nodes is agreement.
+
+    Args:
+        calls: Calls of a region.
+        nodes: Its executed nodes.
+        rewritten: The chain of graphs explains another element type, so that it is no contradiction.
+    """
+    entering = [c.inputs[0] for c in calls if c.inputs and computes(c)]
+    there = [t for n in nodes for t in (*n.inputs, *n.outputs)]
+    found = []
+    if entering and there and not {t.elements for t in entering} & {t.elements for t in there}:
+        found.append(
+            f"SIZES DIFFER: PyTorch computes on {_largest_tensors(entering)}, ONNX Runtime on {_largest_tensors(there)}"
+        )
+    ours, theirs = _float_types(entering), _float_types(there)
+    if ours and theirs and not ours & theirs and not rewritten:
+        found.append(
+            f"TYPES DIFFER: {', '.join(sorted(ours))} in PyTorch, {', '.join(sorted(theirs))} in ONNX Runtime"
+        )
+    return tuple(found)
+
+
+def _float_types(tensors: Iterable[Tensor]) -> frozenset[str]:
+    return frozenset(t.dtype for t in tensors if t.dtype in FLOATS)
+
+
+def _largest_tensors(tensors: Iterable[Tensor]) -> str:
+    shown = list(dict.fromkeys(str(t) for t in sorted(tensors, key=lambda t: -t.elements)))[:2]
+    return " and ".join(shown)
+
+
 def lost_node(node: Work) -> Region:
     """The region of an executed node of which nothing is known."""
     return Region(
@@ -212,7 +211,7 @@ def lost_node(node: Work) -> Region:
 
 
 def lost_calls(calls: Iterable[Work], reason: Literal["call", "unsure", "folded"]) -> list[Region]:
-    """Calls without a link, by module."""
+    """The regions of calls without a link, one a module."""
     by_module: dict[str, list[Work]] = {}
     for call in calls:
         by_module.setdefault(call.scope, []).append(call)
@@ -247,7 +246,7 @@ def label(work: Sequence[Work]) -> str:
 
 
 def common_module(scopes: Iterable[str]) -> str:
-    """The innermost module that holds all of these."""
+    """The innermost module that holds all of these modules."""
     paths = [scope.split(".") if scope else [] for scope in scopes]
     if not paths:
         return ""

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from attrib.analysis.attribution.ledger.headline import paired
+from attrib.analysis.attribution.ledger.headline import paired_difference
 from attrib.capture import CaptureOptions, NoProgress
 from attrib.capture.bench.bench import VARIANT, Bench
 from attrib.capture.bench.sides import Opener
@@ -88,7 +88,7 @@ def bench(place, original):
 
 
 def agree(found):
-    baseline, _, delta = paired(found.baseline_ns, found.variant_ns)
+    baseline, _, delta = paired_difference(found.baseline_ns, found.variant_ns)
     return delta.low <= 0 <= delta.high or abs(delta.median) < 0.05 * baseline.median
 
 

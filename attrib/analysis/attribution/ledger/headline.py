@@ -14,15 +14,15 @@ Blocks = Mapping[int, Int64s]
 """Wall times of plain steps by block number; blocks of two sides that share a number were measured in one round."""
 
 
-def numbered(blocks: Sequence[Sequence[int]]) -> Blocks:
+def number_blocks(blocks: Sequence[Sequence[int]]) -> Blocks:
     """Blocks in the order of their rounds, by number; those without a step are left out."""
     return {number: np.asarray(block, dtype=np.int64) for number, block in enumerate(blocks) if len(block)}
 
 
-def paired(
+def paired_difference(
     baseline: Sequence[Sequence[int]], variant: Sequence[Sequence[int]]
 ) -> tuple[Estimate, Estimate, Delta]:
-    """Medians of both sides and the second minus the first, with the bootstrap of the headline.
+    """The medians of two sides, and the second minus the first, each with its interval.
 
     Args:
         baseline: Wall times of the plain steps in nanoseconds, a sequence for each round.
@@ -31,7 +31,7 @@ def paired(
     Raises:
         ValueError: There is no round in which both sides ran.
     """
-    sides = [numbered(baseline), numbered(variant)]
+    sides = [number_blocks(baseline), number_blocks(variant)]
     rounds = len(set(sides[0]) & set(sides[1]))
     if not rounds:
         raise ValueError("no round holds steps of both sides")
@@ -62,6 +62,16 @@ class Headline:
     latency: Latency
     replicates: Mapping[Role, Floats]
     rounds: int
+
+    @property
+    def medians(self) -> dict[Role, int]:
+        """Median plain step of each side that was timed, nanoseconds."""
+        sides: dict[Role, int] = {}
+        if self.latency.torch_ns:
+            sides["torch"] = self.latency.torch_ns.median
+        if self.latency.onnxruntime_ns:
+            sides["onnxruntime"] = self.latency.onnxruntime_ns.median
+        return sides
 
 
 def headline(plain: Mapping[Role, Blocks]) -> Headline:

@@ -12,7 +12,7 @@ _EVIDENCE = ("neither engine's profile is there: the capture was interrupted bef
 
 
 def plain_ledger(headline: Headline) -> Ledger:
-    """The ledger of plain steps alone: one row, of which nobody knows the cause.
+    """The ledger of plain steps alone: one row, whose cause is not known.
 
     Args:
         headline: The plain steps of both sides.

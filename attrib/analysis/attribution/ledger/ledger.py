@@ -18,6 +18,7 @@ from attrib.analysis.attribution.ledger.headline import Headline
 from attrib.analysis.attribution.ledger.rows import Ledger, SideTimes
 from attrib.analysis.attribution.ledger.segments import (
     Segments,
+    framework_region,
     row_deltas,
     row_intervals,
     row_values,
@@ -112,8 +113,7 @@ def build_ledger(
     for role, its in times.items():
         exact = row_values([draft.segments for draft in drafts], role, its)
         values[role] = round_to_sum(exact, round(sum(exact)))
-    timed = {"torch": headline.latency.torch_ns, "onnxruntime": headline.latency.onnxruntime_ns}
-    plain = {role: estimate.median for role in ROLES if (estimate := timed[role])}
+    plain = headline.medians
     if plain:
         drafts.append(_Draft("(profiler)/overhead", "", "profiler_overhead", OVERHEAD_MATCH))
     medians = {role: plain.get(role, sum(values[role])) for role in ROLES} if plain else {}
@@ -125,16 +125,8 @@ def build_ledger(
         range(len(drafts)),
         key=lambda i: (drafts[i].cause == "profiler_overhead", -abs(deltas[i]), drafts[i].id),
     )
-    resampled = {
-        role: headline.replicates.get(role, np.full(len(drawn), float(median)))
-        for role, median in medians.items()
-    }
-    table = _table(drafts, order, times, len(drawn), resampled)
+    table = _table(drafts, order, times, len(drawn), medians, headline)
     bounds = row_intervals([deltas[i] for i in order], table, len(numbers))
-    names = {
-        role: (*(work.id for work in p.work), *map(framework_region, p.parts))
-        for role, p in partitions.items()
-    }
     ledger = Ledger(
         tuple(
             drafts[i].row(values["torch"][i], values["onnxruntime"][i], at)
@@ -143,7 +135,7 @@ def build_ledger(
         table,
         len(numbers),
         times,
-        {role: tuple(names[role][i] for i in split[role].owner.tolist()) for role in partitions},
+        {role: segments.ids(partitions[role]) for role, segments in split.items()},
         tuple(drafts[i].segments for i in order),
     )
     ledger.self_check(plain)
@@ -155,7 +147,8 @@ def _table(
     order: Sequence[int],
     times: Mapping[Role, SideTimes],
     resamples: int,
-    medians: Mapping[Role, Floats],
+    medians: Mapping[Role, int],
+    headline: Headline,
 ) -> Floats:
     """The deltas in each resample, row by row in their order.
 
@@ -164,7 +157,8 @@ def _table(
         order: Which row comes where.
         times: The segments of the sides that there are.
         resamples: How many resamples.
-        medians: The plain median of either side, in each resample; empty without plain steps.
+        medians: The plain median of either side; empty without plain steps.
+        headline: Those medians in each resample.
     """
     table = np.empty((len(drafts), resamples))
     places = np.empty(len(drafts), dtype=np.int64)
@@ -172,14 +166,12 @@ def _table(
     profiled = [draft.segments for draft in (drafts[:-1] if medians else drafts)]
     sums = row_deltas(profiled, times, resamples, places[: len(profiled)], table)
     if medians:
-        left = {role: medians[role] - sums[role] for role in ROLES}
+        left = {
+            role: headline.replicates.get(role, np.full(resamples, float(medians[role]))) - sums[role]
+            for role in ROLES
+        }
         table[places[-1]] = left["onnxruntime"] - left["torch"]
     return table
-
-
-def framework_region(part: str) -> str:
-    """The region that stands for a part of the framework, or of a device."""
-    return f"({'device' if part in DEVICE_PARTS else 'framework'})/{part}"
 
 
 def _side_times(

@@ -68,7 +68,7 @@ class Ledger:
         """
         total, drawn = 0.0, np.zeros(self.replicates.shape[1])
         for role, its in weights.items():
-            chosen, factors = self._chosen(role, its)
+            chosen, factors = self._segments_of(role, its)
             if chosen:
                 total += float(self.sides[role].values[chosen] @ factors)
                 drawn = drawn + factors @ self.sides[role].replicates(chosen)
@@ -77,7 +77,7 @@ class Ledger:
 
     def within(self, row: int, role: Role, ids: Iterable[str]) -> tuple[int, Floats]:
         """Time of the named calls or nodes as far as it is in one row (its position): in all, and in each resample."""
-        chosen, factors = self._chosen(role, dict.fromkeys(ids, 1.0))
+        chosen, factors = self._segments_of(role, dict.fromkeys(ids, 1.0))
         if self.members:
             own = set(self.members[row].get(role, ()))
             chosen = [i for i in chosen if i in own]
@@ -87,7 +87,7 @@ class Ledger:
         side = self.sides[role]
         return round(float(side.values[chosen] @ factors)), np.asarray(factors @ side.replicates(chosen))
 
-    def _chosen(self, role: Role, weights: Mapping[str, float]) -> tuple[list[int], Floats]:
+    def _segments_of(self, role: Role, weights: Mapping[str, float]) -> tuple[list[int], Floats]:
         """Segments of the named work, and their weights."""
         known = self._segments.get(role)
         if known is None:

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from attrib.analysis.attribution.device.parts import DEVICE_PARTS
 from attrib.analysis.attribution.ledger.bootstrap import Floats, Int64s, intervals
 from attrib.analysis.attribution.ledger.rows import SideTimes
 from attrib.analysis.match.ops import OpRole, role
@@ -56,6 +57,16 @@ class Segments:
     cause: tuple[Cause | None, ...]
     samples: Floats
     pays: Int64s
+
+    def ids(self, partition: Partition) -> tuple[str, ...]:
+        """The call or node behind each segment, or the region of its part."""
+        owners = (*(work.id for work in partition.work), *map(framework_region, partition.parts))
+        return tuple(owners[i] for i in self.owner.tolist())
+
+
+def framework_region(part: str) -> str:
+    """The region that stands for a part of the framework, or of a device."""
+    return f"({'device' if part in DEVICE_PARTS else 'framework'})/{part}"
 
 
 def segments_of(partition: Partition) -> Segments:
@@ -139,7 +150,7 @@ def _chunks(rows: int) -> Iterator[slice]:
 
 
 def _replicates(rows: Rows, role: Role, times: Mapping[Role, SideTimes], resamples: int) -> Floats:
-    """One side of each row in each resample."""
+    """Time of each row on one side in each resample `[rows, resamples]`."""
     segments = [segment for row in rows for segment in row.get(role, ())]
     found = np.zeros((len(rows), resamples))
     if role in times and segments:

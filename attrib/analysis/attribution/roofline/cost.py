@@ -35,7 +35,7 @@ class Cost:
 
 
 def known(condition: object) -> None:
-    """Go on if the condition holds.
+    """Check something without which the cost is unknown.
 
     Raises:
         UnknownCostError: It does not.
@@ -45,7 +45,7 @@ def known(condition: object) -> None:
 
 
 def bytes_of(tensors: Iterable[Tensor]) -> int:
-    """Bytes of all of them."""
+    """Bytes of all these tensors."""
     return sum(tensor.elements * size_of(tensor.dtype) for tensor in tensors)
 
 

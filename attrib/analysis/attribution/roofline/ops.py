@@ -107,7 +107,7 @@ def reduction(work: Work) -> Cost:
 
 
 def embedding(call: Work) -> Cost:
-    """`table [rows, width]`, indices: the rows that they name are read and written."""
+    """A table `[rows, width]` and indices: the rows that they name are read and written."""
     known(len(call.inputs) > 1 and len(call.inputs[0].shape) == 2)  # noqa: PLR2004
     table, indices = call.inputs[:2]
     rows = indices.elements * table.shape[1] * size_of(table.dtype)
@@ -115,7 +115,7 @@ def embedding(call: Work) -> Cost:
 
 
 def gather(node: Work) -> Cost:
-    """`table`, indices, result."""
+    """A table, indices and the result: the rows that they name are read and written."""
     known(len(node.inputs) > 1 and bool(node.outputs))
     return Cost(ops=0, bytes=bytes_of([node.inputs[1]]) + 2 * bytes_of(node.outputs[:1]))
 

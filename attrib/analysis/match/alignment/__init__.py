@@ -1,1 +1,4 @@
-"""Nodes given to calls by their order: the cheapest path through a grid, its prices, and the orders to choose from."""
+"""Links by order alone: the cheapest path through a grid of nodes and calls.
+
+`in_order.link_in_order` is the way in. It decides which order to believe; modules and graphs are the matchers' business.
+"""

@@ -81,7 +81,7 @@ def _align_along(
     orders: Iterable[ExportOrder],
     pins: Mapping[int, frozenset[int]],
 ) -> dict[int, frozenset[int]]:
-    """First the nodes whose order of export is known, then all of them in the order of execution."""
+    """Align the nodes whose order of export is known, then all of them in the order of execution."""
     inside, fixed = set(nodes), dict(pins)
     for order in orders:
         found = align(state, calls, [i for i in order if i in inside], pins=fixed, certain=True)

@@ -9,7 +9,7 @@ FOLDABLE = frozenset({"conv1d", "conv2d", "conv3d", "conv_transpose2d", "convolu
 """Calls into whose weights exporters and optimizers fold the batch norm that follows."""
 
 
-def folded(state: MatchState, matcher: Matcher) -> list[Link]:
+def folded_norms(state: MatchState, matcher: Matcher) -> list[Link]:
     """Link a batch norm and the call before it to the nodes that one of them has, where the other has none."""
     nodes = state.nodes_by_call()
     waiting = set(state.open_calls)

@@ -38,7 +38,7 @@ def data_flow(state: MatchState, matcher: Matcher) -> list[Link]:
 
 
 class _Tracing:
-    """One pass over the graph."""
+    """One pass over the graph, in which one link leads to the next."""
 
     def __init__(self, state: MatchState) -> None:
         self._state = state
@@ -137,7 +137,7 @@ _T = TypeVar("_T", str, Source)
 
 
 def _look_through(start: Iterable[_T], above: Callable[[_T], Iterable[_T]]) -> None:
-    """Go from things to what lies above them, each once: results that are read twice would double the way."""
+    """Visit all that lies above some things, each once: results that are read twice would double the way."""
     level, seen = set(start), set[_T]()
     for _ in range(_DEEPEST + 1):
         seen |= level

@@ -9,7 +9,7 @@ CARRIED = frozenset({"cast", "layout"})
 """Roles of nodes that compute nothing."""
 
 
-def carried(state: MatchState, _: Matcher) -> list[Link]:
+def inserted_conversions(state: MatchState, _: Matcher) -> list[Link]:
     """Link what only converts or moves a result, and names no module, to the calls of the node that made it."""
     links = state.links_by_node()
     makers = {name: node.index for node in state.graph.nodes for name in node.outputs if name}
@@ -26,7 +26,7 @@ def carried(state: MatchState, _: Matcher) -> list[Link]:
     return found
 
 
-def wrapped(state: MatchState, _: Matcher) -> list[Link]:
+def inserted_layouts(state: MatchState, _: Matcher) -> list[Link]:
     """Give a layout node that ONNX Runtime put around another one the calls of the node inside."""
     links, nodes = state.links_by_node(), state.graph.nodes
     return [

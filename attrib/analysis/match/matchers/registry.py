@@ -8,22 +8,22 @@
 4. `data_flow`: nodes and calls of a module that read the same results.
 5. `fx_runs`: as 1, where the export left calls out.
 6. `scope_order`: inside one module, nodes and calls are aligned in order, by what an exporter writes for an op.
-7. `carried`: a cast or layout change that names no module, in a graph that names the others, goes with the node whose
-   result it takes: some tool put it in.
+7. `inserted_conversions`: a cast or layout change that names no module, in a graph that names the others, goes with the
+   node whose result it takes: some tool put it in.
 8. `shape_order`: nothing but order, ops and shapes over the whole graph.
-9. `folded`: a batch norm without a node was folded into its neighbor's, or took that call's node over.
+9. `folded_norms`: a batch norm without a node was folded into its neighbor's, or took that call's node over.
 10. `followers`: a view, copy or dropout without a node goes with the call whose result it passes on.
-11. `wrapped`: layout nodes that ONNX Runtime put around another node go where that one went.
+11. `inserted_layouts`: layout nodes that ONNX Runtime put around another node go where that one went.
 
 To add a matcher, write its function in a file of this folder and add its row here: reports name its method and confidence
 as the row has them.
 """
 
 from attrib.analysis.match.candidates import Matcher
-from attrib.analysis.match.matchers.absorbed import folded, followers
+from attrib.analysis.match.matchers.absorbed import folded_norms, followers
 from attrib.analysis.match.matchers.data_flow import data_flow
 from attrib.analysis.match.matchers.fx_nodes import fx_nodes, fx_runs
-from attrib.analysis.match.matchers.inserted import carried, wrapped
+from attrib.analysis.match.matchers.inserted import inserted_conversions, inserted_layouts
 from attrib.analysis.match.matchers.scope_order import leaves, scope_order
 from attrib.analysis.match.matchers.shape_order import shape_order
 from attrib.analysis.match.matchers.weight_names import weight_names
@@ -35,9 +35,9 @@ MATCHERS: tuple[Matcher, ...] = (
     Matcher(data_flow, "data-flow", 0.97, needs=("modules", "data flow", "export order")),  # 4
     Matcher(fx_runs, "fx-node", 0.99, needs=("modules", "fx nodes"), constants=True),  # 5
     Matcher(scope_order, "scope-order", 0.9, needs=("modules",), constants=True),  # 6
-    Matcher(carried, needs=("links",)),  # 7
+    Matcher(inserted_conversions, needs=("links",)),  # 7
     Matcher(shape_order, "shape-order", 0.5),  # 8
-    Matcher(folded, "folded", 0.8, needs=("links",)),  # 9
+    Matcher(folded_norms, "folded", 0.8, needs=("links",)),  # 9
     Matcher(followers, "data-flow", 0.8, needs=("data flow", "links")),  # 10
-    Matcher(wrapped, needs=("wrappers", "links")),  # 11
+    Matcher(inserted_layouts, needs=("wrappers", "links")),  # 11
 )

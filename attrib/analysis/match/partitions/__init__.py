@@ -1,1 +1,1 @@
-"""Nodes that a provider compiled into one: which part of the graph each of them covers."""
+"""Nodes that a provider compiled into one: which part of the graph each of them covers, and which calls lie in it."""

@@ -1,4 +1,4 @@
-"""What each compiled node covers, where no session said so: what the nodes that ran outside leave over.
+"""What each compiled node covers, where no session said so: the nodes of the graph that did not run outside of it.
 
 A node of the graph that did not run under its name lies in a compiled node that ran after all outside nodes on whose
 results it depends, and before all that depend on it. Where several did, providers differ: some take a node as early as

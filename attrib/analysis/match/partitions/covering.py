@@ -19,7 +19,7 @@ from attrib.model.work import Work
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Covering:
-    """What stands for what.
+    """The executed work that stands for each node of the graph, and how far that is believed.
 
     Attributes:
         runs: For each node of the graph (by position) the executed work that stands for it (by position). A node that was
@@ -106,7 +106,10 @@ class Crossing(NamedTuple):
         return True, f"the {count} tensors that cross its border are inputs and outputs of the node"
 
     def agreement(self, work: Work) -> float:
-        """Share of the tensors of both that both have; weights do not count, because they enter compiled nodes as well."""
+        """Share, 0 to 1, of the border's and the node's tensors that both have.
+
+        Inputs of the node that the border lacks do not count: they may be weights, which enter compiled nodes as well.
+        """
         wanted, there = set(self.leaving), set(work.outputs)
         tensors = len(self.entering) + len(wanted | there)
         common = sum(t in work.inputs for t in self.entering) + len(wanted & there)
@@ -114,7 +117,7 @@ class Crossing(NamedTuple):
 
 
 def crossings(graph: Graph, part_of: Mapping[int, int]) -> dict[int, Crossing]:
-    """What enters and leaves each part.
+    """The tensors that enter and leave each part of the graph.
 
     Only what surely crosses counts: a value between nodes of two parts, or between a part and the model's own inputs
     and outputs. A value whose maker or reader has no part may have become another one.
@@ -139,11 +142,14 @@ def crossings(graph: Graph, part_of: Mapping[int, int]) -> dict[int, Crossing]:
         if source is not None:
             leaving.setdefault(source, {})[name] = None
     return {
-        part: Crossing(_stated(graph, entering.get(part, ())), _stated(graph, leaving.get(part, ())))
+        part: Crossing(
+            _tensors_of_known_size(graph, entering.get(part, ())),
+            _tensors_of_known_size(graph, leaving.get(part, ())),
+        )
         for part in dict.fromkeys(part_of.values())
     }
 
 
-def _stated(graph: Graph, names: Collection[str]) -> tuple[Tensor, ...]:
+def _tensors_of_known_size(graph: Graph, names: Collection[str]) -> tuple[Tensor, ...]:
     known = (graph.values[name] for name in names if name in graph.values)
     return tuple(tensor for tensor in known if all(size >= 0 for size in tensor.shape))
