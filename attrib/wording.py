@@ -7,14 +7,14 @@ MOST_NAMES = 4
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:
-    """A number with its noun: `1 node`, `3 nodes`.
+    """A number with its noun: `1 node`, `3 nodes`, `1,200 nodes`.
 
     Args:
         count: How many.
         noun: One of them.
         plural: Several of them, where that is not the noun with an s.
     """
-    return f"{count} {noun if count == 1 else plural or noun + 's'}"
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 def listed(names: Sequence[str], most: int = MOST_NAMES) -> str:

@@ -31,7 +31,7 @@ class _Struct(msgspec.Struct, frozen=True, kw_only=True):
     pass
 
 
-class Launch(_Struct, frozen=True, kw_only=True):
+class KernelLaunch(_Struct, frozen=True, kw_only=True):
     """One launch of a kernel, or one call of a library's operator.
 
     Attributes:
@@ -57,7 +57,7 @@ class CompiledGraph(_Struct, frozen=True, kw_only=True):
     """
 
     region: str
-    launches: tuple[Launch, ...] = ()
+    launches: tuple[KernelLaunch, ...] = ()
     elided: tuple[Member, ...] = ()
 
 

@@ -18,8 +18,8 @@ from attrib.analysis.lineage.reader import graph_from_bytes
 from attrib.analysis.match.executed import executed_by_node
 from attrib.api import Analysis
 from attrib.capture.bench.ablation import Cut
-from attrib.capture.config.options import CaptureOptions
 from attrib.errors import AttribError, UsageError
+from attrib.model.capture_options import CaptureOptions
 from attrib.model.experiment import ExperimentResult, Prediction
 from attrib.model.region import Region
 from attrib.units import format_interval

@@ -7,11 +7,11 @@ from pathlib import Path
 import msgspec
 
 from attrib.api import Analysis, load
-from attrib.capture.config.options import CaptureOptions
 from attrib.capture.session.providers_from_manifest import checked_interpreter
 from attrib.capture.session.request_from_manifest import options_of, recorded_options
 from attrib.errors import AttribError
 from attrib.findings.registry import RULES
+from attrib.model.capture_options import CaptureOptions
 from attrib.model.manifest import EXPORTED, ROLES, Manifest
 from attrib.verify.identity import check_graph
 from attrib.verify.measuring import Setup

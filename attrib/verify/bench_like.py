@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from attrib.capture.config.options import CaptureOptions
+from attrib.model.capture_options import CaptureOptions
 from attrib.model.manifest import OutputDifference, Role
 
 Blocks = Sequence[Sequence[int]]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from attrib.capture.config.options import CaptureOptions
 from attrib.errors import AttribError
+from attrib.model.capture_options import CaptureOptions
 from attrib.model.experiment import ExperimentResult
 from attrib.model.manifest import Role
 from attrib.units import format_interval

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from attrib.analysis.attribution.ledger.headline import paired_difference
-from attrib.capture.config.options import CaptureOptions, check_options
+from attrib.capture.config.options import check_options
 from attrib.errors import AttribError
+from attrib.model.capture_options import CaptureOptions
 from attrib.model.estimate import Delta
 from attrib.model.experiment import ExperimentResult
 from attrib.model.manifest import Role

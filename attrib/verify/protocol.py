@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from attrib.analysis.provenance import Chain
-from attrib.capture.config.options import CaptureOptions
 from attrib.findings.protocol import Evidence
+from attrib.model.capture_options import CaptureOptions
 from attrib.model.experiment import Prediction
 from attrib.model.manifest import Manifest, Role
 from attrib.model.provenance import RegionTrail

@@ -3,9 +3,9 @@
 import pprint
 from string import Template
 
-from attrib.capture.config.options import CaptureOptions
 from attrib.capture.config.session_options import ATTRIBUTES, session_options
 from attrib.capture.session.commands import provider_options_of, providers_of, shareable
+from attrib.model.capture_options import CaptureOptions
 from attrib.scrub import scrub
 from attrib.verify.flags import command_of
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
-from attrib.capture.config.options import CaptureOptions, check_options
+from attrib.capture.config.options import check_options
 from attrib.errors import UsageError
+from attrib.model.capture_options import CaptureOptions
 from attrib.model.estimate import Delta
 from attrib.verify.flags import FLAGS
 

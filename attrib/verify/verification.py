@@ -7,11 +7,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from attrib.capture.config.options import CaptureOptions
 from attrib.capture.config.progress import NoProgress, Progress
 from attrib.capture.storage.interrupts import Interrupts
 from attrib.capture.system.environment import thread_count
 from attrib.capture.workload.sources import resolve_source
+from attrib.model.capture_options import CaptureOptions
 from attrib.model.experiment import ExperimentResult
 from attrib.verify.ablation import AblationBench, ablate, ablation_row
 from attrib.verify.baseline import Baseline, Settings

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from attrib.analysis.match.compiled import is_compiled
-from attrib.capture.config.options import CaptureOptions
 from attrib.capture.config.provider_options import thread_options
 from attrib.capture.ort.engine import CacheWatch
 from attrib.capture.ort.session import session_of
@@ -17,6 +16,7 @@ from attrib.capture.workers.messages import Open
 from attrib.errors import AttribError
 from attrib.findings.evidence.placement import outside, requested_provider
 from attrib.model import execution_providers
+from attrib.model.capture_options import CaptureOptions
 from attrib.model.execution_providers import (
     CPU_PROVIDER,
     PROVIDERS,

@@ -13,10 +13,10 @@ from attrib.analysis.lineage.graph import Graph, GraphNode
 from attrib.analysis.lineage.reader import graph_from_bytes
 from attrib.analysis.match.ops import role
 from attrib.api import Analysis, load
-from attrib.capture.config.options import CaptureOptions
 from attrib.capture.session.commands import recipe_of
 from attrib.capture.workload.build import build
 from attrib.capture.workload.sources import resolve_source
+from attrib.model.capture_options import CaptureOptions
 from attrib.model.manifest import OPTIMIZED
 from attrib.model.region import Region
 from attrib.model.work import Work

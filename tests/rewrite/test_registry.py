@@ -8,10 +8,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from attrib.capture.config.options import CaptureOptions, check_options
+from attrib.capture.config.options import check_options
 from attrib.capture.session.graphs import SavedModels
 from attrib.capture.workload.differences import note_on_outputs
 from attrib.errors import UsageError
+from attrib.model.capture_options import CaptureOptions
 from attrib.model.manifest import TOLERANCES, OutputDifference
 from attrib.rewrite.convert import vary
 from attrib.rewrite.files import copy_graph, save_graph, shapes_of

@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
-from attrib.capture.config.options import CaptureOptions
 from attrib.capture.storage.writer import TraceWriter
+from attrib.model.capture_options import CaptureOptions
 from attrib.model.estimate import Delta
 from attrib.model.experiment import Prediction
 from attrib.model.manifest import Manifest, OutputDifference, Role, Side, Workload

@@ -1,6 +1,6 @@
 """What was disturbed is measured again; what is steady is not."""
 
-from attrib.capture.config.options import CaptureOptions
+from attrib.model.capture_options import CaptureOptions
 from attrib.verify.measuring import MOST_ATTEMPTS, Measuring, Setup
 from tests.verify.fakes import FakeComparison
 

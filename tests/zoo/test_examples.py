@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from attrib.capture.config.options import CaptureOptions
 from attrib.capture.workload.sources import resolve_source
 from attrib.errors import UsageError
+from attrib.model.capture_options import CaptureOptions
 from attrib.zoo.examples import EXAMPLE_BATCH, EXAMPLES
 from attrib.zoo.names import BUILT_IN
 

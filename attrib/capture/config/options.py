@@ -7,31 +7,10 @@ from attrib.capture.config.provider_options import (
 )
 from attrib.capture.config.session_options import session_options
 from attrib.errors import UsageError
-from attrib.model.capture_options import (
-    OPTIONS,
-    Attention,
-    CaptureOptions,
-    Device,
-    Exporter,
-    OptLevel,
-    Precision,
-    TorchMode,
-)
+from attrib.model.capture_options import OPTIONS, CaptureOptions
 from attrib.model.execution_providers import provider_name
 from attrib.rewrite.registry import check_rewrites
 from attrib.zoo.tasks import TASKS
-
-__all__ = [
-    "TIMEOUT_S",
-    "Attention",
-    "CaptureOptions",
-    "Device",
-    "Exporter",
-    "OptLevel",
-    "Precision",
-    "TorchMode",
-    "check_options",
-]
 
 TIMEOUT_S = 3600.0
 """An engine that is silent for so long hangs. Loading and exporting a 12-layer BERT take seconds; what really takes long, a

@@ -18,7 +18,7 @@ import torch
 
 from attrib.capture.pytorch.compiled_graphs import LoweredNode, TracedNode, lowered_nodes, traced_ops
 from attrib.capture.pytorch.scopes import ModuleNames
-from attrib.model.compiled import Compiled, CompiledGraph, Launch
+from attrib.model.compiled import Compiled, CompiledGraph, KernelLaunch
 from attrib.model.work import Member
 
 # From Inductor's record to launches: which ops each kernel really computes.
@@ -91,7 +91,7 @@ class LoweredGraph:
 
 def launches_from_record(
     traced: Sequence[TracedNode], lowered: LoweredGraph
-) -> tuple[tuple[Launch, ...], tuple[Member, ...]]:
+) -> tuple[tuple[KernelLaunch, ...], tuple[Member, ...]]:
     """The launches of one graph in their order, and the ops for which there is none."""
     computed = _nodes_by_kernel(lowered)
     results = {name: nodes[-1] for name, nodes in lowered.made_from.items()}
@@ -106,7 +106,9 @@ def launches_from_record(
         part = [op for op in touched if op not in whole]
         launched |= {op.name for op in touched}
         launches.append(
-            Launch(kernel=event_name(kernel, lowered.prefix), members=_members(whole), partial=_members(part))
+            KernelLaunch(
+                kernel=event_name(kernel, lowered.prefix), members=_members(whole), partial=_members(part)
+            )
         )
     return tuple(launches), _members(op for op in traced if op.name not in launched)
 

@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 import torch
 
-from attrib.capture.config.options import Device
 from attrib.capture.pytorch.dataflow_tracer import trace_dataflow
 from attrib.capture.pytorch.modes import Prepared, prepare
 from attrib.capture.pytorch.overhead import measure_overhead
@@ -34,6 +33,7 @@ from attrib.capture.workload.build import build, named_outputs
 from attrib.capture.workload.inputs import padding_settings, save_inputs
 from attrib.capture.workload.weights import denormal_count, fingerprint
 from attrib.errors import AttribError
+from attrib.model.capture_options import Device
 from attrib.model.compiled import COMPILED_FILE
 from attrib.model.flow import FLOW_FILE, Flow
 from attrib.model.manifest import InputSpec

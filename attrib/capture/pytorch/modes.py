@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 import torch
 
-from attrib.capture.config.options import Precision, TorchMode
 from attrib.capture.pytorch.compiled_launches import InductorProvenance
 from attrib.capture.pytorch.scopes import module_scopes
 from attrib.capture.pytorch.torchscript_nodes import compiled_from_torchscript
 from attrib.capture.workload.build import Built
 from attrib.capture.workload.flat_module import FlatModule
 from attrib.errors import AttribError, first_line
+from attrib.model.capture_options import Precision, TorchMode
 from attrib.model.compiled import Compiled
 
 Step = Callable[[], object]

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from attrib.model.compiled import Compiled, CompiledGraph, Launch
+from attrib.model.compiled import Compiled, CompiledGraph, KernelLaunch
 from attrib.model.work import Member
 
 REGION = "forward"
@@ -31,13 +31,13 @@ def compiled_from_torchscript(graph: Any, wrapper: str) -> Compiled:
     return Compiled(compiler="torchscript", graphs=(CompiledGraph(region=REGION, launches=launches),))
 
 
-def _launches(block: Any, wrapper: str) -> Iterator[Launch]:
+def _launches(block: Any, wrapper: str) -> Iterator[KernelLaunch]:
     for node in block.nodes():
         if node.hasAttribute("Subgraph"):
             # A fused group is one kernel, named after its ops.
             fused = [inner for inner in node.g("Subgraph").nodes() if inner.kind().startswith("aten::")]
             name = "_".join(["fused", *(inner.kind().removeprefix("aten::") for inner in fused)])
-            yield Launch(kernel=name, members=tuple(_member(inner, wrapper) for inner in fused))
+            yield KernelLaunch(kernel=name, members=tuple(_member(inner, wrapper) for inner in fused))
         elif node.kind() == "prim::If":
             # Both branches, except behind the check of a fused group: the second one is for other types of inputs.
             blocks = list(node.blocks())
@@ -48,7 +48,11 @@ def _launches(block: Any, wrapper: str) -> Iterator[Launch]:
             member = (_member(node, wrapper),)
             is_part = any(_continues(use.user, node) for output in node.outputs() for use in output.uses())
             kernel = node.kind()
-            yield Launch(kernel=kernel, partial=member) if is_part else Launch(kernel=kernel, members=member)
+            yield (
+                KernelLaunch(kernel=kernel, partial=member)
+                if is_part
+                else KernelLaunch(kernel=kernel, members=member)
+            )
 
 
 def _member(node: Any, wrapper: str) -> Member:

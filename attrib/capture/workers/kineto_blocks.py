@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from attrib.capture.config.options import Device
 from attrib.capture.workers.steps import time_steps
+from attrib.model.capture_options import Device
 
 
 class KinetoBlocks:

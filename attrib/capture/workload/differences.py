@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from attrib.capture.config.options import CaptureOptions
 from attrib.capture.workload.inputs import Arrays
+from attrib.model.capture_options import CaptureOptions
 from attrib.model.manifest import TOLERANCES, OutputDifference
 from attrib.rewrite.registry import REWRITES, lowest_precision
 

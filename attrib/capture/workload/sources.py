@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attrib.capture.config.options import CaptureOptions
 from attrib.capture.workers.messages import SourceKind
 from attrib.capture.workload.factory import is_factory, split_factory
 from attrib.errors import AttribError, UsageError
+from attrib.model.capture_options import CaptureOptions
 from attrib.zoo.architectures import PublishedModel, find_architecture
 from attrib.zoo.examples import EXAMPLE_BATCH, EXAMPLES
 from attrib.zoo.names import BUILT_IN, similar_names

@@ -14,8 +14,9 @@ from jinja2.bccache import Bucket, BytecodeCache
 from markupsafe import Markup
 
 from attrib.report.html.svg import centered_bar
-from attrib.report.view.text import anchor, code_spans, count_names, make_visible, plural, shorten
+from attrib.report.view.text import anchor, code_spans, count_names, make_visible, shorten
 from attrib.units import format_interval, format_ns, format_percent, whole_percent
+from attrib.wording import counted
 
 # Compiled templates, kept where Python keeps its compiled modules: compiling them takes longer than filling them.
 #
@@ -93,7 +94,7 @@ def environment() -> jinja2.Environment:
         "ns": format_ns,
         "path": path,
         "percent": format_percent,
-        "plural": plural,
+        "counted": counted,
         "prose": prose,
         "short": short,
         "short_text": short_text,

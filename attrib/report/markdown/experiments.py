@@ -3,9 +3,9 @@
 from attrib.report.markdown.text import code, escape, fence_code, fold, summary, table_row
 from attrib.report.view.experiment_row import ExperimentRow
 from attrib.report.view.experiments import PROVE_HINT
-from attrib.report.view.text import plural
 from attrib.report.view.view import FindingView, View
 from attrib.units import format_interval
+from attrib.wording import counted
 
 _MOST_ROWS = 40
 _MOST_OF_A_FINDING = 5
@@ -47,7 +47,7 @@ def experiments(view: View) -> str:
         lines.append(table_row(f"**{escape(group.title)}**", "", "", "", "", ""))
         lines += [experiment_row(row) for row in group.rows[:_MOST_ROWS]]
         if hidden := group.rows[_MOST_ROWS:]:
-            lines.append(table_row(f"other ({plural(len(hidden), 'experiment')})", "", "", "", "", ""))
+            lines.append(table_row(f"other ({counted(len(hidden), 'experiment')})", "", "", "", "", ""))
     unmeasured = [
         f"- {escape(row.result.title, 100)}: {escape(row.state, 200)}"
         for row in tried.unmeasured[:_MOST_ROWS]

@@ -6,8 +6,9 @@ from attrib.model.document import CAUSES, CauseRow
 from attrib.report.markdown.experiments import finding_results
 from attrib.report.markdown.text import code, escape, fence_code, fold, summary, table_row
 from attrib.report.view.operators import OperatorRow, TableColumn
-from attrib.report.view.text import EXPLAIN_HINT, plural
+from attrib.report.view.text import EXPLAIN_HINT
 from attrib.report.view.view import FindingView, View
+from attrib.wording import counted
 
 _ALERT_MARKS = {"error": "❌", "warning": "⚠️", "note": "ℹ️"}
 _TONE_MARKS = {"slower": "▲", "faster": "▼", "same": "●"}
@@ -63,7 +64,7 @@ def cause_table(view: View, shown: int) -> str:
             )
         )
     if hidden := view.causes[shown:]:
-        lines.append(_cause_sum(view, f"other ({plural(len(hidden), 'cause')})", hidden, ""))
+        lines.append(_cause_sum(view, f"other ({counted(len(hidden), 'cause')})", hidden, ""))
     lines.append(_cause_sum(view, "**Sum**", view.causes, "**"))
     reached = f"\n\n{escape(view.roofline.line)}." if view.roofline and view.roofline.line else ""
     return "\n".join(lines) + reached
@@ -111,7 +112,7 @@ def operator_table(view: View, rows: Sequence[str]) -> str:
     ]
     if rest := table.rest(len(rows)):
         sums = [column.sums(rest, view.unit) for column in columns[1:]]
-        lines.append(table_row(f"other ({plural(rest.count, 'row')})", *sums))
+        lines.append(table_row(f"other ({counted(rest.count, 'row')})", *sums))
     sums = [column.sums(table.total, view.unit) for column in columns[1:]]
     lines.append(table_row("**Sum**", *(f"**{text}**" if text else "" for text in sums)))
     return fold(f"Matched operators ({table.total.count})", "\n".join(lines))

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 from attrib.report.terminal.text import print_line, text_of
 from attrib.report.view.experiment_row import ExperimentRow
 from attrib.report.view.experiments import PROVE_HINT, Best, Group
-from attrib.report.view.text import plural
 from attrib.report.view.view import FindingView, View
 from attrib.units import format_interval
+from attrib.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,7 +24,7 @@ def finding_lines(item: FindingView) -> list[str]:
         repeat = f" (`{flags}`)" if flags and "`" not in flags else ""
         lines.append("; ".join(filter(None, (f"{row.result.title}{repeat}: {row.sentence}", _outputs(row)))))
     if (hidden := len(item.experiments) - _MOST_OF_A_FINDING) > 0:
-        lines.append(f"and {plural(hidden, 'more experiment')}")
+        lines.append(f"and {counted(hidden, 'more experiment')}")
     if not item.experiments and (checked := item.finding.verified):
         gave = format_interval(checked.measured_ns, checked.low_ns, checked.high_ns, sign=False)
         lines.append(f"verified: saved {gave}, outputs {'equal' if checked.outputs_equal else 'changed'}")

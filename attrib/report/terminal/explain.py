@@ -11,8 +11,9 @@ from attrib.report.terminal.text import print_line
 from attrib.report.view.experiment_row import experiment_row
 from attrib.report.view.explain import ExplainedRegion, Explanation
 from attrib.report.view.operators import CONTRADICTS
-from attrib.report.view.text import count_names, plural, shorten
+from attrib.report.view.text import count_names, shorten
 from attrib.units import MICROSECONDS, MILLISECONDS, Unit, format_interval, format_percent
+from attrib.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,13 +64,13 @@ def print_module(console: "Console", found: Explanation, unit: Unit) -> None:
     """Print the sums of a module, its causes, and its regions in two lines each."""
     print_line(console, _sums(found, unit), indent=2)
     if found.shared:
-        shared = f"shared with other modules: {plural(found.shared, 'region')} of these"
+        shared = f"shared with other modules: {counted(found.shared, 'region')} of these"
         print_line(console, text_of(shared, "dim"), indent=2)
     if found.causes:
         console.print()
         console.print(cause_table(found.causes, unit))
     console.print()
-    console.print(text_of(f"{plural(len(found.regions), 'region')}, in {unit.symbol}", "bold"))
+    console.print(text_of(f"{counted(len(found.regions), 'region')}, in {unit.symbol}", "bold"))
     table = _grid("r", "r", "r", "t")
     heads = ("PyTorch", "ORT", "Δ", "region: what ran, how it was matched")
     table.add_row(*(text_of(head, "dim") for head in heads))
@@ -140,7 +141,7 @@ def describe_tensors(item: TrailCall | TrailRun) -> list[str]:
         return [f"{read} → {', '.join(item.outputs)}" if item.outputs else read, item.provider]
     lines = [read]
     if item.members:
-        lines.append(f"one compiled kernel for {plural(len(item.members), 'op')}:")
+        lines.append(f"one compiled kernel for {counted(len(item.members), 'op')}:")
     lines += [f"  {m.op} {m.name or ''} in {m.scope or '(root)'}" for m in item.members]
     return lines
 

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 from attrib.report.terminal.experiments import finding_lines
 from attrib.report.terminal.text import print_line, text_of
 from attrib.report.view.breakdown import Breakdown
-from attrib.report.view.text import plural
 from attrib.report.view.verdict import Level
 from attrib.report.view.view import View
 from attrib.report.view.waterfall import Bar
 from attrib.units import format_interval, format_ns, format_percent
+from attrib.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -128,4 +128,4 @@ def print_findings(console: "Console", view: View) -> None:
         for line in finding_lines(item):
             print_line(console, text_of(line), indent=2)
     if (hidden := len(view.findings) - _TOP_FINDINGS) > 0:
-        print_line(console, text_of(f"and {plural(hidden, 'more finding')} in the report", "dim"))
+        print_line(console, text_of(f"and {counted(hidden, 'more finding')} in the report", "dim"))

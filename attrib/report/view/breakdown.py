@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from attrib.model.document import Document, StepTimes
 from attrib.model.manifest import ROLES, Role
-from attrib.report.view.text import plural
+from attrib.wording import counted
 
 _ROWS = 40
 
@@ -55,7 +55,7 @@ def breakdown(role: Role, name: str, times: StepTimes) -> Breakdown:
     if hidden := ops[_ROWS:]:
         ns = sum(row.ns for row in hidden)
         other = OperatorTime(
-            op=f"other ({plural(len(hidden), 'op type')})",
+            op=f"other ({counted(len(hidden), 'op type')})",
             count=sum(row.count for row in hidden),
             ns=ns,
             share=ns / step_ns if step_ns else 0.0,

@@ -8,9 +8,9 @@ from attrib.model.estimate import Estimate
 from attrib.report.view.dot_chart import chart_row, common_axis
 from attrib.report.view.experiment_row import ExperimentRow, experiment_row
 from attrib.report.view.operators import unique_anchors
-from attrib.report.view.text import plural
 from attrib.report.view.verdict import side_names
 from attrib.units import unit_for
+from attrib.wording import counted
 
 BEST = "best"
 """The id of the experiment that combines the verified wins."""
@@ -82,7 +82,7 @@ def experiments_of(document: Document) -> Experiments | None:
         for finding in row.result.findings:
             by_finding[finding] = (*by_finding.get(finding, ()), row)
     judged = [result.agrees for result in results if result.saving_ns and result.agrees is not None]
-    score = f"{sum(judged)} of {plural(len(judged), 'prediction')} agreed with what was measured."
+    score = f"{sum(judged)} of {counted(len(judged), 'prediction')} agreed with what was measured."
     return Experiments(
         count=len(results),
         best=next((describe_best(row, document) for row in rows if row.result.id == BEST), None),

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from attrib.model.document import Document
 from attrib.model.manifest import PROFILE_ZERO, Side
-from attrib.report.view.text import plural
 from attrib.units import format_ns, format_percent
+from attrib.wording import counted
 
 Facts = tuple[tuple[str, str], ...]
 
@@ -18,7 +18,7 @@ def subtitle_of(document: Document) -> tuple[str, ...]:
     )
     parts = (
         work.task,
-        plural(work.layers, "layer") if work.layers else "",
+        counted(work.layers, "layer") if work.layers else "",
         f"batch {work.batch_size}" if work.batch_size else "",
         f"sequence {work.seq_len}" if work.seq_len else "",
         work.precision,
@@ -45,7 +45,7 @@ def side_facts(side: Side) -> Facts:
         ("Exporter", exporter),
         ("Intra-op threads", str(side.threads) if side.threads else ""),
         *((name, value) for name, value in sorted(side.settings.items()) if name != PROFILE_ZERO),
-        ("Warm-up", f"{plural(side.warmup, 'step')}, {steady}" if side.warmup else ""),
+        ("Warm-up", f"{counted(side.warmup, 'step')}, {steady}" if side.warmup else ""),
         ("Processor share while idle", format_percent(side.idle_cpu_share) if side.idle_cpu_share else ""),
         (
             "Profiler cost per event",
@@ -76,9 +76,9 @@ def method_facts(document: Document) -> Facts:
     protocol = document.protocol
     facts = [("Measured", document.created), ("attrib", document.attrib_version)]
     if protocol is not None:
-        plain = f"{plural(protocol.rounds, 'interleaved round')} of {plural(protocol.iterations, 'step')}"
+        plain = f"{counted(protocol.rounds, 'interleaved round')} of {counted(protocol.iterations, 'step')}"
         profiled = (
-            f"{plural(protocol.profiled_rounds, 'round')} of {plural(protocol.profiled_iterations, 'step')}"
+            f"{counted(protocol.profiled_rounds, 'round')} of {counted(protocol.profiled_iterations, 'step')}"
         )
         facts += [
             ("Plain steps", f"{plain}, random order, seed {protocol.seed}"),

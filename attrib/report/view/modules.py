@@ -6,7 +6,7 @@ from typing import Literal
 
 from attrib.model.document import CAUSES, Cause, LedgerRow
 from attrib.report.view.operators import sum_rows
-from attrib.report.view.text import plural
+from attrib.wording import counted
 
 NODE_LIMIT = 700
 
@@ -135,7 +135,7 @@ def format_range(numbered: list[str]) -> str:
         return f"{{{first}..{last}}}"
     if len(numbered) <= _NAMED_GAPS:
         return f"{{{','.join(numbered)}}}"
-    return f"{{{first}..{last}, {plural(len(numbered), 'module')}}}"
+    return f"{{{first}..{last}, {counted(len(numbered), 'module')}}}"
 
 
 def prune_tree(root: ModuleNode, limit: int) -> ModuleNode:
@@ -160,7 +160,7 @@ def first_children(node: ModuleNode, count: int) -> tuple[ModuleNode, ...]:
         return ()
     keep = max(count - 1, 1)
     hidden = node.children[keep:]
-    label = f"other ({plural(len(hidden), 'module')})"
+    label = f"other ({counted(len(hidden), 'module')})"
     other = _sum_up(label, node.path, "cause", hidden, ())
     return (*node.children[:keep], replace(other, rows=sum(child.rows for child in hidden)))
 

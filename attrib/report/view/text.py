@@ -70,8 +70,3 @@ def code_spans(text: str) -> list[tuple[str, bool]]:
     if len(pieces) % 2 == 0:
         pieces[-2:] = ["`".join(pieces[-2:])]
     return [(piece, number % 2 == 1) for number, piece in enumerate(pieces) if piece]
-
-
-def plural(count: int, noun: str) -> str:
-    """`1 row`, `12 rows`, `1,200 rows`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -7,8 +7,9 @@ from attrib.model.document import Document, LedgerRow
 from attrib.model.manifest import ROLES, Role
 from attrib.model.provenance import RegionTrail
 from attrib.report.view.modules import folded_path, place_key
-from attrib.report.view.text import count_names, plural, shorten
+from attrib.report.view.text import count_names, shorten
 from attrib.units import Unit
+from attrib.wording import counted
 
 SHOWN = 40
 """Entries that a table shows; the others are summed."""
@@ -61,7 +62,7 @@ class UnmatchedView:
         if not self.entries:
             return "Every call and every node has a counterpart."
         parts = [
-            f"{plural(count, 'call' if role == 'torch' else 'node')} of {names[role]} ({unit.text(self.times_ns[role])})"
+            f"{counted(count, 'call' if role == 'torch' else 'node')} of {names[role]} ({unit.text(self.times_ns[role])})"
             for role, count in self.counts.items()
             if count
         ]

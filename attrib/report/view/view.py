@@ -19,12 +19,12 @@ from attrib.report.view.modules import (
 )
 from attrib.report.view.operators import ROW_LIMIT, OperatorTable, operator_table, unique_anchors
 from attrib.report.view.roofline import RooflineView, roofline_of
-from attrib.report.view.text import plural
 from attrib.report.view.timeline import TimelineView, timeline_of
 from attrib.report.view.unmatched import UnmatchedView, unmatched_of
 from attrib.report.view.verdict import Alert, Verdict, alerts_of, side_names, verdict_of
 from attrib.report.view.waterfall import Waterfall, order_causes, waterfall_of
 from attrib.units import MICROSECONDS, MILLISECONDS, Unit, format_interval, format_ns, format_percent
+from attrib.wording import counted
 
 _REPEATED_ROWS = 60
 
@@ -239,7 +239,7 @@ def headline_figures(document: Document) -> tuple[Figure, ...]:
     ):
         if step is not None:
             text = format_interval(step.median, step.low, step.high, sign=False)
-            figures.append(Figure(name, text, f"median of {plural(step.n, 'plain step')}"))
+            figures.append(Figure(name, text, f"median of {counted(step.n, 'plain step')}"))
     if latency.delta_ns is not None:
         delta = latency.delta_ns
         figures += [

@@ -10,7 +10,6 @@ from attrib.rewrite.registry import Job, Outcome
 from attrib.rewrite.surgery.graph import (
     Array,
     constant,
-    counted,
     forget,
     holds_graph,
     largest_difference,
@@ -21,6 +20,7 @@ from attrib.rewrite.surgery.graph import (
     tolerance_of,
     type_name,
 )
+from attrib.wording import counted
 
 _FLOATS = ("FLOAT", "FLOAT16", "BFLOAT16")
 _READS_NO_VALUES = ("Shape", "Size")

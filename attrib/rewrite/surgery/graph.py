@@ -307,8 +307,3 @@ def tolerance_of(file: Path) -> float:
 def list_counts(counts: Counter[str]) -> str:
     """`1 Cast pair, 2 Reshape pair`, or `nothing`."""
     return ", ".join(f"{number} {what}" for what, number in sorted(counts.items())) or "nothing"
-
-
-def counted(count: int, noun: str) -> str:
-    """`1 guard`, `3 guards`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

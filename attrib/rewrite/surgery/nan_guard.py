@@ -11,13 +11,13 @@ from attrib.rewrite.files import load_graph
 from attrib.rewrite.registry import Job, Outcome
 from attrib.rewrite.surgery.graph import (
     constant,
-    counted,
     redirect,
     run_probe,
     static_shape,
     surgery,
     sweep,
 )
+from attrib.wording import counted
 
 
 @dataclass(frozen=True, slots=True)

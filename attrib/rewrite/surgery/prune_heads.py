@@ -16,7 +16,6 @@ from attrib.errors import AttribError
 from attrib.rewrite.files import INLINE
 from attrib.rewrite.registry import Job, Outcome
 from attrib.rewrite.surgery.graph import (
-    counted,
     largest_difference,
     load_model,
     operate,
@@ -24,6 +23,7 @@ from attrib.rewrite.surgery.graph import (
     tolerance_of,
 )
 from attrib.rewrite.surgery.head_flow import Block, find_blocks
+from attrib.wording import counted
 
 SHARE = 0.25
 """Share of the heads of a layer that is left out."""

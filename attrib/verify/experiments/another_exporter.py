@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from attrib.capture.config.options import Exporter
+from attrib.model.capture_options import Exporter
 from attrib.verify.experiments.change import NOT_EXPORTED, experiment, saw_graph, variant
 from attrib.verify.predict.bounds import moving_nodes
 from attrib.verify.protocol import ExperimentContext, Inapplicable, Variant

@@ -2,9 +2,9 @@
 
 from msgspec.structs import replace
 
-from attrib.capture.config.options import Attention
 from attrib.findings.evidence.ledger_queries import op_counts
 from attrib.findings.rules.graph.nan_guard import RULE as NAN_GUARD
+from attrib.model.capture_options import Attention
 from attrib.units import format_ns
 from attrib.verify.experiments.change import NOT_EXPORTED, experiment, variant
 from attrib.verify.predict.claims import verdict_of, with_cuts

@@ -5,8 +5,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from attrib.capture.config.options import CaptureOptions, check_options
+from attrib.capture.config.options import check_options
 from attrib.errors import UsageError
+from attrib.model.capture_options import CaptureOptions
 from attrib.model.execution_providers import CPU_PROVIDER
 from attrib.model.experiment import Prediction
 from attrib.model.manifest import Role

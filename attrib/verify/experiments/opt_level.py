@@ -2,8 +2,8 @@
 
 from msgspec.structs import replace
 
-from attrib.capture.config.options import OptLevel
 from attrib.findings.evidence.unfused_patterns import separate_residuals
+from attrib.model.capture_options import OptLevel
 from attrib.model.experiment import Prediction
 from attrib.units import format_ns
 from attrib.verify.experiments.change import experiment, saw_graph, variant

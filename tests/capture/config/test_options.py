@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from attrib.capture.config.options import CaptureOptions, check_options
+from attrib.capture.config.options import check_options
 from attrib.errors import UsageError
+from attrib.model.capture_options import CaptureOptions
 
 
 def test_defaults_are_accepted_as_they_are():

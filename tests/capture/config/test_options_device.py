@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from attrib.capture.config.options import CaptureOptions, check_options
+from attrib.capture.config.options import check_options
 from attrib.capture.session.commands import new_side, open_command
 from attrib.errors import UsageError
+from attrib.model.capture_options import CaptureOptions
 
 CUDA = "CUDAExecutionProvider"
 

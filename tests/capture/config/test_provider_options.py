@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from attrib.capture.config.options import CaptureOptions, check_options
+from attrib.capture.config.options import check_options
 from attrib.capture.config.provider_options import provider_libraries, provider_options
 from attrib.capture.ort.engine import CacheWatch
 from attrib.capture.ort.placement import (
@@ -18,6 +18,7 @@ from attrib.capture.ort.placement import (
 from attrib.capture.session.commands import new_side, open_command, providers_of
 from attrib.capture.system.probe import MODEL
 from attrib.errors import UsageError
+from attrib.model.capture_options import CaptureOptions
 from attrib.model.execution_providers import provider_name
 from attrib.model.placement import Part, PlacedNode, Placement
 

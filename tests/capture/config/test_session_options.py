@@ -1,9 +1,10 @@
 import pytest
 
-from attrib.capture.config.options import CaptureOptions, check_options
+from attrib.capture.config.options import check_options
 from attrib.capture.config.session_options import session_options
 from attrib.capture.session.commands import new_side, open_command
 from attrib.errors import UsageError
+from attrib.model.capture_options import CaptureOptions
 
 
 def test_attributes_and_entries_are_taken_and_the_last_of_two_holds():

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from attrib.capture.config.options import CaptureOptions
 from attrib.capture.config.progress import NoProgress
 from attrib.capture.session.artifacts import DEVICE_TRACE
 from attrib.capture.session.measure import BlockRunner
@@ -12,6 +11,7 @@ from attrib.capture.session.phase_write import check_side_clocks, write_trace
 from attrib.capture.session.session import Session
 from attrib.capture.storage.interrupts import Interrupts
 from attrib.capture.workload.sources import Source
+from attrib.model.capture_options import CaptureOptions
 from attrib.model.manifest import PROFILE_ZERO
 from attrib.traces import read_kineto
 

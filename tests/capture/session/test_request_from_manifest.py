@@ -5,10 +5,10 @@ import pytest
 from msgspec.structs import replace
 from onnx import TensorProto, helper
 
-from attrib.capture.config.options import CaptureOptions
 from attrib.capture.session.commands import new_side
 from attrib.capture.session.request_from_manifest import options_of, recorded_options
 from attrib.errors import AttribError, UsageError
+from attrib.model.capture_options import CaptureOptions
 from attrib.model.manifest import Protocol, Rewrite
 from attrib.rewrite.files import strip_graph
 from attrib.verify.identity import check_graph, check_inputs

@@ -3,10 +3,10 @@ import time
 
 import pytest
 
-from attrib.capture.config.options import CaptureOptions
 from attrib.capture.workload import sources
 from attrib.capture.workload.sources import hub_reachable, resolve_source
 from attrib.errors import AttribError
+from attrib.model.capture_options import CaptureOptions
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from attrib.errors import AttribError
-from attrib.model.compiled import Compiled, CompiledGraph, Launch
+from attrib.model.compiled import Compiled, CompiledGraph, KernelLaunch
 from attrib.model.manifest import FileEntry, Manifest, Side, Workload
 from attrib.model.work import Member
 from attrib.traces import open_directory
@@ -16,7 +16,7 @@ RECORD = Compiled(
     graphs=(
         CompiledGraph(
             region="Torch-Compiled Region: 0/0",
-            launches=(Launch(kernel="k", members=(Member("a", "aten::add", "add"),)),),
+            launches=(KernelLaunch(kernel="k", members=(Member("a", "aten::add", "add"),)),),
             elided=(Member("a", "aten::view", "view"),),
         ),
     ),

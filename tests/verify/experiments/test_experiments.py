@@ -14,9 +14,10 @@ from msgspec.structs import replace
 
 from attrib.analysis.provenance import Chain
 from attrib.api import Analysis, load
-from attrib.capture.config.options import CaptureOptions, check_options
+from attrib.capture.config.options import check_options
 from attrib.capture.session.request_from_manifest import recorded_options
 from attrib.errors import AttribError, UsageError
+from attrib.model.capture_options import CaptureOptions
 from attrib.model.document import Latency
 from attrib.verify.baseline import context_of
 from attrib.verify.experiments import EXPERIMENTS, opt_level

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from attrib.analysis.attribution.host.intervals import innermost, parents
 from attrib.analysis.match.ops import op_role
-from attrib.model.compiled import Compiled, CompiledGraph, Launch, kernel_key
+from attrib.model.compiled import Compiled, CompiledGraph, KernelLaunch, kernel_key
 from attrib.model.events import Int64s
 from attrib.model.work import Member
 
@@ -105,9 +105,9 @@ def _containers(wraps: Wraps, graphs: Mapping[str, CompiledGraph]) -> list[tuple
 
 def _pair_launches(
     graph: CompiledGraph, calls: Sequence[int], names: Sequence[str]
-) -> Iterator[tuple[int, Launch]]:
+) -> Iterator[tuple[int, KernelLaunch]]:
     """The launch that each call is, where the graph ran as many of that kernel as the compiler recorded."""
-    turns: dict[str, list[Launch]] = defaultdict(list)
+    turns: dict[str, list[KernelLaunch]] = defaultdict(list)
     for launch in graph.launches:
         turns[kernel_key(launch.kernel)].append(launch)
     ran: dict[str, list[int]] = defaultdict(list)

@@ -8,7 +8,7 @@ import pytest
 from attrib.analysis.attribution.host.torch_kernels import common_scope, is_wrapper
 from attrib.analysis.attribution.host.torch_partition import torch_steps
 from attrib.analysis.attribution.partitions import TimedStep, step_windows
-from attrib.model.compiled import Compiled, CompiledGraph, Launch
+from attrib.model.compiled import Compiled, CompiledGraph, KernelLaunch
 from attrib.model.work import Member
 from attrib.traces import read_kineto
 
@@ -17,7 +17,9 @@ GRAPH = "## Call CompiledFxGraph None ##"
 
 
 def launch(kernel, *members, partial=()):
-    return Launch(kernel=kernel, members=tuple(map(member, members)), partial=tuple(map(member, partial)))
+    return KernelLaunch(
+        kernel=kernel, members=tuple(map(member, members)), partial=tuple(map(member, partial))
+    )
 
 
 def member(text):
