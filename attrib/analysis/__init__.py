@@ -1,5 +1,6 @@
-"""From two recordings to one document.
+"""From two recordings to one document: the stages of `pipeline`, and what each of them works with.
 
-`pipeline.STAGES` is the way; the folders hold what its stages work with: `lineage` reads graphs, `match` joins calls and
-nodes, `attribution` divides the time. Nothing here draws, measures or imports an engine.
+Knows no engine and draws nothing.
 """
+
+__all__ = ["pipeline", "provenance"]

@@ -55,8 +55,8 @@ _RESUME = click.Option(
     ["--resume"],
     type=click.Path(path_type=Path),
     metavar="TRACE_DIR",
-    help="Go on with an interrupted capture: what it has measured stays, what it was asked for holds. A model that"
-    " is not built in is named again with --model.",
+    help="Continue an interrupted capture with its own options: only what is missing is measured. Name a model that"
+    " is not built in again with --model.",
 )
 # The help lists which directory to go on with after the one to write.
 _PARAMETERS.insert(1 + [parameter.name for parameter in _PARAMETERS].index("output"), _RESUME)

@@ -1,1 +1,6 @@
-"""Rules that read the ledger and say what it means: one file a rule, and the runner."""
+"""Rules that read the ledger and say what it means: one file a rule, and the runner.
+
+Draws nothing; measures nothing.
+"""
+
+__all__ = ["protocol", "registry", "runner", "verified"]

@@ -1,1 +1,27 @@
-"""The vocabulary that every layer speaks: frozen structs and column tables, with no behavior beyond checking themselves."""
+"""The vocabulary that every layer speaks: frozen structs and column tables, with no behavior beyond checking themselves.
+
+Imports nothing of attrib but errors.
+"""
+
+__all__ = [
+    "capture_options",
+    "capture_request",
+    "compiled",
+    "damage",
+    "device",
+    "document",
+    "estimate",
+    "events",
+    "execution_providers",
+    "experiment",
+    "flow",
+    "latency",
+    "manifest",
+    "placement",
+    "provenance",
+    "region",
+    "roofline",
+    "tensor",
+    "timeline",
+    "work",
+]

@@ -1,4 +1,6 @@
 """The exported graph, the graph that ran, and which node of the one became which node of the other.
 
-It reads graphs alone: no trace, no time, no PyTorch call.
+Knows graphs only: no traces, no times, no PyTorch calls.
 """
+
+__all__ = ["components", "disjoint_sets", "graph", "reader", "representation", "rewrites"]

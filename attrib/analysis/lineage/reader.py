@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,21 +21,26 @@ from attrib.model.tensor import Tensor
 _NAME = "onnx.onnx_ml_pb2"
 
 
+_IMPORTING = threading.Lock()
+
+
 def model_class() -> Any:
     """`onnx.ModelProto`: the very class that onnx has, whether it was imported before or will be later."""
-    if "onnx" not in sys.modules and _NAME not in sys.modules:
-        # Import the generated module under its own name, so that onnx finds it there, but not the package around it.
-        package = importlib.util.find_spec("onnx")
-        for folder in (package.submodule_search_locations or ()) if package else ():
-            file = Path(folder) / "onnx_ml_pb2.py"
-            spec = importlib.util.spec_from_file_location(_NAME, file) if file.is_file() else None
-            if spec is not None and spec.loader is not None:
-                module = importlib.util.module_from_spec(spec)
-                sys.modules[_NAME] = module
-                spec.loader.exec_module(module)
-                break
-    if _NAME in sys.modules:
-        return sys.modules[_NAME].ModelProto
+    # A second thread must not find the module before it has been executed.
+    with _IMPORTING:
+        if "onnx" not in sys.modules and _NAME not in sys.modules:
+            # Import the generated module under its own name, so that onnx finds it there, but not the package around it.
+            package = importlib.util.find_spec("onnx")
+            for folder in (package.submodule_search_locations or ()) if package else ():
+                file = Path(folder) / "onnx_ml_pb2.py"
+                spec = importlib.util.spec_from_file_location(_NAME, file) if file.is_file() else None
+                if spec is not None and spec.loader is not None:
+                    module = importlib.util.module_from_spec(spec)
+                    sys.modules[_NAME] = module
+                    spec.loader.exec_module(module)
+                    break
+        if _NAME in sys.modules:
+            return sys.modules[_NAME].ModelProto
     import onnx
 
     return onnx.ModelProto

@@ -1,5 +1,6 @@
 """Which PyTorch calls and which ONNX nodes compute the same tensors, with the evidence for it.
 
-`regions.regions` is the way in: it knows graphs and work, and nothing of time. The order of the ways to match is in
-`matchers.registry`.
+Knows no times: what a match costs is the ledger's business.
 """
+
+__all__ = ["compiled", "executed", "ops", "regions"]

@@ -1,5 +1,6 @@
 """The exporter's worker: PyTorch's model to an ONNX file, and the file that a user brings.
 
-A worker loads `engine` by name (`ENGINES` of `attrib.capture.workers.worker`); from outside only `user_graph` is
-imported, which needs no engine.
+Runs in a worker; times nothing.
 """
+
+__all__ = ["engine", "user_graph"]

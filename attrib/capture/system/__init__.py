@@ -1,4 +1,6 @@
 """The machine and its software: processors, load, providers, interpreters, and what they can do at most.
 
-Nothing here imports an engine: providers are tried in processes of their own, in which `probe.py` runs as a script.
+Knows no model and no capture.
 """
+
+__all__ = ["doctor_checks", "environment", "interpreter", "machine", "peaks", "probe", "providers"]

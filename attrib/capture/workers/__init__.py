@@ -1,5 +1,6 @@
 """Processes that run one engine each, and the messages between them and the parent.
 
-The parent uses `process.Worker` and `messages`; the process itself runs `worker.main`, which imports the engine that it is
-told. Nothing else here imports an engine, and nothing here knows of phases or of the trace directory.
+Knows no engine: `worker` imports the one that it is started for.
 """
+
+__all__ = ["kineto_blocks", "messages", "process", "silence", "steps"]

@@ -1,1 +1,6 @@
-"""Whether the two engines were compared under the same conditions: one function a check."""
+"""Whether the two engines were compared under the same conditions: one function a check.
+
+Knows no rule.
+"""
+
+__all__ = ["check", "checks", "math", "work"]

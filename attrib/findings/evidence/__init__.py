@@ -1,1 +1,22 @@
-"""What several rules read: ledger queries, the graph that ran, kernels, placement, reference costs."""
+"""What several rules read: ledger queries, the graph that ran, kernels, placement, reference costs.
+
+Knows no rule and no check.
+"""
+
+__all__ = [
+    "absorbable",
+    "attention",
+    "branches",
+    "executed_graph",
+    "fusions",
+    "kernels",
+    "ledger_queries",
+    "linear_layers",
+    "numerics",
+    "placement",
+    "reference_cost",
+    "significance",
+    "single_operators",
+    "stability",
+    "unfused_patterns",
+]

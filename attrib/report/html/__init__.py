@@ -1,1 +1,6 @@
-"""The page: templates, static files, and the geometry of its charts."""
+"""The page: templates, static files, and the geometry of its charts.
+
+Chooses no words: they come from `report.view`.
+"""
+
+__all__ = ["embed", "page"]

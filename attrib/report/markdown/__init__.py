@@ -1,1 +1,6 @@
-"""The report as a comment on a pull request."""
+"""The report as a comment on a pull request.
+
+Chooses no words: they come from `report.view`.
+"""
+
+__all__ = ["summary"]

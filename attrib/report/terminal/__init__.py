@@ -1,1 +1,6 @@
-"""The report, the experiments and `attrib explain` on a terminal."""
+"""The report, the experiments and `attrib explain` on a terminal.
+
+Chooses no words: they come from `report.view`.
+"""
+
+__all__ = ["explain", "summary"]

@@ -1,1 +1,18 @@
-"""What a reader is shown, computed once from a document; no markup in here."""
+"""What a reader is shown, computed once from a document.
+
+No markup in here.
+"""
+
+__all__ = [
+    "breakdown",
+    "experiment_row",
+    "experiments",
+    "explain",
+    "operators",
+    "roofline",
+    "text",
+    "timeline",
+    "verdict",
+    "view",
+    "waterfall",
+]

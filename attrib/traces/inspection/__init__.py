@@ -1,1 +1,6 @@
-"""What one trace holds, as data: `attrib inspect`."""
+"""What one trace holds, as data: `attrib inspect`.
+
+Knows nothing of the other engine's trace.
+"""
+
+__all__ = ["inspection", "summary"]

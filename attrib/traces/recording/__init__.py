@@ -1,1 +1,16 @@
-"""A trace as a recording that answers questions: its operators, kernels, copies, steps, runs and nodes."""
+"""Questions to an event table: its operators, kernels, copies, steps and runs.
+
+Reads no file.
+"""
+
+__all__ = [
+    "activity_types",
+    "clocks",
+    "device_names",
+    "intervals",
+    "ort_kernels",
+    "ort_recording",
+    "recording",
+    "selection",
+    "shapes",
+]

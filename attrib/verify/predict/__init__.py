@@ -1,1 +1,6 @@
-"""Predictions: the saving of a change as far as the profile shows it, written down before anything is measured."""
+"""What the profile says a change will save, written down before anything is measured.
+
+Measures nothing.
+"""
+
+__all__ = ["bounds", "claims", "heads", "nodes", "prediction", "pytorch", "threads", "unfused"]

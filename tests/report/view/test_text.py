@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attrib.report.view.operators import unique_anchors
-from attrib.report.view.text import anchor, code_spans, count_names, make_visible, plural, shorten
+from attrib.report.view.text import anchor, code_spans, count_names, make_visible, shorten
 
 anything = st.text(st.characters(exclude_categories=()))
 
@@ -80,7 +80,3 @@ def test_splitting_at_code_loses_nothing_but_backticks(text):
 
 def test_repeated_names_are_counted_in_order():
     assert count_names(("MatMul", "Softmax", "MatMul")) == ("MatMul ×2", "Softmax")
-
-
-def test_plural_counts():
-    assert (plural(1, "row"), plural(0, "row"), plural(1200, "row")) == ("1 row", "0 rows", "1,200 rows")

@@ -1,1 +1,6 @@
-"""The ledger: rows whose differences sum to the measured one, with their intervals."""
+"""The ledger: rows whose differences sum to the measured one, with their intervals.
+
+Knows no trace: it adds up what the partitions hold.
+"""
+
+__all__ = ["headline", "interrupted", "ledger", "profiled", "rows", "segments"]

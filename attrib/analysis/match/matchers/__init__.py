@@ -1,4 +1,6 @@
-"""One file a way to find the call that a node came from; `registry` holds them in the order in which they are tried.
+"""One way a file to find the call that a node came from; `registry` has the order in which they are tried.
 
-A matcher sees what is still open and returns links. It knows neither regions nor the other matchers.
+A matcher knows no other one, and nothing of partitions.
 """
+
+__all__ = ["by_name", "registry"]
