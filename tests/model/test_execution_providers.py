@@ -14,7 +14,7 @@ from attrib.capture.session.commands import providers_of
 from attrib.capture.system import providers as probes
 from attrib.capture.workers.messages import Open
 from attrib.errors import AttribError
-from attrib.findings.evidence.placement import outside, requested_provider
+from attrib.findings.evidence.placement import nodes_outside, requested_provider
 from attrib.model import execution_providers
 from attrib.model.capture_options import CaptureOptions
 from attrib.model.execution_providers import (
@@ -99,7 +99,7 @@ def test_its_compiled_nodes_are_recognized_and_what_ran_elsewhere_is_outside(dum
     sides = {"requested_providers": (dummy.name,), "providers": (dummy.name, CPU_PROVIDER)}
     given = session(PART, NODE, manifest=manifest(onnxruntime=sides))
     assert requested_provider(given) == dummy.name
-    assert [node.id for node in outside(given, dummy.name)] == [NODE[0]]
+    assert [node.id for node in nodes_outside(given, dummy.name)] == [NODE[0]]
 
 
 def test_the_report_says_how_to_bring_it_back(dummy):

@@ -5,12 +5,15 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from tests.project.structure import circles, parsed
+from tests.project.structure import circles, imports_of, module_name, parsed
 
 MOST_FILES = 25
 DOCSTRING_LINES = 5
 OF_THEIR_OWN = {"benchmarks", "faults", "fuzz", "gpu", "hostile", "numeric", "project"}
 """Folders of tests that mirror no package: what they test is all of attrib."""
+
+OPEN = {"attrib", "attrib.cli", "attrib.capture", "attrib.verify"}
+"""Packages whose door gives functions and classes to users, or whose modules are found by name."""
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +63,40 @@ def test_files_that_hold_no_tests_are_not_named_like_tests(root):
     named = [path for name in ("test_*.py", "tests_*.py") for path in (root / "tests").rglob(name)]
     assert named
     assert [str(path) for path in named if "def test_" not in path.read_text()] == []
+
+
+def test_what_others_import_from_a_package_is_what_its_door_names(root, trees):
+    names = {module_name(root, path): tree for path, tree in trees.items()}
+    packages = {module_name(root, path) for path in trees if path.name == "__init__.py"}
+    wanted = defaultdict(set)
+    for importer, tree in names.items():
+        texts = {
+            n.value.partition(":")[0]
+            for n in ast.walk(tree)
+            if isinstance(n, ast.Constant) and isinstance(n.value, str)
+        }
+        for module in {*imports_of(tree, set(names)), *texts} & set(names) - packages:
+            package, _, name = module.rpartition(".")
+            if (
+                package not in ("attrib", "")
+                and importer != package
+                and not importer.startswith(f"{package}.")
+            ):
+                wanted[package].add(name)
+    doors = {package: set(exported_by(names[package])) for package in packages}
+    inner = {
+        package: {name for name in doors[package] if f"{package}.{name}" in names} for package in packages
+    }
+    wrong = {
+        package: (sorted(wanted[package] - doors[package]), sorted(inner[package] - wanted[package]))
+        for package in packages
+    }
+    assert {package: found for package, found in wrong.items() if any(found) and package not in OPEN} == {}
+
+
+def exported_by(tree):
+    """The names in a module's `__all__`."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return ast.literal_eval(node.value)
+    return []

@@ -25,7 +25,7 @@ from attrib.model.capture_options import Device
 from attrib.model.manifest import LATENCY, LATENCY_PARTS, PROFILE_ZERO, ROLES, Role
 from attrib.model.roofline import Peaks
 from attrib.rewrite.registry import lowest_precision
-from attrib.traces.reader import read_kineto, read_ort_profile
+from attrib.traces import read_kineto, read_ort_profile
 from attrib.traces.recording.clocks import RESIDUAL_LIMIT_NS, join_clocks
 from attrib.units import format_ns
 
