@@ -14,6 +14,7 @@ from attrib.capture.workload.sources import Source
 from attrib.model.capture_options import CaptureOptions
 from attrib.model.capture_request import CaptureRequest, Launch
 from attrib.model.manifest import Environment, Manifest, Phase, Protocol, Role, Side, SideState, Workload
+from attrib.model.tensor import Tensor
 from attrib.scrub import scrub
 from attrib.version import __version__
 
@@ -152,17 +153,13 @@ def workload_before_load(options: CaptureOptions, source: Source) -> Workload:
 def workload_of(options: CaptureOptions, source: Source, loaded: Loaded, inputs_sha256: str) -> Workload:
     """What was run, for the manifest; batch and length are those of the inputs that were really made."""
     first = loaded.inputs[0].tensor if loaded.inputs else None
-    # Ids `[batch, tokens]`, or vectors `[batch, tokens, features]`.
-    is_sequence = first is not None and (
-        len(first.shape) == 3 or (len(first.shape) == 2 and first.dtype.startswith("int"))  # noqa: PLR2004
-    )
     return Workload(
         model=scrub(source.model),
         source=source.source,
         task=options.task or source.task,
         weights=loaded.weights,
         batch_size=first.shape[0] if first and first.shape else source.batch_size,
-        seq_len=first.shape[1] if first and is_sequence else 0,
+        seq_len=sequence_length(first) if first else 0,
         precision=options.precision,
         padding=options.padding,
         seed=options.seed,
@@ -174,3 +171,9 @@ def workload_of(options: CaptureOptions, source: Source, loaded: Loaded, inputs_
         layers=options.layers or 0,
         unused=loaded.unused,
     )
+
+
+def sequence_length(tensor: Tensor) -> int:
+    """Tokens in a row: of ids `[batch, tokens]` or vectors `[batch, tokens, features]`; 0 for other inputs."""
+    is_sequence = len(tensor.shape) == 3 or (len(tensor.shape) == 2 and tensor.dtype.startswith("int"))  # noqa: PLR2004
+    return tensor.shape[1] if is_sequence else 0

@@ -104,20 +104,3 @@ def test_task_that_transformers_has_no_class_for_is_one_line():
     with pytest.raises(AttribError, match="transformers cannot build the model: ValueError") as caught:
         build(recipe("resnet-18", layers=1, task="question-answering"))
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("dtype", "shape", "length"),
-    [
-        ("int64", (1, 128), 128),
-        ("float", (2, 16, 768), 16),
-        ("float", (64, 256), 0),
-        ("float", (1, 3, 224, 224), 0),
-        ("bool", (), 0),
-    ],
-)
-def test_only_a_sequence_has_a_length(dtype, shape, length):
-    from attrib.capture.session.record import _sequence_length
-    from attrib.model.tensor import Tensor
-
-    assert _sequence_length(Tensor(dtype, shape)) == length
