@@ -43,7 +43,7 @@ class ExecutionProvider:
     cache_option: str = ""
     cache_switch: str = ""
     systems: tuple[str, ...] = ()
-    cure: str = "Install the provider’s package"
+    cure: str = "Install the package of the provider"
 
     def computes_on(self, options: Mapping[str, str]) -> str:
         """`cpu`, `cuda`, or the provider's name for another device, with the options that a session has for it."""
