@@ -222,7 +222,9 @@ def package_versions() -> dict[str, str]:
     versions = {}
     for name in PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
-            versions[name] = metadata.version(name)
+            # A folder that an uninstallation left behind has no version.
+            if version := metadata.version(name):
+                versions[name] = version
     return versions
 
 

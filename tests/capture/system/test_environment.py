@@ -170,3 +170,10 @@ class TestDescription:
 
         text = msgspec.json.encode(environment.describe_environment()).decode()
         assert scrub(text) == text
+
+
+def test_package_whose_metadata_says_no_version_is_left_out(tmp_path, monkeypatch):
+    (tmp_path / "onnxslim-9.9.dist-info").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert all(environment.package_versions().values())
+    assert "onnxslim" not in environment.package_versions()
