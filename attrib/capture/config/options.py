@@ -26,7 +26,8 @@ def check_options(options: CaptureOptions) -> None:
     for declared in OPTIONS:
         value, least = getattr(options, declared.name), declared.option.at_least
         if value is not None and least is not None and value < least:
-            raise UsageError(f"{declared.flag} must be at least {least}, not {value:g}")
+            shown = f"{value:g}" if isinstance(value, float) else value
+            raise UsageError(f"{declared.flag} must be at least {least}, not {shown}")
     if not 0 <= options.padding < 1:
         raise UsageError(
             f"--padding is a share of the tokens, at least 0 and below 1, not {options.padding:g}"

@@ -28,6 +28,8 @@ def test_defaults_are_accepted_as_they_are():
         ({"iterations": 0}, "--iterations"),
         ({"warmup": -1}, "--warmup"),
         ({"seed": -1}, "--seed"),
+        ({"seed": -12345678}, "--seed must be at least 0, not -12345678"),
+        ({"timeout": -0.5}, "--timeout must be at least 0, not -0.5"),
         ({"padding": 1.0}, "--padding"),
         ({"padding": float("nan")}, "--padding"),
         ({"precision": "int8"}, "int8"),
