@@ -33,7 +33,7 @@ def summarize(recording: Recording) -> Inspection:
     """What a trace holds."""
     runs, work = recording.runs(), recording.device_work()
     gpu, runtime = gpu_use(recording), runtime_use(recording)
-    categories = {name: use_of(recording, rows) for name, rows in recording.categories().items()}
+    categories = {name: use_of(recording, rows) for name, rows in recording.categories()}
     unknown = {name: use for name, use in categories.items() if kind_of(name) == "other"}
     of_nodes, nodes = recording.records_nodes, recording.nodes()
     providers = {

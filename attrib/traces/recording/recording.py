@@ -5,7 +5,7 @@ answer is an array of rows (positions in the columns) that is worked out once an
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, ClassVar, Concatenate, ParamSpec, Self, TypeVar
@@ -109,10 +109,10 @@ class Recording(EventTable):
         wanted[[code for code in distinct(self.category) if self.kind(code) in kinds]] = True
         return np.flatnonzero(wanted[self.category])
 
-    def categories(self) -> dict[str, Rows]:
-        """Rows by category, as the file spells it, in order of its name."""
+    def categories(self) -> Iterator[tuple[str, Rows]]:
+        """Each category as the file spells it, with its rows, in order of its name; all rows at once would be many."""
         codes = {self.text(code): code for code in distinct(self.category)}
-        return {name: np.flatnonzero(self.category == codes[name]) for name in sorted(codes)}
+        return ((name, np.flatnonzero(self.category == codes[name])) for name in sorted(codes))
 
     def has_name(self, rows: Rows, accept: Callable[[str], bool]) -> Bools:
         """Which of the rows have a name that is accepted; each distinct name is asked about once."""
