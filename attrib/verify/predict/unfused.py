@@ -89,7 +89,7 @@ def saving_of_undoing(context: ExperimentContext, steps: Iterable[Step]) -> Unfu
     time = time_of(context, gone)
     ledger = context.evidence.ledger
     surely, perhaps, passes = (
-        ledger.weighted({"onnxruntime": terms.nodes})
+        ledger.weigh({"onnxruntime": terms.nodes})
         for terms in (instead.surely, instead.perhaps, instead.passes)
     )
     calls = ledger.work("torch", instead.calls)

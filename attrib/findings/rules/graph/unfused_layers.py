@@ -45,7 +45,7 @@ def audit(evidence: Evidence) -> RuleResult:
     for group in rest.values():
         terms.add(weight_once(nodes_of(group)))
         terms.add_calls(weight_once(calls_of(group)), -1)
-    claim = evidence.ledger.weighted({"onnxruntime": terms.nodes, "torch": terms.calls}) if layers else None
+    claim = evidence.ledger.weigh({"onnxruntime": terms.nodes, "torch": terms.calls}) if layers else None
     summary = f"{listed(parts)} run as separate nodes: {both_times(rows)}."
     if any(layer.measure == IN_ONE_NODE for layer in layers):
         summary += " What one fused node takes elsewhere in this graph is left out of the saving."

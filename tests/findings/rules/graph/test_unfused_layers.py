@@ -1,4 +1,4 @@
-"""FusibleLayer norms and GELUs of single operators, found by their arithmetic, and measured by their fused peers."""
+"""Layer norms and GELUs of single operators, found by their arithmetic, and measured by their fused peers."""
 
 import dataclasses
 
