@@ -213,7 +213,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
         bool, Option(help="Keep fp32 weights; run PyTorch under autocast to --precision.")
     ] = False
     threads: Annotated[
-        int | None, Option(at_least=1, help="Threads of either engine.  [default: the usable cores]")
+        int | None, Option(at_least=1, help="Threads of each engine.  [default: the usable cores]")
     ] = None
     iterations: Annotated[
         int | None, Option(at_least=1, help="Steps in a plain block.  [default: 5, more for fast models]")
@@ -246,7 +246,9 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     task: Annotated[
         str,
         Option(
-            choices=tuple(name for name in TASKS if name), help="Head on the encoder.", listed_after="layers"
+            choices=tuple(name for name in TASKS if name),
+            help="Task head on the encoder.",
+            listed_after="layers",
         ),
     ] = ""
     padding: Annotated[float, Option(help="Share of masked tokens, e.g. 0.3.", listed_after="layers")] = 0.0

@@ -30,7 +30,7 @@ from attrib.wording import counted, listed
 
 
 def audit(evidence: Evidence) -> RuleResult:
-    """Weigh the layers that stayed apart."""
+    """Weigh the layers that are not fused."""
     layers = find_single_operator_layers(evidence)
     nodes = {name for layer in layers for name in layer.nodes}
     rest = {
@@ -82,8 +82,8 @@ def audit(evidence: Evidence) -> RuleResult:
 
 RULE = Rule(
     id="unfused-layers",
-    passed="Layers that stayed apart cost no measurable time",
-    failed="{} stayed apart",
+    passed="Layers that are not fused cost no measurable time",
+    failed="Not fused: {}",
     example="12 GELU",
     about=(
         "ONNX Runtime has single operators for layer norm (also with the residual addition), GELU (also "
