@@ -1,6 +1,6 @@
 """Predictions of what an optimizer of ONNX Runtime gains or loses, without switching it off.
 
-The nodes that it wrote are in the profile. What they would be without it is estimated from the nodes of the same run. Numbered
+The nodes that it wrote are in the profile. What they would be without it is estimated from other nodes of that run. Numbered
 cases, cited in the code:
 
 1. A product stays a product: it costs the same on both sides, and is left out of both.
