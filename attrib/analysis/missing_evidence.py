@@ -14,6 +14,7 @@ from attrib.model.document import Gap
 from attrib.model.manifest import EXPORTED, OPTIMIZED, Role
 from attrib.model.region import Region
 from attrib.model.work import Partition
+from attrib.units import whole_percent
 
 MOSTLY = 0.5
 """Share of the node time from which on a way of matching is that of the whole directory."""
@@ -116,7 +117,8 @@ def _matching(recorded: Recorded) -> str:
         (recorded.unmatched(), "of the node time has no counterpart in PyTorch"),
     )
     return (
-        "; ".join(f"{share:.0%} {what}" for share, what in lost if share) or "matches rest on less evidence"
+        "; ".join(f"{whole_percent(share)} {what}" for share, what in lost if share)
+        or "matches rest on less evidence"
     )
 
 
@@ -183,8 +185,8 @@ _EVIDENCE = (
         lambda r: r.compares and r.parts_by_order(),
         "which part of the graph each compiled node is",
         lambda r: (
-            f"{r.by_parts():.0%} of the node time is in compiled nodes, whose parts are told by what ran outside of them"
-            " (confidence 0.6 at most)"
+            f"{whole_percent(r.by_parts())} of the node time is in compiled nodes, whose parts are inferred"
+            " from what ran outside of them (confidence 0.6 at most)"
         ),
         'with ONNX Runtime 1.24 or later: set session entry "session.record_ep_graph_assignment_info" to "1"; attrib profile'
         " does so and keeps what the session says",
@@ -216,7 +218,7 @@ _EVIDENCE = (
     _Evidence(
         lambda r: not r.peaks,
         "the machine's peaks",
-        _says("how far either engine is from what this machine can do is unknown: peaks not measured"),
+        _says("how far either engine is from what this machine can do is unknown"),
         "attrib profile --model ... measures them in about a second",
     ),
 )  # fmt: skip

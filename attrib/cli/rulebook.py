@@ -39,7 +39,7 @@ CATALOG: dict[str, str] = {
 }
 """Causes of slow inference that are known from public threads, by the number that a rule names."""
 
-SHARE_OF_NONE = "none: it is about the measurement"
+SHARE_OF_NONE = "none of the ledger's causes"
 
 
 class NamedText(msgspec.Struct, frozen=True):
@@ -58,7 +58,7 @@ class RuleText(msgspec.Struct, frozen=True, kw_only=True):
         finding: What it says where it fails, with made-up figures.
         passed: What it says where it passes.
         about: What it looks for and why that matters.
-        cause: The ledger cause whose rows it explains; empty for a rule about the measurement.
+        cause: The ledger cause whose rows it explains; empty where it explains none.
         needs: Evidence without which it cannot answer, and how to record each.
         catalog: Entries of the cause catalog that it covers.
         experiments: What `attrib verify` can try to prove it.

@@ -96,7 +96,7 @@ from attrib.errors import UsageError
 def command(trace_dir: Path, **options: Any) -> None:
     """Apply the fixes of the failed findings in TRACE_DIR, one at a time, and measure how much time each saves.
 
-    Each fix is measured without a profiler, in turns with the original, and its outputs are compared with the original's.
+    Each fix is measured without a profiler, in turn with the original, and its outputs are compared with the original's.
     Results are kept in TRACE_DIR/verify. Ctrl-C loses none of them; run the same command again to continue.
     """
     from attrib.api import load

@@ -39,7 +39,7 @@ class LedgerLike(Protocol):
         """Time of the named calls or nodes on one side in ns, with the 95 % interval of that sum."""
         ...
 
-    def weighted(self, weights: Mapping[Role, Mapping[str, float]]) -> Delta:
+    def weigh(self, weights: Mapping[Role, Mapping[str, float]]) -> Delta:
         """Time of calls and nodes, each times its weight, with the 95 % interval of that sum."""
         ...
 

@@ -1,4 +1,4 @@
-"""Rules that read the ledger and say what it means: one file a rule, and the runner."""
+"""Every rule, in the order in which they run. To add one, import it here and name it in `RULES`."""
 
 from attrib.findings.protocol import Rule
 from attrib.findings.rules.devices.engine_rebuild import RULE as ENGINE_REBUILD

@@ -109,7 +109,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
         int | None,
         Option(at_least=1, help="Build only so many layers, or stages of a convolutional network."),
     ] = None
-    device: Annotated[Device, Option(show_default=True)] = "cpu"
+    device: Annotated[Device, Option(show_default=True, help="Device that both engines run on.")] = "cpu"
     providers: Annotated[
         tuple[str, ...],
         Option(
@@ -150,8 +150,10 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
             named_again=True,
         ),
     ] = None
-    precision: Annotated[Precision, Option(show_default=True)] = "fp32"
-    exporter: Annotated[Exporter, Option(show_default=True)] = "dynamo"
+    precision: Annotated[Precision, Option(show_default=True, help="Precision that the model runs in.")] = (
+        "fp32"
+    )
+    exporter: Annotated[Exporter, Option(show_default=True, help="PyTorch's exporter to ONNX.")] = "dynamo"
     opset: Annotated[
         int | None, Option(at_least=1, help="Opset to export.  [default: the exporter's choice]")
     ] = None
@@ -203,13 +205,15 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
             help="Leave out one of ONNX Runtime's graph optimizers, e.g. MatMulAddFusion; repeatable.",
         ),
     ] = ()
-    attention: Annotated[Attention, Option(show_default=True)] = "sdpa"
-    torch_mode: Annotated[TorchMode, Option(show_default=True)] = "eager"
+    attention: Annotated[
+        Attention, Option(show_default=True, help="Attention implementation of the model.")
+    ] = "sdpa"
+    torch_mode: Annotated[TorchMode, Option(show_default=True, help="How PyTorch runs the model.")] = "eager"
     autocast: Annotated[
         bool, Option(help="Keep fp32 weights; run PyTorch under autocast to --precision.")
     ] = False
     threads: Annotated[
-        int | None, Option(at_least=1, help="Threads of either engine.  [default: the usable cores]")
+        int | None, Option(at_least=1, help="Threads of each engine.  [default: the usable cores]")
     ] = None
     iterations: Annotated[
         int | None, Option(at_least=1, help="Steps in a plain block.  [default: 5, more for fast models]")
@@ -218,7 +222,14 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     warmup: Annotated[
         int | None, Option(at_least=0, help="Warm-up steps.  [default: until the blocks agree]")
     ] = None
-    seed: Annotated[int, Option(at_least=0, show_default=True)] = 0
+    seed: Annotated[
+        int,
+        Option(
+            at_least=0,
+            show_default=True,
+            help="Seed of weights, inputs and order of blocks.",
+        ),
+    ] = 0
     io_binding: Annotated[
         bool,
         Option(
@@ -235,7 +246,9 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     task: Annotated[
         str,
         Option(
-            choices=tuple(name for name in TASKS if name), help="Head on the encoder.", listed_after="layers"
+            choices=tuple(name for name in TASKS if name),
+            help="Task head on the encoder.",
+            listed_after="layers",
         ),
     ] = ""
     padding: Annotated[float, Option(help="Share of masked tokens, e.g. 0.3.", listed_after="layers")] = 0.0
@@ -295,7 +308,7 @@ class Declared:
 
     @property
     def is_repeatable(self) -> bool:
-        """It may be given several times."""
+        """Whether it may be given several times."""
         return get_origin(self.type) is tuple
 
     @property

@@ -70,7 +70,7 @@ class Compiled(_Struct, frozen=True, kw_only=True):
 
 
 def kernel_key(name: str) -> str:
-    """What identifies a kernel's name: TorchScript ends a long one with a hash that cannot be foretold.
+    """What identifies a kernel's name: TorchScript ends a long one with a hash that cannot be predicted.
 
     Kernels are told apart by their turn among those of one key, so that a key shared by two names does no harm.
     """

@@ -59,6 +59,6 @@ class BenchLike(Protocol):
         """Run both in plain blocks that alternate, without a profiler."""
         ...
 
-    def ran(self, options: CaptureOptions) -> Mapping[str, int]:
+    def count_ops(self, options: CaptureOptions) -> Mapping[str, int]:
         """Count the op types of the graph that ONNX Runtime runs with these options."""
         ...

@@ -108,7 +108,7 @@ class Measuring:
             return Counter(), Counter()
         bench = self.bench()
         try:
-            before, after = (bench.ran(one) for one in (self.setup.options, options))
+            before, after = (bench.count_ops(one) for one in (self.setup.options, options))
         except AttribError:
             return Counter(), Counter()
         return Counter(before), Counter(after)

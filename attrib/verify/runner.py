@@ -87,10 +87,10 @@ class ExperimentRunner:
                 found.append(self.keep(self._measure(job)))
                 if job.family:
                     # An earlier run may have noted that the family has no variants here.
-                    with self._interrupts.deferred():
+                    with self._interrupts.defer():
                         self.results.remove(job.family)
             except KeyboardInterrupt as stop:
-                with self._interrupts.deferred(forget=True):
+                with self._interrupts.defer(forget=True):
                     # An earlier measurement is worth more than a note that its repetition was stopped.
                     if job.row.id not in self.measured and (stored is None or stored.state != "measured"):
                         self.results.write(
@@ -102,7 +102,7 @@ class ExperimentRunner:
 
     def keep(self, result: ExperimentResult) -> ExperimentResult:
         """Write a result; a signal waits until it is whole."""
-        with self._interrupts.deferred():
+        with self._interrupts.defer():
             self.measured.add(result.id)
             return self.results.write(result)
 

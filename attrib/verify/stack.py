@@ -107,7 +107,7 @@ def by_saving(wins: Iterable[Win]) -> list[Win]:
 
 
 def stack_wins(base: CaptureOptions, wins: Iterable[Win], attempt: Try) -> Stack:
-    """Start with the change that saves most, and add each other one that saves time on top.
+    """Start with the change that saves most, and add every other one that saves time on top of it.
 
     Args:
         base: The original.

@@ -64,7 +64,7 @@ class Verification:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._interrupts.deferred(forget=True):
+        with self._interrupts.defer(forget=True):
             self._stack.close()
 
     def perform(self, request: Request, *, best: bool = False) -> tuple[ExperimentResult, ...]:

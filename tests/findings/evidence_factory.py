@@ -35,9 +35,9 @@ class FakeLedger:
         return Delta(median=median, low=median - half, high=median + half)
 
     def work(self, role, ids):
-        return self.weighted({role: dict.fromkeys(ids, 1.0)})
+        return self.weigh({role: dict.fromkeys(ids, 1.0)})
 
-    def weighted(self, weights):
+    def weigh(self, weights):
         known = self.work_ns or {}
         times = [known.get(name, 0) * weight for its in weights.values() for name, weight in its.items()]
         total, half = round(sum(times)), round(sum(map(abs, times)) / 100)

@@ -56,7 +56,7 @@ class FakeBench:
             same=baseline == variant,
         )
 
-    def ran(self, options):
+    def count_ops(self, options):
         return self.ops(options)
 
     def _blocks(self, options, rounds, generator):

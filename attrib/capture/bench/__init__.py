@@ -1,4 +1,4 @@
-"""Variants of one model timed in turns: what `attrib verify` measures with.
+"""Variants of one model timed in turn: what `attrib verify` measures with.
 
 Profiles nothing and writes no trace directory.
 """

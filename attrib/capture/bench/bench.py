@@ -125,7 +125,7 @@ class Bench:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._interrupts.deferred():
+        with self._interrupts.defer():
             self.close()
 
     def close(self) -> None:
@@ -142,7 +142,7 @@ class Bench:
 
     def _open(self) -> tuple[Workers, Opener]:
         if self._workers is None or self._opener is None:
-            with self._interrupts.deferred():
+            with self._interrupts.defer():
                 self._workers = Workers(
                     self._source,
                     self._interrupts,
@@ -212,7 +212,7 @@ class Bench:
         """
         return cut_graph(*self._opening(options), ran, produced)
 
-    def ran(self, options: CaptureOptions) -> Counter[str]:
+    def count_ops(self, options: CaptureOptions) -> Counter[str]:
         """Count the nodes by op type of the graph that ONNX Runtime makes for these options.
 
         Raises:

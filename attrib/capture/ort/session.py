@@ -45,7 +45,7 @@ _WAYS_OUT = {
     "EP opt": "the provider's documentation lists the options that it takes: --provider-option KEY=VALUE",
     "nknown provider option": "the provider's documentation lists the options that it takes: --provider-option KEY=VALUE",
 }
-"""Part of ONNX Runtime's message -> what mends it."""
+"""Part of ONNX Runtime's message -> what fixes it."""
 
 Opening = Callable[[Path | None], Any]
 """Creates a session that saves its graph into a file, or saves none."""

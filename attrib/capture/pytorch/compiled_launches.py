@@ -46,7 +46,7 @@ class LoweredGraph:
 
     Attributes:
         nodes: The lowered graph.
-        sources: LoweredGraph node -> traced nodes.
+        sources: Lowered node -> traced nodes.
         kernels: `kernel:number` in order of launch -> lowered nodes.
         prefix: What the events of generated kernels have before the kernel's name.
     """
@@ -58,12 +58,12 @@ class LoweredGraph:
 
     @cached_property
     def by_name(self) -> dict[str, LoweredNode]:
-        """LoweredGraph nodes by name."""
+        """The lowered nodes by name."""
         return {node.name: node for node in self.nodes}
 
     @cached_property
     def made_from(self) -> dict[str, list[str]]:
-        """TracedNode node -> its lowered nodes in the order of the graph, without views where something computes."""
+        """Traced node -> its lowered nodes in the order of the graph, without views where something computes."""
         found: dict[str, list[str]] = defaultdict(list)
         for node in self.nodes:
             for source in self.sources.get(node.name, ()):

@@ -48,12 +48,12 @@ def prepare(built: Built, mode: TorchMode, autocast: Precision | None) -> Prepar
     if not next(iter(built.inputs.values())).is_cuda:
         return ready
 
-    def synchronized() -> object:
+    def run_and_wait() -> object:
         result = ready.step()
         torch.cuda.synchronize()
         return result
 
-    return ready._replace(step=synchronized)
+    return ready._replace(step=run_and_wait)
 
 
 def _eager(built: Built, autocast: Precision | None) -> Prepared:

@@ -27,7 +27,7 @@ class ModuleNames:
         for name, submodule in module.named_modules():
             self._names.setdefault(id(submodule), [name])
 
-    def shared(self, module: Any) -> bool:
+    def is_shared(self, module: Any) -> bool:
         """Whether the module has more than one name."""
         return len(self._names[id(module)]) > 1
 
@@ -72,7 +72,7 @@ class _Marks:
         self._names = ModuleNames(module)
         self._mark = mark
         self._callers: list[str] = []
-        self._tracked = any(self._names.shared(submodule) for submodule in module.modules())
+        self._tracked = any(self._names.is_shared(submodule) for submodule in module.modules())
         self._outside_graphs: Callable[[Any], Any] = lambda hook: hook
         if compiled:
             import torch

@@ -116,7 +116,7 @@ def run_session(make: Callable[[Interrupts], Session]) -> Path:
         The trace directory.
     """
     with Interrupts() as interrupts, contextlib.ExitStack() as stack:
-        with interrupts.deferred():
+        with interrupts.defer():
             session = make(interrupts)
             # Interrupts raise once, so where one cuts the first call short, the second one is whole.
             stack.callback(session.close)
@@ -135,16 +135,16 @@ def _run(session: Session, interrupts: Interrupts) -> None:
     try:
         session.run()
     except KeyboardInterrupt as error:
-        with interrupts.deferred(forget=True):
+        with interrupts.defer(forget=True):
             session.keep_what_is_complete()
         raise CaptureInterrupted(*_describe_what_is_left(session)) from error
     except UsageError:
-        with interrupts.deferred(forget=True):
+        with interrupts.defer(forget=True):
             if session.checkpoint is None:
                 session.directory.withdraw()
         raise
     except AttribError:
-        with interrupts.deferred(forget=True):
+        with interrupts.defer(forget=True):
             session.keep_what_is_complete()
         raise
 

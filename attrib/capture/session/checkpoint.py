@@ -73,7 +73,7 @@ class Checkpoint:
 
     @property
     def is_measured(self) -> bool:
-        """There is nothing left to time."""
+        """Whether nothing is left to time."""
         return self.manifest.protocol is not None and not any(self.missing().values())
 
     def drop_what_is_measured_again(self, launch: int) -> None:

@@ -104,10 +104,10 @@ class SessionContext:
                 yield
         except BaseException:
             # What ended the phase is what the user is told, not that the disk is still full.
-            with self.interrupts.deferred(), contextlib.suppress(AttribError):
+            with self.interrupts.defer(), contextlib.suppress(AttribError):
                 self.write_manifest()
             raise
-        with self.interrupts.deferred():
+        with self.interrupts.defer():
             self.write_manifest()
 
     def write_manifest(self) -> None:

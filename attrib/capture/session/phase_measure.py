@@ -66,7 +66,7 @@ def _keeper_of_rounds(context: SessionContext) -> Callable[[], None]:
     before = context.latencies.rounds("plain")
 
     def keep() -> None:
-        with context.interrupts.deferred():
+        with context.interrupts.defer():
             context.record.note_rounds(context.latencies.rounds("plain") - before)
             keep_new_steps(context)
 

@@ -58,7 +58,7 @@ def write_traces(context: SessionContext) -> None:
     began = context.began_ns
     context.latencies.keep(lambda row: row[1] != "profiled" or row[4] >= began)
     # All steps in one file in place of those of the rounds; the manifest changes over at once.
-    with context.interrupts.deferred():
+    with context.interrupts.defer():
         with context.directory.create(LATENCY) as stream:
             context.latencies.write(stream)
         context.directory.drop([name for name in context.directory.files if name.startswith(LATENCY_PARTS)])

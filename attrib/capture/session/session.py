@@ -49,7 +49,7 @@ class Session(SessionContext):
         self.record.environment = environment
         if self.record.workload is None:
             self.record.workload = workload_before_load(self.options, self.source)
-        with self.interrupts.deferred():
+        with self.interrupts.defer():
             self.write_manifest()
         if self.source.note:
             self.warn(self.source.note)

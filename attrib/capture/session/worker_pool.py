@@ -43,7 +43,7 @@ class Workers:
         """Start a process; an interruption waits until it can be found and stopped."""
         self.folder(name).mkdir(exist_ok=True)
         interpreter = self._interpreters.get(engine, sys.executable)
-        with self._interrupts.deferred():
+        with self._interrupts.defer():
             worker = Worker(engine, self._environment, interpreter, timeout_s=self._timeout_s)
             self._running[name] = worker
             self._folder.note_started(worker.pid)
@@ -61,7 +61,7 @@ class Workers:
 
     def stop(self, name: str) -> None:
         """End a worker; nothing where none of that name runs."""
-        with self._interrupts.deferred():
+        with self._interrupts.defer():
             worker = self._running.pop(name, None)
             if worker is not None:
                 self._folder.note_stopping(worker.pid)

@@ -101,7 +101,7 @@ class DirectoryLock:
         return self._descriptor is not None
 
     def release(self) -> None:
-        """Let the next one in; can be called twice."""
+        """Release the lock; can be called twice."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)

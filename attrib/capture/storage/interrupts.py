@@ -42,7 +42,7 @@ class Interrupts:
             raise KeyboardInterrupt
 
     @contextmanager
-    def deferred(self, *, forget: bool = False) -> Iterator[None]:
+    def defer(self, *, forget: bool = False) -> Iterator[None]:
         """Hold interruptions back until the end of the block; with `forget`, drop them (things are ending anyway)."""
         self._deferred += 1
         try:

@@ -89,13 +89,13 @@ class TraceWriter:
         self._lock = lock
 
     def release(self) -> None:
-        """Let others in; can be called twice."""
+        """Release the directory for other captures; can be called twice."""
         if self._lock is not None:
             self._lock.release()
 
     @property
     def replaces(self) -> bool:
-        """An older capture lies here, and there is nothing yet to replace it with."""
+        """Whether an older capture lies here, and there is nothing yet to replace it with."""
         return self._clear_first
 
     @contextmanager

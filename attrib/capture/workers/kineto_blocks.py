@@ -27,7 +27,7 @@ class KinetoBlocks:
         self._blocks = 0
 
     def warm(self) -> None:
-        """Let the first profile of this process, which pays for setting Kineto up, be none of a block."""
+        """Record a profile and drop it: the first one of a process also pays for setting Kineto up."""
         with self._profile():
             torch.zeros(1, device=self._device)
             synchronize(self._device)
@@ -47,12 +47,12 @@ class KinetoBlocks:
         """
         numbers = iter(range(self._steps, self._steps + iterations))
 
-        def numbered() -> object:
+        def run_numbered() -> object:
             with record_function(f"{self._name}{next(numbers)}"):
                 return step()
 
         with around(), self._profile() as profiler:
-            starts, walls = time_steps(numbered, iterations)
+            starts, walls = time_steps(run_numbered, iterations)
         file = self._folder / f"block-{self._blocks}.json"
         profiler.export_chrome_trace(str(file))
         self._steps += iterations

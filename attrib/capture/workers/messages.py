@@ -309,7 +309,7 @@ class Failed(_Message, frozen=True, kw_only=True):
 
     Attributes:
         message: One line for the user.
-        hint: What mends it.
+        hint: What fixes it.
         exit_code: What it means for the whole command.
         details: Traceback, for `ATTRIB_DEBUG`.
     """

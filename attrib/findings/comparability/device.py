@@ -19,7 +19,7 @@ def fed_alike(facts: Facts) -> Answer:
     if device == "cpu":
         return failed(
             "PyTorch ran on the CPU and ONNX Runtime on the GPU",
-            "The two devices are both_times, not the two engines.",
+            "The two devices are compared, not the two engines.",
             "`attrib profile --device cuda`",
         )
     if is_on(bound) and facts.setting("onnxruntime", "bound_on"):

@@ -82,8 +82,8 @@ def no_denormals(facts: Facts) -> Answer:
     if share > DENORMAL_LIMIT and not runs_on_gpu(facts.evidence):
         return failed(
             text,
-            "Both engines are slower where they meet such a weight, up to ten times in a matrix product, and not both by as "
-            "much.",
+            "Both engines are slower where they meet such a weight, up to ten times in a matrix product, and one of "
+            "them more than the other.",
             "`session.set_denormal_as_zero` for ONNX Runtime (`attrib verify --experiment denormals-as-zero`) and "
             "`torch.set_flush_denormal(True)` for PyTorch",
         )

@@ -21,7 +21,7 @@ def linear_layers(evidence: Evidence) -> str:
     """Sentences on how the linear layers run on both sides; empty where there are none."""
     ways = Counter(_ways(evidence))
     lines = [f"{counted(count, 'linear layer')}: {way}." for way, count in ways.most_common(MOST_GROUPS)]
-    pairs = unmerged(evidence.optimized) if evidence.optimized else ()
+    pairs = unmerged_products(evidence.optimized) if evidence.optimized else ()
     if pairs:
         names = listed([f"{first} and {second}" for first, second in pairs])
         lines.append(f"Nothing stands between {names}, and neither engine merges them into one product.")
@@ -50,7 +50,7 @@ def _ways(evidence: Evidence) -> Iterator[str]:
                 yield f"PyTorch runs each as {kernel}, ONNX Runtime as {ran}{also}"
 
 
-def unmerged(graph: Graph) -> tuple[tuple[str, str], ...]:
+def unmerged_products(graph: Graph) -> tuple[tuple[str, str], ...]:
     """Names of pairs of products with constant weights, the second of which reads nothing but the result of the first."""
     readers = Counter(name for node in graph.nodes for name in node.inputs)
     makers = {node.outputs[0]: node for node in graph.nodes if _has_weights(graph, node)}

@@ -117,10 +117,10 @@ def islands(evidence: Evidence, nodes: Collection[Work]) -> tuple[Island, ...]:
             Island(
                 nodes=tuple(group),
                 module=modules.most_common(1)[0][0] if modules else "",
-                before=neighbors.named(makers, "the inputs"),
-                behind=neighbors.named(readers, "the outputs"),
-                before_place=places.named(makers),
-                behind_place=places.named(readers),
+                before=neighbors.describe(makers, "the inputs"),
+                behind=neighbors.describe(readers, "the outputs"),
+                before_place=places.describe(makers),
+                behind_place=places.describe(readers),
                 layer=places.modules.get(group[0].id, ""),
                 copies=tuple(dict.fromkeys(copy for node in group for copy in served[node.id])),
             )
@@ -231,7 +231,7 @@ class _Neighbors:
             at += step
         return [self._order[at].id] if 0 <= at < len(self._order) else []
 
-    def named(self, names: Sequence[str], nothing: str) -> str:
+    def describe(self, names: Sequence[str], nothing: str) -> str:
         """For a reader: ops rather than names where there are many, so that equal layers read alike."""
         ops = {node.id: node.op for node in self._order} | {
             name: node.op for name, node in self._nodes.items()
@@ -257,7 +257,7 @@ class _Places:
                 text = f"{region.id.rpartition('/')[2]} ({covers})"
                 self._partitions |= dict.fromkeys((*region.nodes, *held), text)
 
-    def named(self, names: Iterable[str]) -> str:
+    def describe(self, names: Iterable[str]) -> str:
         """The places of some nodes, in one phrase."""
         found = (self._partitions.get(name) or self.modules.get(name, "") for name in names)
         return listed(list(dict.fromkeys(place for place in found if place)), 2)

@@ -1,4 +1,4 @@
-"""What work would take in another form, told by the nodes of the same run that already have that form.
+"""What work would take in another form, estimated from the nodes of the same run that already have that form.
 
 The other engine is a poor measure of what one engine could do: PyTorch's matrix products may be three times as slow, or as
 fast, as ONNX Runtime's. A graph usually computes the same thing at the same size in several places, and a cause that hits

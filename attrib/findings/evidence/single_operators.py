@@ -185,7 +185,7 @@ def layer_lines(evidence: Evidence, layers: Iterable[SingleOperatorLayer]) -> It
     """One line a layer: its nodes and their time, beside what it would take in one node."""
     for layer in list(layers)[:MOST_GROUPS]:
         spent = nodes_ns(evidence, layer.nodes)
-        fused = evidence.ledger.weighted({"onnxruntime": layer.peers, "torch": layer.calls}).median
+        fused = evidence.ledger.weigh({"onnxruntime": layer.peers, "torch": layer.calls}).median
         ops = op_counts(evidence, "onnxruntime", layer.nodes)
         yield EvidenceRow(
             text=f"{layer.layer}: {ops} in {format_ns(spent)}, against {format_ns(fused)} {layer.measure}",

@@ -36,7 +36,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waterfall:
-    """Bars and the axis on which they are drawn; `broken` where the axis does not start at 0."""
+    """Bars, and the axis on which they are drawn."""
 
     bars: tuple[Bar, ...]
     low_ns: int
@@ -44,8 +44,8 @@ class Waterfall:
     ticks: tuple[int, ...]
 
     @property
-    def broken(self) -> bool:
-        """The axis leaves out the part that no bar reaches down to."""
+    def starts_above_zero(self) -> bool:
+        """Whether the axis leaves out the part that no bar reaches down to."""
         return self.low_ns > 0
 
 

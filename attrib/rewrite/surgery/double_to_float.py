@@ -28,7 +28,7 @@ _READS_NO_VALUES = ("Shape", "Size")
 
 @dataclass(eq=False, slots=True)
 class _Island:
-    """Double values that are made of each other, with the nodes that compute them and the casts at its shores."""
+    """Double values that are made of each other, with the nodes that compute them and the casts at its edges."""
 
     inner: list[Any] = field(default_factory=list)
     entries: list[Any] = field(default_factory=list)
@@ -166,7 +166,7 @@ def _to_float(graph: Any, node: Any, floats: dict[Any, Any]) -> None:
 
 
 def _leave_out(graph: Any, cast: Any) -> None:
-    """Take out a Cast at the shore, where both sides are float now; a Cast from another type gives float instead."""
+    """Take out a Cast at the edge, where both sides are float now; a Cast from another type gives float instead."""
     import onnx_ir as ir
 
     source, made = cast.inputs[0], cast.outputs[0]

@@ -72,7 +72,7 @@ def _prune(model: Any, job: Job) -> Outcome:
 
 
 def kept_heads(block: Block) -> list[int]:
-    """The heads that stay: all but the share whose weights have the smallest norm, and one less at least."""
+    """The heads that stay: all but the share whose weights have the smallest norm; at least one goes."""
     norms = np.zeros(block.heads)
     for weight in block.weights:
         if weight.is_matrix:

@@ -66,10 +66,10 @@ def by_time(recording: Recording, rows: Rows, column: Int32s, most: int = MOST_R
         (-int(total), recording.text(int(name)), recording.text(int(provider)), int(count))
         for (name, provider), total, count in zip(keys.T, sums, counts, strict=True)
     ]
-    return ranked(found, most)
+    return largest_uses(found, most)
 
 
-def ranked(found: Iterable[tuple[int, str, str, int]], most: int = MOST_ROWS) -> tuple[NamedUse, ...]:
+def largest_uses(found: Iterable[tuple[int, str, str, int]], most: int = MOST_ROWS) -> tuple[NamedUse, ...]:
     """Uses from (negative sum in nanoseconds, name, provider, events), the first ones in that order."""
     return tuple(
         NamedUse(name=name, provider=provider, events=count, dur_us=microseconds(-total))

@@ -7,8 +7,8 @@ from attrib.model.events import ABSENT
 from attrib.traces.inspection.aggregates import (
     by_provider,
     by_time,
+    largest_uses,
     microseconds,
-    ranked,
     sum_us,
     transfer_use,
     use_of,
@@ -142,7 +142,7 @@ def _streams(recording: Recording, work: Rows) -> tuple[NamedUse, ...]:
         if stream != ABSENT and name == NO_THREAD:
             name = f"stream {stream}"
         found.setdefault(name, []).append(work[group.reshape(-1) == position])
-    return ranked(
+    return largest_uses(
         (-int(recording.duration_ns[rows].sum()), name, "", rows.size)
         for name, rows in ((name, np.concatenate(parts)) for name, parts in found.items())
     )

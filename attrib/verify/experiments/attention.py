@@ -7,7 +7,7 @@ from attrib.findings.rules.graph.nan_guard import RULE as NAN_GUARD
 from attrib.model.capture_options import Attention
 from attrib.units import format_ns
 from attrib.verify.experiments.change import NOT_EXPORTED, experiment, variant
-from attrib.verify.predict.claims import verdict_of, with_cuts
+from attrib.verify.predict.claims import run_rule, with_cuts
 from attrib.verify.predict.nodes import time_of_removal
 from attrib.verify.predict.prediction import estimate
 from attrib.verify.protocol import ExperimentContext, Inapplicable, Variant
@@ -29,16 +29,16 @@ def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
         return NO_CHOICE
     other = OTHER[context.options.attention]
     options = replace(context.options, attention=other)
-    verdict = verdict_of(context, NAN_GUARD) if other == "eager" else None
+    result = run_rule(context, NAN_GUARD) if other == "eager" else None
     predicted = None
-    if verdict is not None and verdict.works:
+    if result is not None and result.works:
         # Eager attention is the same products, mask and Softmax, without the guard.
-        time = time_of_removal(context, verdict.works)
+        time = time_of_removal(context, result.works)
         basis = (
             f"Eager attention is exported without the guard behind Softmax"
-            f" ({op_counts(context.evidence, 'onnxruntime', verdict.works)}), which takes {format_ns(time.median)}."
+            f" ({op_counts(context.evidence, 'onnxruntime', result.works)}), which takes {format_ns(time.median)}."
         )
-        predicted = with_cuts(context, estimate(context, "onnxruntime", time, basis, verdict.works))
+        predicted = with_cuts(context, estimate(context, "onnxruntime", time, basis, result.works))
     why = "the profile does not show which nodes an exporter writes for the other implementation"
     return (variant(f"attention-{other}", f"Exported from {other} attention", options, predicted, why),)
 

@@ -21,7 +21,7 @@ _NAMES: dict[Role, str] = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
 def experiment(name: str, title: str, about: str, side: Role, variants: Variants, **facts: Any) -> Experiment:
     """Make an experiment that keeps only variants which change something and which a capture accepts."""
 
-    def checked(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
+    def valid_variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
         ran = context.manifest.sides.get(side)
         if ran is None or ran.engine != side:
             return Inapplicable(reason=f"the capture has no side that ran {_NAMES[side]}")
@@ -39,7 +39,7 @@ def experiment(name: str, title: str, about: str, side: Role, variants: Variants
                 valid.append(variant)
         return tuple(valid) or Inapplicable(reason=why)
 
-    return Experiment(id=name, title=title, about=about, side=side, variants=checked, **facts)
+    return Experiment(id=name, title=title, about=about, side=side, variants=valid_variants, **facts)
 
 
 def variant(

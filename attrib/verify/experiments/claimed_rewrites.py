@@ -7,7 +7,7 @@ from attrib.findings.rules.graph.nan_guard import RULE as NAN_GUARD
 from attrib.findings.rules.graph.unused_outputs import RULE as UNUSED_OUTPUTS
 from attrib.findings.rules.kernels.double_precision import RULE as DOUBLE_PRECISION
 from attrib.verify.experiments.change import NO_GRAPH, Variants, experiment, variant, with_rewrite
-from attrib.verify.predict.claims import predict_claim, verdict_of
+from attrib.verify.predict.claims import predict_claim, run_rule
 from attrib.verify.protocol import Experiment, ExperimentContext, Inapplicable, Variant
 
 
@@ -17,14 +17,14 @@ def surgery(name: str, rewrite: str, title: str, rule: Rule, without: str) -> Va
     def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
         if rewrite in context.options.optimize:
             return Inapplicable(reason=f"the capture used {rewrite} already")
-        verdict = verdict_of(context, rule)
-        if verdict is None:
+        result = run_rule(context, rule)
+        if result is None:
             return NO_GRAPH
-        if not verdict.rows:
+        if not result.rows:
             return Inapplicable(reason=without)
         why = "the graph has no other nodes to compare them with"
         options = with_rewrite(context.options, rewrite)
-        return (variant(name, title, options, predict_claim(context, verdict), why),)
+        return (variant(name, title, options, predict_claim(context, result), why),)
 
     return variants
 

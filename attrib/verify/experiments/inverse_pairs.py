@@ -6,7 +6,7 @@ from attrib.findings.rules.graph.inverse_transposes import RULE as INVERSE_TRANS
 from attrib.findings.rules.graph.redundant_casts import inverse_casts
 from attrib.units import format_ns
 from attrib.verify.experiments.change import NO_GRAPH, experiment, saw_graph, variant, with_rewrite
-from attrib.verify.predict.claims import verdict_of
+from attrib.verify.predict.claims import run_rule
 from attrib.verify.predict.nodes import time_of_removal
 from attrib.verify.predict.prediction import estimate
 from attrib.verify.protocol import ExperimentContext, Inapplicable, Variant
@@ -36,8 +36,8 @@ def variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
 def find_pairs(context: ExperimentContext) -> tuple[str, ...]:
     """Find the executed nodes of which one undoes the other."""
     ran = executed_graph(context.evidence)
-    verdict = verdict_of(context, INVERSE_TRANSPOSES)
-    moves = verdict.works if verdict is not None else ()
+    result = run_rule(context, INVERSE_TRANSPOSES)
+    moves = result.works if result is not None else ()
     names = {name for pair in inverse_casts(ran) for name in pair}
     casts = ran.ids(node for node in ran.graph.nodes if node.name in names)
     known = context.evidence.work["onnxruntime"]

@@ -75,10 +75,10 @@ def weight_products(context: ExperimentContext) -> Prediction | None:
     if graph is not None:
         weighted = {node.name for node in graph.nodes if not graph.constants.isdisjoint(node.inputs[1:2])}
 
-    def chosen(work: Work) -> bool:
+    def reads_weight(work: Work) -> bool:
         return work.op in MATRIX_NODES and work.id in weighted
 
-    return products_of_weights(context, chosen)
+    return products_of_weights(context, reads_weight)
 
 
 EXPERIMENTS: tuple[Experiment, ...] = (

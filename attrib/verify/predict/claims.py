@@ -13,7 +13,7 @@ from attrib.verify.protocol import ExperimentContext
 _CUT = "They also cut the graph that the provider compiles; a profile does not show what it would gain from the whole graph."
 
 
-def verdict_of(context: ExperimentContext, rule: Rule) -> RuleResult | None:
+def run_rule(context: ExperimentContext, rule: Rule) -> RuleResult | None:
     """Run a rule; None where evidence that it needs is missing."""
     evidence = context.evidence
     if not all(NEEDS[need].met(evidence) for need in rule.needs):
@@ -21,21 +21,21 @@ def verdict_of(context: ExperimentContext, rule: Rule) -> RuleResult | None:
     return rule.audit(evidence)
 
 
-def predict_claim(context: ExperimentContext, verdict: RuleResult) -> Prediction | None:
-    """Predict the claim of a verdict; None where it claims nothing.
+def predict_claim(context: ExperimentContext, result: RuleResult) -> Prediction | None:
+    """Predict the claim of a result; None where it claims nothing.
 
     Where the claim differs from the time of its nodes, the difference comes from other nodes of the run, and may be wrong.
     Nodes that are removed without a replacement also save the executor's time.
     """
-    if verdict.claim is None:
+    if result.claim is None:
         return None
     works = context.evidence.work.get("onnxruntime", {})
-    nodes = [name for name in verdict.works if name in works]
-    told = time_of(context, nodes).median - verdict.claim.median
+    nodes = [name for name in result.works if name in works]
+    told = time_of(context, nodes).median - result.claim.median
     freed = executor(context, len(nodes) if told <= 0 else 0)
-    saving = widen(plus(verdict.claim, freed), PEER_MARGIN * abs(told))
-    basis = " ".join(verdict.summary.split())
-    return with_cuts(context, estimate(context, "onnxruntime", saving, basis, verdict.works))
+    saving = widen(plus(result.claim, freed), PEER_MARGIN * abs(told))
+    basis = " ".join(result.summary.split())
+    return with_cuts(context, estimate(context, "onnxruntime", saving, basis, result.works))
 
 
 def with_cuts(context: ExperimentContext, found: Prediction) -> Prediction:

@@ -4,7 +4,7 @@ Two kinds. An *estimate* where the profile holds the time that goes away, less t
 where it holds only what can go away. Where it holds neither, an experiment says why, and predicts nothing.
 
 The ledger's intervals know how much the same work varied. They do not know how well other nodes of the run tell what work
-would take in another form: whatever is told by such peers is widen by `PEER_MARGIN`.
+would take in another form: whatever rests on such peers is widened by `PEER_MARGIN`.
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
 """Predictions of what an optimizer of ONNX Runtime gains or loses, without switching it off.
 
-The nodes that it wrote are in the profile. What they would be without it is told by the nodes of the same run. Numbered
+The nodes that it wrote are in the profile. What they would be without it is estimated from other nodes of that run. Numbered
 cases, cited in the code:
 
 1. A product stays a product: it costs the same on both sides, and is left out of both.
@@ -89,7 +89,7 @@ def saving_of_undoing(context: ExperimentContext, steps: Iterable[Step]) -> Unfu
     time = time_of(context, gone)
     ledger = context.evidence.ledger
     surely, perhaps, passes = (
-        ledger.weighted({"onnxruntime": terms.nodes})
+        ledger.weigh({"onnxruntime": terms.nodes})
         for terms in (instead.surely, instead.perhaps, instead.passes)
     )
     calls = ledger.work("torch", instead.calls)

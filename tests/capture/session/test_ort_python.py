@@ -162,7 +162,7 @@ def test_only_onnx_runtime_moves(monkeypatch, tmp_path):
             pass
 
     class NoInterrupts:
-        def deferred(self):
+        def defer(self):
             import contextlib
 
             return contextlib.nullcontext()

@@ -143,7 +143,7 @@ def test_signal_is_held_back_where_something_must_be_whole():
     steps = []
 
     def whole(interrupts):
-        with interrupts.deferred():
+        with interrupts.defer():
             signal.raise_signal(signal.SIGINT)
             steps.append("whole")
         steps.append("not reached")
@@ -155,7 +155,7 @@ def test_signal_is_held_back_where_something_must_be_whole():
 
 def test_signal_during_the_end_is_forgotten():
     with Interrupts() as interrupts:
-        with interrupts.deferred(forget=True):
+        with interrupts.defer(forget=True):
             signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):  # the next one is the first that counts
             signal.raise_signal(signal.SIGINT)

@@ -42,6 +42,7 @@ def test_two_devices_are_unfair():
     found = state(FED, on_gpu(torch="cpu", io_binding="false"))
     assert found.state == "failed"
     assert "PyTorch ran on the CPU" in found.detail
+    assert found.effect == "The two devices are compared, not the two engines."
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from attrib.analysis.lineage.graph import Graph
 from attrib.findings.evidence.branches import conditionals, nodes_of_module, owners_of, selections
-from attrib.findings.evidence.linear_layers import linear_layers, unmerged
+from attrib.findings.evidence.linear_layers import linear_layers, unmerged_products
 from attrib.findings.runner import run
 from attrib.model.manifest import EXPORTED, OPTIMIZED, InputSpec, UnusedModule
 from attrib.model.region import Match, Region
@@ -330,18 +330,20 @@ class TestLinearLayers:
 
     def test_two_in_a_row_are_named(self):
         row_of_two = indexed(linear("first", "h"), linear("second", "y", source="h"))
-        assert unmerged(row_of_two) == (("Gemm first", "Gemm second"),)
+        assert unmerged_products(row_of_two) == (("Gemm first", "Gemm second"),)
 
     @pytest.mark.parametrize("between", [node("Relu", ["h"], ["k"]), node("Identity", ["h"], ["k"])])
     def test_two_with_something_between_are_not(self, between):
-        assert unmerged(indexed(linear("first", "h"), between, linear("second", "y", source="k"))) == ()
+        assert (
+            unmerged_products(indexed(linear("first", "h"), between, linear("second", "y", source="k"))) == ()
+        )
 
     def test_a_result_that_is_read_twice_is_needed(self):
         twice = indexed(
             linear("first", "h"), linear("second", "k", source="h"), node("Add", ["h", "k"], ["y"])
         )
-        assert unmerged(twice) == ()
+        assert unmerged_products(twice) == ()
 
     def test_a_product_of_two_computed_values_is_no_layer(self):
         attention = indexed(linear("first", "h"), node("MatMul", ["h", "x"], ["y"], name="scores"))
-        assert unmerged(attention) == ()
+        assert unmerged_products(attention) == ()

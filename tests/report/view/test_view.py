@@ -99,11 +99,11 @@ def test_rows_that_do_not_sum_are_shown_as_such():
 
 def test_axis_starts_above_zero_only_where_little_changes():
     whole = document()
-    assert not waterfall_of(whole).broken
+    assert not waterfall_of(whole).starts_above_zero
     small = ledger()[:3]
     rest = msgspec.structs.replace(small[0], id="same", torch_ns=10**9, onnxruntime_ns=10**9, delta_ns=0)
     waterfall = waterfall_of(document((*small, rest)))
-    assert waterfall.broken
+    assert waterfall.starts_above_zero
     assert waterfall.low_ns < min(bar.end_ns for bar in waterfall.bars)
 
 

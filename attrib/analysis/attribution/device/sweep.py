@@ -44,7 +44,7 @@ class StepWork:
 
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """Which positions of owners are what: units of work first, then the parts.
+    """Which owners are units of work, and which position each part has: units first, then the parts.
 
     Attributes:
         total: Units and parts together.

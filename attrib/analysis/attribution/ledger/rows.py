@@ -59,9 +59,9 @@ class Ledger:
 
     def work(self, role: Role, ids: Iterable[str]) -> Delta:
         """Time of the named calls or nodes on one side, with the 95 % interval of that sum."""
-        return self.weighted({role: dict.fromkeys(ids, 1.0)})
+        return self.weigh({role: dict.fromkeys(ids, 1.0)})
 
-    def weighted(self, weights: Mapping[Role, Mapping[str, float]]) -> Delta:
+    def weigh(self, weights: Mapping[Role, Mapping[str, float]]) -> Delta:
         """Sum of the times of calls and nodes, each times its weight, with the 95 % interval of that sum.
 
         A negative weight takes away: what some nodes take beyond others of the same kind.

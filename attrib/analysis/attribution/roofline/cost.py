@@ -34,7 +34,7 @@ class Cost:
     kind: str = ""
 
 
-def known(condition: object) -> None:
+def require(condition: object) -> None:
     """Check something without which the cost is unknown.
 
     Raises:
@@ -51,7 +51,7 @@ def bytes_of(tensors: Iterable[Tensor]) -> int:
 
 def size_of(dtype: str) -> int:
     """Bytes of one element."""
-    known(dtype in SIZES)
+    require(dtype in SIZES)
     return SIZES[dtype]
 
 
@@ -61,6 +61,6 @@ def broadcast(shapes: Iterable[Sequence[int]]) -> tuple[int, ...]:
     for shape in shapes:
         found = [1] * (len(shape) - len(found)) + found
         for place, size in enumerate(shape, start=len(found) - len(shape)):
-            known(size == found[place] or 1 in (size, found[place]))
+            require(size == found[place] or 1 in (size, found[place]))
             found[place] = max(size, found[place]) if 0 not in (size, found[place]) else 0
     return tuple(found)

@@ -27,7 +27,7 @@ from attrib.analysis.attribution.roofline.cost import (
     UnknownCostError,
     broadcast,
     bytes_of,
-    known,
+    require,
     size_of,
 )
 from attrib.analysis.attribution.roofline.products import (
@@ -66,7 +66,7 @@ def cost_of(work: Work) -> Cost | None:
         return None
     try:
         tensors = (*work.inputs, *work.outputs)
-        known(bool(tensors) and all(size >= 0 for tensor in tensors for size in tensor.shape))
+        require(bool(tensors) and all(size >= 0 for tensor in tensors for size in tensor.shape))
         cost = formula(work)
     except UnknownCostError:
         return None
@@ -93,7 +93,7 @@ def normalization(per_element: int) -> Callable[[Work], Cost]:
     """The result has the shape of the first input; gains and offsets are read once."""
 
     def formula(work: Work) -> Cost:
-        known(bool(work.inputs))
+        require(bool(work.inputs))
         moved = bytes_of((*work.inputs, *(work.outputs or work.inputs[:1])))
         return Cost(ops=per_element * work.inputs[0].elements, bytes=moved)
 
@@ -102,13 +102,13 @@ def normalization(per_element: int) -> Callable[[Work], Cost]:
 
 def reduction(work: Work) -> Cost:
     """Every element is read; a result whose shape is unknown is smaller."""
-    known(bool(work.inputs))
+    require(bool(work.inputs))
     return Cost(ops=work.inputs[0].elements, bytes=bytes_of((*work.inputs, *work.outputs)))
 
 
 def embedding(call: Work) -> Cost:
     """A table `[rows, width]` and indices: the rows that they name are read and written."""
-    known(len(call.inputs) > 1 and len(call.inputs[0].shape) == 2)  # noqa: PLR2004
+    require(len(call.inputs) > 1 and len(call.inputs[0].shape) == 2)  # noqa: PLR2004
     table, indices = call.inputs[:2]
     rows = indices.elements * table.shape[1] * size_of(table.dtype)
     return Cost(ops=0, bytes=bytes_of([indices]) + 2 * rows)
@@ -116,7 +116,7 @@ def embedding(call: Work) -> Cost:
 
 def gather(node: Work) -> Cost:
     """A table, indices and the result: the rows that they name are read and written."""
-    known(len(node.inputs) > 1 and bool(node.outputs))
+    require(len(node.inputs) > 1 and bool(node.outputs))
     return Cost(ops=0, bytes=bytes_of([node.inputs[1]]) + 2 * bytes_of(node.outputs[:1]))
 
 

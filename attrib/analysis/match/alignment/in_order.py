@@ -22,7 +22,7 @@ def link_in_order(
     nodes: list[int],
     sentence: Callable[[Work, GraphNode], str],
 ) -> list[Link]:
-    """Align calls and nodes, both by position, and link what stands for what.
+    """Align calls and nodes, both by position, and link each node to its call.
 
     Args:
         state: What the positions refer to.

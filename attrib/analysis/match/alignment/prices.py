@@ -103,15 +103,15 @@ class Prices:
         self._extra = np.array([TAKEN * (i in taken) for i in calls], dtype=np.int32)
 
         # Rows of one form cost the same: a window asks for each of them twice.
-        def priced(form: int, start: int, stop: int) -> Costs:
+        def price_calls(form: int, start: int, stop: int) -> Costs:
             costs = self._price[form][self._kind_of[start:stop]]
             return np.asarray(costs + self._extra[start:stop], dtype=np.int32)
 
-        def priced_again(form: int, start: int, stop: int) -> Costs:
+        def price_again(form: int, start: int, stop: int) -> Costs:
             return np.asarray(self._again[form][self._kind_of[start:stop]], dtype=np.int32)
 
-        self._by_form = lru_cache(FORMS_KEPT)(priced)
-        self._again_by_form = lru_cache(FORMS_KEPT)(priced_again)
+        self._by_form = lru_cache(FORMS_KEPT)(price_calls)
+        self._again_by_form = lru_cache(FORMS_KEPT)(price_again)
         columns = {call: column for column, call in enumerate(calls)}
         self._pinned = [
             [columns[i] for i in pins[row.node] if i in columns] if row.node in pins else None for row in rows

@@ -40,8 +40,10 @@ def audit(evidence: Evidence) -> RuleResult:
     provider = requested_provider(evidence)
     elsewhere = nodes_outside(evidence, provider)
     if not elsewhere:
-        where = f"on {provider}" if provider else "where the profile does not tell"
-        return RuleResult(failed=False, summary=f"Every node ran {where}.")
+        summary = (
+            f"Every node ran on {provider}." if provider else "The profile does not say where the nodes ran."
+        )
+        return RuleResult(failed=False, summary=summary)
     if len(elsewhere) == len([node for node in executed_nodes(evidence) if node.provider]):
         return RuleResult(failed=False, summary="All nodes ran elsewhere: see provider-not-used.")
     computing, shapes = split_shapes(elsewhere)

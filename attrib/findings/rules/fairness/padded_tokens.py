@@ -26,7 +26,7 @@ def audit(evidence: Evidence) -> RuleResult:
     if not share:
         return RuleResult(failed=False, summary="The mask hides no token.")
     weights = saved_shares(executed_nodes(evidence), workload, share)
-    whole = evidence.ledger.weighted({"onnxruntime": weights})
+    whole = evidence.ledger.weigh({"onnxruntime": weights})
     linear = [node for node, weight in weights.items() if weight <= share]
     squares = [node for node, weight in weights.items() if weight > share]
     kinds = ((linear, "grow with the tokens"), (squares, "grow with their square"))

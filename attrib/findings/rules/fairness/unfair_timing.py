@@ -40,12 +40,14 @@ def audit(evidence: Evidence) -> RuleResult:
         ]
         ratios = [first / rest for first, rest in firsts if rest]
         if len(ratios) >= LEAST_BLOCKS and quantiles(ratios, n=4)[0] > COLD_FIRST:
-            text = f"the first step of a block of {name} takes {format_ratio(median(ratios))} of the others"
+            text = f"the first step of a block of {name} takes {format_ratio(median(ratios))} as long as the others"
             found.append((text, "more steps in a block: `--iterations 20`"))
         medians = block_medians(blocks)
         if len(medians) >= LEAST_BLOCKS and medians[0] > COLD_BLOCK * max(medians[1:]):
             ratio = format_ratio(medians[0] / median(medians[1:]))
-            found.append((f"the first block of {name} takes {ratio} of the others", "raise `--warmup`"))
+            found.append(
+                (f"the first block of {name} takes {ratio} as long as the others", "raise `--warmup`")
+            )
     protocol = manifest.protocol
     return RuleResult(
         failed=bool(found),
@@ -61,13 +63,13 @@ RULE = Rule(
     id="unfair-timing",
     passed="Both engines were timed alike",
     failed="The engines were not timed alike: {}",
-    example="the first block of ONNX Runtime takes 2.1× of the others",
+    example="the first block of ONNX Runtime takes 2.1× as long as the others",
     about=(
-        "Most claims of a slow ONNX Runtime in old threads were clocks: PyTorch timed without waiting for the GPU, no"
-        " warm-up, session creation inside the loop, other inputs or another decoding (huggingface/optimum#1337,"
+        "Most claims of a slow ONNX Runtime in old threads came from the timing: PyTorch timed without waiting for the GPU,"
+        " no warm-up, session creation inside the loop, other inputs or another decoding (huggingface/optimum#1337,"
         " microsoft/onnxruntime#10303). attrib times both engines itself, so that the rule has only to look for first runs"
-        " that are left in the timed blocks and for inputs that were not compared. Traces that someone else recorded do not"
-        " tell; the rule is then not applicable."
+        " that are left in the timed blocks and for inputs that were not compared. To traces that"
+        " someone else recorded it is not applicable."
     ),
     cause=None,
     needs=("manifest", "plain"),

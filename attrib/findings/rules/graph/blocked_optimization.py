@@ -92,7 +92,7 @@ def _claim(evidence: Evidence, left: Mapping[str, tuple[str, ...]], *, certain: 
     ]
     wrapped = sum(ranks.get(name, 0) > MATRIX for name in left.get(BIAS, ()))
     weights |= dict.fromkeys(reshapes, -2 * wrapped / max(len(reshapes), 1))
-    net = evidence.ledger.weighted({"onnxruntime": weights})
+    net = evidence.ledger.weigh({"onnxruntime": weights})
     low = round(net.low * LEAST_SAVED) if certain else min(net.low, 0)
     return Delta(median=net.median, low=low, high=net.high)
 

@@ -32,7 +32,7 @@ def audit(evidence: Evidence) -> RuleResult:
         terms.add(weights_at_product_rate(every, flops, work.outputs[0].dtype), -1)
     nodes = tuple(name for node, _, _ in found for name in _with_bias(ran, node))
     rows = rows_holding(evidence, nodes)
-    claim = evidence.ledger.weighted({"onnxruntime": terms.nodes})
+    claim = evidence.ledger.weigh({"onnxruntime": terms.nodes})
     spent = nodes_ns(evidence, nodes)
     has_peers = len(terms.nodes) > len(nodes)
     lines = []

@@ -53,7 +53,7 @@ def audit(evidence: Evidence) -> RuleResult:
     return RuleResult(
         failed=True,
         rows=ids(rows),
-        claim=evidence.ledger.weighted({"onnxruntime": terms.nodes, "torch": terms.calls}),
+        claim=evidence.ledger.weigh({"onnxruntime": terms.nodes, "torch": terms.calls}),
         works=(*nodes, *calls),
         detail=listed(parts),
         summary=f"{listed(parts)}: {op_counts(evidence, 'onnxruntime', nodes)}; {both_times(rows)} in their rows.",

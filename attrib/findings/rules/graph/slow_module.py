@@ -45,7 +45,7 @@ CAUSES = frozenset({"kernel", "fused", "decomposed", "missing_work"})
 
 def audit(evidence: Evidence) -> RuleResult:
     """Name the modules, and weigh their rows."""
-    slow = written_out(evidence)
+    slow = modules_written_out(evidence)
     rows = [row for row in evidence.ledger.rows if row.cause in CAUSES and _module(evidence, row) in slow]
     if not rows:
         return RuleResult(
@@ -70,7 +70,7 @@ def audit(evidence: Evidence) -> RuleResult:
     )
 
 
-def written_out(evidence: Evidence) -> frozenset[str]:
+def modules_written_out(evidence: Evidence) -> frozenset[str]:
     """Modules that count (cases 1 and 2), by name."""
     own: dict[str, list[str]] = defaultdict(list)
     for call in evidence.work.get("torch", {}).values():

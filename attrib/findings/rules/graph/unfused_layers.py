@@ -30,7 +30,7 @@ from attrib.wording import counted, listed
 
 
 def audit(evidence: Evidence) -> RuleResult:
-    """Weigh the layers that stayed apart."""
+    """Weigh the layers that are not fused."""
     layers = find_single_operator_layers(evidence)
     nodes = {name for layer in layers for name in layer.nodes}
     rest = {
@@ -45,7 +45,7 @@ def audit(evidence: Evidence) -> RuleResult:
     for group in rest.values():
         terms.add(weight_once(nodes_of(group)))
         terms.add_calls(weight_once(calls_of(group)), -1)
-    claim = evidence.ledger.weighted({"onnxruntime": terms.nodes, "torch": terms.calls}) if layers else None
+    claim = evidence.ledger.weigh({"onnxruntime": terms.nodes, "torch": terms.calls}) if layers else None
     summary = f"{listed(parts)} run as separate nodes: {both_times(rows)}."
     if any(layer.measure == IN_ONE_NODE for layer in layers):
         summary += " What one fused node takes elsewhere in this graph is left out of the saving."
@@ -82,8 +82,8 @@ def audit(evidence: Evidence) -> RuleResult:
 
 RULE = Rule(
     id="unfused-layers",
-    passed="Layers that stayed apart cost no measurable time",
-    failed="{} stayed apart",
+    passed="Layers that are not fused cost no measurable time",
+    failed="Not fused: {}",
     example="12 GELU",
     about=(
         "ONNX Runtime has single operators for layer norm (also with the residual addition), GELU (also "

@@ -247,5 +247,5 @@ RULE = Rule(
     direction="any",
     audit=audit,
     catalog=("C14",),
-    unproved="What to do is a decision about the model: which branch it shall keep.",
+    unproved="What to do is a decision about the model: which branch it should keep.",
 )

@@ -31,7 +31,7 @@ def audit(evidence: Evidence) -> RuleResult:
     claim.add(weight_once(nodes))
     claim.add(copies)
     rows = (*rows_holding(evidence, nodes), *(row for row in evidence.ledger.rows if row.region == API))
-    moved = format_ns(evidence.ledger.weighted({"onnxruntime": copies}).median)
+    moved = format_ns(evidence.ledger.weigh({"onnxruntime": copies}).median)
     needed = "no node serves them alone"
     if nodes:
         ops, spent = op_counts(evidence, "onnxruntime", nodes), format_ns(nodes_ns(evidence, nodes))
@@ -46,7 +46,7 @@ def audit(evidence: Evidence) -> RuleResult:
     return RuleResult(
         failed=True,
         rows=ids(rows),
-        claim=evidence.ledger.weighted({"onnxruntime": claim.nodes}),
+        claim=evidence.ledger.weigh({"onnxruntime": claim.nodes}),
         works=nodes,
         detail=f"{counted(len(surplus), 'output')} of {len(ran.graph.outputs)}",
         summary=f"{listed(surplus)}: {needed}, and about {moved} to copy them out of the session in every run.",

@@ -58,7 +58,7 @@ def audit(evidence: Evidence) -> RuleResult:
     return RuleResult(
         failed=True,
         rows=ids(rows),
-        claim=evidence.ledger.weighted({"torch": terms.calls}),
+        claim=evidence.ledger.weigh({"torch": terms.calls}),
         works=names,
         detail=counted(len(island), "call"),
         summary=f"{op_counts(evidence, 'torch', [call.id for call in island])} in double in PyTorch; the casts around them"

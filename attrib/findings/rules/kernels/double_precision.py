@@ -70,7 +70,7 @@ def audit(evidence: Evidence) -> RuleResult:
     return RuleResult(
         failed=True,
         rows=ids(rows),
-        claim=evidence.ledger.weighted({"onnxruntime": terms.nodes}),
+        claim=evidence.ledger.weigh({"onnxruntime": terms.nodes}),
         explains_delta=not both,
         works=explained_works(rows, nodes),
         detail=counted(len(island), "node computes", "nodes compute"),

@@ -46,8 +46,8 @@ RULE = Rule(
         "A fused kernel saves passes over memory, but it is another kernel, and may be the worse one: CPU MultiHeadAttention"
         " took 0.88 s where its parts, like PyTorch, took 0.26 s (microsoft/onnxruntime#19924). The rule groups the ledger"
         " rows of the cause `fused` by what was fused into what, keeps the groups that lie above 0 after a correction for"
-        " their number, and names the optimizer that made them. What the parts would take in ONNX Runtime only the"
-        " experiment tells."
+        " their number, and names the optimizer that made them. Only the experiment tells what the parts would"
+        " take in ONNX Runtime."
     ),
     cause="fused",
     needs=("delta", "partitions", "regions"),

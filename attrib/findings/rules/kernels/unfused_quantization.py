@@ -75,7 +75,7 @@ def audit(evidence: Evidence) -> RuleResult:
     return RuleResult(
         failed=True,
         rows=tuple({row.id: row for row in (*rows_holding(evidence, nodes), *slow)}),
-        claim=evidence.ledger.weighted({"onnxruntime": terms.nodes, "torch": terms.calls}),
+        claim=evidence.ledger.weigh({"onnxruntime": terms.nodes, "torch": terms.calls}),
         works=tuple(dict.fromkeys((*terms.nodes, *terms.calls))),
         detail=", ".join(details),
         summary=f"{op_counts(evidence, 'onnxruntime', nodes) or 'No conversions'}: {spent} of a step;"

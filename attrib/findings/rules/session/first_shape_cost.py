@@ -86,5 +86,5 @@ RULE = Rule(
     audit=audit,
     tier="cause",
     catalog=("C17",),
-    unproved="Warm steps do not hold it, so that no interleaved measurement of steps can show it gone.",
+    unproved="Warm steps do not hold this cost, so no measurement of steps can show that it is gone.",
 )

@@ -57,7 +57,7 @@ def test_weights_add_up_and_take_away(ledger):
     nodes = [row.onnx_nodes[0] for row in ledger.rows if row.onnx_nodes][:4]
     one, other = (ledger.work("onnxruntime", names) for names in (nodes[:2], nodes[2:]))
     weights = dict.fromkeys(nodes[:2], 1.0) | dict.fromkeys(nodes[2:], -0.5)
-    claim = ledger.weighted({"onnxruntime": weights})
+    claim = ledger.weigh({"onnxruntime": weights})
     assert claim.median == pytest.approx(one.median - 0.5 * other.median, abs=1)
     assert claim.low <= claim.median <= claim.high
 
@@ -65,16 +65,16 @@ def test_weights_add_up_and_take_away(ledger):
 def test_both_sides_in_one_sum_are_the_delta_of_their_row(ledger):
     row = next(row for row in ledger.rows if row.cause == "kernel")
     calls, nodes = dict.fromkeys(row.torch_calls, -1.0), dict.fromkeys(row.onnx_nodes, 1.0)
-    claim = ledger.weighted({"torch": calls, "onnxruntime": nodes})
+    claim = ledger.weigh({"torch": calls, "onnxruntime": nodes})
     assert claim.median == pytest.approx(row.delta_ns, abs=1)
     assert (claim.low, claim.high) == pytest.approx((row.low_ns, row.high_ns), abs=2)
 
 
 def test_a_framework_part_can_be_weighted_by_its_region(ledger):
     api = next(row for row in ledger.rows if row.region == "(framework)/ort api")
-    half = ledger.weighted({"onnxruntime": {api.region: 0.5}})
+    half = ledger.weigh({"onnxruntime": {api.region: 0.5}})
     assert half.median == pytest.approx(api.onnxruntime_ns / 2, abs=1)
 
 
 def test_names_that_nobody_knows_weigh_nothing(ledger):
-    assert ledger.weighted({"torch": {"nothing": 1.0}}).median == 0
+    assert ledger.weigh({"torch": {"nothing": 1.0}}).median == 0

@@ -174,6 +174,11 @@ class TestFallbackNodes:
         fallen = manifest(onnxruntime={"requested_providers": (CUDA,), "providers": (CPU,)})
         assert finding("fallback-nodes", session(("a", "MatMul", CPU), manifest=fallen)).state == "passed"
 
+    def test_a_profile_without_providers_is_not_read_as_one_place(self):
+        found = finding("fallback-nodes", dataclasses.replace(session(("a", "MatMul", "")), manifest=None))
+        assert found.state == "passed"
+        assert found.summary == "The profile does not say where the nodes ran."
+
     def test_pytorchs_time_for_the_same_work_is_not_difference(self):
         given = session(*GUARDED, spent=2 * MS, manifest=manifest(onnxruntime=ON_CUDA))
         both = [

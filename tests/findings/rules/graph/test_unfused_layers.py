@@ -1,4 +1,4 @@
-"""FusibleLayer norms and GELUs of single operators, found by their arithmetic, and measured by their fused peers."""
+"""Layer norms and GELUs of single operators, found by their arithmetic, and measured by their fused peers."""
 
 import dataclasses
 
@@ -152,7 +152,7 @@ class TestClaim:
     def test_the_fused_node_elsewhere_in_the_graph_is_the_measure(self):
         ran = (*linear(), *layer(gelu_of_halves()), self.peer("Gelu", 2 * MS))
         found = finding("unfused-layers", given(*ran, constants=CONSTANTS))
-        assert found.title == "1 GELU stayed apart"
+        assert found.title == "Not fused: 1 GELU"
         assert found.saving_ns == pytest.approx(3 * MS, rel=0.02)  # five nodes of 1 ms less 2 ms
         assert "in one node of this graph" in found.evidence[0].text
 
@@ -212,5 +212,5 @@ class TestClaim:
             found.ledger.work_ns | {"log": 2 * MS, "exp": 3 * MS, "n": MS},
         )
         both = finding("unfused-layers", dataclasses.replace(found, ledger=ledger))
-        assert both.title == "1 GELU, 1 LayerNorm stayed apart"
+        assert both.title == "Not fused: 1 GELU, 1 LayerNorm"
         assert both.saving_ns == pytest.approx(7 * MS, rel=0.05)

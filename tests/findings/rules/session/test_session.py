@@ -211,7 +211,7 @@ class TestUnfairTiming:
     def test_a_first_block_that_still_compiles(self):
         blocks = [(500 * MS,) * 5, *[(200 * MS,) * 5] * 11]
         found = finding("unfair-timing", evidence(plain_ns=self.plain(*blocks)))
-        assert "the first block of ONNX Runtime takes 2.50× of the others" in found.title
+        assert "the first block of ONNX Runtime takes 2.50× as long as the others" in found.title
         assert "--warmup" in found.fix
 
     @pytest.mark.rule("unfair-timing", "fires")

@@ -1,0 +1,31 @@
+"""What is said of evidence that a trace directory lacks."""
+
+from attrib.analysis.missing_evidence import Recorded, find_missing_evidence
+from attrib.model.region import Match, Region
+from attrib.model.work import Work
+from tests.findings.evidence_factory import partition
+
+NODES = tuple(Work(id=name, engine="onnxruntime", op="MatMul") for name in ("large", "small"))
+CALL = Work(id="call", engine="torch", op="aten::linear", scope="encoder")
+
+
+def region(node, method):
+    return Region(
+        id=node, module="", calls=("call",), nodes=(node,), match=Match(method=method, confidence=0.5)
+    )
+
+
+def test_a_share_that_rounds_to_nothing_is_not_called_0_percent():
+    recorded = Recorded(
+        plain=frozenset({"torch", "onnxruntime"}),
+        graphs={},
+        partitions={
+            "torch": partition("torch", (CALL,), (1_000,), ("torch dispatch",), (1,)),
+            "onnxruntime": partition("onnxruntime", NODES, (999_000, 1_000)),
+        },
+        regions=(region("large", "identity"), region("small", "shape-order")),
+    )
+    gap = next(gap for gap in find_missing_evidence(recorded) if gap.what == "the exported graph")
+    assert (
+        gap.cost == "under 1 % of the node time is matched by order and shape alone (confidence at most 0.5)"
+    )
