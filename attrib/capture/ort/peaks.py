@@ -34,7 +34,7 @@ def peaks_of(like: Any, threads: int, folder: Path, dtypes: Collection[str]) -> 
     Args:
         like: The session of the measured model.
         threads: Its intra-op threads.
-        folder: Holds the graphs that `attrib.capture.system.peaks.write_graphs` wrote.
+        folder: Holds the graphs that `attrib.capture.session.phase_write.write_graphs` wrote.
         dtypes: Element types of the products.
     """
     providers: Providers = [(name, dict(options)) for name, options in like.get_provider_options().items()]
