@@ -54,6 +54,15 @@ def test_every_folder_has_its_question(root, page):
     assert asked == folders
 
 
+def test_what_a_recipe_tells_to_write_is_a_name_in_its_files(root, recipes):
+    for what, touched, _ in recipes:
+        paths = re.findall(r"`(attrib/[^`]*\.py)`", touched)
+        files = [file for path in paths for file in root.glob(re.sub(r"<\w+>", "*", path))]
+        texts = "\n".join(file.read_text() for file in files)
+        names = re.findall(r"`(\w+)`", touched)
+        assert [name for name in names if not re.search(rf"\b{name}\b", texts)] == [], what
+
+
 def test_a_recipe_touches_at_most_three_files_and_has_its_test(root, recipes):
     assert len(recipes) == RECIPES
     for what, touched, proof in recipes:

@@ -16,9 +16,10 @@ def warm_up(facts: Facts) -> Answer:
     cold = [role for role, side in facts.sides.items() if not side.warmed_up]
     if cold:
         names = " and ".join(ENGINE_NAMES[role] for role in cold)
+        verb = "look" if len(cold) > 1 else "looks"
         return failed(
             f"{names} had not settled when the first block began",
-            f"{names} looks slower: the first blocks still hold allocation, tuning or compilation.",
+            f"{names} {verb} slower: the first blocks still hold allocation, tuning or compilation.",
             f"`attrib profile --warmup {2 * max(side.warmup for side in facts.sides.values())}`",
         )
     steps = ", ".join(f"{ENGINE_NAMES[role]} {side.warmup}" for role, side in facts.sides.items())

@@ -91,6 +91,18 @@ def test_what_is_unfair_fails_with_its_cure(name, changes, detail):
     assert found.effect
 
 
+@pytest.mark.parametrize(
+    ("cold", "says"),
+    [
+        (("torch",), "PyTorch looks slower"),
+        (("torch", "onnxruntime"), "PyTorch and ONNX Runtime look slower"),
+    ],
+)
+def test_a_short_warm_up_names_whom_it_makes_look_slower(cold, says):
+    found = state("Warm-up reached", manifest(**{role: {"warmed_up": False} for role in cold}))
+    assert found.effect.startswith(f"{says}: ")
+
+
 def test_outputs_beyond_the_tolerance_fail():
     wrong = OutputDifference(
         name="y", shape=(1,), max_abs=1.0, max_rel=0.5, cosine=0.2, tolerance=1e-3, equal=False

@@ -48,7 +48,8 @@ RULE = Rule(
     passed="No measurable time goes into repeating tensors",
     failed="{} repeat what could be broadcast",
     example="2 Tile nodes",
-    about="A Tile writes a tensor several times where the operator behind it could broadcast it.",
+    about="A Tile writes a tensor several times where the operator behind it could broadcast it. The rule adds up the"
+    " ledger rows in which only ONNX Runtime works, and only on such nodes.",
     cause="extra_work",
     needs=("delta", "partitions"),
     direction="slower",

@@ -136,8 +136,9 @@ def test_it_is_not_taken_for_what_somebody_expects(log):
 
 def test_the_known_formats_have_names_of_their_own_and_find_their_steps():
     names = [form.name for form in registry.FORMATS]
-    assert sorted(names) == ["kineto", "ort-profile"]
+    assert {"kineto", "ort-profile"} <= set(names)
+    assert len(set(names)) == len(names)
     assert all(registry.find_format(name).name == name for name in names)
-    assert all(isinstance(form.scan, StepScan) for form in registry.FORMATS)
+    assert all(isinstance(registry.find_format(name).scan, StepScan) for name in ("kineto", "ort-profile"))
     with pytest.raises(LookupError, match="stopwatch"):
         registry.find_format("stopwatch")
