@@ -9,7 +9,8 @@ ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-TIMEOUT_MS = 20_000
+TIMEOUT_MS = 60_000
+"""How long a page may take to do what is asked of it, on a machine that runs other tests meanwhile."""
 
 
 class Opened:
