@@ -63,13 +63,68 @@ class _Struct(msgspec.Struct, frozen=True, kw_only=True):
     pass
 
 
+class Ratio(_Struct, frozen=True, kw_only=True):
+    """PyTorch's step over ONNX Runtime's, above 1 where ONNX Runtime is faster, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
 class Latency(_Struct, frozen=True, kw_only=True):
-    """The headline: the medians of plain steps and their difference. They are null where a side is missing."""
+    """The headline: the plain step of either side and their difference. They are null where a side is missing.
+
+    `launches` is how many starts of the engines' processes they rest on; with one, the intervals know only how the rounds
+    of those two processes differ.
+    """
 
     torch_ns: Estimate | None
     onnxruntime_ns: Estimate | None
     delta_ns: Delta | None
     significant: bool
+    ratio: Ratio | None = None
+    launches: int = 0
+
+
+class Judgement(_Struct, frozen=True, kw_only=True):
+    """How far the measurement carries, before any words: what the first screen may say.
+
+    Attributes:
+        significant: The intervals of the difference and of the ratio exclude 0 and 1.
+        busy: More rounds stayed disturbed, plain or profiled, than were measured.
+        inconclusive: The machine was so busy that the direction is not known either: no undisturbed round.
+        split_reliable: The remainders (profiler overhead and unattributed) are small beside the step: no end of their
+            interval exceeds a quarter of the slower step.
+        named: Causes that may be named: their interval excludes 0, and the split is reliable. The largest first.
+        rounds: Rounds that were measured without disturbance.
+        disturbed: Blocks that were disturbed, and their reasons with a count each, e.g. `{"waiting": 4}`.
+        reasons: Why the verdict says less than it might, one sentence each.
+    """
+
+    significant: bool = False
+    busy: bool = False
+    inconclusive: bool = False
+    split_reliable: bool = True
+    named: tuple[Cause, ...] = ()
+    rounds: int = 0
+    disturbed: dict[str, int] = {}
+    reasons: tuple[str, ...] = ()
+
+
+class PlainBlock(_Struct, frozen=True, kw_only=True, gc=False):
+    """One attempt at one plain block: its steps as they were timed.
+
+    `number` is the round, `launch` the start of the processes, `attempt` counts from 0; `disturbed` holds why it is
+    disturbed, and `counted` whether it counts for the headline.
+    """
+
+    role: Role
+    number: int
+    launch: int = 0
+    attempt: int = 0
+    counted: bool = True
+    disturbed: tuple[str, ...] = ()
+    walls_ns: tuple[int, ...]
 
 
 class Coverage(_Struct, frozen=True, kw_only=True):
@@ -221,7 +276,10 @@ class Document(_Struct, frozen=True, kw_only=True):
     """What `attrib verify` tried, the largest measured saving first; without the single steps."""
     profiled: dict[Role, StepTimes]
     plain_ns: dict[Role, tuple[tuple[int, ...], ...]] = {}
-    """Every plain step, one tuple a block, in the order of the rounds."""
+    """Every plain step that counts, one tuple a block, in the order of the rounds."""
+    plain_blocks: tuple[PlainBlock, ...] = ()
+    """Every plain block in order of time, those included that were disturbed and do not count."""
+    judgement: Judgement = Judgement()
     regions: tuple[RegionTrail, ...] = ()
     """What is behind the rows: calls, nodes and rewrites of each region, in the order of the exported graph."""
     timeline: dict[Role, StepTimeline] = {}

@@ -10,7 +10,7 @@ from typing import Any, cast, get_args
 import numpy as np
 
 from attrib.errors import AttribError
-from attrib.model.latency import LATENCY_COLUMNS, LatencyTable, StepPhase
+from attrib.model.latency import BLOCK_COLUMNS, LATENCY_COLUMNS, LatencyTable, StepPhase
 from attrib.model.manifest import LATENCY, ROLES
 from attrib.traces.directory.manifest_file import INTACT_COPY
 
@@ -60,7 +60,8 @@ def read_latency(path: Path) -> LatencyTable:
         name: _text_column(path, table, name) if name in _TEXTS else _integer_column(path, table, name)
         for name in LATENCY_COLUMNS
     }
-    return LatencyTable(**columns)
+    more = {name: _integer_column(path, table, name) for name in BLOCK_COLUMNS if name in table.column_names}
+    return LatencyTable(**columns, more=more)
 
 
 def join_latencies(tables: Sequence[LatencyTable]) -> LatencyTable:
@@ -79,6 +80,11 @@ def join_latencies(tables: Sequence[LatencyTable]) -> LatencyTable:
         iteration=np.concatenate([table.iteration for table in tables]),
         start_ns=np.concatenate([table.start_ns for table in tables]),
         wall_ns=np.concatenate([table.wall_ns for table in tables]),
+        more={
+            name: np.concatenate([table.column(name) for table in tables])
+            for name in BLOCK_COLUMNS
+            if any(name in table.more for table in tables)
+        },
     )
 
 
