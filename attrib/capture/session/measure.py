@@ -198,10 +198,11 @@ def orders(runners: Sequence[BlockRunner], protocol: Protocol) -> list[list[Bloc
     turned: list[bool] = []
     # Equally often in every launch as well, as far as its rounds are even.
     for start in range(0, protocol.rounds, protocol.rounds_per_launch):
-        of_launch = [number % 2 == 1 for number in range(start, start + protocol.rounds_per_launch)]
+        end = min(start + protocol.rounds_per_launch, protocol.rounds)
+        of_launch = [number % 2 == 1 for number in range(start, end)]
         chance.shuffle(of_launch)
         turned += of_launch
-    return [first[::-1] if turn else first for turn in turned[: protocol.rounds]]
+    return [first[::-1] if turn else first for turn in turned]
 
 
 @dataclass(slots=True, eq=False)
