@@ -267,12 +267,19 @@ class PairedBlocks:
         return bool(disturbances(steps.evidence))
 
 
-def half_width(latencies: Latencies) -> float:
-    """Half the interval of the difference, as a share of the slower step; infinite where it is not known yet."""
+def half_width(latencies: Latencies, fewest_launches: int = 1) -> float:
+    """Half the interval of the difference, as a share of the slower step; infinite where it is not known yet.
+
+    Args:
+        latencies: The steps so far; what was disturbed does not count.
+        fewest_launches: Launches that must have rounds that count.
+    """
     table = latencies.table()
     plain = {role: table.blocks(role, "plain") for role in ROLES}
-    found = headline(plain).latency
+    found = headline(plain, table.launches()).latency
     if found.delta_ns is None or found.torch_ns is None or found.onnxruntime_ns is None:
+        return math.inf
+    if found.launches < fewest_launches:
         return math.inf
     slower = max(found.torch_ns.median, found.onnxruntime_ns.median)
     return (found.delta_ns.high - found.delta_ns.low) / 2 / slower if slower else math.inf
