@@ -179,6 +179,10 @@ def findings(state: AnalysisState) -> None:
     state.evidence = Evidence(
         ledger=state.ledger,
         latency=state.headline.latency,
+        block_launches={
+            role: tuple(state.headline.of_round[number] for number in its)
+            for role, its in state.plain.items()
+        },
         launches=state.ledger.sampling.launches,
         judgement=state.judgement,
         machine=machine_state(latency),
@@ -237,7 +241,7 @@ def document(state: AnalysisState) -> None:
         timeline=timelines_of(partitions, state.ledger.rows),
         rooflines=rooflines(state.ledger.rows, evidence.work, limits),
         warnings=(
-            *notes_on(directory.manifest, rounds),
+            *notes_on(directory.manifest, rounds, evidence.latency.launches),
             *manifest.warnings,
             *directory.missing,
             *(warning for its in partitions.values() for warning in its.warnings),

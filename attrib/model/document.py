@@ -125,11 +125,13 @@ class MachineState(_Struct, frozen=True, kw_only=True):
     Attributes:
         launches: Launch by launch.
         watched: Blocks beside which the machine showed anything that would tell a disturbance.
+        disturbances: What was disturbed, how often, why, and what came of it, one sentence each; empty where all was quiet.
         unseen: What it did not show, in words.
     """
 
     launches: tuple[LaunchState, ...] = ()
     watched: int = 0
+    disturbances: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
 
 

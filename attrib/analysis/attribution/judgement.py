@@ -1,10 +1,10 @@
-"""How far a measurement carries, before any words are made of it: what counts, what was disturbed, and whether the split holds.
+"""How far a measurement carries, before words are made of it: what counts, what was disturbed, whether the split holds.
 
 Two questions are kept apart: whether the difference of the plain steps is known, and whether its split by cause is.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
 import numpy as np
@@ -14,7 +14,7 @@ from attrib.analysis.attribution.ledger.rows import Ledger
 from attrib.model.disturbance import REASONS, UNSEEN, UNSEEN_NAMES, unseen
 from attrib.model.document import Cause, Judgement, LaunchState, MachineState, PlainBlock
 from attrib.model.latency import EVIDENCE_COLUMNS, Block, LatencyTable
-from attrib.model.manifest import Role
+from attrib.model.manifest import ROLES
 from attrib.units import format_ns, whole_percent
 from attrib.wording import counted, listed
 
@@ -58,10 +58,10 @@ def judge(headline: Headline, ledger: Ledger, table: LatencyTable | None) -> Jud
         busy=timed.is_busy("plain") or timed.is_busy("profiled"),
         inconclusive=bool(disturbed) and not clean,
         split_reliable=reliable,
-        named=_named(ledger) if reliable else (),
+        named=_named(ledger) if reliable and len(ledger.sides) == len(ROLES) else (),
         rounds=len(clean),
         disturbed=dict(Counter(reason for block in blocks for reason in block.disturbed)),
-        reasons=(*_disturbed_reasons(timed), *_machine_reasons(timed), *doubts),
+        reasons=(*_machine_reasons(machine_state(table)), *doubts),
     )
 
 
@@ -103,9 +103,8 @@ def _judged_blocks(table: LatencyTable) -> tuple[Block, ...]:
     return (*table.every_block("plain"), *table.every_block("profiled"))
 
 
-def _disturbed_reasons(table: LatencyTable) -> tuple[str, ...]:
+def _disturbances(table: LatencyTable, blocks: Sequence[Block]) -> tuple[str, ...]:
     """What was disturbed, how often, why, and what came of it; nothing where all was quiet."""
-    blocks = _judged_blocks(table)
     wrong = [block for block in blocks if block.disturbed]
     if not wrong:
         return ()
@@ -145,6 +144,7 @@ def machine_state(table: LatencyTable | None) -> MachineState | None:
             for launch in launches
         ),
         watched=sum(block.evidence.elapsed_ns != UNSEEN for block in blocks),
+        disturbances=_disturbances(table, blocks),
         unseen=unseen([block.evidence for block in blocks]),
     )
 
@@ -159,17 +159,18 @@ def _reference(blocks: Iterable[Block], launch: int, name: str) -> int | None:
     return round(median(rounds.values())) if rounds else None
 
 
-def _machine_reasons(table: LatencyTable) -> tuple[str, ...]:
-    """Where the machine was not the same in all launches, and what it does not show."""
-    state = machine_state(table)
-    found = []
-    if state and (
-        hidden := [words for name, words in UNSEEN_NAMES.items() if name in JUDGED and words in state.unseen]
-    ):
+def _machine_reasons(state: MachineState | None) -> tuple[str, ...]:
+    """What was disturbed, what the machine does not show, and where it was not the same in all launches."""
+    if state is None:
+        return ()
+    found = [*state.disturbances]
+    hidden = [UNSEEN_NAMES[name] for name in JUDGED if UNSEEN_NAMES[name] in state.unseen]
+    if hidden:
         found.append(f"this machine does not show {listed(hidden)}: such a disturbance is not noticed")
     for name, what in (("product_ns", "products"), ("copy_ns", "copies")):
-        launches = state.launches if state else ()
-        known = [(its, launch.launch) for launch in launches if (its := getattr(launch, name)) is not None]
+        known = [
+            (its, launch.launch) for launch in state.launches if (its := getattr(launch, name)) is not None
+        ]
         if known and max(known)[0] > CHANGED * min(known)[0]:
             texts = [f"{format_ns(its)} in launch {launch + 1}" for its, launch in (min(known), max(known))]
             found.append(f"the machine changed between launches: {what} took {' and '.join(texts)}")
