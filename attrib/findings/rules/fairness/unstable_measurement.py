@@ -51,7 +51,7 @@ def _signs_of_steps(evidence: Evidence) -> Iterator[tuple[str, str]]:
     if delta is not None and step and half > WIDE_INTERVAL * step:
         figure = format_interval(delta.median, delta.low, delta.high)
         share = format_percent(half / step)
-        yield f"the difference is known only to ± {share} of the step ({figure})", "raise `--iterations`"
+        yield f"half the interval of the difference is {share} of the step ({figure})", "raise `--iterations`"
 
 
 def _signs_of_machine(evidence: Evidence) -> Iterator[tuple[str, str]]:
