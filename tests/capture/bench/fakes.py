@@ -39,6 +39,8 @@ class Stage:
         log: `(label, command)` in order.
         started: Engines in the order in which they were started.
         running: Those that run.
+        traffic: `(sent or received, label, kind of command)` of what was sent ahead, in order.
+        fails_after: How often a label is opened before it fails, by label.
     """
 
     wall_ns: dict[str, int] = field(default_factory=dict)
@@ -48,6 +50,8 @@ class Stage:
     log: list[tuple[str, object]] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
     running: list["FakeWorker"] = field(default_factory=list)
+    traffic: list[tuple[str, str, type]] = field(default_factory=list)
+    fails_after: dict[str, int] = field(default_factory=dict)
     fingerprints: list[str] = field(default_factory=lambda: ["same"])
 
     def of(self, kind: type) -> list[object]:
@@ -72,14 +76,21 @@ class FakeWorker:
 
     def send(self, command) -> None:
         self.waiting.append(command)
+        self.stage.traffic.append(("sent", self.label, type(command)))
 
     def receive(self, kind):
-        return self.ask(self.waiting.pop(0), kind)
+        command = self.waiting.pop(0)
+        reply = self.ask(command, kind)
+        self.stage.traffic.append(("received", self.label, type(command)))
+        return reply
 
     def ask(self, command, kind):
         assert self in self.stage.running, "a worker that was stopped is asked"
         if isinstance(command, Load | Open):
             self.label = label(command)
+            self.stage.fails_after[self.label] = left = self.stage.fails_after.get(self.label, 99) - 1
+            if left < 0:
+                raise WorkerError(f"{self.label} failed")
         self.stage.log.append((self.label, command))
         failing = self.stage.fails.get(self.label)
         if failing is not None and isinstance(command, failing):
