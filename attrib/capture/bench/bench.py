@@ -26,6 +26,8 @@ from attrib.capture.workload.differences import compare_outputs
 from attrib.capture.workload.inputs import Arrays
 from attrib.capture.workload.sources import Source
 from attrib.model.capture_options import CaptureOptions
+from attrib.model.disturbance import REASONS
+from attrib.model.latency import LatencyTable
 from attrib.model.manifest import ROLES, TOLERANCES, OutputDifference, Role
 from attrib.rewrite.files import load_graph
 from attrib.wording import counted
@@ -54,6 +56,7 @@ class Comparison:
         same: Both ran the same: the variant changed nothing.
         settings: What bears on the variant's speed, as its engine says it.
         baseline_settings: The same of the baseline.
+        busy: Something else disturbed most rounds, however often they were measured.
         notes: What the reader should know.
     """
 
@@ -65,6 +68,7 @@ class Comparison:
     same: bool
     settings: dict[str, str]
     baseline_settings: dict[str, str]
+    busy: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -244,16 +248,20 @@ class Bench:
         self, role: Role, plans: Sequence[Plan], options: Sequence[CaptureOptions], effort: Effort
     ) -> Comparison:
         sides: list[ReadySide] = []
+        # As in an A/A capture, a role only names the side: the baseline is the first.
         runners: list[BlockRunner] = []
 
-        def launch(anew: bool) -> Sequence[BlockRunner]:
-            sides[:] = self._launch(role, plans, options, anew=anew)
-            # As in an A/A capture, a role only names the side: the baseline is the first.
-            runners[:] = [BlockRunner(name, side.worker) for name, side in zip(ROLES, sides, strict=True)]
-            return tuple(runners)
+        def launch() -> None:
+            sides[:] = self._launch(role, plans, options, anew=bool(sides))
+            known = runners or [
+                BlockRunner(name, side.worker) for name, side in zip(ROLES, sides, strict=True)
+            ]
+            for runner, side in zip(known, sides, strict=True):
+                runner.worker = side.worker
+            runners[:] = known
 
         try:
-            timed = measure(launch, effort, self._progress.update)
+            timed = measure(runners, launch, effort, self._progress.update)
         except WorkerError:
             with self._blamed_on_baseline(role):
                 if runners and runners[0].error is not None:
@@ -264,33 +272,49 @@ class Bench:
             expected = first.outputs()
         precisions = (first.plan.precision, second.plan.precision)
         outputs, about = compare_by_name(expected, second.outputs(), precisions)
-        found = timed.paired
+        baseline_ns, variant_ns, launches = timed.paired()
         return Comparison(
-            baseline_ns=found.baseline_ns,
-            variant_ns=found.variant_ns,
-            launches=found.launches,
+            baseline_ns=baseline_ns,
+            variant_ns=variant_ns,
+            launches=launches,
             outputs=outputs,
-            iterations=timed.iterations,
+            iterations=timed.protocol.iterations,
             same=first.plan.same(second.plan),
             settings=second.settings,
             baseline_settings=first.settings,
-            notes=(*notes_on(timed), *second.notes, *about),
+            busy=timed.latencies.table().is_busy("plain"),
+            notes=(*notes_on(timed, effort), *second.notes, *about),
         )
 
 
-def notes_on(timed: Timed) -> Iterator[str]:
+def notes_on(timed: Timed, effort: Effort) -> Iterator[str]:
     """What the reader should know about how it was measured."""
-    if timed.rounds < timed.effort.rounds:
-        yield f"a step takes so long that there were {timed.rounds} rounds, not {timed.effort.rounds}"
-    if len(timed.runners) < timed.effort.launches:
-        starts = counted(len(timed.runners), "start")
-        yield f"the time was enough for {starts} of the processes, not {timed.effort.launches}"
-    for title, runners in zip(_TITLES, zip(*timed.runners, strict=True), strict=True):
-        cold = [runner.warmup for runner in runners if not runner.warmed_up]
-        if cold and timed.effort.warmup is None:
-            yield f"{title} was still changing after {max(cold)} warm-up steps"
-        if (share := max(runner.idle_cpu_share for runner in runners)) > _BUSY_SHARE:
-            yield f"{title} used {share:.0%} of a core while the other one ran"
+    if timed.protocol.rounds < effort.rounds:
+        yield f"a step takes so long that there were {timed.rounds} rounds, not {effort.rounds}"
+    for title, runner in zip(_TITLES, timed.runners, strict=True):
+        if not runner.warmed_up and effort.warmup is None:
+            yield f"{title} was still changing after {runner.warmup} warm-up steps"
+        if runner.idle_cpu_share > _BUSY_SHARE:
+            yield f"{title} used {runner.idle_cpu_share:.0%} of a core while the other one ran"
+    yield from _disturbances(timed.latencies.table())
+
+
+def _disturbances(table: LatencyTable) -> Iterator[str]:
+    """What else used the machine, and what became of the rounds that it disturbed."""
+    blocks = table.every_block("plain")
+    reasons = Counter(REASONS[key] for block in blocks for key in block.disturbed)
+    if not reasons:
+        return
+    clean, disturbed = table.clean_rounds("plain")
+    rounds = counted(len(clean) + len(disturbed), "round")
+    if table.is_busy("plain"):
+        found = f"the machine was busy, and {len(disturbed)} of {rounds} stayed disturbed"
+    elif disturbed:
+        found = f"{len(disturbed)} of {rounds} stayed disturbed and do not count"
+    else:
+        again = {block.number for block in blocks if block.attempt}
+        found = f"{len(again)} of {rounds} were disturbed and measured again"
+    yield f"{found} ({', '.join(words for words, _ in reasons.most_common())})"
 
 
 def compare_by_name(

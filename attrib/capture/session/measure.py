@@ -270,7 +270,7 @@ def half_width(latencies: Latencies) -> float:
     """Half the interval of the difference, as a share of the slower step; infinite where it is not known yet."""
     table = latencies.table()
     plain = {role: table.blocks(role, "plain") for role in ROLES}
-    found = headline(plain).latency
+    found = headline(plain, table.launches()).latency
     if found.delta_ns is None or found.torch_ns is None or found.onnxruntime_ns is None:
         return math.inf
     slower = max(found.torch_ns.median, found.onnxruntime_ns.median)

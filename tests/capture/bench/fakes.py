@@ -22,6 +22,7 @@ from attrib.capture.workers.messages import (
 )
 from attrib.capture.workers.process import WorkerError
 from attrib.capture.workload.inputs import save_inputs
+from attrib.model.disturbance import BlockEvidence
 from attrib.model.manifest import Rewrite
 
 MS = 1_000_000
@@ -40,6 +41,7 @@ class Stage:
         started: Engines in the order in which they were started.
         running: Those that run.
         traffic: `(sent or received, label, kind of command)` of what was sent ahead, in order.
+        evidence: What is seen beside the blocks of a label, in order; nothing after the last.
         fails_after: How often a label is opened before it fails, by label.
     """
 
@@ -52,6 +54,7 @@ class Stage:
     running: list["FakeWorker"] = field(default_factory=list)
     traffic: list[tuple[str, str, type]] = field(default_factory=list)
     fails_after: dict[str, int] = field(default_factory=dict)
+    evidence: dict[str, list[BlockEvidence]] = field(default_factory=dict)
     fingerprints: list[str] = field(default_factory=lambda: ["same"])
 
     def of(self, kind: type) -> list[object]:
@@ -139,7 +142,11 @@ class FakeWorker:
         assert not command.profiled
         count = command.iterations + command.lead_in
         walls = (self.stage.wall_ns.get(self.label, 10 * MS),) * count
-        return Steps(start_ns=tuple(range(count)), wall_ns=walls, lead_in=command.lead_in, idle_wall_ns=100)
+        seen = self.stage.evidence.get(self.label, []) if command.lead_in else []
+        return Steps(
+            start_ns=tuple(range(count)), wall_ns=walls, lead_in=command.lead_in, idle_wall_ns=100,
+            evidence=seen.pop(0) if seen else BlockEvidence(),
+        )  # fmt: skip
 
     def outputs(self, command: Outputs) -> Written:
         save_inputs(Path(command.file), self.stage.outputs.get(self.label, {"y": np.arange(3.0)}))

@@ -1,6 +1,7 @@
 """The bench with workers that answer without an engine: who is started, asked, kept and stopped."""
 
 import shutil
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 
@@ -17,10 +18,11 @@ from attrib.capture.workers.process import WorkerError
 from attrib.capture.workload.inputs import inputs_hash
 from attrib.capture.workload.sources import resolve_source
 from attrib.errors import AttribError, UsageError
+from attrib.model.disturbance import BlockEvidence
 from tests.capture.bench.fakes import MS, FakeWorker, Stage, write_graph
 
 ORIGINAL = CaptureOptions(model="two-linears", threads=2, warmup=3, iterations=2)
-ONCE = Effort(launches=1)
+ONCE = Effort(launches=1, rounds=2)
 BASE, DISABLED = "all dynamo None", "disabled dynamo None"
 change = partial(msgspec.structs.replace, ORIGINAL)
 
@@ -30,6 +32,9 @@ def stage(monkeypatch, tmp_path):
     made = Stage()
     monkeypatch.setattr("attrib.capture.session.worker_pool.Worker", partial(FakeWorker, made))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("attrib.capture.session.measure.wait_until_quiet", lambda _: 0.0)
+    monkeypatch.setattr("attrib.capture.system.disturbance.Reference.__init__", lambda _: None)
+    monkeypatch.setattr("attrib.capture.system.disturbance.Reference.measure", lambda _: (1, 1))
     return made
 
 
@@ -60,7 +65,9 @@ def test_order_of_the_blocks_follows_the_seed(bench, stage):
     logs = []
     for seed in (1, 1, 2):
         stage.log.clear()
-        bench.compare(ORIGINAL, change(opt_level="disabled"), "onnxruntime", replace(ONCE, rounds=10, seed=seed))
+        bench.compare(
+            ORIGINAL, change(opt_level="disabled"), "onnxruntime", replace(ONCE, rounds=10, seed=seed)
+        )
         logs.append([label for label, command in stage.log if isinstance(command, Run)])
     assert logs[0] == logs[1] != logs[2]
 
@@ -93,7 +100,7 @@ def test_baseline_stays_open_and_variants_end(bench, stage):
 
 
 def test_each_launch_starts_both_sides_anew_and_reuses_the_graphs(bench, stage):
-    found = bench.compare(ORIGINAL, change(opt_level="disabled"), "onnxruntime", Effort(launches=3))
+    found = bench.compare(ORIGINAL, change(opt_level="disabled"), "onnxruntime", Effort())
     assert found.launches == (0, 0, 1, 1, 2, 2)
     assert len(found.baseline_ns) == len(found.variant_ns) == 6
     assert [label for label, command in stage.log if isinstance(command, Open)] == [BASE, DISABLED] * 3
@@ -117,11 +124,26 @@ def test_baseline_that_fails_in_a_later_launch_is_named(bench, stage):
     assert stage.running == []
 
 
-def test_time_for_fewer_launches_than_asked_for_is_noted(bench, stage):
-    effort = Effort(launches=3, max_time=1e-9)
-    found = bench.compare(ORIGINAL, change(opt_level="disabled"), "onnxruntime", effort)
-    assert set(found.launches) == {0}
-    assert "enough for 1 start of the processes, not 3" in " ".join(found.notes)
+def evidence(waiting_ns=0):
+    return BlockEvidence(elapsed_ns=100 * MS, processors=2, waiting_ns=waiting_ns, others_ns=0, stolen_ns=0)
+
+
+def test_round_that_something_disturbs_is_measured_again_beside_its_partner(bench, stage):
+    stage.evidence = {DISABLED: [evidence(), evidence(50 * MS)]}
+    found = bench.compare(ORIGINAL, change(opt_level="disabled"), "onnxruntime", replace(ONCE, rounds=4))
+    blocks = Counter(label for label, command in stage.log if isinstance(command, Run) and command.lead_in)
+    assert blocks == {BASE: 5, DISABLED: 5}
+    assert (len(found.baseline_ns), len(found.variant_ns), found.busy) == (4, 4, False)
+    assert (
+        "1 of 4 rounds were disturbed and measured again (its threads waited for a processor)" in found.notes
+    )
+
+
+def test_machine_that_never_rests_is_called_busy(bench, stage):
+    stage.evidence = {BASE: [evidence(50 * MS)] * 99}
+    found = bench.compare(ORIGINAL, change(opt_level="disabled"), "onnxruntime", replace(ONCE, rounds=4))
+    assert (len(found.baseline_ns), found.busy) == (4, True)
+    assert "the machine was busy, and 4 of 4 rounds stayed disturbed" in found.notes[0]
 
 
 def test_options_that_bear_on_nothing_keep_the_baseline(bench, stage):
@@ -229,7 +251,9 @@ def test_options_that_contradict_each_other_are_refused_before_anything_starts(b
 
 def test_slow_steps_get_fewer_rounds_and_a_note(bench, stage):
     stage.wall_ns = {BASE: 5_000 * MS, DISABLED: 5_000 * MS}
-    found = bench.compare(ORIGINAL, change(opt_level="disabled"), "onnxruntime", replace(ONCE, rounds=12))
+    found = bench.compare(
+        ORIGINAL, change(opt_level="disabled"), "onnxruntime", replace(ONCE, rounds=12, tolerance=0)
+    )
     assert len(found.variant_ns) == 8
     assert "8 rounds, not 12" in found.notes[0]
 

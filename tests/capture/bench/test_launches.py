@@ -1,4 +1,4 @@
-"""How long two sides are measured: by width, by time, never by where the figures lie."""
+"""How long two sides are measured: by width and by time, never by where the figures lie."""
 
 from collections import Counter
 from types import SimpleNamespace
@@ -14,142 +14,138 @@ from attrib.capture.workers.messages import Run, Steps
 from attrib.capture.workers.process import WorkerError
 
 MS = 1_000_000
-START_S = 4.0
+QUIET, UNSTEADY = 0.0, 0.2
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_reference():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("attrib.capture.system.disturbance.Reference.__init__", lambda _: None)
+        patch.setattr("attrib.capture.system.disturbance.Reference.measure", lambda _: (1, 1))
+        yield
 
 
 class Machine:
-    """A clock that moves while a side starts or runs; steps of a launch take what its processes' luck adds."""
+    """A clock that moves while sides start and run; `luck` is the share by which the second side's launches differ."""
 
-    def __init__(self, step_ms=100, start_s=START_S, fails_at=None):
-        self.now = 0.0
-        self.step_ms, self.start_s, self.fails_at = step_ms, start_s, fails_at
-        self.launched = []
+    def __init__(self, step_ms=100.0, start_s=4.0, *, luck=QUIET, saved=0.0, fails_at=None):
+        self.now, self.step_ms, self.start_s = 0.0, step_ms, start_s
+        self.luck, self.saved, self.fails_at = luck, saved, fails_at
+        self.launches = 0
         self.order = []
-        self.asked = []
+        self.runners = [
+            BlockRunner(role, SimpleNamespace(ask=lambda command, _, role=role: self.run(role, command)))
+            for role in ("torch", "onnxruntime")
+        ]
 
     def monotonic(self):
         return self.now
 
-    def launch(self, anew):
+    def launch(self):
+        self.launches += 1
         self.now += self.start_s
-        self.launched.append(anew)
-        number = len(self.launched)
-        return [
-            BlockRunner(role, SimpleNamespace(ask=lambda command, _, role=role: self.run(role, number, command)))
-            for role in ("torch", "onnxruntime")
-        ]
 
-    def run(self, role, number, command: Run):
+    def run(self, role, command: Run):
         count = command.iterations + command.lead_in
-        self.now += count * self.step_ms / 1000
+        factor = 1.0
+        if role == "onnxruntime":
+            factor = (1 - self.saved) * (1 + self.luck * (self.launches % 2))
+        self.now += count * self.step_ms * factor / 1000
         if command.lead_in:
-            self.order.append((number, role))
-            if number == self.fails_at:
+            self.order.append((self.launches, role))
+            if self.launches == self.fails_at:
                 raise WorkerError("died")
-        wall = round(self.step_ms * MS) + number
-        return Steps(start_ns=tuple(range(count)), wall_ns=(wall,) * count, lead_in=command.lead_in)
+        walls = tuple(round(self.step_ms * factor * MS) + i for i in range(count))
+        return Steps(
+            start_ns=tuple(len(self.order) * 1000 + i for i in range(count)),
+            wall_ns=walls,
+            lead_in=command.lead_in,
+        )
 
-    def enough(self, *answers):
-        """A criterion that gives these answers in turn, and keeps what it was asked."""
-        given = iter(answers)
-
-        def ask(paired):
-            self.asked.append(paired)
-            return next(given)
-
-        return ask
-
-
-@pytest.fixture
-def run(monkeypatch):
-    def made(machine, **effort):
-        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=machine.monotonic))
-        return measure(machine.launch, Effort(warmup=3, iterations=5, **effort))
-
-    return made
+    def measure(self, **effort):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "time", SimpleNamespace(monotonic=self.monotonic))
+            return measure(self.runners, self.launch, Effort(warmup=3, iterations=5, **effort))
 
 
-def test_the_least_is_measured_before_anybody_asks_whether_it_is_enough(run):
+def test_narrow_interval_ends_it_after_the_fewest_launches():
     machine = Machine()
-    found = run(machine, enough=machine.enough(True))
-    assert machine.launched == [False, True, True]
-    assert [len(asked.baseline_ns) for asked in machine.asked] == [6]
-    assert found.paired.launches == (0, 0, 1, 1, 2, 2)
-    assert [set(block) for block in found.paired.variant_ns[::2]] == [{100 * MS + n} for n in (1, 2, 3)]
-    assert not found.ran_out
+    found = machine.measure()
+    assert (machine.launches, found.rounds, found.ended) == (3, 6, "narrow")
+    first, second, launches = found.paired()
+    assert launches == (0, 0, 1, 1, 2, 2)
+    assert [len(side) for side in (first, second)] == [6, 6]
 
 
-def test_launches_go_on_until_it_is_enough(run):
-    machine = Machine(start_s=0.5)
-    found = run(machine, enough=machine.enough(False, False, True))
-    assert [len(asked.launches) for asked in machine.asked] == [6, 8, 10]
-    assert (len(machine.launched), found.ran_out) == (5, False)
+def test_wide_one_goes_on_to_the_most_rounds_where_the_time_allows():
+    machine = Machine(start_s=0.5, luck=UNSTEADY)
+    found = machine.measure()
+    assert (machine.launches, found.rounds, found.ended) == (6, 12, "rounds")
 
 
-def test_they_end_when_the_time_is_used_up(run):
-    """One launch with twelve rounds takes 4.6 + 12 * 1.2 s here, and half as much again is the limit."""
-    machine = Machine()
-    found = run(machine, enough=lambda _: False)
-    assert found.ran_out
-    assert machine.now <= 1.5 * (START_S + 0.6 + 12 * 1.2)
-    assert len(machine.launched) == 4
+def test_no_launch_begins_that_would_end_after_the_time():
+    """One launch with twelve rounds takes 5 s and 12 * 1.3 s here, and half as much again is the limit."""
+    machine = Machine(luck=UNSTEADY)
+    found = machine.measure()
+    assert found.ended == "time"
+    assert machine.launches == 4
+    assert machine.now <= 1.5 * (5 + 12 * 1.3)
 
 
-def test_a_default_measurement_takes_half_as_long_again_as_twelve_rounds_of_one_launch_at_most(run):
-    for step_ms, start_s in ((0.2, 1.2), (25, 2.0), (150, 4.0), (1500, 20.0)):
-        machine = Machine(step_ms, start_s)
-        run(machine, enough=lambda _: False)
-        usual = start_s + 6 * step_ms / 1000 + 12 * 2 * 6 * step_ms / 1000
-        assert machine.now <= max(1.5 * usual, 3 * (start_s + 3 * 6 * step_ms / 1000 * 2)), (step_ms, start_s)
+@pytest.mark.parametrize(
+    ("step_ms", "start_s"),
+    [(0.2, 1.2), (25, 2.0), (150, 4.0), (1500, 20.0)],
+    ids=["tiny", "small", "base", "large"],
+)
+def test_default_takes_half_as_long_again_as_before_or_the_fewest_launches(step_ms, start_s):
+    machine = Machine(step_ms, start_s, luck=UNSTEADY)
+    found = machine.measure()
+    step_s = step_ms / 1000
+    before = start_s + 6 * step_s + 12 * 12 * step_s
+    fewest = 3 * (start_s + 6 * step_s + 2 * 12 * step_s)
+    assert machine.now <= max(1.5 * before, fewest) * (1 + UNSTEADY)
+    assert found.launches >= 3
 
 
-def test_one_launch_goes_on_in_the_same_processes(run):
-    machine = Machine()
-    found = run(machine, launches=1, enough=machine.enough(False, True))
-    assert machine.launched == [False]
-    assert [len(asked.baseline_ns) for asked in machine.asked] == [6, 8]
-    assert set(found.paired.launches) == {0}
+def test_time_of_the_user_takes_the_place_of_the_default():
+    assert Machine(luck=UNSTEADY).measure(max_time=1.0).launches == 3, "the fewest are measured in any case"
+    assert Machine(luck=UNSTEADY).measure(max_time=1000.0).launches == 6
 
 
-def test_where_the_users_time_does_not_allow_three_launches_there_is_one(run):
-    machine = Machine()
-    found = run(machine, max_time=14.0, enough=lambda _: False)
-    assert machine.launched == [False]
-    assert found.ran_out
-    assert machine.now <= 14.0
+def test_number_of_launches_of_the_user_is_kept():
+    found = Machine().measure(launches=4)
+    assert Counter(found.paired()[2]) == {0: 3, 1: 3, 2: 3, 3: 3}
+    one = Machine().measure(launches=1)
+    assert (one.launches, one.rounds, one.ended) == (1, 6, "narrow")
 
 
-def test_the_users_time_allows_more_than_the_usual(run):
-    machine = Machine()
-    run(machine, max_time=100.0, enough=lambda _: False)
-    assert 100.0 - 2 * (START_S + 3) <= machine.now <= 100.0
+@given(st.floats(-0.5, 0.5), st.floats(0.0, 0.001))
+def test_where_the_figures_lie_ends_nothing(saved, tolerance):
+    """The same noise as a share of the slower step stops at the same round, whatever is saved."""
+    machine = Machine(saved=saved)
+    assert machine.measure(tolerance=0.01).rounds == 6
+    never = Machine(saved=saved, luck=UNSTEADY, start_s=0.1)
+    assert never.measure(tolerance=tolerance, max_time=1e6).rounds == 12
 
 
-def test_more_rounds_are_spread_over_the_launches(run):
-    found = run(Machine(), rounds=20, launches=4)
-    assert Counter(found.paired.launches) == {0: 6, 1: 6, 2: 6, 3: 6}
+def test_slow_steps_have_fewer_rounds():
+    found = Machine(step_ms=5000).measure(tolerance=0.0)
+    assert found.protocol.rounds == 6
+    assert found.launches == 3
 
 
-@given(st.integers(1, 6), st.integers(2, 30), st.integers(0, 9))
-def test_either_order_comes_equally_often_in_each_launch(launches, rounds, seed):
+@given(st.integers(1, 5), st.integers(1, 4), st.integers(0, 9))
+def test_either_order_comes_equally_often_in_each_launch(launches, pairs, seed):
     machine = Machine(step_ms=1, start_s=0.1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "time", SimpleNamespace(monotonic=machine.monotonic))
-        measure(machine.launch, Effort(launches=launches, rounds=rounds, warmup=3, iterations=5, seed=seed))
+    machine.measure(launches=launches, rounds=2 * pairs * launches, seed=seed, tolerance=0.0)
     first = Counter(machine.order[::2])
     for number in range(1, launches + 1):
-        assert first[number, "torch"] == first[number, "onnxruntime"] > 0
+        assert first[number, "torch"] == first[number, "onnxruntime"] == pairs
 
 
-def test_side_that_fails_is_marked(run):
+def test_side_that_fails_is_marked_and_ends_it():
     machine = Machine(fails_at=2)
-    kept = []
-
-    def launch(anew):
-        kept.append(Machine.launch(machine, anew))
-        return kept[-1]
-
     with pytest.raises(WorkerError, match="died"):
-        measure(launch, Effort(warmup=3, iterations=5))
-    assert sum(runner.error is not None for runner in kept[1]) == 1
-    assert all(runner.error is None for runner in kept[0])
+        machine.measure()
+    assert machine.launches == 2
+    assert any(runner.error is not None for runner in machine.runners)
