@@ -71,7 +71,7 @@ def explain_width(predicted: Prediction | None, saving: Delta, notes: Sequence[s
     told = "than what is predicted" if predicted else f"than {format_percent(SMALLEST)} of the step"
     wide = f"the interval reaches {format_ns(saving.half_width)} to either side, more {told}"
     return "; ".join(
-        (wide, *notes, "measured longer (--max-time) or on a quieter machine, it may be settled")
+        (wide, *notes, "more time (--again --max-time SECONDS) or a quieter machine may settle it")
     )
 
 
