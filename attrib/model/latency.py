@@ -164,9 +164,8 @@ class LatencyTable:
 
     def launches(self) -> dict[int, int]:
         """The launch of each round."""
-        return (
-            dict(zip(self.block.tolist(), self.column("launch").tolist(), strict=True)) if len(self) else {}
-        )
+        columns = (self.phase, self.block.tolist(), self.column("launch").tolist())
+        return {block: launch for phase, block, launch in zip(*columns, strict=True) if phase != "warmup"}
 
     def every_block(self, phase: StepPhase) -> tuple[Block, ...]:
         """Every attempt at every block of a phase, counted or not, in order of time."""

@@ -19,7 +19,15 @@ from attrib.capture.bench.sides import Opener, ReadySide
 from attrib.capture.config.options import check_options
 from attrib.capture.config.progress import Progress
 from attrib.capture.session.latencies import Latencies
-from attrib.capture.session.measure import LEAD_IN, NS, BlockRunner, orders, plan_protocol, run_block, warm_up
+from attrib.capture.session.measure import (
+    LEAD_IN,
+    NS,
+    BlockRunner,
+    PairedBlocks,
+    orders,
+    plan_protocol,
+    warm_up,
+)
 from attrib.capture.session.worker_pool import Workers
 from attrib.capture.storage.interrupts import Interrupts
 from attrib.capture.workers.messages import Open
@@ -258,8 +266,8 @@ class Bench:
         precisions = (first.plan.precision, second.plan.precision)
         outputs, about = compare_by_name(expected, second.outputs(), precisions)
         return Comparison(
-            baseline_ns=latencies.blocks(ROLES[0], "plain"),
-            variant_ns=latencies.blocks(ROLES[1], "plain"),
+            baseline_ns=_walls(latencies, ROLES[0]),
+            variant_ns=_walls(latencies, ROLES[1]),
             outputs=outputs,
             rounds=protocol.rounds,
             iterations=protocol.iterations,
@@ -289,13 +297,20 @@ def time_blocks(runners: Sequence[BlockRunner], wanted: Wanted, tell: Tell) -> t
         with _note_failure(runner):
             warm_up(runner, latencies, wanted.warmup, profiled=False)
     protocol = _plan_within_budget(runners, wanted)
+    pairs = PairedBlocks(protocol, latencies)
     begin = time.monotonic()
     for number, order in enumerate(orders(runners, protocol), 1):
+        pairs.measure(order, "plain", number - 1)
         for runner in order:
-            with _note_failure(runner):
-                run_block(runner, "plain", number - 1, protocol, latencies)
+            if runner.error is not None:
+                raise runner.error
         tell(number / protocol.rounds, (time.monotonic() - begin) * (protocol.rounds / number - 1))
     return protocol, latencies
+
+
+def _walls(latencies: Latencies, role: Role) -> Blocks:
+    """Wall times of one side's plain blocks that count, in the order of the rounds."""
+    return tuple(tuple(block.tolist()) for block in latencies.table().blocks(role, "plain").values())
 
 
 @contextmanager
