@@ -12,8 +12,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-from captures import Figures, captured, say, write
+from captures import Figures, Taken, captured, say
 
 ENGINES = ("torch", "onnxruntime")
 MODEL = "bert-base-uncased"
@@ -25,25 +24,25 @@ HEADER = """\
 | engine | headline | half width | significant | largest cause | largest whose interval excludes 0 | findings with a saving |
 |---|---|---|---|---|---|---|"""
 
-Taken = dict[str, list[Figures]]
+By = Mapping[str, Sequence[Figures]]
 
 
-def significant(taken: Mapping[str, Sequence[Figures]]) -> int:
+def significant(taken: By) -> int:
     """How many captures call their difference significant."""
     return sum(figures.significant for its in taken.values() for figures in its)
 
 
-def saving(taken: Mapping[str, Sequence[Figures]]) -> list[str]:
+def saving(taken: By) -> list[str]:
     """Findings that claim a saving, a name for each capture that has it."""
     return [name for its in taken.values() for figures in its for name in figures.saving]
 
 
-def met(taken: Mapping[str, Sequence[Figures]]) -> bool:
+def met(taken: By) -> bool:
     """Whether no more is claimed than may be."""
     return significant(taken) <= WRONG * sum(map(len, taken.values())) and not saving(taken)
 
 
-def table(taken: Mapping[str, Sequence[Figures]]) -> str:
+def table(taken: By) -> str:
     """One row a capture, the counts below."""
     rows = [_row(engine, figures) for engine in ENGINES for figures in taken.get(engine, ())]
     count, wrong = sum(map(len, taken.values())), significant(taken)
@@ -73,31 +72,33 @@ def _row(engine: str, its: Figures) -> str:
 
 
 def measure(options: Sequence[str], count: int, file: Path | None) -> Taken:
-    """What is missing of the captures, the engines in turns; the file is written after each."""
-    known = file is not None and file.is_file()
-    taken = msgspec.json.decode(file.read_bytes(), type=Taken) if file and known else {e: [] for e in ENGINES}
+    """What is missing of the captures, the engines in turns."""
+    taken = Taken.resumed(file, options)
     for number in range(count):
         engine = ENGINES[number % len(ENGINES)]
-        if len(taken[engine]) > number // len(ENGINES):
+        if len(taken.of(engine)) > number // len(ENGINES):
             continue
         say(f"{engine} against itself: capture {number + 1} of {count}")
         with tempfile.TemporaryDirectory(prefix="attrib-aa-") as folder:
             itself = [*options, "--against-itself", engine]
-            taken[engine].append(captured(itself, Path(folder) / "traces"))
-        if file:
-            write(file, taken)
+            taken = taken.added(engine, captured(itself, Path(folder) / "traces"), file)
     return taken
 
 
 def main() -> None:
     """Capture, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--captures", type=int, default=20, metavar="N", help="of both engines together")
     parser.add_argument("--model", default=MODEL)
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures, and go on from them")
     parser.add_argument("more", nargs="*", metavar="-- OPTION", help="further options of `attrib profile`")
     given = parser.parse_args()
-    taken = measure(["--model", given.model, *given.more], given.captures, given.json)
+    try:
+        taken = measure(["--model", given.model, *given.more], given.captures, given.json).captures
+    except RuntimeError as error:
+        sys.exit(str(error))
     sys.stdout.write(table(taken) + "\n")
     sys.exit(not met(taken))
 

@@ -49,6 +49,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         delta_ns: Difference of the steps, and the ends of its interval.
         causes: Every cause, the largest first, without what is left over.
         named: Causes that the report may name, the largest first.
+        rounds: Rounds that count.
+        ended: Why there were no more: the interval was `narrow`, the most `rounds` were measured, or the `time` was up.
         disturbed: Why blocks were disturbed, and how often.
         saving: Failed findings with a saving.
     """
@@ -68,6 +70,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     split_reliable: bool = True
     launches: int = 0
     rounds: int = 0
+    ended: str = ""
     disturbed: dict[str, int] = {}
     saving: tuple[str, ...] = ()
 
@@ -86,6 +89,45 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         words += ["significant" if self.significant else "no difference"]
         words += [] if self.split_reliable else ["split unreliable"]
         return ", ".join(words)
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """The captures of one run of a benchmark: their common options, and the figures by condition, engine or version."""
+
+    options: tuple[str, ...]
+    captures: dict[str, tuple[Figures, ...]] = {}
+
+    @classmethod
+    def read(cls, file: Path) -> "Taken":
+        """What an earlier run wrote."""
+        return msgspec.json.decode(file.read_bytes(), type=cls)
+
+    @classmethod
+    def resumed(cls, file: Path | None, options: Sequence[str]) -> "Taken":
+        """What a file holds already; nothing where there is none.
+
+        Raises:
+            RuntimeError: It holds captures of something else.
+        """
+        if file is None or not file.is_file():
+            return cls(options=tuple(options))
+        found = cls.read(file)
+        if found.options != tuple(options):
+            raise RuntimeError(f"{file.name} holds captures of {' '.join(found.options)}: name another file")
+        return found
+
+    def of(self, name: str) -> tuple[Figures, ...]:
+        """The captures of one condition, engine or version."""
+        return self.captures.get(name, ())
+
+    def added(self, name: str, figures: Figures, file: Path | None) -> "Taken":
+        """With one capture more, written at once where there is a file."""
+        more = msgspec.structs.replace(self, captures=self.captures | {name: (*self.of(name), figures)})
+        if file is not None:
+            partial = file.with_name(f"{file.name}.partial")
+            partial.write_bytes(msgspec.json.format(msgspec.json.encode(more)))
+            partial.replace(file)
+        return more
 
 
 def figures_of(document: Document, *, seconds: float = 0.0) -> Figures:
@@ -116,6 +158,7 @@ def figures_of(document: Document, *, seconds: float = 0.0) -> Figures:
         split_reliable=judgement.split_reliable,
         launches=latency.launches,
         rounds=judgement.rounds or min(map(len, document.plain_ns.values()), default=0),
+        ended=document.protocol.ended if document.protocol else "",
         disturbed=dict(judgement.disturbed),
         saving=tuple(f.id for f in document.findings if f.state == "failed" and f.saving_ns),
     )
@@ -199,10 +242,3 @@ def say(line: str) -> None:
     """Tell the user on stderr what is being done."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
-
-
-def write(file: Path, value: object) -> None:
-    """Write a value as JSON under another name first."""
-    partial = file.with_name(f"{file.name}.partial")
-    partial.write_bytes(msgspec.json.format(msgspec.json.encode(value)))
-    partial.replace(file)

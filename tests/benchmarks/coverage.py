@@ -129,8 +129,15 @@ def resample(given: argparse.Namespace) -> str:
         say(f"{group}: reading {len(folders)} captures")
         pool = read_pool(folders, rounds=given.rounds)
         rules = [Rule(tolerance, most) for most, tolerance in product(LAUNCHES, TOLERANCES)]
-        usable = [rule for rule in rules if rule.most < len(pool) and (rule.most > rule.fewest or not rule.tolerance)]
-        found = [simulate(pool, r, times=given.times, seed=given.seed, consecutive=given.consecutive) for r in usable]
+        usable = [
+            rule
+            for rule in rules
+            if rule.most < len(pool) and (rule.most > rule.fewest or not rule.tolerance)
+        ]
+        found = [
+            simulate(pool, r, times=given.times, seed=given.seed, consecutive=given.consecutive)
+            for r in usable
+        ]
         head = f"{group}: a pool of {len(pool)} launches of {len(folders)} captures; causes: {', '.join(pool.names[1:])}"
         parts.append(f"{head}\n\n{rule_table(found)}\n")
     return "\n".join(parts)
@@ -141,7 +148,9 @@ def read_pool(folders: Sequence[Path], *, rounds: int) -> Pool:
     rows, seconds, captures, causes = [], [], [], []
     for number, folder in enumerate(folders):
         its, took = timed(latency_of(folder)), launch_seconds(latency_of(folder))
-        launches = sorted({its.launches.get(n, 0) for n in set(its.plain["torch"]) & set(its.plain["onnxruntime"])})
+        launches = sorted(
+            {its.launches.get(n, 0) for n in set(its.plain["torch"]) & set(its.plain["onnxruntime"])}
+        )
         rows += launch_rows(its, launches, rounds=rounds)
         seconds += [took[launch] for launch in launches]
         captures += [number] * len(launches)
@@ -160,7 +169,10 @@ def causes_by_launch(analysis: Analysis, launches: Sequence[int]) -> list[dict[s
         once: dict[str, float] = {}
         for row in ledger.rows:
             once[row.cause] = once.get(row.cause, 0.0) + row.delta_ns
-        return [{k: v for k, v in once.items() if k not in REMAINDERS} if len(launches) == 1 else {} for _ in launches]
+        return [
+            {k: v for k, v in once.items() if k not in REMAINDERS} if len(launches) == 1 else {}
+            for _ in launches
+        ]
     columns = {launch: ledger.replicates[:, i] for i, launch in enumerate(ledger.sampling.numbers)}
     found = []
     for launch in launches:
@@ -186,7 +198,9 @@ def chosen(given: argparse.Namespace) -> dict[str, list[Path]]:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     modes = parser.add_subparsers(dest="mode", required=True)
     one = modes.add_parser("record", help="make captures")
     one.set_defaults(run=record)
@@ -198,7 +212,9 @@ def _arguments() -> argparse.Namespace:
     two.set_defaults(run=score)
     three = modes.add_parser("resample", help="simulate captures under the stopping rule")
     three.set_defaults(run=resample)
-    three.add_argument("--rounds", type=int, default=0, metavar="N", help="use the first N plain rounds of a launch")
+    three.add_argument(
+        "--rounds", type=int, default=0, metavar="N", help="use the first N plain rounds of a launch"
+    )
     three.add_argument("--times", type=int, default=TIMES, metavar="N", help="how many captures")
     three.add_argument("--consecutive", action="store_true", help="launches that followed each other only")
     for mode in (one, two, three):

@@ -118,9 +118,7 @@ def compare(captures: Sequence[Timed], factors: Sequence[Floats], *, seed: int =
     return [_compared(name, captures, noisy) for name in ESTIMATORS]
 
 
-def _compared(
-    name: Location, captures: Sequence[Timed], noisy: Sequence[tuple[int, Timed]]
-) -> Comparison:
+def _compared(name: Location, captures: Sequence[Timed], noisy: Sequence[tuple[int, Timed]]) -> Comparison:
     clean = [_difference(its, name) for its in captures]
     truth = statistics.median(delta.median for delta, _ in clean)
     found = [(i, _difference(its, name)[0], clean[i][1]) for i, its in noisy]

@@ -189,15 +189,13 @@ def pooled_share(found: Sequence[Cell], *, before: bool = False) -> float:
 def table(found: Sequence[Cell]) -> str:
     """One row a cell, then the pooled shares and the cells that hold too little."""
     share, earlier = pooled_share(found), pooled_share(found, before=True)
+    reached = f"at least {MUST_POOLED:.0%}: {'yes' if share >= MUST_POOLED else 'NO'}"
     failing = [f"{c.group} {c.quantity} ({c.held} of {c.captures})" for c in found if c.fails and c.pooled]
-    return "\n".join([
-        HEADER,
-        *map(_row, found),
-        "",
-        f"- pooled over difference and causes: {share:.1%} (at least {MUST_POOLED:.0%}: "
-        f"{'yes' if share >= MUST_POOLED else 'NO'}); as one launch: {earlier:.1%}",
+    lines = [
+        f"- pooled over difference and causes: {share:.1%} ({reached}); as one launch: {earlier:.1%}",
         f"- below {MUST_CELL:.0%} of the captures: {', '.join(failing) or 'none'}",
-    ])  # fmt: skip
+    ]
+    return "\n".join([HEADER, *map(_row, found), "", *lines])
 
 
 def met(found: Sequence[Cell]) -> bool:
@@ -206,7 +204,9 @@ def met(found: Sequence[Cell]) -> bool:
 
 
 def _row(cell: Cell) -> str:
-    show = (lambda value: f"{value:.3f}") if cell.quantity == RATIO else (lambda value: f"{value / 1e6:.2f} ms")
+    show = (
+        (lambda value: f"{value:.3f}") if cell.quantity == RATIO else (lambda value: f"{value / 1e6:.2f} ms")
+    )
     shown = [
         cell.group,
         cell.quantity,

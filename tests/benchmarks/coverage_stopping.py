@@ -10,8 +10,10 @@ sqrt(1 - k / P) (Cochran, "Sampling Techniques", 1977, section 2.6), by which th
 """
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import msgspec
@@ -90,27 +92,31 @@ class Simulated(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def launch_seconds(table: LatencyTable) -> dict[int, float]:
-    """Seconds of each launch: from its first timed step to that of the next one, so that starting processes counts.
+    """Seconds of each launch, from its first round to that of the next one, so that starting processes counts.
 
-    The last one has no next: it ends with its last step, and starting its processes takes as long as for the others.
+    The last one has no next: it ends with its last round, and starting its processes takes as long as for the others.
     """
-    launches, ends = table.column("launch"), table.start_ns + table.wall_ns
+    measured = np.array([phase != "warmup" for phase in table.phase])
+    begins, launches = table.start_ns[measured], table.column("launch")[measured]
+    ends = begins + table.wall_ns[measured]
     numbers = sorted(set(launches.tolist()))
-    spans = [(table.start_ns[launches == n].min(), ends[launches == n].max()) for n in numbers]
-    pauses = [after[0] - before[1] for before, after in zip(spans, spans[1:], strict=False)]
-    pause = float(np.median(pauses)) if pauses else 0.0
-    waits = [*map(float, pauses), pause]
-    return {n: (end - begin + wait) / 1e9 for n, (begin, end), wait in zip(numbers, spans, waits, strict=True)}
+    spans = [(int(begins[launches == n].min()), int(ends[launches == n].max())) for n in numbers]
+    pauses = [after[0] - before[1] for before, after in pairwise(spans)]
+    waits = [*pauses, statistics.median(pauses) if pauses else 0]
+    return {
+        n: (end - begin + wait) / 1e9 for n, (begin, end), wait in zip(numbers, spans, waits, strict=True)
+    }
 
 
 def launch_rows(its: Timed, launches: Sequence[int], *, rounds: int = 0) -> list[tuple[float, float, int]]:
-    """Difference and slower step of each launch, nanoseconds, and its rounds; of its first rounds, where so many are asked."""
+    """Difference and slower step of each launch, nanoseconds, and its rounds; of its first `rounds` only, unless 0."""
     rows = []
     for launch in launches:
         shared = sorted(set(its.rounds("torch", launch)) & set(its.rounds("onnxruntime", launch)))
         chosen = shared[:rounds] if rounds else shared
         torch, ort = (
-            location({number: its.plain[role][number] for number in chosen}) for role in ("torch", "onnxruntime")
+            location({number: its.plain[role][number] for number in chosen})
+            for role in ("torch", "onnxruntime")
         )
         rows.append((ort - torch, max(torch, ort), len(chosen)))
     return rows

@@ -24,24 +24,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-import msgspec
-from captures import Figures, captured, say, write
+from captures import Figures, Taken, captured, say
 from neighbour_loads import LOADS, STARTS, planted
 from neighbour_table import CONDITIONS, QUIET, Outcome, judge, outcome_table, table
 
 MODEL, LAYERS = "bert-base-uncased", 4
-
-
-class Taken(msgspec.Struct, frozen=True, kw_only=True):
-    """All captures of one run: what was captured, and the figures by condition."""
-
-    options: tuple[str, ...]
-    captures: dict[str, tuple[Figures, ...]] = {}
-
-    def with_one(self, condition: str, figures: Figures) -> "Taken":
-        """With one capture more."""
-        known = self.captures.get(condition, ())
-        return msgspec.structs.replace(self, captures=self.captures | {condition: (*known, figures)})
 
 
 def plan(conditions: Sequence[str], passes: int, seed: int) -> Iterator[tuple[int, str]]:
@@ -63,9 +50,11 @@ def starts(quiet: Sequence[Figures]) -> tuple[float, float]:
 
 def capture(condition: str, seed: int, taken: Taken) -> Figures:
     """One capture beside its neighbour; its trace directory is not kept."""
-    quiet = taken.captures.get(QUIET, ())
+    quiet = taken.of(QUIET)
     if condition == "starting" and not quiet:
-        raise RuntimeError("`starting` needs a quiet capture, which tells when one measures: add --only quiet")
+        raise RuntimeError(
+            "`starting` needs a quiet capture, which tells when one measures: add --only quiet"
+        )
     after, every = starts(quiet) if condition == "starting" else (0.0, 0.0)
     beside = planted(condition, seed=seed, after=after, every=every) if condition in LOADS else nullcontext()
     with tempfile.TemporaryDirectory(prefix="attrib-neighbour-") as folder, beside:
@@ -73,34 +62,26 @@ def capture(condition: str, seed: int, taken: Taken) -> Figures:
 
 
 def measure(given: argparse.Namespace) -> Taken:
-    """What is missing of the captures that were asked for; the file is written after each."""
-    wanted = tuple(given.options)
-    taken = _read(given.json) if given.json and given.json.is_file() else Taken(options=wanted)
-    if taken.options != wanted:
-        raise RuntimeError(f"{given.json.name} holds captures of {' '.join(taken.options)}: name another file")
+    """What is missing of the captures that were asked for."""
+    taken = Taken.resumed(given.json, given.options)
     for number, condition in plan(given.only or CONDITIONS, given.captures, given.seed):
-        if len(taken.captures.get(condition, ())) > number:
-            continue
-        say(f"{condition}: capture {number + 1} of {given.captures}")
-        taken = taken.with_one(condition, capture(condition, given.seed + number, taken))
-        if given.json:
-            write(given.json, taken)
+        if len(taken.of(condition)) <= number:
+            say(f"{condition}: capture {number + 1} of {given.captures}")
+            taken = taken.added(condition, capture(condition, given.seed + number, taken), given.json)
     return taken
-
-
-def _read(file: Path) -> Taken:
-    return msgspec.json.decode(file.read_bytes(), type=Taken)
 
 
 def report(taken: Taken) -> tuple[str, list[Outcome]]:
     """The tables, and what became of each condition that was asked for."""
-    outcomes = judge(taken.captures) if taken.captures.get(QUIET) else []
+    outcomes = judge(taken.captures) if taken.of(QUIET) else []
     parts = [f"`attrib profile {' '.join(taken.options)}`", table(taken.captures)]
     return "\n\n".join([*parts, *([outcome_table(outcomes)] if outcomes else [])]) + "\n", outcomes
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--captures", type=int, default=5, metavar="N", help="of each condition")
     parser.add_argument("--only", action="append", choices=list(CONDITIONS), metavar="CONDITION",
                         help=f"repeatable: {', '.join(CONDITIONS)}")  # fmt: skip
@@ -123,7 +104,7 @@ def main() -> None:
     """Capture what is missing, and print."""
     given = _arguments()
     try:
-        taken = _read(given.json) if given.table else measure(given)
+        taken = Taken.read(given.json) if given.table else measure(given)
     except RuntimeError as error:
         sys.exit(str(error))
     text, outcomes = report(taken)

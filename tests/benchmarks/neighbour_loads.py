@@ -101,9 +101,7 @@ def planted(name: str, *, seed: int = 0, after: float = 0.0, every: float = 0.0)
     """
     command = [sys.executable, str(Path(__file__).resolve()), name]
     command += [f"--seed={seed}", f"--after={after}", f"--every={every}"]
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-    )
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
     try:
         assert process.stdout is not None
         if process.stdout.readline() != READY:
@@ -127,7 +125,9 @@ def _end_with_parent() -> None:
 
 def main(given: Sequence[str] | None = None) -> None:
     """Run one load until the end of standard input."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("load", choices=list(LOADS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--after", type=float, default=0.0, metavar="SECONDS")

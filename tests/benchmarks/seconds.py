@@ -14,8 +14,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-from captures import ROOT, Figures, captured, say, write
+from captures import ROOT, Figures, Taken, captured, say
 
 from tests.project.structure import checkout
 
@@ -25,10 +24,10 @@ MOST = 1.5
 """How many times as long the command may take."""
 
 HEADER = """\
-| run | which | seconds | of these measuring | launches | rounds | difference, ms | half width, of the step | verdict |
-|---|---|---|---|---|---|---|---|---|"""
+| run | which | seconds | measuring | launches | rounds | ended | difference, ms | half width, of a step | verdict |
+|---|---|---|---|---|---|---|---|---|---|"""
 
-Runs = dict[str, list[Figures]]
+Runs = Mapping[str, Sequence[Figures]]
 
 
 def order(number: int) -> tuple[str, str]:
@@ -36,30 +35,26 @@ def order(number: int) -> tuple[str, str]:
     return (AFTER, BEFORE) if number % 2 else (BEFORE, AFTER)
 
 
-def ratios(runs: Mapping[str, Sequence[Figures]]) -> list[float]:
+def ratios(runs: Runs) -> list[float]:
     """Seconds after over seconds before, run by run."""
-    return [
-        after.seconds / before.seconds for before, after in zip(runs[BEFORE], runs[AFTER], strict=False)
-    ]
+    return [after.seconds / before.seconds for before, after in zip(runs[BEFORE], runs[AFTER], strict=False)]
 
 
-def met(runs: Mapping[str, Sequence[Figures]]) -> bool:
+def met(runs: Runs) -> bool:
     """Whether the command takes no longer than it may."""
     return statistics.median(ratios(runs)) <= MOST
 
 
-def table(runs: Mapping[str, Sequence[Figures]]) -> str:
+def table(runs: Runs) -> str:
     """One row a capture, and the ratio of the times below."""
     lines = [HEADER]
     for number in range(len(runs[AFTER])):
         lines += [_row(number, side, runs[side][number]) for side in order(number)]
     found = ratios(runs)
-    return "\n".join([
-        *lines,
-        "",
-        f"seconds after / before: median {statistics.median(found):.2f} ({min(found):.2f} to {max(found):.2f});"
-        f" at most {MOST:g}: {'yes' if met(runs) else 'NO'}",
-    ])  # fmt: skip
+    middle, least, most = statistics.median(found), min(found), max(found)
+    reached = f"at most {MOST:g}: {'yes' if met(runs) else 'NO'}"
+    last = f"seconds after / before: median {middle:.2f} ({least:.2f} to {most:.2f}); {reached}"
+    return "\n".join([*lines, "", last])
 
 
 def _row(number: int, side: str, its: Figures) -> str:
@@ -71,6 +66,7 @@ def _row(number: int, side: str, its: Figures) -> str:
         f"{its.measure_s:.1f}",
         str(its.launches or 1),
         str(its.rounds),
+        its.ended,
         f"{delta} ({low} to {high})",
         f"{its.half_width:.1%}",
         its.verdict + (f"; disturbed blocks: {sum(its.disturbed.values())}" if its.disturbed else ""),
@@ -78,35 +74,37 @@ def _row(number: int, side: str, its: Figures) -> str:
     return f"| {' | '.join(shown)} |"
 
 
-def measure(options: Sequence[str], revision: str, count: int) -> Runs:
-    """Both sides in turns."""
-    runs: Runs = {BEFORE: [], AFTER: []}
+def measure(options: Sequence[str], revision: str, count: int, file: Path | None) -> Taken:
+    """Both sides in turns, each run whole; the revision counts among the options that a file must agree with."""
+    taken = Taken.resumed(file, (*options, f"({BEFORE}: {revision})"))
     with tempfile.TemporaryDirectory(prefix="attrib-seconds-") as temporary:
         roots = {BEFORE: checkout(revision, Path(temporary) / "revision"), AFTER: ROOT}
         for number in range(count):
             for side in order(number):
-                say(f"run {number + 1} of {count}: {side}")
-                folder = Path(temporary) / f"{side}-{number}"
-                runs[side].append(captured(options, folder, root=roots[side], report=True))
-    return runs
+                if len(taken.of(side)) <= number:
+                    say(f"run {number + 1} of {count}: {side}")
+                    folder = Path(temporary) / f"{side}-{number}"
+                    taken = taken.added(side, captured(options, folder, root=roots[side], report=True), file)
+    return taken
 
 
 def main() -> None:
     """Measure, and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--before", required=True, metavar="REVISION")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--model", default=MODEL)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
-    parser.add_argument("--table", type=Path, metavar="FILE", help="measure nothing: print what --json wrote there")
-    parser.add_argument("more", nargs="*", metavar="-- OPTION", help="further options of `attrib profile`, for both")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="keep the figures, and go on from them")
+    parser.add_argument(
+        "more", nargs="*", metavar="-- OPTION", help="further options of `attrib profile`, for both"
+    )
     given = parser.parse_args()
-    if given.table:
-        runs = msgspec.json.decode(given.table.read_bytes(), type=Runs)
-    else:
-        runs = measure(["--model", given.model, *given.more], given.before, given.runs)
-    if given.json:
-        write(given.json, runs)
+    try:
+        runs = measure(["--model", given.model, *given.more], given.before, given.runs, given.json).captures
+    except RuntimeError as error:
+        sys.exit(str(error))
     sys.stdout.write(table(runs) + "\n")
     sys.exit(not met(runs))
 
