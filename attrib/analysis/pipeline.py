@@ -91,13 +91,13 @@ class AnalysisState:
 
 
 def read(state: AnalysisState) -> None:
-    """Read the plain steps and take their medians.
+    """Read the plain steps and take the headline from those that count.
 
     The large files are read where they are needed, one at a time: the traces by `partition`, the graphs by `match`.
     """
     latency = state.latency = state.directory.latency()
     state.plain = {role: latency.blocks(role, "plain") for role in ROLES} if latency else {}
-    state.headline = headline(state.plain)
+    state.headline = headline(state.plain, latency.launches() if latency else {})
 
 
 def partition(state: AnalysisState) -> None:

@@ -4,7 +4,9 @@ Line by line, because a profile is one event a line and need not be valid JSON: 
 """
 
 import re
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -25,26 +27,41 @@ class _Sink(Protocol):
 
 
 def merge_profiles(profiles: Sequence[LaunchProfile], stream: _Sink) -> None:
-    """Write the events of every profile into one array.
+    """Write the events of every profile into one array; a single profile stays as it is.
 
     Args:
         profiles: In order of time.
         stream: Where the merged profile goes.
     """
+    if len(profiles) == 1:
+        with profiles[0].file.open("rb") as source:
+            shutil.copyfileobj(source, stream)
+        return
     separator = b"[\n"
     for position, profile in enumerate(profiles):
         shift_us = round((profile.zero_ns - profiles[0].zero_ns) / 1000)
-        with profile.file.open("rb") as lines:
-            for line in lines:
-                event = line.strip().rstrip(b",")
-                if event in (b"[", b"]", b""):
-                    continue
-                if position and any(name in event for name in _STARTUP):
-                    continue
-                stream.write(separator + (_moved(event, shift_us) if shift_us else event))
-                separator = b",\n"
-    stream.write(b"\n]\n" if separator == b",\n" else b"[\n]\n")
+        for event in _events(profile.file):
+            if position and any(name in event for name in _STARTUP):
+                continue
+            stream.write(separator + _TIME.sub(partial(_moved, shift_us), event))
+            separator = b",\n"
+    stream.write(b"\n]\n")
 
 
-def _moved(event: bytes, shift_us: int) -> bytes:
-    return _TIME.sub(lambda found: b'"ts" :%d' % (int(found[1]) + shift_us), event, count=1)
+def _events(file: Path) -> Iterator[bytes]:
+    """The lines of a profile, without the brackets of its array and the commas at their ends."""
+    with file.open("rb") as lines:
+        begun = False
+        line = b""
+        for following in lines:
+            if line:
+                yield line.rstrip(b",")
+            line = following.strip()
+            if not begun and line:
+                line, begun = line.removeprefix(b"["), True
+        if line := line.removesuffix(b"]").rstrip(b",\r\n\t "):
+            yield line
+
+
+def _moved(shift_us: int, found: re.Match[bytes]) -> bytes:
+    return b'"ts" :%d' % (int(found[1]) + shift_us)

@@ -198,10 +198,11 @@ def orders(runners: Sequence[BlockRunner], protocol: Protocol) -> list[list[Bloc
     turned: list[bool] = []
     # Equally often in every launch as well, as far as its rounds are even.
     for start in range(0, protocol.rounds, protocol.rounds_per_launch):
-        of_launch = [number % 2 == 1 for number in range(start, start + protocol.rounds_per_launch)]
+        end = min(start + protocol.rounds_per_launch, protocol.rounds)
+        of_launch = [number % 2 == 1 for number in range(start, end)]
         chance.shuffle(of_launch)
         turned += of_launch
-    return [first[::-1] if turn else first for turn in turned[: protocol.rounds]]
+    return [first[::-1] if turn else first for turn in turned]
 
 
 @dataclass(slots=True, eq=False)
@@ -266,12 +267,19 @@ class PairedBlocks:
         return bool(disturbances(steps.evidence))
 
 
-def half_width(latencies: Latencies) -> float:
-    """Half the interval of the difference, as a share of the slower step; infinite where it is not known yet."""
+def half_width(latencies: Latencies, fewest_launches: int = 1) -> float:
+    """Half the interval of the difference, as a share of the slower step; infinite where it is not known yet.
+
+    Args:
+        latencies: The steps so far; what was disturbed does not count.
+        fewest_launches: Launches that must have rounds that count.
+    """
     table = latencies.table()
     plain = {role: table.blocks(role, "plain") for role in ROLES}
-    found = headline(plain).latency
+    found = headline(plain, table.launches()).latency
     if found.delta_ns is None or found.torch_ns is None or found.onnxruntime_ns is None:
+        return math.inf
+    if found.launches < fewest_launches:
         return math.inf
     slower = max(found.torch_ns.median, found.onnxruntime_ns.median)
     return (found.delta_ns.high - found.delta_ns.low) / 2 / slower if slower else math.inf

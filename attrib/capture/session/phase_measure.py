@@ -153,7 +153,7 @@ class _Pace:
         )
         if not protocol.tolerance or rounds < min(enough, protocol.rounds):
             return False
-        return half_width(self._context.latencies) <= protocol.tolerance
+        return half_width(self._context.latencies, protocol.fewest_launches) <= protocol.tolerance
 
     def tell(self, number: int) -> None:
         """Say how far it is: the most rounds that there may be, and the time that they would take."""

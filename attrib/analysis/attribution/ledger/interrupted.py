@@ -18,7 +18,7 @@ def plain_ledger(headline: Headline) -> Ledger:
         headline: The plain steps of both sides.
     """
     latency = headline.latency
-    assert latency.torch_ns and latency.onnxruntime_ns and latency.delta_ns  # noqa: S101, PT018
+    assert latency.torch_ns and latency.onnxruntime_ns and latency.delta_ns and headline.sampling  # noqa: S101, PT018
     row = LedgerRow(
         id=f"{NOT_PROFILED}:unattributed",
         region=NOT_PROFILED,
@@ -32,7 +32,7 @@ def plain_ledger(headline: Headline) -> Ledger:
         match=Match(method="none", confidence=1.0, evidence=_EVIDENCE),
     )
     delta = headline.replicates["onnxruntime"] - headline.replicates["torch"]
-    return Ledger((row,), delta[None, :], headline.rounds)
+    return Ledger((row,), delta[None, :], headline.sampling)
 
 
 def notes_on(manifest: Manifest | None, rounds: int) -> tuple[str, ...]:
