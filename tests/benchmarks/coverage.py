@@ -49,6 +49,7 @@ from coverage_stopping import table as rule_table
 from neighbour_loads import LOADS, planted
 
 from attrib.api import Analysis, load
+from attrib.capture.session.measure import FEWEST_LAUNCHES
 from attrib.model.latency import LatencyTable
 from attrib.traces.directory.trace_directory import open_directory
 
@@ -128,7 +129,7 @@ def resample(given: argparse.Namespace) -> str:
     for group, folders in chosen(given).items():
         say(f"{group}: reading {len(folders)} captures")
         pool = read_pool(folders, rounds=given.rounds)
-        rules = [Rule(tolerance, most) for most, tolerance in product(LAUNCHES, TOLERANCES)]
+        rules = [Rule(tolerance, most, given.fewest) for most, tolerance in product(LAUNCHES, TOLERANCES)]
         usable = [
             rule
             for rule in rules
@@ -215,6 +216,7 @@ def _arguments() -> argparse.Namespace:
     three.add_argument(
         "--rounds", type=int, default=0, metavar="N", help="use the first N plain rounds of a launch"
     )
+    three.add_argument("--fewest", type=int, default=FEWEST_LAUNCHES, metavar="N", help="look at no width before")
     three.add_argument("--times", type=int, default=TIMES, metavar="N", help="how many captures")
     three.add_argument("--consecutive", action="store_true", help="launches that followed each other only")
     for mode in (one, two, three):

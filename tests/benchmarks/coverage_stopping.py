@@ -24,6 +24,7 @@ from coverage_figures import DIFFERENCE, LARGEST
 
 from attrib.analysis.attribution.ledger.headline import location
 from attrib.analysis.attribution.ledger.sampling import student_quantile
+from attrib.capture.session.measure import FEWEST_LAUNCHES, FEWEST_ROUNDS
 from attrib.model.latency import LatencyTable
 
 Floats = npt.NDArray[np.float64]
@@ -63,12 +64,12 @@ class Pool:
 
 
 class Rule(NamedTuple):
-    """When a simulated capture stops; the tolerance is a share of the slower step."""
+    """When a simulated capture stops; the tolerance is a share of the slower step. By default the fewest are a capture's."""
 
     tolerance: float
     most: int
-    fewest: int = 2
-    rounds: int = 6
+    fewest: int = FEWEST_LAUNCHES
+    rounds: int = FEWEST_ROUNDS
 
 
 class Simulated(msgspec.Struct, frozen=True, kw_only=True):
