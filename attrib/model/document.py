@@ -97,7 +97,7 @@ class Judgement(_Struct, frozen=True, kw_only=True):
             interval exceeds a quarter of the slower step.
         named: Causes that may be named: their interval excludes 0, and the split is reliable. The largest first.
         rounds: Rounds that were measured without disturbance.
-        disturbed: Blocks that were disturbed, and their reasons with a count each, e.g. `{"waiting": 4}`.
+        disturbed: Why blocks were disturbed, plain and profiled ones, and how many each, e.g. `{"waiting": 4}`.
         reasons: Why the verdict says less than it might, one sentence each.
     """
 
@@ -109,6 +109,30 @@ class Judgement(_Struct, frozen=True, kw_only=True):
     rounds: int = 0
     disturbed: dict[str, int] = {}
     reasons: tuple[str, ...] = ()
+
+
+class LaunchState(_Struct, frozen=True, kw_only=True):
+    """What the machine was like in one launch: medians of a fixed product and a fixed copy over its rounds that count."""
+
+    launch: int
+    product_ns: int | None = None
+    copy_ns: int | None = None
+
+
+class MachineState(_Struct, frozen=True, kw_only=True):
+    """What the machine was like while it measured. It marks figures that may not be compared, and never corrects them.
+
+    Attributes:
+        launches: Launch by launch.
+        watched: Blocks beside which the machine showed anything that would tell a disturbance.
+        disturbances: What was disturbed, how often, why, and what came of it, one sentence each; empty where all was quiet.
+        unseen: What it did not show, in words.
+    """
+
+    launches: tuple[LaunchState, ...] = ()
+    watched: int = 0
+    disturbances: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
 
 
 class PlainBlock(_Struct, frozen=True, kw_only=True, gc=False):
@@ -280,6 +304,8 @@ class Document(_Struct, frozen=True, kw_only=True):
     plain_blocks: tuple[PlainBlock, ...] = ()
     """Every plain block in order of time, those included that were disturbed and do not count."""
     judgement: Judgement = Judgement()
+    state: MachineState | None = None
+    """What the machine was like; null where the capture did not record it."""
     regions: tuple[RegionTrail, ...] = ()
     """What is behind the rows: calls, nodes and rewrites of each region, in the order of the exported graph."""
     timeline: dict[Role, StepTimeline] = {}

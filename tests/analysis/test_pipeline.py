@@ -9,7 +9,7 @@ FILLED_IN = {
     "read": {"latency", "plain", "headline"},
     "partition": {"partitions"},
     "match": {"graphs", "regions", "chain"},
-    "ledger": {"ledger", "trails"},
+    "ledger": {"ledger", "judgement", "trails"},
     "findings": {"evidence", "experiments", "findings"},
     "document": {"document"},
 }

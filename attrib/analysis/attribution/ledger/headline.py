@@ -201,6 +201,7 @@ def _latency(
         each = [location({number: blocks[number] for number in part}, estimator) for part in parts]
         center = round(sum(each) / len(each))
         low, high = sampling.interval(center, replicates[role])
+        low = max(low, 0)  # no step takes less than nothing, however far apart the launches lie
         found[role] = Estimate(median=center, low=low, high=high, n=sum(map(len, blocks.values())))
     torch, ort = found.get("torch"), found.get("onnxruntime")
     delta = ratio = None

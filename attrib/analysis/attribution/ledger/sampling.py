@@ -175,8 +175,11 @@ class Launches(Sampling):
 
     def picks(self) -> Iterator[Int64s]:
         """The rounds of one launch after another `[1, rounds]`."""
-        for launch in self.numbers:
-            yield np.array([sorted(n for n, of in self.of_round.items() if of == launch)], dtype=np.int64)
+        rounds: dict[int, list[int]] = {launch: [] for launch in self.numbers}
+        for number, launch in sorted(self.of_round.items()):
+            rounds.get(launch, []).append(number)
+        for its in rounds.values():
+            yield np.array([its], dtype=np.int64)
 
     def counts(self, rounds: Int64s) -> Int64s:
         """1 where the round is of the column's launch."""
@@ -200,14 +203,14 @@ class Launches(Sampling):
 
 
 def sampling_of(launches: Sequence[int], of_round: Mapping[int, int], rounds: Sequence[int]) -> Sampling:
-    """Launches where there are several, else the rounds.
+    """Launches where there are several, else the rounds; no capture has more launches than a bootstrap has resamples.
 
     Args:
         launches: Those that count, in order.
         of_round: The launch of each round.
         rounds: The rounds that count, in order.
     """
-    return Launches(tuple(launches), of_round) if len(launches) > 1 else Rounds(tuple(rounds))
+    return Launches(tuple(launches), of_round) if 1 < len(launches) <= RESAMPLES else Rounds(tuple(rounds))
 
 
 @lru_cache(maxsize=16)
