@@ -8,8 +8,8 @@ from typing import Literal
 from attrib.model.document import CAUSES, Cause, Document, LedgerRow
 from attrib.model.manifest import ROLES, Role
 from attrib.model.timeline import LaneKind, StepTimeline, TimelineLane
+from attrib.report.view.axis import axis_ticks
 from attrib.report.view.verdict import side_names
-from attrib.report.view.waterfall import axis_ticks
 
 COLUMNS = 400
 """Columns of the drawing without script; each shows what took most of its time."""
