@@ -164,7 +164,7 @@ def quiet() -> Document:
     """BERT-base on a quiet machine: three launches, two disturbed blocks measured again."""
     named = ("kernel", "framework", "fused", "layout", "decomposed", "missing_work", "extra_work", "cast")
     judgement = Judgement(significant=True, named=named, rounds=12, disturbed={"waiting": 2})
-    blocks = blocks_of(185_100_000, 134_900_000, disturbed={3: ("waiting",), 7: ("others", "waiting")})
+    blocks = blocks_of(185_100_000, 134_900_000, disturbed={3: ("waiting",), 7: ("waiting",)})
     return measured(
         (185.1, 183.0, 187.9), (134.9, 133.1, 136.2), (-53.4, -46.7), (1.372, 1.301, 1.437), _BERT, judgement,
         plain_blocks=blocks,
@@ -175,7 +175,7 @@ def busy() -> Document:
     """The same model while other programs ran all the time: most rounds stayed disturbed, and count."""
     judgement = Judgement(
         significant=True, busy=True, split_reliable=False, rounds=4, disturbed={"waiting": 16, "others": 9},
-        reasons=("8 of 12 plain rounds stayed disturbed, however often they were measured: the last attempt at each counts",),
+        reasons=("8 of 12 plain rounds stayed disturbed: the last attempt at each counts",),
     )  # fmt: skip
     causes = (
         cause("kernel", -46.6, -268.9, -40.3), cause("framework", -9.9, -17.7, -8.8), cause("fused", 3.7, -76.1, 3.8),
@@ -198,7 +198,7 @@ def inconclusive() -> Document:
     """Another program held every processor: no round was quiet."""
     judgement = Judgement(
         busy=True, inconclusive=True, split_reliable=False, disturbed={"waiting": 24},
-        reasons=("12 of 12 plain rounds stayed disturbed, however often they were measured: the last attempt at each counts",),
+        reasons=("12 of 12 plain rounds stayed disturbed: the last attempt at each counts",),
     )  # fmt: skip
     causes = (
         cause("kernel", -60, -400, 280),

@@ -70,7 +70,8 @@ def strip_of(document: Document) -> Strip | None:
     place, ticks = _logarithmic(min(walls), max(walls)) if logarithmic else _linear(max(walls))
     # A round is a slot in time: its two blocks lie in it side by side, and a repeated round has a slot of its own.
     slots = [list(group) for _, group in groupby(blocks, key=lambda b: (b.launch, b.number, b.attempt))]
-    quota = max(MOST_MARKS // len(blocks), 1) if len(walls) > MOST_MARKS else 0
+    slots = slots[:: -(-len(blocks) // MOST_MARKS)]
+    quota = MOST_MARKS // sum(map(len, slots)) if len(walls) > MOST_MARKS else 0
     marks: dict[tuple[Role, bool], list[Mark]] = {}
     shades = []
     for number, slot in enumerate(slots):
@@ -172,7 +173,7 @@ def _caption(blocks: Sequence[PlainBlock], *, drawn: int, logarithmic: bool) -> 
     left_out = [block for block in blocks if not block.counted]
     parts = [f"Every timed step of {counted(rounds, 'round')}, in order of time."]
     if drawn != steps:
-        few = "in order of time: of each block the slowest, the fastest and some between."
+        few = "in order of time: of each block drawn the slowest, the fastest and some between."
         parts = [f"{drawn:,} of the {steps:,} timed steps of {counted(rounds, 'round')}, {few}"]
     if disturbed:
         parts.append(f"Shaded: disturbed ({len(disturbed):,} of {counted(len(blocks), 'block')}).")
