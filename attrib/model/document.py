@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from attrib.model.damage import Damage
-from attrib.model.estimate import Delta, Estimate
+from attrib.model.estimate import Delta, Estimate, Ratio
 from attrib.model.experiment import ExperimentResult
 from attrib.model.manifest import Environment, OutputDifference, Protocol, Role, Side, Workload
 from attrib.model.provenance import RegionTrail
@@ -61,14 +61,6 @@ CAUSES: dict[Cause, CauseText] = {
 
 class _Struct(msgspec.Struct, frozen=True, kw_only=True):
     pass
-
-
-class Ratio(_Struct, frozen=True, kw_only=True):
-    """PyTorch's step over ONNX Runtime's, above 1 where ONNX Runtime is faster, with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 class Latency(_Struct, frozen=True, kw_only=True):

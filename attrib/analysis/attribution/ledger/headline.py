@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 
 from attrib.analysis.attribution.ledger.sampling import Floats, Int64s, Sampling, sampling_of
-from attrib.model.document import Latency, Ratio
-from attrib.model.estimate import Delta, Estimate
+from attrib.model.document import Latency
+from attrib.model.estimate import Delta, Estimate, Ratio
 from attrib.model.manifest import Role
 
 Blocks = Mapping[int, Int64s]
