@@ -80,7 +80,9 @@ def format_ns(ns: float, *, sign: bool = False) -> str:
 def format_interval(
     ns: float, low: float, high: float, *, sign: bool = True, scale: Unit | None = None
 ) -> str:
-    """A duration with its half-width, e.g. `−12.3 ± 0.4 ms`: the wider side of the interval, in the same unit.
+    """A duration with its interval in one unit: `−12.3 ± 0.4 ms`, or `−82.7 ms (−90.7 to −79.5)`.
+
+    `±` stands only where it is true: where both ends are equally far within rounding.
 
     Args:
         ns: The duration.
@@ -89,12 +91,28 @@ def format_interval(
         sign: Write a plus too.
         scale: Use its unit, for figures that stand in one column; the decimals still follow the interval.
     """
-    half = max(high - ns, ns - low, 0)
-    unit = unit_for(max(abs(ns), half), noise=half)
+    near, far = sorted((abs(high - ns), abs(ns - low)))
+    # The nearer end decides the decimals, unless it is so near that the farther one would get too many.
+    noise = max(near, far / 10)
+    unit = unit_for(max(abs(ns), far), noise=noise)
     if scale is not None:
-        digits = _decimals(half / scale.size, 2) if half else scale.digits
+        digits = _decimals(noise / scale.size, 2) if noise else scale.digits
         unit = Unit(scale.size, scale.symbol, digits)
-    return f"{unit.number(ns, sign=sign)} ± {unit.number(half)} {unit.symbol}"
+    if _symmetric(ns, low, high, unit):
+        half = max(high - ns, ns - low, 0)
+        return f"{unit.number(ns, sign=sign)} ± {unit.number(half)} {unit.symbol}"
+    return f"{unit.text(ns, sign=sign)} ({format_ends(low, high, unit, sign=sign)})"
+
+
+def format_ends(low: float, high: float, unit: Unit, *, sign: bool = True) -> str:
+    """The ends of an interval as they are, e.g. `−90.7 to −79.5`."""
+    return f"{unit.number(low, sign=sign)} to {unit.number(high, sign=sign)}"
+
+
+def _symmetric(ns: float, low: float, high: float, unit: Unit) -> bool:
+    """Whether both ends are equally far from the value: to one unit of the last decimal shown."""
+    below, above = ns - low, high - ns
+    return min(below, above) >= 0 and abs(above - below) <= unit.size / 10**unit.digits
 
 
 def format_percent(share: float, *, sign: bool = False) -> str:
@@ -112,6 +130,18 @@ def format_ratio(ratio: float) -> str:
     """A factor, e.g. `1.83×`; near one it gets the digits that tell it from one."""
     digits = max(_decimals(ratio - 1, 1), 2) if ratio - 1 < 1 else _decimals(ratio, 3)
     return f"{_signed(ratio, digits, sign=False)}×"
+
+
+def format_ratios(value: float, low: float, high: float) -> tuple[str, str, str]:
+    """A factor and the ends of its interval, e.g. `1.37×`, `1.30`, `1.44`: with decimals down to the noise.
+
+    They get the decimals that tell the ends from 1 too: an interval that excludes 1 is not shown as holding it.
+    """
+    digits = _decimals(max(high - value, value - low), 1)
+    while digits < _MOST_DIGITS and any(end != 1 and round(end, digits) == 1 for end in (low, high)):
+        digits += 1
+    value_text, low_text, high_text = (_signed(ratio, digits, sign=False) for ratio in (value, low, high))
+    return f"{value_text}×", low_text, high_text
 
 
 def round_to_sum(values: Sequence[float], total: int) -> list[int]:

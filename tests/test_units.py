@@ -1,5 +1,7 @@
 """The formatter of durations, and rounding that keeps sums."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from attrib.units import (
     format_ns,
     format_percent,
     format_ratio,
+    format_ratios,
     round_to_sum,
     scale_of,
     unit_for,
@@ -43,10 +46,13 @@ def test_sign_is_shown_on_request_but_never_on_zero():
     [
         (-59_200_000, -61_000_000, -57_400_000, "−59.2 ± 1.8 ms"),
         (200_000, -900_000, 1_300_000, "+0.2 ± 1.1 ms"),
-        (-4_400_000, -4_800_000, -4_100_000, "−4.40 ± 0.40 ms"),
+        (-4_400_000, -4_800_000, -4_000_000, "−4.40 ± 0.40 ms"),
         (5, 5, 5, "+5 ± 0 ns"),
         (0, 0, 0, "0 ± 0 ns"),
-        (10_000_000, 9_000_000, 14_000_000, "+10.0 ± 4.0 ms"),
+        (10_000_000, 9_000_000, 14_000_000, "+10.0 ms (+9.0 to +14.0)"),
+        (-82_665_000, -90_679_000, -79_487_000, "−82.7 ms (−90.7 to −79.5)"),
+        (-46_600_000, -268_900_000, -40_300_000, "−47 ms (−269 to −40)"),
+        (1_000_000, 1_500_000, 2_000_000, "+1.00 ms (+1.50 to +2.00)"),
     ],
 )
 def test_interval_and_value_share_unit_and_decimals(ns, low, high, text):
@@ -61,7 +67,9 @@ def test_interval_in_a_given_unit_keeps_its_own_decimals():
 
 
 def test_interval_of_a_size_has_no_plus():
-    assert format_interval(130_400_000, 129_600_000, 131_000_000, sign=False) == "130.40 ± 0.80 ms"
+    assert format_interval(130_400_000, 129_600_000, 131_200_000, sign=False) == "130.40 ± 0.80 ms"
+    skewed = format_interval(130_400_000, 129_600_000, 131_000_000, sign=False)
+    assert skewed == "130.40 ms (129.60 to 131.00)"
 
 
 @pytest.mark.parametrize(
@@ -70,6 +78,34 @@ def test_interval_of_a_size_has_no_plus():
 )
 def test_ratio_keeps_the_digits_that_tell_it_from_one(ratio, text):
     assert format_ratio(ratio) == text
+
+
+@given(st.integers(-(10**9), 10**9), st.integers(0, 10**9), st.integers(0, 10**9))
+def test_plus_minus_stands_only_where_both_ends_are_that_far(ns, below, above):
+    text = format_interval(ns, ns - below, ns + above)
+    shown = [float(part.replace("−", "-").replace(",", "")) for part in re.findall(r"[−+]?[\d.,]+", text)]
+    last = 10.0 ** -len(re.findall(r"[\d,]+(?:\.(\d+))?", text)[0])
+    size = {"ns": 1, "µs": 1e3, "ms": 1e6, "s": 1e9}[re.search(r"[mnµ]?s", text).group(0)]
+    if "±" in text:
+        assert abs(shown[1] - below / size) <= last * 1.01
+        assert abs(shown[1] - above / size) <= last * 1.01
+    else:
+        assert shown[1] == pytest.approx((ns - below) / size, abs=last * 0.51)
+        assert shown[2] == pytest.approx((ns + above) / size, abs=last * 0.51)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "texts"),
+    [
+        ((1.372, 1.301, 1.437), ("1.37×", "1.30", "1.44")),
+        ((1.37, 1.12, 1.93), ("1.4×", "1.1", "1.9")),
+        ((1.004, 1.0021, 1.006), ("1.004×", "1.002", "1.006")),
+        ((1.04, 1.004, 1.08), ("1.040×", "1.004", "1.080")),
+        ((13.9, 13.5, 14.4), ("13.9×", "13.5", "14.4")),
+    ],
+)
+def test_ratio_and_its_ends_have_the_same_decimals_and_never_seem_to_hold_one(ratio, texts):
+    assert format_ratios(*ratio) == texts
 
 
 def test_percent_is_spelled_with_a_space():

@@ -4,7 +4,10 @@ import msgspec
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """A median of plain steps with its 95 % interval; `n` steps."""
+    """The plain step of one side with its 95 % interval, of `n` steps.
+
+    `median` is the mean over launches of the median of its steps in each.
+    """
 
     median: int
     low: int

@@ -7,12 +7,57 @@ import msgspec
 
 from attrib.errors import AttribError, InternalError
 from attrib.model.document import SCHEMA_VERSION, Document
+from attrib.model.estimate import Delta, Ratio
+from attrib.report.view.verdict import verdict_of
 
 _WRITE_ANEW = "attrib report TRACE_DIR writes a new one"
 
 
 class _Head(msgspec.Struct):
     schema_version: Any = None
+
+
+class VerdictText(msgspec.Struct, frozen=True, kw_only=True):
+    """The verdict as every rendering words it, for programs that pass it on.
+
+    Attributes:
+        sentence: The claim, its interval, and what speaks against it.
+        ratio: PyTorch's step over ONNX Runtime's, above 1 where ONNX Runtime is faster.
+        interval_ns: The difference, ONNX Runtime minus PyTorch.
+        split_reliable: Whether single causes may be believed.
+        busy: Whether the machine was busy.
+        significant: Whether there is a difference.
+        reasons: Why the sentence says less than it might.
+    """
+
+    sentence: str
+    ratio: Ratio | None
+    interval_ns: Delta | None
+    split_reliable: bool
+    busy: bool
+    significant: bool
+    reasons: tuple[str, ...]
+
+
+class Report(Document, frozen=True, kw_only=True):
+    """`report.json`, version 1: the document and its verdict in words. More keys may be added within a version."""
+
+    verdict: VerdictText | None = None
+
+
+def report_of(document: Document) -> Report:
+    """The document with its verdict in words, which are never read back."""
+    said, fields = verdict_of(document), Document.__struct_fields__
+    verdict = VerdictText(
+        sentence=said.sentence,
+        ratio=document.latency.ratio,
+        interval_ns=document.latency.delta_ns,
+        split_reliable=said.split_reliable,
+        busy=said.busy,
+        significant=said.significant,
+        reasons=said.reasons,
+    )
+    return Report(**{name: getattr(document, name) for name in fields}, verdict=verdict)
 
 
 def to_json(document: Document, *, indent: int = 1) -> bytes:
@@ -30,10 +75,11 @@ def to_json(document: Document, *, indent: int = 1) -> bytes:
         for name in ("max_abs", "max_rel", "cosine", "tolerance"):
             if not math.isfinite(getattr(output, name)):
                 raise InternalError(f"outputs[{output.name!r}].{name} is not finite")
+    report = report_of(document)
     try:
-        packed = msgspec.json.encode(document, order="deterministic")
+        packed = msgspec.json.encode(report, order="deterministic")
     except UnicodeEncodeError:  # lone surrogates: no UTF-8 for them, so their escapes are written out
-        packed = msgspec.json.encode(_encodable(msgspec.to_builtins(document)), order="deterministic")
+        packed = msgspec.json.encode(_encodable(msgspec.to_builtins(report)), order="deterministic")
     if indent < 0:
         return packed
     return msgspec.json.format(packed, indent=indent) + b"\n"

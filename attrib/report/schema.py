@@ -7,13 +7,14 @@ from typing import Any
 
 import msgspec
 
-from attrib.model.document import SCHEMA_VERSION, Document
+from attrib.model.document import SCHEMA_VERSION
+from attrib.report.json_report import Report
 
 
 def report_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of `report.json`. Unknown keys are allowed: later minor versions add some."""
-    schema: dict[str, Any] = msgspec.json.schema(Document)
-    body = schema["$defs"]["Document"]
+    schema: dict[str, Any] = msgspec.json.schema(Report)
+    body = schema["$defs"]["Report"]
     body["properties"]["schema_version"] = {"const": SCHEMA_VERSION}
     body["required"] = ["schema_version", *body["required"]]
     return {

@@ -47,7 +47,9 @@ def test_keys_are_those_of_the_design():
     body = json.loads(to_json(document()))
     assert {"schema_version", "workload", "environment", "comparability", "latency", "coverage", "ledger", "causes",
             "findings"} <= body.keys()  # fmt: skip
-    assert body["latency"].keys() == {"torch_ns", "onnxruntime_ns", "delta_ns", "significant"}
+    assert body["latency"].keys() == {
+        "torch_ns", "onnxruntime_ns", "delta_ns", "significant", "ratio", "launches",
+    }  # fmt: skip
     assert {"id", "region", "module", "cause", "torch_calls", "onnx_nodes", "providers", "shapes", "torch_ns",
             "onnxruntime_ns", "delta_ns", "low_ns", "high_ns", "match"} <= body["ledger"][0].keys()  # fmt: skip
     assert sum(row["delta_ns"] for row in body["ledger"]) == body["latency"]["delta_ns"]["median"]

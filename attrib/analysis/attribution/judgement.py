@@ -47,9 +47,8 @@ def judge(headline: Headline, ledger: Ledger, table: LatencyTable | None) -> Jud
     if not ledger.sides:
         doubts.append("there is no split: no profiled step was recorded")
     elif not reliable:
-        doubts.append(
-            f"the split is not reliable: what is not explained may be up to {whole_percent(share)} of the step"
-        )
+        size = "more than the step itself" if share > 1 else f"up to {whole_percent(share)} of the step"
+        doubts.append(f"the split is not reliable: what is not explained may be {size}")
     timed = table or NO_STEPS
     clean, disturbed = timed.clean_rounds("plain")
     blocks = _judged_blocks(timed)

@@ -59,14 +59,14 @@ def spread(evidence: Evidence, role: Role) -> float:
     return high - low
 
 
-def drift(evidence: Evidence, role: Role) -> float:
-    """Relative change of a side from the first third of the blocks of a launch to the last; 0 for too few blocks."""
+def drift(evidence: Evidence, role: Role) -> float | None:
+    """Relative change of a side from the first third of the blocks of a launch to the last; None for too few blocks."""
     launches = medians_by_launch(evidence, role)
     thirds = [(its[: len(its) // _THIRDS], its[-(len(its) // _THIRDS) :]) for its in launches]
-    if sum(map(len, launches)) < LEAST_BLOCKS or not thirds:
-        return 0.0
+    if sum(map(len, launches)) < LEAST_BLOCKS:
+        return None
     first, last = (median(value for third in side for value in third) for side in zip(*thirds, strict=True))
-    return (last - first) / first if first else 0.0
+    return (last - first) / first if first else None
 
 
 def is_watched(evidence: Evidence, field: str) -> bool:

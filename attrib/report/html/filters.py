@@ -70,7 +70,10 @@ _BREAKS = re.compile(r"(.{16,}?[./])(?=\w)(?![^<]*>)")
 _FITS = 36
 """Characters that the narrowest column of names holds."""
 
-_FIGURES = re.compile(r"(?<=\d) (?=±|[mµn]?s\b|%)|(?<=±) ")
+_FIGURES = re.compile(r"(?<=\d) (?=±|[mµn]?s\b|%|to [−+]?\d)|(?<=±) |(?<=\d to) (?=[−+]?\d)")
+"""Blanks inside a figure: before its unit, around `±`, and inside `−90.7 to −79.5`."""
+
+_INTERVAL = re.compile(r"±|\d to [−+]?\d")
 
 
 @functools.cache
@@ -156,4 +159,4 @@ def prose(text: str, limit: int) -> Markup:
 
 def says(text: str, ns: int) -> bool:
     """Whether a sentence already gives its figure, so that it need not stand beside it again."""
-    return "±" in text or format_ns(abs(ns)) in text
+    return bool(_INTERVAL.search(text)) or format_ns(abs(ns)) in text

@@ -12,7 +12,7 @@ from attrib.model.document import CAUSES, Document
 from attrib.report.html.embed import pack, pack_plotly, policy
 from attrib.report.html.filters import environment
 from attrib.report.html.roofline_chart import roofline_drawing
-from attrib.report.html.svg import drawing_of
+from attrib.report.html.svg import STRIP_HEIGHT, drawing_of, strip_drawing
 from attrib.report.json_report import to_json
 from attrib.report.view.experiments import PROVE_HINT
 from attrib.report.view.operators import CONTRADICTS, ROW_LIMIT, TableColumn
@@ -113,6 +113,8 @@ def _page(view: View, *, data: str, data_note: str = "", interactive: bool) -> s
     return template.render(
         view=view,
         drawing=drawing_of(view.waterfall) if view.waterfall else None,
+        strip=strip_drawing(view.strip) if view.strip else None,
+        strip_height=STRIP_HEIGHT,
         roofline=roofline_drawing(view.roofline) if view.roofline else None,
         bounds=BOUNDS,
         causes=CAUSES,

@@ -1,81 +1,95 @@
-"""Geometry of the static charts: where every mark lies, in percent of the width and in pixels of height."""
+"""Geometry of the static charts: where every mark lies, in percent of the width or in the units of its drawing."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from attrib.report.view.strip import Cloud, Mark, Shade, Strip
 from attrib.report.view.waterfall import Bar, Waterfall
 
-ROW_HEIGHT = 38
-TOP = 4
-AXIS_HEIGHT = 26
-_BAR_OFFSET = 20
+STRIP_HEIGHT = 100
+"""Pixels of the strip of steps."""
+
+_STRIP_WIDTH = 1000
 _PIXEL = 0.6
 """Percent of the module tree's bars, which are 170 pixels wide."""
 _THINNEST = 0.4
-_THINNEST_WHISKER = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BarMark:
-    """One row of the waterfall: `x`, `width` and the whisker in percent, `y` of text and bar in pixels.
-
-    A whisker that would only hide its bar is left out: `whisker` is false.
-    """
+    """One row of the waterfall: its bar, and `x` and `width` in percent."""
 
     bar: Bar
-    text_y: int
-    bar_y: int
     x: str
     width: str
-    low_x: str
-    high_x: str
-    end_x: str
-    whisker: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawing:
-    """The waterfall with every mark in its place."""
+    """The waterfall with every bar in its place, and where 0 is."""
 
-    height: int
     marks: tuple[BarMark, ...]
-    ticks: tuple[tuple[str, int], ...]
-    axis_y: int
+    zero: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudPath:
+    """The steps of one side as two paths of dots: those that count, and those left out."""
+
+    cloud: Cloud
+    counted: str
+    left_out: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StripDrawing:
+    """The strip, in a drawing that stretches to the width: `shades` are x, width and title; `ticks` y and text."""
+
+    box: str
+    clouds: tuple[CloudPath, ...]
+    shades: tuple[tuple[int, int, str], ...]
+    starts: tuple[int, ...]
+    ticks: tuple[tuple[int, str], ...]
 
 
 def drawing_of(waterfall: Waterfall) -> Drawing:
     """Place the bars of a waterfall."""
     marks = []
-    for number, bar in enumerate(waterfall.bars):
-        # A total starts at the axis, which may leave out the part below all bars; its interval is around its end.
-        start, base = (waterfall.low_ns, 0) if bar.kind == "total" else (bar.start_ns, bar.start_ns)
-        left, right = sorted((_place(waterfall, start), _place(waterfall, bar.end_ns)))
-        low, high = _place(waterfall, base + bar.low_ns), _place(waterfall, base + bar.high_ns)
-        top = TOP + ROW_HEIGHT * number
-        mark = BarMark(
-            bar=bar,
-            text_y=top + 13,
-            bar_y=top + _BAR_OFFSET,
-            x=format_position(min(left, 100 - _THINNEST)),
-            width=format_position(max(right - left, _THINNEST)),
-            low_x=format_position(low),
-            high_x=format_position(high),
-            end_x=format_position(_place(waterfall, bar.end_ns)),
-            whisker=high - low >= _THINNEST_WHISKER,
-        )
-        marks.append(mark)
-    axis_y = TOP + ROW_HEIGHT * len(waterfall.bars)
-    return Drawing(
-        height=axis_y + AXIS_HEIGHT,
-        marks=tuple(marks),
-        ticks=tuple((format_position(_place(waterfall, tick)), tick) for tick in waterfall.ticks),
-        axis_y=axis_y,
+    for bar in waterfall.bars:
+        left, right = sorted((_place(waterfall, bar.start_ns), _place(waterfall, bar.end_ns)))
+        width = max(right - left, _THINNEST)
+        x = min(left, 100 - width)
+        marks.append(BarMark(bar=bar, x=format_position(x), width=format_position(width)))
+    return Drawing(marks=tuple(marks), zero=format_position(_place(waterfall, 0)))
+
+
+def strip_drawing(strip: Strip) -> StripDrawing:
+    """Place the steps: one path for each side, whose dots keep their shape however wide the drawing is."""
+
+    def across(shade: Shade) -> tuple[int, int, str]:
+        x = round(shade.start * _STRIP_WIDTH)
+        return x, max(round(shade.end * _STRIP_WIDTH) - x, 2), shade.title
+
+    return StripDrawing(
+        box=f"0 0 {_STRIP_WIDTH} {STRIP_HEIGHT}",
+        clouds=tuple(
+            CloudPath(cloud=cloud, counted=_dots(cloud.counted), left_out=_dots(cloud.left_out))
+            for cloud in strip.clouds
+        ),
+        shades=tuple(map(across, strip.shades)),
+        starts=tuple(round(at * _STRIP_WIDTH) for at in strip.starts),
+        ticks=tuple((round((1 - y) * STRIP_HEIGHT), text) for y, text in strip.ticks),
     )
 
 
+def _dots(marks: Iterable[Mark]) -> str:
+    """Lines without length, of which a round or square cap is all that is seen."""
+    return "".join(f"M{round(mark.x * _STRIP_WIDTH)} {(1 - mark.y) * STRIP_HEIGHT:.1f}h0" for mark in marks)
+
+
 def _place(waterfall: Waterfall, ns: int) -> float:
-    """Where a time lies on the axis, in percent; what is off it is held at the edge."""
-    share = (ns - waterfall.low_ns) / (waterfall.high_ns - waterfall.low_ns)
-    return 100 * min(max(share, 0.0), 1.0)
+    """Where a time lies on the axis, in percent."""
+    return 100 * (ns - waterfall.low_ns) / (waterfall.high_ns - waterfall.low_ns)
 
 
 def format_position(value: float) -> str:

@@ -8,6 +8,7 @@ from attrib.report.markdown.text import code, escape, fence_code, fold, summary,
 from attrib.report.view.operators import OperatorRow, TableColumn
 from attrib.report.view.text import EXPLAIN_HINT
 from attrib.report.view.view import FindingView, View
+from attrib.units import format_ends
 from attrib.wording import counted
 
 _ALERT_MARKS = {"error": "❌", "warning": "⚠️", "note": "ℹ️"}
@@ -20,8 +21,8 @@ _MOST_NOTES = 30
 def headline(view: View) -> str:
     """The verdict in the first line, then what bears on it, then the workload."""
     verdict = view.verdict
-    figures = f": {escape(verdict.figures)}" if verdict.figures else ""
-    parts = [f"**{escape(verdict.lead)}**{figures}", escape(verdict.note)]
+    below = "\n".join(escape(text, 600) for text in (verdict.why, verdict.remark) if text)
+    parts = [f"**{escape(verdict.sentence, 500)}**", escape(verdict.figures), below]
     for alert in view.alerts:
         lines = [f"{_ALERT_MARKS[alert.level]} **{escape(alert.title)}**", ""]
         for line in alert.lines[:_MOST_ALERT_LINES]:
@@ -40,10 +41,9 @@ def headline(view: View) -> str:
 
 
 def cause_table(view: View, shown: int) -> str:
-    """The first `shown` causes, the others in one row, and the sum; empty where there is none."""
-    if not view.causes:
+    """The first `shown` causes, the others in one row, what is not explained, and the sum; empty without any."""
+    if not view.causes and not view.remainders:
         return ""
-    number = view.unit.number
     heads = (
         "Cause",
         view.names["torch"],
@@ -53,21 +53,25 @@ def cause_table(view: View, shown: int) -> str:
     )
     lines = [table_row(*heads), "|:--|--:|--:|--:|--:|"]
     for cause in view.causes[:shown]:
-        noise = " (noise)" if cause.low_ns <= 0 <= cause.high_ns else ""
-        lines.append(
-            table_row(
-                f"{'▲' if cause.delta_ns > 0 else '▼'} {CAUSES[cause.cause].title}",
-                number(cause.torch_ns),
-                number(cause.onnxruntime_ns),
-                number(cause.delta_ns, sign=True),
-                f"{number(cause.low_ns, sign=True)} to {number(cause.high_ns, sign=True)}{noise}",
-            )
-        )
+        mark = ("▲" if cause.delta_ns > 0 else "▼") if view.verdict.split_reliable else "?"
+        lines.append(_cause_row(view, f"{mark} {CAUSES[cause.cause].title}", cause))
     if hidden := view.causes[shown:]:
         lines.append(_cause_sum(view, f"other ({counted(len(hidden), 'cause')})", hidden, ""))
-    lines.append(_cause_sum(view, "**Sum**", view.causes, "**"))
+    lines += [
+        _cause_row(view, f"Not explained: {CAUSES[cause.cause].title.lower()}", cause)
+        for cause in view.remainders
+    ]
+    lines.append(_cause_sum(view, "**Sum**", (*view.causes, *view.remainders), "**"))
     reached = f"\n\n{escape(view.roofline.line)}." if view.roofline and view.roofline.line else ""
     return "\n".join(lines) + reached
+
+
+def _cause_row(view: View, label: str, cause: CauseRow) -> str:
+    number = view.unit.number
+    noise = " (noise)" if cause.low_ns <= 0 <= cause.high_ns else ""
+    ends = format_ends(cause.low_ns, cause.high_ns, view.unit)
+    delta = number(cause.delta_ns, sign=True)
+    return table_row(label, number(cause.torch_ns), number(cause.onnxruntime_ns), delta, f"{ends}{noise}")
 
 
 def _cause_sum(view: View, label: str, causes: Sequence[CauseRow], bold: str) -> str:

@@ -7,8 +7,8 @@ from attrib.report.terminal.text import print_line, text_of
 from attrib.report.view.breakdown import Breakdown
 from attrib.report.view.verdict import Level
 from attrib.report.view.view import View
-from attrib.report.view.waterfall import Bar
-from attrib.units import format_interval, format_ns, format_percent
+from attrib.report.view.waterfall import Bar, Waterfall
+from attrib.units import format_ns, format_percent
 from attrib.wording import counted
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 _TOP_FINDINGS = 5
 _TOP_OPERATORS = 8
 _MOST_ALERT_LINES = 8
-_BAR_CELLS = 12
+_BAR_CELLS = 9
+_SENTENCE_LIMIT = 600
 _STYLES = {"slower": "bold yellow", "faster": "bold cyan", "same": "bold", "none": "bold"}
 _ALERT_MARKS = {"error": ("!!", "bold red"), "warning": ("!", "bold yellow"), "note": ("-", "dim")}
 _TONE_MARKS = {"slower": "▲", "faster": "▼", "same": "●"}
@@ -26,16 +27,18 @@ _TONE_MARKS_ASCII = {"slower": "+", "faster": "-", "same": "*"}
 
 
 def print_verdict(console: "Console", view: View) -> None:
-    """Print the headline, and below it what was run."""
+    """Print the sentence, its figures, why, and what was run."""
     from rich.text import Text
 
     verdict = view.verdict
-    lead = text_of(verdict.lead, _STYLES[verdict.tone])
-    line = Text.assemble(lead, ": " if verdict.figures else "", text_of(verdict.figures))
-    if verdict.note:
-        line.append("\n").append_text(text_of(verdict.note))
-    subject = " · ".join((view.title, *view.subtitle))
-    print_line(console, line.append("\n").append_text(text_of(subject, "dim")))
+    lines = [
+        text_of(verdict.sentence, _STYLES[verdict.tone], limit=_SENTENCE_LIMIT),
+        text_of(verdict.figures),
+        text_of(verdict.why, limit=_SENTENCE_LIMIT),
+        text_of(verdict.remark, "dim", limit=_SENTENCE_LIMIT),
+        text_of(" · ".join((view.title, *view.subtitle)), "dim"),
+    ]
+    print_line(console, Text("\n").join(line for line in lines if line))
 
 
 def print_alerts(console: "Console", view: View, level: Level) -> None:
@@ -60,8 +63,8 @@ def print_gaps(console: "Console", view: View) -> None:
         print_line(console, text_of(f"  to record it: {gap.how}", "dim"), indent=2)
 
 
-def print_causes(console: "Console", view: View, bars: tuple[Bar, ...]) -> None:
-    """Print one line per cause: name, delta with interval, and a bar that grows left (saves) or right (costs).
+def print_causes(console: "Console", waterfall: Waterfall) -> None:
+    """Print one line per bar: name, value, interval, and a bar that grows left (saves) or right (costs).
 
     All figures are in the unit of the step, so that they can be compared by length.
     """
@@ -69,31 +72,33 @@ def print_causes(console: "Console", view: View, bars: tuple[Bar, ...]) -> None:
 
     table = Table.grid(padding=(0, 2), expand=False)
     table.add_column(no_wrap=True, overflow="ellipsis", max_width=28)
-    table.add_column(justify="right", no_wrap=True)
+    for _ in range(2):
+        table.add_column(justify="right", no_wrap=True)
     table.add_column(no_wrap=True)
-    largest = max((abs(bar.value_ns) for bar in bars if bar.kind != "total"), default=0)
-    for bar in bars:
-        if bar.kind == "total":
-            table.add_row(text_of(bar.label, "bold"), text_of(view.unit.text(bar.value_ns), "bold"), "")
-        else:
-            delta = format_interval(bar.value_ns, bar.low_ns, bar.high_ns, scale=view.unit)
-            drawn = cause_bar(bar, largest, ascii_only=console.options.ascii_only)
-            table.add_row(text_of(f"  {bar.label}"), text_of(delta), drawn)
+    table.add_row(text_of(f"{waterfall.unit.symbol} a step", "dim"), "", text_of("95 % interval", "dim"), "")
+    largest = max((abs(bar.value_ns) for bar in waterfall.bars if bar.kind != "total"), default=0)
+    for bar in waterfall.bars:
+        total = bar.kind == "total"
+        style = "bold" if total else "dim" if bar.hollow else ""
+        drawn = "" if total else cause_bar(bar, largest, waterfall, ascii_only=console.options.ascii_only)
+        label = text_of(bar.label if total else f"  {bar.label}", style)
+        table.add_row(label, text_of(waterfall.value(bar), style), text_of(waterfall.ends(bar), "dim"), drawn)
     console.print(table)
 
 
-def cause_bar(bar: Bar, largest: int, *, ascii_only: bool) -> "Text":
-    """`█████│` saves, `│█████` costs; a thin mark where the interval holds 0."""
+def cause_bar(bar: Bar, largest: int, waterfall: Waterfall, *, ascii_only: bool) -> "Text":
+    """`█████│` saves, `│█████` costs; a thin mark where the interval holds 0, or where no cause is reliable."""
     from rich.text import Text
 
     cells = max(round(_BAR_CELLS * abs(bar.value_ns) / largest), 1) if bar.value_ns and largest else 0
     full, thin, axis = ("#", ".", "|") if ascii_only else ("█", "░", "│")
-    drawn = (thin if bar.noise else full) * cells
+    noise = bar.low_ns <= 0 <= bar.high_ns
+    drawn = (thin if bar.hollow or noise else full) * cells
     saves = bar.value_ns < 0
     left = drawn.rjust(_BAR_CELLS) if saves else " " * _BAR_CELLS
     right = drawn if not saves else ""
-    style = "dim" if bar.kind == "remainder" else "cyan" if saves else "yellow"
-    word = "  noise" if bar.noise else ""
+    style = "dim" if bar.hollow or bar.kind == "remainder" else "cyan" if saves else "yellow"
+    word = "  noise" if noise else "  unsure" if not waterfall.reliable and bar.hollow else ""
     return Text.assemble((left, style), (axis, "dim"), (right, style), (word, "dim"))
 
 

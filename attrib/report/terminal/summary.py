@@ -8,7 +8,6 @@ from attrib.report.terminal.experiments import print_experiments
 from attrib.report.terminal.text import print_line, text_of
 from attrib.report.view.text import EXPLAIN_HINT
 from attrib.report.view.view import view_of
-from attrib.units import format_percent
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,12 +22,9 @@ def print_summary(document: Document, console: "Console") -> None:
     sections.print_gaps(console, view)
     if view.waterfall:
         console.print()
-        sections.print_causes(console, view, view.waterfall.bars)
-        cover = document.coverage
-        nodes = format_percent(cover.ort_node_time_mapped)
-        calls = format_percent(cover.torch_call_time_mapped)
-        legend = "− saves, + costs time in ONNX Runtime"
-        print_line(console, text_of(f"{legend}; matched: {nodes} of node time, {calls} of call time", "dim"))
+        sections.print_causes(console, view.waterfall)
+        legend = f"− saves, + costs time in {view.names['onnxruntime']}"
+        print_line(console, text_of(f"{legend}; matched: {view.matched}", "dim"))
         if view.roofline and view.roofline.line:
             print_line(console, text_of(view.roofline.line, "dim"))
         if view.unmatched:

@@ -4,12 +4,14 @@ No markup in here.
 """
 
 __all__ = [
+    "axis",
     "breakdown",
     "experiment_row",
     "experiments",
     "explain",
     "operators",
     "roofline",
+    "strip",
     "text",
     "timeline",
     "verdict",

@@ -11,7 +11,7 @@ from attrib.model.document import CAUSES, LedgerRow
 from attrib.model.manifest import Role
 from attrib.model.provenance import RegionTrail
 from attrib.report.view.text import anchor, count_names
-from attrib.units import Unit, format_percent
+from attrib.units import Unit, format_ends, format_percent
 
 ROW_LIMIT = 500
 CONTRADICTS = " DIFFER"
@@ -30,12 +30,6 @@ class OperatorRow:
     place: int = -1
     steps: tuple[str, ...] = ()
     same: "OperatorRow | None" = None
-
-    @property
-    def half_ns(self) -> int:
-        """Half-width of the interval: its wider side."""
-        row = self.row
-        return max(row.high_ns - row.delta_ns, row.delta_ns - row.low_ns, 0)
 
     @property
     def evidence(self) -> tuple[str, ...]:
@@ -182,11 +176,14 @@ COLUMNS: tuple[TableColumn, ...] = (
         markdown_title="Δ {unit}",
     ),
     TableColumn(
-        key="half_ns",
-        title="±",
-        cell=lambda item, unit: Cell(text=unit.number(item.half_ns), remark="noise" if item.noise else ""),
+        key="ends_ns",
+        title="95 % interval",
+        cell=lambda item, unit: Cell(
+            text=format_ends(item.row.low_ns, item.row.high_ns, unit), remark="noise" if item.noise else ""
+        ),
         figure=True,
-        width=6,
+        small=True,
+        width=11,
     ),
     TableColumn(
         key="match",

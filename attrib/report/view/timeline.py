@@ -8,8 +8,8 @@ from typing import Literal
 from attrib.model.document import CAUSES, Cause, Document, LedgerRow
 from attrib.model.manifest import ROLES, Role
 from attrib.model.timeline import LaneKind, StepTimeline, TimelineLane
+from attrib.report.view.axis import axis_ticks
 from attrib.report.view.verdict import side_names
-from attrib.report.view.waterfall import axis_ticks
 
 COLUMNS = 400
 """Columns of the drawing without script; each shows what took most of its time."""
@@ -34,25 +34,26 @@ class Style:
     hatched: bool = False
 
 
-_BLUE, _GREEN, _OLIVE, _ORANGE = (
-    ("faster", "#0b5fb8"),
+# Blue and orange are not among them: on this page they say that something saves or costs time.
+_VIOLET, _GREEN, _OLIVE, _ROSE = (
+    ("violet", "#6b3fc4"),
     ("ok", "#17772f"),
     ("warn", "#7a5200"),
-    ("slower", "#b3400a"),
+    ("rose", "#ad1f6b"),
 )
 _RED, _INK, _LIGHT, _GRAY = ("bad", "#b42318"), ("ink", "#1b1f24"), ("line", "#d5dbe1"), ("total", "#57606a")
 STYLES: Mapping[Paint, Style] = {
-    "kernel": Style(*_BLUE),
+    "kernel": Style(*_VIOLET),
     "fused": Style(*_GREEN),
     "decomposed": Style(*_OLIVE),
-    "layout": Style(*_ORANGE),
+    "layout": Style(*_ROSE),
     "fallback": Style(*_RED),
     "extra_work": Style(*_INK),
     "framework": Style(*_LIGHT),
     "several": Style(*_GRAY),
     "quantize": Style(*_GREEN, hatched=True),
     "shape_arithmetic": Style(*_OLIVE, hatched=True),
-    "cast": Style(*_ORANGE, hatched=True),
+    "cast": Style(*_ROSE, hatched=True),
     "memcpy": Style(*_RED, hatched=True),
     "missing_work": Style(*_INK, hatched=True),
     "device_idle": Style(*_LIGHT, hatched=True),

@@ -19,12 +19,20 @@ from attrib.report.view.modules import (
 )
 from attrib.report.view.operators import ROW_LIMIT, OperatorTable, operator_table, unique_anchors
 from attrib.report.view.roofline import RooflineView, roofline_of
+from attrib.report.view.strip import Strip, strip_of
 from attrib.report.view.timeline import TimelineView, timeline_of
 from attrib.report.view.unmatched import UnmatchedView, unmatched_of
-from attrib.report.view.verdict import Alert, Verdict, alerts_of, side_names, verdict_of
-from attrib.report.view.waterfall import Waterfall, order_causes, waterfall_of
+from attrib.report.view.verdict import (
+    REMAINDERS,
+    Alert,
+    Verdict,
+    alerts_of,
+    order_causes,
+    side_names,
+    verdict_of,
+)
+from attrib.report.view.waterfall import Waterfall, waterfall_of
 from attrib.units import MICROSECONDS, MILLISECONDS, Unit, format_interval, format_ns, format_percent
-from attrib.wording import counted
 
 _REPEATED_ROWS = 60
 
@@ -72,18 +80,13 @@ class FindingView:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A figure beside the waterfall: its label, its text, and a note below it."""
-
-    label: str
-    text: str
-    note: str = ""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """What every rendering shows, in the order of the page."""
+    """What every rendering shows, in the order of the page.
+
+    `causes` are without the remainders, which are no causes: `remainders`. `cause_rows` gives the largest row of each cause
+    that is shown, by its link fragment.
+    """
 
     title: str
     subtitle: tuple[str, ...]
@@ -91,9 +94,12 @@ class View:
     verdict: Verdict
     alerts: tuple[Alert, ...]
     gaps: tuple[Gap, ...]
-    figures: tuple[Figure, ...]
+    strip: Strip | None
     waterfall: Waterfall | None
+    matched: str
     causes: tuple[CauseRow, ...]
+    remainders: tuple[CauseRow, ...]
+    cause_rows: dict[str, str]
     findings: tuple[FindingView, ...]
     experiments: Experiments | None
     provable: bool
@@ -132,7 +138,7 @@ def view_of(document: Document, *, row_limit: int = ROW_LIMIT, node_limit: int =
         row_limit: Rows of the operator table; the rest is rolled up into one.
         node_limit: Nodes of the module tree; the rest is rolled up level by level.
     """
-    names = side_names(document)
+    names, causes = side_names(document), order_causes(document)
     anchors = unique_anchors(row.id for row in document.ledger)
     table = operator_table(document.ledger, anchors, trails=document.regions, limit=row_limit)
     tree = module_tree(document.ledger, document.workload.model) if document.ledger else None
@@ -147,9 +153,12 @@ def view_of(document: Document, *, row_limit: int = ROW_LIMIT, node_limit: int =
         verdict=verdict_of(document),
         alerts=alerts_of(document),
         gaps=document.gaps,
-        figures=headline_figures(document),
+        strip=strip_of(document),
         waterfall=waterfall_of(document),
-        causes=order_causes(document),
+        matched=describe_matched(document),
+        causes=tuple(cause for cause in causes if cause.cause not in REMAINDERS),
+        remainders=tuple(cause for cause in causes if cause.cause in REMAINDERS),
+        cause_rows={item.row.cause: item.anchor for item in reversed(table.rows)},
         findings=findings,
         experiments=tried,
         provable=tried is None and any_is_provable(findings),
@@ -229,24 +238,8 @@ def any_is_provable(findings: Iterable[FindingView]) -> bool:
     return any(item.finding.id in proved for item in findings)
 
 
-def headline_figures(document: Document) -> tuple[Figure, ...]:
-    """The few figures beside the waterfall."""
-    latency, cover, names = document.latency, document.coverage, side_names(document)
-    figures = []
-    for name, step in (
-        (names["torch"], latency.torch_ns),
-        (names["onnxruntime"], latency.onnxruntime_ns),
-    ):
-        if step is not None:
-            text = format_interval(step.median, step.low, step.high, sign=False)
-            figures.append(Figure(name, text, f"median of {counted(step.n, 'plain step')}"))
-    if latency.delta_ns is not None:
-        delta = latency.delta_ns
-        figures += [
-            Figure("Difference", format_interval(delta.median, delta.low, delta.high)),
-            Figure(f"{names['torch']} call time matched", format_percent(cover.torch_call_time_mapped)),
-            Figure(f"{names['onnxruntime']} node time matched", format_percent(cover.ort_node_time_mapped)),
-            Figure("Unattributed", format_ns(cover.unattributed_ns, sign=True)),
-            Figure("Profiler overhead taken out", format_ns(cover.profiler_overhead_ns, sign=True)),
-        ]
-    return tuple(figures)
+def describe_matched(document: Document) -> str:
+    """How much of either engine's time has a counterpart on the other side."""
+    names, cover = side_names(document), document.coverage
+    nodes = f"{format_percent(cover.ort_node_time_mapped)} of {names['onnxruntime']}'s node time"
+    return f"{nodes}, {format_percent(cover.torch_call_time_mapped)} of {names['torch']}'s call time"

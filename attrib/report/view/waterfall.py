@@ -1,25 +1,47 @@
-"""The waterfall chart: from the PyTorch step to the ONNX Runtime step, one bar for each cause."""
+"""The chart of causes: from the PyTorch step to the ONNX Runtime step, one bar for each cause."""
 
-import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from attrib.model.document import CAUSES, CauseRow, Document
-from attrib.model.estimate import Estimate
-from attrib.report.view.verdict import REMAINDERS, side_names
+from attrib.model.estimate import Delta, Estimate
+from attrib.report.view.verdict import (
+    REMAINDERS,
+    difference_unit,
+    judgement_of,
+    order_causes,
+    side_names,
+    slower_step,
+    unexplained_of,
+)
+from attrib.units import Unit, format_ends
+from attrib.wording import counted
 
 BarKind = Literal["total", "slower", "faster", "remainder"]
 
-_ZOOM_ABOVE = 0.6
-"""Share of the longest step below which no bar reaches: where it is larger, the axis leaves most of it out."""
-_TICKS = 5
+_SMALL = 0.01
+"""Share of the slower step below which causes are summed in one bar."""
+
+_FAR = 1.0
+"""Steps by which an end of an interval, or a running total above the slower step, leaves the axis."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One bar, from `start_ns` to `end_ns` on the axis of step time; totals start at the axis.
+    """One bar, from `start_ns` to `end_ns` on the axis of step time.
 
-    `low_ns` and `high_ns` bound the value (a delta, or a total) at 95 %; `noise` says that they hold 0.
+    Attributes:
+        key: The cause, `small`, `not-explained`, `unsummed`, or the role of a total.
+        label: What the reader calls it.
+        kind: A step, what costs or saves time in ONNX Runtime, or what is not explained.
+        start_ns: From where it is drawn: where the bar before it ended, or 0.
+        end_ns: To where.
+        value_ns: The delta, or the step.
+        low_ns: Lower end of the value's 95 % interval.
+        high_ns: Upper end.
+        hollow: Not to be relied on: the interval holds 0, or no cause is reliable.
+        meaning: What the cause is, in a sentence.
     """
 
     key: str
@@ -30,31 +52,32 @@ class Bar:
     value_ns: int
     low_ns: int
     high_ns: int
-    noise: bool = False
+    hollow: bool = False
     meaning: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waterfall:
-    """Bars, and the axis on which they are drawn."""
+    """Bars and the axis on which they are drawn; 0 is always on it.
+
+    `stepped` says that every bar starts where the one before it ended; where that would leave the axis, each starts at 0.
+    `reliable` is false where no single cause may be believed. `unit` is the one unit of all figures.
+    """
 
     bars: tuple[Bar, ...]
     low_ns: int
     high_ns: int
-    ticks: tuple[int, ...]
+    stepped: bool
+    reliable: bool
+    unit: Unit
 
-    @property
-    def starts_above_zero(self) -> bool:
-        """Whether the axis leaves out the part that no bar reaches down to."""
-        return self.low_ns > 0
+    def value(self, bar: Bar) -> str:
+        """The figure of a bar, signed where it is a difference."""
+        return self.unit.number(bar.value_ns, sign=bar.kind != "total")
 
-
-def order_causes(document: Document) -> tuple[CauseRow, ...]:
-    """Causes by size of their delta; what the profiler took and what stays unexplained come last."""
-    last = {cause: place for place, cause in enumerate(REMAINDERS, start=1)}
-    return tuple(
-        sorted(document.causes, key=lambda c: (last.get(c.cause, 0), -abs(c.delta_ns), c.cause)),
-    )
+    def ends(self, bar: Bar) -> str:
+        """Its interval, as it is."""
+        return format_ends(bar.low_ns, bar.high_ns, self.unit, sign=bar.kind != "total")
 
 
 def waterfall_of(document: Document) -> Waterfall | None:
@@ -62,40 +85,75 @@ def waterfall_of(document: Document) -> Waterfall | None:
     latency, names = document.latency, side_names(document)
     if latency.delta_ns is None or latency.torch_ns is None or latency.onnxruntime_ns is None:
         return None
-    bars = [_total("torch", names["torch"], latency.torch_ns)]
-    for cause in order_causes(document):
-        start = bars[-1].end_ns
-        kind: BarKind = "slower" if cause.delta_ns > 0 else "faster"
-        bar = Bar(
-            key=cause.cause,
-            label=CAUSES[cause.cause].title,
-            kind="remainder" if cause.cause in REMAINDERS else kind,
-            start_ns=start,
-            end_ns=start + cause.delta_ns,
-            value_ns=cause.delta_ns,
-            low_ns=cause.low_ns,
-            high_ns=cause.high_ns,
-            noise=cause.low_ns <= 0 <= cause.high_ns,
-            meaning=CAUSES[cause.cause].meaning,
-        )
-        bars.append(bar)
+    judged, slower = judgement_of(document), slower_step(document)
+    reliable = judged.split_reliable and not judged.inconclusive
+    bars = [_difference(*row, reliable=reliable) for row in _rows(document, slower)]
     # What the causes miss of the headline: 0, or a bug that the reader must see.
-    rest = latency.delta_ns.median - sum(cause.delta_ns for cause in document.causes)
-    if rest:
-        bar = Bar(
-            key="unsummed",
-            label="Not in any row (a bug in attrib)",
-            kind="remainder",
-            start_ns=bars[-1].end_ns,
-            end_ns=bars[-1].end_ns + rest,
-            value_ns=rest,
-            low_ns=rest,
-            high_ns=rest,
-            meaning="The rows should sum to the headline and do not.",
+    if missing := latency.delta_ns.median - sum(cause.delta_ns for cause in document.causes):
+        label, meaning = (
+            "Not in any row (a bug in attrib)",
+            "The rows should sum to the headline and do not.",
         )
-        bars.append(bar)
-    bars.append(_total("onnxruntime", names["onnxruntime"], latency.onnxruntime_ns))
-    return place_on_axis(tuple(bars))
+        whole = Delta(median=missing, low=missing, high=missing)
+        bars.append(_difference("unsummed", label, meaning, whole, reliable=False))
+    torch = _total("torch", names["torch"], latency.torch_ns)
+    ort = _total("onnxruntime", names["onnxruntime"], latency.onnxruntime_ns)
+    steps = _as_steps(bars, torch.end_ns)
+    stepped = _stay_on_axis(steps, slower)
+    shown = (torch, *(steps if stepped else bars), ort)
+    ends = [0, *(ns for bar in shown for ns in (bar.start_ns, bar.end_ns))]
+    return Waterfall(
+        bars=shown,
+        low_ns=min(ends),
+        high_ns=max(*ends, min(ends) + 1),
+        stepped=stepped,
+        reliable=reliable,
+        unit=difference_unit(document),
+    )
+
+
+def _rows(document: Document, slower: int) -> list[tuple[str, str, str, Delta]]:
+    """Key, label, meaning and value of every bar between the totals: causes, the small ones in one, the remainder."""
+    causes = [cause for cause in order_causes(document) if cause.cause not in REMAINDERS]
+    small = [cause for cause in causes if abs(cause.delta_ns) < _SMALL * slower]
+    if len(small) < 2:  # noqa: PLR2004 - one alone is shown by its own name
+        small = []
+    rows: list[tuple[str, str, str, Delta]] = [
+        (c.cause, CAUSES[c.cause].title, CAUSES[c.cause].meaning, _sum([c])) for c in causes if c not in small
+    ]
+    if small:
+        names = ", ".join(CAUSES[cause.cause].title for cause in small)
+        rows.append(("small", counted(len(small), "smaller cause"), names, _sum(small)))
+    if len(causes) < len(document.causes):
+        meaning = " ".join(CAUSES[cause].meaning for cause in REMAINDERS)
+        rows.append(("not-explained", "Not explained", meaning, unexplained_of(document)))
+    return rows
+
+
+def _sum(causes: Sequence[CauseRow]) -> Delta:
+    """Causes together; the ends of their intervals are added, so that no less than 95 % lies between them."""
+    return Delta(
+        median=sum(c.delta_ns for c in causes),
+        low=sum(c.low_ns for c in causes),
+        high=sum(c.high_ns for c in causes),
+    )
+
+
+def _difference(key: str, label: str, meaning: str, value: Delta, *, reliable: bool) -> Bar:
+    """A bar from 0."""
+    remainder = key in {"not-explained", "unsummed"}
+    return Bar(
+        key=key,
+        label=label,
+        kind="remainder" if remainder else "slower" if value.median > 0 else "faster",
+        start_ns=0,
+        end_ns=value.median,
+        value_ns=value.median,
+        low_ns=value.low,
+        high_ns=value.high,
+        hollow=not remainder and (not reliable or value.low <= 0 <= value.high),
+        meaning=meaning,
+    )
 
 
 def _total(key: str, label: str, step: Estimate) -> Bar:
@@ -111,25 +169,18 @@ def _total(key: str, label: str, step: Estimate) -> Bar:
     )
 
 
-def place_on_axis(bars: tuple[Bar, ...]) -> Waterfall:
-    """Find the axis on which all bars and their intervals lie; it leaves out what no bar reaches down to."""
-    ends: list[int] = []
+def _as_steps(bars: Sequence[Bar], start: int) -> list[Bar]:
+    """The same bars, each from where the one before it ended."""
+    placed = []
     for bar in bars:
-        if bar.kind == "total":
-            ends += (bar.end_ns, bar.high_ns)
-        else:
-            ends += (bar.start_ns, bar.end_ns, bar.start_ns + bar.low_ns, bar.start_ns + bar.high_ns)
-    low, high = min(ends), max(ends)
-    margin = max(high - low, 1) * 0.12
-    axis_low = int(low - margin) if low > _ZOOM_ABOVE * high else min(0, low)
-    axis_high = max(high, axis_low + 1)
-    return Waterfall(bars=bars, low_ns=axis_low, high_ns=axis_high, ticks=axis_ticks(axis_low, axis_high))
+        placed.append(replace(bar, start_ns=start, end_ns=start + bar.value_ns))
+        start += bar.value_ns
+    return placed
 
 
-def axis_ticks(low: int, high: int) -> tuple[int, ...]:
-    """Round values on the axis: steps of 1, 2 or 5 times a power of ten."""
-    rough = max((high - low) / _TICKS, 1)
-    power = 10 ** math.floor(math.log10(rough))
-    step = int(next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough))
-    first = -(-low // step) * step
-    return tuple(range(first, high + 1, step))
+def _stay_on_axis(steps: Sequence[Bar], slower: int) -> bool:
+    """Whether stairs can be drawn: no running total below 0 or far above the steps, no interval longer than a step."""
+    return all(
+        0 <= bar.end_ns <= (1 + _FAR) * slower and max(abs(bar.low_ns), abs(bar.high_ns)) <= _FAR * slower
+        for bar in steps
+    )

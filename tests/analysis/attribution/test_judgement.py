@@ -137,14 +137,14 @@ class TestSplit:
                 "40 %",
             ),  # of both sides: nothing in the difference
             (("unattributed", 0, 30 * MS, 0), "30 %"),
+            (("unattributed", 0, 130 * MS, 0), ""),
         ],
     )
     def test_a_large_remainder_makes_the_split_unreliable(self, remainder, share):
         found = judged(split=ledger(("kernel", 60 * MS, 30 * MS, 0), remainder))
         assert (found.split_reliable, found.named) == (False, ())
-        assert found.reasons == (
-            f"the split is not reliable: what is not explained may be up to {share} of the step",
-        )
+        size = f"up to {share} of the step" if share else "more than the step itself"
+        assert found.reasons == (f"the split is not reliable: what is not explained may be {size}",)
 
     def test_remainders_that_cancel_out_are_looked_at_alone(self):
         found = judged(split=ledger(("profiler_overhead", 0, 30 * MS, 0), ("unattributed", 0, -30 * MS, 0)))

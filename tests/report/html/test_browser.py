@@ -20,6 +20,7 @@ from tests.report.factory import (
     tried_document,
 )
 from tests.report.html.browsing import eventually
+from tests.report.screens import SCREENS
 
 pytestmark = pytest.mark.browser
 
@@ -42,9 +43,59 @@ def files(tmp_path_factory) -> dict[str, str]:
     return {name: (folder / f"{name}.html").as_uri() for name in pages}
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1280])
+@pytest.mark.parametrize("name", SCREENS)
+def test_first_screen_fits_and_nothing_on_it_overlaps(opened, screens, name, width, scheme):
+    page = opened(screens[name], viewport={"width": width, "height": 900}, color_scheme=scheme).page
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    for row in page.locator(".wf tr").all():
+        label, bar, value, ends = (box.bounding_box() for box in row.locator("a, svg, .value, .ends").all())
+        texts = sorted((label, value, ends), key=lambda box: box["x"])
+        assert all(a["x"] + a["width"] <= b["x"] for a, b in pairwise(texts))
+        assert texts[-1]["x"] + texts[-1]["width"] <= width
+        if width == 400:
+            assert bar["y"] >= max(box["y"] + box["height"] for box in texts) - 4
+        else:
+            assert label["x"] + label["width"] <= bar["x"]
+            assert bar["x"] + bar["width"] <= value["x"]
+            assert abs(bar["y"] + bar["height"] / 2 - value["y"] - value["height"] / 2) < 4
+
+
+def test_name_of_a_cause_leads_to_its_rows(opened, files):
+    page = opened(files["static"]).page
+    page.locator(".wf a", has_text="Fused operators").click()
+    rows = page.locator("#rows tbody tr:visible td:nth-child(2)").all_text_contents()
+    assert {row.strip() for row in rows} == {"Fused operators"}
+    assert len(rows) == sum(row.cause == "fused" for row in document().ledger)
+    assert -1 <= page.locator("#operators").bounding_box()["y"] <= 900
+
+
+def test_name_of_a_cause_leads_to_its_largest_row_without_script(opened, files):
+    page = opened(files["static"], java_script_enabled=False).page
+    page.locator(".wf a", has_text="Fused operators").click()
+    row = page.locator("#rows tr:target")
+    assert row.locator("td").nth(0).text_content().strip() == "Fused operators"
+    assert 0 <= row.bounding_box()["y"] <= 900
+
+
+def test_remainders_open_with_their_link(opened, files):
+    page = opened(files["static"]).page
+    page.locator(".wf a", has_text="Not explained").click()
+    page.wait_for_selector("#remainders:visible")
+
+
 def draw(page) -> None:
     page.click("#charts > summary")
     page.wait_for_selector("#charts[data-drawn=yes]")
+
+
+@pytest.fixture(scope="module")
+def screens(tmp_path_factory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("screens")
+    for name, make in SCREENS.items():
+        (folder / f"{name}.html").write_bytes(to_html(make(), interactive=False))
+    return {name: (folder / f"{name}.html").as_uri() for name in SCREENS}
 
 
 @pytest.mark.parametrize("name", ["base", "hostile", "huge", "wrong", "one", "tried", "compiled"])
@@ -346,7 +397,8 @@ def test_download_is_the_report_byte_for_byte(opened, files):
 def test_page_is_complete_without_script(opened, files):
     page = opened(files["base"], java_script_enabled=False).page
     assert page.locator("h1").is_visible()
-    assert page.locator("svg.wf").is_visible()
+    assert page.locator("table.wf").is_visible()
+    assert page.locator(".strip .marks").is_visible()
     assert page.locator("[id='finding/layout-churn'] .body").is_visible()
     assert page.locator("#rows tbody tr").count() == len(document().ledger)
     assert page.locator("button:visible").count() == 0

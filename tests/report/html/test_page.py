@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from attrib.model.document import CAUSES, EvidenceRow, Gap
+from attrib.model.document import EvidenceRow, Gap
 from attrib.report.html.embed import pack, plotly_source
 from attrib.report.html.page import PAGE_LIMIT, STATIC_SIZE, to_html
 from attrib.report.json_report import from_json, to_json
@@ -32,6 +32,7 @@ from tests.report.factory import (
     slower_document,
     tried_document,
 )
+from tests.report.screens import SCREENS, busy, quiet, same
 
 ROOT = Path(__file__).parents[3]
 MAKERS = {
@@ -281,11 +282,11 @@ def test_missing_evidence_is_listed_near_the_top_with_its_cost_and_its_cure():
     assert "Missing evidence" not in Page(static(document())).words
 
 
-def test_order_is_verdict_difference_findings_modules_operators_checks_environment(page):
+def test_order_is_verdict_steps_difference_findings_modules_operators_checks_environment(page):
     sections = [attrs["id"] for tag, attrs in page.tags if tag == "section" and "id" in attrs]
     assert sections == [
-        "difference", "findings", "timeline", "modules", "operators", "unmatched", "breakdown", "checks", "environment",
-        "guide",
+        "steps", "difference", "findings", "timeline", "modules", "operators", "unmatched", "breakdown", "checks",
+        "environment", "guide",
     ]  # fmt: skip
     assert next(tag for tag, _ in page.tags if tag in ("h1", "svg", "table")) == "h1"
 
@@ -300,18 +301,98 @@ def test_wrong_outputs_come_before_the_verdict_and_unfairness_before_attribution
 
 def test_verdict_is_in_the_page_with_its_interval(page):
     assert "ONNX Runtime is 1.87× faster than PyTorch" in page.words
-    assert "64.4 ms against 120.2 ms per step (−55.9 ± 1.8 ms, 95 % interval)" in page.words
+    assert "64.4 ms against 120.2 ms a step; difference −55.9 ± 1.8 ms, 95 % interval" in page.words
 
 
-def test_waterfall_shows_every_cause_with_sign_and_interval(page):
-    data = static(document()).decode()
-    chart = data[data.index("<svg") : data.index("</svg>")]
-    for cause in document().causes:
-        assert CAUSES[cause.cause].title in chart
-    assert chart.count("▼") == sum(c.delta_ns < 0 for c in document().causes)
-    assert chart.count("▲") == sum(c.delta_ns > 0 for c in document().causes)
-    assert "style=" not in chart
-    assert 'fill="url(#hatch)"' in chart
+def chart_of(data: bytes) -> str:
+    """The rows of the waterfall."""
+    return re.search(r'<table class="wf.*?</table>', data.decode(), re.DOTALL).group(0)
+
+
+def test_every_bar_stands_on_one_line_with_its_figure_and_its_interval():
+    rows = re.findall(r"<tr class=.*?</tr>", chart_of(static(quiet())), re.DOTALL)
+    words = [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in rows]
+    assert words == [
+        "PyTorch 185.1 183.0 to 187.9",
+        "Kernel speed −41.9 −44.0 to −39.1",
+        "Framework overhead −11.3 −12.0 to −10.9",
+        "Fused operators +3.2 +3.0 to +3.6",
+        "Layout changes +2.2 +1.8 to +2.4",
+        "Decomposed operators −1.9 −2.4 to −1.6",
+        "3 smaller causes −0.3 −0.3 to −0.2",
+        "Not explained −0.2 −3.1 to +3.2",
+        "ONNX Runtime 134.9 133.1 to 136.2",
+    ]
+    assert all(row.count("<rect") == 1 for row in rows)
+
+
+def test_a_color_means_a_sign_and_hollow_that_nothing_is_known():
+    chart = chart_of(static(quiet()))
+    fills = dict(re.findall(r'<tr class="(\w+)">.*?fill="(#\w+)"', chart, re.DOTALL))
+    assert fills == {"total": "#57606a", "faster": "#0b5fb8", "slower": "#b3400a", "remainder": "#d5dbe1"}
+    assert "hollow" not in chart
+    assert re.findall(r'<tr class="(\w+ hollow)">', chart_of(static(same()))) == [
+        "slower hollow",
+        "faster hollow",
+    ]
+    busy_chart = chart_of(static(busy()))
+    assert 'class="wf doubtful"' in busy_chart
+    assert busy_chart.count("hollow") == 5
+    assert "#0b5fb8" not in busy_chart
+
+
+def test_every_bar_links_to_its_rows():
+    data = static(document())
+    links = dict(re.findall(r'data-cause="([^"]+)" href="#([^"]+)"', chart_of(data)))
+    assert links.keys() == {"Kernel speed", "Fused operators", "Framework overhead"}
+    rows = dict(re.findall(r'<tr id="(row/[^"]+)">.*?<td>([^<]+)<', data.decode(), re.DOTALL))
+    assert {title: rows[link].strip() for title, link in links.items()} == {title: title for title in links}
+    assert 'href="#causes"' in chart_of(data)
+    assert 'href="#remainders"' in chart_of(data)
+
+
+def test_remainders_are_no_rows_among_the_causes():
+    data = static(quiet()).decode()
+    table = re.search(r'<table class="data" id="causes">.*?</table>', data, re.DOTALL).group(0)
+    causes, rest = table.split('<tbody id="remainders">')
+    assert "Profiler overhead" not in causes
+    assert "Unattributed" not in causes
+    assert "Profiler overhead" in rest
+    assert "Not explained" in rest
+
+
+def test_strip_shows_every_step_and_why_a_block_is_shaded():
+    data = static(quiet()).decode()
+    strip = data[data.index('class="marks"') : data.index("</svg>", data.index('class="marks"'))]
+    drawn = re.findall(r'class="dots-(\w+)" d="([^"]+)"', strip)
+    steps = quiet().plain_blocks
+    for role in ("torch", "onnxruntime"):
+        count = sum(len(block.walls_ns) for block in steps if block.role == role)
+        assert sum(path.count("h0") for name, path in drawn if name == role) == count
+    assert strip.count('class="hole"') == 2
+    titles = re.findall(r"<title>([^<]+)</title>", strip)
+    assert titles == [
+        "Round 4, PyTorch: its threads waited for a processor. Left out.",
+        "Round 8, PyTorch: its threads waited for a processor. Left out.",
+    ]
+    assert strip.count('class="s-muted thin"') == 2, "three launches"
+    assert "Shaded: disturbed (2 of 28 blocks)." in data
+
+
+def test_hostile_reasons_and_names_of_the_strip_stay_text():
+    block = msgspec.structs.replace(quiet().plain_blocks[0], disturbed=(HOSTILE[0], HOSTILE[5]))
+    data = static(msgspec.structs.replace(quiet(), plain_blocks=(block,)))
+    assert b"&lt;/script&gt;&lt;script&gt;window.pwned" in data
+    assert b"\x1b" not in data
+
+
+@pytest.mark.parametrize("name", SCREENS)
+def test_first_screen_is_well_formed_and_small(name):
+    made = Page(static(SCREENS[name]()))
+    counts = Counter(made.attribute("id"))
+    assert max(counts.values()) == 1
+    assert {link[1:] for link in made.attribute("href")} <= set(counts)
+    assert {tag for tag, _ in made.tags} <= TAGS
 
 
 def test_every_table_ends_with_the_headline_delta(page):

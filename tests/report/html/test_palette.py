@@ -7,7 +7,7 @@ import pytest
 
 CSS = (Path(__file__).parents[3] / "attrib/report/html/static/report.css").read_text(encoding="utf-8")
 TEXT = ("ink", "text", "muted", "slower", "faster", "link", "bad", "warn", "ok")
-MARKS = ("slower", "faster", "total", "muted")
+MARKS = ("slower", "faster", "total", "muted", "ink", "violet", "rose")
 
 
 def _block(start: str) -> dict[str, str]:

@@ -60,11 +60,10 @@ def location(blocks: Blocks, estimator: Location = LOCATION) -> float:
 
 def locations(blocks: Blocks, sampling: Sampling, estimator: Location = LOCATION) -> Floats:
     """The same in each column of a sampling `[columns]`; rounds that the side lacks are left out."""
-    found = []
+    numbers = sorted(blocks)
+    table, found = _padded(blocks, numbers), []
     for picks in sampling.picks():
-        known = picks[:, np.isin(picks[0], list(blocks))]
-        numbers = np.unique(known)
-        table = _padded(blocks, numbers.tolist())
+        known = picks[:, np.isin(picks[0], numbers)]
         found.append(ESTIMATORS[estimator](table[np.searchsorted(numbers, known)]))
     return np.concatenate(found)
 

@@ -37,7 +37,7 @@ FRAMEWORK_MATCH = Match(
 OVERHEAD_MATCH = Match(
     method="none",
     confidence=1.0,
-    evidence=("median plain step minus the sum of the profiled rows of its side",),
+    evidence=("plain step minus the sum of the profiled rows of its side",),
 )
 
 

@@ -24,6 +24,9 @@ Floats = npt.NDArray[np.float64]
 Int64s = npt.NDArray[np.int64]
 
 RESAMPLES = 1000
+AT_ONCE = 125
+"""Resamples of one table: an estimator may need many times the memory of the steps."""
+
 LEVEL = 0.95
 SEED = 7
 """Fixed, so that the same trace directory gives the same interval to the last digit."""
@@ -127,9 +130,11 @@ class Rounds(Sampling):
         return 1
 
     def picks(self) -> Iterator[Int64s]:
-        """All resamples at once `[RESAMPLES, rounds]`."""
-        numbers = np.tile(np.array(self.numbers, dtype=np.int64), RESAMPLES)
-        yield np.repeat(numbers, draws(len(self.numbers)).ravel()).reshape(RESAMPLES, len(self.numbers))
+        """The resamples, some at a time `[AT_ONCE, rounds]`."""
+        drawn, numbers = draws(len(self.numbers)), np.array(self.numbers, dtype=np.int64)
+        for first in range(0, RESAMPLES, AT_ONCE):
+            counts = drawn[first : first + AT_ONCE]
+            yield np.repeat(np.tile(numbers, len(counts)), counts.ravel()).reshape(len(counts), len(numbers))
 
     def counts(self, rounds: Int64s) -> Int64s:
         """How often each round was drawn."""

@@ -38,7 +38,7 @@ def audit(evidence: Evidence) -> RuleResult:
 def _signs_of_steps(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """What is wrong with the steps, and the option that helps."""
     for role in sorted(evidence.plain_ns, reverse=True):
-        name, scatter, change_of = ENGINE_NAMES[role], spread(evidence, role), drift(evidence, role)
+        name, scatter, change_of = ENGINE_NAMES[role], spread(evidence, role), drift(evidence, role) or 0.0
         if scatter > SPREAD_LIMIT:
             text = f"blocks of {name} scatter by {format_percent(scatter)} (interquartile range)"
             yield text, "stop other programs and raise `--iterations`"
@@ -51,7 +51,7 @@ def _signs_of_steps(evidence: Evidence) -> Iterator[tuple[str, str]]:
     if delta is not None and step and half > WIDE_INTERVAL * step:
         figure = format_interval(delta.median, delta.low, delta.high)
         share = format_percent(half / step)
-        yield f"the difference is known only to ± {share} of the step ({figure})", "raise `--iterations`"
+        yield f"half the interval of the difference is {share} of the step ({figure})", "raise `--iterations`"
 
 
 def _signs_of_machine(evidence: Evidence) -> Iterator[tuple[str, str]]:

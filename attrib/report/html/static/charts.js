@@ -58,7 +58,7 @@
   }
 
   function steps(report) {
-    const style = { torch: ["--total", "circle"], onnxruntime: ["--link", "diamond"] };
+    const style = { torch: ["--total", "circle"], onnxruntime: ["--ink", "square"] };
     const traces = [];
     for (const [role, blocks] of Object.entries(report.plain_ns)) {
       const [color, symbol] = style[role];
@@ -93,7 +93,7 @@
     }
     const matched = [...byRegion].filter(([, r]) => r.torch > 0 && r.ort > 0);
     if (!matched.length) return null;
-    const palette = [css("--faster"), css("--slower"), css("--ok"), css("--warn"), css("--muted"), css("--bad"), css("--ink"), css("--total")];
+    const palette = [css("--violet"), css("--rose"), css("--ok"), css("--warn"), css("--muted"), css("--bad"), css("--ink"), css("--total")];
     const traces = [...new Set(matched.map(([, r]) => r.cause))].sort().map((cause, number) => {
       const points = matched.filter(([, r]) => r.cause === cause);
       return {

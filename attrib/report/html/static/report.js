@@ -110,6 +110,18 @@
     }
   }
 
+  /* The name of a cause leads to all its rows. */
+  for (const link of table ? all("a[data-cause]") : []) {
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      clearFilter();
+      $("filter-cause").value = link.dataset.cause;
+      applyFilter();
+      $("operators").scrollIntoView();
+      $("filter-cause").focus({ preventScroll: true });
+    });
+  }
+
   /* Links: open every section around the target, take it out of a filter, and go there. */
   function follow() {
     const name = location.hash.slice(1);

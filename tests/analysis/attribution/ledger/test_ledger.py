@@ -207,8 +207,9 @@ def of_launches(blocks, per_launch):
     st.lists(st.integers(10**4, 10**7), min_size=1, max_size=6),
     st.integers(2, 5),
     st.integers(0, 2**16),
+    st.integers(0, 50_000),
 )
-def test_with_launches_sums_stay_exact_and_columns_additive(torch, ort, launches, seed):
+def test_with_launches_sums_stay_exact_and_time_is_never_negative(torch, ort, launches, seed, cost):
     rounds = of_launches(3 * launches, 3)
     head = headline(
         {
@@ -221,9 +222,15 @@ def test_with_launches_sums_stay_exact_and_columns_additive(torch, ort, launches
         partition("torch", torch, [1000], blocks=len(rounds), noise=0.02, seed=seed),
         partition("onnxruntime", ort, [500], blocks=len(rounds), noise=0.02, seed=seed + 1),
         head,
-        {"torch": Overhead(inside_ns=100, outside_ns=100)},
+        {"torch": Overhead(inside_ns=cost, outside_ns=cost)},
     )
     assert ledger.replicates.shape == (len(ledger.rows), launches)
+    for made in (
+        *ledger.rows,
+        *ledger.without((), (ledger.rows[0].onnx_nodes or ("?",))[:1]).rows,
+        *ledger.causes(),
+    ):
+        assert made.cause == "profiler_overhead" or min(made.torch_ns, made.onnxruntime_ns) >= 0
     assert sum(row.delta_ns for row in ledger.rows) == head.latency.delta_ns.median
     everything = ledger.total(row.id for row in ledger.rows)
     expected = head.latency.delta_ns

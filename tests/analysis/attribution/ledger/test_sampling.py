@@ -25,7 +25,7 @@ def test_many_launches_come_near_the_normal_distribution():
 
 def test_rounds_are_drawn_as_often_as_they_count():
     sampling = Rounds((3, 5, 9))
-    (picks,) = sampling.picks()
+    picks = np.concatenate(list(sampling.picks()))
     counts = sampling.counts(np.array([3, 5, 9]))
     assert picks.shape == (sampling.columns, 3)
     for number, column in zip((3, 5, 9), counts.T, strict=True):
