@@ -6,7 +6,7 @@ from typing import Literal
 from attrib.model.estimate import Delta
 from attrib.model.experiment import BOUND_WORDS, ExperimentResult
 from attrib.report.view.dot_chart import ChartRow
-from attrib.units import unit_for
+from attrib.units import format_ns, unit_for
 
 _STATES = {
     "failed": "failed",
@@ -55,8 +55,9 @@ class ExperimentRow:
 
     @property
     def figures(self) -> str:
-        """Both figures; only the measured one where there is no prediction."""
-        measured = f"measured {self.measured}"
+        """Both figures; only the measured one where there is no prediction. They are of the step of their own run."""
+        step = self.result.baseline_ns
+        measured = f"measured {self.measured}" + (f" of {format_ns(step.median)}" if step else "")
         return f"predicted {self.predicted}, {measured}" if self.predicted else measured
 
 
