@@ -64,9 +64,9 @@ def test_predicted_stands_beside_measured(shown):
 
 def test_a_miss_is_marked_with_the_reason_found(shown):
     text = shown(tried_document())
-    assert re.search(r"measured 150 µs \[50, 250\] of 64\.4 ms: missed ?: ONNX Runtime already removes them", text), (
-        "beside its finding"
-    )
+    assert re.search(
+        r"measured 150 µs \[50, 250\] of 64\.4 ms: missed ?: ONNX Runtime already removes them", text
+    ), "beside its finding"
     assert text.count("missed") >= 2, "and in the table"
 
 
@@ -183,7 +183,9 @@ def test_what_is_not_settled_counts_neither_as_agreed_nor_as_missed(shown):
     assert text.count("not settled") >= 2, "in the table, too"
     row = experiment_row(unsettled("opset-23"), "x")
     assert (row.agreement, row.doubt) == ("not settled", "noise")
-    assert row.sentence.endswith("1.3 ms [−7.2, 5.8] of 64.4 ms: not settled: the interval reaches 9 ms to either side")
+    assert row.sentence.endswith(
+        "1.3 ms [−7.2, 5.8] of 64.4 ms: not settled: the interval reaches 9 ms to either side"
+    )
 
 
 def test_what_has_no_prediction_and_is_too_wide_is_not_called_noise(shown):
