@@ -84,7 +84,8 @@ class Judgement(_Struct, frozen=True, kw_only=True):
     Attributes:
         significant: The intervals of the difference and of the ratio exclude 0 and 1.
         busy: More rounds stayed disturbed, plain or profiled, than were measured.
-        inconclusive: The machine was so busy that the direction is not known either: no undisturbed round.
+        inconclusive: The machine was so busy that the direction is not known either: no undisturbed round, or a difference
+            that is not significant.
         split_reliable: The remainders (profiler overhead and unattributed) are small beside the step: no end of their
             interval exceeds a quarter of the slower step.
         named: Causes that may be named: their interval excludes 0, and the split is reliable. The largest first.

@@ -51,11 +51,13 @@ def judge(headline: Headline, ledger: Ledger, table: LatencyTable | None) -> Jud
         doubts.append(f"the split is not reliable: what is not explained may be {size}")
     timed = table or NO_STEPS
     clean, disturbed = timed.clean_rounds("plain")
+    busy, significant = timed.is_busy("plain") or timed.is_busy("profiled"), headline.latency.significant
     blocks = _judged_blocks(timed)
     return Judgement(
-        significant=headline.latency.significant,
-        busy=timed.is_busy("plain") or timed.is_busy("profiled"),
-        inconclusive=bool(disturbed) and not clean,
+        significant=significant,
+        busy=busy,
+        # "No significant difference" would be a claim that such a measurement cannot make.
+        inconclusive=(timed.is_busy("plain") and not significant) or (bool(disturbed) and not clean),
         split_reliable=reliable,
         named=_named(ledger) if reliable and len(ledger.sides) == len(ROLES) else (),
         rounds=len(clean),

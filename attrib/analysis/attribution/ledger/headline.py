@@ -214,6 +214,7 @@ def _latency(
         onnxruntime_ns=ort,
         delta_ns=delta,
         significant=delta is not None
+        and sampling.units > 1
         and not delta.low <= 0 <= delta.high
         and (ratio is None or not ratio.low <= 1 <= ratio.high),
         ratio=ratio,

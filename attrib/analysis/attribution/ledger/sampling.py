@@ -75,6 +75,11 @@ class Sampling(ABC):
 
     @property
     @abstractmethod
+    def units(self) -> int:
+        """How many values there are whose distance is known: one says nothing about its own noise."""
+
+    @property
+    @abstractmethod
     def launches(self) -> int:
         """How many launches the intervals know of."""
 
@@ -125,6 +130,11 @@ class Rounds(Sampling):
         return RESAMPLES
 
     @property
+    def units(self) -> int:
+        """The rounds."""
+        return len(self.numbers)
+
+    @property
     def launches(self) -> int:
         """One: other launches may lie elsewhere."""
         return 1
@@ -171,6 +181,11 @@ class Launches(Sampling):
     @property
     def columns(self) -> int:
         """One for each launch."""
+        return len(self.numbers)
+
+    @property
+    def units(self) -> int:
+        """The launches."""
         return len(self.numbers)
 
     @property
