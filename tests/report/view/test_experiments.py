@@ -64,9 +64,9 @@ def test_predicted_stands_beside_measured(shown):
 
 def test_a_miss_is_marked_with_the_reason_found(shown):
     text = shown(tried_document())
-    assert re.search(r"measured 150 µs \[50, 250\] of 64\.4 ms: missed ?: ONNX Runtime already removes them", text), (
-        "beside its finding"
-    )
+    assert re.search(
+        r"measured 150 µs \[50, 250\] of 64\.4 ms: missed ?: ONNX Runtime already removes them", text
+    ), "beside its finding"
     assert text.count("missed") >= 2, "and in the table"
 
 
@@ -154,7 +154,13 @@ def test_nothing_is_restated_where_the_capture_is_inconclusive():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"outputs_equal": False}, {"significant": False}, {"changes_numbers": True}, {"saving_ns": None}],
+    [
+        {"outputs_equal": False},
+        {"significant": False},
+        {"settled": False},
+        {"changes_numbers": True},
+        {"saving_ns": None},
+    ],
 )
 def test_pytorch_without_the_same_outputs_or_a_sure_saving_does_not_restate_the_headline(changes):
     other = msgspec.structs.replace(by_id("torch-compile"), **changes)
@@ -183,12 +189,16 @@ def test_what_is_not_settled_counts_neither_as_agreed_nor_as_missed(shown):
     assert text.count("not settled") >= 2, "in the table, too"
     row = experiment_row(unsettled("opset-23"), "x")
     assert (row.agreement, row.doubt) == ("not settled", "noise")
-    assert row.sentence.endswith("1.3 ms [−7.2, 5.8] of 64.4 ms: not settled: the interval reaches 9 ms to either side")
+    assert row.sentence.endswith(
+        "1.3 ms [−7.2, 5.8] of 64.4 ms: not settled: the interval reaches 9 ms to either side"
+    )
 
 
 def test_what_has_no_prediction_and_is_too_wide_is_not_called_noise(shown):
     row = experiment_row(unsettled("spinning-off"), "x")
     assert (row.agreement, row.doubt) == ("no prediction", "not settled")
+    sure = msgspec.structs.replace(unsettled("spinning-off"), significant=True, busy=True)
+    assert experiment_row(sure, "x").doubt == "not settled"
     text = shown(tried_document(experiments=(unsettled("spinning-off"),)))
     assert "not settled" in text
     assert "predictions agreed" not in text
