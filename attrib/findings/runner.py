@@ -30,7 +30,11 @@ the step. It holds for work that both sides do; what only one of them spends is 
 """
 
 SPEED_RULES = sum(rule.cause is not None for rule in RULES)
-"""Rules that look for time in the ledger: the number of tests that one report makes (see `is_certain`)."""
+"""Rules that look for time in the ledger: the number of tests that one report makes (see `is_certain`).
+
+Among so many differences of work that both sides do, some seem sure by chance. Time that only one side spends is no such
+difference: chance makes it longer or shorter, and not out of nothing.
+"""
 
 STATE_ORDER = {"failed": 0, "error": 1, "passed": 2, "not_applicable": 3}
 
@@ -253,7 +257,11 @@ def _doubt(rule: Rule, result: RuleResult, evidence: Evidence, total: Delta) -> 
     if not evidence.judgement.split_reliable:
         return "its time rests on a split that is not reliable"
     figure = format_interval(total.median, total.low, total.high)
-    if not is_certain(total, SPEED_RULES, evidence.launches):
+    chosen = set(result.rows)
+    rows = [row for row in evidence.ledger.rows if row.id in chosen]
+    less, more = sorted((side_ns(rows, "torch"), side_ns(rows, "onnxruntime")))
+    compares = _is_difference(result, evidence) and less > more / 2  # work that both sides do
+    if not is_certain(total, SPEED_RULES if compares else 1, evidence.launches):
         return f"it makes {figure} of the difference, which cannot be told from nothing"
     if {"slower": total.high < 0, "faster": total.low > 0, "any": False}[rule.direction]:
         than = "less" if total.median < 0 else "more"
@@ -262,10 +270,6 @@ def _doubt(rule: Rule, result: RuleResult, evidence: Evidence, total: Delta) -> 
     sides = evidence.latency.onnxruntime_ns, evidence.latency.torch_ns
     side = sides[0] if total.median > 0 else sides[1]
     step = side.median if side is not None else step_ns(evidence)
-    chosen = set(result.rows)
-    rows = [row for row in evidence.ledger.rows if row.id in chosen]
-    less, more = sorted((side_ns(rows, "torch"), side_ns(rows, "onnxruntime")))
-    compares = _is_difference(result, evidence) and less > more / 2  # work that both sides do
     margin = DIFFERENT_SHARE if compares else NEGLIGIBLE_SHARE
     if abs(total.median) < margin * step:
         return f"it makes {figure} of the difference, less than {100 * margin:g} % of the step"

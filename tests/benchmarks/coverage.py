@@ -54,6 +54,9 @@ from attrib.model.latency import LatencyTable
 from attrib.traces.directory.trace_directory import open_directory
 
 QUIET = "quiet"
+STEADY = tuple(name for name in LOADS if name != "starting")
+"""Neighbours that are there all the time; helpers that start must be told when a capture measures."""
+
 MODEL = "bert-base-uncased"
 CONFIGURATIONS = {"12ms": ("--layers", "2", "--seq-len", "64"), "150ms": ("--seq-len", "128")}
 
@@ -206,7 +209,7 @@ def _arguments() -> argparse.Namespace:
     one = modes.add_parser("record", help="make captures")
     one.set_defaults(run=record)
     one.add_argument("--configuration", action="append", choices=list(CONFIGURATIONS))
-    one.add_argument("--condition", action="append", choices=[QUIET, *LOADS])
+    one.add_argument("--condition", action="append", choices=[QUIET, *STEADY])
     one.add_argument("--captures", type=int, default=20, metavar="N", help="of each")
     one.add_argument("--model", default=MODEL)
     two = modes.add_parser("score", help="count how many intervals hold the median")
@@ -216,7 +219,9 @@ def _arguments() -> argparse.Namespace:
     three.add_argument(
         "--rounds", type=int, default=0, metavar="N", help="use the first N plain rounds of a launch"
     )
-    three.add_argument("--fewest", type=int, default=FEWEST_LAUNCHES, metavar="N", help="look at no width before")
+    three.add_argument(
+        "--fewest", type=int, default=FEWEST_LAUNCHES, metavar="N", help="look at no width before"
+    )
     three.add_argument("--times", type=int, default=TIMES, metavar="N", help="how many captures")
     three.add_argument("--consecutive", action="store_true", help="launches that followed each other only")
     for mode in (one, two, three):

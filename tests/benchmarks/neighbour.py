@@ -10,6 +10,7 @@ the four helpers of `starting` then start spread over that time. What is asked o
   half of its captures may name, by the median of their size.
 - `half`, `bandwidth`: in every capture, the ratio's interval holds the quiet ratio, or the verdict says busy.
 - `full`: every capture says inconclusive.
+- `quiet`: no capture says busy, else nothing can be held against it.
 
 Prints Markdown. `--json FILE` keeps the figures after every capture; what the file holds is not measured again, so that the
 command can be stopped and called again, and `--table` only prints it. Exits with 1 where a condition is not met.

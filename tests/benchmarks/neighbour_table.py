@@ -93,7 +93,14 @@ def silent(condition: str, by: By) -> list[Outcome]:
     return [Outcome(condition, "every verdict says inconclusive", f"{fine} of {count}", fine == count)]
 
 
+def undisturbed(condition: str, by: By) -> list[Outcome]:
+    """The machine really was quiet; else nothing can be held against it."""
+    fine, count = sum(not (f.busy or f.inconclusive) for f in by[condition]), len(by[condition])
+    return [Outcome(condition, "no verdict says busy", f"{fine} of {count}", fine == count)]
+
+
 ASKED: dict[str, Callable[[str, By], list[Outcome]]] = {
+    QUIET: undisturbed,
     "bursts": near,
     "starting": near,
     "half": honest,
@@ -102,7 +109,7 @@ ASKED: dict[str, Callable[[str, By], list[Outcome]]] = {
 }
 """What is asked of each condition."""
 
-CONDITIONS = (QUIET, *ASKED)
+CONDITIONS = tuple(ASKED)
 
 
 def judge(by: By) -> list[Outcome]:

@@ -247,6 +247,13 @@ def test_the_ledger_of_the_tests_is_exact():
     assert ledger.total(["a", "b", "a"]).median == 7 * MS
 
 
+@pytest.mark.parametrize(("torch_ns", "state"), [(0, "failed"), (STEP_NS // 4, "passed")])
+def test_chance_makes_differences_and_no_time_out_of_nothing(torch_ns, state):
+    """3 ± 1 ms over three launches: sure of its own, and not among as many differences as there are rules."""
+    layout = row("layout", torch_ns, torch_ns + 3 * MS, noise=MS, name="a")
+    assert one(claim("a"), evidence(layout, launches=3)).state == state
+
+
 class TestSplitThatIsNotReliable:
     def test_no_rule_about_time_answers(self):
         layout = row("layout", 1 * MS, 4 * MS, name="a")

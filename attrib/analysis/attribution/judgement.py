@@ -13,7 +13,7 @@ from attrib.analysis.attribution.ledger.headline import Headline
 from attrib.analysis.attribution.ledger.rows import Ledger
 from attrib.model.disturbance import REASONS, UNSEEN, UNSEEN_NAMES, unseen
 from attrib.model.document import Cause, Judgement, LaunchState, MachineState, PlainBlock
-from attrib.model.latency import EVIDENCE_COLUMNS, Block, LatencyTable
+from attrib.model.latency import EVIDENCE_COLUMNS, LatencyTable, TimedBlock
 from attrib.model.manifest import ROLES
 from attrib.units import format_ns, whole_percent
 from attrib.wording import counted, listed
@@ -98,11 +98,11 @@ def _named(ledger: Ledger) -> tuple[Cause, ...]:
     )
 
 
-def _judged_blocks(table: LatencyTable) -> tuple[Block, ...]:
+def _judged_blocks(table: LatencyTable) -> tuple[TimedBlock, ...]:
     return (*table.every_block("plain"), *table.every_block("profiled"))
 
 
-def _disturbances(table: LatencyTable, blocks: Sequence[Block]) -> tuple[str, ...]:
+def _disturbances(table: LatencyTable, blocks: Sequence[TimedBlock]) -> tuple[str, ...]:
     """What was disturbed, how often, why, and what came of it; nothing where all was quiet."""
     wrong = [block for block in blocks if block.disturbed]
     if not wrong:
@@ -148,7 +148,7 @@ def machine_state(table: LatencyTable | None) -> MachineState | None:
     )
 
 
-def _reference(blocks: Iterable[Block], launch: int, name: str) -> int | None:
+def _reference(blocks: Iterable[TimedBlock], launch: int, name: str) -> int | None:
     """Median of a fixed reference over the rounds of a launch that count, nanoseconds; None where none was timed."""
     rounds: Mapping[tuple[str, int], int] = {
         (block.phase, block.number): getattr(block, name)

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import onnxruntime as ort
 
 from attrib.capture.config.provider_options import GRAPH_OPTION, GRAPH_PROVIDER
-from attrib.capture.workers.steps import Timed
+from attrib.capture.workers.steps import TimedSteps
 from attrib.errors import first_line
 from attrib.model.execution_providers import uses_cuda
 from attrib.traces.recording.clocks import RUN_RANGE
@@ -39,7 +39,7 @@ NOT_RECORDED = (
 class Recorder(Protocol):
     """Records profiled blocks of steps, as `attrib.capture.workers.kineto_blocks.KinetoBlocks` does."""
 
-    def record(self, step: Callable[[], object], iterations: int) -> tuple[Timed, str]:
+    def record(self, step: Callable[[], object], iterations: int) -> tuple[TimedSteps, str]:
         """Run one block; its steps, and the file of its profile."""
 
 

@@ -43,7 +43,7 @@ DEVICE_TRACE = "device.json.gz"
 """What Kineto recorded around ONNX Runtime's runs."""
 
 
-class Recorded(NamedTuple):
+class SideProfiles(NamedTuple):
     """What the processes of one side recorded.
 
     Attributes:
@@ -59,7 +59,7 @@ class Recorded(NamedTuple):
     others: Sequence[Path] = ()
 
 
-def write_profiles(directory: TraceWriter, folder: str, recorded: Recorded) -> None:
+def write_profiles(directory: TraceWriter, folder: str, recorded: SideProfiles) -> None:
     """Write a side's profiles, those of all blocks and launches as one."""
     if recorded.blocks:
         path = f"{folder}/{'trace.json.gz' if recorded.engine == 'torch' else DEVICE_TRACE}"

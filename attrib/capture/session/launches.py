@@ -40,7 +40,7 @@ def launch_again(context: SessionContext, chain: GraphChain | None, launch: int)
         try:
             runner.worker = context.workers[role]
             _receive(context, role)
-            warm_up(runner, context.latencies, context.options.warmup)
+            warm_up(runner, context.latencies, context.options.warmup, launch=launch)
         except WorkerError as error:
             context.fail_side(role, error)
     context.check_some_side()

@@ -99,7 +99,9 @@ class BlockRunner:
         return steps
 
 
-def warm_up(runner: BlockRunner, latencies: Latencies, exact: int | None, *, profiled: bool = True) -> None:
+def warm_up(
+    runner: BlockRunner, latencies: Latencies, exact: int | None, *, profiled: bool = True, launch: int = 0
+) -> None:
     """Run blocks until the last ones agree, or a limit is reached; with `exact`, that many steps.
 
     The profiled session of ONNX Runtime is another one and is warmed up as well, where there is one. What the first step
@@ -110,7 +112,7 @@ def warm_up(runner: BlockRunner, latencies: Latencies, exact: int | None, *, pro
     begin, done = time.monotonic(), 0
     while not _is_warm(medians, done, exact, time.monotonic() - begin):
         steps = runner.run(min(size, exact - done) if exact else size)
-        latencies.add(runner.role, "warmup", 0, steps)
+        latencies.add(runner.role, "warmup", 0, steps, Attempt(launch=launch))
         begin += 0.0 if medians else (steps.wall_ns[0] - min(steps.wall_ns)) / NS
         done += len(steps.wall_ns)
         medians.append(statistics.median(steps.wall_ns))
@@ -122,7 +124,8 @@ def warm_up(runner: BlockRunner, latencies: Latencies, exact: int | None, *, pro
     runner.warmup, runner.warmed_up = done, agree(medians)
     if profiled:
         before = len(runner.traces)
-        latencies.add(runner.role, "warmup", 0, runner.run(_WARMUP_STEPS, profiled=True))
+        steps = runner.run(_WARMUP_STEPS, profiled=True)
+        latencies.add(runner.role, "warmup", 0, steps, Attempt(launch=launch))
         del runner.traces[before:]  # a file that this block may have written is not used
 
 

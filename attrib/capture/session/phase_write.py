@@ -4,7 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from attrib.capture.session.artifacts import DEVICE_TRACE, Recorded, write_outputs, write_profiles
+from attrib.capture.session.artifacts import DEVICE_TRACE, SideProfiles, write_outputs, write_profiles
 from attrib.capture.session.context import SessionContext
 from attrib.capture.session.launches import take_profile
 from attrib.capture.session.measure import BlockRunner
@@ -71,7 +71,7 @@ def write_trace(context: SessionContext, runner: BlockRunner) -> None:
     write_profiles(
         context.directory,
         context.sides.folder(runner.role),
-        Recorded(context.sides.engines[runner.role], runner.traces, runner.profiles, runner.others),
+        SideProfiles(context.sides.engines[runner.role], runner.traces, runner.profiles, runner.others),
     )
     context.traces_written.add(runner.role)
 

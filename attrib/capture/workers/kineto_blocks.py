@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from attrib.capture.workers.steps import Timed, time_steps
+from attrib.capture.workers.steps import TimedSteps, time_steps
 from attrib.model.capture_options import Device
 
 
@@ -39,7 +39,7 @@ class KinetoBlocks:
         step: Callable[[], object],
         iterations: int,
         around: Callable[[], AbstractContextManager[None]] = nullcontext,
-    ) -> tuple[Timed, str]:
+    ) -> tuple[TimedSteps, str]:
         """Run one block; its steps, and the file of its profile.
 
         Args:

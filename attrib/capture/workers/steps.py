@@ -11,7 +11,7 @@ from attrib.capture.workers.messages import Steps
 from attrib.model.disturbance import BlockEvidence
 
 
-class Timed(NamedTuple):
+class TimedSteps(NamedTuple):
     """Starts (nanoseconds since the epoch) and durations (nanoseconds) of steps, and what went on beside them."""
 
     starts: list[int]
@@ -41,7 +41,7 @@ def quiet_collector() -> Iterator[None]:
             gc.enable()
 
 
-def time_steps(step: Callable[[], object], count: int) -> Timed:
+def time_steps(step: Callable[[], object], count: int) -> TimedSteps:
     """Run `count` steps."""
     starts, walls = [0] * count, [0] * count
     clock, epoch = time.perf_counter_ns, time.time_ns
@@ -51,10 +51,10 @@ def time_steps(step: Callable[[], object], count: int) -> Timed:
         begin = clock()
         step()
         walls[i] = clock() - begin
-    return Timed(starts, walls, meter.end())
+    return TimedSteps(starts, walls, meter.end())
 
 
-def steps_of(lead: Timed, timed: Timed, trace: str) -> Steps:
+def steps_of(lead: TimedSteps, timed: TimedSteps, trace: str) -> Steps:
     """The reply for one block.
 
     Args:

@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from attrib.capture.ort.profile_merge import LaunchProfile
-from attrib.capture.session.artifacts import DEVICE_TRACE, Recorded, write_profiles
+from attrib.capture.session.artifacts import DEVICE_TRACE, SideProfiles, write_profiles
 from attrib.capture.session.phase_write import check_clocks
 from attrib.capture.storage.writer import TraceWriter
 from attrib.capture.workers.messages import Finish, Open, Run
@@ -72,7 +72,7 @@ def captured(folder: Path) -> tuple[Path, int]:
     written = engine.finish(Finish())
     directory = TraceWriter(folder / "trace", force=False)
     profiles = [LaunchProfile(Path(written.files[0]), 0)]
-    write_profiles(directory, "ort", Recorded("onnxruntime", blocks, profiles))
+    write_profiles(directory, "ort", SideProfiles("onnxruntime", blocks, profiles))
     return folder / "trace" / "ort", int(opened.settings[PROFILE_ZERO])
 
 
