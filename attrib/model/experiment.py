@@ -71,7 +71,7 @@ class ExperimentResult(msgspec.Struct, frozen=True, kw_only=True):
         saving_ns: Baseline minus variant with its interval: positive saves time.
         ratio: `baseline_ns` over `variant_ns`, measured side by side; None in results of older versions.
         significant: The interval of the saving excludes 0.
-        settled: The interval is narrow enough for what it is to show; what is not settled neither agrees nor misses.
+        settled: It is sure enough for what it is to show; what is not settled neither agrees nor misses.
         agrees: The intervals of predicted and measured overlap; None without a prediction, and where it is not settled.
         note: Why they do not agree, where that was found, or why nothing is settled.
         outputs: How far the variant's outputs are from the original's.
@@ -120,13 +120,16 @@ class ExperimentResult(msgspec.Struct, frozen=True, kw_only=True):
 def is_settled(result: ExperimentResult) -> bool:
     """Whether a measured saving is sure enough to count for its prediction or against it.
 
-    Where the whole interval lies within what is predicted, or none of it, it is. An interval that reaches over an end
-    could be either, and says something only where it is narrow: half of it is at most half of the predicted saving, or
-    the smallest effect of interest. Without a prediction the question is whether it saves or costs time.
+    On a busy machine it is not: what other programs take differs between the sides as well. Otherwise, where the whole
+    interval lies within what is predicted, or none of it, it is. An interval that reaches over an end could be either, and
+    says something only where it is narrow: half of it is at most half of the predicted saving, or the smallest effect of
+    interest. Without a prediction the question is whether it saves or costs time.
     """
     saving, predicted = result.saving_ns, result.predicted
     if saving is None:
         return True
+    if result.busy:
+        return False
     low, high = predicted.bounds if predicted else (0.0, math.inf)
     if saving.high < low or saving.low > high or low <= saving.low <= saving.high <= high:
         return True

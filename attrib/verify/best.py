@@ -52,7 +52,7 @@ def wins_of(
             continue
         changes = result.changes_numbers or item.experiment.changes_numbers
         kept = accept_changed_numbers if changes else result.outputs_equal is True
-        if kept and result.state == "measured" and result.saving_ns.low > 0:
+        if kept and result.state == "measured" and result.settled and result.saving_ns.low > 0:
             win = Win(
                 id=item.id,
                 title=item.title,

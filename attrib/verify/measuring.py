@@ -21,7 +21,7 @@ from attrib.verify.plan import Planned
 from attrib.verify.prediction_error import (
     Disagreement,
     explain_disagreement,
-    explain_width,
+    explain_unsettled,
     intervals_agree,
     scale_prediction,
 )
@@ -148,7 +148,7 @@ def judge(
     predicted = scale_prediction(row.predicted, captured, baseline.median) if captured else row.predicted
     result = replace(result, predicted=predicted)
     if not is_settled(result):
-        return replace(result, settled=False, note=explain_width(predicted, saving, found.notes))
+        return replace(result, settled=False, note=explain_unsettled(result, found.notes))
     result = replace(result, settled=True, note="", agrees=intervals_agree(predicted, saving))
     if result.agrees:
         return result
@@ -191,7 +191,7 @@ def with_figures(result: ExperimentResult, found: Measured) -> ExperimentResult:
         busy=found.busy,
     )
     settled = is_settled(result)
-    return replace(result, settled=settled, note="" if settled else explain_width(None, saving, found.notes))
+    return replace(result, settled=settled, note="" if settled else explain_unsettled(result, found.notes))
 
 
 def _steps(blocks: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:

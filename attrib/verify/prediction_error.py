@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from attrib.model.estimate import Delta
-from attrib.model.experiment import SMALLEST, Prediction
+from attrib.model.experiment import SMALLEST, ExperimentResult, Prediction
 from attrib.units import format_interval, format_ns, format_percent
 
 STEADY = 0.1
@@ -66,12 +66,15 @@ def intervals_agree(predicted: Prediction, saving: Delta) -> bool:
     return low <= saving.high and saving.low <= high
 
 
-def explain_width(predicted: Prediction | None, saving: Delta, notes: Sequence[str]) -> str:
-    """Say that an interval is too wide to settle anything, what the bench noticed, and what narrows it."""
-    told = "than what is predicted" if predicted else f"than {format_percent(SMALLEST)} of the step"
-    wide = f"the interval reaches {format_ns(saving.half_width)} to either side, more {told}"
+def explain_unsettled(result: ExperimentResult, notes: Sequence[str]) -> str:
+    """Say why a result settles nothing, what the bench noticed (a busy machine, first of all), and what may settle it."""
+    wide: tuple[str, ...] = ()
+    if result.saving_ns is not None and not result.busy:
+        told = "what is predicted" if result.predicted else f"{format_percent(SMALLEST)} of the step"
+        reach = format_ns(result.saving_ns.half_width)
+        wide = (f"the interval reaches {reach} to either side, more than {told}",)
     return "; ".join(
-        (wide, *notes, "more time (--again --max-time SECONDS) or a quieter machine may settle it")
+        (*wide, *notes, "more time (--again --max-time SECONDS) or a quieter machine may settle it")
     )
 
 

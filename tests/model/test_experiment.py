@@ -61,6 +61,11 @@ def test_what_touches_its_prediction_is_judged_by_width_alone(place, half, cente
         assert is_settled(found)
 
 
+def test_busy_machine_settles_nothing():
+    assert is_settled(result(1, 3, (1, 2, 3)))
+    assert not is_settled(result(1, 3, (1, 2, 3), busy=True))
+
+
 def test_result_of_an_older_version_is_judged_by_its_width():
     old = result(-7.2, 5.8, (1, 2, 3), agrees=True)
     assert (judged_by_width(old).settled, judged_by_width(old).agrees) == (False, None)

@@ -123,6 +123,11 @@ def test_nothing_to_stack_is_said(tmp_path):
     assert "no single change saves time for certain" in best.reason
 
 
+def test_what_a_busy_machine_showed_is_no_part(tmp_path):
+    best = searched(tmp_path, fakes.FakeBench(costs({"A": 0.3}), busy=True), [optimizer("A")])
+    assert (best.state, best.parts) == ("not_applicable", ())
+
+
 def test_pytorch_experiments_are_no_parts(tmp_path):
     items = [optimizer("A"), fakes.planned("threads", side="torch", threads=1)]
     bench = fakes.FakeBench(

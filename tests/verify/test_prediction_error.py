@@ -4,13 +4,14 @@ from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from attrib.model.estimate import Delta
-from attrib.model.experiment import Prediction
+from attrib.model.experiment import ExperimentResult, Prediction
 from attrib.verify.prediction_error import (
     Disagreement,
     explain_disagreement,
-    explain_width,
+    explain_unsettled,
     intervals_agree,
     scale_prediction,
 )
@@ -57,13 +58,23 @@ def test_a_scaled_interval_still_holds_its_median(low, below, above, captured, b
     assert found.low <= found.median <= found.high
 
 
-def test_what_is_too_wide_says_so_with_what_the_bench_noticed():
-    wide = Delta(median=0, low=-5 * MS, high=7 * MS)
-    said = explain_width(predicted(2 * MS, 3 * MS, 4 * MS), wide, ("the machine was busy",))
-    assert said.startswith(
-        "the interval reaches 6 ms to either side, more than what is predicted; the machine was busy;"
+def test_what_is_not_settled_says_why_and_what_may_settle_it():
+    wide = ExperimentResult(
+        id="x",
+        title="x",
+        side="onnxruntime",
+        state="measured",
+        predicted=predicted(2 * MS, 3 * MS, 4 * MS),
+        saving_ns=Delta(median=0, low=-5 * MS, high=7 * MS),
     )
-    assert "more than 2 % of the step" in explain_width(None, wide, ())
+    said = explain_unsettled(wide, ("something was odd",))
+    assert said.startswith(
+        "the interval reaches 6 ms to either side, more than what is predicted; something was odd;"
+    )
+    assert said.endswith("(--again --max-time SECONDS) or a quieter machine may settle it")
+    assert "more than 2 % of the step" in explain_unsettled(replace(wide, predicted=None), ())
+    busy = explain_unsettled(replace(wide, busy=True), ("the machine was busy",))
+    assert busy.startswith("the machine was busy; more time")
 
 
 def test_intervals_agree_where_they_meet():

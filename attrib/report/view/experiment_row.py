@@ -90,10 +90,16 @@ def experiment_row(result: ExperimentResult, anchor: str) -> ExperimentRow:
         predicted=BOUND_WORDS[prediction.kind] + figure(prediction.saving_ns) if prediction else "",
         measured=figure(saving) if saving else "",
         agreement=agreement,
-        doubt="" if result.significant else "noise" if result.settled or prediction else "not settled",
+        doubt=_doubt(result),
         outputs=describe_outputs(result),
         state=state,
     )
+
+
+def _doubt(result: ExperimentResult) -> Literal["", "noise", "not settled"]:
+    if not result.settled and result.predicted is None:
+        return "not settled"  # else the agreement says so
+    return "" if result.significant else "noise"
 
 
 def describe_outputs(result: ExperimentResult) -> str:

@@ -172,6 +172,7 @@ def compare_with_torch(document: Document) -> str:
         if result.side == "torch"
         and result.outputs_equal
         and result.significant
+        and result.settled
         and not result.changes_numbers
         if (ratio := _ratio_of_change(result)) is not None
     ]

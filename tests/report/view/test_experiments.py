@@ -154,7 +154,13 @@ def test_nothing_is_restated_where_the_capture_is_inconclusive():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"outputs_equal": False}, {"significant": False}, {"changes_numbers": True}, {"saving_ns": None}],
+    [
+        {"outputs_equal": False},
+        {"significant": False},
+        {"settled": False},
+        {"changes_numbers": True},
+        {"saving_ns": None},
+    ],
 )
 def test_pytorch_without_the_same_outputs_or_a_sure_saving_does_not_restate_the_headline(changes):
     other = msgspec.structs.replace(by_id("torch-compile"), **changes)
@@ -191,6 +197,8 @@ def test_what_is_not_settled_counts_neither_as_agreed_nor_as_missed(shown):
 def test_what_has_no_prediction_and_is_too_wide_is_not_called_noise(shown):
     row = experiment_row(unsettled("spinning-off"), "x")
     assert (row.agreement, row.doubt) == ("no prediction", "not settled")
+    sure = msgspec.structs.replace(unsettled("spinning-off"), significant=True, busy=True)
+    assert experiment_row(sure, "x").doubt == "not settled"
     text = shown(tried_document(experiments=(unsettled("spinning-off"),)))
     assert "not settled" in text
     assert "predictions agreed" not in text
