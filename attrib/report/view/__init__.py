@@ -4,7 +4,6 @@ No markup in here.
 """
 
 __all__ = [
-    "axis",
     "breakdown",
     "experiment_row",
     "experiments",

@@ -260,8 +260,8 @@ def failed_conditions(document: Document, *, busy: bool) -> tuple[str, ...]:
 
 def _as_clause(title: str) -> str:
     """A title inside a sentence: its first letter small, unless it begins a name."""
-    first = title.split(maxsplit=1)[0]
-    return title if first[1:].lower() != first[1:] else title[0].lower() + title[1:]
+    first = title.partition(" ")[0]
+    return title if first[1:].lower() != first[1:] else title[:1].lower() + title[1:]
 
 
 def _sentences(parts: Iterable[str]) -> str:

@@ -217,6 +217,8 @@ def test_many_failed_conditions_are_counted():
         ("The numbers of threads differ", "but the numbers of threads differ"),
         ("An engine was held back", "but an engine was held back"),
         ("Autocast on one side", "but autocast on one side"),
+        (" ", "but  "),
+        ("TF32 on one side", "but TF32 on one side"),
         ("float32 products are rounded differently", "but float32 products are rounded differently"),
     ],
 )
