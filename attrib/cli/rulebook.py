@@ -93,7 +93,7 @@ def rule_texts() -> tuple[RuleText, ...]:
             passed=rule.passed,
             about=rule.about,
             cause=CAUSES[rule.cause].title if rule.cause else "",
-            needs=tuple(NamedText(NEEDS[need].what, NEEDS[need].how) for need in rule.needs),
+            needs=tuple(NamedText(NEEDS[need].what, NEEDS[need].how) for need in rule.all_needs),
             catalog=tuple(NamedText(entry, CATALOG.get(entry, "")) for entry in rule.catalog),
             experiments=tuple(NamedText(name, titles.get(name, "")) for name in rule.experiments),
             unproved=rule.unproved,

@@ -49,7 +49,7 @@ def explanation(rule: RuleText) -> str:
     facts = [
         ("finding", example(rule)),
         ("passed", rule.passed),
-        ("needs", ", ".join(need.id for need in rule.needs) or "nothing but a trace"),
+        ("needs", ", ".join(need.id for need in rule.all_needs) or "nothing but a trace"),
         ("share", f"ledger rows of the cause {rule.cause.lower()}" if rule.cause else SHARE_OF_NONE),
     ]
     if rule.catalog:

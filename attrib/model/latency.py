@@ -39,7 +39,7 @@ class BlockKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
+class TimedBlock:
     """One attempt at one block: its steps, and what happened beside them.
 
     Attributes:
@@ -163,12 +163,11 @@ class LatencyTable:
         }
 
     def launches(self) -> dict[int, int]:
-        """The launch of each round."""
-        return (
-            dict(zip(self.block.tolist(), self.column("launch").tolist(), strict=True)) if len(self) else {}
-        )
+        """The launch of each round; blocks of a warm-up, which have numbers of their own, are none."""
+        rows = zip(self.phase, self.block.tolist(), self.column("launch").tolist(), strict=True)
+        return {block: launch for phase, block, launch in rows if phase != "warmup"}
 
-    def every_block(self, phase: StepPhase) -> tuple[Block, ...]:
+    def every_block(self, phase: StepPhase) -> tuple[TimedBlock, ...]:
         """Every attempt at every block of a phase, counted or not, in order of time."""
         columns = {name: self.column(name) for name in BLOCK_COLUMNS}
         found = []
@@ -179,7 +178,7 @@ class LatencyTable:
             found.append(
                 (
                     int(self.start_ns[rows[0]]),
-                    Block(
+                    TimedBlock(
                         role=key.role,
                         phase=phase,
                         number=key.block,

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from attrib.errors import AttribError, InternalError
-from attrib.model.document import SCHEMA_VERSION, Document, Ratio
-from attrib.model.estimate import Delta
+from attrib.model.document import SCHEMA_VERSION, Document
+from attrib.model.estimate import Delta, Ratio
 from attrib.report.view.verdict import verdict_of
 
 _WRITE_ANEW = "attrib report TRACE_DIR writes a new one"

@@ -1,13 +1,13 @@
 """Prediction error: whether a measured saving agrees with the predicted one, and what explains it where it does not."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from attrib.model.estimate import Delta
-from attrib.model.experiment import Prediction
+from attrib.model.experiment import SMALLEST, ExperimentResult, Prediction
 from attrib.units import format_interval, format_ns, format_percent
 
 STEADY = 0.1
@@ -55,29 +55,34 @@ def scale_prediction(predicted: Prediction, captured_ns: int, baseline_ns: int) 
     )
     if abs(ratio - 1) <= STEADY:
         return replace(predicted, saving_ns=saving)
-    basis = (
-        f"{predicted.basis} The figure is scaled to this run, in which the unchanged model takes"
-        f" {format_ns(baseline_ns)} instead of {format_ns(captured_ns)}."
-    )
+    share = format_percent(saving.median / baseline_ns)
+    basis = f"{predicted.basis} It is {share} of a step, and is given for the step of this run."
     return replace(predicted, saving_ns=saving, basis=basis)
 
 
 def intervals_agree(predicted: Prediction, saving: Delta) -> bool:
     """Whether the intervals overlap; the lower end of an `at_most` is 0, and an `at_least` has no upper end."""
-    low, high = _bounds(predicted)
-    return low <= saving.high and (predicted.kind == "at_least" or saving.low <= high)
+    low, high = predicted.bounds
+    return low <= saving.high and saving.low <= high
 
 
-def _bounds(predicted: Prediction) -> tuple[int, int]:
-    ends = predicted.saving_ns
-    return (min(0, ends.low) if predicted.kind == "at_most" else ends.low), ends.high
+def explain_unsettled(result: ExperimentResult, notes: Sequence[str]) -> str:
+    """Say why a result settles nothing, what the bench noticed (a busy machine, first of all), and what may settle it."""
+    wide: tuple[str, ...] = ()
+    if result.saving_ns is not None and not result.busy:
+        told = "what is predicted" if result.predicted else f"{format_percent(SMALLEST)} of the step"
+        reach = format_ns(result.saving_ns.half_width)
+        wide = (f"the interval reaches {reach} to either side, more than {told}",)
+    return "; ".join(
+        (*wide, *notes, "more time (--again --max-time SECONDS) or a quieter machine may settle it")
+    )
 
 
 def explain_disagreement(found: Disagreement) -> str:
     """List every reason that a check finds, in the order of the checks; where none does, say by how much it is off."""
     if reasons := [text for check in CHECKS if (text := check(found))]:
         return "; ".join(reasons)
-    low, high = _bounds(found.predicted)
+    low, high = found.predicted.bounds
     gap = low - found.saving.high if found.saving.high < low else found.saving.low - high
     return f"off by {format_ns(gap)} or more; the graphs and the machine do not say why"
 

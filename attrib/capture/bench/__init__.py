@@ -3,4 +3,4 @@
 Profiles nothing and writes no trace directory.
 """
 
-__all__ = ["ablation", "ablation_engine", "bench"]
+__all__ = ["ablation", "ablation_engine", "bench", "launches"]

@@ -3,4 +3,13 @@
 Knows no model and no capture.
 """
 
-__all__ = ["doctor_checks", "environment", "interpreter", "machine", "peaks", "probe", "providers"]
+__all__ = [
+    "disturbance",
+    "doctor_checks",
+    "environment",
+    "interpreter",
+    "machine",
+    "peaks",
+    "probe",
+    "providers",
+]

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from attrib.model.document import CAUSES, Cause, CauseRow, Document, Judgement, Ratio
-from attrib.model.estimate import Delta
+from attrib.model.document import CAUSES, Cause, CauseRow, Document, Judgement
+from attrib.model.estimate import Delta, Ratio
 from attrib.model.manifest import ROLES, Role
 from attrib.units import Unit, format_ends, format_interval, format_ratio, format_ratios, unit_for
 

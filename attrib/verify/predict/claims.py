@@ -16,7 +16,7 @@ _CUT = "They also cut the graph that the provider compiles; a profile does not s
 def run_rule(context: ExperimentContext, rule: Rule) -> RuleResult | None:
     """Run a rule; None where evidence that it needs is missing."""
     evidence = context.evidence
-    if not all(NEEDS[need].met(evidence) for need in rule.needs):
+    if not all(NEEDS[need].met(evidence) for need in rule.all_needs):
         return None
     return rule.audit(evidence)
 

@@ -152,7 +152,7 @@ def test_command_line_does_not_say_where_the_interpreter_is(command, shown):
 def test_only_onnx_runtime_moves(monkeypatch, tmp_path):
     started = {}
 
-    class Recorded:
+    class SideProfiles:
         pid = 0
 
         def __init__(self, engine, environment, interpreter, *, timeout_s):
@@ -170,7 +170,7 @@ def test_only_onnx_runtime_moves(monkeypatch, tmp_path):
     class FromHere:
         kind = "directory"
 
-    monkeypatch.setattr("attrib.capture.session.worker_pool.Worker", Recorded)
+    monkeypatch.setattr("attrib.capture.session.worker_pool.Worker", SideProfiles)
     workers = Workers(FromHere(), NoInterrupts(), ort_python=tmp_path / "python")
     for engine in ("torch", "exporter", "onnxruntime", "ablation"):
         workers.start(engine, engine)
@@ -215,7 +215,7 @@ def captured(bare, tmp_path_factory):
     output = tmp_path_factory.mktemp("elsewhere") / "out"
     options = CaptureOptions(
         model="two-linears", output=output, ort_python=bare, iterations=3, rounds=4, warmup=3, threads=1,
-        providers=("cpu",), disabled_optimizers=("MatMulAddFusion",),
+        launches=1, max_time=0.0, providers=("cpu",), disabled_optimizers=("MatMulAddFusion",),
         command=f"attrib profile --model two-linears --ort-python {bare}",
     )  # fmt: skip
     return capture(options)

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from attrib.analysis.attribution.ledger.rows import Ledger
+from attrib.analysis.attribution.ledger.sampling import Rounds
 from attrib.analysis.lineage.graph import Graph, GraphNode
 from attrib.analysis.provenance import chain_of
 from attrib.errors import UsageError
@@ -193,7 +194,9 @@ def _hostile() -> Explainer:
     row = LedgerRow(id="r", region=trail.id, module=module, cause="kernel", torch_ns=1, onnxruntime_ns=2,
                     delta_ns=1, low_ns=0, high_ns=2, match=match)  # fmt: skip
     region = Region(id=trail.id, module=module, calls=(), nodes=(), match=match)
-    return Explainer([region], [trail], chain_of({}, None), Ledger((row,), np.ones((1, 9)), 3))
+    return Explainer(
+        [region], [trail], chain_of({}, None), Ledger((row,), np.ones((1, 9)), Rounds((0, 1, 2)))
+    )
 
 
 def test_hostile_names_are_found_and_printed_as_text():
@@ -215,10 +218,10 @@ def test_a_node_that_vanished_and_belongs_to_nobody_still_tells_its_fate():
     )  # fmt: skip
     after = msgspec.structs.replace(before, nodes=(node(0, "Neg", ("x",), ("y",)),))
     chain = chain_of({EXPORTED: before, "onnx/optimized.onnx": after}, None)
-    found = Explainer([], [], chain, Ledger((), np.zeros((0, 9)), 3)).explain("n_Identity")
+    found = Explainer([], [], chain, Ledger((), np.zeros((0, 9)), Rounds((0, 1, 2)))).explain("n_Identity")
     assert [step.text for step in found.regions[0].trail.steps] == ["Identity left out by EliminateIdentity"]
     assert "ONNX Runtime ran no node for it" in flat(printed(found))
-    found = Explainer([], [], chain_of({EXPORTED: before}, None), Ledger((), np.zeros((0, 9)), 3)).explain(
-        "n_Neg"
-    )
+    found = Explainer(
+        [], [], chain_of({EXPORTED: before}, None), Ledger((), np.zeros((0, 9)), Rounds((0, 1, 2)))
+    ).explain("n_Neg")
     assert "the graph that ran was not recorded" in flat(printed(found))
