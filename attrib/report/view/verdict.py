@@ -209,7 +209,7 @@ def sentence_of(
     elif judged.busy:
         claim = f"{ort} looks {word}"
     else:
-        claim = f"{ort} is {_factor(document, word)} than {torch}{_factor_ends(ratio)}"
+        claim = f"{ort} is {_factor(document, word)} than {torch}{_factor_ends(ratio, word)}"
     but = f", but {against}" if against else ""
     may = may_be(judged, ratio) if judged.busy else ""
     return f"{claim}{but}{f': {may}' if may else ''}"
@@ -218,22 +218,22 @@ def sentence_of(
 def _factor(document: Document, word: str) -> str:
     """`1.37× faster`; of a report without a ratio the quotient of its steps; `faster` where one took no time."""
     if (ratio := document.latency.ratio) is not None:
-        return f"{format_ratios(*_turned(ratio))[0]} {word}"
+        return f"{format_ratios(*_turned(ratio, word))[0]} {word}"
     torch, ort = document.latency.torch_ns, document.latency.onnxruntime_ns
     small, large = sorted((torch.median, ort.median)) if torch and ort else (0, 0)
     return f"{format_ratio(large / small)} {word}" if small > 0 else word
 
 
-def _factor_ends(ratio: Ratio | None) -> str:
+def _factor_ends(ratio: Ratio | None, word: str) -> str:
     if ratio is None:
         return ""
-    _, low, high = format_ratios(*_turned(ratio))
+    _, low, high = format_ratios(*_turned(ratio, word))
     return f" ({low} to {high})"
 
 
-def _turned(ratio: Ratio) -> tuple[float, float, float]:
-    """Value and ends of a ratio; of one below 1 the inverse, so that the factor is above 1."""
-    if ratio.value >= 1 or min(ratio.value, ratio.low, ratio.high) <= 0:
+def _turned(ratio: Ratio, word: str) -> tuple[float, float, float]:
+    """Value and ends of a ratio as the factor by which ONNX Runtime is `faster`; the inverse where it is `slower`."""
+    if word == "faster" or min(ratio.value, ratio.low, ratio.high) <= 0:
         return ratio.value, ratio.low, ratio.high
     return 1 / ratio.value, 1 / ratio.high, 1 / ratio.low
 
@@ -246,7 +246,7 @@ def may_be(judged: Judgement, ratio: Ratio | None) -> str:
     if ratio is None or ratio.low <= 0:
         return ""
     if ratio.low > 1 or ratio.high < 1:
-        _, low, high = format_ratios(*_turned(ratio))
+        _, low, high = format_ratios(*_turned(ratio, "faster" if ratio.low > 1 else "slower"))
         return f"between {low}× and {high}×" if judged.significant else ""
     return f"between {format_ratio(1 / ratio.low)} slower and {format_ratio(ratio.high)} faster"
 

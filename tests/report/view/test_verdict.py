@@ -249,6 +249,17 @@ def test_slower_turns_the_ratio_round():
     assert turned.sentence == "ONNX Runtime is 2.0× slower than PyTorch (1.6 to 2.5)"
 
 
+def test_slower_on_a_busy_machine_turns_the_range_round():
+    latency = msgspec.structs.replace(
+        slower_document().latency, ratio=Ratio(value=0.5, low=0.4, high=0.625), significant=True
+    )
+    judgement = Judgement(significant=True, busy=True, rounds=2)
+    made = msgspec.structs.replace(slower_document(), latency=latency, judgement=judgement)
+    assert verdict_of(made).sentence == (
+        "ONNX Runtime looks slower, but this machine was busy: between 1.6× and 2.5×"
+    )
+
+
 def test_one_start_of_the_engines_is_said_quietly():
     once = msgspec.structs.replace(quiet(), latency=msgspec.structs.replace(quiet().latency, launches=1))
     assert verdict_of(once).remark == (
