@@ -154,7 +154,7 @@ NOT_QUIET = Check(
     check="Quiet machine",
     state="failed",
     title="The machine was busy",
-    detail="8 of 12 plain rounds stayed disturbed: its threads waited for a processor",
+    detail="30 of 40 blocks were disturbed; 8 of 12 plain rounds stayed disturbed: the last attempt at each counts",
     effect="Both engines look slower, and not alike.",
     fix="stop other programs",
 )

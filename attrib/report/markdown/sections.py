@@ -21,13 +21,15 @@ _MOST_NOTES = 30
 def headline(view: View) -> str:
     """The verdict in the first line, then what bears on it, then the workload."""
     verdict = view.verdict
-    below = "\n".join(escape(text, 600) for text in (verdict.why, verdict.remark) if text)
+    below = "\n".join(escape(text, 800) for text in (verdict.why, verdict.remark) if text)
     parts = [f"**{escape(verdict.sentence, 500)}**", escape(verdict.figures), below]
     for alert in view.alerts:
         lines = [f"{_ALERT_MARKS[alert.level]} **{escape(alert.title)}**", ""]
         for line in alert.lines[:_MOST_ALERT_LINES]:
             fix = f"to fix it: {line.fix}" if line.fix else ""
-            lines.append("- " + ". ".join(escape(text) for text in (line.text, line.effect, fix) if text))
+            lines.append(
+                "- " + ". ".join(escape(text, 800) for text in (line.text, line.effect, fix) if text)
+            )
         parts.append("\n".join(lines))
     if view.gaps:
         lines = ["ℹ️ **Evidence that was not recorded**", ""]

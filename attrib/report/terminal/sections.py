@@ -19,7 +19,7 @@ _TOP_FINDINGS = 5
 _TOP_OPERATORS = 8
 _MOST_ALERT_LINES = 8
 _BAR_CELLS = 9
-_SENTENCE_LIMIT = 600
+_SENTENCE_LIMIT = 800
 _STYLES = {"slower": "bold yellow", "faster": "bold cyan", "same": "bold", "none": "bold"}
 _ALERT_MARKS = {"error": ("!!", "bold red"), "warning": ("!", "bold yellow"), "note": ("-", "dim")}
 _TONE_MARKS = {"slower": "▲", "faster": "▼", "same": "●"}
@@ -47,7 +47,7 @@ def print_alerts(console: "Console", view: View, level: Level) -> None:
         mark, style = _ALERT_MARKS[level]
         print_line(console, text_of(f"{mark} {alert.title}", style))
         for line in alert.lines[:_MOST_ALERT_LINES]:
-            print_line(console, text_of(line.text), indent=2)
+            print_line(console, text_of(line.text, limit=_SENTENCE_LIMIT), indent=2)
             for text in filter(None, (line.effect, line.fix and f"to fix it: {line.fix}")):
                 print_line(console, text_of(text, "dim"), indent=4)
         if len(alert.lines) > _MOST_ALERT_LINES:

@@ -155,18 +155,29 @@ def verdict_of(document: Document) -> Verdict:
     conditions = failed_conditions(document, busy=judged.busy)
     half = max(delta.high - delta.median, delta.median - delta.low, 0)
     unit = unit_for(max(torch.median, ort.median), noise=half)
-    difference = format_interval(delta.median, delta.low, delta.high, scale=unit)
-    figures = f"{unit.text(ort.median)} against {unit.text(torch.median)} a step; difference {difference}, 95 % interval"
-    if not judged.significant and not judged.inconclusive and latency.ratio and not judged.busy:
-        figures += f": {names['onnxruntime']} is {describe_range(latency.ratio)}"
+    figures = f"{unit.text(ort.median)} against {unit.text(torch.median)} a step"
+    if judged.inconclusive:
+        figures += " while other programs ran: no interval of it can be believed"
+    else:
+        difference = format_interval(delta.median, delta.low, delta.high, scale=unit)
+        figures += f"; difference {difference}, 95 % interval"
+    if (
+        not judged.significant
+        and not judged.inconclusive
+        and not judged.busy
+        and (may := may_be(judged, latency.ratio))
+    ):
+        figures += f": {names['onnxruntime']} is {may}"
     known = judged.significant and not judged.busy and not judged.inconclusive
+    why = describe_causes(document, judged, sure=known and not conditions)
+    once = (_ONE_LAUNCH,) if latency.launches < _LAUNCHES_NEEDED else ()
     direction: Tone = "faster" if delta.median < 0 else "slower"
     return Verdict(
         tone=direction if known else "none" if judged.inconclusive else "same",
         sentence=sentence_of(document, names, judged, conditions),
         figures=figures,
-        why=describe_causes(document, judged, sure=known and not conditions),
-        remark=_sentences(((_ONE_LAUNCH,) if latency.launches < _LAUNCHES_NEEDED else ()) + judged.reasons),
+        why=why,
+        remark=_sentences((*once, *_not_yet_said(document, judged, why))),
         significant=judged.significant,
         split_reliable=judged.split_reliable and not judged.inconclusive,
         busy=judged.busy or judged.inconclusive,
@@ -198,41 +209,45 @@ def sentence_of(
     elif judged.busy:
         claim = f"{ort} looks {word}"
     else:
-        claim = f"{ort} is {_factor(document, word)} than {torch}{_factor_ends(ratio)}"
+        claim = f"{ort} is {_factor(document, word)} than {torch}{_factor_ends(ratio, word)}"
     but = f", but {against}" if against else ""
-    return f"{claim}{but}{f': {describe_range(ratio)}' if judged.busy and ratio else ''}"
+    may = may_be(judged, ratio) if judged.busy else ""
+    return f"{claim}{but}{f': {may}' if may else ''}"
 
 
 def _factor(document: Document, word: str) -> str:
     """`1.37× faster`; of a report without a ratio the quotient of its steps; `faster` where one took no time."""
     if (ratio := document.latency.ratio) is not None:
-        return f"{format_ratios(*_turned(ratio))[0]} {word}"
+        return f"{format_ratios(*_turned(ratio, word))[0]} {word}"
     torch, ort = document.latency.torch_ns, document.latency.onnxruntime_ns
     small, large = sorted((torch.median, ort.median)) if torch and ort else (0, 0)
     return f"{format_ratio(large / small)} {word}" if small > 0 else word
 
 
-def _factor_ends(ratio: Ratio | None) -> str:
+def _factor_ends(ratio: Ratio | None, word: str) -> str:
     if ratio is None:
         return ""
-    _, low, high = format_ratios(*_turned(ratio))
+    _, low, high = format_ratios(*_turned(ratio, word))
     return f" ({low} to {high})"
 
 
-def _turned(ratio: Ratio) -> tuple[float, float, float]:
-    """Value and ends of a ratio; of one below 1 the inverse, so that the factor is above 1."""
-    if ratio.value >= 1 or min(ratio.value, ratio.low, ratio.high) <= 0:
+def _turned(ratio: Ratio, word: str) -> tuple[float, float, float]:
+    """Value and ends of a ratio as the factor by which ONNX Runtime is `faster`; the inverse where it is `slower`."""
+    if word == "faster" or min(ratio.value, ratio.low, ratio.high) <= 0:
         return ratio.value, ratio.low, ratio.high
     return 1 / ratio.value, 1 / ratio.high, 1 / ratio.low
 
 
-def describe_range(ratio: Ratio) -> str:
-    """What the interval of a ratio leaves possible: `between 1.1× and 1.9×`, or `between 1.2× slower and 1.4× faster`."""
-    if ratio.low <= 0:
-        return f"up to {format_ratio(ratio.high)} faster"
+def may_be(judged: Judgement, ratio: Ratio | None) -> str:
+    """What the interval of a ratio leaves possible: `between 1.1× and 1.9×`, or `between 1.2× slower and 1.4× faster`.
+
+    It is empty where it would contradict the judgement: where the ratio seems known and the difference is not.
+    """
+    if ratio is None or ratio.low <= 0:
+        return ""
     if ratio.low > 1 or ratio.high < 1:
-        _, low, high = format_ratios(*_turned(ratio))
-        return f"between {low}× and {high}×"
+        _, low, high = format_ratios(*_turned(ratio, "faster" if ratio.low > 1 else "slower"))
+        return f"between {low}× and {high}×" if judged.significant else ""
     return f"between {format_ratio(1 / ratio.low)} slower and {format_ratio(ratio.high)} faster"
 
 
@@ -260,8 +275,18 @@ def failed_conditions(document: Document, *, busy: bool) -> tuple[str, ...]:
 
 def _as_clause(title: str) -> str:
     """A title inside a sentence: its first letter small, unless it begins a name."""
-    first = title.split(maxsplit=1)[0]
-    return title if first[1:].lower() != first[1:] else title[0].lower() + title[1:]
+    first = title.partition(" ")[0]
+    return title if first[1:].lower() != first[1:] else title[:1].lower() + title[1:]
+
+
+def _not_yet_said(document: Document, judged: Judgement, why: str) -> list[str]:
+    """The reasons that neither the line of causes nor a failed condition gives already."""
+    details = [check.detail for check in document.comparability if check.state == "failed"]
+    return [
+        reason
+        for reason in judged.reasons
+        if reason.partition(":")[0] not in why.lower() and not any(reason in detail for detail in details)
+    ]
 
 
 def _sentences(parts: Iterable[str]) -> str:

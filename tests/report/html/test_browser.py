@@ -120,6 +120,14 @@ def test_charts_draw_under_the_policy_and_react_to_the_pointer(opened, files):
     assert "120.245" in page.locator("#plot-waterfall .hovertext").first.text_content()
 
 
+def test_no_waterfall_is_drawn_where_its_stairs_would_mislead(opened, tmp_path):
+    place = tmp_path / "tiny.html"
+    place.write_bytes(to_html(SCREENS["tiny-nodes"]()))
+    page = opened(place.as_uri()).page
+    draw(page)
+    assert page.locator("#plot-waterfall").is_hidden()
+
+
 def test_chart_can_be_saved_but_not_sent_anywhere(opened, files):
     page = opened(files["base"]).page
     draw(page)

@@ -53,7 +53,7 @@ WORDS = {
     ),
     "inconclusive": (
         "Inconclusive: this machine was busy",
-        "380 ms against 420 ms a step; difference −40 ms (−310 to +260), 95 % interval",
+        "380 ms against 420 ms a step while other programs ran: no interval of it can be believed",
         "Neither the difference nor its causes can be told.",
     ),
     "microseconds": (
@@ -217,6 +217,8 @@ def test_many_failed_conditions_are_counted():
         ("The numbers of threads differ", "but the numbers of threads differ"),
         ("An engine was held back", "but an engine was held back"),
         ("Autocast on one side", "but autocast on one side"),
+        (" ", "but  "),
+        ("TF32 on one side", "but TF32 on one side"),
         ("float32 products are rounded differently", "but float32 products are rounded differently"),
     ],
 )
@@ -247,12 +249,45 @@ def test_slower_turns_the_ratio_round():
     assert turned.sentence == "ONNX Runtime is 2.0× slower than PyTorch (1.6 to 2.5)"
 
 
+def test_slower_on_a_busy_machine_turns_the_range_round():
+    latency = msgspec.structs.replace(
+        slower_document().latency, ratio=Ratio(value=0.5, low=0.4, high=0.625), significant=True
+    )
+    judgement = Judgement(significant=True, busy=True, rounds=2)
+    made = msgspec.structs.replace(slower_document(), latency=latency, judgement=judgement)
+    assert verdict_of(made).sentence == (
+        "ONNX Runtime looks slower, but this machine was busy: between 1.6× and 2.5×"
+    )
+
+
 def test_one_start_of_the_engines_is_said_quietly():
     once = msgspec.structs.replace(quiet(), latency=msgspec.structs.replace(quiet().latency, launches=1))
     assert verdict_of(once).remark == (
         "Each engine was started once: another start may differ by more than these intervals say."
     )
     assert verdict_of(quiet()).remark == ""
+
+
+def test_what_was_disturbed_is_said_quietly_and_once():
+    reasons = (
+        "2 of 28 blocks were disturbed and measured again",
+        "the split is not reliable: up to 61 % of the step",
+    )
+    judgement = msgspec.structs.replace(quiet().judgement, reasons=reasons[:1])
+    assert verdict_of(msgspec.structs.replace(quiet(), judgement=judgement)).remark == f"{reasons[0]}."
+    judgement = msgspec.structs.replace(tiny_nodes().judgement, reasons=reasons)
+    assert verdict_of(msgspec.structs.replace(tiny_nodes(), judgement=judgement)).remark == f"{reasons[0]}."
+    assert verdict_of(busy()).remark == "", "the failed condition says it"
+
+
+def test_a_ratio_that_seems_known_does_not_contradict_a_difference_that_is_not():
+    latency = msgspec.structs.replace(
+        busy_without_a_difference().latency, ratio=Ratio(value=5, low=2, high=15)
+    )
+    made = msgspec.structs.replace(busy_without_a_difference(), latency=latency)
+    assert verdict_of(made).sentence == (
+        "No significant difference between ONNX Runtime and PyTorch, but this machine was busy"
+    )
 
 
 def test_a_cause_in_the_noise_is_never_named():

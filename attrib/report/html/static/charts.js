@@ -42,7 +42,8 @@
 
   function waterfall(report) {
     const { torch_ns: torch, onnxruntime_ns: ort, delta_ns: delta } = report.latency;
-    if (!torch || !ort || !delta) return null;
+    /* Where no cause is reliable, or stairs would leave the axis, there is no waterfall. */
+    if (!torch || !ort || !delta || !section.dataset.stepped) return null;
     const last = { profiler_overhead: 1, unattributed: 2 };
     const causes = [...report.causes].sort((a, b) => (last[a.cause] ?? 0) - (last[b.cause] ?? 0) || Math.abs(b.delta_ns) - Math.abs(a.delta_ns));
     const labels = [names.torch, ...causes.map((c) => titles[c.cause]), names.onnxruntime];
