@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from attrib.model.document import Document
-from attrib.model.manifest import PROFILE_ZERO, Side
+from attrib.model.document import Document, MachineState
+from attrib.model.manifest import PROFILE_ZERO, Protocol, Side
 from attrib.units import format_ns, format_percent
 from attrib.wording import counted
 
@@ -83,8 +83,10 @@ def method_facts(document: Document) -> Facts:
         facts += [
             ("Plain steps", f"{plain}, random order, seed {protocol.seed}"),
             ("Profiled steps", f"{profiled}, spread among the plain ones"),
+            ("Launches", _launches(document, protocol)),
             ("Timer", protocol.timer),
         ]
+    facts += _machine_state(document.state)
     if document.workload.parameters:
         facts.append(("Parameters", f"{document.workload.parameters:,}"))
     for output in document.outputs:
@@ -93,6 +95,37 @@ def method_facts(document: Document) -> Facts:
             facts.append((f"Output {output.name}", f"{apart}; tolerance {output.tolerance:.2g}"))
     facts.append(("Inputs sha256", document.workload.inputs_sha256))
     return _drop_empty(facts)
+
+
+_ENDED = {
+    "narrow": "the interval of the difference was narrow enough",
+    "rounds": "the most rounds were measured",
+    "time": "there was no time for another launch",
+}
+
+
+def _launches(document: Document, protocol: Protocol) -> str:
+    """How often the engines were started, how long it took to the verdict, and why it was enough."""
+    if not protocol.ended:
+        return ""
+    text = f"{protocol.launches} in {protocol.seconds:.0f} s, until {_ENDED[protocol.ended]}"
+    slower = max(
+        (e.median for e in (document.latency.torch_ns, document.latency.onnxruntime_ns) if e), default=0
+    )
+    if protocol.half_width is None or not slower:
+        return text
+    reached, wanted = (format_percent(share) for share in (round(protocol.half_width, 4), protocol.tolerance))
+    return f"{text}: half the interval is {reached} of the slower step, {wanted} was asked for"
+
+
+def _machine_state(state: MachineState | None) -> Iterable[tuple[str, str]]:
+    """How fast the machine was by itself, launch by launch, and what it does not show."""
+    if state is None:
+        return
+    for label, what in (("Fixed product", "product_ns"), ("Fixed copy of 32 MiB", "copy_ns")):
+        known = [format_ns(its) for launch in state.launches if (its := getattr(launch, what)) is not None]
+        yield label, f"{', '.join(known)} (launch by launch)" if known else ""
+    yield "Not shown by this machine", ", ".join(state.unseen)
 
 
 def _drop_empty(facts: Iterable[tuple[str, str]]) -> Facts:
