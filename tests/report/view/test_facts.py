@@ -1,10 +1,9 @@
 """What a reader is told about the measurement."""
 
-import factory
-
 from attrib.model.document import LaunchState, MachineState
 from attrib.model.manifest import Protocol
 from attrib.report.view.facts import method_facts
+from tests.report import factory
 
 
 def test_method_says_how_long_was_measured_why_it_ended_and_what_the_machine_was_like():
