@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from attrib.analysis.attribution.judgement import judge, machine_state, plain_blocks
 from attrib.analysis.attribution.ledger.headline import Blocks, Headline, headline
 from attrib.analysis.attribution.ledger.interrupted import notes_on, plain_ledger
 from attrib.analysis.attribution.ledger.ledger import build_ledger
@@ -34,7 +35,7 @@ from attrib.version import __version__
 if TYPE_CHECKING:
     from attrib.analysis.attribution.ledger.rows import Ledger
     from attrib.analysis.lineage.graph import Graph
-    from attrib.model.document import Finding
+    from attrib.model.document import Finding, Judgement
     from attrib.model.experiment import ExperimentResult
     from attrib.model.latency import LatencyTable
     from attrib.model.provenance import RegionTrail
@@ -78,6 +79,8 @@ class AnalysisState:
 
     # ledger
     ledger: Ledger = field(init=False)
+    judgement: Judgement = field(init=False)
+    """How far the headline and the split carry."""
     trails: tuple[RegionTrail, ...] = field(init=False)
     """What is behind each region, whole."""
 
@@ -91,13 +94,13 @@ class AnalysisState:
 
 
 def read(state: AnalysisState) -> None:
-    """Read the plain steps and take their medians.
+    """Read the plain steps and take the headline from those that count.
 
     The large files are read where they are needed, one at a time: the traces by `partition`, the graphs by `match`.
     """
     latency = state.latency = state.directory.latency()
     state.plain = {role: latency.blocks(role, "plain") for role in ROLES} if latency else {}
-    state.headline = headline(state.plain)
+    state.headline = headline(state.plain, latency.launches() if latency else {})
 
 
 def partition(state: AnalysisState) -> None:
@@ -149,7 +152,7 @@ def match(state: AnalysisState) -> None:
 
 
 def ledger(state: AnalysisState) -> None:
-    """Divide the difference of the plain steps among the regions and causes.
+    """Divide the difference of the plain steps among the regions and causes, and judge how far that carries.
 
     Ensures that the rows sum to the headline's difference, to the nanosecond.
     """
@@ -166,6 +169,7 @@ def ledger(state: AnalysisState) -> None:
         if state.partitions
         else plain_ledger(state.headline)
     )
+    state.judgement = judge(state.headline, state.ledger, state.latency)
     state.trails = region_provenance(state.regions, state.partitions, state.ledger, state.chain)
 
 
@@ -175,6 +179,13 @@ def findings(state: AnalysisState) -> None:
     state.evidence = Evidence(
         ledger=state.ledger,
         latency=state.headline.latency,
+        block_launches={
+            role: tuple(state.headline.of_round[number] for number in its)
+            for role, its in state.plain.items()
+        },
+        launches=state.ledger.sampling.launches,
+        judgement=state.judgement,
+        machine=machine_state(latency),
         manifest=directory.manifest,
         partitions=state.partitions,
         work={role: {work.id: work for work in its.work} for role, its in state.partitions.items()},
@@ -223,11 +234,14 @@ def document(state: AnalysisState) -> None:
         experiments=tuple(map(without_steps, state.experiments)),
         profiled={role: step_times(its) for role, its in partitions.items()},
         plain_ns=dict(evidence.plain_ns),
+        plain_blocks=plain_blocks(state.latency),
+        judgement=state.judgement,
+        state=evidence.machine,
         regions=tuple(map(shorten, state.trails)),
         timeline=timelines_of(partitions, state.ledger.rows),
         rooflines=rooflines(state.ledger.rows, evidence.work, limits),
         warnings=(
-            *notes_on(directory.manifest, rounds),
+            *notes_on(directory.manifest, rounds, evidence.latency.launches),
             *manifest.warnings,
             *directory.missing,
             *(warning for its in partitions.values() for warning in its.warnings),

@@ -1,5 +1,6 @@
 """`attrib verify`: apply the fixes of the findings, measure each beside the original, and keep the results."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,22 @@ import click
 
 from attrib.cli.capturing import InterruptedCommand
 from attrib.errors import UsageError
+from attrib.model.capture_options import OPTIONS
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def _as_in_profile(name: str, kind: "click.ParamType[Any]", default: str = "as in the capture") -> Decorator:
+    """An option of `attrib profile` that says the same of each experiment."""
+    (declared,) = (option for option in OPTIONS if option.name == name)
+    words = declared.option.help.partition("  [default")[0]
+    return click.option(
+        declared.flag,
+        name,
+        type=kind,
+        metavar=declared.option.metavar or None,
+        help=f"{words}  [default: {default}]",
+    )
 
 
 @click.command("verify")
@@ -49,14 +66,11 @@ from attrib.errors import UsageError
     help="Remove this from the graph and measure how much time that saves. Takes any name that `attrib explain` knows;"
     " repeatable.",
 )
-@click.option(
-    "--rounds", type=click.IntRange(min=2), help="Number of alternating rounds.  [default: as in the capture]"
-)
-@click.option(
-    "--iterations",
-    type=click.IntRange(min=1),
-    help="Number of steps in a block.  [default: as in the capture]",
-)
+@_as_in_profile("rounds", click.IntRange(min=2))
+@_as_in_profile("launches", click.IntRange(min=1))
+@_as_in_profile("tolerance", click.FloatRange(min=0))
+@_as_in_profile("max_time", click.FloatRange(min=0), "from the model's speed")
+@_as_in_profile("iterations", click.IntRange(min=1))
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
@@ -97,6 +111,8 @@ def command(trace_dir: Path, **options: Any) -> None:
     """Apply the fixes of the failed findings in TRACE_DIR, one at a time, and measure how much time each saves.
 
     Each fix is measured without a profiler, in turn with the original, and its outputs are compared with the original's.
+    It is measured until its interval is narrow (see --tolerance; of a large predicted saving, a quarter is enough), in
+    several launches of both; what stays too wide is "not settled".
     Results are kept in TRACE_DIR/verify. Ctrl-C loses none of them; run the same command again to continue.
     """
     from attrib.api import load

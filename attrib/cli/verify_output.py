@@ -65,16 +65,22 @@ def _print_results(results: Sequence[ExperimentResult], heading: str) -> None:
             state = result.state.replace("_", " ")
             cells = (f"{state}: {result.reason}", "", "")
         else:
-            verdict = {True: "agrees", False: "missed", None: "no prediction"}[result.agrees]
             outputs = {True: "equal", False: "differ", None: "not compared"}[result.outputs_equal]
-            cells = (figure(result.saving_ns), verdict, outputs)
+            cells = (figure(result.saving_ns), _verdict(result), outputs)
         row = (result.title, _prediction_text(result.predicted), *cells, result.flags)
         table.add_row(*(Text(one_line(cell)) for cell in row))
     console.print(table)
     for result in results:
         if result.note:
-            missed = "missed, because " if result.agrees is False else ""
-            console.print(Text(one_line(f"{result.title}: {missed}{result.note}"), style="dim"))
+            because = {"missed": "missed, because ", "not settled": "not settled: "}.get(_verdict(result), "")
+            console.print(Text(one_line(f"{result.title}: {because}{result.note}"), style="dim"))
+
+
+def _verdict(result: ExperimentResult) -> str:
+    """Whether what was measured agrees with the prediction, in words."""
+    if not result.settled:
+        return "not settled"
+    return {True: "agrees", False: "missed", None: "no prediction"}[result.agrees]
 
 
 def _prediction_text(prediction: Prediction | None) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from attrib.analysis.lineage.graph import Graph
-from attrib.model.document import Cause, EvidenceRow, Latency, LedgerRow
+from attrib.model.document import Cause, EvidenceRow, Judgement, Latency, LedgerRow, MachineState
 from attrib.model.estimate import Delta
 from attrib.model.manifest import EXPORTED, OPTIMIZED, PARTITIONED, Manifest, OutputDifference, Role, Side
 from attrib.model.placement import Placement
@@ -14,7 +14,7 @@ from attrib.model.work import Partition, Work
 
 Need = Literal[
     "delta", "manifest", "partitions", "regions", "exported", "optimized", "outputs", "plain", "nodes", "graph",
-    "tokens", "device", "ran",
+    "tokens", "device", "ran", "split",
 ]  # fmt: skip
 """Evidence that a directory may lack. A rule that needs what is missing is "not applicable", and says so."""
 
@@ -61,8 +61,12 @@ class Evidence:
         regions: Regions by id.
         graphs: The chain of graphs by file: as exported, after each rewrite, as it ran.
         outputs: How far the outputs differ.
-        plain_ns: Plain steps of each side, one tuple a block.
+        plain_ns: Plain steps of each side that count, one tuple a block.
+        block_launches: The launch of each of those blocks; a side of one launch may be left out.
         warmup_ns: Steps before the first plain block, in order of time.
+        launches: Launches of the engines' processes that the ledger's intervals know of.
+        judgement: How far the measurement carries.
+        machine: What the machine was like; None where it was not recorded.
         placement: Which provider took which nodes; None where the session did not say.
         memo: Results that several rules share. Whoever takes one checks that it belongs to the same graph and steps.
     """
@@ -77,6 +81,10 @@ class Evidence:
     outputs: tuple[OutputDifference, ...]
     plain_ns: Mapping[Role, tuple[tuple[int, ...], ...]]
     warmup_ns: Mapping[Role, tuple[int, ...]] = field(default_factory=dict)
+    block_launches: Mapping[Role, tuple[int, ...]] = field(default_factory=dict)
+    launches: int = 1
+    judgement: Judgement = field(default_factory=Judgement)
+    machine: MachineState | None = None
     placement: Placement | None = None
     memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
@@ -174,6 +182,11 @@ class Rule:
     catalog: tuple[str, ...] = ()
     experiments: tuple[str, ...] = ()
     unproved: str = ""
+
+    @property
+    def all_needs(self) -> tuple[Need, ...]:
+        """Its needs; a rule that looks for time in the causes also needs a split that can be relied on."""
+        return (*self.needs, "split") if self.cause is not None else self.needs
 
     @property
     def group(self) -> str:

@@ -110,6 +110,12 @@ NEEDS: dict[Need, _Missing] = {
         "a trace with the device's work",
         "record with `ProfilerActivity.CUDA`, or run `attrib profile --device cuda`",
     ),
+    "split": _Missing(
+        lambda e: e.judgement.split_reliable,
+        "a reliable split of the step",
+        "what is not explained may be more than a quarter of it; a quiet machine, and larger calls (`--batch-size`,"
+        " `--seq-len`), leave less",
+    ),
 }
 
 
@@ -174,7 +180,7 @@ def examine(
 
 def _judge(rule: Rule, evidence: Evidence) -> tuple[Finding, RuleResult | None]:
     """Run one rule; the result is returned only where it explains time."""
-    missing = [NEEDS[need] for need in rule.needs if not NEEDS[need].met(evidence)]
+    missing = [NEEDS[need] for need in rule.all_needs if not NEEDS[need].met(evidence)]
     reason = "; ".join(f"needs {need.what}: {need.how}" for need in missing)
     result = rule.audit(evidence) if not missing else None
     if result is None or result.lacks:
@@ -187,7 +193,10 @@ def _judge(rule: Rule, evidence: Evidence) -> tuple[Finding, RuleResult | None]:
 
 
 def _weigh(rule: Rule, result: RuleResult, evidence: Evidence) -> Finding:
-    """Turn a result into a finding, as far as its rows support it: no cause without a measured share."""
+    """Turn a result into a finding, as far as its rows support it: no cause without a measured share.
+
+    What makes a comparison unfair is said even where its cost is not certain, and then without a figure.
+    """
     if not result.failed:
         return _passed(rule, result)
     failed = Finding(
@@ -205,7 +214,6 @@ def _weigh(rule: Rule, result: RuleResult, evidence: Evidence) -> Finding:
         return _passed(rule, result, "no measured time belongs to it")
     total = claim_of(result, evidence)
     if doubt := _doubt(rule, result, evidence, total):
-        # what makes a comparison unfair is said even where its cost is not certain
         return failed if rule.cause is None else _passed(rule, result, doubt)
     share = round_to_noise(total)
     return msgspec.structs.replace(
@@ -242,8 +250,10 @@ def _is_difference(result: RuleResult, evidence: Evidence) -> bool:
 
 def _doubt(rule: Rule, result: RuleResult, evidence: Evidence, total: Delta) -> str:
     """Why the rows do not support a finding; empty where they do."""
+    if not evidence.judgement.split_reliable:
+        return "its time rests on a split that is not reliable"
     figure = format_interval(total.median, total.low, total.high)
-    if not is_certain(total, SPEED_RULES):
+    if not is_certain(total, SPEED_RULES, evidence.launches):
         return f"it makes {figure} of the difference, which cannot be told from nothing"
     if {"slower": total.high < 0, "faster": total.low > 0, "any": False}[rule.direction]:
         than = "less" if total.median < 0 else "more"

@@ -5,17 +5,17 @@ from collections.abc import Iterable
 import msgspec
 
 from attrib.model.document import Finding, Verified
-from attrib.model.experiment import ExperimentResult
+from attrib.model.experiment import ExperimentResult, judged_by_width
 
 
 def by_saving(experiments: Iterable[ExperimentResult]) -> tuple[ExperimentResult, ...]:
     """The experiments with the largest measured saving first; those that were not measured last, by name."""
-    return tuple(sorted(experiments, key=lambda result: (-_saving_ns(result), result.id)))
+    return tuple(sorted(experiments, key=lambda result: (-_saved(result), result.id)))
 
 
 def without_steps(result: ExperimentResult) -> ExperimentResult:
     """The result without its single steps, which stay in the trace directory."""
-    return msgspec.structs.replace(result, plain_ns={})
+    return msgspec.structs.replace(judged_by_width(result), plain_ns={})
 
 
 def with_verified(
@@ -26,7 +26,7 @@ def with_verified(
     found = []
     for finding in findings:
         own = [result for result in measured if finding.id in result.findings]
-        best = max(own, key=lambda result: (result.outputs_equal is True, _saving_ns(result)), default=None)
+        best = max(own, key=lambda result: (result.outputs_equal is True, _saved(result)), default=None)
         if best is not None and best.saving_ns is not None:
             verified = Verified(
                 measured_ns=best.saving_ns.median,
@@ -41,6 +41,6 @@ def with_verified(
     return tuple(found)
 
 
-def _saving_ns(result: ExperimentResult) -> float:
-    """The measured saving in ns; less than any other where none was measured."""
-    return result.saving_ns.median if result.saving_ns else float("-inf")
+def _saved(result: ExperimentResult) -> float:
+    """The measured saving as a share of its own run's step; less than any other where none was measured."""
+    return float("-inf") if result.saved_share is None else result.saved_share

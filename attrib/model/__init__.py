@@ -9,6 +9,7 @@ __all__ = [
     "compiled",
     "damage",
     "device",
+    "disturbance",
     "document",
     "estimate",
     "events",

@@ -70,9 +70,8 @@ class Option:
 class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Every choice of `attrib profile`. None means that the capture chooses.
 
-    The `Option` of each field says what it does. Beyond those: `rounds` is the number of interleaved rounds, `threads`
-    holds for either engine, `against_itself` names the engine of an A/A capture, and `command` is the command line to
-    record, which is scrubbed before it is written.
+    The `Option` of each field says what it does. Beyond those: `threads` holds for either engine, `against_itself` names the
+    engine of an A/A capture, and `command` is the command line to record, which is scrubbed before it is written.
     """
 
     model: Annotated[
@@ -218,7 +217,43 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     iterations: Annotated[
         int | None, Option(at_least=1, help="Steps in a plain block.  [default: 5, more for fast models]")
     ] = None
-    rounds: Annotated[int, Option(at_least=1, on_command_line=False, chooses_what_runs=False)] = 12
+    rounds: Annotated[
+        int,
+        Option(
+            at_least=1,
+            show_default=True,
+            chooses_what_runs=False,
+            help="Rounds at most, over all launches: one block of either engine each.",
+        ),
+    ] = 12
+    launches: Annotated[
+        int | None,
+        Option(
+            at_least=1,
+            chooses_what_runs=False,
+            help="Starts of the engines' processes, among which the rounds divide.  [default: 3 to 6, as --tolerance"
+            " needs]",
+        ),
+    ] = None
+    tolerance: Annotated[
+        float,
+        Option(
+            at_least=0,
+            show_default=True,
+            chooses_what_runs=False,
+            metavar="PERCENT",
+            help="Measure until half the interval of the difference is at most this share of the slower step.",
+        ),
+    ] = 2.0
+    max_time: Annotated[
+        float | None,
+        Option(
+            at_least=0,
+            chooses_what_runs=False,
+            metavar="SECONDS",
+            help="Begin no further launch after so long, where the fewest are measured.  [default: from the model's speed]",
+        ),
+    ] = None
     warmup: Annotated[
         int | None, Option(at_least=0, help="Warm-up steps.  [default: until the blocks agree]")
     ] = None

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from attrib.model.damage import Damage
-from attrib.model.estimate import Delta, Estimate
+from attrib.model.estimate import Delta, Estimate, Ratio
 from attrib.model.experiment import ExperimentResult
 from attrib.model.manifest import Environment, OutputDifference, Protocol, Role, Side, Workload
 from attrib.model.provenance import RegionTrail
@@ -63,14 +63,6 @@ class _Struct(msgspec.Struct, frozen=True, kw_only=True):
     pass
 
 
-class Ratio(_Struct, frozen=True, kw_only=True):
-    """PyTorch's step over ONNX Runtime's, above 1 where ONNX Runtime is faster, with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
 class Latency(_Struct, frozen=True, kw_only=True):
     """The headline: the plain step of either side and their difference. They are null where a side is missing.
 
@@ -97,7 +89,7 @@ class Judgement(_Struct, frozen=True, kw_only=True):
             interval exceeds a quarter of the slower step.
         named: Causes that may be named: their interval excludes 0, and the split is reliable. The largest first.
         rounds: Rounds that were measured without disturbance.
-        disturbed: Blocks that were disturbed, and their reasons with a count each, e.g. `{"waiting": 4}`.
+        disturbed: Why blocks were disturbed, plain and profiled ones, and how many each, e.g. `{"waiting": 4}`.
         reasons: Why the verdict says less than it might, one sentence each.
     """
 
@@ -109,6 +101,30 @@ class Judgement(_Struct, frozen=True, kw_only=True):
     rounds: int = 0
     disturbed: dict[str, int] = {}
     reasons: tuple[str, ...] = ()
+
+
+class LaunchState(_Struct, frozen=True, kw_only=True):
+    """What the machine was like in one launch: medians of a fixed product and a fixed copy over its rounds that count."""
+
+    launch: int
+    product_ns: int | None = None
+    copy_ns: int | None = None
+
+
+class MachineState(_Struct, frozen=True, kw_only=True):
+    """What the machine was like while it measured. It marks figures that may not be compared, and never corrects them.
+
+    Attributes:
+        launches: Launch by launch.
+        watched: Blocks beside which the machine showed anything that would tell a disturbance.
+        disturbances: What was disturbed, how often, why, and what came of it, one sentence each; empty where all was quiet.
+        unseen: What it did not show, in words.
+    """
+
+    launches: tuple[LaunchState, ...] = ()
+    watched: int = 0
+    disturbances: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
 
 
 class PlainBlock(_Struct, frozen=True, kw_only=True, gc=False):
@@ -280,6 +296,8 @@ class Document(_Struct, frozen=True, kw_only=True):
     plain_blocks: tuple[PlainBlock, ...] = ()
     """Every plain block in order of time, those included that were disturbed and do not count."""
     judgement: Judgement = Judgement()
+    state: MachineState | None = None
+    """What the machine was like; null where the capture did not record it."""
     regions: tuple[RegionTrail, ...] = ()
     """What is behind the rows: calls, nodes and rewrites of each region, in the order of the exported graph."""
     timeline: dict[Role, StepTimeline] = {}

@@ -4,7 +4,10 @@ import msgspec
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """A median of plain steps with its 95 % interval; `n` steps."""
+    """The plain step of one side with its 95 % interval, of `n` steps.
+
+    `median` is the mean over launches of the median of its steps in each.
+    """
 
     median: int
     low: int
@@ -18,3 +21,20 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True):
     median: int
     low: int
     high: int
+
+    @property
+    def half_width(self) -> float:
+        """Half the width of the interval."""
+        return (self.high - self.low) / 2
+
+
+class Ratio(msgspec.Struct, frozen=True, kw_only=True):
+    """One step over another that was measured beside it, with its 95 % interval.
+
+    Of two engines it is PyTorch's over ONNX Runtime's, of a change the step without it over that with it: above 1 where the
+    second is faster.
+    """
+
+    value: float
+    low: float
+    high: float

@@ -163,10 +163,9 @@ class LatencyTable:
         }
 
     def launches(self) -> dict[int, int]:
-        """The launch of each round."""
-        return (
-            dict(zip(self.block.tolist(), self.column("launch").tolist(), strict=True)) if len(self) else {}
-        )
+        """The launch of each round; blocks of a warm-up, which have numbers of their own, are none."""
+        rows = zip(self.phase, self.block.tolist(), self.column("launch").tolist(), strict=True)
+        return {block: launch for phase, block, launch in rows if phase != "warmup"}
 
     def every_block(self, phase: StepPhase) -> tuple[Block, ...]:
         """Every attempt at every block of a phase, counted or not, in order of time."""

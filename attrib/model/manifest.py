@@ -29,6 +29,9 @@ EXPORTED, OPTIMIZED = "onnx/exported.onnx", "onnx/optimized.onnx"
 PARTITIONED = "onnx/partitioned.onnx"
 """In place of the last one, where a provider compiled parts of it: the graph whose nodes `placement.json` names."""
 
+MOST_ROUNDS = 1 << 20
+"""More than any capture has: all rounds are of one launch, where a manifest of an older version says nothing."""
+
 SideState = Literal["complete", "failed", "interrupted", "skipped"]
 FileState = Literal["complete", "missing"]
 
@@ -219,7 +222,16 @@ class Environment(_Struct, frozen=True, kw_only=True):
 class Protocol(_Struct, frozen=True, kw_only=True):
     """How the steps were measured: `rounds` interleaved rounds, each one plain block of either engine in random order.
 
-    `profiled_rounds` of those rounds also held one profiled block of either engine.
+    `profiled_rounds` of those rounds also held one profiled block of either engine. Until the measurement has ended these
+    are the most that there will be.
+
+    Attributes:
+        launches: Starts of the engines' processes among which the rounds divide, `rounds_per_launch` each.
+        fewest_launches: So many are measured before the width of the interval is looked at.
+        tolerance: Half interval of the difference, as a share of the slower step, at which no further round is measured.
+        half_width: What was reached, as such a share; None where it was not computed.
+        ended: Why there were no more rounds: `narrow`, `rounds` (the most were measured) or `time`; empty until then.
+        seconds: What the rounds took, launches included.
     """
 
     rounds: int
@@ -228,6 +240,13 @@ class Protocol(_Struct, frozen=True, kw_only=True):
     profiled_iterations: int
     seed: int
     timer: str = "perf_counter_ns"
+    launches: int = 1
+    fewest_launches: int = 1
+    rounds_per_launch: int = MOST_ROUNDS
+    tolerance: float = 0.0
+    half_width: float | None = None
+    ended: Literal["", "narrow", "rounds", "time"] = ""
+    seconds: float = 0.0
 
 
 class Phase(_Struct, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ from attrib.model.experiment import ExperimentResult, Prediction
 from attrib.model.region import Region
 from attrib.units import format_interval
 from attrib.verify.bench_like import BenchLike
-from attrib.verify.measuring import Setup, compare, judge
+from attrib.verify.measuring import Setup, judge
 from attrib.wording import counted
 
 PREFIX = "ablate-"
@@ -152,8 +152,9 @@ def ablate(analysis: Analysis, bench: AblationBench, setup: Setup, name: str) ->
         save_models=None,
     )
     baseline, variant = (replace(as_it_is, onnx=graph) for graph in (cut.baseline, cut.variant))
-    found = compare(bench, setup, baseline, variant, "onnxruntime")
-    result = judge(_row_of(analysis, target), found, setup)
+    row = _row_of(analysis, target)
+    found = bench.compare(baseline, variant, row.side, setup.effort_for(row.side, row.predicted))
+    result = judge(row, found, setup)
     if result.agrees:
         return result
     fed = f"{counted(len(cut.fed), 'recorded value')} ({cut.bytes / 1e6:.1f} MB)"

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from attrib.api import Analysis, load
+from attrib.capture.bench.launches import Effort
 from attrib.capture.session.providers_from_manifest import checked_interpreter
 from attrib.capture.session.request_from_manifest import options_of, recorded_options
 from attrib.errors import AttribError
@@ -69,7 +70,10 @@ class Settings:
         ort_python: The interpreter that runs ONNX Runtime, where the capture had one.
         provider_options: Provider options of the capture that may name a file.
         provider_libraries: The provider libraries of the capture.
-        rounds: Interleaved rounds; None for the capture's.
+        rounds: Interleaved rounds at most; None for the capture's.
+        launches: Starts of the processes; None for the capture's.
+        tolerance: Half interval, in percent of the slower step, that is narrow enough; None for the capture's.
+        max_time: Seconds after which an experiment begins no further launch; None for a default.
         iterations: Steps in a block; None for the capture's.
         timeout: Seconds that an engine may take for one answer.
         again: Also measure experiments that have a result.
@@ -83,6 +87,9 @@ class Settings:
     provider_options: tuple[str, ...] = ()
     provider_libraries: tuple[str, ...] = ()
     rounds: int | None = None
+    launches: int | None = None
+    tolerance: float | None = None
+    max_time: float | None = None
     iterations: int | None = None
     timeout: float = TIMEOUT_S
     again: bool = False
@@ -145,9 +152,14 @@ class Baseline:
         return Setup(
             options=recorded,
             captured_ns={role: found.median for role in ROLES if (found := medians[role]) is not None},
-            rounds=settings.rounds or recorded.rounds,
-            iterations=settings.iterations or recorded.iterations,
-            seed=recorded.seed,
+            effort=Effort(
+                rounds=settings.rounds or recorded.rounds,
+                launches=settings.launches or recorded.launches,
+                tolerance=(recorded.tolerance if settings.tolerance is None else settings.tolerance) / 100,
+                max_time=settings.max_time,
+                iterations=settings.iterations or recorded.iterations,
+                seed=recorded.seed,
+            ),
         )
 
     @cached_property

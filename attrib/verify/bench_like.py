@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from attrib.capture.bench.launches import Effort
 from attrib.model.capture_options import CaptureOptions
 from attrib.model.manifest import OutputDifference, Role
 
@@ -33,6 +34,16 @@ class Measured(Protocol):
         ...
 
     @property
+    def launches(self) -> Sequence[int]:
+        """Which start of the processes each round belongs to."""
+        ...
+
+    @property
+    def busy(self) -> bool:
+        """Whether something else disturbed most rounds."""
+        ...
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Things that disturbed the measurement, one sentence each."""
         ...
@@ -47,14 +58,7 @@ class BenchLike(Protocol):
         ...
 
     def compare(
-        self,
-        baseline: CaptureOptions,
-        variant: CaptureOptions,
-        role: Role,
-        *,
-        rounds: int,
-        iterations: int | None,
-        seed: int,
+        self, baseline: CaptureOptions, variant: CaptureOptions, role: Role, effort: Effort, /
     ) -> Measured:
         """Run both in plain blocks that alternate, without a profiler."""
         ...

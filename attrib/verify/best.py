@@ -46,13 +46,20 @@ def wins_of(
     found = []
     for item in planned:
         result = by_id.get(item.id)
-        if item.variant is None or result is None or result.saving_ns is None or result.side != _SIDE:
+        if item.variant is None or result is None or result.side != _SIDE:
+            continue
+        if result.saving_ns is None or result.saved_share is None:
             continue
         changes = result.changes_numbers or item.experiment.changes_numbers
         kept = accept_changed_numbers if changes else result.outputs_equal is True
         if kept and result.state == "measured" and result.saving_ns.low > 0:
-            options, saving = item.variant.options, result.saving_ns
-            win = Win(id=item.id, title=item.title, options=options, saving=saving, changes_numbers=changes)
+            win = Win(
+                id=item.id,
+                title=item.title,
+                options=item.variant.options,
+                saved=result.saved_share,
+                changes_numbers=changes,
+            )
             found.append(win)
     return found
 

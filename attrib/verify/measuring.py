@@ -1,32 +1,33 @@
 """Measuring one experiment: side by side with the original, and the result compared with the prediction."""
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from attrib.analysis.attribution.ledger.headline import paired_difference
+from attrib.analysis.attribution.ledger.headline import headline, number_blocks
+from attrib.capture.bench.launches import Effort
 from attrib.capture.config.options import check_options
 from attrib.errors import AttribError
 from attrib.model.capture_options import CaptureOptions
 from attrib.model.estimate import Delta
-from attrib.model.experiment import ExperimentResult
-from attrib.model.manifest import Role
+from attrib.model.experiment import ExperimentResult, Prediction, is_settled
+from attrib.model.manifest import ROLES, Role
 from attrib.verify.bench_like import BenchLike, Measured
 from attrib.verify.flags import flags_of
 from attrib.verify.plan import Planned
 from attrib.verify.prediction_error import (
     Disagreement,
     explain_disagreement,
+    explain_width,
     intervals_agree,
     scale_prediction,
 )
 
-WIDE = 0.15
-"""Width of the saving's interval over the original's step, above which something disturbed the measurement."""
-
-MOST_ATTEMPTS = 3
+SHARE_OF_PREDICTED = 0.25
+"""Of a predicted saving: half an interval of this size tells it from nothing, and from twice as much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,17 +36,21 @@ class Setup:
 
     Attributes:
         options: Options of the original.
-        captured_ns: Median plain step of each engine in the capture.
-        rounds: Interleaved rounds.
-        iterations: Steps in a plain block; None to fill about a tenth of a second.
-        seed: Decides the order of the blocks.
+        captured_ns: Plain step of each engine in the capture.
+        effort: How long; what is predicted to save much need not be measured as finely.
     """
 
     options: CaptureOptions
     captured_ns: Mapping[Role, int]
-    rounds: int
-    iterations: int | None = None
-    seed: int = 0
+    effort: Effort = field(default_factory=Effort)
+
+    def effort_for(self, role: Role, predicted: Prediction | None) -> Effort:
+        """How long a change is measured that is predicted to save so much."""
+        captured = self.captured_ns.get(role)
+        if predicted is None or not captured:
+            return self.effort
+        share = SHARE_OF_PREDICTED * abs(predicted.saving_ns.median) / captured
+        return dataclasses.replace(self.effort, tolerance=max(self.effort.tolerance, share))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +76,15 @@ class Measuring:
         self.setup = setup
         self.bench = bench
 
-    def compare(self, baseline: CaptureOptions, variant: CaptureOptions, role: Role) -> Measured:
+    def compare(
+        self,
+        baseline: CaptureOptions,
+        variant: CaptureOptions,
+        role: Role,
+        predicted: Prediction | None = None,
+    ) -> Measured:
         """Measure two sets of options side by side."""
-        return compare(self.bench(), self.setup, baseline, variant, role)
+        return self.bench().compare(baseline, variant, role, self.setup.effort_for(role, predicted))
 
     def job(self, item: Planned) -> ExperimentJob:
         """Make the job of a planned experiment."""
@@ -96,7 +107,7 @@ class Measuring:
 
         def measure() -> ExperimentResult:
             check_options(changed)
-            found = self.compare(self.setup.options, changed, row.side)
+            found = self.compare(self.setup.options, changed, row.side, row.predicted)
             return judge(row, found, self.setup, lambda: self._count_ops(row.side, changed))
 
         family = item.experiment.id if item.experiment.id != item.id else ""
@@ -112,26 +123,6 @@ class Measuring:
         except AttribError:
             return Counter(), Counter()
         return Counter(before), Counter(after)
-
-
-def compare(
-    bench: BenchLike, setup: Setup, baseline: CaptureOptions, variant: CaptureOptions, role: Role
-) -> Measured:
-    """Measure two sets of options side by side.
-
-    Where the interval is so wide that it says nothing, they are measured again, and the narrowest interval counts: it is
-    chosen by its width, not by the figure in it.
-    """
-
-    def once() -> Measured:
-        return bench.compare(
-            baseline, variant, role, rounds=setup.rounds, iterations=setup.iterations, seed=setup.seed
-        )
-
-    found = [once()]
-    while _width(found[-1]) > WIDE and len(found) < MOST_ATTEMPTS:
-        found.append(once())
-    return min(found, key=_width)
 
 
 def judge(
@@ -155,7 +146,10 @@ def judge(
     if row.predicted is None or saving is None or baseline is None:
         return result
     predicted = scale_prediction(row.predicted, captured, baseline.median) if captured else row.predicted
-    result = replace(result, predicted=predicted, agrees=intervals_agree(predicted, saving))
+    result = replace(result, predicted=predicted)
+    if not is_settled(result):
+        return replace(result, settled=False, note=explain_width(predicted, saving, found.notes))
+    result = replace(result, settled=True, note="", agrees=intervals_agree(predicted, saving))
     if result.agrees:
         return result
     before, after = graphs()
@@ -174,24 +168,30 @@ def judge(
 
 def with_figures(result: ExperimentResult, found: Measured) -> ExperimentResult:
     """Add what was measured side by side to a result; a positive saving saves time."""
-    baseline, variant, delta = paired_difference(found.baseline_ns, found.variant_ns)
+    # The first side has the first role, as in the bench: here a role only names the side.
+    plain = {
+        role: number_blocks(blocks)
+        for role, blocks in zip(ROLES, (found.baseline_ns, found.variant_ns), strict=True)
+    }
+    latency = headline(plain, dict(enumerate(found.launches))).latency
+    delta = latency.delta_ns
+    assert delta is not None  # noqa: S101  (the bench ends with an error where a side has no step)
     saving = Delta(median=-delta.median, low=-delta.high, high=-delta.low)
-    return replace(
+    result = replace(
         result,
-        baseline_ns=baseline,
-        variant_ns=variant,
+        baseline_ns=latency.torch_ns,
+        variant_ns=latency.onnxruntime_ns,
         saving_ns=saving,
-        significant=saving.low > 0 or saving.high < 0,
+        ratio=latency.ratio,
+        significant=latency.significant,
         outputs=found.outputs,
         outputs_equal=all(row.equal for row in found.outputs) if found.outputs else None,
         plain_ns={"baseline": _steps(found.baseline_ns), "variant": _steps(found.variant_ns)},
+        launches=tuple(found.launches),
+        busy=found.busy,
     )
-
-
-def _width(found: Measured) -> float:
-    """Width of the interval of the difference, as a share of the original's step."""
-    baseline, _, delta = paired_difference(found.baseline_ns, found.variant_ns)
-    return (delta.high - delta.low) / baseline.median
+    settled = is_settled(result)
+    return replace(result, settled=settled, note="" if settled else explain_width(None, saving, found.notes))
 
 
 def _steps(blocks: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:

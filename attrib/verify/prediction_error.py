@@ -1,13 +1,13 @@
 """Prediction error: whether a measured saving agrees with the predicted one, and what explains it where it does not."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from attrib.model.estimate import Delta
-from attrib.model.experiment import Prediction
+from attrib.model.experiment import SMALLEST, Prediction
 from attrib.units import format_interval, format_ns, format_percent
 
 STEADY = 0.1
@@ -55,29 +55,31 @@ def scale_prediction(predicted: Prediction, captured_ns: int, baseline_ns: int) 
     )
     if abs(ratio - 1) <= STEADY:
         return replace(predicted, saving_ns=saving)
-    basis = (
-        f"{predicted.basis} The figure is scaled to this run, in which the unchanged model takes"
-        f" {format_ns(baseline_ns)} instead of {format_ns(captured_ns)}."
-    )
+    share = format_percent(saving.median / baseline_ns)
+    basis = f"{predicted.basis} It is {share} of a step, and is given for the step of this run."
     return replace(predicted, saving_ns=saving, basis=basis)
 
 
 def intervals_agree(predicted: Prediction, saving: Delta) -> bool:
     """Whether the intervals overlap; the lower end of an `at_most` is 0, and an `at_least` has no upper end."""
-    low, high = _bounds(predicted)
-    return low <= saving.high and (predicted.kind == "at_least" or saving.low <= high)
+    low, high = predicted.bounds
+    return low <= saving.high and saving.low <= high
 
 
-def _bounds(predicted: Prediction) -> tuple[int, int]:
-    ends = predicted.saving_ns
-    return (min(0, ends.low) if predicted.kind == "at_most" else ends.low), ends.high
+def explain_width(predicted: Prediction | None, saving: Delta, notes: Sequence[str]) -> str:
+    """Say that an interval is too wide to settle anything, what the bench noticed, and what narrows it."""
+    told = "than what is predicted" if predicted else f"than {format_percent(SMALLEST)} of the step"
+    wide = f"the interval reaches {format_ns(saving.half_width)} to either side, more {told}"
+    return "; ".join(
+        (wide, *notes, "more time (--again --max-time SECONDS) or a quieter machine may settle it")
+    )
 
 
 def explain_disagreement(found: Disagreement) -> str:
     """List every reason that a check finds, in the order of the checks; where none does, say by how much it is off."""
     if reasons := [text for check in CHECKS if (text := check(found))]:
         return "; ".join(reasons)
-    low, high = _bounds(found.predicted)
+    low, high = found.predicted.bounds
     gap = low - found.saving.high if found.saving.high < low else found.saving.low - high
     return f"off by {format_ns(gap)} or more; the graphs and the machine do not say why"
 

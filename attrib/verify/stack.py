@@ -60,12 +60,12 @@ def _merge_field(name: str, base: Any, stack: Any, other: Any) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Win:
-    """A change that was measured alone, saves time for certain and keeps the outputs."""
+    """A change that was measured alone, saves time for certain and keeps the outputs; `saved` is a share of the step."""
 
     id: str
     title: str
     options: CaptureOptions
-    saving: Delta
+    saved: float
     changes_numbers: bool = False
 
 
@@ -102,8 +102,8 @@ def is_gain(trial: Trial) -> bool:
 
 
 def by_saving(wins: Iterable[Win]) -> list[Win]:
-    """Sort changes, the largest saving first."""
-    return sorted(wins, key=lambda win: (-win.saving.median, win.id))
+    """Sort changes, the largest saving first: as shares, because each was measured in a run of its own."""
+    return sorted(wins, key=lambda win: (-win.saved, win.id))
 
 
 def stack_wins(base: CaptureOptions, wins: Iterable[Win], attempt: Try) -> Stack:

@@ -61,7 +61,16 @@ def _captured(options: dict[str, Any], folder: Path) -> Analysis:
 
 def _options(options: dict[str, Any], folder: Path) -> CaptureOptions:
     models = folder.with_name(f"{folder.name}-models")
-    return CaptureOptions(**options, output=folder, save_models=models, rounds=2, iterations=1, warmup=1)
+    return CaptureOptions(
+        **options,
+        output=folder,
+        save_models=models,
+        rounds=2,
+        iterations=1,
+        warmup=1,
+        launches=1,
+        max_time=0.0,
+    )
 
 
 def _stranger(capture_dir: Path, folder: Path, cell: Cell) -> Path:

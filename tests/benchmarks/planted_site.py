@@ -98,7 +98,14 @@ class Site:
         """The graph exported from a factory, weights beside it; exported when it is first asked for."""
         folder = self.root / "graphs" / factory
         if not (folder / EXPORTED).is_file():
-            quick = {"save_models": folder, "rounds": 2, "warmup": 1, "iterations": 1, "force": True}
+            quick = {
+                "save_models": folder,
+                "rounds": 2,
+                "launches": 1,
+                "warmup": 1,
+                "iterations": 1,
+                "force": True,
+            }
             scratch = self.root / "scratch"
             capture(self._options(factory, None, output=scratch, **quick))
             shutil.rmtree(scratch)

@@ -13,6 +13,8 @@ import pytest
 
 pytestmark = pytest.mark.engines
 slow = partial(pytest.param, marks=pytest.mark.slow)
+PROFILE = [sys.executable, "-m", "attrib", "profile"]
+QUICKLY = ("--launches", "1", "--max-time", "0")
 
 FACTORIES = """
 import torch
@@ -49,7 +51,7 @@ def environment(workplace):
 
 def attrib(workplace, *arguments):
     return subprocess.run(
-        [sys.executable, "-m", "attrib", "profile", *arguments],
+        [*PROFILE, *(() if "--resume" in arguments else QUICKLY), *arguments],
         cwd=workplace, env=environment(workplace), capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
 
@@ -137,7 +139,7 @@ def interrupt(workplace, phrase, seconds, number=signal.SIGINT, *, iterations=No
     signal."""
     iterations = iterations or ("20000" if "Measuring" in phrase else "3")
     process = subprocess.Popen(
-        [sys.executable, "-m", "attrib", "profile", "--model", "mine.py:linear", "-o", "out", "--iterations", iterations],
+        [*PROFILE, *QUICKLY, "--model", "mine.py:linear", "-o", "out", "--iterations", iterations],
         cwd=workplace, env=environment(workplace), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
     )  # fmt: skip
@@ -262,7 +264,7 @@ def test_terminal_sees_phases_and_the_result(workplace):
 
     main, secondary = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "attrib", "profile", "--model", "mine.py:linear", "-o", "out", "--no-report",
+        [*PROFILE, *QUICKLY, "--model", "mine.py:linear", "-o", "out", "--no-report",
          "--iterations", "3"],
         cwd=workplace, env=environment(workplace) | {"TERM": "xterm"}, stdout=subprocess.PIPE, stderr=secondary,
     )  # fmt: skip

@@ -111,7 +111,7 @@ class FakeEngine:
 
     def run(self, command: Run) -> Steps:
         count = command.lead_in + command.iterations
-        starts, walls = time_steps(lambda: time.sleep(_STEP_S[self.name]), count)
+        starts, walls, _ = time_steps(lambda: time.sleep(_STEP_S[self.name]), count)
         trace = ""
         if command.profiled:
             spans = list(zip(starts, walls, strict=True))[command.lead_in :]

@@ -20,7 +20,7 @@ from attrib.model.manifest import Manifest
 from attrib.traces.directory.trace_directory import open_directory
 
 ROOT = Path(__file__).parents[2]
-FAKE_OPTIONS = {"rounds": 4, "iterations": 3, "warmup": 3, "threads": 1}
+FAKE_OPTIONS = {"rounds": 4, "iterations": 3, "warmup": 3, "launches": 1, "max_time": 0.0, "threads": 1}
 GONE_S = 60.0
 
 

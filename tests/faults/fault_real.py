@@ -26,7 +26,15 @@ def bert():
     ids = torch.randint(5, 500, (1, 16))
     return BertModel(config), {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 """
-OPTIONS = {"rounds": 4, "iterations": 3, "warmup": 3, "threads": 1, "exporter": "torchscript"}
+OPTIONS = {
+    "rounds": 4,
+    "iterations": 3,
+    "warmup": 3,
+    "launches": 1,
+    "max_time": 0.0,
+    "threads": 1,
+    "exporter": "torchscript",
+}
 
 
 def kills(folder: Path, count: int, seed: int) -> Counter[str]:

@@ -128,7 +128,8 @@ def replacing(target):
     return begun(target)
 writer.replacing = replacing
 try:
-    capture(CaptureOptions(model="two-linears", output=Path(sys.argv[3]), rounds=4, iterations=3, warmup=3, threads=1))
+    options = {"rounds": 4, "iterations": 3, "warmup": 3, "threads": 1, "launches": 1, "max_time": 0.0}
+    capture(CaptureOptions(model="two-linears", output=Path(sys.argv[3]), **options))
 except AttribError as error:
     print(error)
 """

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attrib.errors import InternalError
+from attrib.findings.evidence.significance import is_certain
 from attrib.findings.protocol import Rule, RuleResult
 from attrib.findings.registry import RULES
 from attrib.findings.runner import NEEDS, examine, round_to_noise, run
+from attrib.model.document import Judgement
 from attrib.model.estimate import Delta
 from attrib.model.manifest import EXPORTED, OPTIMIZED
 from tests.findings.evidence_factory import MS, STEP_NS, FakeLedger, evidence, manifest, row
@@ -108,6 +110,8 @@ class TestStates:
             run(evidence(), (rule(claim()), rule(claim())))
 
 
+UNRELIABLE = Judgement(split_reliable=False)
+
 LACKING = {
     "delta": lambda e: {"latency": msgspec.structs.replace(e.latency, delta_ns=None)},
     "manifest": lambda _: {"manifest": None},
@@ -122,6 +126,7 @@ LACKING = {
     "tokens": lambda _: {"manifest": manifest(workload={"seq_len": 0})},
     "device": lambda e: {"partitions": e.partitions},
     "ran": lambda _: {"graphs": {}},
+    "split": lambda _: {"judgement": UNRELIABLE},
 }
 
 
@@ -240,3 +245,37 @@ def test_no_rule_blames_anything_where_nothing_differs():
 def test_the_ledger_of_the_tests_is_exact():
     ledger = FakeLedger((row("layout", 0, 3 * MS, name="a"), row("cast", 0, 4 * MS, name="b")))
     assert ledger.total(["a", "b", "a"]).median == 7 * MS
+
+
+class TestSplitThatIsNotReliable:
+    def test_no_rule_about_time_answers(self):
+        layout = row("layout", 1 * MS, 4 * MS, name="a")
+        finding = one(claim("a"), evidence(layout, judgement=UNRELIABLE))
+        assert finding.state == "not_applicable"
+        assert "a reliable split of the step" in finding.reason
+        assert finding.saving_ns == 0
+
+    def test_what_makes_a_comparison_unfair_is_said_without_a_figure(self):
+        layout = row("layout", 1 * MS, 4 * MS, name="a")
+        waste = Delta(median=MS, low=MS - 1, high=MS + 1)
+        given_evidence = evidence(layout, judgement=UNRELIABLE)
+        finding = one(claim("a", claim=waste), given_evidence, cause=None)
+        assert (finding.state, finding.saving_ns, finding.low_ns, finding.high_ns) == ("failed", 0, 0, 0)
+        assert one(claim(), given_evidence, cause=None).state == "failed"  # of the graph alone
+
+    def test_no_rule_of_attrib_claims_time(self):
+        rows = busy_rows([(cause, delta) for cause in CAUSES for delta in (9 * MS, -9 * MS)], 0)
+        found = run(evidence(*rows, judgement=UNRELIABLE))
+        assert {f.state for f in found if f.cause is not None} == {"not_applicable"}
+        assert all(f.saving_ns == f.explains_ns == 0 for f in found)
+
+
+@pytest.mark.parametrize(("launches", "half"), [(1, 60), (3, 15), (5, 35)])
+def test_the_fewer_launches_the_surer_one_of_many_intervals_must_be(launches, half):
+    """Widened for 30 tests: 1.6 times by the normal distribution, 5.7 and 2.6 times by those of 2 and 4 degrees."""
+    sure, unsure = (Delta(median=100, low=100 - its, high=100 + its) for its in (half, half + 5))
+    assert is_certain(sure, 30, launches)
+    assert not is_certain(unsure, 30, launches)
+    assert is_certain(
+        Delta(median=100, low=1, high=199), 1, launches
+    )  # the only one: its own interval counts

@@ -18,7 +18,7 @@ from attrib.rewrite.registry import REWRITES
 
 pytestmark = pytest.mark.engines
 
-QUICK = {"iterations": 2, "rounds": 2, "warmup": 2, "threads": 1}
+QUICK = {"iterations": 2, "rounds": 2, "warmup": 2, "threads": 1, "launches": 1, "max_time": 0.0}
 
 
 def recipe_of(location, **changes):

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
+from attrib.capture.bench.launches import Effort
 from attrib.capture.storage.writer import TraceWriter
 from attrib.model.capture_options import CaptureOptions
 from attrib.model.estimate import Delta
@@ -18,6 +19,7 @@ from attrib.verify.protocol import Experiment, Variant
 
 ORIGINAL = CaptureOptions(model="two-linears")
 STEP = 1_000_000
+LAUNCHES = (0, 0, 1, 1, 2, 2, 3, 3)
 Cost = Callable[[CaptureOptions], float]
 
 
@@ -28,40 +30,50 @@ class FakeComparison:
     outputs: tuple[OutputDifference, ...]
     same: bool = False
     notes: tuple[str, ...] = ()
+    launches: tuple[int, ...] = ()
+    busy: bool = False
 
 
 @dataclass
 class FakeBench:
-    """Every step takes what `cost` says of its options, give or take half a thousandth; `differs` from the original."""
+    """Every step takes what `cost` says of its options, give or take `noise`; `differs` from the original."""
 
     cost: Cost
     differs: Callable[[CaptureOptions], bool] = lambda _: False
     raises: Callable[[CaptureOptions], BaseException | None] = lambda _: None
     ops: Callable[[CaptureOptions], Mapping[str, int]] = lambda _: {}
     inputs_sha256: str = "same"
+    noise: float = 0.0005
+    notes: tuple[str, ...] = ()
+    busy: bool = False
+    efforts: list[Effort] = field(default_factory=list)
     compared: list[tuple[CaptureOptions, CaptureOptions]] = field(default_factory=list)
     started: int = 0
 
-    def compare(self, baseline, variant, role, *, rounds, iterations, seed):
+    def compare(self, baseline, variant, role, effort):
         error = self.raises(variant)
         if error is not None:
             raise error
         self.compared.append((baseline, variant))
+        self.efforts.append(effort)
         generator = np.random.default_rng(len(self.compared))
         differ = self.differs(variant) != self.differs(baseline)
         return FakeComparison(
-            self._blocks(baseline, rounds, generator),
-            self._blocks(variant, rounds, generator),
+            self._blocks(baseline, generator),
+            self._blocks(variant, generator),
             (difference(equal=not differ),),
             same=baseline == variant,
+            notes=self.notes,
+            launches=LAUNCHES,
+            busy=self.busy,
         )
 
     def count_ops(self, options):
         return self.ops(options)
 
-    def _blocks(self, options, rounds, generator):
+    def _blocks(self, options, generator):
         step = self.cost(options)
-        noise = generator.normal(1.0, 0.0005, size=(rounds, 5))
+        noise = generator.normal(1.0, self.noise, size=(len(LAUNCHES), 5))
         return tuple(tuple(int(step * factor) for factor in row) for row in noise)
 
     def __call__(self):

@@ -47,7 +47,7 @@ class Bench(fakes.FakeBench):
 def setup_of(analysis, **changes):
     captured = {"onnxruntime": analysis.document.latency.onnxruntime_ns.median}
     options = replace(fakes.ORIGINAL, opt_level="all", optimize=("onnxslim",), opset=20, **changes)
-    return Setup(options=options, captured_ns=captured, rounds=8)
+    return Setup(options=options, captured_ns=captured)
 
 
 def test_node_row_region_and_module_are_found_by_their_names(analysis):

@@ -39,7 +39,7 @@ def test_largest_region_costs_in_plain_steps_what_the_ledger_gives_it(tmp_path):
     gaps = []
     for attempt in range(3):
         directory = tmp_path / f"trace-{attempt}"
-        capture(CaptureOptions(model=model, output=directory, rounds=8, threads=1))
+        capture(CaptureOptions(model=model, output=directory, rounds=8, threads=1, launches=1, max_time=0.0))
         name = largest_region(directory)
         (result,) = run(directory, Request(ablate=(name,)), model=model, rounds=12)
         assert (result.id, result.state, result.outputs_equal) == (f"ablate-{name}", "measured", True)

@@ -45,7 +45,7 @@ def searched(tmp_path, bench, items, *, accept=False):
     fakes.captured(tmp_path / "trace")
     manifest = fakes.read(tmp_path / "trace")
     results = Results(tmp_path / "trace", manifest, ())
-    setup = Setup(options=fakes.ORIGINAL, captured_ns={}, rounds=8)
+    setup = Setup(options=fakes.ORIGINAL, captured_ns={})
     with Interrupts() as interrupts:
         measuring = Measuring(setup, lambda: bench)
         runner = ExperimentRunner(results, NoProgress(), interrupts, prepare=lambda: bench)
@@ -175,9 +175,7 @@ def test_every_part_was_a_gain_when_it_was_added(world):
         options = optimizer(name).variant.options
         saving = 1000 - cost(options)
         if saving > 1:
-            wins.append(
-                Win(id=name, title=name, options=options, saving=Delta(median=saving, low=1, high=saving))
-            )
+            wins.append(Win(id=name, title=name, options=options, saved=saving / 1000))
     stack = stack_wins(fakes.ORIGINAL, wins, attempt)
     assert stack.options.disabled_optimizers == tuple(win.id for win in stack.parts)
     assert {win.id for win in stack.parts} | stack.left_out.keys() == {win.id for win in wins}
@@ -193,13 +191,13 @@ def test_lucky_winner_that_cannot_repeat_its_saving_is_no_answer(tmp_path):
     class Lucky(fakes.FakeBench):
         """The first measurement of A shows a saving that it does not have."""
 
-        def compare(self, baseline, variant, role, **protocol):
+        def compare(self, baseline, variant, role, effort):
             seen = sum(one.disabled_optimizers == ("A",) for _, one in self.compared)
             honest = self.cost
             if variant.disabled_optimizers == ("A",) and not seen:
                 self.cost = costs({"A": 0.3, "B": 0.1})
             try:
-                return super().compare(baseline, variant, role, **protocol)
+                return super().compare(baseline, variant, role, effort)
             finally:
                 self.cost = honest
 

@@ -38,7 +38,7 @@ def results_of(root):
 
 
 def run(root, bench, items, *, again=False, captured_ns=fakes.STEP, progress=None):
-    setup = Setup(options=fakes.ORIGINAL, captured_ns={"onnxruntime": captured_ns}, rounds=8)
+    setup = Setup(options=fakes.ORIGINAL, captured_ns={"onnxruntime": captured_ns})
     with Interrupts() as interrupts:
         started = functools.cache(bench)
         measuring = Measuring(setup, started)

@@ -3,4 +3,4 @@
 Knows no rule and no rendering.
 """
 
-__all__ = ["partitions", "timeline"]
+__all__ = ["judgement", "partitions", "timeline"]

@@ -1,25 +1,23 @@
 """Plain comparison of two configurations of one engine, in the protocol of a capture.
 
 Either configuration has a worker process of its own and gets the same inputs; both are warmed up, and then their plain
-blocks alternate in random order while the other worker waits. Nothing is profiled.
+blocks alternate in random order while the other worker waits. Nothing is profiled. `attrib.capture.bench.launches` says how
+long, and when the processes are started anew.
 """
 
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
-import msgspec
-
 from attrib.capture.bench.ablation import Cut, cut_graph, optimized_graph
-from attrib.capture.bench.sides import Opener, ReadySide
+from attrib.capture.bench.launches import Blocks, Effort, Timed, measure
+from attrib.capture.bench.sides import Opener, Plan, ReadySide
 from attrib.capture.config.options import check_options
 from attrib.capture.config.progress import Progress
-from attrib.capture.session.latencies import Latencies
-from attrib.capture.session.measure import LEAD_IN, NS, BlockRunner, orders, plan_protocol, run_block, warm_up
+from attrib.capture.session.measure import BlockRunner
 from attrib.capture.session.worker_pool import Workers
 from attrib.capture.storage.interrupts import Interrupts
 from attrib.capture.workers.messages import Open
@@ -28,31 +26,17 @@ from attrib.capture.workload.differences import compare_outputs
 from attrib.capture.workload.inputs import Arrays
 from attrib.capture.workload.sources import Source
 from attrib.model.capture_options import CaptureOptions
-from attrib.model.manifest import ROLES, TOLERANCES, OutputDifference, Protocol, Role
+from attrib.model.disturbance import REASONS
+from attrib.model.latency import LatencyTable
+from attrib.model.manifest import ROLES, TOLERANCES, OutputDifference, Role
 from attrib.rewrite.files import load_graph
+from attrib.wording import counted
 
-_BUDGET_S = 240.0
-"""The blocks of one comparison take about this long at most; where a step takes seconds, there are fewer rounds."""
-
-_FEWEST_ROUNDS = 4
 _BUSY_SHARE = 0.10
 """Of one core while the other side runs: then the waiting side is no longer idle."""
 
-Tell = Callable[[float, float], None]
-
 _TITLES = ("the baseline", "the variant")
 VARIANT = "variant"
-Blocks = tuple[tuple[int, ...], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """How to measure. `iterations`: steps in a block, None for as many as fill one; `warmup`: exact steps, or None."""
-
-    rounds: int
-    iterations: int | None
-    warmup: int | None
-    seed: int
 
 
 class BaselineError(WorkerError):
@@ -67,29 +51,32 @@ class Comparison:
         baseline_ns: Plain steps of the baseline, a block for each round.
         variant_ns: Plain steps of the variant in the same rounds.
         outputs: How far the variant's outputs are from the baseline's, for those that both have.
-        rounds: Interleaved rounds.
+        launches: Which start of the processes each round belongs to, from 0.
         iterations: Steps in a block.
         same: Both ran the same: the variant changed nothing.
         settings: What bears on the variant's speed, as its engine says it.
         baseline_settings: The same of the baseline.
+        busy: Something else disturbed most rounds, however often they were measured.
         notes: What the reader should know.
     """
 
     baseline_ns: Blocks
     variant_ns: Blocks
     outputs: tuple[OutputDifference, ...]
-    rounds: int
+    launches: tuple[int, ...]
     iterations: int
     same: bool
     settings: dict[str, str]
     baseline_settings: dict[str, str]
+    busy: bool = False
     notes: tuple[str, ...] = ()
 
 
 class Bench:
     """Compares configurations; workers and the temporary folder end with it.
 
-    The baseline's worker stays open while its options stay the same, for either engine; exports and rewrites are kept.
+    For either engine, the worker of the last baseline stays open for the first launch of the next comparison, while its
+    options stay the same; exports and rewrites are kept.
     """
 
     def __init__(
@@ -153,14 +140,7 @@ class Bench:
         return self._workers, self._opener
 
     def compare(
-        self,
-        baseline: CaptureOptions,
-        variant: CaptureOptions,
-        role: Role,
-        *,
-        rounds: int = 12,
-        iterations: int | None = None,
-        seed: int = 0,
+        self, baseline: CaptureOptions, variant: CaptureOptions, role: Role, effort: Effort
     ) -> Comparison:
         """Measure two configurations of one engine side by side.
 
@@ -168,9 +148,7 @@ class Bench:
             baseline: Options of the one to compare with.
             variant: Options of the other one.
             role: Which engine runs them.
-            rounds: Interleaved rounds; fewer where steps take seconds, which a note says.
-            iterations: Steps in a block; None for the original's, or as many as fill a block.
-            seed: Of the order of the blocks.
+            effort: How long. Where it does not say how many steps a block or the warm-up has, the original's hold.
 
         Raises:
             UsageError: The options contradict each other, or cannot be had.
@@ -180,19 +158,17 @@ class Bench:
         """
         for options in (baseline, variant):
             check_options(options)
-        own = self._original
-        wanted = Wanted(rounds=rounds, iterations=iterations or own.iterations, warmup=own.warmup, seed=seed)
+        effort = replace(
+            effort,
+            iterations=effort.iterations or self._original.iterations,
+            warmup=self._original.warmup if effort.warmup is None else effort.warmup,
+        )
         workers, opener = self._open()
         try:
             with self._blamed_on_baseline(role):
-                plan = opener.plan(baseline, role)
-                known = self._baselines.get(role)
-                if known is None or known.plan != plan:  # else the worker that is open runs it
-                    self._forget(role)
-                    self._baselines[role] = opener.open(f"baseline-{role}", plan, baseline)
-            first = self._baselines[role]
-            second = opener.open(VARIANT, opener.plan(variant, role), variant)
-            return self._measure(first, second, role, wanted)
+                plans = [opener.plan(baseline, role)]
+            plans.append(opener.plan(variant, role))
+            return self._measure(role, plans, (baseline, variant), effort)
         finally:
             workers.stop(VARIANT)
 
@@ -243,92 +219,102 @@ class Bench:
         if self._workers is not None:
             self._workers.stop(f"baseline-{role}")
 
-    def _measure(self, first: ReadySide, second: ReadySide, role: Role, wanted: Wanted) -> Comparison:
+    def _launch(
+        self, role: Role, plans: Sequence[Plan], options: Sequence[CaptureOptions], *, anew: bool
+    ) -> tuple[ReadySide, ReadySide]:
+        """Start both sides; unless it is to be anew, a baseline that is open stays.
+
+        What is started loads at the same time, on which no time is measured.
+        """
+        workers, opener = self._open()
+        workers.stop(VARIANT)
+        known = self._baselines.get(role)
+        baseline = None
+        with self._blamed_on_baseline(role):
+            if anew or known is None or known.plan != plans[0]:
+                self._forget(role)
+                baseline = opener.start(f"baseline-{role}", plans[0], options[0])
+        variant = opener.start(VARIANT, plans[1], options[1])
+        if baseline is not None:
+            with self._blamed_on_baseline(role):
+                opener.load(baseline)
+        opener.load(variant)
+        if baseline is not None:
+            with self._blamed_on_baseline(role):
+                self._baselines[role] = opener.finish(baseline)
+        return self._baselines[role], opener.finish(variant)
+
+    def _measure(
+        self, role: Role, plans: Sequence[Plan], options: Sequence[CaptureOptions], effort: Effort
+    ) -> Comparison:
+        sides: list[ReadySide] = []
         # As in an A/A capture, a role only names the side: the baseline is the first.
-        runners = [BlockRunner(name, side.worker) for name, side in zip(ROLES, (first, second), strict=True)]
+        runners: list[BlockRunner] = []
+
+        def launch() -> None:
+            sides[:] = self._launch(role, plans, options, anew=bool(sides))
+            known = runners or [
+                BlockRunner(name, side.worker) for name, side in zip(ROLES, sides, strict=True)
+            ]
+            for runner, side in zip(known, sides, strict=True):
+                runner.worker = side.worker
+            runners[:] = known
+
         try:
-            protocol, latencies = time_blocks(runners, wanted, self._progress.update)
+            timed = measure(runners, launch, effort, self._progress.update)
         except WorkerError:
             with self._blamed_on_baseline(role):
-                if runners[0].error is not None:
+                if runners and runners[0].error is not None:
                     raise runners[0].error from None
             raise
+        first, second = sides
         with self._blamed_on_baseline(role):
             expected = first.outputs()
         precisions = (first.plan.precision, second.plan.precision)
         outputs, about = compare_by_name(expected, second.outputs(), precisions)
+        baseline_ns, variant_ns, launches = timed.paired()
         return Comparison(
-            baseline_ns=latencies.blocks(ROLES[0], "plain"),
-            variant_ns=latencies.blocks(ROLES[1], "plain"),
+            baseline_ns=baseline_ns,
+            variant_ns=variant_ns,
+            launches=launches,
             outputs=outputs,
-            rounds=protocol.rounds,
-            iterations=protocol.iterations,
+            iterations=timed.protocol.iterations,
             same=first.plan.same(second.plan),
             settings=second.settings,
             baseline_settings=first.settings,
-            notes=(*notes_on(runners, _TITLES, wanted, protocol), *second.notes, *about),
+            busy=timed.latencies.table().is_busy("plain"),
+            notes=(*notes_on(timed, effort), *second.notes, *about),
         )
 
 
-def time_blocks(runners: Sequence[BlockRunner], wanted: Wanted, tell: Tell) -> tuple[Protocol, Latencies]:
-    """Warm both sides up and run their blocks in turn.
-
-    Args:
-        runners: Both sides; the one that fails gets its `error`.
-        wanted: How.
-        tell: Called with the share that is done and the seconds left.
-
-    Returns:
-        How it was really measured, and the steps by the runners' roles.
-
-    Raises:
-        WorkerError: A side failed.
-    """
-    latencies = Latencies()
-    for runner in runners:
-        with _note_failure(runner):
-            warm_up(runner, latencies, wanted.warmup, profiled=False)
-    protocol = _plan_within_budget(runners, wanted)
-    begin = time.monotonic()
-    for number, order in enumerate(orders(runners, protocol), 1):
-        for runner in order:
-            with _note_failure(runner):
-                run_block(runner, "plain", number - 1, protocol, latencies)
-        tell(number / protocol.rounds, (time.monotonic() - begin) * (protocol.rounds / number - 1))
-    return protocol, latencies
-
-
-@contextmanager
-def _note_failure(runner: BlockRunner) -> Iterator[None]:
-    try:
-        yield
-    except WorkerError as error:
-        runner.error = error
-        raise
-
-
-def _plan_within_budget(runners: Sequence[BlockRunner], wanted: Wanted) -> Protocol:
-    """Plan as a capture does, without profiled blocks, and with no more rounds than the budget has time for."""
-    steps_ns = [runner.step_ns for runner in runners]
-    planned = plan_protocol(steps_ns, rounds=wanted.rounds, iterations=wanted.iterations, seed=wanted.seed)
-    round_s = sum(steps_ns) / NS * (planned.iterations + LEAD_IN)
-    affordable = max(_FEWEST_ROUNDS, int(_BUDGET_S / round_s)) if round_s else wanted.rounds
-    return msgspec.structs.replace(
-        planned, rounds=min(wanted.rounds, affordable), profiled_rounds=0, profiled_iterations=0
-    )
-
-
-def notes_on(
-    runners: Sequence[BlockRunner], titles: Sequence[str], wanted: Wanted, protocol: Protocol
-) -> Iterator[str]:
+def notes_on(timed: Timed, effort: Effort) -> Iterator[str]:
     """What the reader should know about how it was measured."""
-    if protocol.rounds < wanted.rounds:
-        yield f"a step takes so long that there were {protocol.rounds} rounds, not {wanted.rounds}"
-    for runner, title in zip(runners, titles, strict=True):
-        if not runner.warmed_up and wanted.warmup is None:
+    if timed.protocol.rounds < effort.rounds:
+        yield f"a step takes so long that there were {timed.rounds} rounds, not {effort.rounds}"
+    for title, runner in zip(_TITLES, timed.runners, strict=True):
+        if not runner.warmed_up and effort.warmup is None:
             yield f"{title} was still changing after {runner.warmup} warm-up steps"
         if runner.idle_cpu_share > _BUSY_SHARE:
             yield f"{title} used {runner.idle_cpu_share:.0%} of a core while the other one ran"
+    yield from _disturbances(timed.latencies.table())
+
+
+def _disturbances(table: LatencyTable) -> Iterator[str]:
+    """What else used the machine, and what became of the rounds that it disturbed."""
+    blocks = table.every_block("plain")
+    reasons = Counter(REASONS[key] for block in blocks for key in block.disturbed)
+    if not reasons:
+        return
+    clean, disturbed = table.clean_rounds("plain")
+    rounds = counted(len(clean) + len(disturbed), "round")
+    if table.is_busy("plain"):
+        found = f"the machine was busy, and {len(disturbed)} of {rounds} stayed disturbed"
+    elif disturbed:
+        found = f"{len(disturbed)} of {rounds} stayed disturbed and do not count"
+    else:
+        again = {block.number for block in blocks if block.attempt}
+        found = f"{len(again)} of {rounds} were disturbed and measured again"
+    yield f"{found} ({', '.join(words for words, _ in reasons.most_common())})"
 
 
 def compare_by_name(

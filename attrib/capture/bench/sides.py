@@ -163,6 +163,14 @@ class ReadySide:
         return self._outputs
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Opening:
+    """A side whose worker was started: `Opener.finish` waits until it is ready."""
+
+    side: ReadySide
+    options: CaptureOptions
+
+
 class Opener:
     """Turns options into sides that are ready to be timed."""
 
@@ -194,18 +202,41 @@ class Opener:
         Raises:
             WorkerError: It cannot be loaded.
         """
+        opening = self.start(name, plan, options)
+        self.load(opening)
+        return self.finish(opening)
+
+    def start(self, name: str, plan: Plan, options: CaptureOptions) -> Opening:
+        """Start a worker. Two that are started, told to load, and only then waited for, share the wait."""
         folder = self._workers.folder(name)
         worker = self._workers.start(name, plan.engine)
-        worker.ready()
-        command = msgspec.structs.replace(plan.command, folder=str(folder))
         side = ReadySide(name=name, plan=plan, worker=worker, folder=folder, settings={})
-        if isinstance(plan.command, Load):
-            loaded = worker.ask(command, Loaded)
-            self.inputs.accept(loaded, plan.command.recipe)
-            side.settings = _settings(loaded.settings, plan.precision, loaded.threads)
-            side.notes = self._check_weights(loaded.fingerprint, plan.command.recipe.precision)
+        return Opening(side=side, options=options)
+
+    def load(self, opening: Opening) -> None:
+        """Tell a worker that was started to load what is planned.
+
+        Raises:
+            WorkerError: Its engine cannot be imported.
+        """
+        side = opening.side
+        side.worker.ready()
+        side.worker.send(msgspec.structs.replace(side.plan.command, folder=str(side.folder)))
+
+    def finish(self, opening: Opening) -> ReadySide:
+        """Wait until a worker has loaded.
+
+        Raises:
+            WorkerError: It cannot be loaded.
+        """
+        side, command = opening.side, opening.side.plan.command
+        if isinstance(command, Load):
+            loaded = side.worker.receive(Loaded)
+            self.inputs.accept(loaded, command.recipe)
+            side.settings = _settings(loaded.settings, side.plan.precision, loaded.threads)
+            side.notes = self._check_weights(loaded.fingerprint, command.recipe.precision)
         else:
-            self._note_session(side, worker.ask(command, Opened), options)
+            self._note_session(side, side.worker.receive(Opened), opening.options)
         return side
 
     def _note_session(self, side: ReadySide, opened: Opened, options: CaptureOptions) -> None:

@@ -3,4 +3,4 @@
 Runs in a worker; knows nothing of the PyTorch side or of the parent.
 """
 
-__all__ = ["engine", "placement", "run_once"]
+__all__ = ["engine", "placement", "profile_merge", "run_once"]

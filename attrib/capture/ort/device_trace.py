@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import onnxruntime as ort
 
 from attrib.capture.config.provider_options import GRAPH_OPTION, GRAPH_PROVIDER
+from attrib.capture.workers.steps import Timed
 from attrib.errors import first_line
 from attrib.model.execution_providers import uses_cuda
 from attrib.traces.recording.clocks import RUN_RANGE
@@ -38,8 +39,8 @@ NOT_RECORDED = (
 class Recorder(Protocol):
     """Records profiled blocks of steps, as `attrib.capture.workers.kineto_blocks.KinetoBlocks` does."""
 
-    def record(self, step: Callable[[], object], iterations: int) -> tuple[list[int], list[int], str]:
-        """Run one block; the starts and walls of its steps, and the file of its profile."""
+    def record(self, step: Callable[[], object], iterations: int) -> tuple[Timed, str]:
+        """Run one block; its steps, and the file of its profile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Libraries:
     lacks: str = ""
 
 
-def load_libraries(providers: Iterable[str], folder: Path | None) -> Libraries:
+def load_libraries(providers: Iterable[str], folder: Path | None, *, first_step: int = 0) -> Libraries:
     """Bring CUDA's libraries into this process, before a session loads a provider that needs them.
 
     ONNX Runtime itself needs none of them; its provider's library is loaded when the first session asks for it, and finds
@@ -65,6 +66,7 @@ def load_libraries(providers: Iterable[str], folder: Path | None) -> Libraries:
     Args:
         providers: Those asked for.
         folder: Takes the profiles of the device; None where nothing is to be profiled: then torch is not imported.
+        first_step: Number of the first step that is recorded.
     """
     if not uses_cuda(providers) or not _has_driver():
         return Libraries()
@@ -75,7 +77,7 @@ def load_libraries(providers: Iterable[str], folder: Path | None) -> Libraries:
         return Libraries(lacks=lacks)
     from attrib.capture.workers.kineto_blocks import KinetoBlocks
 
-    blocks = KinetoBlocks(folder, RUN_RANGE, "cuda", record_shapes=False)
+    blocks = KinetoBlocks(folder, RUN_RANGE, "cuda", record_shapes=False, first_step=first_step)
     try:
         blocks.warm()
     except RuntimeError as error:

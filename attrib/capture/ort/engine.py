@@ -46,7 +46,7 @@ from attrib.capture.workers.messages import (
     Written,
 )
 from attrib.capture.workers.silence import silence_libraries
-from attrib.capture.workers.steps import freeze_heap, quiet_collector, time_steps
+from attrib.capture.workers.steps import freeze_heap, quiet_collector, steps_of, time_steps
 from attrib.capture.workload.inputs import load_inputs, save_inputs
 from attrib.errors import AttribError
 from attrib.model.execution_providers import provider_row
@@ -105,7 +105,9 @@ class OrtEngine:
         """Create the sessions with the same options; only one of them records a profile."""
         folder = Path(command.folder)
         cache = CacheWatch(command.provider_options, command.providers)
-        libraries = load_libraries(command.providers, folder if command.profiled else None)
+        libraries = load_libraries(
+            command.providers, folder if command.profiled else None, first_step=command.first_step
+        )
         before = _running_threads()
         plain = _create(lambda: session_of(command))
         feeds, notes = _feeds_of(plain.session, command)
@@ -143,15 +145,15 @@ class OrtEngine:
         chosen = self._profiled if command.profiled else self._plain
         if chosen is None:
             raise AttribError("the session is not open")
-        step, trace = chosen[1].step, ""
+        step = chosen[1].step
         recorder = self._recorder if command.profiled else None
         with quiet_collector():
-            alone = command.lead_in if recorder else command.lead_in + command.iterations
-            starts, walls = time_steps(step, alone)
+            lead = time_steps(step, command.lead_in)
             if recorder:
-                recorded, took, trace = recorder.record(step, command.iterations)
-                starts, walls = [*starts, *recorded], [*walls, *took]
-        return Steps(start_ns=tuple(starts), wall_ns=tuple(walls), lead_in=command.lead_in, trace=trace)
+                timed, trace = recorder.record(step, command.iterations)
+            else:
+                timed, trace = time_steps(step, command.iterations), ""
+        return steps_of(lead, timed, trace)
 
     def outputs(self, command: Outputs) -> Written:
         """Write the outputs of one plain step."""

@@ -28,7 +28,7 @@ from attrib.capture.workers.messages import (
     Written,
 )
 from attrib.capture.workers.silence import silence_libraries
-from attrib.capture.workers.steps import freeze_heap, quiet_collector, time_steps
+from attrib.capture.workers.steps import freeze_heap, quiet_collector, steps_of, time_steps
 from attrib.capture.workload.build import build, named_outputs
 from attrib.capture.workload.inputs import padding_settings, save_inputs
 from attrib.capture.workload.weights import denormal_count, fingerprint
@@ -112,7 +112,9 @@ class PyTorchEngine:
         prepared = self._prepared = prepare(built, command.torch_mode, command.autocast)
         inputs_file = self._folder / "inputs.npz"
         save_inputs(inputs_file, {name: _numpy(value) for name, value in built.inputs.items()})
-        self._blocks = KinetoBlocks(self._folder, STEP, command.recipe.device, record_shapes=True)
+        self._blocks = KinetoBlocks(
+            self._folder, STEP, command.recipe.device, record_shapes=True, first_step=command.first_step
+        )
         self._blocks.warm()
         inputs = []
         for name, value in built.inputs.items():
@@ -138,19 +140,13 @@ class PyTorchEngine:
         """Run one block, plain or profiled, its lead-in first and never profiled."""
         step, scopes, _ = self._ready()
         with torch.inference_mode(), quiet_collector():
-            lead_starts, lead_walls = time_steps(step, command.lead_in)
+            lead = time_steps(step, command.lead_in)
             if command.profiled:
                 assert self._blocks is not None  # noqa: S101  (made when the model was loaded)
-                starts, walls, trace = self._blocks.record(step, command.iterations, scopes)
+                timed, trace = self._blocks.record(step, command.iterations, scopes)
             else:
-                starts, walls = time_steps(step, command.iterations)
-                trace = ""
-        return Steps(
-            start_ns=(*lead_starts, *starts),
-            wall_ns=(*lead_walls, *walls),
-            lead_in=command.lead_in,
-            trace=trace,
-        )
+                timed, trace = time_steps(step, command.iterations), ""
+        return steps_of(lead, timed, trace)
 
     def outputs(self, command: Outputs) -> Written:
         """Write the outputs of one plain step."""

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from attrib.capture.ort.placement import differing_names
+from attrib.capture.ort.profile_merge import LaunchProfile, merge_profiles
 from attrib.capture.pytorch.kineto_merge import merge_kineto
 from attrib.capture.storage.writer import TraceWriter, deterministic_gzip
 from attrib.capture.workers.messages import Opened
-from attrib.model.compiled import COMPILED_FILE
-from attrib.model.flow import FLOW_FILE
 from attrib.model.manifest import PARTITIONED, OutputDifference, Role
 from attrib.model.placement import PLACEMENT_FILE, Placement
 from attrib.rewrite.files import load_graph, strip_graph
@@ -43,19 +43,34 @@ DEVICE_TRACE = "device.json.gz"
 """What Kineto recorded around ONNX Runtime's runs."""
 
 
-def write_profiles(
-    directory: TraceWriter, folder: str, blocks: Sequence[str], files: Sequence[str], engine: Role
-) -> None:
-    """Write a side's profile: Kineto wrote one file a profiled block, ONNX Runtime one for all."""
-    if blocks:
-        path = f"{folder}/{'trace.json.gz' if engine == 'torch' else DEVICE_TRACE}"
+class Recorded(NamedTuple):
+    """What the processes of one side recorded.
+
+    Attributes:
+        engine: Which engine they ran.
+        blocks: Kineto's files, one a profiled block.
+        profiles: ONNX Runtime's, one a launch.
+        others: What else is known of the model that ran: files that are named as in the trace directory.
+    """
+
+    engine: Role
+    blocks: Sequence[str]
+    profiles: Sequence[LaunchProfile]
+    others: Sequence[Path] = ()
+
+
+def write_profiles(directory: TraceWriter, folder: str, recorded: Recorded) -> None:
+    """Write a side's profiles, those of all blocks and launches as one."""
+    if recorded.blocks:
+        path = f"{folder}/{'trace.json.gz' if recorded.engine == 'torch' else DEVICE_TRACE}"
         with directory.create(path) as stream, deterministic_gzip(stream) as packed:
-            merge_kineto([Path(block) for block in blocks], packed)
-    for file in map(Path, files):
-        if file.name in (COMPILED_FILE, FLOW_FILE):
-            directory.write(f"{folder}/{file.name}", file.read_bytes())
-        else:
-            directory.write_gzip(f"{folder}/profile.json.gz", file)
+            merge_kineto([Path(block) for block in recorded.blocks], packed)
+    if recorded.profiles:
+        path = f"{folder}/profile.json.gz"
+        with directory.create(path) as stream, deterministic_gzip(stream) as packed:
+            merge_profiles(recorded.profiles, packed)
+    for file in recorded.others:
+        directory.write(f"{folder}/{file.name}", file.read_bytes())
 
 
 def write_outputs(directory: TraceWriter, rows: tuple[OutputDifference, ...]) -> None:

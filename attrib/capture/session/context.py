@@ -37,7 +37,9 @@ class SessionContext:
         accepted: The directory may be written to: this is its own capture, or what it holds is what runs here.
         inputs_file: The inputs of both engines, as soon as the model is loaded.
         fingerprint: Hash of the model's weights, from then on.
-        began_ns: When this launch began, nanoseconds since the epoch; every step of it is later.
+        zeros: Epoch time of the zero of the profile that runs, of a side whose processes were started anew.
+        began_ns: When this capture began, or went on, nanoseconds since the epoch; every step that it measures is later.
+        began: The same on the monotonic clock, seconds.
     """
 
     def __init__(
@@ -78,7 +80,8 @@ class SessionContext:
         self.inputs_file = Path()
         self.fingerprint = ""
         self.traces_written: set[Role] = set()
-        self.began_ns = time.time_ns()
+        self.zeros: dict[Role, str] = {}
+        self.began_ns, self.began = time.time_ns(), time.monotonic()
         self._ending = Ending()
 
     def _begin_workers(self) -> Workers:

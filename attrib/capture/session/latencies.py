@@ -2,18 +2,42 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import msgspec
+import numpy as np
 
 from attrib.capture.workers.messages import Steps
-from attrib.model.latency import LATENCY_COLUMNS, LatencyTable, StepPhase
+from attrib.model.disturbance import UNSEEN
+from attrib.model.latency import BLOCK_COLUMNS, LATENCY_COLUMNS, LatencyTable, StepPhase
 from attrib.model.manifest import ROLES, Role
 
-Row = tuple[Role, StepPhase, int, int, int, int]
+Row = tuple[Any, ...]
+
+_TEXTS = 2
+"""So many of the first columns hold texts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """Which attempt at a block its steps belong to, and how fast the machine was by itself.
+
+    Attributes:
+        launch: Which start of the engines' processes, from 0.
+        number: The how manieth attempt at the block, from 0.
+        product_ns: What the fixed product took in this round.
+        copy_ns: What the fixed copy took.
+    """
+
+    launch: int = 0
+    number: int = 0
+    product_ns: int = UNSEEN
+    copy_ns: int = UNSEEN
 
 
 @dataclass(slots=True)
 class Latencies:
-    """Every timed step so far, in the order of `LATENCY_COLUMNS`.
+    """Every timed step so far, in the order of `LATENCY_COLUMNS` and `BLOCK_COLUMNS`.
 
     A block's lead-in counts as warm-up: it is timed, but the other engine has just emptied the caches.
     """
@@ -24,8 +48,9 @@ class Latencies:
 
     @classmethod
     def from_table(cls, table: LatencyTable) -> "Latencies":
-        """The steps of an earlier launch, to be added to."""
-        columns = (table.block, table.iteration, table.start_ns, table.wall_ns)
+        """The steps of an earlier start, to be added to."""
+        integers = (table.block, table.iteration, table.start_ns, table.wall_ns)
+        columns = [*integers, *(table.column(name) for name in BLOCK_COLUMNS)]
         rows = zip(table.engine, table.phase, *(column.tolist() for column in columns), strict=True)
         found = cls(rows=[*rows])
         found._warmup_blocks = {
@@ -34,6 +59,24 @@ class Latencies:
         }
         found._written = len(found.rows)
         return found
+
+    def table(self) -> LatencyTable:
+        """The steps so far, as they are read back."""
+        columns: list[Any] = list(zip(*self.rows, strict=True)) or [()] * (
+            len(LATENCY_COLUMNS) + len(BLOCK_COLUMNS)
+        )
+        integers = [np.array(column, dtype=np.int64) for column in columns[_TEXTS:]]
+        own = len(LATENCY_COLUMNS) - _TEXTS
+        block, iteration, start_ns, wall_ns = integers[:own]
+        return LatencyTable(
+            engine=columns[0],
+            phase=columns[1],
+            block=block,
+            iteration=iteration,
+            start_ns=start_ns,
+            wall_ns=wall_ns,
+            more=dict(zip(BLOCK_COLUMNS, integers[own:], strict=True)),
+        )
 
     def keep(self, wanted: Callable[[Row], bool]) -> None:
         """Keep the steps for which `wanted` is true, and no other."""
@@ -53,34 +96,36 @@ class Latencies:
         found = [{row[2] for row in self.rows if row[:2] == (role, phase)} for role in ROLES]
         return set.intersection(*found)
 
-    def add(self, role: Role, phase: StepPhase, block: int, steps: Steps) -> None:
+    def add(
+        self, role: Role, phase: StepPhase, block: int, steps: Steps, attempt: Attempt = Attempt()
+    ) -> None:
         """Add the steps of one block; a warm-up block gets the next free number."""
         lead_in = steps.lead_in if phase != "warmup" else len(steps.wall_ns)
         number = self._warmup_blocks.get(role, 0)
         if lead_in:
             self._warmup_blocks[role] = number + 1
         times = list(zip(steps.start_ns, steps.wall_ns, strict=True))
-        self.rows += [(role, "warmup", number, i, *time) for i, time in enumerate(times[:lead_in])]
-        self.rows += [(role, phase, block, i, *time) for i, time in enumerate(times[lead_in:])]
+        beside = (
+            attempt.launch,
+            attempt.number,
+            attempt.product_ns,
+            attempt.copy_ns,
+            *msgspec.structs.astuple(steps.evidence),
+        )
+        self.rows += [(role, "warmup", number, i, *time, *beside) for i, time in enumerate(times[:lead_in])]
+        self.rows += [(role, phase, block, i, *time, *beside) for i, time in enumerate(times[lead_in:])]
 
     def count(self, role: Role, phase: StepPhase) -> int:
         """Steps of one side and phase."""
-        return sum(row[0] == role and row[1] == phase for row in self.rows)
-
-    def blocks(self, role: Role, phase: StepPhase) -> tuple[tuple[int, ...], ...]:
-        """Wall times of one side's blocks of a phase, in the order in which they ran."""
-        found: dict[int, list[int]] = {}
-        for side, kind, block, _, _, wall in self.rows:
-            if (side, kind) == (role, phase):
-                found.setdefault(block, []).append(wall)
-        return tuple(map(tuple, found.values()))
+        return sum(row[:2] == (role, phase) for row in self.rows)
 
     def write(self, stream: BinaryIO) -> None:
-        """Write them as a file with the columns of `latency.parquet`."""
+        """Write them as `latency.parquet`."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        columns = list(zip(*self.rows, strict=True)) or [()] * len(LATENCY_COLUMNS)
-        types = (pa.string(), pa.string(), pa.int64(), pa.int64(), pa.int64(), pa.int64())
+        names = (*LATENCY_COLUMNS, *BLOCK_COLUMNS)
+        columns = list(zip(*self.rows, strict=True)) or [()] * len(names)
+        types = (pa.string(), pa.string(), *(pa.int64() for _ in names[_TEXTS:]))
         arrays = [pa.array(list(column), kind) for column, kind in zip(columns, types, strict=True)]
-        pq.write_table(pa.table(dict(zip(LATENCY_COLUMNS, arrays, strict=True))), stream)
+        pq.write_table(pa.table(dict(zip(names, arrays, strict=True))), stream)

@@ -1,18 +1,25 @@
-"""The measurement: warm-up until the blocks agree, then interleaved rounds of plain and, in a capture, profiled blocks."""
+"""The measurement: warm-up until the blocks agree, then interleaved rounds of plain and, in a capture, profiled blocks.
+
+A block that something else disturbed, as its evidence shows, is measured again together with its partner of the other side.
+"""
 
 import math
 import random
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from pathlib import Path
 
-from attrib.capture.session.latencies import Latencies
+from attrib.analysis.attribution.ledger.headline import headline
+from attrib.capture.ort.profile_merge import LaunchProfile
+from attrib.capture.session.latencies import Attempt, Latencies
+from attrib.capture.system.disturbance import Reference, wait_until_quiet
 from attrib.capture.workers.messages import Run, Steps
 from attrib.capture.workers.process import Worker, WorkerError
+from attrib.model.disturbance import disturbances
 from attrib.model.latency import StepPhase
-from attrib.model.manifest import Protocol, Role
+from attrib.model.manifest import ROLES, Protocol, Role
 
 AGREE = 0.05
 """Warm-up ends when the medians of the last three blocks lie within this share of each other."""
@@ -31,7 +38,18 @@ _BLOCK_LIMIT_S = 2.0
 _PROFILED_STEPS = (2, 10)
 _PROFILED_BLOCK_S = 0.03
 LEAD_IN = 1
-_PHASES: tuple[StepPhase, ...] = ("plain", "profiled")
+PHASES: tuple[StepPhase, ...] = ("plain", "profiled")
+
+_ATTEMPTS = 3
+_HOPELESS_ROUNDS = 2
+"""After so many blocks in a row that stayed disturbed, the next ones are measured once: the machine will not be quiet."""
+_LONGEST_WAIT_S = 3.0
+
+FEWEST_ROUNDS = 6
+FEWEST_LAUNCHES = 3
+"""Two values say next to nothing about a spread: the 95 % interval of two launches is 12.7 standard errors wide."""
+MOST_LAUNCHES = 6
+_ROUNDS_OF_A_LAUNCH = 2
 
 NS = 1_000_000_000
 
@@ -47,6 +65,8 @@ class BlockRunner:
         warmup: Warm-up steps before the first round.
         warmed_up: The last blocks agreed.
         traces: Files of the profiled blocks, where the engine writes one a block.
+        profiles: What ONNX Runtime's processes wrote at their ends, one a launch.
+        others: What else a process wrote at its end, of the first launch.
         profiled_blocks: How many profiled blocks there were.
         idle_cpu_ns: Processor time used while the other side ran.
         idle_wall_ns: The wall time of that.
@@ -59,6 +79,8 @@ class BlockRunner:
     warmup: int = 0
     warmed_up: bool = False
     traces: list[str] = field(default_factory=list)
+    profiles: list[LaunchProfile] = field(default_factory=list)
+    others: list[Path] = field(default_factory=list)
     profiled_blocks: int = 0
     idle_cpu_ns: int = 0
     idle_wall_ns: int = 0
@@ -85,22 +107,23 @@ def warm_up(runner: BlockRunner, latencies: Latencies, exact: int | None, *, pro
     """
     size = max(1, math.ceil(exact / _AGREEING_BLOCKS)) if exact else _WARMUP_STEPS
     medians: list[float] = []
-    begin = time.monotonic()
-    while not _is_warm(medians, runner.warmup, exact, time.monotonic() - begin):
-        steps = runner.run(min(size, exact - runner.warmup) if exact else size)
+    begin, done = time.monotonic(), 0
+    while not _is_warm(medians, done, exact, time.monotonic() - begin):
+        steps = runner.run(min(size, exact - done) if exact else size)
         latencies.add(runner.role, "warmup", 0, steps)
         begin += 0.0 if medians else (steps.wall_ns[0] - min(steps.wall_ns)) / NS
-        runner.warmup += len(steps.wall_ns)
+        done += len(steps.wall_ns)
         medians.append(statistics.median(steps.wall_ns))
         if exact is None:
             size = max(_WARMUP_STEPS, min(1000, math.ceil(_WARMUP_BLOCK_S * NS / medians[-1])))
     if not medians:
         medians.append(statistics.median(runner.run(1).wall_ns))
     runner.step_ns = medians[-1]
-    runner.warmed_up = agree(medians)
+    runner.warmup, runner.warmed_up = done, agree(medians)
     if profiled:
+        before = len(runner.traces)
         latencies.add(runner.role, "warmup", 0, runner.run(_WARMUP_STEPS, profiled=True))
-        runner.traces.clear()  # a file that this block may have written is not used
+        del runner.traces[before:]  # a file that this block may have written is not used
 
 
 def _is_warm(medians: list[float], steps: int, exact: int | None, seconds: float) -> bool:
@@ -122,21 +145,46 @@ def agree(medians: list[float]) -> bool:
     )
 
 
-def plan_protocol(step_ns: list[float], *, rounds: int, iterations: int | None, seed: int) -> Protocol:
-    """Plan how many steps a block takes.
+def plan_protocol(
+    step_ns: list[float],
+    *,
+    rounds: int,
+    iterations: int | None,
+    seed: int,
+    launches: int | None = 1,
+    tolerance: float = 0.0,
+) -> Protocol:
+    """Plan how many steps a block takes, and how the rounds divide among launches.
 
     5 steps; more, up to 500, to fill 100 ms of the faster side; fewer, down to 3, above 2 s of the slower side.
+
+    Args:
+        step_ns: What a step of each side takes.
+        rounds: Rounds at most, over all launches.
+        iterations: Steps in a block; None to choose.
+        seed: Decides the order of the blocks.
+        launches: Starts of the engines' processes; None for as many as the tolerance needs.
+        tolerance: Half interval of the difference, as a share of the slower step, that is narrow enough.
+
+    Returns:
+        The protocol, with the most rounds and launches that there will be.
     """
     fast, slow = min(step_ns) / NS, max(step_ns) / NS
     wanted = min(_MOST_STEPS, max(_BLOCK_STEPS, math.ceil(_BLOCK_S / fast)))
     chosen = max(_FEWEST_STEPS, min(wanted, math.ceil(_BLOCK_LIMIT_S / slow)))
     low, high = _PROFILED_STEPS
+    most = launches or MOST_LAUNCHES
+    each = math.ceil(rounds / most) if launches else max(_ROUNDS_OF_A_LAUNCH, math.ceil(rounds / most))
     return Protocol(
         rounds=rounds,
         iterations=iterations or chosen,
         profiled_rounds=rounds,
         profiled_iterations=max(low, min(high, math.ceil(_PROFILED_BLOCK_S / slow))),
         seed=seed,
+        launches=math.ceil(rounds / each),
+        fewest_launches=min(math.ceil(rounds / each), launches or FEWEST_LAUNCHES),
+        rounds_per_launch=each,
+        tolerance=tolerance,
     )
 
 
@@ -147,59 +195,91 @@ def orders(runners: Sequence[BlockRunner], protocol: Protocol) -> list[list[Bloc
     """
     chance = random.Random(protocol.seed)  # noqa: S311  (an order of blocks, no secret)
     first = chance.sample(list(runners), len(runners))
-    turned = [number % 2 == 1 for number in range(protocol.rounds)]
-    chance.shuffle(turned)
+    turned: list[bool] = []
+    # Equally often in every launch as well, as far as its rounds are even.
+    for start in range(0, protocol.rounds, protocol.rounds_per_launch):
+        end = min(start + protocol.rounds_per_launch, protocol.rounds)
+        of_launch = [number % 2 == 1 for number in range(start, end)]
+        chance.shuffle(of_launch)
+        turned += of_launch
     return [first[::-1] if turn else first for turn in turned]
 
 
-def run_rounds(
-    runners: list[BlockRunner],
-    protocol: Protocol,
-    latencies: Latencies,
-    tell: Callable[[float, float], None],
-    *,
-    missing: Mapping[StepPhase, Set[int]] | None = None,
-    after: Callable[[], None] = lambda: None,
-) -> None:
-    """Run every round; a side whose worker fails is given up and the others go on.
+@dataclass(slots=True, eq=False)
+class PairedBlocks:
+    """Measures the blocks of a round one after another, and again where something disturbed one of them.
+
+    Attributes:
+        protocol: How long a block is, and in which order the sides run.
+        latencies: Where the steps go, those of disturbed blocks included.
+        deadline: Until when blocks are measured again, on the monotonic clock.
+    """
+
+    protocol: Protocol
+    latencies: Latencies
+    deadline: float = math.inf
+    _reference: Reference = field(default_factory=Reference)
+    _hopeless: int = 0
+
+    def measure(self, order: Sequence[BlockRunner], phase: StepPhase, number: int) -> None:
+        """Measure one block of each side; a side whose worker fails gets its `error`, and is left out from then on.
+
+        Args:
+            order: The sides in the order in which they run.
+            phase: Plain or profiled.
+            number: The round.
+        """
+        product_ns, copy_ns = self._reference.measure()
+        for again in range(_ATTEMPTS):
+            attempt = Attempt(
+                launch=number // self.protocol.rounds_per_launch,
+                number=again,
+                product_ns=product_ns,
+                copy_ns=copy_ns,
+            )
+            disturbed = [runner for runner in order if self._run(runner, phase, number, attempt)]
+            if not disturbed:
+                self._hopeless = 0
+                return
+            if again == _ATTEMPTS - 1 or self._hopeless >= _HOPELESS_ROUNDS:
+                break
+            if (left := self.deadline - time.monotonic()) <= 0:
+                break
+            wait_until_quiet(min(_LONGEST_WAIT_S, left))
+        self._hopeless += 1
+
+    def _run(self, runner: BlockRunner, phase: StepPhase, number: int, attempt: Attempt) -> bool:
+        """Run one block, its lead-in first; whether it was disturbed."""
+        if runner.error is not None:
+            return False
+        profiled = phase == "profiled"
+        iterations = self.protocol.profiled_iterations if profiled else self.protocol.iterations
+        try:
+            steps = runner.run(iterations, lead_in=LEAD_IN, profiled=profiled)
+        except WorkerError as error:
+            runner.error = error
+            return False
+        runner.profiled_blocks += profiled
+        if number:
+            runner.idle_cpu_ns += steps.idle_cpu_ns
+            runner.idle_wall_ns += steps.idle_wall_ns
+        self.latencies.add(runner.role, phase, number, steps, attempt)
+        return bool(disturbances(steps.evidence))
+
+
+def half_width(latencies: Latencies, fewest_launches: int = 1) -> float:
+    """Half the interval of the difference, as a share of the slower step; infinite where it is not known yet.
 
     Args:
-        runners: The sides.
-        protocol: What to run.
-        latencies: Where the steps go.
-        tell: Called with the share that is done and the seconds left.
-        missing: Numbers of the rounds to run, by phase; None for all of both.
-        after: Called after each round, while no engine runs.
+        latencies: The steps so far; what was disturbed does not count.
+        fewest_launches: Launches that must have rounds that count.
     """
-    wanted = missing or {phase: set(range(protocol.rounds)) for phase in _PHASES}
-    numbers = sorted(set().union(*wanted.values()))
-    begin = time.monotonic()
-    order = orders(runners, protocol)
-    for finished, number in enumerate(numbers, 1):
-        for phase, runner in product(_PHASES, order[number]):
-            if runner.error is None and number in wanted[phase]:
-                try:
-                    run_block(runner, phase, number, protocol, latencies)
-                except WorkerError as error:
-                    runner.error = error
-        after()
-        done = finished / len(numbers)
-        tell(done, (time.monotonic() - begin) * (1 / done - 1))
-
-
-def run_block(
-    runner: BlockRunner, phase: StepPhase, number: int, protocol: Protocol, latencies: Latencies
-) -> None:
-    """Run one block of one side, its lead-in first.
-
-    Raises:
-        WorkerError: The side's worker failed.
-    """
-    profiled = phase == "profiled"
-    iterations = protocol.profiled_iterations if profiled else protocol.iterations
-    steps = runner.run(iterations, lead_in=LEAD_IN, profiled=profiled)
-    runner.profiled_blocks += profiled
-    if number:
-        runner.idle_cpu_ns += steps.idle_cpu_ns
-        runner.idle_wall_ns += steps.idle_wall_ns
-    latencies.add(runner.role, phase, number, steps)
+    table = latencies.table()
+    plain = {role: table.blocks(role, "plain") for role in ROLES}
+    found = headline(plain, table.launches()).latency
+    if found.delta_ns is None or found.torch_ns is None or found.onnxruntime_ns is None:
+        return math.inf
+    if found.launches < fewest_launches:
+        return math.inf
+    slower = max(found.torch_ns.median, found.onnxruntime_ns.median)
+    return (found.delta_ns.high - found.delta_ns.low) / 2 / slower if slower else math.inf

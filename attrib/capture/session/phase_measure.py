@@ -1,11 +1,37 @@
-"""Warming up and measuring; after each round its steps are on the disk, so that nothing can take them away."""
+"""Warming up and measuring; after each round its steps are on the disk, so that nothing can take them away.
 
+The rounds divide among launches: for each one the engines' processes are started anew, because where memory lies is luck of
+a process, and an interval from one pair of processes cannot know it. There are as many as a narrow interval needs, and
+what is looked at is only its width, never where it lies.
+"""
+
+import math
+import statistics
+import time
 from collections.abc import Callable
 
+import msgspec
+
 from attrib.capture.session.context import SessionContext
-from attrib.capture.session.measure import plan_protocol, run_rounds, warm_up
+from attrib.capture.session.graphs import GraphChain
+from attrib.capture.session.launches import launch_again
+from attrib.capture.session.measure import (
+    FEWEST_ROUNDS,
+    NS,
+    PHASES,
+    PairedBlocks,
+    half_width,
+    orders,
+    plan_protocol,
+    warm_up,
+)
 from attrib.capture.workers.process import WorkerError
-from attrib.model.manifest import LATENCY_PARTS
+from attrib.model.latency import StepPhase
+from attrib.model.manifest import LATENCY_PARTS, Protocol
+
+_FIXED_ROUNDS = 12
+_MOST_TIMES = 1.5
+"""By default a capture takes at most so many times what it took when every one measured twelve rounds of one launch."""
 
 
 def warm_up_sides(context: SessionContext) -> None:
@@ -26,37 +52,142 @@ def warm_up_sides(context: SessionContext) -> None:
     context.check_some_side()
 
 
-def measure(context: SessionContext) -> None:
-    """Run the rounds that are missing: all of them, where nothing is measured yet."""
-    runners = list(context.runners.values())
-    checkpoint, missing = context.checkpoint, None
+def measure(context: SessionContext, chain: GraphChain | None) -> None:
+    """Measure launch after launch until the interval is narrow, the most rounds are measured, or time is up.
+
+    Of a capture that goes on, what is missing: the rounds of a launch that has none get new processes, all others run in
+    those that are there.
+
+    Args:
+        context: The capture.
+        chain: What ONNX Runtime's processes open.
+    """
+    begin = time.monotonic()
+    protocol, missing = _plan(context)
+    context.record.protocol = protocol
+    pairs = PairedBlocks(protocol, context.latencies)
+    pace = _Pace(context, protocol, begin)
+    pairs.deadline = pace.deadline
+    keep = _keeper_of_rounds(context)
+    order = orders(list(context.runners.values()), protocol)
+    fresh, ended = True, "rounds"
+    for launch in range(protocol.launches):
+        first = launch * protocol.rounds_per_launch
+        numbers = range(first, min(first + protocol.rounds_per_launch, protocol.rounds))
+        wanted = {phase: missing[phase].intersection(numbers) for phase in PHASES}
+        if not any(wanted.values()):
+            continue
+        if not fresh and wanted["plain"].issuperset(numbers):
+            if not pace.has_time(launch):
+                ended = "time"
+                break
+            launch_again(context, chain, launch)
+        fresh = False
+        for number in sorted(set().union(*wanted.values())):
+            for phase in (phase for phase in PHASES if number in wanted[phase]):
+                pairs.measure([r for r in order[number] if r.role in context.runners], phase, number)
+            keep()
+            pace.tell(number)
+            if protocol.launches == 1 and pace.is_narrow(number + 1):
+                break
+        _note_runners(context)
+        if pace.is_narrow(number + 1):
+            ended = "narrow"
+            break
+    _note_end(context, ended, time.monotonic() - begin)
+
+
+def _plan(context: SessionContext) -> tuple[Protocol, dict[StepPhase, set[int]]]:
+    """The protocol, and the rounds to measure by phase."""
+    checkpoint, options = context.checkpoint, context.options
     if checkpoint and checkpoint.manifest.protocol:
-        protocol = checkpoint.manifest.protocol
-        missing = checkpoint.missing()
+        protocol, missing = checkpoint.manifest.protocol, checkpoint.missing()
         checkpoint.drop_what_is_measured_again(len(context.record.launches))
         context.write_manifest()
-    else:
-        options = context.options
-        protocol = plan_protocol(
-            [runner.step_ns for runner in runners],
-            rounds=options.rounds,
-            iterations=options.iterations,
-            seed=options.seed,
-        )
-    context.record.protocol = protocol
-    run_rounds(
-        runners,
-        protocol,
-        context.latencies,
-        context.progress.update,
-        missing=missing,
-        after=_keeper_of_rounds(context),
+        return protocol, missing
+    protocol = plan_protocol(
+        [runner.step_ns for runner in context.runners.values()],
+        rounds=options.rounds,
+        iterations=options.iterations,
+        seed=options.seed,
+        launches=options.launches if len(context.runners) > 1 else 1,
+        tolerance=options.tolerance / 100,
     )
-    for runner in runners:
+    every = set(range(protocol.rounds))
+    return protocol, {phase: set(every) for phase in PHASES}
+
+
+class _Pace:
+    """Whether there is time for more, and whether more is needed.
+
+    Attributes:
+        deadline: Until when a launch may end and disturbed blocks are measured again, on the monotonic clock.
+    """
+
+    def __init__(self, context: SessionContext, protocol: Protocol, begin: float) -> None:
+        self._context = context
+        self._protocol = protocol
+        self._begin = begin
+        steps = protocol.iterations + protocol.profiled_iterations + len(PHASES)
+        round_s = sum(runner.step_ns for runner in context.runners.values()) / NS * steps
+        before = begin - context.began
+        allowed = context.options.max_time
+        if allowed is None:
+            allowed = _MOST_TIMES * (before + _FIXED_ROUNDS * round_s) - before
+        self.deadline = begin + allowed
+        self._launch_s = protocol.rounds_per_launch * round_s + before / 2
+        self._widths: dict[int, float] = {}
+
+    def has_time(self, launch: int) -> bool:
+        """Whether another launch ends in time; the fewest that say something are measured in any case."""
+        if launch < self._protocol.fewest_launches:
+            return True
+        took = (time.monotonic() - self._begin) / launch
+        return time.monotonic() + statistics.fmean((took, self._launch_s)) <= self.deadline
+
+    def is_narrow(self, rounds: int) -> bool:
+        """Whether the interval is narrow enough after so many rounds."""
+        protocol = self._protocol
+        enough = (
+            protocol.fewest_launches * protocol.rounds_per_launch if protocol.launches > 1 else FEWEST_ROUNDS
+        )
+        if not protocol.tolerance or rounds < min(enough, protocol.rounds):
+            return False
+        return half_width(self._context.latencies, protocol.fewest_launches) <= protocol.tolerance
+
+    def tell(self, number: int) -> None:
+        """Say how far it is: the most rounds that there may be, and the time that they would take."""
+        done = (number + 1) / self._protocol.rounds
+        took = time.monotonic() - self._begin
+        left = min(took * (1 / done - 1), max(self.deadline - time.monotonic(), 0.0))
+        self._context.progress.update(done, left)
+
+
+def _note_runners(context: SessionContext) -> None:
+    """Note how the sides ran, and give up those that failed."""
+    for runner in list(context.runners.values()):
         context.sides.note_measured(runner)
         if runner.error is not None:
             context.fail_side(runner.role, runner.error)
     context.check_some_side()
+
+
+def _note_end(context: SessionContext, ended: str, seconds: float) -> None:
+    """Note what was really measured, and why it was enough."""
+    protocol = context.record.protocol
+    assert protocol is not None  # noqa: S101  (planned before the first round)
+    width = half_width(context.latencies)
+    plain = {row[2] for row in context.latencies.rows if row[1] == "plain"}
+    rounds = 1 + max(plain, default=-1)
+    context.record.protocol = msgspec.structs.replace(
+        protocol,
+        rounds=rounds,
+        profiled_rounds=rounds,
+        launches=math.ceil(rounds / protocol.rounds_per_launch),
+        half_width=round(width, 5) if math.isfinite(width) else None,
+        ended=ended,
+        seconds=round(protocol.seconds + seconds, 3),
+    )
 
 
 def _keeper_of_rounds(context: SessionContext) -> Callable[[], None]:

@@ -4,14 +4,14 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from attrib.capture.session.artifacts import DEVICE_TRACE, write_outputs, write_profiles
+from attrib.capture.session.artifacts import DEVICE_TRACE, Recorded, write_outputs, write_profiles
 from attrib.capture.session.context import SessionContext
+from attrib.capture.session.launches import take_profile
 from attrib.capture.session.measure import BlockRunner
 from attrib.capture.system.peaks import SIDES, product_file, stream_file
 from attrib.capture.workers.messages import (
     Calibrate,
     Calibrated,
-    Finish,
     MeasurePeaks,
     Outputs,
     PeaksMeasured,
@@ -47,11 +47,11 @@ def write_traces(context: SessionContext) -> None:
     """Write the profiles and the steps: from here on the report is whole, whatever happens."""
     for runner in list(context.runners.values()):
         try:
-            written = runner.worker.ask(Finish(), Written)
+            take_profile(context, runner)
         except WorkerError as error:
             context.fail_side(runner.role, error)
             continue
-        write_trace(context, runner, written.files)
+        write_trace(context, runner)
         check_side_clocks(context, runner.role)
     context.check_some_side()
     # The profiled steps of an earlier launch go with its profiles.
@@ -66,10 +66,13 @@ def write_traces(context: SessionContext) -> None:
         context.write_manifest()
 
 
-def write_trace(context: SessionContext, runner: BlockRunner, files: tuple[str, ...]) -> None:
-    """Write the profile of one side."""
-    engine = context.sides.engines[runner.role]
-    write_profiles(context.directory, context.sides.folder(runner.role), runner.traces, files, engine)
+def write_trace(context: SessionContext, runner: BlockRunner) -> None:
+    """Write what the processes of one side recorded."""
+    write_profiles(
+        context.directory,
+        context.sides.folder(runner.role),
+        Recorded(context.sides.engines[runner.role], runner.traces, runner.profiles, runner.others),
+    )
     context.traces_written.add(runner.role)
 
 

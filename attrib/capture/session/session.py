@@ -3,6 +3,7 @@
 import contextlib
 
 from attrib.capture.session.context import SessionContext
+from attrib.capture.session.launches import note_profile
 from attrib.capture.session.phase_graphs import make_graphs, open_sessions
 from attrib.capture.session.phase_load import load
 from attrib.capture.session.phase_measure import keep_new_steps, measure, warm_up_sides
@@ -32,7 +33,7 @@ class Session(SessionContext):
             with self.phase("warm-up"):
                 warm_up_sides(self)
             with self.phase("measure"):
-                measure(self)
+                measure(self, chain)
             with self.phase("write"):
                 write_traces(self)
         with self.phase("outputs"):
@@ -65,7 +66,8 @@ class Session(SessionContext):
                 if runner.profiled_blocks and runner.role not in self.traces_written:
                     written = runner.worker.last_words(Finish(), Written, _LAST_WORDS_S)
                     with quietly:
-                        write_trace(self, runner, written.files if written else ())
+                        note_profile(self, runner, written.files if written else ())
+                        write_trace(self, runner)
             with quietly:
                 self.write_manifest()
         if self.checkpoint is None:

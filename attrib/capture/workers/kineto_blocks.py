@@ -10,20 +10,22 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from attrib.capture.workers.steps import time_steps
+from attrib.capture.workers.steps import Timed, time_steps
 from attrib.model.capture_options import Device
 
 
 class KinetoBlocks:
     """Records blocks of steps, one after another, each with a profile of its own."""
 
-    def __init__(self, folder: Path, name: str, device: Device, *, record_shapes: bool) -> None:
-        """`folder` takes the files; a range is called `name` and the number of its step in the capture."""
+    def __init__(
+        self, folder: Path, name: str, device: Device, *, record_shapes: bool, first_step: int = 0
+    ) -> None:
+        """`folder` takes the files; a range is called `name` and the number of its step, from `first_step` on."""
         self._folder = folder
         self._name = name
         self._device = device
         self._record_shapes = record_shapes
-        self._steps = 0
+        self._steps = first_step
         self._blocks = 0
 
     def warm(self) -> None:
@@ -37,8 +39,8 @@ class KinetoBlocks:
         step: Callable[[], object],
         iterations: int,
         around: Callable[[], AbstractContextManager[None]] = nullcontext,
-    ) -> tuple[list[int], list[int], str]:
-        """Run one block; the starts and walls of its steps, and the file of its profile.
+    ) -> tuple[Timed, str]:
+        """Run one block; its steps, and the file of its profile.
 
         Args:
             step: One step. It returns when the device has done the work.
@@ -52,12 +54,12 @@ class KinetoBlocks:
                 return step()
 
         with around(), self._profile() as profiler:
-            starts, walls = time_steps(run_numbered, iterations)
+            timed = time_steps(run_numbered, iterations)
         file = self._folder / f"block-{self._blocks}.json"
         profiler.export_chrome_trace(str(file))
         self._steps += iterations
         self._blocks += 1
-        return starts, walls, str(file)
+        return timed, str(file)
 
     def _profile(self) -> profile:
         return profile(activities=activities(self._device), record_shapes=self._record_shapes)

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from attrib.model.capture_options import Attention, Device, Exporter, OptLevel, Precision, TorchMode
+from attrib.model.disturbance import BlockEvidence
 from attrib.model.manifest import InputSpec, Overhead, Rewrite, UnusedModule
 from attrib.model.roofline import Peaks
 
@@ -45,13 +46,17 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Load(_Message, frozen=True, kw_only=True):
-    """Build the model, run it once, and write inputs and outputs into `folder`; under autocast if that names a type."""
+    """Build the model, run it once, and write inputs and outputs into `folder`; under autocast if that names a type.
+
+    Profiled steps are numbered from `first_step` on, so that those of two launches can lie in one trace.
+    """
 
     recipe: Recipe
     threads: int
     torch_mode: TorchMode
     folder: str
     autocast: Precision | None = None
+    first_step: int = 0
 
 
 class Export(_Message, frozen=True, kw_only=True):
@@ -87,6 +92,7 @@ class Open(_Message, frozen=True, kw_only=True):
         any_floats: Inputs of another floating-point type than the graph's are converted to it.
         provider_options: What a provider is given, by its name.
         provider_libraries: Libraries with providers, by the name under which each is registered.
+        first_step: Number of the first step that is recorded on a device.
     """
 
     model: str
@@ -103,6 +109,7 @@ class Open(_Message, frozen=True, kw_only=True):
     any_floats: bool = False
     provider_options: dict[str, dict[str, str]] = {}
     provider_libraries: dict[str, str] = {}
+    first_step: int = 0
 
 
 class Run(_Message, frozen=True, kw_only=True):
@@ -258,6 +265,7 @@ class Steps(_Message, frozen=True, kw_only=True):
         idle_cpu_ns: Processor time used between the previous reply and this command.
         idle_wall_ns: Wall time of the same.
         trace: File that holds the profile of this block; empty where there is none (yet).
+        evidence: What else went on while the block was timed, its lead-in left out.
     """
 
     start_ns: tuple[int, ...]
@@ -266,6 +274,7 @@ class Steps(_Message, frozen=True, kw_only=True):
     idle_cpu_ns: int = 0
     idle_wall_ns: int = 0
     trace: str = ""
+    evidence: BlockEvidence = BlockEvidence()
 
 
 class Written(_Message, frozen=True, kw_only=True):

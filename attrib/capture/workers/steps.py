@@ -4,6 +4,19 @@ import gc
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
+
+from attrib.capture.system.disturbance import BlockMeter
+from attrib.capture.workers.messages import Steps
+from attrib.model.disturbance import BlockEvidence
+
+
+class Timed(NamedTuple):
+    """Starts (nanoseconds since the epoch) and durations (nanoseconds) of steps, and what went on beside them."""
+
+    starts: list[int]
+    walls: list[int]
+    evidence: BlockEvidence
 
 
 def freeze_heap() -> None:
@@ -28,13 +41,31 @@ def quiet_collector() -> Iterator[None]:
             gc.enable()
 
 
-def time_steps(step: Callable[[], object], count: int) -> tuple[list[int], list[int]]:
-    """Run `count` steps; their starts (nanoseconds since the epoch) and their durations (nanoseconds)."""
+def time_steps(step: Callable[[], object], count: int) -> Timed:
+    """Run `count` steps."""
     starts, walls = [0] * count, [0] * count
     clock, epoch = time.perf_counter_ns, time.time_ns
+    meter = BlockMeter()
     for i in range(count):
         starts[i] = epoch()
         begin = clock()
         step()
         walls[i] = clock() - begin
-    return starts, walls
+    return Timed(starts, walls, meter.end())
+
+
+def steps_of(lead: Timed, timed: Timed, trace: str) -> Steps:
+    """The reply for one block.
+
+    Args:
+        lead: Its lead-in.
+        timed: The block itself.
+        trace: File of its profile; empty where there is none (yet).
+    """
+    return Steps(
+        start_ns=(*lead.starts, *timed.starts),
+        wall_ns=(*lead.walls, *timed.walls),
+        lead_in=len(lead.walls),
+        trace=trace,
+        evidence=timed.evidence,
+    )

@@ -50,6 +50,7 @@ CHECKS = (
     Condition("Engines interleaved", "The engines were not interleaved", protocol.interleaved),
     Condition("Warm-up reached", "The warm-up was too short", protocol.warm_up),
     Condition("No drift", "The step times drifted", protocol.no_drift),
+    Condition("Quiet machine", "The machine was busy", machine.quiet_machine),
     Condition("No throttling", "The processor was throttled", machine.not_throttled),
     Condition("The waiting worker is idle", "The waiting worker was busy", machine.idle_worker),
     Condition("Machine not loaded", "The machine was loaded", machine.machine_load),

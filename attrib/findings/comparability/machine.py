@@ -6,12 +6,13 @@ from attrib.findings.evidence.stability import (
     IDLE_LIMIT,
     LOAD_LIMIT,
     STOLEN_LIMIT,
+    is_watched,
     load_per_core,
     threads_by_role,
 )
 from attrib.model.manifest import ROLES, Environment
 from attrib.units import format_percent
-from attrib.wording import counted
+from attrib.wording import counted, listed
 
 
 def provider_used(facts: Facts) -> Answer:
@@ -110,8 +111,25 @@ def idle_worker(facts: Facts) -> Answer:
     return passed(f"processor time of the waiting worker: {text}")
 
 
+def quiet_machine(facts: Facts) -> Answer:
+    """Check that blocks could be measured undisturbed, by what was counted beside each of them."""
+    machine = facts.evidence.machine
+    if machine is None or not machine.watched:
+        return unknown("what disturbs a block was not recorded", "record again with this version of attrib")
+    said = "; ".join(machine.disturbances) or "no block was disturbed"
+    if facts.evidence.judgement.busy:
+        return failed(
+            said,
+            "Both engines look slower, and not alike: the one whose threads wait for each other more often loses more. The"
+            " interval holds what was seen of it.",
+            "stop other programs (`attrib doctor` shows the load), or record on a machine of your own",
+        )
+    unseen = f"; this machine does not show {listed(machine.unseen)}" if machine.unseen else ""
+    return passed(f"{said}{unseen}")
+
+
 def machine_load(facts: Facts) -> Answer:
-    """Check that no other program loaded the machine."""
+    """Check that no other program loaded the machine, where nobody counted what it did to the blocks."""
     environment = facts.manifest.environment if facts.manifest else None
     if environment is None or not environment.usable_cores:
         return unknown()
@@ -119,6 +137,8 @@ def machine_load(facts: Facts) -> Answer:
     if environment.load_after:
         text += f", {environment.load_after:g} after it"
     if facts.manifest is not None and load_per_core(facts.manifest) > LOAD_LIMIT:
+        if is_watched(facts.evidence, "others_ns"):
+            return passed(f"{text}; what it did to the blocks was counted beside each")
         return failed(
             text,
             "Both engines look slower and their blocks scatter; the engine with more synchronization between threads "
@@ -144,7 +164,7 @@ def not_throttled(facts: Facts) -> Answer:
         (bool(waited), f"the cgroup's quota stopped the processes for {waited or 0:.2g} s"),
         (bool(hot), f"the processor slowed itself down {hot} times (heat or power)"),
         (
-            (stolen or 0) > STOLEN_LIMIT,
+            (stolen or 0) > STOLEN_LIMIT and not is_watched(facts.evidence, "stolen_ns"),
             f"other machines on the host took {format_percent(stolen or 0)} of the cores",
         ),
     ]

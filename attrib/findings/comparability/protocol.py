@@ -4,6 +4,7 @@ from attrib.findings.comparability.check import Answer, Facts, failed, passed, u
 from attrib.findings.evidence.ledger_queries import ENGINE_NAMES
 from attrib.findings.evidence.stability import DRIFT_LIMIT, drift
 from attrib.units import format_percent
+from attrib.wording import counted
 
 ALIKE = 2.0
 """Drifts that differ by less than this factor are taken for one, such as that of the clock."""
@@ -43,21 +44,25 @@ def interleaved(facts: Facts) -> Answer:
         return unknown(
             "attrib did not time these steps", "`attrib profile` interleaves blocks in random order"
         )
+    launches = f" in {counted(protocol.launches, 'launch', 'launches')}" if protocol.launches > 1 else ""
     return passed(
-        f"{protocol.rounds} rounds, each with a block of {protocol.iterations} steps of either engine"
+        f"{counted(protocol.rounds, 'round')}{launches}, each with a block of"
+        f" {counted(protocol.iterations, 'step')} of either engine"
     )
 
 
 def no_drift(facts: Facts) -> Answer:
     """Check that no engine became slower or faster while it was measured."""
-    drifts = {role: drift(blocks) for role, blocks in facts.evidence.plain_ns.items() if blocks}
-    if not drifts or not any(drifts.values()):
+    every = {role: drift(facts.evidence, role) for role, blocks in facts.evidence.plain_ns.items() if blocks}
+    drifts = {role: change for role, change in every.items() if change is not None}
+    if not drifts:
         return unknown(
             "too few blocks to tell",
-            "`attrib profile` makes 12 rounds; in Python `attrib.profile(model, rounds=12)`",
+            "`attrib profile --rounds 12`",
         )
     changes = ", ".join(f"{ENGINE_NAMES[role]} {format_percent(d, sign=True)}" for role, d in drifts.items())
-    text = f"from the first third of the blocks to the last: {changes}"
+    within = " of a launch" if facts.evidence.launches > 1 else ""
+    text = f"from the first third of the blocks{within} to the last: {changes}"
     drifted = [ENGINE_NAMES[role] for role, d in drifts.items() if abs(d) > DRIFT_LIMIT]
     if not drifted:
         return passed(text)

@@ -133,7 +133,11 @@ def differing_groups(
         sign: 1 for kernels slower in ONNX Runtime, -1 for faster ones.
     """
     least = MIN_GROUP_SHARE * step_ns(evidence)
-    chosen = [g for g in groups if sign * g.delta.median > least and is_certain(g.delta, len(groups))]
+    chosen = [
+        g
+        for g in groups
+        if sign * g.delta.median > least and is_certain(g.delta, len(groups), evidence.launches)
+    ]
     return tuple(sorted(chosen, key=lambda g: (-abs(g.delta.median), g.label)))
 
 

@@ -2,12 +2,11 @@
 
 from statistics import NormalDist
 
+from attrib.analysis.attribution.ledger.sampling import student_quantile
 from attrib.model.estimate import Delta
 
-_Z95 = NormalDist().inv_cdf(0.975)
 
-
-def is_certain(delta: Delta, tests: int) -> bool:
+def is_certain(delta: Delta, tests: int, launches: int = 1) -> bool:
     """Whether a difference keeps its sign when its 95 % interval is widened for several tests (Bonferroni).
 
     Of twenty harmless rows one falls outside its own interval: a rule that picks from several must ask for more.
@@ -15,7 +14,13 @@ def is_certain(delta: Delta, tests: int) -> bool:
     Args:
         delta: The difference with its 95 % interval.
         tests: How many differences were looked at.
+        launches: Launches behind the interval. The tails of Student's distribution are heavy: what is rare by the normal
+            one happens often among the intervals of a few launches.
     """
-    widening = NormalDist().inv_cdf(1 - 0.025 / max(tests, 1)) / _Z95
+    level = 1 - 0.025 / max(tests, 1)
+    if launches > 1:
+        widening = student_quantile(level, launches - 1) / student_quantile(0.975, launches - 1)
+    else:
+        widening = NormalDist().inv_cdf(level) / NormalDist().inv_cdf(0.975)
     near = delta.low if delta.median > 0 else delta.high
     return abs(delta.median) > widening * abs(delta.median - near)

@@ -66,7 +66,7 @@ def experiment_row(row: ExperimentRow) -> str:
         escape(result.title, 100),
         code(result.flags),
         escape(row.predicted),
-        escape(row.measured) + ("" if result.significant else " (noise)"),
+        escape(row.measured) + (f" ({row.doubt})" if row.doubt else ""),
         missed if row.agreement == "missed" else row.agreement,
         escape(row.outputs, 120),
     )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _MOST_ROWS = 12
 _MOST_OF_A_FINDING = 3
+_LONGEST_SENTENCE = 600
 
 
 def finding_lines(item: FindingView) -> list[str]:
@@ -45,7 +46,7 @@ def print_experiments(console: "Console", view: View) -> None:
     for group in tried.groups:
         print_group(console, group)
     if tried.torch:
-        print_line(console, text_of(tried.torch), indent=2)
+        print_line(console, text_of(tried.torch, limit=_LONGEST_SENTENCE), indent=2)
     for row in tried.unmeasured[:_MOST_ROWS]:
         print_line(console, text_of(f"- {row.result.title}: {row.state}", "dim"), indent=2)
     if tried.idle:
@@ -73,8 +74,7 @@ def print_group(console: "Console", group: Group) -> None:
     table.add_row(*(text_of(head, "dim") for head in ("Change", "Predicted", "Saved", "")))
     for row in group.rows[:_MOST_ROWS]:
         agreement = row.agreement if row.predicted else ""
-        noise = "" if row.result.significant else "noise"
-        said = ", ".join(filter(None, (agreement, _outputs(row), noise)))
+        said = ", ".join(filter(None, (agreement, _outputs(row), row.doubt)))
         style = "bold red" if row.agreement == "missed" else ""
         figures = (row.result.title, row.predicted or "-", row.measured)
         table.add_row(*map(text_of, figures), text_of(said, style))

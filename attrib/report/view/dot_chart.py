@@ -9,24 +9,27 @@ from attrib.model.experiment import ExperimentResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """Savings from `low_ns` to `high_ns`; 0 is always on it."""
+    """Savings from `low` to `high`, as shares of the step; 0 is always on it.
 
-    low_ns: int
-    high_ns: int
+    Each experiment was measured in a run of its own, so that they can stand on one axis by shares only.
+    """
+
+    low: float
+    high: float
 
     @property
     def zero(self) -> str:
         """Where a saving of 0 lies."""
         return self.place(0)
 
-    def place(self, ns: int) -> str:
+    def place(self, saved: float) -> str:
         """Where a saving lies, in percent of the width; what is off the axis is held at its edge."""
-        share = (ns - self.low_ns) / max(self.high_ns - self.low_ns, 1)
+        share = (saved - self.low) / ((self.high - self.low) or 1.0)
         return f"{100 * min(max(share, 0.0), 1.0):.1f}".rstrip("0").rstrip(".") + "%"
 
-    def outside(self, ns: int) -> bool:
+    def outside(self, saved: float) -> bool:
         """Whether a value is off the axis."""
-        return not self.low_ns <= ns <= self.high_ns
+        return not self.low <= saved <= self.high
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,32 +53,37 @@ class ChartRow:
 
 def common_axis(results: Iterable[ExperimentResult]) -> Axis:
     """Find one axis for several experiments: one that costs far more than any other saves must not squeeze the rest."""
-    intervals: list[Delta] = []
+    ends: list[float] = []
     for result in results:
-        if result.saving_ns is not None:
-            intervals.append(result.saving_ns)
-            if result.predicted is not None:
-                intervals.append(result.predicted.saving_ns)
-    high = max((d.high for d in intervals), default=0)
-    low = min((d.low for d in intervals), default=0)
-    if high > 0:
-        low = max(low, -high // 2)
-    return Axis(low_ns=min(low, 0), high_ns=max(high, 0))
+        if result.saving_ns is not None and (step := _step_ns(result)):
+            savings = [result.saving_ns, *([result.predicted.saving_ns] if result.predicted else [])]
+            ends += [end / step for saving in savings for end in (saving.low, saving.high)]
+    high = max(0.0, *ends, 0.0)
+    low = min(0.0, *ends, 0.0)
+    return Axis(low=max(low, -high / 2) if high > 0 else low, high=high)
 
 
 def chart_row(result: ExperimentResult, axis: Axis) -> ChartRow | None:
     """Place one experiment on an axis; None where nothing was measured."""
-    if result.saving_ns is None:
+    step = _step_ns(result)
+    if result.saving_ns is None or not step:
         return None
     told = result.predicted
-    predicted = _dot(told.saving_ns, axis, known=told.kind == "estimate") if told else None
-    return ChartRow(zero=axis.zero, predicted=predicted, measured=_dot(result.saving_ns, axis, known=True))
+    predicted = _dot(told.saving_ns, step, axis, known=told.kind == "estimate") if told else None
+    measured = _dot(result.saving_ns, step, axis, known=True)
+    return ChartRow(zero=axis.zero, predicted=predicted, measured=measured)
 
 
-def _dot(saving: Delta, axis: Axis, *, known: bool) -> Dot:
+def _step_ns(result: ExperimentResult) -> int:
+    """The step without the change, in the experiment's own run; 0 where it is not known."""
+    return result.baseline_ns.median if result.baseline_ns else 0
+
+
+def _dot(saving: Delta, step: int, axis: Axis, *, known: bool) -> Dot:
+    low, median, high = saving.low / step, saving.median / step, saving.high / step
     return Dot(
-        x=axis.place(saving.median) if known else None,
-        low=axis.place(saving.low),
-        high=axis.place(saving.high),
-        off=known and axis.outside(saving.median),
+        x=axis.place(median) if known else None,
+        low=axis.place(low),
+        high=axis.place(high),
+        off=known and axis.outside(median),
     )

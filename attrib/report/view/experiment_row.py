@@ -16,7 +16,7 @@ _STATES = {
     "interrupted": "interrupted",
 }
 
-Agreement = Literal["agrees", "missed", "no prediction", ""]
+Agreement = Literal["agrees", "missed", "not settled", "no prediction", ""]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,7 @@ class ExperimentRow:
         predicted: e.g. `3.10 ms [2.80, 3.40]`; empty without a prediction.
         measured: The same of what was measured; empty where nothing was.
         agreement: Whether the two agree; empty where nothing was measured.
+        doubt: Why the saving may be none; empty where it is significant.
         outputs: Whether the outputs stayed equal, e.g. `equal`.
         state: Why nothing was measured, e.g. `timed out: no step within 600 s`; empty otherwise.
         chart: Both in the chart of a group.
@@ -39,6 +40,7 @@ class ExperimentRow:
     predicted: str
     measured: str
     agreement: Agreement
+    doubt: Literal["", "noise", "not settled"]
     outputs: str
     state: str
     chart: ChartRow | None = None
@@ -75,6 +77,8 @@ def experiment_row(result: ExperimentResult, anchor: str) -> ExperimentRow:
     if saving is None:
         state = _STATES.get(result.state, "no figure was recorded")
         state += f": {result.reason}" if result.reason else ""
+    elif prediction is not None and not result.settled:
+        agreement = "not settled"
     elif result.agrees is None:
         agreement = "no prediction"
     else:
@@ -85,6 +89,7 @@ def experiment_row(result: ExperimentResult, anchor: str) -> ExperimentRow:
         predicted=BOUND_WORDS[prediction.kind] + figure(prediction.saving_ns) if prediction else "",
         measured=figure(saving) if saving else "",
         agreement=agreement,
+        doubt="" if result.significant else "noise" if result.settled or prediction else "not settled",
         outputs=describe_outputs(result),
         state=state,
     )

@@ -1,15 +1,17 @@
 """What `attrib verify` tried, as a reader is shown it: groups, sentences and figures. No markup in here."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from attrib.model.document import Document
-from attrib.model.estimate import Estimate
+from attrib.model.document import Document, Latency
+from attrib.model.estimate import Delta, Estimate, Ratio
+from attrib.model.experiment import ExperimentResult
 from attrib.report.view.dot_chart import chart_row, common_axis
 from attrib.report.view.experiment_row import ExperimentRow, experiment_row
 from attrib.report.view.operators import unique_anchors
 from attrib.report.view.verdict import side_names
-from attrib.units import unit_for
+from attrib.units import format_percent, format_ratio, unit_for
 from attrib.wording import counted
 
 BEST = "best"
@@ -55,7 +57,7 @@ class Experiments:
         torch: The headline against what PyTorch could do; empty where no such experiment was measured.
         unmeasured: What did not come to a figure, with the reason.
         idle: What would change nothing here.
-        score: In how many the prediction held.
+        score: In how many the prediction held, and in how many the measurement cannot tell.
         by_finding: The experiments of each finding, by its id.
     """
 
@@ -81,8 +83,6 @@ def experiments_of(document: Document) -> Experiments | None:
     for row in rows:
         for finding in row.result.findings:
             by_finding[finding] = (*by_finding.get(finding, ()), row)
-    judged = [result.agrees for result in results if result.saving_ns and result.agrees is not None]
-    score = f"{sum(judged)} of {counted(len(judged), 'prediction')} agreed with what was measured."
     return Experiments(
         count=len(results),
         best=next((describe_best(row, document) for row in rows if row.result.id == BEST), None),
@@ -90,9 +90,20 @@ def experiments_of(document: Document) -> Experiments | None:
         torch=compare_with_torch(document),
         unmeasured=tuple(row for row in single if row.state and row.result.state != "not_applicable"),
         idle=tuple(row for row in single if row.result.state == "not_applicable"),
-        score=score if judged else "",
+        score=score_of(results),
         by_finding=by_finding,
     )
+
+
+def score_of(results: Sequence[ExperimentResult]) -> str:
+    """In how many experiments the prediction held, and in how many the measurement cannot tell."""
+    judged = [result for result in results if result.saving_ns and result.predicted]
+    if not judged:
+        return ""
+    agreed = sum(result.agrees is True for result in judged)
+    unsettled = sum(not result.settled for result in judged)
+    open_ = f", {unsettled} not settled" if unsettled else ""
+    return f"{agreed} of {counted(len(judged), 'prediction')} agreed with what was measured{open_}."
 
 
 def group_rows(rows: Sequence[ExperimentRow], document: Document) -> tuple[Group, ...]:
@@ -111,11 +122,10 @@ def group_rows(rows: Sequence[ExperimentRow], document: Document) -> tuple[Group
         ]  # fmt: skip
         if members:
             axis = common_axis(row.result for row in members)
-            unit = unit_for(max(axis.high_ns, -axis.low_ns))
             group = Group(
                 title=title,
                 note=_CHANGED if changes else "",
-                axis=f"{unit.number(axis.low_ns)} to {unit.text(axis.high_ns)}",
+                axis=f"{format_percent(axis.low)} to {format_percent(axis.high)} of a step",
                 rows=tuple(replace(row, chart=chart_row(row.result, axis)) for row in members),
             )
             groups.append(group)
@@ -151,21 +161,70 @@ def _step(estimate: Estimate) -> str:
 
 
 def compare_with_torch(document: Document) -> str:
-    """Compare the headline with the fastest PyTorch that kept its outputs: two figures of two runs, so no interval."""
+    """Restate the headline for the fastest PyTorch that kept its outputs.
+
+    The two were never measured side by side. Each was beside PyTorch as captured, so that two ratios lead from one to the
+    other; times of separate runs are not compared.
+    """
     kept = [
-        r for r in document.experiments
-        if r.side == "torch" and r.variant_ns and r.outputs_equal and not r.changes_numbers and r.significant
-    ]  # fmt: skip
-    fastest = min(kept, key=lambda r: r.variant_ns.median if r.variant_ns else 0, default=None)
-    ort, names = document.latency.onnxruntime_ns, side_names(document)
-    if fastest is None or fastest.variant_ns is None or fastest.baseline_ns is None or ort is None:
+        (result, ratio)
+        for result in document.experiments
+        if result.side == "torch"
+        and result.outputs_equal
+        and result.significant
+        and not result.changes_numbers
+        if (ratio := _ratio_of_change(result)) is not None
+    ]
+    captured = _ratio_of_headline(document.latency)
+    if not kept or captured is None or document.judgement.inconclusive:
         return ""
-    gap = ort.median - fastest.variant_ns.median
-    unit = unit_for(max(ort.median, fastest.variant_ns.median))
-    word = "slower" if gap > 0 else "faster"
+    fastest, change = max(kept, key=lambda pair: pair[1].value)
+    derived, names = divide_ratios(captured, change), side_names(document)
+    torch, ort = names["torch"], names["onnxruntime"]
+    sure = ": no significant difference" if derived.low <= 1 <= derived.high else ""
     return (
-        f"{fastest.title}: {names['torch']} then took {_step(fastest.variant_ns)} per step, against "
-        f"{_step(fastest.baseline_ns)} as captured. {names['onnxruntime']} took {_step(ort)} in the capture: "
-        f"{unit.text(abs(gap))} {word} than that. The two figures come from separate runs, so their difference has no "
-        "interval."
+        f"{fastest.title}: {format_ratio(change.value)} as fast as {torch} as captured ({_ends(change)}, measured side by "
+        f"side). {ort} was {format_ratio(captured.value)} as fast as {torch} in the capture ({_ends(captured)}). "
+        f"Put together, {ort} is {format_ratio(derived.value)} as fast as {torch} with this change ({_ends(derived)})"
+        f"{sure}. This is derived from the two ratios, not measured side by side."
     )
+
+
+def divide_ratios(first: Ratio, second: Ratio) -> Ratio:
+    """One ratio over another from a separate run.
+
+    Errors of separate runs do not depend on each other: on the logarithmic scale the distances to the ends of both
+    intervals add in quadrature.
+    """
+    up = math.hypot(math.log(first.high / first.value), math.log(second.value / second.low))
+    down = math.hypot(math.log(first.value / first.low), math.log(second.high / second.value))
+    value = first.value / second.value
+    return Ratio(value=value, low=value * math.exp(-down), high=value * math.exp(up))
+
+
+def _ratio_of_change(result: ExperimentResult) -> Ratio | None:
+    """How many times as fast the change makes a step; results of older versions hold only the saving."""
+    if result.ratio is not None or result.baseline_ns is None or result.saving_ns is None:
+        return result.ratio
+    saving = result.saving_ns
+    return _ratio_from(result.baseline_ns, Delta(median=-saving.median, low=-saving.high, high=-saving.low))
+
+
+def _ratio_of_headline(latency: Latency) -> Ratio | None:
+    if latency.ratio is not None or latency.torch_ns is None or latency.delta_ns is None:
+        return latency.ratio
+    return _ratio_from(latency.torch_ns, latency.delta_ns)
+
+
+def _ratio_from(first: Estimate, delta: Delta) -> Ratio | None:
+    """A step over that which takes so much longer and was measured beside it."""
+    shortest = first.median + delta.low
+    if min(first.median, shortest) <= 0:
+        return None
+    value, low, high = (first.median / (first.median + end) for end in (delta.median, delta.high, delta.low))
+    return Ratio(value=value, low=low, high=high)
+
+
+def _ends(ratio: Ratio) -> str:
+    """The ends of its interval, e.g. `1.28 to 1.34`."""
+    return f"{ratio.low:.2f} to {ratio.high:.2f}"

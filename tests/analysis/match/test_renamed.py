@@ -87,7 +87,13 @@ def test_a_renamed_file_that_really_ran_is_matched_by_structure_and_shape(tmp_pa
     analysis = load(
         capture(
             CaptureOptions(
-                model=f"{pairs}:sdpa", onnx=target, output=tmp_path / "out", rounds=2, iterations=2, warmup=1
+                model=f"{pairs}:sdpa",
+                onnx=target,
+                output=tmp_path / "out",
+                rounds=2,
+                iterations=2,
+                warmup=1,
+                max_time=0.0,
             )
         )
     )

@@ -22,6 +22,7 @@ from attrib.capture.workers.messages import (
 )
 from attrib.capture.workers.process import WorkerError
 from attrib.capture.workload.inputs import save_inputs
+from attrib.model.disturbance import BlockEvidence
 from attrib.model.manifest import Rewrite
 
 MS = 1_000_000
@@ -39,6 +40,9 @@ class Stage:
         log: `(label, command)` in order.
         started: Engines in the order in which they were started.
         running: Those that run.
+        traffic: `(sent or received, label, kind of command)` of what was sent ahead, in order.
+        evidence: What is seen beside the blocks of a label, in order; nothing after the last.
+        fails_after: How often a label is opened before it fails, by label.
     """
 
     wall_ns: dict[str, int] = field(default_factory=dict)
@@ -48,6 +52,9 @@ class Stage:
     log: list[tuple[str, object]] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
     running: list["FakeWorker"] = field(default_factory=list)
+    traffic: list[tuple[str, str, type]] = field(default_factory=list)
+    fails_after: dict[str, int] = field(default_factory=dict)
+    evidence: dict[str, list[BlockEvidence]] = field(default_factory=dict)
     fingerprints: list[str] = field(default_factory=lambda: ["same"])
 
     def of(self, kind: type) -> list[object]:
@@ -72,14 +79,21 @@ class FakeWorker:
 
     def send(self, command) -> None:
         self.waiting.append(command)
+        self.stage.traffic.append(("sent", self.label, type(command)))
 
     def receive(self, kind):
-        return self.ask(self.waiting.pop(0), kind)
+        command = self.waiting.pop(0)
+        reply = self.ask(command, kind)
+        self.stage.traffic.append(("received", self.label, type(command)))
+        return reply
 
     def ask(self, command, kind):
         assert self in self.stage.running, "a worker that was stopped is asked"
         if isinstance(command, Load | Open):
             self.label = label(command)
+            self.stage.fails_after[self.label] = left = self.stage.fails_after.get(self.label, 99) - 1
+            if left < 0:
+                raise WorkerError(f"{self.label} failed")
         self.stage.log.append((self.label, command))
         failing = self.stage.fails.get(self.label)
         if failing is not None and isinstance(command, failing):
@@ -128,7 +142,11 @@ class FakeWorker:
         assert not command.profiled
         count = command.iterations + command.lead_in
         walls = (self.stage.wall_ns.get(self.label, 10 * MS),) * count
-        return Steps(start_ns=tuple(range(count)), wall_ns=walls, lead_in=command.lead_in, idle_wall_ns=100)
+        seen = self.stage.evidence.get(self.label, []) if command.lead_in else []
+        return Steps(
+            start_ns=tuple(range(count)), wall_ns=walls, lead_in=command.lead_in, idle_wall_ns=100,
+            evidence=seen.pop(0) if seen else BlockEvidence(),
+        )  # fmt: skip
 
     def outputs(self, command: Outputs) -> Written:
         save_inputs(Path(command.file), self.stage.outputs.get(self.label, {"y": np.arange(3.0)}))

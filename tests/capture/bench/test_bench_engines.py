@@ -11,6 +11,7 @@ import pytest
 from attrib.analysis.attribution.ledger.headline import paired_difference
 from attrib.capture import CaptureOptions, NoProgress
 from attrib.capture.bench.bench import VARIANT, Bench
+from attrib.capture.bench.launches import Effort
 from attrib.capture.bench.sides import Opener
 from attrib.capture.storage.interrupts import Interrupts
 from attrib.capture.workers.process import Worker, WorkerError, WorkerTimeout, worker_environment
@@ -19,6 +20,7 @@ from attrib.capture.workload.sources import resolve_source
 pytestmark = pytest.mark.engines
 
 SLEEPING, DYING = 11, 13
+SHORT = Effort(launches=1, rounds=2, iterations=3)
 
 MODEL = f"""
 import os, signal, time
@@ -88,7 +90,7 @@ def bench(place, original):
 
 
 def agree(found):
-    baseline, _, delta = paired_difference(found.baseline_ns, found.variant_ns)
+    baseline, _, delta = paired_difference(found.baseline_ns, found.variant_ns, found.launches)
     return delta.low <= 0 <= delta.high or abs(delta.median) < 0.05 * baseline.median
 
 
@@ -97,9 +99,9 @@ def agree(found):
 @pytest.mark.parametrize("role", ["torch", "onnxruntime"])
 def test_engine_against_itself_shows_no_difference(bench, original, role):
     """Two processes on a shared machine can differ: in one of three attempts they must agree."""
-    found = [bench.compare(original, original, role, rounds=8)]
+    found = [bench.compare(original, original, role, Effort())]
     while not agree(found[-1]) and len(found) < 3:
-        found.append(bench.compare(original, original, role, rounds=8, seed=len(found)))
+        found.append(bench.compare(original, original, role, Effort(seed=len(found))))
     assert agree(found[-1])
     assert found[-1].same
     assert all(row.equal and row.max_abs == 0 for row in found[-1].outputs)
@@ -108,7 +110,7 @@ def test_engine_against_itself_shows_no_difference(bench, original, role):
 
 def test_change_of_the_session_changes_what_runs_and_not_the_result(bench, original):
     disabled = msgspec.structs.replace(original, opt_level="disabled", io_binding=True)
-    found = bench.compare(original, disabled, "onnxruntime", rounds=2, iterations=3)
+    found = bench.compare(original, disabled, "onnxruntime", SHORT)
     assert not found.same
     assert [len(blocks) for blocks in (found.baseline_ns, found.variant_ns)] == [2, 2]
     assert {len(block) for block in found.variant_ns} == {3}
@@ -117,9 +119,20 @@ def test_change_of_the_session_changes_what_runs_and_not_the_result(bench, origi
     assert bench.count_ops(original) != bench.count_ops(disabled)
 
 
+def test_second_launch_runs_other_processes_on_the_same_graphs(bench, original, place):
+    two = Effort(launches=2, rounds=4, iterations=3)
+    before = set(processes_of(place / "private"))
+    found = bench.compare(original, msgspec.structs.replace(original, opt_level="basic"), "onnxruntime", two)
+    assert len(found.baseline_ns) == len(found.variant_ns) == len(found.launches)
+    assert set(found.launches) <= {0, 1}
+    assert all(row.equal for row in found.outputs)
+    after = set(processes_of(place / "private"))
+    assert len(after) <= len(before) + 1, "one baseline stays open"
+
+
 def test_other_precision_gets_the_same_inputs_converted(bench, original):
     half = msgspec.structs.replace(original, precision="fp16")
-    found = bench.compare(original, half, "onnxruntime", rounds=2, iterations=3)
+    found = bench.compare(original, half, "onnxruntime", SHORT)
     assert found.settings["precision"] == "fp16"
     (row,) = found.outputs
     assert row.equal
@@ -129,27 +142,27 @@ def test_other_precision_gets_the_same_inputs_converted(bench, original):
 @pytest.mark.alone
 @pytest.mark.slow
 def test_variant_that_dies_or_hangs_ends_alone(bench, original, place, monkeypatch):
-    bench.compare(original, original, "torch", rounds=2, iterations=3)
+    bench.compare(original, original, "torch", SHORT)
     before = set(processes_of(place / "private"))
     dying = msgspec.structs.replace(original, threads=DYING)
     with pytest.raises(WorkerError, match="killed by SIGKILL"):
-        bench.compare(original, dying, "torch", rounds=2, iterations=3)
+        bench.compare(original, dying, "torch", SHORT)
     assert set(processes_of(place / "private")) == before
-    opened = Opener.open
+    finish = Opener.finish
 
-    def impatient(self, name, plan, options):
-        side = opened(self, name, plan, options)
-        if name == VARIANT:
+    def impatient(self, opening):
+        side = finish(self, opening)
+        if side.name == VARIANT:
             side.worker._timeout_s = 2.0
         return side
 
-    monkeypatch.setattr(Opener, "open", impatient)
+    monkeypatch.setattr(Opener, "finish", impatient)
     sleeping = msgspec.structs.replace(original, threads=SLEEPING)
     with pytest.raises(WorkerTimeout, match="no answer within 2 s"):
-        bench.compare(original, sleeping, "torch", rounds=2, iterations=3)
+        bench.compare(original, sleeping, "torch", SHORT)
     assert set(processes_of(place / "private")) == before
     monkeypatch.undo()
-    assert bench.compare(original, original, "torch", rounds=2, iterations=3).rounds == 2
+    assert len(bench.compare(original, original, "torch", SHORT).baseline_ns) == 2
     assert set(processes_of(place / "private")) == before
 
 

@@ -32,7 +32,7 @@ def test_under_autocast_the_model_is_built_and_exported_in_fp32(factories, tmp_p
 def test_a_traced_model_is_captured_with_what_its_calls_cover(factories, tmp_path, autocast):
     options = CaptureOptions(
         model=f"{factories}:positional", output=tmp_path / "trace", torch_mode="jit", iterations=3, rounds=3,
-        warmup=3, threads=1, precision="bf16" if autocast else "fp32", autocast=autocast,
+        warmup=3, launches=1, max_time=0.0, threads=1, precision="bf16" if autocast else "fp32", autocast=autocast,
     )  # fmt: skip
     found = open_directory(capture(options))
     assert found.manifest is not None

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from attrib.capture.session.artifacts import DEVICE_TRACE, write_profiles
+from attrib.capture.ort.profile_merge import LaunchProfile
+from attrib.capture.session.artifacts import DEVICE_TRACE, Recorded, write_profiles
 from attrib.capture.session.phase_write import check_clocks
 from attrib.capture.storage.writer import TraceWriter
 from attrib.capture.workers.messages import Finish, Open, Run
@@ -70,7 +71,8 @@ def captured(folder: Path) -> tuple[Path, int]:
     blocks = [engine.run(Run(iterations=STEPS, lead_in=LEAD_IN, profiled=True)).trace for _ in range(BLOCKS)]
     written = engine.finish(Finish())
     directory = TraceWriter(folder / "trace", force=False)
-    write_profiles(directory, "ort", blocks, written.files, "onnxruntime")
+    profiles = [LaunchProfile(Path(written.files[0]), 0)]
+    write_profiles(directory, "ort", Recorded("onnxruntime", blocks, profiles))
     return folder / "trace" / "ort", int(opened.settings[PROFILE_ZERO])
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from attrib.capture.config.progress import NoProgress
 from attrib.capture.session.artifacts import DEVICE_TRACE
+from attrib.capture.session.launches import note_profile
 from attrib.capture.session.measure import BlockRunner
 from attrib.capture.session.phase_write import check_side_clocks, write_trace
 from attrib.capture.session.session import Session
@@ -65,7 +66,8 @@ def profile(path, *begins_us):
 def write(session, tmp_path, *begins_us):
     runner = BlockRunner("onnxruntime", worker=None)
     runner.traces = [block(tmp_path / f"{i}.json", i, 1000 * (i + 1), 5) for i in range(2)]
-    write_trace(session, runner, (profile(tmp_path / "profile.json", *begins_us),))
+    note_profile(session, runner, (profile(tmp_path / "profile.json", *begins_us),))
+    write_trace(session, runner)
     check_side_clocks(session, "onnxruntime")
     return session.record.sides["onnxruntime"].settings
 
@@ -90,14 +92,16 @@ def test_profile_that_cannot_be_read_costs_the_check_and_not_the_capture(session
     runner.traces = [block(tmp_path / "0.json", 0, 1000, 5)]
     broken = tmp_path / "profile.json"
     broken.write_text("{]")
-    write_trace(session, runner, (str(broken),))
+    note_profile(session, runner, (str(broken),))
+    write_trace(session, runner)
     check_side_clocks(session, "onnxruntime")
     assert "were not compared" in session.record.warnings[0]
 
 
 def test_side_without_a_device_has_nothing_to_check(session, tmp_path):
     runner = BlockRunner("onnxruntime", worker=None)
-    write_trace(session, runner, (profile(tmp_path / "profile.json", 1010),))
+    note_profile(session, runner, (profile(tmp_path / "profile.json", 1010),))
+    write_trace(session, runner)
     check_side_clocks(session, "onnxruntime")
     assert session.record.warnings == []
     assert "clock_residual_ns" not in session.record.sides["onnxruntime"].settings

@@ -19,7 +19,7 @@ from attrib.model.manifest import Manifest, OutputDifference
 
 pytestmark = pytest.mark.engines
 
-QUICK = {"iterations": 3, "rounds": 4, "warmup": 3, "threads": 1}
+QUICK = {"iterations": 3, "rounds": 4, "warmup": 3, "threads": 1, "launches": 1, "max_time": 0.0}
 
 
 def manifest_of(directory):

@@ -2,26 +2,34 @@ from collections import Counter
 
 import pytest
 
+from attrib.capture.session import measure
 from attrib.capture.session.latencies import Latencies
 from attrib.capture.session.measure import (
+    PHASES,
     BlockRunner,
+    PairedBlocks,
     agree,
+    orders,
     plan_protocol,
-    run_rounds,
     warm_up,
 )
 from attrib.capture.workers.messages import Steps
 from attrib.capture.workers.process import WorkerError
+from attrib.model.disturbance import BlockEvidence
 from attrib.model.manifest import Protocol
 
 MS = 1_000_000
 
 
 class FakeWorker:
-    """Answers every block with steps of the next duration of a list; the last one repeats."""
+    """Answers every block with steps of the next duration of a list; the last one repeats.
 
-    def __init__(self, log, name, walls=(10 * MS,), fails_at=None):
+    `waits` are the shares of a block for which its threads wait for a processor, block by block; the last one repeats.
+    """
+
+    def __init__(self, log, name, walls=(10 * MS,), fails_at=None, waits=(0.0,)):
         self.log, self.name, self.walls, self.fails_at, self.asked = log, name, list(walls), fails_at, 0
+        self.waits = list(waits)
 
     def ask(self, command, _kind):
         self.asked += 1
@@ -30,6 +38,7 @@ class FakeWorker:
         self.log.append((self.name, command.profiled))
         wall = self.walls.pop(0) if len(self.walls) > 1 else self.walls[0]
         count = command.iterations + command.lead_in
+        waits = self.waits.pop(0) if len(self.waits) > 1 else self.waits[0]
         return Steps(
             start_ns=tuple(range(count)),
             wall_ns=(wall,) * count,
@@ -37,12 +46,32 @@ class FakeWorker:
             idle_cpu_ns=1,
             idle_wall_ns=100,
             trace="block.json" if command.profiled else "",
+            evidence=BlockEvidence(
+                elapsed_ns=wall * command.iterations,
+                processors=2,
+                waiting_ns=int(waits * wall * command.iterations),
+            ),
         )
 
 
 def sides(**kwargs):
     log = []
     return log, [BlockRunner(role, FakeWorker(log, role, **kwargs)) for role in ("torch", "onnxruntime")]
+
+
+def run_rounds(runners, protocol, latencies, **settings):
+    pairs = PairedBlocks(protocol, latencies, **settings)
+    for number, order in enumerate(orders(runners, protocol)):
+        for phase in PHASES:
+            pairs.measure(order, phase, number)
+
+
+@pytest.fixture(autouse=True)
+def waited(monkeypatch):
+    """How long the measurement waited for a quiet machine, without waiting."""
+    asked = []
+    monkeypatch.setattr(measure, "wait_until_quiet", asked.append)
+    return asked
 
 
 PROTOCOL = Protocol(rounds=6, iterations=5, profiled_rounds=6, profiled_iterations=2, seed=0)
@@ -109,7 +138,7 @@ def test_iterations_that_the_user_asked_for_are_kept():
 
 def test_every_round_holds_one_plain_block_of_either_side():
     log, runners = sides()
-    run_rounds(runners, PROTOCOL, Latencies(), lambda *_: None)
+    run_rounds(runners, PROTOCOL, Latencies())
     plain = [name for name, profiled in log if not profiled]
     pairs = list(zip(plain[::2], plain[1::2], strict=True))
     assert all(set(pair) == {"torch", "onnxruntime"} for pair in pairs)
@@ -121,7 +150,7 @@ def test_order_of_the_blocks_follows_the_seed():
     logs = []
     for _ in range(2):
         log, runners = sides()
-        run_rounds(runners, PROTOCOL, Latencies(), lambda *_: None)
+        run_rounds(runners, PROTOCOL, Latencies())
         logs.append(log)
     assert logs[0] == logs[1]
 
@@ -129,7 +158,7 @@ def test_order_of_the_blocks_follows_the_seed():
 def test_lead_in_counts_as_warm_up():
     _, runners = sides()
     latencies = Latencies()
-    run_rounds(runners, PROTOCOL, latencies, lambda *_: None)
+    run_rounds(runners, PROTOCOL, latencies)
     assert latencies.count("torch", "plain") == 6 * 5
     assert latencies.count("torch", "profiled") == 6 * 2
     assert latencies.count("torch", "warmup") == 6 + 6
@@ -142,7 +171,7 @@ def test_side_that_dies_is_given_up_and_the_other_goes_on():
         BlockRunner("onnxruntime", FakeWorker(log, "onnxruntime", fails_at=3)),
     ]
     latencies = Latencies()
-    run_rounds(runners, PROTOCOL, latencies, lambda *_: None)
+    run_rounds(runners, PROTOCOL, latencies)
     assert "it died" in str(runners[1].error)
     assert latencies.count("torch", "plain") == 6 * 5
 
@@ -150,31 +179,99 @@ def test_side_that_dies_is_given_up_and_the_other_goes_on():
 def test_idle_share_leaves_out_the_first_round():
     _, runners = sides()
     assert runners[0].idle_cpu_share == 0.0
-    run_rounds(runners, PROTOCOL, Latencies(), lambda *_: None)
+    run_rounds(runners, PROTOCOL, Latencies())
     assert runners[0].idle_cpu_share == pytest.approx(0.01)
     assert runners[0].idle_wall_ns == 100 * (5 + 5)
-
-
-def test_progress_ends_at_one():
-    _, runners = sides()
-    seen = []
-    run_rounds(runners, PROTOCOL, Latencies(), lambda done, left: seen.append((done, left)))
-    assert [done for done, _ in seen] == pytest.approx([i / 6 for i in range(1, 7)])
-    assert seen[-1][1] == pytest.approx(0.0)
 
 
 def test_latency_file_holds_the_published_columns(tmp_path):
     import pyarrow.parquet as pq
 
-    from attrib.model.latency import LATENCY_COLUMNS
+    from attrib.model.latency import BLOCK_COLUMNS, LATENCY_COLUMNS
 
     _, runners = sides()
     latencies = Latencies()
-    run_rounds(runners, PROTOCOL, latencies, lambda *_: None)
+    run_rounds(runners, PROTOCOL, latencies)
     with (tmp_path / "latency.parquet").open("wb") as stream:
         latencies.write(stream)
     table = pq.read_table(tmp_path / "latency.parquet")
-    assert tuple(table.column_names) == LATENCY_COLUMNS
+    assert tuple(table.column_names) == (*LATENCY_COLUMNS, *BLOCK_COLUMNS)
     assert table.num_rows == 2 * (6 * 6 + 6 * 3)
     warmup = [row for row in table.to_pylist() if row["phase"] == "warmup" and row["engine"] == "torch"]
     assert sorted(row["block"] for row in warmup) == list(range(12))
+
+
+def disturbed_sides(*waits):
+    log = []
+    workers = [FakeWorker(log, "torch"), FakeWorker(log, "onnxruntime", waits=waits)]
+    return log, [BlockRunner(worker.name, worker) for worker in workers]
+
+
+def test_disturbed_block_is_measured_again_with_its_partner_and_stays_in_the_file(waited):
+    log, runners = disturbed_sides(0.5, 0.0)
+    latencies = Latencies()
+    run_rounds(runners, PROTOCOL, latencies)
+    assert Counter(log)["torch", False] == Counter(log)["onnxruntime", False] == PROTOCOL.rounds + 1
+    assert Counter(log)["torch", True] == PROTOCOL.rounds
+    assert len(waited) == 1
+    table = latencies.table()
+    blocks = [block for block in table.every_block("plain") if block.number == 0]
+    assert sorted((b.role, b.attempt, b.counted) for b in blocks) == [
+        ("onnxruntime", 0, False),
+        ("onnxruntime", 1, True),
+        ("torch", 0, False),
+        ("torch", 1, True),
+    ]
+    assert [b.disturbed for b in blocks if b.role == "torch"] == [(), ()]
+    assert not table.is_busy("plain")
+
+
+def test_duration_alone_never_makes_a_block_disturbed():
+    log, runners = sides(walls=[10 * MS, 400 * MS, 10 * MS])
+    run_rounds(runners, PROTOCOL, Latencies())
+    assert len(log) == 2 * 2 * PROTOCOL.rounds
+
+
+def test_machine_that_never_gets_quiet_is_not_waited_for_forever(waited):
+    log, runners = disturbed_sides(0.5)
+    latencies = Latencies()
+    run_rounds(runners, PROTOCOL, latencies)
+    assert len(waited) == 4  # two retries of two blocks, and then none
+    assert len(log) == 2 * (2 * PROTOCOL.rounds + 4)
+    table = latencies.table()
+    assert table.is_busy("plain")
+    # All rounds count, because there is nothing better: the verdict says so.
+    assert set(table.blocks("torch", "plain")) == set(range(PROTOCOL.rounds))
+
+
+def test_nothing_is_measured_again_after_the_deadline(waited):
+    log, runners = disturbed_sides(0.5, 0.0)
+    run_rounds(runners, PROTOCOL, Latencies(), deadline=0.0)
+    assert len(log) == 2 * 2 * PROTOCOL.rounds
+    assert waited == []
+
+
+@pytest.mark.parametrize(
+    ("rounds", "launches", "planned"),
+    [
+        (12, None, (6, 3, 2)),
+        (12, 1, (1, 1, 12)),
+        (12, 5, (4, 4, 3)),
+        (6, None, (3, 3, 2)),
+        (2, None, (1, 1, 2)),
+        (1, None, (1, 1, 2)),
+        (30, None, (6, 3, 5)),
+        (4, 4, (4, 4, 1)),
+    ],
+)
+def test_rounds_divide_among_launches(rounds, launches, planned):
+    protocol = plan_protocol([MS, MS], rounds=rounds, iterations=None, seed=0, launches=launches)
+    assert (protocol.launches, protocol.fewest_launches, protocol.rounds_per_launch) == planned
+    assert len(orders(sides()[1], protocol)) == rounds
+
+
+def test_either_order_is_equally_often_in_every_launch():
+    _, runners = sides()
+    protocol = plan_protocol([MS, MS], rounds=12, iterations=None, seed=3, launches=None)
+    first = [order[0].role for order in orders(runners, protocol)]
+    assert all(set(first[i : i + 2]) == {"torch", "onnxruntime"} for i in range(0, 12, 2))

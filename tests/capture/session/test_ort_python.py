@@ -215,7 +215,7 @@ def captured(bare, tmp_path_factory):
     output = tmp_path_factory.mktemp("elsewhere") / "out"
     options = CaptureOptions(
         model="two-linears", output=output, ort_python=bare, iterations=3, rounds=4, warmup=3, threads=1,
-        providers=("cpu",), disabled_optimizers=("MatMulAddFusion",),
+        launches=1, max_time=0.0, providers=("cpu",), disabled_optimizers=("MatMulAddFusion",),
         command=f"attrib profile --model two-linears --ort-python {bare}",
     )  # fmt: skip
     return capture(options)

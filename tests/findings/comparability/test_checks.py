@@ -4,6 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from attrib.findings.comparability.checks import CHECKS, checks
+from attrib.model.disturbance import UNSEEN_NAMES
+from attrib.model.document import Judgement, MachineState
 from attrib.model.manifest import EXPORTED, OutputDifference, Rewrite
 from attrib.report.view.verdict import alerts_of
 from tests.findings.evidence_factory import MS, evidence, graph, manifest, steady, tensor
@@ -140,7 +142,7 @@ def test_a_complete_fair_capture_passes_every_check():
     )
     wobbling = tuple((100 * MS + i % 2 * MS,) for i in range(9)) + ((102 * MS,),) * 3
     plain = {"torch": wobbling, "onnxruntime": wobbling}
-    found = checks(evidence(outputs=(right,), plain_ns=plain))
+    found = checks(evidence(outputs=(right,), plain_ns=plain, machine=MachineState(watched=48)))
     assert [(check.check, check.detail) for check in found if check.state != "passed"] == []
 
 
@@ -248,3 +250,68 @@ def test_every_failed_check_says_what_it_does_to_the_result_and_every_unknown_on
         for check in checks(evidence(manifest=given, plain_ns={}, graphs={})):
             assert check.state != "failed" or (check.effect and check.fix)
             assert check.state != "unknown" or check.fix
+
+
+BUSY = Judgement(busy=True, disturbed={"others": 30})
+STAYED = (
+    "30 of 48 blocks were disturbed (other programs used the processors) and measured again",
+    "9 of 12 stayed",
+)
+NOTED = ("3 of 51 blocks were disturbed (other programs used the processors) and measured again",)
+
+
+@pytest.mark.parametrize(
+    ("machine", "judgement", "answer", "says"),
+    [
+        (None, Judgement(), "unknown", "not recorded"),
+        (MachineState(), Judgement(), "unknown", "not recorded"),
+        (MachineState(watched=48), Judgement(), "passed", "no block was disturbed"),
+        (MachineState(watched=48, unseen=("the clock",)), Judgement(), "passed", "does not show the clock"),
+        (
+            MachineState(watched=51, disturbances=NOTED),
+            Judgement(disturbed={"others": 3}),
+            "passed",
+            "3 of 51 blocks",
+        ),
+        (MachineState(watched=48, disturbances=STAYED), BUSY, "failed", "9 of 12 stayed"),
+    ],
+)
+def test_a_machine_is_quiet_busy_or_not_watched(machine, judgement, answer, says):
+    found = next(
+        c for c in checks(evidence(machine=machine, judgement=judgement)) if c.check == "Quiet machine"
+    )
+    assert found.state == answer
+    assert says in found.detail
+    assert (found.title == "The machine was busy") == (answer == "failed")
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "field"),
+    [
+        ("Machine not loaded", {"load_before": 3.0}, "others_ns"),
+        ("No throttling", {"stolen_share": 0.2}, "stolen_ns"),
+    ],
+)
+def test_what_was_counted_beside_each_block_is_not_held_against_the_whole_capture(name, changes, field):
+    loaded = manifest(environment=changes)
+
+    def found(machine):
+        return next(c for c in checks(evidence(manifest=loaded, machine=machine)) if c.check == name).state
+
+    assert found(MachineState(watched=48)) == "passed"
+    assert found(MachineState(watched=48, unseen=(UNSEEN_NAMES[field],))) == "failed"
+    assert found(MachineState()) == "failed"
+
+
+def test_launches_that_differ_are_no_drift_and_a_drift_inside_each_is():
+    launches = dict.fromkeys(("torch", "onnxruntime"), (0,) * 4 + (1,) * 4 + (2,) * 4)
+
+    def found(*levels):
+        steps = tuple((level * MS,) * 3 for level in levels)
+        given = evidence(plain_ns={"torch": steps, "onnxruntime": steps}, block_launches=launches, launches=3)
+        return next(c for c in checks(given) if c.check == "No drift")
+
+    assert found(100, 100, 100, 101, *[150] * 4, *[200] * 4).state == "passed"
+    warming = found(*[100, 110, 120, 130] * 3)
+    assert warming.state == "failed"
+    assert "of a launch" in warming.detail

@@ -517,7 +517,7 @@ class TestUnstableMeasurement:
         wide = Delta(median=0, low=-STEP_NS // 10, high=STEP_NS // 10)
         latency = msgspec.structs.replace(given_evidence.latency, delta_ns=wide)
         found = finding("unstable-measurement", dataclasses.replace(given_evidence, latency=latency))
-        assert "only to ± 10 % of the step" in texts(found)
+        assert "half the interval of the difference is 10 % of the step" in texts(found)
 
     @pytest.mark.rule("unstable-measurement", "passes")
     def test_steady_steps_pass_also_without_a_manifest(self):

@@ -5,17 +5,19 @@ import re
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
 from attrib.findings.registry import RULES
 from attrib.model.document import Finding
-from attrib.model.estimate import Delta
+from attrib.model.estimate import Delta, Estimate, Ratio
 from attrib.report.json_report import from_json, to_json
 from attrib.report.markdown.summary import to_markdown
 from attrib.report.terminal.summary import print_summary
 from attrib.report.view.dot_chart import chart_row, common_axis
 from attrib.report.view.experiment_row import experiment_row, figure
-from attrib.report.view.experiments import PROVE_HINT
+from attrib.report.view.experiments import PROVE_HINT, divide_ratios
 from attrib.report.view.experiments import experiments_of as view_experiments
 from tests.report.factory import (
     HOSTILE,
@@ -94,20 +96,102 @@ def test_declared_changes_show_how_far_the_outputs_are(shown):
     assert text.index("Optimization disabled") < place < text.index("Dynamic int8")
 
 
-def test_what_pytorch_could_have_is_two_figures_of_two_runs(shown):
+def test_what_pytorch_could_have_is_told_by_ratios_that_were_measured_side_by_side(shown):
     text = shown(tried_document())
-    assert "PyTorch compiled: PyTorch then took 90.00 ms per step, against 120.00 ms as captured" in text
-    assert "25.6 ms faster than that" in text
-    assert "separate runs, so their difference has no interval" in text
+    assert (
+        "PyTorch compiled: 1.33× as fast as PyTorch as captured (1.32 to 1.35, measured side by side)" in text
+    )
+    assert "ONNX Runtime was 1.87× as fast as PyTorch in the capture (1.82 to 1.92)" in text
+    assert "ONNX Runtime is 1.40× as fast as PyTorch with this change (1.36 to 1.45). This is derived" in text
+    assert "90.00 ms per step" not in text, "a time of another run"
+
+
+def test_fastest_pytorch_is_the_one_with_the_largest_ratio_not_with_the_shortest_time():
+    """A run on a slow minute has longer steps, whatever it saves."""
+    slow = msgspec.structs.replace(
+        by_id("torch-compile"),
+        title="On a slow minute",
+        baseline_ns=Estimate(median=300_000_000, low=299_000_000, high=301_000_000, n=60),
+        variant_ns=Estimate(median=150_000_000, low=149_000_000, high=151_000_000, n=60),
+        saving_ns=Delta(median=150_000_000, low=148_000_000, high=152_000_000),
+    )
+    text = view_experiments(document(experiments=(by_id("torch-compile"), slow))).torch
+    assert text.startswith("On a slow minute: 2.00× as fast")
+    assert "0.93× as fast as PyTorch with this change" in text
+
+
+def test_recorded_ratio_is_what_is_restated_and_a_derived_one_that_holds_1_says_so():
+    told = msgspec.structs.replace(by_id("torch-compile"), ratio=Ratio(value=1.85, low=1.80, high=1.90))
+    text = view_experiments(document(experiments=(told,))).torch
+    assert "1.85× as fast as PyTorch as captured (1.80 to 1.90, measured side by side)" in text
+    assert "(0.97 to 1.05): no significant difference." in text
+
+
+ratios = st.builds(
+    lambda value, down, up: Ratio(value=value, low=value * down, high=value * up),
+    st.floats(0.01, 100),
+    st.floats(0.2, 1),
+    st.floats(1, 5),
+)
+
+
+@given(ratios, ratios)
+def test_derived_ratio_is_less_sure_than_either_and_turns_around(first, second):
+    derived = divide_ratios(first, second)
+    assert derived.low <= derived.value <= derived.high
+    assert derived.value == pytest.approx(first.value / second.value)
+    for one in (first, second):
+        assert derived.high / derived.low >= one.high / one.low * (1 - 1e-9)
+    back = divide_ratios(second, first)
+    assert (1 / back.high, 1 / back.low) == pytest.approx((derived.low, derived.high))
+
+
+def test_nothing_is_restated_where_the_capture_is_inconclusive():
+    base = tried_document()
+    judgement = msgspec.structs.replace(base.judgement, inconclusive=True)
+    assert view_experiments(tried_document(judgement=judgement)).torch == ""
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"outputs_equal": False}, {"significant": False}, {"changes_numbers": True}, {"variant_ns": None}],
+    [{"outputs_equal": False}, {"significant": False}, {"changes_numbers": True}, {"saving_ns": None}],
 )
 def test_pytorch_without_the_same_outputs_or_a_sure_saving_does_not_restate_the_headline(changes):
     other = msgspec.structs.replace(by_id("torch-compile"), **changes)
     assert view_experiments(document(experiments=(other,))).torch == ""
+
+
+def unsettled(name):
+    """A result that is too wide to say anything."""
+    facts = {
+        "settled": False,
+        "agrees": None,
+        "significant": False,
+        "note": "the interval reaches 9 ms to either side",
+    }
+    wide = Delta(median=1_300_000, low=-7_200_000, high=5_800_000)
+    return msgspec.structs.replace(by_id(name), saving_ns=wide, **facts)
+
+
+def test_what_is_not_settled_counts_neither_as_agreed_nor_as_missed(shown):
+    results = tuple(
+        unsettled("opset-23") if result.id == "opset-23" else result for result in experiments_of()
+    )
+    made = tried_document(experiments=results)
+    text = shown(made)
+    assert "1 of 3 predictions agreed with what was measured, 1 not settled" in text
+    assert text.count("not settled") >= 2, "in the table, too"
+    row = experiment_row(unsettled("opset-23"), "x")
+    assert (row.agreement, row.doubt) == ("not settled", "noise")
+    assert row.sentence.endswith("1.3 ms [−7.2, 5.8]: not settled: the interval reaches 9 ms to either side")
+
+
+def test_what_has_no_prediction_and_is_too_wide_is_not_called_noise(shown):
+    row = experiment_row(unsettled("spinning-off"), "x")
+    assert (row.agreement, row.doubt) == ("no prediction", "not settled")
+    text = shown(tried_document(experiments=(unsettled("spinning-off"),)))
+    assert "not settled" in text
+    assert "predictions agreed" not in text
 
 
 def test_the_number_of_predictions_that_held_is_said(shown):
@@ -156,6 +240,7 @@ def test_the_chart_needs_no_script_and_places_dots_by_their_saving():
     assert len([1 for tag, attrs in page.tags if tag == "svg" and attrs.get("class") == "dots"]) == 7
     results = [by_id("opset-23"), by_id("nan-guard"), by_id("opt-level-disabled")]
     axis = common_axis(results)
+    assert axis.high < 0.1, "shares of the step, because each was measured in a run of its own"
     best, guard, worse = (chart_row(result, axis) for result in results)
     assert float(guard.measured.x[:-1]) < float(best.measured.x[:-1])
     assert float(best.measured.low[:-1]) < float(best.measured.x[:-1]) < float(best.measured.high[:-1])

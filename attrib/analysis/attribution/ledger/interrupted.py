@@ -18,7 +18,7 @@ def plain_ledger(headline: Headline) -> Ledger:
         headline: The plain steps of both sides.
     """
     latency = headline.latency
-    assert latency.torch_ns and latency.onnxruntime_ns and latency.delta_ns  # noqa: S101, PT018
+    assert latency.torch_ns and latency.onnxruntime_ns and latency.delta_ns and headline.sampling  # noqa: S101, PT018
     row = LedgerRow(
         id=f"{NOT_PROFILED}:unattributed",
         region=NOT_PROFILED,
@@ -32,15 +32,16 @@ def plain_ledger(headline: Headline) -> Ledger:
         match=Match(method="none", confidence=1.0, evidence=_EVIDENCE),
     )
     delta = headline.replicates["onnxruntime"] - headline.replicates["torch"]
-    return Ledger((row,), delta[None, :], headline.rounds)
+    return Ledger((row,), delta[None, :], headline.sampling)
 
 
-def notes_on(manifest: Manifest | None, rounds: int) -> tuple[str, ...]:
+def notes_on(manifest: Manifest | None, rounds: int, launches: int = 1) -> tuple[str, ...]:
     """What the reader should know of how the capture came about.
 
     Args:
         manifest: What the capture says of itself.
         rounds: Rounds in which both engines were measured.
+        launches: Launches of the engines that the intervals know of.
     """
     if manifest is None:
         return ()
@@ -51,8 +52,9 @@ def notes_on(manifest: Manifest | None, rounds: int) -> tuple[str, ...]:
         notes.append(f"the capture was interrupted{so_far}: {RESUME}")
     measured = [str(launch.rounds) for launch in manifest.launches if launch.rounds]
     if len(measured) > 1:
-        notes.append(
-            f"the capture was interrupted and resumed: its rounds ({' + '.join(measured)}) were measured by"
-            f" {len(measured)} launches of the engines, and two processes of one engine differ a little"
-        )
+        parts = f"its rounds ({' + '.join(measured)}) were measured in {len(measured)} parts"
+        text = f"the capture was interrupted and resumed: {parts}"
+        if launches < len(measured):
+            text += ", and the intervals do not know that two processes of one engine differ"
+        notes.append(text)
     return tuple(notes)

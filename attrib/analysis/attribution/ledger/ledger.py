@@ -1,8 +1,8 @@
 """The ledger: rows (region x cause) whose deltas sum to the headline delta, to the nanosecond.
 
 For each side: the profiled time of every segment, less the calibrated cost of recording it, is averaged over the middle
-half of the profiled steps (interquartile mean). Whatever is then left between that sum and the median plain step is the row
-`profiler overhead`. So each side's rows sum to its plain median, and the deltas to the headline.
+half of the profiled steps (interquartile mean) of each launch, then over launches. What is left between that sum and the
+plain step is the row `profiler overhead`. So each side's rows sum to its plain step, and the deltas to the headline.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,10 +12,10 @@ import numpy as np
 
 from attrib.analysis.attribution.device.parts import DEVICE_PARTS, MEANINGS
 from attrib.analysis.attribution.host.python_time import module_of_part, with_module_parts
-from attrib.analysis.attribution.ledger.bootstrap import Floats, Int64s, draws, step_weights
 from attrib.analysis.attribution.ledger.causes import by_cause
 from attrib.analysis.attribution.ledger.headline import Headline
 from attrib.analysis.attribution.ledger.rows import Ledger, SideTimes
+from attrib.analysis.attribution.ledger.sampling import Floats, Sampling, sampling_of, step_weights
 from attrib.analysis.attribution.ledger.segments import (
     Segments,
     framework_region,
@@ -37,7 +37,7 @@ FRAMEWORK_MATCH = Match(
 OVERHEAD_MATCH = Match(
     method="none",
     confidence=1.0,
-    evidence=("median plain step minus the sum of the profiled rows of its side",),
+    evidence=("plain step minus the sum of the profiled rows of its side",),
 )
 
 
@@ -101,12 +101,10 @@ def build_ledger(
         provider: The execution provider that was asked for first.
     """
     partitions = with_module_parts(partitions)
-    numbers = sorted({int(block) for partition in partitions.values() for block in partition.blocks})
-    drawn = draws(len(numbers))
+    sampling = _sampling(partitions, headline)
     split = {role: segments_of(p) for role, p in partitions.items()}
     times = {
-        role: _side_times(p, split[role], overheads.get(role), numbers, drawn)
-        for role, p in partitions.items()
+        role: _side_times(p, split[role], overheads.get(role), sampling) for role, p in partitions.items()
     }
     drafts = [*_region_drafts(partitions, split, regions, provider), *_framework_drafts(partitions, split)]
     values = {role: [0] * len(drafts) for role in ROLES}
@@ -125,15 +123,15 @@ def build_ledger(
         range(len(drafts)),
         key=lambda i: (drafts[i].cause == "profiler_overhead", -abs(deltas[i]), drafts[i].id),
     )
-    table = _table(drafts, order, times, len(drawn), medians, headline)
-    bounds = row_intervals([deltas[i] for i in order], table, len(numbers))
+    table = _table(drafts, order, times, medians, headline.replicates_in(sampling), sampling.columns)
+    bounds = row_intervals([deltas[i] for i in order], table, sampling)
     ledger = Ledger(
         tuple(
             drafts[i].row(values["torch"][i], values["onnxruntime"][i], at)
             for i, at in zip(order, bounds, strict=True)
         ),
         table,
-        len(numbers),
+        sampling,
         times,
         {role: segments.ids(partitions[role]) for role, segments in split.items()},
         tuple(drafts[i].segments for i in order),
@@ -142,40 +140,49 @@ def build_ledger(
     return ledger
 
 
+def _sampling(partitions: Mapping[Role, Partition], headline: Headline) -> Sampling:
+    """What the columns of the rows are: the launches in which every side that there is has profiled steps, and plain ones.
+
+    A launch without either (an interrupted capture) says nothing of the rows; the headline still rests on it. Where fewer
+    than two launches are left, all profiled rounds are drawn.
+    """
+    held = [headline.launches(np.unique(partition.blocks).tolist()) for partition in partitions.values()]
+    held += [headline.launches(list(blocks)) for blocks in headline.plain.values()]
+    rounds = sorted({int(block) for partition in partitions.values() for block in partition.blocks})
+    return sampling_of(sorted(set.intersection(*held)), headline.of_round, rounds)
+
+
 def _table(
     drafts: Sequence[_Draft],
     order: Sequence[int],
     times: Mapping[Role, SideTimes],
-    resamples: int,
     medians: Mapping[Role, int],
-    headline: Headline,
+    plain: Mapping[Role, Floats],
+    columns: int,
 ) -> Floats:
-    """The deltas in each resample, row by row in their order.
+    """The deltas in each column, row by row in their order.
 
     Args:
-        drafts: The rows; the last one is the overhead, where there are plain medians.
+        drafts: The rows; the last one is the overhead, where there are plain steps.
         order: Which row comes where.
         times: The segments of the sides that there are.
-        resamples: How many resamples.
-        medians: The plain median of either side; empty without plain steps.
-        headline: Those medians in each resample.
+        medians: The plain step of either side; empty without plain steps.
+        plain: The plain step of the sides that were timed in each column.
+        columns: How many columns.
     """
-    table = np.empty((len(drafts), resamples))
+    table = np.empty((len(drafts), columns))
     places = np.empty(len(drafts), dtype=np.int64)
     places[order] = np.arange(len(drafts))
     profiled = [draft.segments for draft in (drafts[:-1] if medians else drafts)]
-    sums = row_deltas(profiled, times, resamples, places[: len(profiled)], table)
+    sums = row_deltas(profiled, times, columns, places[: len(profiled)], table)
     if medians:
-        left = {
-            role: headline.replicates.get(role, np.full(resamples, float(medians[role]))) - sums[role]
-            for role in ROLES
-        }
+        left = {role: plain.get(role, np.full(columns, float(medians[role]))) - sums[role] for role in ROLES}
         table[places[-1]] = left["onnxruntime"] - left["torch"]
     return table
 
 
 def _side_times(
-    partition: Partition, split: Segments, overhead: Overhead | None, numbers: list[int], drawn: Int64s
+    partition: Partition, split: Segments, overhead: Overhead | None, sampling: Sampling
 ) -> SideTimes:
     """Average each segment over the middle steps, the calibrated cost of recording it removed."""
     samples = split.samples
@@ -189,8 +196,8 @@ def _side_times(
         if overhead.between_ns is not None:
             most = np.where(outside > 0, outside * overhead.between_ns, np.inf)
             samples = np.minimum(samples, most[:, None])
-    weights, resampled = step_weights(partition.walls_ns, partition.blocks, numbers, drawn)
-    return SideTimes(samples @ weights, samples, resampled)
+    whole, columns = step_weights(partition.walls_ns, partition.blocks, sampling)
+    return SideTimes(samples @ whole, samples, columns)
 
 
 def _region_drafts(

@@ -1,4 +1,4 @@
-"""What a ledger is: its rows, the resamples behind their intervals, and the times that they are sums of."""
+"""What a ledger is: its rows, the columns behind their intervals, and the times that they are sums of."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
-from attrib.analysis.attribution.ledger.bootstrap import Floats, interval
+from attrib.analysis.attribution.ledger.sampling import Floats, Sampling
 from attrib.errors import InternalError
 from attrib.model.document import Cause, CauseRow, LedgerRow
 from attrib.model.estimate import Delta
@@ -15,12 +15,12 @@ from attrib.model.manifest import ROLES, Role
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ledger:
-    """Rows with their replicates `[rows, resamples]` of the delta.
+    """Rows with their replicates `[rows, columns]` of the delta.
 
     Attributes:
         rows: The rows; the largest absolute delta first, the overhead last.
-        replicates: Deltas in each resample, nanoseconds.
-        blocks: Number of blocks behind the intervals.
+        replicates: Deltas in each column of the sampling, nanoseconds.
+        sampling: What the columns are, and the interval that follows from them.
         sides: Times of every segment of each side (work first, then framework parts), of which the rows are sums.
         work_ids: Ids of each side's calls or nodes, then the regions of its parts, in the order of its segments. Where a
             device did the work, a call or node has several segments.
@@ -29,7 +29,7 @@ class Ledger:
 
     rows: tuple[LedgerRow, ...]
     replicates: Floats
-    blocks: int
+    sampling: Sampling
     sides: Mapping[Role, "SideTimes"] = field(default_factory=dict)
     work_ids: Mapping[Role, tuple[str, ...]] = field(default_factory=dict)
     members: tuple[Mapping[Role, Sequence[int]], ...] = ()
@@ -46,7 +46,7 @@ class Ledger:
         if not positions:
             return Delta(median=0, low=0, high=0)
         delta = sum(self.rows[i].delta_ns for i in positions)
-        low, high = interval(delta, self.replicates[positions].sum(axis=0), self.blocks)
+        low, high = self.sampling.interval(delta, self.replicates[positions].sum(axis=0))
         return Delta(median=delta, low=low, high=high)
 
     def times(self, role: Role) -> dict[str, float]:
@@ -72,11 +72,11 @@ class Ledger:
             if chosen:
                 total += float(self.sides[role].values[chosen] @ factors)
                 drawn = drawn + factors @ self.sides[role].replicates(chosen)
-        low, high = interval(round(total), drawn, self.blocks)
+        low, high = self.sampling.interval(round(total), drawn)
         return Delta(median=round(total), low=low, high=high)
 
     def within(self, row: int, role: Role, ids: Iterable[str]) -> tuple[int, Floats]:
-        """Time of the named calls or nodes as far as it is in one row (its position): in all, and in each resample."""
+        """Time of the named calls or nodes as far as it is in one row (its position): in all, and in each column."""
         chosen, factors = self._segments_of(role, dict.fromkeys(ids, 1.0))
         if self.members:
             own = set(self.members[row].get(role, ()))
@@ -132,7 +132,7 @@ class Ledger:
                     for positions in self.members[i : i + 1]
                 ]
         table = np.array(replicates).reshape(len(kept), self.replicates.shape[1])
-        return Ledger(tuple(kept), table, self.blocks, self.sides, self.work_ids, tuple(members))
+        return Ledger(tuple(kept), table, self.sampling, self.sides, self.work_ids, tuple(members))
 
     def _reduce(
         self, row: LedgerRow, taken: dict[Role, list[str]], spent: tuple[int, int], replicates: Floats
@@ -142,7 +142,7 @@ class Ledger:
         ort_ns = max(row.onnxruntime_ns - spent[1], 0)
         calls, call_ops = _left(row.torch_calls, row.torch_ops, taken["torch"])
         nodes, node_ops = _left(row.onnx_nodes, row.onnx_ops, taken["onnxruntime"])
-        low, high = interval(ort_ns - torch_ns, replicates, self.blocks)
+        low, high = self.sampling.interval(ort_ns - torch_ns, replicates)
         return msgspec.structs.replace(
             row,
             torch_calls=calls,
@@ -200,16 +200,16 @@ class SideTimes:
     Attributes:
         values: The estimate `[segments]`.
         samples: Each profiled step, the cost of recording removed `[segments, steps]`.
-        resampled: Weights of the steps in each resample `[steps, resamples]`.
+        weights: Weights of the steps in each column `[steps, columns]`.
     """
 
     values: Floats
     samples: Floats
-    resampled: Floats
+    weights: Floats
 
     def replicates(self, segments: Sequence[int]) -> Floats:
-        """Times of some segments in each resample `[segments, resamples]`."""
-        return np.asarray(self.samples[list(segments)] @ self.resampled)
+        """Times of some segments in each column `[segments, columns]`."""
+        return np.asarray(self.samples[list(segments)] @ self.weights)
 
 
 def _works(row: LedgerRow, role: Role) -> tuple[str, ...]:

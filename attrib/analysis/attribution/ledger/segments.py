@@ -1,8 +1,8 @@
-"""Sums of a side's segments by ledger row: the estimates, and every resample, without a table of all segments in memory.
+"""Sums of a side's segments by ledger row: the estimates, and every column, without a table of all segments in memory.
 
-A ledger of 10,000 rows has 10 million resampled deltas. They are made some rows at a time, straight into the table that is
-kept, so that nothing else of that size exists. Each sum adds its segments one after another in the row's order: the same
-digits however many rows are done at once.
+A ledger of 10,000 rows of one launch has 10 million resampled deltas. They are made some rows at a time, straight into the
+table that is kept, so that nothing else of that size exists. Each sum adds its segments one after another in the row's
+order: the same digits however many rows are done at once.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,8 +12,8 @@ from itertools import pairwise
 import numpy as np
 
 from attrib.analysis.attribution.device.parts import DEVICE_PARTS
-from attrib.analysis.attribution.ledger.bootstrap import Floats, Int64s, intervals
 from attrib.analysis.attribution.ledger.rows import SideTimes
+from attrib.analysis.attribution.ledger.sampling import Floats, Int64s, Sampling
 from attrib.analysis.match.ops import OpRole, role
 from attrib.model.device import SPENT, Spent
 from attrib.model.document import Cause
@@ -113,32 +113,32 @@ def row_values(rows: Rows, role: Role, times: SideTimes) -> list[float]:
 
 
 def row_deltas(
-    rows: Rows, times: Mapping[Role, SideTimes], resamples: int, places: Sequence[int] | Int64s, table: Floats
+    rows: Rows, times: Mapping[Role, SideTimes], columns: int, places: Sequence[int] | Int64s, table: Floats
 ) -> dict[Role, Floats]:
-    """Write the resampled deltas (second side minus first) of some rows into a table; return the sums of each side.
+    """Write the deltas (second side minus first) of some rows in each column into a table; return the sums of each side.
 
     Args:
         rows: The rows.
         times: The segments of the sides that there are.
-        resamples: Columns of the table.
+        columns: Columns of the table.
         places: Where in the table each row goes.
-        table: float64 `[rows or more, resamples]`.
+        table: float64 `[rows or more, columns]`.
     """
-    sums = {role: np.zeros(resamples) for role in ROLES}
+    sums = {role: np.zeros(columns) for role in ROLES}
     where = np.asarray(places, dtype=np.int64)
     for chunk in _chunks(len(rows)):
-        sides = {role: _replicates(rows[chunk], role, times, resamples) for role in ROLES}
+        sides = {role: _replicates(rows[chunk], role, times, columns) for role in ROLES}
         for side, found in sides.items():
             sums[side] = np.add.reduce(np.vstack([sums[side], found]), axis=0)
         table[where[chunk]] = sides["onnxruntime"] - sides["torch"]
     return sums
 
 
-def row_intervals(estimates: Sequence[int], table: Floats, blocks: int) -> list[tuple[int, int]]:
+def row_intervals(estimates: Sequence[int], table: Floats, sampling: Sampling) -> list[tuple[int, int]]:
     """The interval of each row of a table around its estimate."""
     found: list[tuple[int, int]] = []
     for chunk in _chunks(len(estimates)):
-        found += intervals(estimates[chunk], table[chunk], blocks)
+        found += sampling.intervals(estimates[chunk], table[chunk])
     return found
 
 
@@ -149,10 +149,10 @@ def _chunks(rows: int) -> Iterator[slice]:
     return (slice(first, last) for first, last in pairwise(bounds))
 
 
-def _replicates(rows: Rows, role: Role, times: Mapping[Role, SideTimes], resamples: int) -> Floats:
-    """Time of each row on one side in each resample `[rows, resamples]`."""
+def _replicates(rows: Rows, role: Role, times: Mapping[Role, SideTimes], columns: int) -> Floats:
+    """Time of each row on one side in each column `[rows, columns]`."""
     segments = [segment for row in rows for segment in row.get(role, ())]
-    found = np.zeros((len(rows), resamples))
+    found = np.zeros((len(rows), columns))
     if role in times and segments:
         counts = np.array([len(row.get(role, ())) for row in rows], dtype=np.int64)
         add_by_group(found, counts, times[role].replicates(segments))

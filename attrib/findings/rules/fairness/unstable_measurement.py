@@ -8,6 +8,7 @@ from attrib.findings.evidence.stability import (
     LOAD_LIMIT,
     SPREAD_LIMIT,
     drift,
+    is_watched,
     load_per_core,
     spread,
 )
@@ -36,13 +37,13 @@ def audit(evidence: Evidence) -> RuleResult:
 
 def _signs_of_steps(evidence: Evidence) -> Iterator[tuple[str, str]]:
     """What is wrong with the steps, and the option that helps."""
-    for role, blocks in sorted(evidence.plain_ns.items(), reverse=True):
-        name = ENGINE_NAMES[role]
-        if spread(blocks) > SPREAD_LIMIT:
-            text = f"blocks of {name} scatter by {format_percent(spread(blocks))} (interquartile range)"
+    for role in sorted(evidence.plain_ns, reverse=True):
+        name, scatter, change_of = ENGINE_NAMES[role], spread(evidence, role), drift(evidence, role) or 0.0
+        if scatter > SPREAD_LIMIT:
+            text = f"blocks of {name} scatter by {format_percent(scatter)} (interquartile range)"
             yield text, "stop other programs and raise `--iterations`"
-        if abs(drift(blocks)) > DRIFT_LIMIT:
-            change = format_percent(drift(blocks), sign=True)
+        if abs(change_of) > DRIFT_LIMIT:
+            change = format_percent(change_of, sign=True)
             text = f"{name} drifted by {change} from the first third of the blocks to the last"
             yield text, "raise `--warmup`, and let the processor cool down"
     delta, step = evidence.latency.delta_ns, step_ns(evidence)
@@ -50,17 +51,26 @@ def _signs_of_steps(evidence: Evidence) -> Iterator[tuple[str, str]]:
     if delta is not None and step and half > WIDE_INTERVAL * step:
         figure = format_interval(delta.median, delta.low, delta.high)
         share = format_percent(half / step)
-        yield f"the difference is known only to ± {share} of the step ({figure})", "raise `--iterations`"
+        yield f"half the interval of the difference is {share} of the step ({figure})", "raise `--iterations`"
 
 
 def _signs_of_machine(evidence: Evidence) -> Iterator[tuple[str, str]]:
-    """What is wrong with the warm-up and the load, and what helps."""
+    """What is wrong with the warm-up and the load, and what helps.
+
+    The load is looked at where the blocks do not say it themselves.
+    """
     manifest = evidence.manifest
+    if evidence.judgement.busy and evidence.machine is not None:
+        yield "; ".join(evidence.machine.disturbances), "stop other programs before recording"
     for side in manifest.sides.values() if manifest is not None else ():
         if side.state == "complete" and not side.warmed_up:
             text = f"{ENGINE_NAMES[side.engine]} had not warmed up after {side.warmup} steps"
             yield text, "raise `--warmup`"
-    if manifest is not None and load_per_core(manifest) > LOAD_LIMIT:
+    if (
+        manifest is not None
+        and not is_watched(evidence, "others_ns")
+        and load_per_core(manifest) > LOAD_LIMIT
+    ):
         environment = manifest.environment
         load, cores = max(environment.load_before, environment.load_after), environment.usable_cores
         when = "before" if load == environment.load_before else "after"

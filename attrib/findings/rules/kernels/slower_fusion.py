@@ -14,7 +14,7 @@ def audit(evidence: Evidence) -> RuleResult:
     slow = [
         pair
         for pair, total in zip(groups, totals, strict=True)
-        if total.median > 0 and is_certain(total, len(groups))
+        if total.median > 0 and is_certain(total, len(groups), evidence.launches)
     ]
     if not slow:
         kinds = counted(len(groups), "kind of fusion", "kinds of fusions")

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attrib.analysis.attribution.ledger.bootstrap import interval, median_replicates, step_weights
 from attrib.analysis.attribution.ledger.headline import headline
 from attrib.analysis.attribution.ledger.ledger import build_ledger
+from attrib.analysis.attribution.ledger.sampling import Launches, Rounds, step_weights
 from attrib.analysis.match.regions import regions
 from attrib.errors import InternalError
 from attrib.model.manifest import Overhead
@@ -164,25 +164,108 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_claims():
             {b: 1e6 * (1 + 0.02 * rng.standard_normal() + 0.01 * rng.standard_normal(5)) for b in range(12)}
             for _ in range(2)
         ]
-        replicates = median_replicates(sides)
-        estimate = np.median(np.concatenate(list(sides[1].values()))) - np.median(
-            np.concatenate(list(sides[0].values()))
-        )
-        low, high = interval(estimate, replicates[1] - replicates[0], 12)
-        hits += low <= 0 <= high
+        delta = headline(dict(zip(("torch", "onnxruntime"), sides, strict=True))).latency.delta_ns
+        hits += delta.low <= 0 <= delta.high
     assert 0.90 <= hits / 200 <= 1.0
+
+
+class Drawn(Rounds):
+    """Rounds of which it is known how often each was drawn."""
+
+    def counts(self, rounds):
+        return np.array([[0, 0, 3], [1, 1, 1]])[:, np.searchsorted(np.array(self.numbers), rounds)]
 
 
 def test_weights_prefer_the_middle_half_and_sum_to_one():
     walls = np.array([10, 11, 12, 13, 1000])
-    weights, resampled = step_weights(
-        walls, np.array([0, 0, 1, 1, 2]), [0, 1, 2], np.array([[0, 0, 3], [1, 1, 1]])
-    )
+    weights, resampled = step_weights(walls, np.array([0, 0, 1, 1, 2]), Drawn((0, 1, 2)))
     assert weights[4] == 0
     assert weights[2] == max(weights)
     assert weights.sum() == pytest.approx(1)
     assert resampled[:, 0].tolist() == [0, 0, 0, 0, 1]
     assert resampled[:, 1] == pytest.approx(weights)
+
+
+def test_a_step_weighs_only_in_the_column_of_its_launch_and_the_estimate_is_their_mean():
+    walls, blocks = np.array([10, 11, 12, 1000, 13, 14]), np.array([0, 0, 0, 0, 7, 7])
+    weights, columns = step_weights(walls, blocks, Launches((0, 3), {0: 0, 7: 3}))
+    assert columns[:4, 1].tolist() == [0, 0, 0, 0]
+    assert columns[4:, 0].tolist() == [0, 0]
+    assert columns.sum(axis=0) == pytest.approx([1, 1])
+    assert columns[3, 0] == 0  # an outlier
+    assert weights == pytest.approx(columns.mean(axis=1))
+
+
+def of_launches(blocks, per_launch):
+    """The launch of each block, so many blocks a launch."""
+    return {number: number // per_launch for number in range(blocks)}
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.integers(10**4, 10**7), min_size=1, max_size=6),
+    st.lists(st.integers(10**4, 10**7), min_size=1, max_size=6),
+    st.integers(2, 5),
+    st.integers(0, 2**16),
+    st.integers(0, 50_000),
+)
+def test_with_launches_sums_stay_exact_and_time_is_never_negative(torch, ort, launches, seed, cost):
+    rounds = of_launches(3 * launches, 3)
+    head = headline(
+        {
+            "torch": plain(sum(torch), blocks=len(rounds), seed=seed),
+            "onnxruntime": plain(sum(ort), blocks=len(rounds), seed=seed + 1),
+        },
+        rounds,
+    )
+    ledger = ledger_of(
+        partition("torch", torch, [1000], blocks=len(rounds), noise=0.02, seed=seed),
+        partition("onnxruntime", ort, [500], blocks=len(rounds), noise=0.02, seed=seed + 1),
+        head,
+        {"torch": Overhead(inside_ns=cost, outside_ns=cost)},
+    )
+    assert ledger.replicates.shape == (len(ledger.rows), launches)
+    for made in (
+        *ledger.rows,
+        *ledger.without((), (ledger.rows[0].onnx_nodes or ("?",))[:1]).rows,
+        *ledger.causes(),
+    ):
+        assert made.cause == "profiler_overhead" or min(made.torch_ns, made.onnxruntime_ns) >= 0
+    assert sum(row.delta_ns for row in ledger.rows) == head.latency.delta_ns.median
+    everything = ledger.total(row.id for row in ledger.rows)
+    expected = head.latency.delta_ns
+    assert (everything.median, everything.low, everything.high) == pytest.approx(
+        (expected.median, expected.low, expected.high), abs=2
+    )
+    assert all(row.low_ns <= row.delta_ns <= row.high_ns for row in ledger.rows)
+
+
+def test_a_launch_without_profiled_steps_counts_for_the_headline_and_not_for_the_rows():
+    rounds = of_launches(9, 3)
+    sides = {"torch": plain(10**6, blocks=9), "onnxruntime": plain(2 * 10**6, blocks=9, seed=2)}
+    head = headline(sides, rounds)
+    torch, ort = (
+        partition(side, [its], [1000], blocks=6, noise=0.01, seed=its)
+        for side, its in (("torch", 10**6), ("onnxruntime", 2 * 10**6))
+    )
+    ledger = ledger_of(torch, ort, head)
+    assert head.latency.launches == 3
+    assert ledger.sampling.launches == 2
+    assert sum(row.delta_ns for row in ledger.rows) == head.latency.delta_ns.median
+    alone = ledger_of(
+        partition("torch", [10**6], [1000], blocks=3), partition("onnxruntime", [5], [1], blocks=3), head
+    )
+    assert alone.sampling.launches == 1  # the rounds of that launch are drawn
+    assert sum(row.delta_ns for row in alone.rows) == head.latency.delta_ns.median
+
+
+def test_a_launch_that_only_one_side_profiled_does_not_weigh():
+    rounds = of_launches(9, 3)
+    head = headline({"torch": plain(10**6, blocks=9), "onnxruntime": plain(10**6, blocks=9, seed=2)}, rounds)
+    torch = partition("torch", [10**6], [1000], blocks=9, slow=(12, 13, 14, 15, 16, 17))  # all of launch 2
+    ledger = ledger_of(torch, partition("onnxruntime", [10**6], [1000], blocks=6), head)
+    kernel = next(row for row in ledger.rows if row.cause == "kernel")
+    assert kernel.torch_ns == 10**6
 
 
 def test_a_broken_partition_is_a_bug_and_says_so():

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attrib.analysis.attribution.ledger import segments as row_times
-from attrib.analysis.attribution.ledger.bootstrap import interval, intervals
 from attrib.analysis.attribution.ledger.rows import SideTimes
+from attrib.analysis.attribution.ledger.sampling import Launches, Rounds
 
 FLOATS = st.floats(-1e9, 1e9, allow_nan=False)
 
@@ -64,7 +64,7 @@ def test_row_deltas_do_not_depend_on_how_many_rows_are_done_at_once(
     finally:
         row_times.ROWS_AT_ONCE = old
     sides = {
-        role: [sum((its.samples[i] @ its.resampled for i in row[role]), np.zeros(20)) for row in named]
+        role: [sum((its.samples[i] @ its.weights for i in row[role]), np.zeros(20)) for row in named]
         for role, its in times.items()
     }
     for i, place in enumerate(places):
@@ -74,20 +74,24 @@ def test_row_deltas_do_not_depend_on_how_many_rows_are_done_at_once(
 
 
 @given(
-    table=st.integers(1, 30).flatmap(
+    table=st.integers(2, 30).flatmap(
         lambda columns: st.lists(st.lists(FLOATS, min_size=columns, max_size=columns), min_size=1, max_size=8)
     ),
     blocks=st.integers(1, 20),
+    of_launches=st.booleans(),
     data=st.data(),
 )
-def test_intervals_of_many_rows_are_those_of_each(
-    table: list[list[float]], blocks: int, data: st.DataObject
+def test_intervals_of_many_rows_are_those_of_each_and_hold_it(
+    table: list[list[float]], blocks: int, of_launches: bool, data: st.DataObject
 ) -> None:
+    launches = Launches(tuple(range(len(table[0]))), {})
+    sampling = launches if of_launches else Rounds(tuple(range(blocks)))
     estimates = data.draw(st.lists(st.integers(-(10**9), 10**9), min_size=len(table), max_size=len(table)))
-    each = [interval(n, np.array(row), blocks) for n, row in zip(estimates, table, strict=True)]
-    assert intervals(estimates, np.array(table), blocks) == each
+    each = [sampling.interval(n, np.array(row)) for n, row in zip(estimates, table, strict=True)]
+    assert sampling.intervals(estimates, np.array(table)) == each
+    assert all(low <= estimate <= high for estimate, (low, high) in zip(estimates, each, strict=True))
 
 
 def test_no_rows_have_no_intervals() -> None:
-    assert intervals([], np.empty((0, 5)), 3) == []
-    assert row_times.row_intervals([], np.empty((0, 5)), 3) == []
+    assert Rounds((0, 1, 2)).intervals([], np.empty((0, 5))) == []
+    assert row_times.row_intervals([], np.empty((0, 5)), Rounds((0, 1, 2))) == []

@@ -1,0 +1,192 @@
+"""How far a measurement carries, before words are made of it: what counts, what was disturbed, whether the split holds.
+
+Two questions are kept apart: whether the difference of the plain steps is known, and whether its split by cause is.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
+
+import numpy as np
+
+from attrib.analysis.attribution.ledger.headline import Headline
+from attrib.analysis.attribution.ledger.rows import Ledger
+from attrib.model.disturbance import REASONS, UNSEEN, UNSEEN_NAMES, unseen
+from attrib.model.document import Cause, Judgement, LaunchState, MachineState, PlainBlock
+from attrib.model.latency import EVIDENCE_COLUMNS, Block, LatencyTable
+from attrib.model.manifest import ROLES
+from attrib.units import format_ns, whole_percent
+from attrib.wording import counted, listed
+
+REMAINDERS: tuple[Cause, ...] = ("profiler_overhead", "unattributed")
+"""What is left of the difference when everything that is known has its cause."""
+
+REMAINDER_LIMIT = 0.25
+"""Share of the slower step that the remainders may reach, at either end of their interval, before no cause is named: causes
+of a tenth of the step could then be theirs."""
+
+JUDGED = ("waiting_ns", "others_ns", "stolen_ns")
+"""The evidence by which a block counts as disturbed; the rest is told, and not judged."""
+
+CHANGED = 1.25
+"""Ratio of a fixed reference between two launches, above which the machine was not the same. In nine quiet captures of
+BERT-base the bandwidth of large copies told two states of one machine apart: 60 to 75 against 35 to 45 GB/s."""
+
+
+def judge(headline: Headline, ledger: Ledger, table: LatencyTable | None) -> Judgement:
+    """Judge the measurement.
+
+    Args:
+        headline: The plain steps that count.
+        ledger: The split.
+        table: All steps; None where none was timed.
+    """
+    share = unexplained_share(headline, ledger)
+    reliable = bool(ledger.sides) and share <= REMAINDER_LIMIT
+    doubts = []
+    if not ledger.sides:
+        doubts.append("there is no split: no profiled step was recorded")
+    elif not reliable:
+        size = "more than the step itself" if share > 1 else f"up to {whole_percent(share)} of the step"
+        doubts.append(f"the split is not reliable: what is not explained may be {size}")
+    timed = table or NO_STEPS
+    clean, disturbed = timed.clean_rounds("plain")
+    blocks = _judged_blocks(timed)
+    return Judgement(
+        significant=headline.latency.significant,
+        busy=timed.is_busy("plain") or timed.is_busy("profiled"),
+        inconclusive=bool(disturbed) and not clean,
+        split_reliable=reliable,
+        named=_named(ledger) if reliable and len(ledger.sides) == len(ROLES) else (),
+        rounds=len(clean),
+        disturbed=dict(Counter(reason for block in blocks for reason in block.disturbed)),
+        reasons=(*_machine_reasons(machine_state(table)), *doubts),
+    )
+
+
+_NOTHING = np.array([], dtype=np.int64)
+NO_STEPS = LatencyTable(
+    engine=(), phase=(), block=_NOTHING, iteration=_NOTHING, start_ns=_NOTHING, wall_ns=_NOTHING
+)
+"""Of a directory that holds none."""
+
+
+def unexplained_share(headline: Headline, ledger: Ledger) -> float:
+    """The most that is not explained, as a share of the slower step.
+
+    It is the farthest end of an interval from 0: of both remainders together, and of each, which may cancel out. What a
+    remainder is of either side counts as well: a profile that is twice as long as the plain step on both sides leaves a
+    remainder of nothing in the difference, and no cause as large as it says.
+    """
+    found = []
+    for causes in (REMAINDERS, *((cause,) for cause in REMAINDERS)):
+        rows = [row for row in ledger.rows if row.cause in causes]
+        total = ledger.total(row.id for row in rows)
+        sides = (sum(row.torch_ns for row in rows), sum(row.onnxruntime_ns for row in rows))
+        found.append(max(map(abs, (total.low, total.high, *sides))))
+    profiled = (sum(row.torch_ns for row in ledger.rows), sum(row.onnxruntime_ns for row in ledger.rows))
+    step = max(headline.medians.values(), default=max(profiled))
+    return max(found) / max(step, 1)
+
+
+def _named(ledger: Ledger) -> tuple[Cause, ...]:
+    """The causes whose interval excludes 0, the largest first."""
+    return tuple(
+        row.cause
+        for row in ledger.causes()
+        if row.cause not in REMAINDERS and not row.low_ns <= 0 <= row.high_ns
+    )
+
+
+def _judged_blocks(table: LatencyTable) -> tuple[Block, ...]:
+    return (*table.every_block("plain"), *table.every_block("profiled"))
+
+
+def _disturbances(table: LatencyTable, blocks: Sequence[Block]) -> tuple[str, ...]:
+    """What was disturbed, how often, why, and what came of it; nothing where all was quiet."""
+    wrong = [block for block in blocks if block.disturbed]
+    if not wrong:
+        return ()
+    counts = Counter(reason for block in wrong for reason in block.disturbed)
+    why = ", ".join(REASONS[reason] for reason, _ in counts.most_common())
+    were = "was" if len(wrong) == 1 else "were"
+    text = f"{len(wrong)} of {counted(len(blocks), 'block')} {were} disturbed ({why})"
+    if max(block.attempt for block in blocks):
+        text += " and measured again"
+    found = [text]
+    for phase in ("plain", "profiled"):
+        clean, left = table.clean_rounds(phase)
+        rounds = counted(len(clean) + len(left), f"{phase} round")
+        if table.is_busy(phase):
+            tried = "however often they were measured: the last attempt at each counts"
+            found.append(f"{len(left)} of {rounds} stayed disturbed, {tried}")
+        elif left:
+            found.append(
+                f"{len(left)} of {rounds} stayed disturbed, and {'is' if len(left) == 1 else 'are'} left out"
+            )
+    return tuple(found)
+
+
+def machine_state(table: LatencyTable | None) -> MachineState | None:
+    """What the machine was like in each launch; None where the capture recorded neither a reference nor evidence."""
+    if table is None or not {"product_ns", "copy_ns", *EVIDENCE_COLUMNS} & set(table.more):
+        return None
+    blocks = _judged_blocks(table)
+    launches = sorted({block.launch for block in blocks})
+    return MachineState(
+        launches=tuple(
+            LaunchState(
+                launch=launch,
+                product_ns=_reference(blocks, launch, "product_ns"),
+                copy_ns=_reference(blocks, launch, "copy_ns"),
+            )
+            for launch in launches
+        ),
+        watched=sum(block.evidence.elapsed_ns != UNSEEN for block in blocks),
+        disturbances=_disturbances(table, blocks),
+        unseen=unseen([block.evidence for block in blocks]),
+    )
+
+
+def _reference(blocks: Iterable[Block], launch: int, name: str) -> int | None:
+    """Median of a fixed reference over the rounds of a launch that count, nanoseconds; None where none was timed."""
+    rounds: Mapping[tuple[str, int], int] = {
+        (block.phase, block.number): getattr(block, name)
+        for block in blocks
+        if block.launch == launch and block.counted and getattr(block, name) != UNSEEN
+    }
+    return round(median(rounds.values())) if rounds else None
+
+
+def _machine_reasons(state: MachineState | None) -> tuple[str, ...]:
+    """What was disturbed, what the machine does not show, and where it was not the same in all launches."""
+    if state is None:
+        return ()
+    found = [*state.disturbances]
+    hidden = [UNSEEN_NAMES[name] for name in JUDGED if UNSEEN_NAMES[name] in state.unseen]
+    if hidden:
+        found.append(f"this machine does not show {listed(hidden)}: such a disturbance is not noticed")
+    for name, what in (("product_ns", "products"), ("copy_ns", "copies")):
+        known = [
+            (its, launch.launch) for launch in state.launches if (its := getattr(launch, name)) is not None
+        ]
+        if known and max(known)[0] > CHANGED * min(known)[0]:
+            texts = [f"{format_ns(its)} in launch {launch + 1}" for its, launch in (min(known), max(known))]
+            found.append(f"the machine changed between launches: {what} took {' and '.join(texts)}")
+    return tuple(found)
+
+
+def plain_blocks(table: LatencyTable | None) -> tuple[PlainBlock, ...]:
+    """Every plain block in order of time, those included that do not count."""
+    return tuple(
+        PlainBlock(
+            role=block.role,
+            number=block.number,
+            launch=block.launch,
+            attempt=block.attempt,
+            counted=block.counted,
+            disturbed=block.disturbed,
+            walls_ns=block.walls_ns,
+        )
+        for block in (table.every_block("plain") if table else ())
+    )

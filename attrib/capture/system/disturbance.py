@@ -1,0 +1,182 @@
+"""What else the machine did while a block of steps was timed, and how fast it was by itself in that minute.
+
+Counters of the system, read before and after a block; what a system does not count is `UNSEEN`, never 0. The formats are
+those of proc(5) and, for the pressure, of the kernel's `Documentation/accounting/psi.rst`.
+"""
+
+import os
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from attrib.capture.system.environment import ROOT, processor_ticks, read_text
+from attrib.model.disturbance import OTHERS_LIMIT, UNSEEN, BlockEvidence
+
+_TICK_NS = 1_000_000_000 // (os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100)
+_RESOLUTION_TICKS = 2
+"""Ticks of each processor by which `/proc/stat` may be wrong between two readings."""
+
+_BUSY = ("user", "nice", "system", "irq", "softirq")
+_SLICE_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class _Counters:
+    """Readings at one moment, in the units of `BlockEvidence`."""
+
+    at_ns: int
+    cpu_ns: int
+    waiting_ns: int
+    switches: int
+    faults: int
+    busy_ns: int
+    stolen_ns: int
+    pressure_ns: int
+
+
+class BlockMeter:
+    """Reads the counters before a block and after it. One reading takes half a millisecond."""
+
+    def __init__(self, root: Path = ROOT) -> None:
+        self._root = root
+        self._begin = _read(root)
+
+    def end(self) -> BlockEvidence:
+        """What happened since this meter was made."""
+        begin, end = self._begin, _read(self._root)
+        elapsed = end.at_ns - begin.at_ns
+        own = end.cpu_ns - begin.cpu_ns
+        processors = os.cpu_count() or 1
+        busy = _difference(begin.busy_ns, end.busy_ns)
+        allowance = _RESOLUTION_TICKS * _TICK_NS * processors
+        return BlockEvidence(
+            elapsed_ns=elapsed,
+            processors=processors,
+            cpu_ns=own,
+            waiting_ns=_difference(begin.waiting_ns, end.waiting_ns),
+            switches=_difference(begin.switches, end.switches),
+            others_ns=UNSEEN if busy == UNSEEN else max(busy - own - allowance, 0),
+            stolen_ns=_difference(begin.stolen_ns, end.stolen_ns),
+            pressure_ns=_difference(begin.pressure_ns, end.pressure_ns),
+            faults=_difference(begin.faults, end.faults),
+            frequency_khz=_frequency(self._root),
+        )
+
+
+def _difference(begin: int, end: int) -> int:
+    return UNSEEN if UNSEEN in (begin, end) else max(end - begin, 0)
+
+
+def _read(root: Path) -> _Counters:
+    ticks = processor_ticks(root)
+    switches, faults = _usage()
+    return _Counters(
+        waiting_ns=_waiting(root),
+        switches=switches,
+        faults=faults,
+        busy_ns=sum(ticks[column] for column in _BUSY) * _TICK_NS if ticks else UNSEEN,
+        stolen_ns=ticks["steal"] * _TICK_NS if ticks else UNSEEN,
+        pressure_ns=_pressure(root),
+        cpu_ns=time.process_time_ns(),
+        at_ns=time.perf_counter_ns(),
+    )
+
+
+def _waiting(root: Path) -> int:
+    """Time that all threads of this process were ready without a processor: the second figure of `schedstat`."""
+    found, seen = 0, False
+    try:
+        tasks = [*(root / "proc/self/task").iterdir()]
+    except OSError:
+        return UNSEEN
+    for task in tasks:
+        fields = read_text(task / "schedstat").split()
+        if len(fields) >= 2 and fields[1].isdecimal():  # noqa: PLR2004
+            # Kernels without the accounting show zeros for a thread that has run.
+            seen = seen or int(fields[0]) > 0
+            found += int(fields[1])
+    return found if seen else UNSEEN
+
+
+def _usage() -> tuple[int, int]:
+    """Involuntary switches and page faults of this process."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return UNSEEN, UNSEEN
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_nivcsw, used.ru_minflt + used.ru_majflt
+
+
+def _pressure(root: Path) -> int:
+    """Time in which some process waited for a processor, since the system started."""
+    for line in read_text(root / "proc/pressure/cpu").splitlines():
+        total = line.rpartition("total=")[2]
+        if line.startswith("some ") and total.isdecimal():
+            return int(total) * 1000
+    return UNSEEN
+
+
+def _frequency(root: Path) -> int:
+    """Mean clock of the processors now, kilohertz."""
+    files = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_cur_freq")
+    found = [int(text) for file in files if (text := read_text(file).strip()).isdecimal()]
+    return round(statistics.fmean(found)) if found else UNSEEN
+
+
+def wait_until_quiet(limit_s: float, root: Path = ROOT) -> float:
+    """Wait until others leave the processors alone, at most `limit_s` seconds; the engines must be idle.
+
+    Returns:
+        Seconds waited; 0 where the system does not say what its processors do.
+    """
+    begin = time.monotonic()
+    while time.monotonic() - begin < limit_s:
+        before = processor_ticks(root)
+        if before is None:
+            return 0.0
+        time.sleep(_SLICE_S)
+        after = processor_ticks(root)
+        total = sum(after.values()) - sum(before.values()) if after else 0
+        if after is None or total <= 0:
+            return 0.0
+        busy = sum(after[column] - before[column] for column in _BUSY)
+        if busy <= OTHERS_LIMIT * total:
+            break
+    return time.monotonic() - begin
+
+
+_PRODUCT_SIDE = 192
+_COPY_BYTES = 1 << 25
+_REPEATS = 5
+
+
+class Reference:
+    """A fixed product and a fixed copy, timed in this process: the machine's speed of the minute, without any engine.
+
+    It tells the luck of the minute from that of the engines' processes. It marks; nothing is ever corrected by it.
+    """
+
+    def __init__(self) -> None:
+        import numpy as np
+
+        chance = np.random.default_rng(0)
+        # Integers, which numpy multiplies itself, on one thread: no library's pool comes into it.
+        self._left = chance.integers(0, 9, (_PRODUCT_SIDE, _PRODUCT_SIDE), dtype=np.int64)
+        self._source = chance.integers(0, 255, _COPY_BYTES, dtype=np.uint8)
+        self._target = np.empty_like(self._source)
+        self._copy = np.copyto
+        self.measure()
+
+    def measure(self) -> tuple[int, int]:
+        """Nanoseconds of the product and of the copy: the median of five each, some 50 ms in all."""
+        products, copies = [], []
+        for _ in range(_REPEATS):
+            begin = time.perf_counter_ns()
+            self._left @ self._left
+            middle = time.perf_counter_ns()
+            self._copy(self._target, self._source)
+            products.append(middle - begin)
+            copies.append(time.perf_counter_ns() - middle)
+        return round(statistics.median(products)), round(statistics.median(copies))
