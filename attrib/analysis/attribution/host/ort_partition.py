@@ -87,9 +87,9 @@ def ort_steps(recording: Recording, steps: Sequence[StepWindow], *, needs_nodes:
         walls_ns=walls,
         blocks=np.array([steps[i].block for i in chosen], dtype=np.int64),
         # A node pays for its own event; what is recorded between nodes is paid by the executor, or in a subgraph by the
-        # node that holds it.
+        # node that holds it. The executor's own event is written when it has ended, that of the run when that has.
         inside=np.array([*[1] * count, 0, 0, 0], dtype=np.int64),
-        outside=np.array([*kept[0].held, count - kept[0].held.sum(), 0, 0], dtype=np.int64),
+        outside=np.array([*kept[0].held, count - kept[0].held.sum(), 1, 1], dtype=np.int64),
         scopes=np.zeros(count + 3, dtype=np.int64),
         warnings=warnings,
         lanes=ort_lanes(

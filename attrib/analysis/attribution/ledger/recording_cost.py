@@ -27,9 +27,9 @@ from attrib.analysis.attribution.ledger.segments import Segments
 from attrib.model.manifest import Overhead, Role
 from attrib.model.work import Partition
 
-MOST = 3.0
+MOST = 4.0
 """Times the calibrated cost that a record may cost in a model. Chains of trivial nodes, long and short, in memory that was
-used before and in fresh memory, differ by up to that."""
+used before and in fresh memory, differ by up to three times."""
 
 SPREAD = 1.0
 """Standard deviation of the factor before anything is measured: the calibration may be off by all of itself."""
@@ -87,9 +87,10 @@ def records_of(partition: Partition, split: Segments, overhead: Overhead) -> Rec
             cost = cost + ns * (split.owner == works + partition.parts.index(part))
     if overhead.between_ns is None:
         return Records(cost, np.zeros(len(cost)), np.full(len(cost), np.inf))
-    # A node that holds a subgraph needs more between its nodes than the executor does.
-    most = outside * (split.owner >= works) * overhead.between_ns
-    return Records(cost, most / 2, np.where(most > 0, most, np.inf))
+    # The executor is the first part. A node that holds a subgraph needs more between its nodes, and what is around is no node.
+    executor = split.owner == works
+    most = outside * overhead.between_ns
+    return Records(cost, np.where(executor, most / 2, 0.0), np.where(executor & (most > 0), most, np.inf))
 
 
 def plain_steps(headline: Headline, role: Role, blocks: Int64s) -> Mapping[int, float]:
