@@ -216,7 +216,9 @@ def _arguments() -> argparse.Namespace:
     three.add_argument(
         "--rounds", type=int, default=0, metavar="N", help="use the first N plain rounds of a launch"
     )
-    three.add_argument("--fewest", type=int, default=FEWEST_LAUNCHES, metavar="N", help="look at no width before")
+    three.add_argument(
+        "--fewest", type=int, default=FEWEST_LAUNCHES, metavar="N", help="look at no width before"
+    )
     three.add_argument("--times", type=int, default=TIMES, metavar="N", help="how many captures")
     three.add_argument("--consecutive", action="store_true", help="launches that followed each other only")
     for mode in (one, two, three):

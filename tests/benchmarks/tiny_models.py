@@ -1,4 +1,4 @@
-"""Models whose steps are hard to profile: `python -m attrib profile --model tests/benchmarks/tiny_models.py:NAME --threads 1`.
+"""Models whose steps are hard to profile: `attrib profile --model tests/benchmarks/tiny_models.py:NAME --threads 1`.
 
 Their nodes take no longer than the record of a node does, or their steps no longer than a call of the engine, or they live
 in memory that the allocator gives back after each step. Each factory returns (module, example inputs).

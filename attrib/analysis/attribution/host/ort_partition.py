@@ -25,8 +25,15 @@ EXECUTOR, SESSION, API = "ort executor", "ort session", "ort api"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Run:
-    """One run: its node rows in order, what each owns, its executors, the time inside any of them, and how many nodes of a
-    subgraph each holds directly."""
+    """One run.
+
+    Attributes:
+        rows: Its nodes, in order.
+        executors: Its executors.
+        owned: What each node owns, nanoseconds.
+        execute_ns: The time inside any node or executor.
+        held: How many nodes of a subgraph each node holds directly.
+    """
 
     rows: Rows
     executors: Rows
@@ -117,7 +124,7 @@ def _run(recording: Recording, step: StepWindow, nodes: Rows, executors: Rows) -
     owned = owned_ns(start, end, recording.track[nodes].astype(np.int64))
     rows = np.concatenate([nodes, executors])
     limited = np.minimum(recording.duration_ns[rows], step.end_ns - recording.start_ns[rows])
-    held = _held(start, end, recording.track[nodes])
+    held = _held(start, end, recording.track[nodes].astype(np.int64))
     return _Run(nodes, executors, owned, union_ns(recording.start_ns[rows], limited), held)
 
 

@@ -1,6 +1,6 @@
 """The ledger: rows (region x cause) whose deltas sum to the headline delta, to the nanosecond.
 
-For each side: the profiled time of every segment, less the calibrated cost of recording it, is averaged over the middle
+For each side: the profiled time of every segment, less the cost of recording it, is averaged over the middle
 half of the profiled steps (interquartile mean) of each launch, then over launches. What is left between that sum and the
 plain step is the row `profiler overhead`. So each side's rows sum to its plain step, and the deltas to the headline.
 """

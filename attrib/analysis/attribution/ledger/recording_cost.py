@@ -1,15 +1,16 @@
 """What recording cost, taken out of the profiled steps where it lands, so that they can be compared with plain ones.
 
 The calibration gives the cost of each record on trivial operators. In a model a record costs up to a few times as much: it
-is longer, and finds caches and memory in another state. How many times, the model itself tells: its profiled steps are longer
-than the plain ones of the same launch, and what is left of a profiled step must be as long as these.
+is longer, and finds caches and memory in another state. How many times, the model itself tells: its profiled steps take
+longer than the plain ones of the same launch, and what is left of a profiled step must be as long as these.
 
 1. The factor of a launch is the one at which its middle profiled step, less the cost of its records times the factor, is as
    long as its plain step. It lies between 0 and `MOST`: what the records cannot explain is left in the ledger's remainder.
 2. Nothing is taken below 0: no segment pays for more than it lasts. What the executor keeps for a node is held between half
    and all of what a trivial node takes without the profiler: the calibration cannot tell better, and a record costs more.
-3. A factor is believed as far as it can be told. In a step of 150 ms whose records take 1 ms the machine's drift decides what
-   a fit gives. So it is drawn towards 1, the calibration, by the variance of the walls over that of the factor.
+3. A factor is believed as far as it can be told. In a step of 150 ms whose records take 1 ms the machine's drift decides
+   what a fit gives. So it is drawn towards 1, the calibration, with the weight `SPREAD`^2 / (`SPREAD`^2 + error^2). The
+   error is that of the walls, at least `DRIFT` of them, over the calibrated cost.
 4. Each step then has a factor of its own, drawn towards that of its launch in the same way: where records are most
    of a step, they also make most of the difference between steps.
 """
@@ -33,6 +34,9 @@ used before and in fresh memory, differ by up to three times."""
 
 SPREAD = 1.0
 """Standard deviation of the factor before anything is measured: the calibration may be off by all of itself."""
+
+DRIFT = 0.03
+"""Share of a step by which blocks of one process differ on a quiet machine, which a few blocks may not show."""
 
 _HALVINGS = 30
 _TO_SIGMA = 1.349
@@ -70,24 +74,25 @@ class Records(NamedTuple):
             middle = (low + high) / 2
             too_long = self.left(samples, middle).sum(axis=0) > step_ns
             low, high = np.where(too_long, middle, low), np.where(too_long, high, middle)
-        return (low + high) / 2
+        return np.asarray((low + high) / 2)
 
 
 def records_of(partition: Partition, split: Segments, overhead: Overhead) -> Records:
     """The calibrated cost of a step's records, by segment."""
     inside, outside, scopes = (
-        counts[split.owner] * split.pays
-        for counts in (partition.inside, partition.outside, partition.scopes)
+        counts[split.owner] * split.pays for counts in (partition.inside, partition.outside, partition.scopes)
     )
     cost = inside * overhead.inside_ns + outside * overhead.outside_ns + scopes * overhead.scope_ns
     works = len(partition.work)
-    nodes = int(partition.outside[works + partition.parts.index(EXECUTOR)]) if EXECUTOR in partition.parts else 0
+    nodes = (
+        int(partition.outside[works + partition.parts.index(EXECUTOR)]) if EXECUTOR in partition.parts else 0
+    )
     for part, ns in ((DISPATCH, overhead.step_ns), (SESSION, nodes * overhead.session_ns)):
         if part in partition.parts:
             cost = cost + ns * (split.owner == works + partition.parts.index(part))
     if overhead.between_ns is None:
         return Records(cost, np.zeros(len(cost)), np.full(len(cost), np.inf))
-    # The executor is the first part. A node that holds a subgraph needs more between its nodes, and what is around is no node.
+    # The executor is the first part. A node that holds a subgraph needs more between its nodes; other parts hold none.
     executor = split.owner == works
     most = outside * overhead.between_ns
     return Records(cost, np.where(executor, most / 2, 0.0), np.where(executor & (most > 0), most, np.inf))
@@ -130,16 +135,16 @@ def _factors(records: Records, samples: Floats, walls: Int64s, blocks: Int64s, s
     if removed <= 0:
         return np.ones(len(walls))
     centers = np.array([np.median(walls[blocks == block]) for block in np.unique(blocks)])
+    drift = DRIFT * float(middle.sum())
     # Two locations are compared, each of so many blocks.
-    error = _sigma(centers) * np.sqrt(2 / len(centers))
+    error = max(_sigma(centers) * np.sqrt(2 / len(centers)), drift)
     launch = _toward(records.fit(middle, step_ns), np.ones(1), error / removed)
-    return _toward(records.fit(samples, step_ns), np.full(len(walls), launch[0]), _sigma(walls) / removed)
+    error = max(_sigma(walls), drift)
+    return _toward(records.fit(samples, step_ns), np.full(len(walls), launch[0]), error / removed)
 
 
 def _sigma(values: Floats | Int64s) -> float:
-    """Standard deviation, by the interquartile range: outliers do not count; of a single value its own size."""
-    if len(values) < 2:
-        return float(values[0])
+    """Standard deviation, by the interquartile range: outliers do not count."""
     low, high = np.quantile(values, [0.25, 0.75])
     return float(high - low) / _TO_SIGMA
 
