@@ -101,13 +101,16 @@ class Overhead(_Struct, frozen=True, kw_only=True):
     `inside_ns` falls inside the event's own interval, `outside_ns` between events. `scope_ns` is what marking one call
     of a module with its qualified name costs in all (PyTorch). `between_ns` is what the executor needs for a node
     without the profiler, at most (ONNX Runtime); None where the time between events is not only the profiler's and the
-    executor's. Nanoseconds.
+    executor's. `step_ns` is what the range around a step costs inside it (PyTorch); `session_ns` what recording a node costs
+    outside the executor (ONNX Runtime). Nanoseconds.
     """
 
     inside_ns: float = 0.0
     outside_ns: float = 0.0
     scope_ns: float = 0.0
     between_ns: float | None = None
+    step_ns: float = 0.0
+    session_ns: float = 0.0
     samples: int = 0
 
 

@@ -9,23 +9,27 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from attrib.capture.workers.heap import give_back_memory
 from attrib.model.execution_providers import CPU_PROVIDER
 from attrib.model.manifest import Overhead
 
-_REPEATS = 4
-_RUNS = 50
-_WARMUP = 20
+_REPEATS = 3
+_EVENTS = 12_000
+"""Nodes that a repeat records: many short runs, or few long ones."""
+_FEWEST_RUNS = 6
+_WARMUP_SHARE = 4
+"""One run in so many is not counted."""
 _QUANTILE = 0.1
 """Other programs only ever add time: the quiet runs, and the quietest repeat, tell the cost."""
 _INPUT = np.ones((1,), np.float32)
 
 
 def measure_overhead(chain: Path, nodes: int, threads: int) -> Overhead:
-    """Measure the cost of one profiled node: inside its own interval, and between nodes.
+    """Measure the cost of one profiled node: inside its own interval, between nodes, and outside the executor.
 
     Args:
         chain: The graph that `attrib.capture.session.phase_write` wrote; its folder takes the profile.
-        nodes: Its length.
+        nodes: Its length. Of a long chain a record costs more than of a short one, because the caches hold neither.
         threads: As in the capture: the profile's thread statistics are part of the cost.
 
     Plain and profiled sessions of one chain give the total exactly. Its part inside the nodes' intervals is what they
@@ -34,25 +38,46 @@ def measure_overhead(chain: Path, nodes: int, threads: int) -> Overhead:
 
     Between the nodes of a model the profiler costs more than here: its records are longer and find the caches full. So
     the plain time of a trivial node is returned too, as the most that the executor itself can need for one.
+
+    The profile of a model grows for as long as it is captured, so that its records always go into fresh memory. To
+    meet the same here, freed memory is given back first, and no profile is ended before all are made.
     """
-    found = []
+    give_back_memory()
+    runs = max(_FEWEST_RUNS, _EVENTS // nodes)
+    timed = []
     for _ in range(_REPEATS):
-        plain_ns = _wall_ns(_session(chain, threads, None)) / nodes
+        plain_ns = _wall_ns(_session(chain, threads, None), runs) / nodes
         session = _session(chain, threads, chain.with_name("calibration"))
-        profiled_ns = _wall_ns(session) / nodes
-        profile = Path(session.end_profiling())
-        events = json.loads(profile.read_text())
-        profile.unlink()
-        # The profile cuts durations to whole microseconds; on average half a microsecond is lost, which belongs to the
-        # profiler's bias inside a node and is therefore left as it is.
-        durations = [event["dur"] * 1000 for event in events if event.get("cat") == "Node"]
-        node_ns = _quiet(np.reshape(durations, (-1, nodes))[_WARMUP:].mean(axis=1).tolist())
-        total = max(0.0, profiled_ns - plain_ns)
-        inside = min(max(0.0, node_ns - plain_ns / 2), total)
-        found.append(
-            Overhead(inside_ns=inside, outside_ns=total - inside, between_ns=plain_ns, samples=nodes * _RUNS)
-        )
+        timed.append((plain_ns, _wall_ns(session, runs) / nodes, session))
+    found = [_overhead_of(*each, nodes=nodes) for each in timed]
     return min(found, key=lambda overhead: overhead.inside_ns + overhead.outside_ns)
+
+
+def _overhead_of(plain_ns: float, profiled_ns: float, session: Any, *, nodes: int) -> Overhead:
+    """What a profile says of the cost; plain and profiled time are those of a node."""
+    profile = Path(session.end_profiling())
+    events = json.loads(profile.read_text())
+    profile.unlink()
+    # The profile cuts durations to whole microseconds; on average half a microsecond is lost, which belongs to the
+    # profiler's bias inside a node and is therefore left as it is.
+    durations = [event["dur"] * 1000 for event in events if event.get("cat") == "Node"]
+    runs, inner = (
+        np.array([event["dur"] * 1000 for event in events if event.get("name") == name])
+        for name in ("model_run", "SequentialExecutor::Execute")
+    )
+    first = len(durations) // nodes // _WARMUP_SHARE
+    node_ns = _quiet(np.reshape(durations, (-1, nodes))[first:].mean(axis=1).tolist())
+    around_ns = _quiet((runs - inner)[first:].tolist()) / nodes
+    total = max(0.0, profiled_ns - plain_ns)
+    inside = min(max(0.0, node_ns - plain_ns / 2), total)
+    return Overhead(
+        inside_ns=inside,
+        outside_ns=total - inside,
+        between_ns=plain_ns,
+        # Setting up a run takes little without the profiler: no more than a tenth of what the run takes in all.
+        session_ns=max(0.0, around_ns - plain_ns / 10),
+        samples=len(durations),
+    )
 
 
 def _session(chain: Path, threads: int, profile: Path | None) -> Any:
@@ -68,14 +93,14 @@ def _session(chain: Path, threads: int, profile: Path | None) -> Any:
     return ort.InferenceSession(str(chain), options, providers=[CPU_PROVIDER])
 
 
-def _wall_ns(session: Any) -> float:
+def _wall_ns(session: Any, runs: int) -> float:
     feeds = {session.get_inputs()[0].name: _INPUT}
     walls = []
-    for _ in range(_WARMUP + _RUNS):
+    for _ in range(runs):
         begin = time.perf_counter_ns()
         session.run(None, feeds)
         walls.append(time.perf_counter_ns() - begin)
-    return _quiet(walls[_WARMUP:])
+    return _quiet(walls[runs // _WARMUP_SHARE :])
 
 
 def _quiet(runs: Sequence[float]) -> float:

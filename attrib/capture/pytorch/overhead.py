@@ -5,13 +5,15 @@ import time
 from collections.abc import Callable
 
 import torch
-from torch.profiler import ProfilerActivity, profile
+from torch.profiler import ProfilerActivity, profile, record_function
 
 from attrib.capture.pytorch.scopes import module_scopes
 from attrib.model.manifest import Overhead
 
 _EVENTS = 2000
 _REPEATS = 5
+_STEPS = 200
+_RANGE = "calibration#"
 
 
 def measure_overhead() -> Overhead:
@@ -33,7 +35,11 @@ def measure_overhead() -> Overhead:
     total = max(0.0, (min(profiled) - min(plain)) / _EVENTS)
     inside = min(total, statistics.median(durations))
     return Overhead(
-        inside_ns=inside, outside_ns=total - inside, scope_ns=_scope_cost(tensor), samples=_EVENTS * _REPEATS
+        inside_ns=inside,
+        outside_ns=total - inside,
+        scope_ns=_scope_cost(tensor),
+        step_ns=_step_cost(),
+        samples=_EVENTS * _REPEATS,
     )
 
 
@@ -50,6 +56,16 @@ def _scope_cost(tensor: torch.Tensor) -> float:
     with module_scopes(module):
         marked = min(_time_profiled(work)[0] for _ in range(_REPEATS))
     return max(0.0, (marked - plain) / _EVENTS)
+
+
+def _step_cost() -> float:
+    """How long a range lasts that holds nothing: what it adds to the step that it marks."""
+    with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as profiler:
+        for number in range(_STEPS):
+            with record_function(f"{_RANGE}{number}"):
+                pass
+    events = profiler.profiler.kineto_results.events()
+    return float(statistics.median(int(e.duration_ns()) for e in events if e.name().startswith(_RANGE)))
 
 
 def _time(work: Callable[[], None]) -> int:

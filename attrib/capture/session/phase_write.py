@@ -22,7 +22,7 @@ from attrib.capture.workload.differences import compare_outputs, note_on_outputs
 from attrib.capture.workload.inputs import load_inputs
 from attrib.errors import AttribError
 from attrib.model.capture_options import Device
-from attrib.model.manifest import LATENCY, LATENCY_PARTS, PROFILE_ZERO, ROLES, Role
+from attrib.model.manifest import LATENCY, LATENCY_PARTS, OPTIMIZED, PROFILE_ZERO, ROLES, Role
 from attrib.model.roofline import Peaks
 from attrib.rewrite.registry import lowest_precision
 from attrib.traces import read_kineto, read_ort_profile
@@ -30,7 +30,8 @@ from attrib.traces.recording.clocks import RESIDUAL_LIMIT_NS, join_clocks
 from attrib.units import format_ns
 
 OUTPUTS = "outputs.json"
-CHAIN_NODES = 200
+CHAIN_NODES = (200, 3000)
+"""Length of the chain on which recording is calibrated: that of the model's graph, within these."""
 
 CLOCK_RESIDUAL = "clock_residual_ns"
 """Key of a side's settings: how far a run reaches out of the range recorded around it, at worst."""
@@ -108,9 +109,10 @@ def calibrate(context: SessionContext) -> None:
 
 def _calibrate_side(context: SessionContext, runner: BlockRunner) -> None:
     chain = context.workers.folder(runner.role) / "chain.onnx"
-    write_chain(chain)
+    length = _chain_length(context)
+    write_chain(chain, length)
     try:
-        reply = runner.worker.ask(Calibrate(chain=str(chain), nodes=CHAIN_NODES), Calibrated)
+        reply = runner.worker.ask(Calibrate(chain=str(chain), nodes=length), Calibrated)
     except WorkerError as error:
         context.warn(
             f"the profiler's cost could not be calibrated for {context.sides.title(runner.role)}: {error}"
@@ -201,15 +203,26 @@ def check_clocks(profile: Path, device: Path, zero_ns: int) -> ClockCheck:
     return ClockCheck(settings, tuple(warnings))
 
 
-def write_chain(file: Path) -> None:
+def _chain_length(context: SessionContext) -> int:
+    """As many nodes as the optimized graph has, within `CHAIN_NODES`; the fewest where no graph was kept."""
+    from onnx import load
+
+    least, most = CHAIN_NODES
+    if not context.directory.is_complete(OPTIMIZED):
+        return least
+    graph = load(context.directory.root / OPTIMIZED, load_external_data=False).graph
+    return min(max(len(graph.node), least), most)
+
+
+def write_chain(file: Path, length: int) -> None:
     """Write alternating Neg and Abs nodes on one element; the parent does it, because a worker may lack onnx."""
     from onnx import TensorProto, helper
 
     nodes = [
         helper.make_node("Neg" if i % 2 else "Abs", [f"v{i}"], [f"v{i + 1}"], name=f"n{i}")
-        for i in range(CHAIN_NODES)
+        for i in range(length)
     ]
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("v0", f"v{CHAIN_NODES}")]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("v0", f"v{length}")]
     graph = helper.make_graph(nodes, "calibration", ends[:1], ends[1:])
     _save(file, graph)
 

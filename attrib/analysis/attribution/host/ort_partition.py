@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attrib.analysis.attribution.host.intervals import owned_ns
+from attrib.analysis.attribution.host.intervals import nesting_order, owned_ns, parents
 from attrib.analysis.attribution.host.lanes import find_typical, ort_lanes
 from attrib.analysis.attribution.host.steps import StepWindow, common_sequence
 from attrib.errors import AttribError
@@ -25,12 +25,21 @@ EXECUTOR, SESSION, API = "ort executor", "ort session", "ort api"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Run:
-    """One run: its node rows in order, what each owns, its executors, and the time inside any of them."""
+    """One run.
+
+    Attributes:
+        rows: Its nodes, in order.
+        executors: Its executors.
+        owned: What each node owns, nanoseconds.
+        execute_ns: The time inside any node or executor.
+        held: How many nodes of a subgraph each node holds directly.
+    """
 
     rows: Rows
     executors: Rows
     owned: Int64s
     execute_ns: int
+    held: Int64s
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,9 +93,10 @@ def ort_steps(recording: Recording, steps: Sequence[StepWindow], *, needs_nodes:
         parts_ns=np.stack([execute - work_ns.sum(axis=0), model_run - execute, walls - model_run]),
         walls_ns=walls,
         blocks=np.array([steps[i].block for i in chosen], dtype=np.int64),
-        # A node pays for its own event; what is recorded between nodes is paid by the executor.
+        # A node pays for its own event; what is recorded between nodes is paid by the executor, or in a subgraph by the
+        # node that holds it. The executor's own event is written when it has ended, that of the run when that has.
         inside=np.array([*[1] * count, 0, 0, 0], dtype=np.int64),
-        outside=np.array([*[0] * count, count, 0, 0], dtype=np.int64),
+        outside=np.array([*kept[0].held, count - kept[0].held.sum(), 1, 1], dtype=np.int64),
         scopes=np.zeros(count + 3, dtype=np.int64),
         warnings=warnings,
         lanes=ort_lanes(
@@ -114,7 +124,19 @@ def _run(recording: Recording, step: StepWindow, nodes: Rows, executors: Rows) -
     owned = owned_ns(start, end, recording.track[nodes].astype(np.int64))
     rows = np.concatenate([nodes, executors])
     limited = np.minimum(recording.duration_ns[rows], step.end_ns - recording.start_ns[rows])
-    return _Run(nodes, executors, owned, union_ns(recording.start_ns[rows], limited))
+    held = _held(start, end, recording.track[nodes].astype(np.int64))
+    return _Run(nodes, executors, owned, union_ns(recording.start_ns[rows], limited), held)
+
+
+def _held(starts: Int64s, ends: Int64s, tracks: Int64s) -> Int64s:
+    """How many of some intervals lie directly inside each, on its own track."""
+    held = np.zeros(len(starts), dtype=np.int64)
+    for track in np.unique(tracks):
+        own = np.flatnonzero(tracks == track)
+        own = own[nesting_order(starts[own], ends[own])]
+        above = parents(starts[own], ends[own])
+        np.add.at(held, own[above[above >= 0]], 1)
+    return held
 
 
 def _work(recording: Recording, rows: Rows) -> tuple[Work, ...]:

@@ -1,6 +1,6 @@
 """The ledger: rows (region x cause) whose deltas sum to the headline delta, to the nanosecond.
 
-For each side: the profiled time of every segment, less the calibrated cost of recording it, is averaged over the middle
+For each side: the profiled time of every segment, less the cost of recording it, is averaged over the middle
 half of the profiled steps (interquartile mean) of each launch, then over launches. What is left between that sum and the
 plain step is the row `profiler overhead`. So each side's rows sum to its plain step, and the deltas to the headline.
 """
@@ -14,6 +14,7 @@ from attrib.analysis.attribution.device.parts import DEVICE_PARTS, MEANINGS
 from attrib.analysis.attribution.host.python_time import module_of_part, with_module_parts
 from attrib.analysis.attribution.ledger.causes import by_cause
 from attrib.analysis.attribution.ledger.headline import Headline
+from attrib.analysis.attribution.ledger.recording_cost import without_recording
 from attrib.analysis.attribution.ledger.rows import Ledger, SideTimes
 from attrib.analysis.attribution.ledger.sampling import Floats, Sampling, sampling_of, step_weights
 from attrib.analysis.attribution.ledger.segments import (
@@ -104,7 +105,8 @@ def build_ledger(
     sampling = _sampling(partitions, headline)
     split = {role: segments_of(p) for role, p in partitions.items()}
     times = {
-        role: _side_times(p, split[role], overheads.get(role), sampling) for role, p in partitions.items()
+        role: _side_times(p, split[role], overheads.get(role), headline, sampling, role)
+        for role, p in partitions.items()
     }
     drafts = [*_region_drafts(partitions, split, regions, provider), *_framework_drafts(partitions, split)]
     values = {role: [0] * len(drafts) for role in ROLES}
@@ -182,20 +184,15 @@ def _table(
 
 
 def _side_times(
-    partition: Partition, split: Segments, overhead: Overhead | None, sampling: Sampling
+    partition: Partition,
+    split: Segments,
+    overhead: Overhead | None,
+    headline: Headline,
+    sampling: Sampling,
+    role: Role,
 ) -> SideTimes:
-    """Average each segment over the middle steps, the calibrated cost of recording it removed."""
-    samples = split.samples
-    if overhead:
-        inside, outside, scopes = (
-            counts[split.owner] * split.pays
-            for counts in (partition.inside, partition.outside, partition.scopes)
-        )
-        cost = inside * overhead.inside_ns + outside * overhead.outside_ns + scopes * overhead.scope_ns
-        samples = np.maximum(samples - cost[:, None], 0.0)
-        if overhead.between_ns is not None:
-            most = np.where(outside > 0, outside * overhead.between_ns, np.inf)
-            samples = np.minimum(samples, most[:, None])
+    """Average each segment over the middle steps, the cost of recording it removed."""
+    samples = without_recording(partition, split, overhead, headline, role)
     whole, columns = step_weights(partition.walls_ns, partition.blocks, sampling)
     return SideTimes(samples @ whole, samples, columns)
 

@@ -96,7 +96,7 @@ def test_calibrated_overhead_is_taken_out_where_it_lands():
         {"onnxruntime": Overhead(outside_ns=500_000)},
     )
     executor = next(row for row in ledger.rows if row.region == "(framework)/onnxruntime part 0")
-    assert executor.onnxruntime_ns == 100_000
+    assert executor.onnxruntime_ns == pytest.approx(100_000, abs=10_000)
 
 
 def test_the_executor_is_held_to_what_it_can_need_without_the_profiler():
