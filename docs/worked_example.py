@@ -10,12 +10,12 @@ REGION = "encoder.layer.0.intermediate.dense/linear"
 
 
 def example() -> str:
-    """Every step from the plain medians to the sum of the rows, for the BERT-base sample."""
+    """Every step from the plain steps to the sum of the rows, for the BERT-base sample."""
     document = attrib.load(ROOT / "sample_traces" / "bert-base-uncased").document
     latency = document.latency
-    lines = ["plain steps (ns)"]
+    lines = ["plain step (ns): the mean over launches of the median"]
     for name, side in (("PyTorch", latency.torch_ns), ("ONNX Runtime", latency.onnxruntime_ns)):
-        lines.append(f"  {f'median of {side.n} {name} steps':<44}{side.median:>16,}")
+        lines.append(f"  {f'{name}, {side.n} steps in {latency.launches} launches':<44}{side.median:>16,}")
     lines += [f"  {'delta (ONNX Runtime minus PyTorch)':<44}{latency.delta_ns.median:>16,}", ""]
     lines += [f"one region: {REGION}"]
     for row in (r for r in document.ledger if r.region == REGION):

@@ -31,7 +31,6 @@ from attrib.capture.ort.session import (
     with_graph_where_possible,
 )
 from attrib.capture.system.probe import package_name
-from attrib.capture.workers.heap import settle_heap
 from attrib.capture.workers.messages import (
     Calibrate,
     Calibrated,
@@ -86,7 +85,6 @@ class OrtEngine:
 
     def __init__(self) -> None:
         silence_libraries()
-        settle_heap()
         ort.set_default_logger_severity(ERRORS_ONLY)
         self.version = str(ort.__version__)
         self.package = package_name()

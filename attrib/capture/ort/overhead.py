@@ -1,6 +1,8 @@
 """What ONNX Runtime's profiling costs per node, measured on a chain of nodes that do next to nothing."""
 
+import ctypes
 import json
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +11,6 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from attrib.capture.workers.heap import give_back_memory
 from attrib.model.execution_providers import CPU_PROVIDER
 from attrib.model.manifest import Overhead
 
@@ -42,7 +43,7 @@ def measure_overhead(chain: Path, nodes: int, threads: int) -> Overhead:
     The profile of a model grows for as long as it is captured, so that its records always go into fresh memory. To
     meet the same here, freed memory is given back first, and no profile is ended before all are made.
     """
-    give_back_memory()
+    _give_back_memory()
     runs = max(_FEWEST_RUNS, _EVENTS // nodes)
     timed = []
     for _ in range(_REPEATS):
@@ -105,3 +106,10 @@ def _wall_ns(session: Any, runs: int) -> float:
 
 def _quiet(runs: Sequence[float]) -> float:
     return float(np.quantile(runs, _QUANTILE))
+
+
+def _give_back_memory() -> None:
+    """Give freed memory back to the system, where the C library can (glibc)."""
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if libc is not None and hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(0)

@@ -12,7 +12,6 @@ from attrib.capture.pytorch.dataflow_tracer import trace_dataflow
 from attrib.capture.pytorch.modes import Prepared, prepare
 from attrib.capture.pytorch.overhead import measure_overhead
 from attrib.capture.pytorch.peaks import peaks_of
-from attrib.capture.workers.heap import reserve_heap, settle_heap
 from attrib.capture.workers.kineto_blocks import KinetoBlocks
 from attrib.capture.workers.messages import (
     Calibrate,
@@ -87,7 +86,6 @@ class PyTorchEngine:
 
     def __init__(self) -> None:
         silence_libraries()
-        settle_heap()
         self.version = str(torch.__version__)
         self.handlers: dict[type, Callable[..., Reply]] = {
             Load: self.load,
@@ -117,7 +115,6 @@ class PyTorchEngine:
         self._blocks = KinetoBlocks(
             self._folder, STEP, command.recipe.device, record_shapes=True, first_step=command.first_step
         )
-        reserve_heap()
         self._blocks.warm()
         inputs = []
         for name, value in built.inputs.items():

@@ -3,4 +3,4 @@
 Knows no engine: `worker` imports the one that it is started for.
 """
 
-__all__ = ["heap", "kineto_blocks", "messages", "process", "silence", "steps"]
+__all__ = ["kineto_blocks", "messages", "process", "silence", "steps"]

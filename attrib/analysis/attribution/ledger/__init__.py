@@ -3,4 +3,4 @@
 Knows no trace: it adds up what the partitions hold.
 """
 
-__all__ = ["headline", "interrupted", "ledger", "profiled", "recording_cost", "rows", "sampling", "segments"]
+__all__ = ["headline", "interrupted", "ledger", "profiled", "rows", "sampling", "segments"]
