@@ -67,7 +67,6 @@ def measure(context: SessionContext, chain: GraphChain | None) -> None:
     context.record.protocol = protocol
     pairs = PairedBlocks(protocol, context.latencies)
     pace = _Pace(context, protocol, begin)
-    pairs.deadline = pace.deadline
     keep = _keeper_of_rounds(context)
     order = orders(list(context.runners.values()), protocol)
     fresh, ended = True, "rounds"
@@ -82,7 +81,7 @@ def measure(context: SessionContext, chain: GraphChain | None) -> None:
                 ended = "time"
                 break
             launch_again(context, chain, launch)
-        fresh = False
+        fresh, pairs.deadline = False, pace.deadline
         for number in sorted(set().union(*wanted.values())):
             for phase in (phase for phase in PHASES if number in wanted[phase]):
                 pairs.measure([r for r in order[number] if r.role in context.runners], phase, number)
@@ -91,6 +90,7 @@ def measure(context: SessionContext, chain: GraphChain | None) -> None:
             if protocol.launches == 1 and pace.is_narrow(number + 1):
                 break
         _note_runners(context)
+        pace.note_launch()
         if pace.is_narrow(number + 1):
             ended = "narrow"
             break
@@ -128,22 +128,37 @@ class _Pace:
         self._context = context
         self._protocol = protocol
         self._begin = begin
+        self._before_s = begin - context.began
         steps = protocol.iterations + protocol.profiled_iterations + len(PHASES)
-        round_s = sum(runner.step_ns for runner in context.runners.values()) / NS * steps
-        before = begin - context.began
-        allowed = context.options.max_time
+        self._round_s = sum(runner.step_ns for runner in context.runners.values()) / NS * steps
+        self._took: list[float] = []
+        self._last = begin
+
+    @property
+    def deadline(self) -> float:
+        """Where nobody set one, it follows from how long a round takes."""
+        allowed = self._context.options.max_time
         if allowed is None:
-            allowed = _MOST_TIMES * (before + _FIXED_ROUNDS * round_s) - before
-        self.deadline = begin + allowed
-        self._launch_s = protocol.rounds_per_launch * round_s + before / 2
-        self._widths: dict[int, float] = {}
+            allowed = _MOST_TIMES * (self._before_s + _FIXED_ROUNDS * self._round_s) - self._before_s
+        return self._begin + allowed
+
+    def note_launch(self) -> None:
+        """Note that a launch has ended."""
+        now = time.monotonic()
+        self._took.append(now - self._last)
+        self._last = now
+        if len(self._took) == 1:
+            # Beside its steps a round has the profiler's work, and waits for the engines' threads to rest.
+            measured = self._took[0] / self._protocol.rounds_per_launch
+            self._round_s = min(measured, _MOST_TIMES * self._round_s)
 
     def has_time(self, launch: int) -> bool:
         """Whether another launch ends in time; the fewest that say something are measured in any case."""
-        if launch < self._protocol.fewest_launches:
+        if launch < self._protocol.fewest_launches or not self._took:
             return True
-        took = (time.monotonic() - self._begin) / launch
-        return time.monotonic() + statistics.fmean((took, self._launch_s)) <= self.deadline
+        # The first one found the processes started.
+        later = self._took[1:] or [self._took[0] + self._before_s / 2]
+        return time.monotonic() + statistics.fmean(later) <= self.deadline
 
     def is_narrow(self, rounds: int) -> bool:
         """Whether the interval is narrow enough after so many rounds."""
