@@ -146,8 +146,9 @@ def plan(
     _check_names("finding", request.findings, rule_of, "attrib rules")
     names = {o.experiment.id for o in offered} | {v.id for o in offered for v in o.variants}
     _check_names("experiment", request.experiments, names, "attrib verify TRACE_DIR --list")
-    failed = [finding.id for finding in findings if finding.state == "failed"]
-    wanted = [rule_of[name] for name in dict.fromkeys((*request.findings, *failed)) if name in rule_of]
+    asked = {*request.findings, *(finding.id for finding in findings if finding.state == "failed")}
+    # In the order of the rules: that of the findings changes with what an experiment has shown.
+    wanted = [rule for name, rule in rule_of.items() if name in asked]
     rows = []
     for offer in offered:
         # An experiment that cannot be run is one row without a variant.

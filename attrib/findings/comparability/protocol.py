@@ -56,10 +56,12 @@ def no_drift(facts: Facts) -> Answer:
     every = {role: drift(facts.evidence, role) for role, blocks in facts.evidence.plain_ns.items() if blocks}
     drifts = {role: change for role, change in every.items() if change is not None}
     if not drifts:
-        return unknown(
-            "too few blocks to tell",
-            "`attrib profile --rounds 12`",
-        )
+        if facts.evidence.launches > 1:
+            return unknown(
+                "too few blocks of a launch to tell; what changes from launch to launch is in the intervals",
+                "`attrib profile --launches 1`",
+            )
+        return unknown("too few blocks to tell", "`attrib profile --rounds 12`")
     changes = ", ".join(f"{ENGINE_NAMES[role]} {format_percent(d, sign=True)}" for role, d in drifts.items())
     within = " of a launch" if facts.evidence.launches > 1 else ""
     text = f"from the first third of the blocks{within} to the last: {changes}"
