@@ -129,9 +129,9 @@ def _examine(experiment: Experiment, context: ExperimentContext) -> Offer:
 
 
 def _asking(experiment: Experiment, variants: Iterable[Variant], asking: Iterable[Rule]) -> tuple[str, ...]:
-    """The ids of the rules that name the experiment or one of the variants."""
+    """The ids of the rules that name the experiment or one of the variants, in the order in which results hold them."""
     names = {experiment.id, *(variant.id for variant in variants)}
-    return tuple(rule.id for rule in asking if names.intersection(rule.experiments))
+    return tuple(sorted(rule.id for rule in asking if names.intersection(rule.experiments)))
 
 
 def plan(
@@ -147,7 +147,6 @@ def plan(
     names = {o.experiment.id for o in offered} | {v.id for o in offered for v in o.variants}
     _check_names("experiment", request.experiments, names, "attrib verify TRACE_DIR --list")
     asked = {*request.findings, *(finding.id for finding in findings if finding.state == "failed")}
-    # In the order of the rules: that of the findings changes with what an experiment has shown.
     wanted = [rule for name, rule in rule_of.items() if name in asked]
     rows = []
     for offer in offered:
