@@ -98,10 +98,13 @@ def shared_traces() -> Path:
 def cli() -> Cli:
     """Run `attrib` as a user would, in a process of its own."""
 
-    def run(*args: str | Path, timeout: float = 300, **kwargs) -> subprocess.CompletedProcess[str]:
+    def run(
+        *args: str | Path, timeout: float = 300, quickly: bool = True, **kwargs
+    ) -> subprocess.CompletedProcess[str]:
         env = {**os.environ, "NO_COLOR": "1", "COLUMNS": "100", "HF_HUB_OFFLINE": "1"} | kwargs.pop("env", {})
         given = [*map(str, args)]
-        quick = QUICKLY if given[:1] == ["profile"] and not {"--launches", "--resume"} & {*given} else ()
+        captures = quickly and given[:1] == ["profile"] and not {"--launches", "--resume"} & {*given}
+        quick = QUICKLY if captures else ()
         return subprocess.run(
             [sys.executable, "-m", "attrib", *given[:1], *quick, *given[1:]],
             capture_output=True, text=True, errors="replace", timeout=timeout, check=False, env=env, **kwargs,
