@@ -69,11 +69,11 @@ def test_an_error_of_the_user_is_passed_on_as_it_is(sample, monkeypatch):
     assert not hasattr(error, "__notes__")
 
 
-ROUNDS_OF_A_LAUNCH = 4
+ROUNDS_OF_A_LAUNCH = 2
 
 
 def watched(table, disturbed=lambda _: False):
-    """The steps as three launches of four rounds, on a machine that shows which rounds were disturbed."""
+    """The steps as three launches of two rounds, on a machine that shows which rounds were disturbed."""
     waited = np.array([disturbed(block) for block in table.block.tolist()])
     more = {
         "launch": table.block // ROUNDS_OF_A_LAUNCH,
@@ -95,7 +95,7 @@ def test_a_capture_of_launches_rests_on_them_in_every_figure(sample, monkeypatch
     latency, document = state.document.latency, state.document
     assert (latency.launches, state.ledger.sampling.launches, state.evidence.launches) == (3, 3, 3)
     steps = [
-        np.concatenate([its for n, its in state.plain["torch"].items() if n // 4 == launch])
+        np.concatenate([its for n, its in state.plain["torch"].items() if n // ROUNDS_OF_A_LAUNCH == launch])
         for launch in range(3)
     ]
     assert latency.torch_ns.median == round(np.mean([np.median(its) for its in steps]))
@@ -110,17 +110,17 @@ def test_a_capture_of_launches_rests_on_them_in_every_figure(sample, monkeypatch
 
 def test_disturbed_rounds_stay_in_the_document_and_do_not_count(sample, monkeypatch):
     some = analyzed(sample, monkeypatch, lambda block: block in (1, 5)).document
-    assert some.judgement.rounds == 10
+    assert some.judgement.rounds == 4
     assert {block.number for block in some.plain_blocks if not block.counted} == {1, 5}
-    assert len(some.plain_ns["torch"]) == 10
+    assert len(some.plain_ns["torch"]) == 4
     assert not some.judgement.busy
     assert "disturbed (its threads waited for a processor)" in some.judgement.reasons[0]
 
 
 def test_a_busy_machine_is_said_and_all_its_rounds_count(sample, monkeypatch):
-    busy = analyzed(sample, monkeypatch, lambda block: block != 7).document
+    busy = analyzed(sample, monkeypatch, lambda block: block != 5).document
     assert (busy.judgement.busy, busy.judgement.inconclusive, busy.judgement.rounds) == (True, False, 1)
-    assert len(busy.plain_ns["torch"]) == 12
+    assert len(busy.plain_ns["torch"]) == 6
     failed = {check.check for check in busy.comparability if check.state == "failed"}
     assert "Quiet machine" in failed
     assert analyzed(sample, monkeypatch, lambda _: True).document.judgement.inconclusive

@@ -14,6 +14,7 @@ from attrib.analysis.attribution.ledger.headline import ESTIMATORS, headline
 from attrib.model.disturbance import BlockEvidence
 from attrib.model.latency import BLOCK_COLUMNS, LatencyTable
 from attrib.model.manifest import ROLES
+from attrib.traces.directory.trace_directory import TraceDirectory
 from tests.conftest import ROOT
 
 MS = 1_000_000
@@ -119,7 +120,9 @@ def test_read_as_one_launch_the_first_attempt_counts_and_nothing_is_disturbed():
     assert not any(block.disturbed for block in before.every_block("plain"))
 
 
-def test_a_capture_of_one_launch_reads_the_same_by_both_methods():
+def test_a_capture_of_one_launch_reads_the_same_by_both_methods(monkeypatch):
+    measured = TraceDirectory.latency
+    monkeypatch.setattr(TraceDirectory, "latency", lambda folder: as_one_launch(measured(folder)))
     ours, before = read_both(ROOT / "sample_traces" / "distilbert-base-uncased")
     assert ours == before
     assert {"difference", "ratio", "kernel"} <= set(ours)
