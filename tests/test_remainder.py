@@ -6,7 +6,7 @@ import pytest
 
 import attrib
 
-pytestmark = [pytest.mark.engines, pytest.mark.slow]
+pytestmark = [pytest.mark.engines, pytest.mark.slow, pytest.mark.alone]
 
 MODELS = Path(__file__).parent / "benchmarks" / "tiny_models.py"
 ALLOWED = {"microseconds": 0.10, "many_nodes_3000": 0.10}
