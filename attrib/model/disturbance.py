@@ -29,11 +29,11 @@ class BlockEvidence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         elapsed_ns: Wall time from the first count to the last.
-        processors: Processors that the counts of the whole machine are of.
+        processors: Processors that the counts of others and of stolen time are of: those on which the worker may run.
         cpu_ns: Processor time of the worker.
         waiting_ns: Time that its threads were ready and had no processor, summed over them (`schedstat`).
         switches: How often they were driven from one (involuntary context switches).
-        others_ns: Processor time of everything else on the machine.
+        others_ns: Processor time of everything else on these processors.
         stolen_ns: Processor time that the host gave to other machines.
         pressure_ns: Time in which some process of the machine waited for a processor (`/proc/pressure/cpu`).
         faults: Page faults of the worker.

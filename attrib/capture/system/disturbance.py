@@ -1,6 +1,7 @@
 """What else the machine did while a block of steps was timed, and how fast it was by itself in that minute.
 
-Counters of the system, read before and after a block; what a system does not count is `UNSEEN`, never 0. The formats are
+Counters of the system, read before and after a block; what a system does not count is `UNSEEN`, never 0. Of the processors
+those are looked at on which this process may run: what others do elsewhere on a large machine is theirs. The formats are
 those of proc(5) and, for the pressure, of the kernel's `Documentation/accounting/psi.rst`.
 """
 
@@ -10,7 +11,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from attrib.capture.system.environment import ROOT, processor_ticks, read_text
+from attrib.capture.system.environment import (
+    ROOT,
+    affinity,
+    allowed_processors,
+    processor_ticks,
+    read_text,
+)
 from attrib.model.disturbance import OTHERS_LIMIT, UNSEEN, BlockEvidence
 
 _TICK_NS = 1_000_000_000 // (os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100)
@@ -47,7 +54,7 @@ class BlockMeter:
         begin, end = self._begin, _read(self._root)
         elapsed = end.at_ns - begin.at_ns
         own = end.cpu_ns - begin.cpu_ns
-        processors = os.cpu_count() or 1
+        processors = affinity()
         busy = _difference(begin.busy_ns, end.busy_ns)
         allowance = _RESOLUTION_TICKS * _TICK_NS * processors
         return BlockEvidence(
@@ -69,7 +76,7 @@ def _difference(begin: int, end: int) -> int:
 
 
 def _read(root: Path) -> _Counters:
-    ticks = processor_ticks(root)
+    ticks = processor_ticks(root, allowed_processors())
     switches, faults = _usage()
     return _Counters(
         waiting_ns=_waiting(root),
@@ -133,11 +140,11 @@ def wait_until_quiet(limit_s: float, root: Path = ROOT) -> float:
     """
     begin = time.monotonic()
     while time.monotonic() - begin < limit_s:
-        before = processor_ticks(root)
+        before = processor_ticks(root, allowed_processors())
         if before is None:
             return 0.0
         time.sleep(_SLICE_S)
-        after = processor_ticks(root)
+        after = processor_ticks(root, allowed_processors())
         total = sum(after.values()) - sum(before.values()) if after else 0
         if after is None or total <= 0:
             return 0.0

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 
@@ -108,6 +108,12 @@ def _affinity_set() -> set[int] | None:
     return getter(0) if getter else None
 
 
+def allowed_processors() -> frozenset[int] | None:
+    """Numbers of the processors that this process may run on; None where the system does not tell."""
+    allowed = _affinity_set()
+    return None if allowed is None else frozenset(allowed)
+
+
 def affinity() -> int:
     """Processors that this process may run on."""
     allowed = _affinity_set()
@@ -178,12 +184,26 @@ def current_load(root: Path = ROOT, *, seconds: float = 0.3) -> float:
         return 0.0
 
 
-def processor_ticks(root: Path) -> dict[str, int] | None:
-    """Ticks of all processors since the system started, by what they were spent on; None where nothing says so."""
-    fields = read_text(root / "proc/stat").partition("\n")[0].split()[1 : len(_TICKS) + 1]
-    if len(fields) < len(_TICKS) or not all(field.isdecimal() for field in fields):
-        return None
-    return dict(zip(_TICKS, map(int, fields), strict=True))
+def processor_ticks(root: Path, processors: Collection[int] | None = None) -> dict[str, int] | None:
+    """Ticks since the system started, by what they were spent on; None where nothing says so.
+
+    Args:
+        root: Where `/proc` is, for tests.
+        processors: Numbers of those to sum; None for all.
+    """
+    names = {"cpu"} if processors is None else {f"cpu{number}" for number in processors}
+    total: dict[str, int] = {}
+    for line in read_text(root / "proc/stat").splitlines():
+        name, *fields = line.split() or [""]
+        if name not in names:
+            continue
+        fields = fields[: len(_TICKS)]
+        if len(fields) < len(_TICKS) or not all(field.isdecimal() for field in fields):
+            return None
+        total = {
+            column: total.get(column, 0) + int(field) for column, field in zip(_TICKS, fields, strict=True)
+        }
+    return total or None
 
 
 def cpu_model(root: Path = ROOT) -> str:
