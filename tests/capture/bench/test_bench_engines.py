@@ -112,7 +112,8 @@ def test_change_of_the_session_changes_what_runs_and_not_the_result(bench, origi
     disabled = msgspec.structs.replace(original, opt_level="disabled", io_binding=True)
     found = bench.compare(original, disabled, "onnxruntime", SHORT)
     assert not found.same
-    assert [len(blocks) for blocks in (found.baseline_ns, found.variant_ns)] == [2, 2]
+    # Where other tests disturb one of the two rounds, it is left out on both sides.
+    assert len(found.baseline_ns) == len(found.variant_ns) in (1, 2)
     assert {len(block) for block in found.variant_ns} == {3}
     assert all(row.equal for row in found.outputs)
     assert (found.settings["preallocated_outputs"], found.settings["threads"]) == ("true", "1")
