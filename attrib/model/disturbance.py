@@ -3,6 +3,8 @@
 A block is disturbed by this evidence, never by how long it took: to leave out what is slow would bend the result.
 """
 
+from collections.abc import Sequence
+
 import msgspec
 
 UNSEEN = -1
@@ -86,7 +88,7 @@ UNSEEN_NAMES = {
 """What a reader is told that a machine does not show, by the field that holds it."""
 
 
-def unseen(blocks: "list[BlockEvidence] | tuple[BlockEvidence, ...]") -> tuple[str, ...]:
+def unseen(blocks: Sequence[BlockEvidence]) -> tuple[str, ...]:
     """What no block shows, in words; everything where there is none."""
     return tuple(
         words for name, words in UNSEEN_NAMES.items() if all(getattr(b, name) == UNSEEN for b in blocks)

@@ -1,8 +1,9 @@
 """`manifest.json`: what a capture did, in which state it ended, and the hash of every file that it wrote."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from attrib.model.capture_request import CaptureRequest, Launch
 from attrib.model.roofline import Peaks
@@ -237,15 +238,15 @@ class Protocol(_Struct, frozen=True, kw_only=True):
         seconds: What the rounds took, launches included.
     """
 
-    rounds: int
+    rounds: Annotated[int, Meta(ge=0, le=MOST_ROUNDS)]
     iterations: int
     profiled_rounds: int
     profiled_iterations: int
     seed: int
     timer: str = "perf_counter_ns"
-    launches: int = 1
-    fewest_launches: int = 1
-    rounds_per_launch: int = MOST_ROUNDS
+    launches: Annotated[int, Meta(ge=0, le=MOST_ROUNDS)] = 1
+    fewest_launches: Annotated[int, Meta(ge=0, le=MOST_ROUNDS)] = 1
+    rounds_per_launch: Annotated[int, Meta(ge=1, le=MOST_ROUNDS)] = MOST_ROUNDS
     tolerance: float = 0.0
     half_width: float | None = None
     ended: Literal["", "narrow", "rounds", "time"] = ""

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from attrib.analysis.attribution.ledger.headline import headline, number_blocks
+from attrib.analysis.attribution.ledger.headline import paired_latency
 from attrib.capture.bench.launches import Effort
 from attrib.capture.config.options import check_options
 from attrib.errors import AttribError
 from attrib.model.capture_options import CaptureOptions
 from attrib.model.estimate import Delta
 from attrib.model.experiment import ExperimentResult, Prediction, is_settled
-from attrib.model.manifest import ROLES, Role
+from attrib.model.manifest import Role
 from attrib.verify.bench_like import BenchLike, Measured
 from attrib.verify.flags import flags_of
 from attrib.verify.plan import Planned
@@ -168,12 +168,7 @@ def judge(
 
 def with_figures(result: ExperimentResult, found: Measured) -> ExperimentResult:
     """Add what was measured side by side to a result; a positive saving saves time."""
-    # The first side has the first role, as in the bench: here a role only names the side.
-    plain = {
-        role: number_blocks(blocks)
-        for role, blocks in zip(ROLES, (found.baseline_ns, found.variant_ns), strict=True)
-    }
-    latency = headline(plain, dict(enumerate(found.launches))).latency
+    latency = paired_latency(found.baseline_ns, found.variant_ns, found.launches)
     delta = latency.delta_ns
     assert delta is not None  # noqa: S101  (the bench ends with an error where a side has no step)
     saving = Delta(median=-delta.median, low=-delta.high, high=-delta.low)

@@ -70,7 +70,7 @@ def explain_unsettled(result: ExperimentResult, notes: Sequence[str]) -> str:
     """Say why a result settles nothing, what the bench noticed (a busy machine, first of all), and what may settle it."""
     wide: tuple[str, ...] = ()
     if result.saving_ns is not None and not result.busy:
-        told = "what is predicted" if result.predicted else f"{format_percent(SMALLEST)} of the step"
+        told = "half of what is predicted" if result.predicted else f"{format_percent(SMALLEST)} of the step"
         reach = format_ns(result.saving_ns.half_width)
         wide = (f"the interval reaches {reach} to either side, more than {told}",)
     return "; ".join(

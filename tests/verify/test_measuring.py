@@ -64,7 +64,7 @@ def test_wide_result_neither_agrees_nor_misses_and_says_why():
     result = judge(predicted(0.5, 1, 1.5), comparison(0.03, luck=0.04, notes=("two rounds were odd",)), SETUP)
     assert result.saving_ns.low < 0 < 1.5 * MS < result.saving_ns.high
     assert (result.settled, result.agrees) == (False, None)
-    assert "more than what is predicted; two rounds were odd; " in result.note
+    assert "more than half of what is predicted; two rounds were odd; " in result.note
     assert "--max-time" in result.note
 
 

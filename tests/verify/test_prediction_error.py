@@ -69,7 +69,7 @@ def test_what_is_not_settled_says_why_and_what_may_settle_it():
     )
     said = explain_unsettled(wide, ("something was odd",))
     assert said.startswith(
-        "the interval reaches 6 ms to either side, more than what is predicted; something was odd;"
+        "the interval reaches 6 ms to either side, more than half of what is predicted; something was odd;"
     )
     assert said.endswith("(--again --max-time SECONDS) or a quieter machine may settle it")
     assert "more than 2 % of the step" in explain_unsettled(replace(wide, predicted=None), ())

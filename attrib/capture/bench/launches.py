@@ -10,11 +10,13 @@ import msgspec
 from attrib.capture.session.latencies import Latencies
 from attrib.capture.session.measure import (
     FEWEST_ROUNDS,
+    FIXED_ROUNDS,
     LEAD_IN,
+    MOST_TIMES,
     NS,
     BlockRunner,
     PairedBlocks,
-    half_width,
+    is_narrow,
     orders,
     plan_protocol,
     warm_up,
@@ -22,8 +24,6 @@ from attrib.capture.session.measure import (
 from attrib.capture.workers.process import WorkerError
 from attrib.model.manifest import ROLES, Protocol
 
-_MORE_TIME = 1.5
-_FIXED_ROUNDS = 12
 _FEWEST_FIXED = 4
 _LONGEST_S = 240.0
 """By default a comparison takes at most 1.5 times as long as one launch with 12 rounds, or with as many as fit in so long,
@@ -47,7 +47,7 @@ class Effort:
         seed: Of the order of the blocks.
     """
 
-    rounds: int = _FIXED_ROUNDS
+    rounds: int = FIXED_ROUNDS
     launches: int | None = None
     tolerance: float = 0.02
     max_time: float | None = None
@@ -88,13 +88,9 @@ class Timed:
     def is_narrow(self) -> bool:
         """Whether the interval is narrow enough; looked at after each launch, or where there is one, after each round."""
         protocol = self.protocol
-        fewest = FEWEST_ROUNDS
-        if protocol.launches > 1:
-            if self.rounds % protocol.rounds_per_launch:
-                return False
-            fewest = protocol.fewest_launches * protocol.rounds_per_launch
-        enough = self.rounds >= fewest and protocol.tolerance > 0
-        return enough and half_width(self.latencies) <= protocol.tolerance
+        if protocol.launches > 1 and self.rounds % protocol.rounds_per_launch:
+            return False
+        return is_narrow(self.latencies, protocol, self.rounds)
 
 
 def measure(
@@ -184,8 +180,8 @@ def _allowed_s(runners: Sequence[BlockRunner], effort: Effort, protocol: Protoco
     if effort.max_time is not None:
         return effort.max_time
     round_s = _round_s(runners, protocol)
-    fixed = min(_FIXED_ROUNDS, max(_FEWEST_FIXED, int(_LONGEST_S / round_s)))
-    return _MORE_TIME * (launch_s + fixed * round_s)
+    fixed = min(FIXED_ROUNDS, max(_FEWEST_FIXED, int(_LONGEST_S / round_s)))
+    return MOST_TIMES * (launch_s + fixed * round_s)
 
 
 def _progress(done: float, took_s: float, allowed_s: float) -> tuple[float, float]:

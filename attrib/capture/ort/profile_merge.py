@@ -4,14 +4,13 @@ Line by line, because a profile is one event a line and need not be valid JSON: 
 """
 
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 _TIME = re.compile(rb'"ts"\s*:\s*(\d+)')
-_STARTUP = (b'"model_loading_uri"', b'"model_loading_array"', b'"session_initialization"')
+_STARTUP = re.compile(rb'"name"\s*:\s*"(?:model_loading_uri|model_loading_array|session_initialization)"')
 """What a session does once; that of the first launch is kept."""
 
 
@@ -27,21 +26,18 @@ class _Sink(Protocol):
 
 
 def merge_profiles(profiles: Sequence[LaunchProfile], stream: _Sink) -> None:
-    """Write the events of every profile into one array; a single profile stays as it is.
+    """Write the events of every profile into one array.
 
     Args:
         profiles: In order of time.
         stream: Where the merged profile goes.
     """
-    if len(profiles) == 1:
-        with profiles[0].file.open("rb") as source:
-            shutil.copyfileobj(source, stream)
-        return
-    separator = b"[\n"
+    stream.write(b"[")
+    separator = b"\n"
     for position, profile in enumerate(profiles):
         shift_us = round((profile.zero_ns - profiles[0].zero_ns) / 1000)
         for event in _events(profile.file):
-            if position and any(name in event for name in _STARTUP):
+            if position and _STARTUP.search(event):
                 continue
             stream.write(separator + _TIME.sub(partial(_moved, shift_us), event))
             separator = b",\n"

@@ -65,8 +65,10 @@ def write_profiles(directory: TraceWriter, folder: str, recorded: SideProfiles) 
         path = f"{folder}/{'trace.json.gz' if recorded.engine == 'torch' else DEVICE_TRACE}"
         with directory.create(path) as stream, deterministic_gzip(stream) as packed:
             merge_kineto([Path(block) for block in recorded.blocks], packed)
-    if recorded.profiles:
-        path = f"{folder}/profile.json.gz"
+    path = f"{folder}/profile.json.gz"
+    if len(recorded.profiles) == 1:
+        directory.write_gzip(path, recorded.profiles[0].file)
+    elif recorded.profiles:
         with directory.create(path) as stream, deterministic_gzip(stream) as packed:
             merge_profiles(recorded.profiles, packed)
     for file in recorded.others:

@@ -45,6 +45,9 @@ _HOPELESS_ROUNDS = 2
 """After so many blocks in a row that stayed disturbed, the next ones are measured once: the machine will not be quiet."""
 _LONGEST_WAIT_S = 3.0
 
+MOST_TIMES, FIXED_ROUNDS = 1.5, 12
+"""By default so many times what was taken when everything was measured in twelve rounds of one launch is the most."""
+
 FEWEST_ROUNDS = 6
 FEWEST_LAUNCHES = 3
 """Two values say next to nothing about a spread: the 95 % interval of two launches is 12.7 standard errors wide."""
@@ -213,7 +216,7 @@ class PairedBlocks:
     """Measures the blocks of a round one after another, and again where something disturbed one of them.
 
     Attributes:
-        protocol: How long a block is, and in which order the sides run.
+        protocol: How long a block is, and which rounds are of one launch.
         latencies: Where the steps go, those of disturbed blocks included.
         deadline: Until when blocks are measured again, on the monotonic clock.
     """
@@ -286,3 +289,11 @@ def half_width(latencies: Latencies, fewest_launches: int = 1) -> float:
         return math.inf
     slower = max(found.torch_ns.median, found.onnxruntime_ns.median)
     return (found.delta_ns.high - found.delta_ns.low) / 2 / slower if slower else math.inf
+
+
+def is_narrow(latencies: Latencies, protocol: Protocol, rounds: int) -> bool:
+    """Whether the interval of the difference is narrow enough after so many rounds; not looked at before the fewest."""
+    fewest = protocol.fewest_launches * protocol.rounds_per_launch if protocol.launches > 1 else FEWEST_ROUNDS
+    if not protocol.tolerance or rounds < min(fewest, protocol.rounds):
+        return False
+    return half_width(latencies, protocol.fewest_launches) <= protocol.tolerance

@@ -16,11 +16,13 @@ from attrib.capture.session.context import SessionContext
 from attrib.capture.session.graphs import GraphChain
 from attrib.capture.session.launches import launch_again
 from attrib.capture.session.measure import (
-    FEWEST_ROUNDS,
+    FIXED_ROUNDS,
+    MOST_TIMES,
     NS,
     PHASES,
     PairedBlocks,
     half_width,
+    is_narrow,
     orders,
     plan_protocol,
     warm_up,
@@ -28,10 +30,6 @@ from attrib.capture.session.measure import (
 from attrib.capture.workers.process import WorkerError
 from attrib.model.latency import StepPhase
 from attrib.model.manifest import LATENCY_PARTS, Protocol
-
-_FIXED_ROUNDS = 12
-_MOST_TIMES = 1.5
-"""By default a capture takes at most so many times what it took when every one measured twelve rounds of one launch."""
 
 
 def warm_up_sides(context: SessionContext) -> None:
@@ -87,11 +85,11 @@ def measure(context: SessionContext, chain: GraphChain | None) -> None:
                 pairs.measure([r for r in order[number] if r.role in context.runners], phase, number)
             keep()
             pace.tell(number)
-            if protocol.launches == 1 and pace.is_narrow(number + 1):
+            if protocol.launches == 1 and is_narrow(context.latencies, protocol, number + 1):
                 break
         _note_runners(context)
         pace.note_launch()
-        if pace.is_narrow(number + 1):
+        if is_narrow(context.latencies, protocol, number + 1):
             ended = "narrow"
             break
     _note_end(context, ended, time.monotonic() - begin)
@@ -118,7 +116,7 @@ def _plan(context: SessionContext) -> tuple[Protocol, dict[StepPhase, set[int]]]
 
 
 class _Pace:
-    """Whether there is time for more, and whether more is needed.
+    """Whether there is time for more.
 
     Attributes:
         deadline: Until when a launch may end and disturbed blocks are measured again, on the monotonic clock.
@@ -139,7 +137,7 @@ class _Pace:
         """Where nobody set one, it follows from how long a round takes."""
         allowed = self._context.options.max_time
         if allowed is None:
-            allowed = _MOST_TIMES * (self._before_s + _FIXED_ROUNDS * self._round_s) - self._before_s
+            allowed = MOST_TIMES * (self._before_s + FIXED_ROUNDS * self._round_s) - self._before_s
         return self._begin + allowed
 
     def note_launch(self) -> None:
@@ -150,7 +148,7 @@ class _Pace:
         if len(self._took) == 1:
             # Beside its steps a round has the profiler's work, and waits for the engines' threads to rest.
             measured = self._took[0] / self._protocol.rounds_per_launch
-            self._round_s = min(measured, _MOST_TIMES * self._round_s)
+            self._round_s = min(measured, MOST_TIMES * self._round_s)
 
     def has_time(self, launch: int) -> bool:
         """Whether another launch ends in time; the fewest that say something are measured in any case."""
@@ -159,16 +157,6 @@ class _Pace:
         # The first one found the processes started.
         later = self._took[1:] or [self._took[0] + self._before_s / 2]
         return time.monotonic() + statistics.fmean(later) <= self.deadline
-
-    def is_narrow(self, rounds: int) -> bool:
-        """Whether the interval is narrow enough after so many rounds."""
-        protocol = self._protocol
-        enough = (
-            protocol.fewest_launches * protocol.rounds_per_launch if protocol.launches > 1 else FEWEST_ROUNDS
-        )
-        if not protocol.tolerance or rounds < min(enough, protocol.rounds):
-            return False
-        return half_width(self._context.latencies, protocol.fewest_launches) <= protocol.tolerance
 
     def tell(self, number: int) -> None:
         """Say how far it is: the most rounds that there may be, and the time that they would take."""

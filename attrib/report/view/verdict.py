@@ -120,14 +120,19 @@ def order_causes(document: Document) -> tuple[CauseRow, ...]:
     return tuple(sorted(document.causes, key=lambda c: (last.get(c.cause, 0), -abs(c.delta_ns), c.cause)))
 
 
-def unexplained_of(document: Document) -> Delta:
-    """Both remainders together. The ends of their intervals are added: no less than 95 % lies between them."""
-    parts = [cause for cause in document.causes if cause.cause in REMAINDERS]
+def add_causes(causes: Iterable[CauseRow]) -> Delta:
+    """Causes together. The ends of their intervals are added: no less than 95 % lies between them."""
+    parts = [*causes]
     return Delta(
         median=sum(part.delta_ns for part in parts),
         low=sum(part.low_ns for part in parts),
         high=sum(part.high_ns for part in parts),
     )
+
+
+def unexplained_of(document: Document) -> Delta:
+    """Both remainders together."""
+    return add_causes(cause for cause in document.causes if cause.cause in REMAINDERS)
 
 
 def most_unexplained(document: Document) -> int:

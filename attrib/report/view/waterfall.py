@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from attrib.model.document import CAUSES, CauseRow, Document
+from attrib.model.document import CAUSES, Document
 from attrib.model.estimate import Delta, Estimate
 from attrib.report.view.verdict import (
     REMAINDERS,
+    add_causes,
     difference_unit,
     judgement_of,
     order_causes,
@@ -119,24 +120,17 @@ def _rows(document: Document, slower: int) -> list[tuple[str, str, str, Delta]]:
     if len(small) < 2:  # noqa: PLR2004 - one alone is shown by its own name
         small = []
     rows: list[tuple[str, str, str, Delta]] = [
-        (c.cause, CAUSES[c.cause].title, CAUSES[c.cause].meaning, _sum([c])) for c in causes if c not in small
+        (c.cause, CAUSES[c.cause].title, CAUSES[c.cause].meaning, add_causes([c]))
+        for c in causes
+        if c not in small
     ]
     if small:
         names = ", ".join(CAUSES[cause.cause].title for cause in small)
-        rows.append(("small", counted(len(small), "smaller cause"), names, _sum(small)))
+        rows.append(("small", counted(len(small), "smaller cause"), names, add_causes(small)))
     if len(causes) < len(document.causes):
         meaning = " ".join(CAUSES[cause].meaning for cause in REMAINDERS)
         rows.append(("not-explained", "Not explained", meaning, unexplained_of(document)))
     return rows
-
-
-def _sum(causes: Sequence[CauseRow]) -> Delta:
-    """Causes together; the ends of their intervals are added, so that no less than 95 % lies between them."""
-    return Delta(
-        median=sum(c.delta_ns for c in causes),
-        low=sum(c.low_ns for c in causes),
-        high=sum(c.high_ns for c in causes),
-    )
 
 
 def _difference(key: str, label: str, meaning: str, value: Delta, *, reliable: bool) -> Bar:

@@ -1,9 +1,12 @@
 """Profiles of several launches as one."""
 
+import gzip
 import io
 import json
 
 from attrib.capture.ort.profile_merge import LaunchProfile, merge_profiles
+from attrib.capture.session.artifacts import SideProfiles, write_profiles
+from attrib.capture.storage.writer import TraceWriter
 
 STARTUP = {"cat": "Session", "name": "session_initialization", "ts": 4, "dur": 100}
 
@@ -35,10 +38,25 @@ def test_profile_on_one_line_is_read_as_well(tmp_path):
     assert [event["ts"] for event in events] == [4, 10, 12, 14]
 
 
-def test_single_profile_is_copied_byte_for_byte(tmp_path):
+def test_single_profile_stays_as_it_is_byte_for_byte(tmp_path):
     file = tmp_path / "broken"
     file.write_bytes(b"{]")
-    assert merged((file, 0)) == b"{]"
+    directory = TraceWriter(tmp_path / "out")
+    write_profiles(directory, "ort", SideProfiles("onnxruntime", (), [LaunchProfile(file, 0)]))
+    assert gzip.decompress((tmp_path / "out/ort/profile.json.gz").read_bytes()) == b"{]"
+
+
+def test_profiles_without_events_are_an_empty_array(tmp_path):
+    files = [tmp_path / name for name in ("a", "b")]
+    files[0].write_bytes(b"")
+    files[1].write_bytes(b"[\n]\n")
+    assert json.loads(merged(*((file, 0) for file in files))) == []
+
+
+def test_node_that_is_named_like_a_startup_event_in_its_arguments_stays(tmp_path):
+    first, second = written(tmp_path, "a", [10]), tmp_path / "b"
+    second.write_bytes(b'[\n{"name" :"n","ts" :8,"args" :{"op_name" :"session_initialization"}}\n]\n')
+    assert len(json.loads(merged((first, 0), (second, 0)))) == 3
 
 
 def test_name_that_breaks_the_json_passes_as_it_is(tmp_path):

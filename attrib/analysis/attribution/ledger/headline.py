@@ -81,6 +81,25 @@ def number_blocks(blocks: Sequence[Sequence[int]]) -> Blocks:
     return {number: np.asarray(block, dtype=np.int64) for number, block in enumerate(blocks) if len(block)}
 
 
+def paired_latency(
+    first: Sequence[Sequence[int]],
+    second: Sequence[Sequence[int]],
+    launches: Sequence[int] = (),
+    *,
+    estimator: Location = LOCATION,
+) -> Latency:
+    """The headline of two sides that are no two engines: the first is in PyTorch's place, the second in ONNX Runtime's.
+
+    Args:
+        first: Wall times of the plain steps in nanoseconds, a sequence for each round.
+        second: The same of the other side, in the same rounds.
+        launches: The launch of each round; nothing where all are of one.
+        estimator: Which location of the steps.
+    """
+    plain: dict[Role, Blocks] = {"torch": number_blocks(first), "onnxruntime": number_blocks(second)}
+    return headline(plain, dict(enumerate(launches)), estimator=estimator).latency
+
+
 def paired_difference(
     baseline: Sequence[Sequence[int]],
     variant: Sequence[Sequence[int]],
@@ -99,11 +118,9 @@ def paired_difference(
     Raises:
         ValueError: There is no round in which both sides ran.
     """
-    plain: dict[Role, Blocks] = {"torch": number_blocks(baseline), "onnxruntime": number_blocks(variant)}
-    if not set(plain["torch"]) & set(plain["onnxruntime"]):
+    found = paired_latency(baseline, variant, launches, estimator=estimator)
+    if not (found.torch_ns and found.onnxruntime_ns and found.delta_ns):
         raise ValueError("no round holds steps of both sides")
-    found = headline(plain, dict(enumerate(launches)), estimator=estimator).latency
-    assert found.torch_ns and found.onnxruntime_ns and found.delta_ns  # noqa: S101, PT018  (both are timed)
     return found.torch_ns, found.onnxruntime_ns, found.delta_ns
 
 
