@@ -12,7 +12,7 @@ UNSEEN = -1
 
 WAITING_LIMIT = 0.05
 """Time that the block's threads waited for a processor, summed, over its wall time. Two threads on two quiet cores wait for
-0.4 to 1.3 % of it here (the kernel's own work); one busy process beside them makes it 55 to 70 %."""
+about 1 % of it (the kernel's own work), beside half a busy core for 40 % (`python tests/benchmarks/waiting.py`)."""
 
 STOLEN_LIMIT = 0.03
 """Processor time that the host gave to other machines, over wall time and processors."""
@@ -23,7 +23,7 @@ processor, also where every thread has a core of its own."""
 
 PREEMPTED_PER_S = 100.0
 """Involuntary switches of a second, above which threads were driven from their processors, where waiting is not counted.
-Two quiet cores show 35 in a second here, a busy process beside them 190."""
+Two quiet cores show about 30 in a second, beside half a busy core 150 (the same command)."""
 
 
 class BlockEvidence(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -29,14 +29,14 @@ from attrib.model.manifest import Overhead, Role
 from attrib.model.work import Partition
 
 MOST = 4.0
-"""Times the calibrated cost that a record may cost in a model. Chains of trivial nodes, long and short, in memory that was
-used before and in fresh memory, differ by up to three times."""
+"""Times the calibrated cost that a record may cost in a model: a choice. Already chains of trivial nodes differ by their
+length and by whether their records go into fresh memory."""
 
 SPREAD = 1.0
 """Standard deviation of the factor before anything is measured: the calibration may be off by all of itself."""
 
 DRIFT = 0.03
-"""Share of a step by which blocks of one process differ on a quiet machine, which a few blocks may not show."""
+"""Share of a step by which blocks of one process are taken to differ, where a few blocks show less: a choice."""
 
 _HALVINGS = 30
 _TO_SIGMA = 1.349
