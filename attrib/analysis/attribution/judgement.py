@@ -134,15 +134,17 @@ def machine_state(table: LatencyTable | None) -> MachineState | None:
     if table is None or not {"product_ns", "copy_ns", *EVIDENCE_COLUMNS} & set(table.more):
         return None
     blocks = _judged_blocks(table)
-    launches = sorted({block.launch for block in blocks})
+    by_launch: dict[int, list[TimedBlock]] = {}
+    for block in blocks:
+        by_launch.setdefault(block.launch, []).append(block)
     return MachineState(
         launches=tuple(
             LaunchState(
                 launch=launch,
-                product_ns=_reference(blocks, launch, "product_ns"),
-                copy_ns=_reference(blocks, launch, "copy_ns"),
+                product_ns=_reference(its, "product_ns"),
+                copy_ns=_reference(its, "copy_ns"),
             )
-            for launch in launches
+            for launch, its in sorted(by_launch.items())
         ),
         watched=sum(block.evidence.elapsed_ns != UNSEEN for block in blocks),
         disturbances=_disturbances(table, blocks),
@@ -150,12 +152,12 @@ def machine_state(table: LatencyTable | None) -> MachineState | None:
     )
 
 
-def _reference(blocks: Iterable[TimedBlock], launch: int, name: str) -> int | None:
-    """Median of a fixed reference over the rounds of a launch that count, nanoseconds; None where none was timed."""
+def _reference(blocks: Iterable[TimedBlock], name: str) -> int | None:
+    """Median of a fixed reference over the rounds of one launch that count, nanoseconds; None where none was timed."""
     rounds: Mapping[tuple[str, int], int] = {
         (block.phase, block.number): getattr(block, name)
         for block in blocks
-        if block.launch == launch and block.counted and getattr(block, name) != UNSEEN
+        if block.counted and getattr(block, name) != UNSEEN
     }
     return round(median(rounds.values())) if rounds else None
 

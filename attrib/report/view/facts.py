@@ -97,6 +97,9 @@ def method_facts(document: Document) -> Facts:
     return _drop_empty(facts)
 
 
+_MOST_LAUNCHES = 12
+"""So many are told one by one."""
+
 _ENDED = {
     "narrow": "the interval of the difference was narrow enough",
     "rounds": "the most rounds were measured",
@@ -124,7 +127,8 @@ def _machine_state(state: MachineState | None) -> Iterable[tuple[str, str]]:
         return
     for label, what in (("Fixed product", "product_ns"), ("Fixed copy of 32 MiB", "copy_ns")):
         known = [format_ns(its) for launch in state.launches if (its := getattr(launch, what)) is not None]
-        yield label, f"{', '.join(known)} (launch by launch)" if known else ""
+        more = f", {len(known) - _MOST_LAUNCHES:,} more" if len(known) > _MOST_LAUNCHES else ""
+        yield label, f"{', '.join(known[:_MOST_LAUNCHES])}{more} (launch by launch)" if known else ""
     yield "Not shown by this machine", ", ".join(state.unseen)
 
 

@@ -27,3 +27,10 @@ def test_method_says_how_long_was_measured_why_it_ended_and_what_the_machine_was
 def test_method_of_an_older_capture_is_silent_about_launches():
     facts = dict(method_facts(factory.document()))
     assert not {"Launches", "Fixed product", "Not shown by this machine"} & set(facts)
+
+
+def test_a_hundred_launches_are_not_told_one_by_one():
+    launches = tuple(LaunchState(launch=launch, product_ns=5_400_000) for launch in range(100))
+    facts = dict(method_facts(factory.document(state=MachineState(launches=launches))))
+    assert facts["Fixed product"].count("5.40 ms") == 12
+    assert "88 more" in facts["Fixed product"]

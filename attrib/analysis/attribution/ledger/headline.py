@@ -190,12 +190,12 @@ def headline(
         return Headline(nothing, of_round=of_round)
     if not _shared_rounds(timed):
         timed = dict(list(timed.items())[:1])
-    shared = sorted({of_round[number] for number in _shared_rounds(timed)})
+    shared = {of_round[number] for number in _shared_rounds(timed)}
     timed = {
         role: {number: walls for number, walls in its.items() if of_round[number] in shared}
         for role, its in timed.items()
     }
-    sampling = sampling_of(shared, of_round, _shared_rounds(timed))
+    sampling = sampling_of(sorted(shared), of_round, _shared_rounds(timed))
     replicates = {role: locations(its, sampling, estimator) for role, its in timed.items()}
     return Headline(
         _latency(timed, sampling, replicates, estimator), sampling, replicates, timed, of_round, estimator
