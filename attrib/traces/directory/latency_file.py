@@ -3,6 +3,7 @@
 Until the last round of a capture is over there is a file for each round instead, with the same columns.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -36,9 +37,11 @@ def read_latency(path: Path) -> LatencyTable:
 
     try:
         with (
-            path.open("rb") as stream,
+            # No thread of Arrow's, and no file of Python's: one that lets go of the other last, when Python has ended
+            # already, aborts the process.
+            pa.OSFile(os.fsencode(path)) as stream,
             # A text column stays a dictionary: a file may say one long text a million times.
-            parquet.ParquetFile(stream, read_dictionary=list(_TEXTS)) as file,
+            parquet.ParquetFile(stream, read_dictionary=list(_TEXTS), pre_buffer=False) as file,
         ):  # read_table and to_numpy would import pandas
             metadata = file.metadata
             if metadata.num_rows > MOST_ROWS:
@@ -46,7 +49,7 @@ def read_latency(path: Path) -> LatencyTable:
             groups = map(metadata.row_group, range(metadata.num_row_groups))
             if sum(group.total_byte_size for group in groups) > MOST_BYTES:
                 raise AttribError(f"{path}: unpacks to more than {MOST_BYTES >> 20} MiB", hint=INTACT_COPY)
-            table = file.read()
+            table = file.read(use_threads=False)
     except KeyError as error:  # read_dictionary names a column that is not there, or not flat
         absent = next((name for name in _TEXTS if name in str(error)), "")
         raise AttribError(f"{path}: has no column {absent} of texts", hint=INTACT_COPY) from error
