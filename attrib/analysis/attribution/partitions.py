@@ -114,6 +114,7 @@ def step_windows(
         zero: Epoch time of the trace's own zero, where the recording does not know it.
     """
     if not timed:
+        rows = _working(recording, rows)
         rows = rows[1:] if len(rows) > 1 else rows
         return [_window(recording, row, block, -1) for block, row in enumerate(rows.tolist())]
     begins = np.array([step.start_ns for step in timed]) - CLOCK_SLACK_NS
@@ -124,6 +125,13 @@ def step_windows(
         for i, step in zip(first.tolist(), timed, strict=True)
         if len(rows) and -CLOCK_SLACK_NS <= starts[i] - step.start_ns <= step.wall_ns
     ]
+
+
+def _working(recording: Recording, rows: Rows) -> Rows:
+    """Keep the steps that hold operators; all where none does."""
+    begins = np.sort(recording.start_ns[recording.ops()])
+    first, last = (np.searchsorted(begins, t) for t in (recording.start_ns[rows], recording.ends(rows)))
+    return rows[last > first] if (last > first).any() else rows
 
 
 def _window(recording: Recording, row: int, block: int, wall_ns: int, call_ns: int = -1) -> StepWindow:

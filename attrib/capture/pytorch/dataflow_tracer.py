@@ -12,9 +12,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from attrib.capture.pytorch.scopes import PREFIX, module_scopes
+from attrib.capture.pytorch.scopes import module_scopes
 from attrib.model.flow import Flow, FlowCall
 from attrib.model.manifest import UnusedModule
+from attrib.traces.recording.recording import MODULE_RANGE
 
 _SHAPE_ONLY = frozenset({
     "aten::empty_like", "aten::zeros_like", "aten::ones_like", "aten::full_like", "aten::rand_like",
@@ -86,7 +87,7 @@ class _DataflowMode(TorchDispatchMode):  # type: ignore[misc]  # torch is not ty
     @contextmanager
     def scope(self, label: str) -> Iterator[None]:
         """The range of one call of a module."""
-        self._scopes.append(label.removeprefix(PREFIX))
+        self._scopes.append(label.removeprefix(MODULE_RANGE))
         try:
             yield
         finally:

@@ -4,12 +4,11 @@
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import islice
 from typing import Any
 
-PREFIX = "module: "
-"""The range of a module is named `module: ` and its qualified name; the root's name is empty."""
+from attrib.traces.recording.recording import MODULE_RANGE
 
 Mark = Callable[[str], AbstractContextManager[object]]
 
@@ -54,10 +53,13 @@ def module_scopes(module: Any, *, compiled: bool = False, mark: Mark | None = No
     Args:
         module: The model.
         compiled: Dynamo runs the model: it must neither trace nor compile the hooks.
-        mark: Makes a range from its label, `PREFIX` and the name; by default torch's profiler does.
+        mark: Makes a range from its label, `MODULE_RANGE` and the name; by default torch's profiler does.
     """
     marks = _Marks(module, mark or range_type(), compiled=compiled)
-    handles = [handle for _, submodule in module.named_modules() for handle in marks.hooks(submodule)]
+    handles: list[Any] = []
+    for _, part in module.named_modules():
+        with suppress(RuntimeError):  # modules that `torch.jit.script` made take no hooks
+            handles += marks.hooks(part)
     try:
         yield
     finally:
@@ -82,7 +84,7 @@ class _Marks:
     def hooks(self, module: Any) -> tuple[Any, Any]:
         """Install the hooks of one module; their handles."""
         mark, names, callers = self._mark, self._names, self._callers
-        label = PREFIX + names.beneath(module, "")
+        label = MODULE_RANGE + names.beneath(module, "")
         # A stack, because a module can call itself.
         running: list[Any] = []
 
@@ -98,7 +100,7 @@ class _Marks:
         def enter_by_caller(_module: Any, _inputs: Any) -> None:
             name = names.beneath(module, callers[-1] if callers else "")
             callers.append(name)
-            scope = mark(PREFIX + name)
+            scope = mark(MODULE_RANGE + name)
             running.append(scope)
             scope.__enter__()
 

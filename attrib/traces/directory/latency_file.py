@@ -4,6 +4,7 @@ Until the last round of a capture is over there is a file for each round instead
 """
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -21,6 +22,9 @@ thousand times as many figures, so that a file of tens of millions is none of a 
 
 MOST_BYTES = 1 << 26
 """Bytes that the columns may unpack to."""
+
+_LEAST = {"block": 0, "iteration": 0, "wall_ns": 1}
+"""The lowest value of a column that can be: no step takes no time."""
 
 _TEXTS = {"engine": frozenset(ROLES), "phase": frozenset(get_args(StepPhase))}
 
@@ -49,6 +53,9 @@ def read_latency(path: Path) -> LatencyTable:
             groups = map(metadata.row_group, range(metadata.num_row_groups))
             if sum(group.total_byte_size for group in groups) > MOST_BYTES:
                 raise AttribError(f"{path}: unpacks to more than {MOST_BYTES >> 20} MiB", hint=INTACT_COPY)
+            counts = Counter(file.schema_arrow.names)
+            if twice := [name for name, count in counts.items() if count > 1]:  # which one would count?
+                raise AttribError(f"{path}: has a column twice: {twice[0][:40]!r}", hint=INTACT_COPY)
             table = file.read(use_threads=False)
     except KeyError as error:  # read_dictionary names a column that is not there, or not flat
         absent = next((name for name in _TEXTS if name in str(error)), "")
@@ -63,6 +70,9 @@ def read_latency(path: Path) -> LatencyTable:
         name: _text_column(path, table, name) if name in _TEXTS else _integer_column(path, table, name)
         for name in LATENCY_COLUMNS
     }
+    for name, least in _LEAST.items():
+        if (lowest := columns[name].min(initial=least)) < least:
+            raise AttribError(f"{path}: column {name} holds {lowest}", hint=INTACT_COPY)
     more = {name: _integer_column(path, table, name) for name in BLOCK_COLUMNS if name in table.column_names}
     return LatencyTable(**columns, more=more)
 

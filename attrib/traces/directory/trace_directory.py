@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -91,6 +92,16 @@ class TraceDirectory:
 
     def __post_init__(self) -> None:
         self._entries.update((entry.path, entry) for entry in (self.manifest.files if self.manifest else ()))
+
+    def owns(self, path: Path) -> bool:
+        """Whether an existing file is one of the capture's, by whatever name."""
+        listed = [self.root / name for name in (MANIFEST, *self._entries)]
+        files = [*listed, *self._traces.values(), *self._models.values()]
+        return any(file.exists() and file.samefile(path) for file in files)
+
+    def trace_names(self) -> dict[Role, str]:
+        """The traces of a directory that attrib did not write, by what they were recognized as."""
+        return {role: path.relative_to(self.root).as_posix() for role, path in self._traces.items()}
 
     def events(self, role: Role) -> Recording | None:
         """The profiled steps of one side; None where they were not captured.
@@ -253,12 +264,7 @@ def open_directory(path: Path, *, lenient: bool = False, progress: Progress | No
         AttribError: It is not there, not a directory, holds no trace, or its manifest cannot be trusted.
     """
     if not path.is_dir():
-        problem, hint = (
-            ("is a file, not a trace directory", f"`attrib inspect {path.name}` shows what one trace holds")
-            if path.exists()
-            else ("does not exist", "check the path; `attrib profile` prints the one that it wrote")
-        )
-        raise AttribError(f"{path}: {problem}", hint=hint)
+        raise _no_directory(path)
     if os.path.lexists(path / MANIFEST):  # also a link to nothing: what it was meant to be, nobody knows
         manifest = read_manifest(path / MANIFEST)
         missing = tuple(
@@ -277,6 +283,19 @@ def open_directory(path: Path, *, lenient: bool = False, progress: Progress | No
         _traces=traces,
         _models=models,
     )
+
+
+def _no_directory(path: Path) -> AttribError:
+    if not path.exists():
+        hint = "check the path; `attrib profile` prints the one that it wrote"
+        return AttribError(f"{path}: does not exist", hint=hint)
+    around = next((folder for folder in path.absolute().parents if (folder / MANIFEST).is_file()), None)
+    hint = (
+        f"did you mean {shlex.quote(os.path.relpath(around))}? It is the trace directory around it"
+        if around
+        else f"`attrib inspect {shlex.quote(path.name)}` shows what one trace holds"
+    )
+    return AttribError(f"{path}: is a file, not a trace directory", hint=hint)
 
 
 def check_file(path: Path, entry: FileEntry, largest: int = LARGEST_TRACE) -> None:

@@ -145,6 +145,7 @@ class Decoder(Generic[A]):
         self._args_from = args_from
         self._split = split
         self._mend = mend
+        self.has_layout = split is not None
         self._floats = True
         self._pairs: Pairs[Any] = Pairs()
 

@@ -48,6 +48,9 @@ class ArrayArgs(KinetoArgs, gc=False):
     task_type: msgspec.Raw = msgspec.field(name="Task Type", default=NO_RAW)
 
 
+_TASKS = {"Other": "kernel"}
+"""Task types of Ascend that are no category: of some kernels the profiler says no more."""
+
 _PHASE = re.compile(rb'"ph"\s*:')
 _NO_ARGS = KinetoArgs()
 _INTEGERS: dict[str, Callable[[KinetoArgs], Integer]] = {
@@ -139,7 +142,8 @@ def _with_task_types(batch: Batch[Any]) -> Batch[Any]:
     for event in batch.rows:
         if not event.cat and event.args is not None and bytes(event.args.task_type):
             with contextlib.suppress(msgspec.DecodeError):
-                event.cat = text_of(msgspec.json.decode(bytes(event.args.task_type)))
+                task_type = text_of(msgspec.json.decode(bytes(event.args.task_type)))
+                event.cat = _TASKS.get(task_type, task_type)
     return batch
 
 

@@ -19,7 +19,7 @@ from attrib.traces.formats.table_builder import RawValues, Strings, TableBuilder
 from attrib.traces.formats.trace_format import StepScan, TraceFormat
 from attrib.traces.io.stream import EventSpan, EventStream
 from attrib.traces.recording.activity_types import DEVICE_WORK
-from attrib.traces.recording.ort_kernels import FENCES
+from attrib.traces.recording.ort_kernels import FENCES, NODE_SUFFIX
 from attrib.traces.recording.ort_recording import RUN, OrtRecording
 from attrib.traces.recording.recording import Recording
 from attrib.traces.recording.shapes import ort_tensors
@@ -48,7 +48,7 @@ class OrtArgs(msgspec.Struct, gc=False):
 # escaped.
 _CATEGORY = re.compile(rb'"cat"\s*:\s*"(?:Session|Node)"')
 _NO_ARGS = OrtArgs()
-_op_name, _provider = attrgetter("op_name"), attrgetter("provider")
+_provider = attrgetter("provider")
 _node_index, _stream = attrgetter("node_index"), attrgetter("stream")
 _inputs, _outputs = attrgetter("inputs"), attrgetter("outputs")
 _LONGEST_MENDED = 1 << 17  # the patterns below take quadratic time on text that was made to be slow
@@ -75,8 +75,9 @@ def fill(builder: TableBuilder, _: EventStream, batches: Iterable[Batch[Any]]) -
     def extra(batch: Batch[Any]) -> None:
         count = len(batch.rows)
         args = [event.args or _NO_ARGS for event in batch.rows]
+        ops = [a.op_name or _op_in_name(event) for a, event in zip(args, batch.rows, strict=True)]
         parents = (a.parent_name or a.ort_event_name or a.parent_ort_node for a in args)
-        builder.append("op", builder.strings.codes(map(_op_name, args), count))
+        builder.append("op", builder.strings.codes(ops, count))
         builder.append("provider", builder.strings.codes(map(_provider, args), count))
         builder.append("parent", builder.strings.codes(parents, count))
         builder.append("node_index", integers(list(map(_node_index, args))))
@@ -85,6 +86,17 @@ def fill(builder: TableBuilder, _: EventStream, batches: Iterable[Batch[Any]]) -
         builder.append("outputs", outputs.codes(zip(map(bytes, map(_outputs, args))), count))
 
     collect(builder, batches, extra)
+
+
+def _op_in_name(event: Any) -> str:
+    """The op type in the name of a node's event without arguments (DirectML): `/encoder/LSTM_kernel_time` is an LSTM."""
+    name = event.name or ""
+    if event.cat != "Node" or not name.endswith(NODE_SUFFIX):
+        return ""
+    parts = name.removesuffix(NODE_SUFFIX).rpartition("/")[2].split("_")
+    while len(parts) > 1 and parts[-1].isdecimal():
+        parts.pop()
+    return "_".join(parts)
 
 
 def _args_from(fields: dict[str, Any]) -> OrtArgs:
@@ -168,9 +180,11 @@ def warnings_of(profile: Recording, stream: EventStream, texts: Strings) -> list
             " they are counted beside the nodes, not as nodes"
         )
     if not (profile.provider[nodes] >= 0).any():
-        found.append("no execution providers recorded: the profile is of an old ONNX Runtime")
+        found.append(
+            "no execution providers recorded: by an old ONNX Runtime, or a provider without arguments (DirectML)"
+        )
     if not any(profile.inputs):
-        found.append("no shapes recorded: the profile is of an old ONNX Runtime")
+        found.append("no shapes recorded: by an old ONNX Runtime, or a provider without arguments (DirectML)")
     return found
 
 

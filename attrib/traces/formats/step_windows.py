@@ -174,7 +174,7 @@ class _Scout:
         self._scan = scan
         self._glimpses = msgspec.json.Decoder(list[_Glimpse])
         real = form.decoder(stream)
-        self.rescue, self.split = real.rescue, real.split
+        self.rescue, self.split, self.has_layout = real.rescue, real.split, real.has_layout
         self._events = Decoder(_NoArgs, lambda _: _NoArgs())
         self._marks = TableBuilder()
 

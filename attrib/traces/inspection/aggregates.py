@@ -8,7 +8,6 @@ from attrib.model.events import ABSENT, Int32s
 from attrib.traces.inspection.inspection import Microseconds, MovedUse, NamedUse, Use
 from attrib.traces.recording.recording import Recording, Rows
 
-MOST_ROWS = 20
 UNKNOWN_PROVIDER = "not recorded"
 
 
@@ -55,7 +54,7 @@ def by_provider(recording: Recording, rows: Rows, nodes: Rows) -> Iterator[tuple
     return ((name, rows[providers == codes[name]]) for name in sorted(codes))
 
 
-def by_time(recording: Recording, rows: Rows, column: Int32s, most: int = MOST_ROWS) -> tuple[NamedUse, ...]:
+def by_time(recording: Recording, rows: Rows, column: Int32s) -> tuple[NamedUse, ...]:
     """Events by name and provider, the longest sum first; equal sums in order of name."""
     keys, group = np.unique(np.stack([column[rows], recording.provider[rows]]), axis=1, return_inverse=True)
     group = group.reshape(-1)
@@ -66,12 +65,12 @@ def by_time(recording: Recording, rows: Rows, column: Int32s, most: int = MOST_R
         (-int(total), recording.text(int(name)), recording.text(int(provider)), int(count))
         for (name, provider), total, count in zip(keys.T, sums, counts, strict=True)
     ]
-    return largest_uses(found, most)
+    return largest_uses(found)
 
 
-def largest_uses(found: Iterable[tuple[int, str, str, int]], most: int = MOST_ROWS) -> tuple[NamedUse, ...]:
-    """Uses from (negative sum in nanoseconds, name, provider, events), the first ones in that order."""
+def largest_uses(found: Iterable[tuple[int, str, str, int]]) -> tuple[NamedUse, ...]:
+    """Uses from (negative sum in nanoseconds, name, provider, events), in that order."""
     return tuple(
         NamedUse(name=name, provider=provider, events=count, dur_us=microseconds(-total))
-        for total, name, provider, count in sorted(found)[:most]
+        for total, name, provider, count in sorted(found)
     )

@@ -10,6 +10,12 @@ from attrib.traces.io.window import BLOCK, OR_LENIENT, RECORD_AGAIN, Scanned, Wi
 MOST_MEMBERS = 100_000
 """Members of the top-level object besides the events; traces have some twenty."""
 
+_OTHERS = {b'"rocprofiler-sdk-tool"': "written by rocprofv3, which knows the kernels and no PyTorch operator"}
+"""Files of other profilers, by a member of their top-level object."""
+_BY_TORCH = (
+    "record with torch.profiler and ProfilerActivity.CUDA: on ROCm too, its trace holds operators and kernels"
+)
+
 Place = Literal["between", "cut", "behind"]
 """A defect between two events, in place of the rest of them, or behind them all."""
 
@@ -101,6 +107,8 @@ class Envelope:
         if key.end < 0:
             return self._problem_with(key)
         name = window.data[window.at : key.end]
+        if other := _OTHERS.get(name):
+            raise AttribError(f"{self.name}: {other}", hint=_BY_TORCH)
         window.at = key.end
         if window.peek() != b":":
             return "expected a colon"

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from typing import Literal
 
 import msgspec
 
@@ -10,7 +11,7 @@ from attrib.errors import AttribError
 from attrib.model.damage import Damage
 from attrib.traces.io.envelope import Place
 from attrib.traces.io.source import TraceSource
-from attrib.traces.io.stream import MOST_MENDED, B, E, EventDecoder, EventSpan, EventStream, without_nan
+from attrib.traces.io.stream import MOST_MENDED, B, E, EventDecoder, EventSpan, EventStream, mended
 from attrib.traces.io.window import BLOCK, LARGEST_MENDED, LARGEST_VALUE, RECORD_AGAIN, Scanned
 
 # What an event, or the end of all events, looks like. The objects within events' arguments have other keys,
@@ -74,6 +75,19 @@ class LenientStream(EventStream):
         if not self.count:
             where = f"byte {self.damage.offset:,}: {self.damage.reason}"
             raise AttribError(f"{self.name}: nothing can be recovered: {where}", hint=RECORD_AGAIN)
+
+    def _open(self) -> Literal["object", "array"]:
+        container = super()._open()
+        window = self._window
+        start = window.at - 1
+        if container == "array" or not _NEXT.match(window.data, start):
+            return container
+        found = window.value(start)
+        if found.end < 0 or not self._is_event(start, found.end):
+            return container
+        window.at = start  # the file begins with an event
+        self._note("the opening [ is missing", self.position)
+        return "array"
 
     def _note(self, reason: str, offset: int, *, lost: int = 0, cut: bool = False) -> None:
         """Remember a defect: nothing was used from `offset` up to where the stream is now."""
@@ -239,7 +253,7 @@ class LenientStream(EventStream):
             if scanned.end >= 0 and self._is_event(start, scanned.end):
                 return start, True
             mend = scanned.end < 0 and again < MOST_MENDED
-            if mend and (data := without_nan(window.data, scanned.stop, members=False)):
+            if mend and (data := mended(window.data, scanned.stop, members=False)):
                 window.data, again, place = data, again + 1, start
                 continue
             place = self._place_behind(start, scanned)

@@ -19,28 +19,37 @@ from attrib.traces.io.source import TraceSource
 from attrib.traces.io.window import BLOCK, LARGEST_MENDED, OR_LENIENT, RECORD_AGAIN, Scanned
 
 MOST_MENDED = 50
-"""Places of one event at which the scanner may stop for `nan`: each costs another scan of the event."""
+"""Places of one event at which the scanner may stop for what JSON does not know: each costs another scan of the event."""
 
 # The closing quote of a key cannot be part of a string, so the first pattern never touches one; the second is
 # used where the scanner stopped.
-_MEMBER_NOT_A_NUMBER = re.compile(rb'(?<=[^\\]":)\s*-?(?:nan|inf)(?=\s*[,}])', re.IGNORECASE)
-_NOT_A_NUMBER = re.compile(rb"-?(?:nan|inf)(?=\s*[,\]}])", re.IGNORECASE)
+_MEMBER_NOT_A_NUMBER = re.compile(rb'(?<=[^\\]":)\s*-?(?:nan|inf|n/a)(?=\s*[,}])', re.IGNORECASE)
+_NOT_A_NUMBER = re.compile(rb"-?(?:nan|inf|n/a)(?=\s*[,\]}])", re.IGNORECASE)
+
+# A backslash that begins no escape: of a path of Windows. JSON holds none, so that it may be replaced wherever it is.
+_STRAY = re.compile(rb'(?<!\\)((?:\\\\)*)\\(?!["\\/bfnrt]|u[0-9a-fA-F]{4})')
+_NEAR = 4
+"""Bytes around the place at which the scanner may stop for one."""
 
 
-def without_nan(data: bytes, stop: int, *, members: bool) -> bytes | None:
-    """Replace `nan` and `inf` by empty strings as long, if the scanner stopped at one; None where it did not.
+def mended(data: bytes, stop: int, *, members: bool, paths: bool = False) -> bytes | None:
+    """Replace what profilers wrote and JSON does not know, if the scanner stopped at it; None where it did not.
 
-    With `members`, those that are the value of a key are replaced throughout.
+    `nan`, `inf` and `N/A` become empty strings, with `paths` a backslash of a path a slash: as long as they were, so that
+    every place of the file stays where it is. With `members`, values of keys are replaced throughout.
     """
     if len(data) > LARGEST_MENDED:
         return None
     found = _NOT_A_NUMBER.match(data, stop)
-    if found is None:
+    if found is None and not paths:
         return None
-    mended = data[:stop] + b'""'.ljust(len(found[0])) + data[found.end() :]
+    if found is None:
+        stray = _STRAY.search(data, max(stop - _NEAR, 0), stop + _NEAR)
+        return _STRAY.sub(rb"\1/", data) if stray else None
+    other = data[:stop] + b'""'.ljust(len(found[0])) + data[found.end() :]
     if not members:
-        return mended
-    return _MEMBER_NOT_A_NUMBER.sub(lambda match: b'""'.rjust(len(match[0])), mended)
+        return other
+    return _MEMBER_NOT_A_NUMBER.sub(lambda match: b'""'.rjust(len(match[0])), other)
 
 
 E = TypeVar("E")
@@ -59,7 +68,13 @@ class EventSpan(NamedTuple):
 
 
 class EventDecoder(Protocol[B_co, E]):
-    """How one format's events are read."""
+    """How one format's events are read.
+
+    Attributes:
+        has_layout: Events whose JSON is broken can be told by the layout of the format, and their texts be mended.
+    """
+
+    has_layout: bool
 
     def decode(self, block: bytes) -> B_co:
         """Decode a JSON array of events; raises one of `REFUSED` where it is not what the format says."""
@@ -251,17 +266,18 @@ class EventStream(Envelope):
         """The whole events that are held from here on, and what the scanner found behind them."""
         window = self._window
         spans: list[EventSpan] = []
-        start, mended, again = window.at, False, 0
+        start, changed, again = window.at, False, 0
         found = Scanned(-1, "expected an event", start)
         while start < len(window.data) and window.data[start : start + 1] != b"]":
             found = window.value(start)
             if found.end < 0:
-                data = (
-                    without_nan(window.data, found.stop, members=not mended) if again < MOST_MENDED else None
-                )
+                data = None
+                if again < MOST_MENDED:
+                    paths = not decoder.has_layout
+                    data = mended(window.data, found.stop, members=not changed, paths=paths)
                 if data is None:
                     return self._spans_by_layout(decoder) or spans, found
-                window.data, mended, again = data, True, again + 1
+                window.data, changed, again = data, True, again + 1
                 continue
             again = 0
             spans.append(EventSpan(start, found.end))

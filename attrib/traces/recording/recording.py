@@ -24,6 +24,10 @@ Bools = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.int32]
 
 STEP = re.compile(r"(?:ProfilerStep#|attrib\.step#)\d+")
+MODULE_RANGE = "module: "
+"""What attrib's forward hooks put before a module's qualified name."""
+RANGE = re.compile(rf"{STEP.pattern}$|{MODULE_RANGE}")
+"""Ranges that a profiler may have recorded as operators: steps up to 2021, and modules where torch has its cheaper range."""
 _OWN_STEP = "attrib.step#"
 
 _TEXT_COLUMNS = ("name", "category", "track", "op", "provider", "parent")
@@ -129,9 +133,16 @@ class Recording(EventTable):
 
     # ---- what the host did
 
+    @indexed
     def calls(self) -> Rows:
         """Rows of the operators that the host called, nested ones too."""
-        return self.of_kind("call")
+        rows, ranges = self._calls_and_ranges()
+        return rows[~ranges]
+
+    def _calls_and_ranges(self) -> tuple[Rows, Bools]:
+        """Rows of the category of operators, and which of them are ranges: old profilers and cheap ranges have no other."""
+        rows = self.of_kind("call")
+        return rows, self.has_name(rows, lambda name: RANGE.match(name) is not None)
 
     @indexed
     def ops(self) -> Rows:
@@ -139,8 +150,9 @@ class Recording(EventTable):
         return self.outermost(self.calls())
 
     def annotations(self) -> Rows:
-        """Rows of the ranges that the user or a tool named."""
-        return self.of_kind("annotation")
+        """Rows of the ranges that the user or a tool named, in file order."""
+        rows, ranges = self._calls_and_ranges()
+        return np.sort(np.concatenate([self.of_kind("annotation"), rows[ranges]]))
 
     def python_calls(self) -> Rows:
         """Rows of the Python functions and modules that a profiler with stacks recorded."""

@@ -133,3 +133,50 @@ def test_without_recorded_steps_the_cold_one_is_left_out(tmp_path):
     table = profile(tmp_path, *[("Session", "model_run", 1000 * i, 100, 1) for i in range(3)])
     windows = step_windows(table, table.runs().rows, [])
     assert np.array([w.start_ns for w in windows]).tolist() == [1_000_000, 2_000_000]
+
+
+def test_of_steps_that_nobody_recorded_those_that_did_nothing_are_left_out(tmp_path):
+    table = kineto(
+        tmp_path,
+        ("user_annotation", "ProfilerStep#1", 100, 100),
+        ("cpu_op", "aten::mm", 110, 30),
+        ("user_annotation", "ProfilerStep#2", 201, 3),
+    )
+    assert [w.start_ns for w in step_windows(table, table.steps(), [])] == [100_000]
+
+
+def threads(tmp_path, *events):
+    """A trace of `(category, name, start, duration, thread)` in microseconds."""
+    rows = [
+        {"ph": "X", "cat": cat, "name": name, "pid": 1, "tid": thread, "ts": ts, "dur": dur, "args": {}}
+        for cat, name, ts, dur, thread in events
+    ]
+    path = tmp_path / "trace.json"
+    path.write_text(json.dumps({"schemaVersion": 1, "baseTimeNanoseconds": 0, "traceEvents": rows}))
+    return read_kineto(path)
+
+
+STEP = ("user_annotation", "ProfilerStep#1", 100, 100, 1)
+
+
+def test_operators_of_a_thread_for_which_the_step_waits_belong_to_it(tmp_path):
+    found = split_torch(
+        threads(
+            tmp_path, STEP, ("cpu_op", "aten::mm", 110, 10, 1),
+            ("cpu_op", "MmBackward0", 130, 10, 2), ("cpu_op", "aten::mm", 132, 5, 2),
+        )
+    )  # fmt: skip
+    found.self_check()
+    assert [(w.op, w.inner) for w in found.work] == [("aten::mm", ()), ("MmBackward0", ("aten::mm",))]
+    assert found.parts_ns[0, 0] == 80_000
+
+
+def test_operators_of_a_thread_that_runs_beside_the_step_do_not(tmp_path):
+    found = split_torch(
+        threads(
+            tmp_path, STEP, ("cpu_op", "aten::mm", 110, 10, 1), ("cpu_op", "aten::stack", 105, 10, 2),
+            ("cpu_op", "aten::stack", 130, 10, 2),
+        )
+    )  # fmt: skip
+    found.self_check()
+    assert [w.op for w in found.work] == ["aten::mm"]

@@ -98,13 +98,14 @@ def test_module_ranges_carry_qualified_names_and_their_hooks_go_again(factories)
     import torch
     from torch.profiler import profile
 
-    from attrib.capture.pytorch.scopes import PREFIX, module_scopes
+    from attrib.capture.pytorch.scopes import module_scopes
     from attrib.capture.workload.build import build
+    from attrib.traces.recording.recording import MODULE_RANGE
 
     built = build(recipe(factories))
     with torch.inference_mode(), module_scopes(built.module), profile() as profiler:
         built.step()
-    names = [event.name for event in profiler.events() if event.name.startswith(PREFIX)]
+    names = [event.name for event in profiler.events() if event.name.startswith(MODULE_RANGE)]
     assert sorted(names) == ["module: ", "module: first", "module: second"]
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in built.module.modules())
 

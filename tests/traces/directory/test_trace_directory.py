@@ -276,7 +276,12 @@ def test_what_is_no_directory_says_so(captured):
         open_directory(captured / "absent")
     with pytest.raises(AttribError, match="is a file, not a trace directory") as caught:
         open_directory(captured / "outputs.json")
-    assert "attrib inspect" in caught.value.hint
+    assert "It is the trace directory around it" in caught.value.hint
+    alone = captured.parent / "alone.json"
+    alone.write_text("{}")
+    with pytest.raises(AttribError) as caught:
+        open_directory(alone)
+    assert "attrib inspect alone.json" in caught.value.hint
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
@@ -367,3 +372,12 @@ def test_reading_a_directory_imports_nothing_heavy(captured):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("cost", [-1.0, -1e15, 1e15])
+def test_an_impossible_cost_of_the_profiler_is_named(tmp_path, cost):
+    side = {"state": "complete", "engine": "torch", "folder": "torch", "overhead": {"inside_ns": cost}}
+    text = json.dumps({"sides": {"torch": side}})
+    (tmp_path / "manifest.json").write_text(text)
+    with pytest.raises(AttribError, match="inside_ns"):
+        open_directory(tmp_path)

@@ -361,3 +361,68 @@ def test_text_that_was_made_to_be_slow_is_refused_soon(write, hostile):
     path = write(hostile)
     with pytest.raises(AttribError):  # milliseconds; without the limits half a minute and more
         read_trace(path)
+
+
+STACK = r"C:\Users\user\python\lib\torch\nn\modules\module.py(611): _call_impl;C:\work\model.py(10): forward"
+
+
+@pytest.mark.parametrize("lenient", [False, True])
+def test_paths_of_windows_that_nobody_escaped_cost_no_event(write, lenient):
+    events = [event(name=f"aten::op{i}", args={"External id": i, "Call stack": "PATH"}) for i in range(3)]
+    told = as_trace(events).replace("PATH", STACK)
+    assert json.loads(as_trace(events).replace("PATH", "x")), "the test's own text"
+    table = read_trace(write(told), lenient=lenient)
+    assert texts(table, table.name) == ["aten::op0", "aten::op1", "aten::op2"]
+    assert table.external_id.tolist() == [0, 1, 2]
+    assert table.damage is None
+
+
+def test_escapes_that_are_right_stay_beside_one_that_is_wrong(write):
+    told = as_trace([event(name='q"uo\\te\u00e9'), event(name="PATH")]).replace("PATH", r"C:\Users\\D")
+    table = read_kineto(write(told))
+    assert texts(table, table.name) == ['q"uo\\te\u00e9', "C:/Users\\D"]
+
+
+@pytest.mark.parametrize("lenient", [False, True])
+def test_what_is_not_available_is_no_value(write, lenient):
+    events = [event(name=f"aten::op{i}", args={"External id": i, "grid": "NA"}) for i in range(3)]
+    table = read_trace(write(as_trace(events).replace('"NA"', "N/A")), lenient=lenient)
+    assert texts(table, table.name) == ["aten::op0", "aten::op1", "aten::op2"]
+    assert table.damage is None
+
+
+def test_steps_of_2021_are_steps_and_no_operators(write):
+    events = [
+        event(cat="Operator", name="ProfilerStep#5", ts=100, dur=100),
+        event(cat="Operator", name="aten::mm", ts=110, dur=30),
+    ]
+    table = read_kineto(write(as_trace(events)))
+    assert [table.text(code) for code in table.name[table.steps()]] == ["ProfilerStep#5"]
+    assert [table.text(code) for code in table.name[table.ops()]] == ["aten::mm"]
+
+
+def test_ranges_of_modules_hide_no_operator(write):
+    events = [
+        event(name="module: ", ts=100, dur=100),
+        event(name="module: encoder", ts=105, dur=80),
+        event(name="aten::mm", ts=110, dur=30),
+    ]
+    table = read_kineto(write(as_trace(events)))
+    assert [table.text(code) for code in table.name[table.ops()]] == ["aten::mm"]
+    assert table.annotations().tolist() == [0, 1]
+
+
+def test_kernels_of_which_ascend_says_no_more_are_the_devices_work(write):
+    kinds = ("AI_CPU", "Other", "PLACE_HOLDER_SQE")
+    events = [
+        {"ph": "X", "name": "k", "pid": 800, "tid": 3, "ts": str(i), "dur": 1, "args": {"Task Type": kind}}
+        for i, kind in enumerate(kinds)
+    ]
+    table = read_kineto(write(json.dumps(events)))
+    assert table.device_work().tolist() == [0, 1]
+
+
+def test_the_output_of_another_profiler_is_named(write):
+    with pytest.raises(AttribError, match="written by rocprofv3") as refused:
+        read_trace(write('{"rocprofiler-sdk-tool": [{"metadata": {}}]}'))
+    assert "torch.profiler" in refused.value.hint

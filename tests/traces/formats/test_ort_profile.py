@@ -177,3 +177,29 @@ def test_a_broken_event_is_named_by_number_and_byte(write):
 def test_the_other_format_is_refused_by_name(write):
     with pytest.raises(AttribError, match="holds a Kineto trace, not an ONNX Runtime profile"):
         read_ort_profile(write('{"traceEvents":[]}'))
+
+
+def test_a_profile_that_lost_its_first_bracket_is_read_leniently(write):
+    lines = (
+        f'{{"cat" : "Session","pid" :1,"tid" :1,"dur" :3,"ts" :{i},"ph" : "X","name" :"model_run","args" : {{}}}},'
+        for i in range(4)
+    )
+    path = write("\n".join(lines))
+    with pytest.raises(AttribError):
+        read_trace(path)
+    profile = read_trace(path, lenient=True)
+    assert len(profile) == 4
+    assert profile.damage is not None
+    assert profile.damage.reason == "the opening [ is missing"
+
+
+def test_nodes_without_arguments_say_their_op_by_their_name(write):
+    names = ("DmlFusedNode_0_41", "/0/0.0/STFT", "/1/prenet/lstm/LSTM", "Conv", "_7")
+    nodes = [
+        {"cat": "Node", "pid": 1, "tid": 1, "dur": 5, "ts": 10 * i, "ph": "X", "name": f"{name}_kernel_time"}
+        for i, name in enumerate(names)
+    ]
+    profile = read_trace(write(json.dumps(nodes)))
+    ops = [profile.text(code) for code in profile.op[profile.nodes()]]
+    assert ops == ["DmlFusedNode", "STFT", "LSTM", "Conv", ""]
+    assert any("DirectML" in warning for warning in profile.warnings)

@@ -49,6 +49,7 @@ class StopwatchDecoder:
     """Turns the lines of a block into events, with Kineto's categories."""
 
     CATEGORY = {"op": "cpu_op", "step": "user_annotation"}  # noqa: RUF012
+    has_layout = False
 
     def decode(self, block):
         lines = msgspec.json.decode(block, type=list[Line])

@@ -119,7 +119,7 @@ def test_steps_are_host_annotations_in_order_of_time(write):
     table = read_trace(write(kineto(
         ("user_annotation", "ProfilerStep#7", 50, 60, 0), ("gpu_user_annotation", "ProfilerStep#6", 1, 2, 0),
         ("user_annotation", "ProfilerStep#6", 10, 20, 0), ("user_annotation", "ProfilerStep#6 (more)", 12, 13, 0),
-        ("cpu_op", "ProfilerStep#5", 1, 2, 0),
+        ("cpu_op", "ProfilerStep#5 (more)", 1, 2, 0),
     )))  # fmt: skip
     assert [table.text(table.name[row]) for row in table.steps()] == ["ProfilerStep#6", "ProfilerStep#7"]
 

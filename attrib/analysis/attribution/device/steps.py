@@ -25,7 +25,12 @@ def torch_hosts(recording: Recording, found: TorchSteps) -> list[HostStep]:
         HostStep(
             start_ns=window.start_ns,
             end_ns=window.end_ns,
-            units={window.track if same else ANY: _spans(recording, calls, np.arange(len(calls)), 0)},
+            units=_units(
+                recording,
+                calls,
+                recording.track[calls].astype(np.int64) if same else np.full(len(calls), ANY),
+                0,
+            ),
             layers=(),
             rest=len(calls),
             track=window.track if same else ANY,
@@ -70,20 +75,24 @@ def _ort_host(
     called = begin if window.call_ns < 0 else window.call_ns
     start = int(np.clip(called, end - wall, begin))
     tracks = np.full(len(nodes), ANY) if codes is None else codes[recording.track[nodes]]
-    units = {
-        int(track): _spans(recording, nodes[tracks == track], np.flatnonzero(tracks == track), zero)
-        for track in np.unique(tracks)
-    }
     run = Spans(np.array([begin]), np.array([end]), np.array([works + 1]))
     return HostStep(
         start_ns=start,
         end_ns=start + wall,
-        units=units,
+        units=_units(recording, nodes, tracks, zero),
         layers=(_spans(recording, executors, np.full(len(executors), works), zero), run),
         rest=works + 2,
         track=ANY if codes is None else int(codes[window.track]),
         slack_ns=ORT_TICK_NS,
     )
+
+
+def _units(recording: Recording, rows: Rows | Int64s, tracks: Int64s, zero: int) -> dict[int, Spans]:
+    """When each unit of work ran, by thread; its owner is its position."""
+    return {
+        int(track): _spans(recording, rows[tracks == track], np.flatnonzero(tracks == track), zero)
+        for track in np.unique(tracks)
+    }
 
 
 def _spans(recording: Recording, rows: Rows | Int64s, owner: Int64s, zero: int) -> Spans:

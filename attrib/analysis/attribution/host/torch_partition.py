@@ -25,12 +25,9 @@ from attrib.model.compiled import Compiled
 from attrib.model.events import Int64s
 from attrib.model.work import Member, ModulePython, Partition, Work
 from attrib.traces.recording.intervals import is_outermost
-from attrib.traces.recording.recording import Recording, Rows
+from attrib.traces.recording.recording import MODULE_RANGE, Recording, Rows
 
 DISPATCH = "torch dispatch"
-MODULE_PREFIX = "module: "
-"""What attrib's forward hooks put before a module's qualified name; the event is an annotation or, where torch has its
-cheaper kind of range, a call."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,23 +141,39 @@ def _module_python(steps: Sequence[_Step]) -> ModulePython | None:
 
 def _thread(recording: Recording, track: int) -> _Thread:
     rows = np.sort(np.concatenate([recording.annotations(), recording.calls()]))
-    events = _on_track(recording, rows, track)
-    is_mark = recording.has_name(events.row, lambda name: name.startswith(MODULE_PREFIX))
+    events = _on_tracks(recording, rows, track)
+    is_mark = recording.has_name(events.row, lambda name: name.startswith(MODULE_RANGE))
     is_wrap = recording.has_name(events.row, is_wrapper)
-    is_call = ~is_mark & ~is_wrap & np.isin(events.row, recording.calls())
     marks = events.only(is_mark)
-    scopes = tuple(name.removeprefix(MODULE_PREFIX) for name in _names(recording, marks))
+    scopes = tuple(name.removeprefix(MODULE_RANGE) for name in _names(recording, marks))
     if not scopes:  # a trace that attrib did not write: module calls as torch.profiler records them itself
-        events_of_python = _on_track(recording, recording.python_calls(), track)
+        events_of_python = _on_tracks(recording, recording.python_calls(), track)
         is_module = recording.has_name(events_of_python.row, lambda name: name.startswith(PYTHON_MODULE))
         marks = events_of_python.only(is_module)
         scopes = python_scopes(_names(recording, marks), marks.start, marks.end)
-    return _Thread(ops=events.only(is_call), wraps=events.only(is_wrap), marks=marks, scopes=scopes)
+    calls = recording.calls()
+    calls = calls[~recording.has_name(calls, is_wrapper)]
+    ops = _on_tracks(recording, calls, track, *_helpers(recording, calls, track))
+    return _Thread(ops=ops, wraps=events.only(is_wrap), marks=marks, scopes=scopes)
 
 
-def _on_track(recording: Recording, rows: Rows, track: int) -> _Rows:
-    """Keep the events that one thread recorded, in nesting order."""
-    rows = rows[recording.track[rows] == track]
+def _helpers(recording: Recording, calls: Rows, track: int) -> list[int]:
+    """Threads that ran operators only while the step's own thread, and each other, ran none: autograd's, say."""
+    outermost = recording.outermost(calls)
+    taken = outermost[recording.track[outermost] == track]
+    found = []
+    for other in np.unique(recording.track[outermost]).tolist():
+        both = np.concatenate([taken, outermost[recording.track[outermost] == other]])
+        both = recording.by_start(both)
+        if other != track and (recording.start_ns[both][1:] >= recording.ends(both)[:-1]).all():
+            taken = both
+            found.append(other)
+    return found
+
+
+def _on_tracks(recording: Recording, rows: Rows, *tracks: int) -> _Rows:
+    """Keep the events that some threads recorded, in nesting order."""
+    rows = rows[np.isin(recording.track[rows], tracks)]
     starts, ends = recording.start_ns[rows], recording.ends(rows)
     order = nesting_order(starts, ends)
     return _Rows(rows[order], starts[order], ends[order])
