@@ -4,11 +4,14 @@
 2. Calls that only PyTorch ran are `missing_work`.
 3. Casts, layout changes, shape arithmetic, copies and quantization keep their own cause, on either side.
 4. A computing node outside the requested provider makes the region's computation a `fallback`.
-5. Computing nodes without a computing call are `extra_work`; a computing call without a node is `missing_work`.
+5. Where only one side computes, going by the names of its ops, and the other one moves or converts the same data, that is
+   what both do: PyTorch's `pixel_shuffle` and a DepthToSpace, `select` and a Gather. Nodes without any call are
+   `extra_work`, calls without any node `missing_work`.
 6. A node that its provider compiled stands for all calls of its region, views and casts among them: nothing is split off.
 7. One call for several nodes is `decomposed`, several calls for fewer nodes `fused`, else it is the `kernel`.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from attrib.analysis.match.compiled import is_compiled
@@ -61,6 +64,9 @@ def _compute_cause(calls: Sequence[Work], nodes: Sequence[Work], provider: str) 
     if provider and any(n.provider not in ("", provider) for n in theirs):
         return "fallback"  # 4
     if not ours or not theirs:
+        others = [ROLE_CAUSES[role(w)] for w in (calls if theirs else nodes) if role(w) in ROLE_CAUSES]
+        if others:
+            return Counter(others).most_common(1)[0][0]  # 5
         return "missing_work" if ours else "extra_work"  # 5
     if len(ours) == len(theirs):
         return "kernel"  # 7

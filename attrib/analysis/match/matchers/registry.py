@@ -12,8 +12,9 @@
    node whose result it takes: some tool put it in.
 8. `shape_order`: nothing but order, ops and shapes over the whole graph.
 9. `folded_norms`: a batch norm without a node was folded into its neighbor's, or took that call's node over.
-10. `followers`: a view, copy or dropout without a node goes with the call whose result it passes on.
-11. `inserted_layouts`: layout nodes that ONNX Runtime put around another node go where that one went.
+10. `between`: whatever they are called, calls and nodes between the same neighbors.
+11. `followers`: a view, copy or dropout without a node goes with the call whose result it passes on.
+12. `inserted_layouts`: layout nodes that ONNX Runtime put around another node go where that one went.
 
 To add a matcher, write its function in a file of this folder and add its row here: reports name its method and confidence
 as the row has them.
@@ -21,6 +22,7 @@ as the row has them.
 
 from attrib.analysis.match.candidates import Matcher
 from attrib.analysis.match.matchers.absorbed import folded_norms, followers
+from attrib.analysis.match.matchers.between import between
 from attrib.analysis.match.matchers.data_flow import data_flow
 from attrib.analysis.match.matchers.fx_nodes import fx_nodes, fx_runs
 from attrib.analysis.match.matchers.inserted import inserted_conversions, inserted_layouts
@@ -38,6 +40,7 @@ MATCHERS: tuple[Matcher, ...] = (
     Matcher(inserted_conversions, needs=("links",)),  # 7
     Matcher(shape_order, "shape-order", 0.5),  # 8
     Matcher(folded_norms, "folded", 0.8, needs=("links",)),  # 9
-    Matcher(followers, "data-flow", 0.8, needs=("data flow", "links")),  # 10
-    Matcher(inserted_layouts, needs=("wrappers", "links")),  # 11
+    Matcher(between, "neighbors", 0.8, needs=("data flow",)),  # 10
+    Matcher(followers, "data-flow", 0.8, needs=("data flow", "links")),  # 11
+    Matcher(inserted_layouts, needs=("wrappers", "links")),  # 12
 )
