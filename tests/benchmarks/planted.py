@@ -1,15 +1,15 @@
-"""Benchmark of truth: `python tests/benchmarks/planted.py [--plant NAME]... [--out DIR] [--aa N]`.
+"""Benchmark of truth: `python tests/benchmarks/planted.py [--plant NAME]... [--out DIR] [--neighbor bursts] [--aa N]`.
 
 Known causes are planted in a BERT (two layers, full width), one at a time. What each costs in truth is the plain
-difference between the planted and the unplanted run of the same engine, in interleaved blocks of two processes. Then
-attrib is asked: the planted pair and the unplanted pair are captured, and the reports are compared. What is counted:
+difference between the planted and the unplanted run of the same engine, in the protocol of `attrib verify`: interleaved
+blocks of two processes that are started anew six times. Then attrib is asked, in the protocol that a user gets: the
+planted pair and the unplanted pair are captured, and the reports are compared. What is counted:
 
-- True cost: median plain step with the plant minus median plain step without it, with the bootstrap interval of
-  attrib's headline, over the blocks of several pairs of processes (`--launches`): a pair of its own may be some percent
-  off. It is above the noise where the interval lies above 0, is no wider than half the cost (else no error of 40 % could
-  be told), and the cost exceeds 0.5 % of the planted step.
-- Each planted pair is captured as often. Everything said of a plant is said of the capture whose attributed cost is the
-  median; the worst of all captures stands below the table.
+- True cost: plain step with the plant minus plain step without it, with the interval of attrib's headline. It is above
+  the noise where the interval lies above 0, is no wider than half the cost (else no error of 40 % could be told), and the
+  cost exceeds 0.5 % of the planted step.
+- Where each planted pair is captured several times (`--captures`), everything said of a plant is said of the capture whose
+  attributed cost is the median; the worst of all captures stands below the table.
 - A plant is void where ONNX Runtime does not execute what it adds: its optimizer took it out.
 - Right rows: rows of the ledger whose module is one that the plant touches (or lies inside one), and whose cause is one
   that its time belongs to. Both are fixed in `plants/table.py` before anything is measured.
@@ -32,7 +32,8 @@ attrib is asked: the planted pair and the unplanted pair are captured, and the r
 
 `--aa N` captures each engine against itself, N captures in all, and counts failed findings with a saving. Everything
 that is measured is kept in `--out` and not measured again, so that the command can be stopped and called again;
-`--again` measures the named plants anew, `--table` only prints, `--show` says why a plant scores as it does.
+`--again` measures the named plants anew, `--neighbor` disturbs the captures (not the truth, which is shared) by one of
+`neighbour_loads.py`, `--table` only prints, `--show` says why a plant scores as it does.
 """
 
 import argparse
@@ -41,6 +42,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+from neighbour_loads import LOADS
 from planted_run import against_itself, measure, measure_against_itself, pairs, say
 from planted_score import cells_of, strays
 from planted_site import Site, Size
@@ -71,6 +73,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("planted-results"), metavar="DIR")
     for name, value in msgspec.structs.asdict(Size()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=value, metavar=name[0].upper())
+    parser.add_argument("--neighbor", default="", choices=["", *LOADS], help="what disturbs the captures")
     parser.add_argument(
         "--aa", type=int, default=0, metavar="N", help="capture the engines against themselves"
     )
@@ -83,8 +86,9 @@ def _arguments() -> argparse.Namespace:
 
 def _site(given: argparse.Namespace) -> Site:
     if given.table:
-        return Site.reopened(given.out)
-    return Site.opened(given.out, Size(**{name: getattr(given, name) for name in Size.__struct_fields__}))
+        return Site.reopened(given.out, given.neighbor)
+    size = Size(**{name: getattr(given, name) for name in Size.__struct_fields__})
+    return Site.opened(given.out, size, given.neighbor)
 
 
 def _chosen(names: Sequence[str] | None) -> list[Plant]:

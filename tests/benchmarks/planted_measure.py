@@ -1,7 +1,7 @@
-"""What a plant costs in truth: plain steps of one engine with it and without it, in interleaved blocks."""
+"""What a plant costs in truth: plain steps of one engine with it and without it, in the protocol of `attrib verify`."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
-from itertools import chain
 
 from planted_score import Truth
 from planted_site import Site
@@ -9,61 +9,81 @@ from plants.plant import Plant
 
 from attrib.analysis.attribution.ledger.headline import paired_difference
 from attrib.capture import CaptureOptions
-from attrib.capture.bench.sides import Opener
-from attrib.capture.session.latencies import Latencies
-from attrib.capture.session.measure import BlockRunner, orders, plan_protocol, run_block, warm_up
+from attrib.capture.bench.launches import Effort, measure
+from attrib.capture.bench.sides import Opener, Opening
+from attrib.capture.session.measure import BlockRunner
 from attrib.capture.session.worker_pool import Workers
 from attrib.capture.storage.interrupts import Interrupts
 from attrib.capture.workers.process import Worker
 from attrib.capture.workload.sources import resolve_source
 from attrib.model.manifest import ROLES, Role
 
-MORE = 2
-"""Rounds of a comparison for each of a capture: the truth must be better known than what is held against it."""
+LAUNCHES, ROUNDS = 6, 24
+"""More than a capture's: the truth must be better known than what is held against it."""
 
 
 def measure_truth(plant: Plant, site: Site) -> Truth:
-    """Run the planted engine with and without the plant, each in a process of its own, as often as the site says.
+    """Run the planted engine with and without the plant, each in a process of its own, started anew for every launch.
 
     `Bench.compare` gives both sides the same model and inputs; some plants are in the model or the inputs.
     """
-    launched = [_launched(plant, site) for _ in range(site.size.launches)]
-    blocks = [tuple(chain.from_iterable(side)) for side in zip(*launched, strict=True)]
-    baseline, variant, cost = paired_difference(*blocks)
+    with ExitStack() as stack:
+        interrupts = stack.enter_context(Interrupts())
+        sides = [
+            _Side(options, plant.side, interrupts, stack)
+            for options in (site.baseline(plant.baseline), site.planted(plant))
+        ]
+        runners: list[BlockRunner] = []
+
+        def launch() -> None:
+            workers = started_together(sides)
+            if not runners:
+                runners.extend(map(BlockRunner, ROLES, workers))
+            for runner, worker in zip(runners, workers, strict=True):
+                runner.worker = worker
+
+        timed = measure(runners, launch, Effort(rounds=ROUNDS, launches=LAUNCHES))
+    without, with_it, launches = timed.paired()
+    baseline, variant, cost = paired_difference(without, with_it, launches)
     return Truth(
         baseline_ns=baseline,
         variant_ns=variant,
         cost_ns=cost,
-        plain_ns={"baseline": blocks[0], "variant": blocks[1]},
+        plain_ns={"baseline": without, "variant": with_it},
     )
 
 
-def _launched(plant: Plant, site: Site) -> list[tuple[tuple[int, ...], ...]]:
-    """Blocks of one pair of processes: without the plant and with it."""
-    pairs = (site.baseline(plant.baseline), site.planted(plant))
-    with ExitStack() as stack:
-        interrupts = stack.enter_context(Interrupts())
-        workers = [_opened(options, plant.side, interrupts, stack) for options in pairs]
-        return _timed([BlockRunner(role, worker) for role, worker in zip(ROLES, workers, strict=True)], site)
+class _Side:
+    """One of the two: its model, and the process that runs it now."""
+
+    def __init__(
+        self, options: CaptureOptions, engine: Role, interrupts: Interrupts, stack: ExitStack
+    ) -> None:
+        source = resolve_source(options)
+        self._options = options
+        self._engine = engine
+        self._workers = Workers(source, interrupts)
+        stack.callback(self._workers.close)
+        self._opener = Opener(self._workers, options, source)
+        self._plan = self._opener.plan(options, engine)
+
+    def start(self) -> Opening:
+        """End the process that runs, and start another one."""
+        self._workers.stop(self._engine)
+        return self._opener.start(self._engine, self._plan, self._options)
+
+    def load(self, opening: Opening) -> None:
+        """Tell it what to load."""
+        self._opener.load(opening)
+
+    def finish(self, opening: Opening) -> Worker:
+        """Wait until it has."""
+        return self._opener.finish(opening).worker
 
 
-def _opened(options: CaptureOptions, engine: Role, interrupts: Interrupts, stack: ExitStack) -> Worker:
-    """A worker that is ready to run one of the two."""
-    source = resolve_source(options)
-    workers = Workers(source, interrupts)
-    stack.callback(workers.close)
-    opener = Opener(workers, options, source)
-    return opener.open(engine, opener.plan(options, engine), options).worker
-
-
-def _timed(runners: list[BlockRunner], site: Site) -> list[tuple[tuple[int, ...], ...]]:
-    """Blocks of both, in the order of the rounds."""
-    latencies = Latencies()
-    for runner in runners:
-        warm_up(runner, latencies, None, profiled=False)
-    rounds = MORE * site.size.rounds
-    protocol = plan_protocol([runner.step_ns for runner in runners], rounds=rounds, iterations=None, seed=0)
-    for number, order in enumerate(orders(runners, protocol)):
-        for runner in order:
-            run_block(runner, "plain", number, protocol, latencies)
-    return [latencies.blocks(role, "plain") for role in ROLES]
+def started_together(sides: Sequence[_Side]) -> list[Worker]:
+    """A new process for each side; they load at the same time."""
+    openings = [side.start() for side in sides]
+    for side, opening in zip(sides, openings, strict=True):
+        side.load(opening)
+    return [side.finish(opening) for side, opening in zip(sides, openings, strict=True)]

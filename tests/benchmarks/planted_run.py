@@ -3,9 +3,11 @@
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import msgspec
+from neighbour_loads import planted
 from planted_measure import measure_truth
 from planted_score import Pair, Score, Truth, score
 from planted_site import Site
@@ -27,11 +29,11 @@ def measure(plants: Sequence[Plant], site: Site, *, again: bool) -> None:
     known: dict[Path, Analysis] = {}
     for plant in plants:
         try:
-            while len(site.unplanted(plant.baseline)) < site.size.launches:
+            while len(site.unplanted(plant.baseline)) < site.size.captures:
                 _measure_unplanted(site, plant.baseline)
             _measure_truth(site, plant, again=again)
             for folder in site.captures_of(plant.name):
-                if _capture(site.planted(plant, output=folder), again=again):
+                if _capture(site.planted(plant, output=folder), site.neighbor, again=again):
                     _steady(site, plant, folder, known)
         except AttribError as error:
             say(f"{plant.name} was not measured: {error}")
@@ -47,11 +49,13 @@ def measure_against_itself(site: Site, count: int) -> None:
     """Capture the engines against themselves, in turns."""
     for number in range(count):
         engine = ROLES[number % len(ROLES)]
-        _capture(site.against_itself(engine, site.root / "aa" / f"{number:02}-{engine}"), again=False)
+        folder = site.root / "aa" / f"{number:02}-{engine}"
+        _capture(site.against_itself(engine, folder), site.neighbor, again=False)
 
 
 def _measure_unplanted(site: Site, baseline: str) -> None:
-    _capture(site.baseline(baseline, output=site.next_unplanted(baseline)), again=False)
+    options = site.baseline(baseline, output=site.next_unplanted(baseline))
+    _capture(options, site.neighbor, again=False)
 
 
 def _measure_truth(site: Site, plant: Plant, *, again: bool) -> None:
@@ -62,7 +66,7 @@ def _measure_truth(site: Site, plant: Plant, *, again: bool) -> None:
         _write(file, msgspec.json.encode(measure_truth(plant, site)))
 
 
-def _capture(options: CaptureOptions, *, again: bool) -> bool:
+def _capture(options: CaptureOptions, neighbor: str, *, again: bool) -> bool:
     """Capture under another name first, so that an interruption leaves nothing that looks whole; whether there was need."""
     target = options.output
     if target is None or ((target / MANIFEST).is_file() and not again):
@@ -70,7 +74,8 @@ def _capture(options: CaptureOptions, *, again: bool) -> bool:
     say(f"{target.name}: capture")
     partial = target.with_name(f"{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    capture(msgspec.structs.replace(options, output=partial))
+    with planted(neighbor) if neighbor else nullcontext():
+        capture(msgspec.structs.replace(options, output=partial))
     shutil.rmtree(target, ignore_errors=True)
     partial.rename(target)
     return True

@@ -18,13 +18,12 @@ EXPORTED = "exported.onnx"
 
 
 class Size(msgspec.Struct, frozen=True, kw_only=True):
-    """The BERT that is planted in, and how often each pair is started and how long it is measured then."""
+    """The BERT that is planted in, and how often each pair is captured, by the protocol that a user gets."""
 
     layers: int = 2
     seq_len: int = 128
     batch_size: int = 1
-    rounds: int = 6
-    launches: int = 3
+    captures: int = 1
 
     def apply(self) -> None:
         """Tell the factories, which read the environment."""
@@ -39,13 +38,15 @@ class Site:
     Attributes:
         root: `graphs/`, `captures/`, `truth/` and `aa/` are in it.
         size: What everything in it was measured with.
+        neighbor: What disturbs the captures, one of `neighbour_loads.LOADS`; they lie in a folder of their own then.
     """
 
     root: Path
     size: Size
+    neighbor: str = ""
 
     @classmethod
-    def opened(cls, root: Path, size: Size) -> "Site":
+    def opened(cls, root: Path, size: Size, neighbor: str = "") -> "Site":
         """The folder, made if it is new.
 
         Raises:
@@ -55,15 +56,15 @@ class Site:
         if file.is_file() and msgspec.json.decode(file.read_bytes(), type=Size) != size:
             raise UsageError(
                 f"{root} was measured with {file.read_text()}",
-                hint="--out with another folder, or the same --layers, --seq-len, --batch-size, --rounds and --launches",
+                hint="--out with another folder, or the same --layers, --seq-len, --batch-size and --captures",
             )
         root.mkdir(parents=True, exist_ok=True)
         file.write_bytes(msgspec.json.encode(size))
         size.apply()
-        return cls(root, size)
+        return cls(root, size, neighbor)
 
     @classmethod
-    def reopened(cls, root: Path) -> "Site":
+    def reopened(cls, root: Path, neighbor: str = "") -> "Site":
         """A folder that holds results, whatever their size.
 
         Raises:
@@ -72,13 +73,17 @@ class Site:
         file = root / "size.json"
         if not file.is_file():
             raise UsageError(f"{root} holds no results")
-        return cls.opened(root, msgspec.json.decode(file.read_bytes(), type=Size))
+        return cls.opened(root, msgspec.json.decode(file.read_bytes(), type=Size), neighbor)
 
     # What was measured
 
     def captures_of(self, name: str) -> list[Path]:
-        """The trace directories of a planted pair, one a launch."""
-        return [self.root / "captures" / f"{name}-{launch:02}" for launch in range(self.size.launches)]
+        """The trace directories of a planted pair."""
+        return [self._captures / f"{name}-{number:02}" for number in range(self.size.captures)]
+
+    @property
+    def _captures(self) -> Path:
+        return self.root / ("captures" + f"-{self.neighbor}" * bool(self.neighbor))
 
     def truth_of(self, plant: Plant) -> Path:
         """What the plant costs, measured plainly."""
@@ -86,11 +91,11 @@ class Site:
 
     def unplanted(self, baseline: str) -> list[Path]:
         """Captures of pairs that nothing was planted in."""
-        return sorted(self.root.glob(f"captures/unplanted-{baseline}-[0-9][0-9]"))
+        return sorted(self._captures.glob(f"unplanted-{baseline}-[0-9][0-9]"))
 
     def next_unplanted(self, baseline: str) -> Path:
         """Where another one goes."""
-        return self.root / "captures" / f"unplanted-{baseline}-{len(self.unplanted(baseline)):02}"
+        return self._captures / f"unplanted-{baseline}-{len(self.unplanted(baseline)):02}"
 
     # Graphs
 
@@ -130,11 +135,9 @@ class Site:
         return self._options(factory, self.graph(factory), **more)
 
     def against_itself(self, engine: str, output: Path) -> CaptureOptions:
-        """Options of an A/A capture, which is as long as a user's."""
+        """Options of an A/A capture."""
         graph = self.graph("plain") if engine == "onnxruntime" else None
-        usual = CaptureOptions(model="").rounds
-        return self._options("plain", graph, against_itself=engine, output=output, force=True, rounds=usual)
+        return self._options("plain", graph, against_itself=engine, output=output, force=True)
 
     def _options(self, factory: str, graph: Path | None, **more: Any) -> CaptureOptions:
-        given = {"rounds": self.size.rounds} | more
-        return CaptureOptions(model=f"{MODULES}:{factory}", onnx=graph, **given)
+        return CaptureOptions(model=f"{MODULES}:{factory}", onnx=graph, **more)
