@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from attrib.traces.io.source import Progress
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Analysis:
     """Everything that attrib knows about one trace directory.
 
@@ -53,6 +53,13 @@ class Analysis:
     trails: tuple[RegionTrail, ...]
     evidence: Evidence
     document: Document
+
+    def __repr__(self) -> str:
+        from attrib.report.view.text import one_line
+        from attrib.report.view.verdict import verdict_of
+
+        verdict = verdict_of(self.document)
+        return f"<attrib.Analysis of {self.directory.root.name}: {one_line(verdict.sentence)} ({verdict.figures})>"
 
     @cached_property
     def ledger(self) -> pd.DataFrame:

@@ -1,6 +1,5 @@
 """`attrib doctor`: whether attrib can work on this machine, and what to do where it cannot."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from itertools import groupby
@@ -60,9 +59,6 @@ def show(health: "Health") -> None:
     """Print the checks for a reader, section by section."""
     from rich.console import Console
 
-    # A terminal that lacks a character shows its code instead of failing.
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")
     console = Console(highlight=False, emoji=False, markup=False)
     for section, checks in groupby(health.checks, key=lambda check: check.section):
         console.print(section, style="bold")

@@ -1,7 +1,6 @@
 """`attrib explain`: what is behind one node, call, module or row of a trace directory."""
 
 import gc
-import sys
 from pathlib import Path
 
 import click
@@ -31,7 +30,4 @@ def command(trace_dir: Path, name: str, *, as_json: bool) -> None:
 
     from attrib.report.terminal.explain import print_explanation
 
-    # A terminal that lacks a character shows its code instead of failing.
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")
     print_explanation(found, Console(highlight=False, emoji=False, markup=False))

@@ -73,6 +73,8 @@ def source_of(file: str) -> Path | BinaryIO:
     """
     if file != STDIN:
         return Path(file)
+    if sys.stdin is None:
+        raise UsageError("standard input is closed", hint="name a file")
     if sys.stdin.isatty():
         raise UsageError(
             "standard input is a terminal", hint="`attrib inspect - < trace.json`, or pipe a trace into it"
@@ -86,9 +88,6 @@ def show(inspection: "Inspection", name: str) -> None:
 
     from attrib.traces.formats.registry import find_format
 
-    # A terminal that lacks a character shows its code instead of failing.
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")
     console = Console(highlight=False, emoji=False, markup=False)
     console.print(f"{find_format(inspection.format).title}  {one_line(name)}", style="bold")
     if inspection.damage:
@@ -214,6 +213,9 @@ def names_table(title: str, uses: "tuple[NamedUse, ...]", width: int) -> "Table"
     for use in uses[:TOP]:
         where = f"  ({cell(use.provider.removesuffix('ExecutionProvider'), 20)})" if use.provider else ""
         table.add_row(cell(use.name, width - len(where)) + where, f"{use.events:,}", format_us(use.dur_us))
+    if further := uses[TOP:]:
+        events, dur_us = sum(use.events for use in further), sum(use.dur_us for use in further)
+        table.add_row(f"({len(further):,} further: --json lists them)", f"{events:,}", format_us(dur_us))
     return table
 
 

@@ -4,10 +4,12 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 import click
 
-from attrib.errors import AttribError, InternalError
+from attrib.cli.streams import drop_stdout, is_full, prepare_streams
+from attrib.errors import AttribError, InternalError, UsageError
 from attrib.version import __version__
 
 COMMANDS = {
@@ -40,6 +42,21 @@ class LazyGroup(click.Group):
         command: click.Command = importlib.import_module(f"attrib.cli.{cmd_name}").command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The subcommand that the first word names.
+
+        Raises:
+            UsageError: It names none.
+        """
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            similar = get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
+            hint = f"did you mean `attrib {similar[0]}`?" if similar else f"one of {', '.join(COMMANDS)}"
+            raise UsageError(f"there is no command {name!r}", hint=hint)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the subcommands from `COMMANDS` alone."""
         with formatter.section("Commands"):
@@ -70,13 +87,26 @@ def show_error(error: AttribError | InternalError | click.ClickException) -> Non
 
 def run(args: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    prepare_streams()
     try:
         code = attrib.main(args=args, prog_name="attrib", standalone_mode=False)
+        sys.stdout.flush()
     except click.exceptions.Exit as stop:
         return stop.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, SystemExit) as stop:
+        # click ends a process whose output nobody reads by itself, but says 1: a check failed.
+        if isinstance(stop, SystemExit) and not isinstance(stop.__context__, BrokenPipeError):
+            raise
+        drop_stdout()
         return BROKEN_PIPE
+    except OSError as error:
+        if not is_full(error):
+            raise
+        drop_stdout()
+        show_error(
+            AttribError(f"standard output: {error.strerror}", hint="free some space, or write elsewhere")
+        )
+        return AttribError.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("attrib: interrupted", err=True)
         return INTERRUPTED

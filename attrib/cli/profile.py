@@ -1,6 +1,7 @@
 """`attrib profile`: run both engines, write the trace directory, and explain the difference."""
 
 import os
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from attrib.errors import AttribError, InconclusiveError
+from attrib.errors import AttribError, InconclusiveError, UsageError
 from attrib.model.capture_options import OPTIONS, Declared
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ _RESUME = click.Option(
 _PARAMETERS.insert(1 + [parameter.name for parameter in _PARAMETERS].index("output"), _RESUME)
 
 
-@click.command("profile", params=_PARAMETERS)
+@click.command("profile", params=_PARAMETERS, context_settings={"allow_extra_args": True})
 @click.option("--no-report", is_flag=True, help="Write the trace directory only.")
 @click.option("--strict", is_flag=True, help="Exit with 4 where the measurement cannot answer the question.")
 @click.pass_context
@@ -73,6 +74,9 @@ def command(
     from attrib.cli.capturing import check_resume, run_capture
     from attrib.cli.progress import show_progress
 
+    if context.args:
+        hint = f"did you mean `attrib profile --model {shlex.quote(context.args[0])}`?"
+        raise UsageError(f"{context.args[0]!r} belongs to no option", hint=hint)
     check_resume(context, resume, options)
     from attrib.capture.storage.interrupts import Interrupts
 
@@ -93,11 +97,10 @@ def command(
     if no_report:
         click.echo(os.fspath(directory))
     elif document is not None:
-        from attrib.cli.show import show_document, write_default_reports
+        from attrib.cli.show import report_by_default
 
         with Interrupts():
-            show_document(document)
-            write_default_reports(document, directory, static=False)
+            report_by_default(document, directory, static=False)
     if failed is not None:
         raise failed
     if strict and not no_report:

@@ -27,19 +27,32 @@ PHASES: dict[str, str] = {
 """Phase -> what the user reads."""
 
 
+SAID_EVERY = 30.0
+"""Seconds after which the reader of a log wonders."""
+
+
 class PlainProgress:
-    """Progress for logs and pipes: one line per phase."""
+    """Progress for logs and pipes: one line per phase, and one every half a minute of a long one."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._begin = time.monotonic()
+        self._begin = self._said = time.monotonic()
+        self._name = ""
 
     def phase(self, name: str) -> None:
         """Print which phase begins, and when."""
-        self._print(f"[{time.monotonic() - self._begin:5.1f} s] {PHASES.get(name, name)}")
+        self._name = PHASES.get(name, name)
+        self._say(self._name)
 
     def update(self, done: float, seconds_left: float | None = None) -> None:
-        """Do nothing: a log needs no bar."""
+        """Print how far a long phase is."""
+        if time.monotonic() - self._said >= SAID_EVERY:
+            left = "" if seconds_left is None else f", at most {seconds_left:.0f} s left"
+            self._say(f"{self._name}: {done:.0%}{left}")
+
+    def _say(self, text: str) -> None:
+        self._said = time.monotonic()
+        self._print(f"[{self._said - self._begin:5.1f} s] {text}")
 
     def warn(self, message: str) -> None:
         """Print a warning on a line of its own."""

@@ -2,10 +2,11 @@
 
 import gc
 import os
-import sys
 from pathlib import Path
 
 import click
+
+from attrib.errors import UsageError
 
 FORMATS = ("html", "json", "markdown", "terminal")
 
@@ -31,29 +32,51 @@ def command(
 
     from attrib.api import load
     from attrib.cli.reading import reading_progress
-    from attrib.cli.show import show_document, write_default_reports
-    from attrib.errors import UsageError
+    from attrib.cli.show import report_by_default, show_document
+    from attrib.cli.streams import binary_stdout
     from attrib.report.files import atomic_write, format_of, render
     from attrib.report.html.embed import prepare_plotly
 
+    to_stdout = output == "-" or (output is None and format_ is not None)
+    path = Path(output) if output is not None and not to_stdout else None
+    if path is not None:
+        path = check_target(path, force=force)
+    # Whatever makes the command fail does so now, before anything is read.
+    wanted = format_ or (format_of(path or Path("-")) if output is not None else "")
+    stdout = binary_stdout() if to_stdout else None
     # Without -o and --format, HTML is among the default reports.
-    suffix = "html" if output is None else Path(output).suffix.removeprefix(".")
-    if not static and (format_ or suffix) == "html":
+    if not static and wanted in ("", "html"):
         prepare_plotly()
     with reading_progress() as progress:
-        document = load(trace_dir, lenient=lenient, progress=progress).document
-    if output is None and format_ in (None, "terminal"):
+        analysis = load(trace_dir, lenient=lenient, progress=progress)
+    document = analysis.document
+    if not wanted:
+        report_by_default(document, trace_dir, static=static)
+    elif output is None and wanted == "terminal":
         show_document(document)
-        if format_ is None:
-            write_default_reports(document, trace_dir, static=static)
-        return
-    target = output or "-"
-    data = render(document, format_ or format_of(Path(target)), static=static)
-    if target == "-":
-        sys.stdout.buffer.write(data)
-        return
-    path = Path(target)
-    if path.exists() and not force:
+    elif stdout is not None:
+        stdout.write(render(document, wanted, static=static))
+    elif path is not None:
+        if path.exists() and analysis.directory.owns(path):
+            raise UsageError(
+                f"{path}: is a file of the capture, not a report", hint="choose another name with -o"
+            )
+        atomic_write(path, render(document, wanted, static=static))
+        click.echo(output)
+
+
+def check_target(path: Path, *, force: bool) -> Path:
+    """The file to write: behind a link, what it leads to.
+
+    Raises:
+        UsageError: It exists, and may not or cannot be replaced by a report.
+    """
+    if path.is_symlink():
+        path = Path(os.path.realpath(path))
+    if not path.exists():
+        return path
+    if not path.is_file():
+        raise UsageError(f"{path}: is no regular file", hint="name a file with -o, or - for standard output")
+    if not force:
         raise UsageError(f"{path}: exists", hint="choose another name, or add --force")
-    atomic_write(path, data)
-    click.echo(os.fspath(path))
+    return path

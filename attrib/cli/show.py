@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -21,11 +22,25 @@ def show_document(document: Document) -> None:
     print_summary(document, Console(file=sys.stdout, highlight=False))
 
 
-def write_default_reports(document: Document, trace_dir: Path, *, static: bool) -> None:
-    """Write report.html and report.json into the trace directory and print where they are.
+def report_by_default(document: Document, trace_dir: Path, *, static: bool) -> None:
+    """Write the default reports, then print the summary and where they are.
+
+    Nothing is printed before they are whole: whoever reads the first line only, and closes the pipe, has them.
+    """
+    paths = write_default_reports(document, trace_dir, static=static)
+    show_document(document)
+    show_paths(paths)
+
+
+def write_default_reports(document: Document, trace_dir: Path, *, static: bool) -> list[Path]:
+    """Write report.html and report.json into the trace directory.
 
     Both are derived from the directory, so that a rebuilt report replaces the old one.
     """
-    for name in DEFAULT_REPORTS:
-        path = write(document, trace_dir / name, static=static)
+    return [write(document, trace_dir / name, static=static) for name in DEFAULT_REPORTS]
+
+
+def show_paths(paths: Iterable[Path]) -> None:
+    """Print where the reports are."""
+    for path in paths:
         click.echo(click.style(os.fspath(path), bold=True))

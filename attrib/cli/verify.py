@@ -117,10 +117,11 @@ def command(trace_dir: Path, **options: Any) -> None:
     """
     from attrib.api import load
     from attrib.cli.progress import show_progress
-    from attrib.cli.show import DEFAULT_REPORTS, write_default_reports
+    from attrib.cli.show import show_paths, write_default_reports
     from attrib.cli.verify_output import show_offers, show_results
+    from attrib.findings.registry import RULES
     from attrib.verify.baseline import Baseline, Settings
-    from attrib.verify.plan import Request
+    from attrib.verify.plan import Request, narrow
     from attrib.verify.runner import VerifyInterrupted
     from attrib.verify.verification import Verification
 
@@ -132,7 +133,8 @@ def command(trace_dir: Path, **options: Any) -> None:
     )
     baseline, as_json = Baseline(root=trace_dir, settings=settings), options["as_json"]
     if options["list_only"]:
-        show_offers(baseline.offers(named=False), baseline.results, as_json=as_json)
+        offered = narrow(baseline.offers(named=False), request, RULES)
+        show_offers(offered, baseline.results, as_json=as_json)
         return
     try:
         with show_progress() as progress, Verification(baseline, progress) as run:
@@ -141,13 +143,11 @@ def command(trace_dir: Path, **options: Any) -> None:
         raise InterruptedCommand(stop.message, hint=stop.hint) from stop
     if not results:
         click.echo(f"attrib: {baseline.why_nothing(request)}", err=True)
-    show_results(results, as_json=as_json, root=trace_dir)
-    if not results or options["no_report"]:
-        return
-    # The reports show the new results.
-    analysis = load(trace_dir)
-    if as_json:
-        for name in DEFAULT_REPORTS:
-            analysis.save(trace_dir / name)
-    else:
-        write_default_reports(analysis.document, trace_dir, static=False)
+    paths: list[Path] = []
+    try:
+        if results and not options["no_report"]:
+            # The reports show the new results.
+            paths = write_default_reports(load(trace_dir).document, trace_dir, static=False)
+    finally:
+        show_results(results, as_json=as_json, root=trace_dir)
+    show_paths(() if as_json else paths)

@@ -9,9 +9,11 @@ from typing import Any
 import click
 import msgspec
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from attrib.model.estimate import Delta
 from attrib.model.experiment import BOUND_WORDS, ExperimentResult, Prediction
 from attrib.report.view.experiment_row import figure
 from attrib.report.view.text import one_line
@@ -104,23 +106,54 @@ def show_offers(offered: Iterable[Offer], results: Results, *, as_json: bool) ->
             known = results.find(variant.id)
             so_far = "" if known is None else known.state.replace("_", " ")
             if known is not None and known.saving_ns:
-                so_far = figure(known.saving_ns)
+                so_far = f"measured: {_saves(known.saving_ns)}"
+            predicted = variant.predicted
             says = (
-                _prediction_text(variant.predicted)
-                if variant.predicted
+                f"predicted: {_saves(predicted.saving_ns, BOUND_WORDS[predicted.kind])}"
+                if predicted
                 else f"no prediction: {variant.unpredicted}"
             )
             rows.append(
                 {"id": variant.id, "title": variant.title, "applies": True, "says": says,
-                 "predicted": variant.predicted, **common, "state": so_far}
+                 "predicted": predicted, **common, "state": so_far}
             )  # fmt: skip
     if as_json:
         _print_json(rows)
-        return
-    table = _table("experiment", "change", "predicted", "named by", "result so far")
+    else:
+        _print_groups(rows)
+
+
+def _print_groups(rows: Iterable[dict[str, Any]]) -> None:
+    groups: dict[str, list[dict[str, Any]]] = {
+        "Named by a finding": [],
+        "Applies too": [],
+        "Does not apply": [],
+    }
     for row in rows:
-        table.add_row(*(Text(one_line(row[key])) for key in ("id", "title", "says", "asked_by", "state")))
-    _console().print(table)
+        group = (
+            "Does not apply"
+            if not row["applies"]
+            else "Named by a finding"
+            if row["asked_by"]
+            else "Applies too"
+        )
+        groups[group].append(row)
+    console = Console(file=sys.stdout, highlight=False, emoji=False, markup=False)
+    for heading, its in groups.items():
+        if its:
+            console.print(Text(heading, style="bold"))
+        for row in its:
+            asked = f"named by {row['asked_by']}" if row["asked_by"] else ""
+            console.print(Text(f"  {one_line(row['id'])}"), Text(one_line(row["title"]), style="dim"))
+            for line in filter(None, (row["says"], row["state"], asked)):
+                console.print(Padding(Text(one_line(line)), (0, 0, 0, 6), expand=False))
+
+
+def _saves(saving: Delta, bound: str = "") -> str:
+    """A saving as a verb, so that no sign has to be read."""
+    if saving.median >= 0:
+        return f"saves {bound}{figure(saving)}"
+    return f"costs {bound}{figure(Delta(median=-saving.median, low=-saving.high, high=-saving.low))}"
 
 
 def _table(*headings: str) -> Table:
@@ -131,9 +164,6 @@ def _table(*headings: str) -> Table:
 
 
 def _console() -> Console:
-    # A terminal that lacks a character shows its code instead of failing.
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")
     console = Console(file=sys.stdout, highlight=False, emoji=False, markup=False)
     return console if console.is_terminal else Console(
         file=sys.stdout, highlight=False, emoji=False, markup=False, width=max(console.width, _WIDE)

@@ -1,7 +1,8 @@
 """Documents as bytes in each format, and files that are written whole or not at all."""
 
+import contextlib
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
 from attrib.errors import AttribError, UsageError
@@ -68,19 +69,17 @@ def atomic_write(path: Path, data: bytes) -> Path:
     Raises:
         AttribError: It cannot be written: the disk is full, or the directory is missing or read-only.
     """
-    temporary = ""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:  # with the mode that the user's umask gives
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except OSError as error:
         problem = f"{path}: cannot be written: {error.strerror or error}"
         raise AttribError(problem, hint="free some space, or name another place with -o") from error
     finally:
-        if temporary:  # gone where all went well; else, Ctrl-C included, nothing is left
-            Path(temporary).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # gone where all went well; else, Ctrl-C included, nothing is left
+            temporary.unlink()
     return path

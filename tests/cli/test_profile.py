@@ -137,7 +137,8 @@ def test_model_that_cannot_be_exported_is_reported_with_what_there_is(workplace)
 def interrupt(workplace, phrase, seconds, number=signal.SIGINT, *, iterations=None, until=lambda: True):
     """Start a capture, wait for a phase and a little longer, or until something is so, and send its process group the
     signal."""
-    iterations = iterations or ("20000" if "Measuring" in phrase else "3")
+    # So long that it goes on even where this process has to wait for a processor.
+    iterations = iterations or ("100000" if "Measuring" in phrase else "3")
     process = subprocess.Popen(
         [*PROFILE, *QUICKLY, "--model", "mine.py:linear", "-o", "out", "--iterations", iterations],
         cwd=workplace, env=environment(workplace), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

@@ -163,6 +163,67 @@ def test_an_output_that_cannot_be_written_is_one_line(cli, traces):
     assert "cannot be written" in the_error(done)
 
 
+@pytest.mark.parametrize("kind", ["device", "pipe", "directory"])
+def test_what_is_no_file_is_not_replaced(cli, traces, tmp_path, kind):
+    target = tmp_path / "target.html"
+    if kind == "pipe":
+        os.mkfifo(target)
+    elif kind == "directory":
+        target.mkdir()
+    else:
+        target.symlink_to("/dev/null")
+    done = cli("report", traces, "-o", target, "--format", "html", "--force")
+    assert done.returncode == 2
+    assert "is no regular file" in the_error(done)
+    assert not target.is_file()
+
+
+def test_a_link_is_followed_and_stays_one(cli, traces, tmp_path):
+    behind, link = tmp_path / "behind.md", tmp_path / "link.md"
+    behind.write_text("old")
+    link.symlink_to(behind)
+    done = cli("report", traces, "-o", link, "--force")
+    assert done.returncode == 0, done.stderr
+    assert link.is_symlink()
+    assert "a step" in behind.read_text()
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "latency.parquet", "torch/trace.json.gz"])
+def test_a_file_of_the_capture_is_never_written_over(cli, traces, name):
+    before = (traces / name).read_bytes()
+    done = cli("report", traces, "-o", traces / name, "--format", "json", "--force")
+    assert done.returncode == 2
+    assert "is a file of the capture" in the_error(done)
+    assert (traces / name).read_bytes() == before
+
+
+def test_a_file_that_exists_is_refused_before_anything_is_read(cli, traces, tmp_path):
+    (tmp_path / "report.md").write_text("mine")
+    emptied(traces)
+    done = cli("report", traces, "-o", tmp_path / "report.md")
+    assert done.returncode == 2
+    assert "exists" in the_error(done)
+
+
+def test_the_mode_of_a_report_is_what_the_user_asked_for(tmp_path):
+    before = os.umask(0o077)
+    try:
+        atomic_write(tmp_path / "private.html", b"")
+        os.umask(0o022)
+        atomic_write(tmp_path / "public.html", b"")
+    finally:
+        os.umask(before)
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("private.html", "public.html")]
+    assert modes == [0o600, 0o644]
+
+
+def test_a_report_in_place_of_its_directory_is_told_where_that_is(cli, traces):
+    done = cli("report", traces / "manifest.json")
+    assert done.returncode == 3
+    assert "did you mean" in done.stderr
+    assert "is the trace directory around it" in done.stderr
+
+
 def test_a_full_disk_is_one_line_and_leaves_the_old_report(tmp_path, monkeypatch):
     def full(_handle):
         raise OSError(errno.ENOSPC, "No space left on device")

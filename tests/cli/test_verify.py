@@ -58,7 +58,7 @@ def error_of(result):
 # What needs no engine
 
 
-def test_list_shows_every_experiment_with_its_prediction_or_the_reason(attrib, sample_copy):
+def test_list_shows_every_experiment_with_its_prediction_or_the_reason(attrib, sample_copy, monkeypatch):
     result = attrib(sample_copy, "--list", "--json")
     assert result.returncode == 0, result.stderr
     rows = json.loads(result.stdout)
@@ -68,8 +68,27 @@ def test_list_shows_every_experiment_with_its_prediction_or_the_reason(attrib, s
     assert "fixed sizes" in named["static-shapes"]["says"]
     assert named["nan-guard"]["predicted"]["saving_ns"]["median"] > 0
     assert all(row["says"] for row in rows)
+    monkeypatch.setenv("COLUMNS", "80")
     table = attrib(sample_copy, "--list")
-    assert all(name in table.stdout for name in named)
+    lines = table.stdout.splitlines()
+    assert {line.split()[0] for line in lines if line[:3].startswith("  ") and line[2:3].strip()} >= set(
+        named
+    )
+    assert [line for line in lines if line[:1].strip()] == [
+        "Named by a finding",
+        "Applies too",
+        "Does not apply",
+    ]
+    assert max(map(len, lines)) <= 80
+    assert "predicted: saves" in table.stdout
+
+
+def test_list_shows_only_what_is_named(attrib, sample_copy):
+    rows = json.loads(attrib(sample_copy, "--list", "--json", "--experiment", "io-binding").stdout)
+    assert [row["id"] for row in rows] == ["io-binding"]
+    refused = attrib(sample_copy, "--list", "--experiment", "io-bindng")
+    assert refused.returncode == 2
+    assert "did you mean io-binding?" in refused.stderr
 
 
 @pytest.mark.parametrize(

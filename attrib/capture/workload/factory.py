@@ -1,5 +1,6 @@
 """`module:factory` and `file.py:factory`: the user's own function that makes a module and its example inputs."""
 
+import ast
 import importlib
 import importlib.util
 import sys
@@ -25,6 +26,15 @@ def split_factory(model: str) -> tuple[str, str]:
     """The module or file of a factory, and the name of its function."""
     place, _, function = model.rpartition(":")
     return place, function
+
+
+def functions_in(file: Path) -> list[str]:
+    """Names of the public functions that a Python file defines, in order; it is read, not run."""
+    try:
+        body = ast.parse(file.read_bytes()).body
+    except (SyntaxError, ValueError, RecursionError):
+        return []
+    return [s.name for s in body if isinstance(s, ast.FunctionDef) and not s.name.startswith("_")]
 
 
 def call_factory(model: str, directory: Path) -> tuple[Any, dict[str, Any], bool]:
@@ -145,7 +155,12 @@ def _parameter_names(module: Any, values: Sequence[object]) -> list[str]:
     """Names of the forward's parameters, or `input_0`, ... where it takes `*args`."""
     import inspect
 
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = inspect.signature(module.forward).parameters.values()
-    names = [parameter.name for parameter in parameters if parameter.kind in kinds]
+    import torch
+
+    if isinstance(module, torch.jit.ScriptModule):
+        names = [argument.name for argument in module.forward.schema.arguments[1:]]
+    else:
+        kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        parameters = inspect.signature(module.forward).parameters.values()
+        names = [parameter.name for parameter in parameters if parameter.kind in kinds]
     return [names[i] if i < len(names) else f"input_{i}" for i in range(len(values))]

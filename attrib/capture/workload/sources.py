@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from attrib.capture.workers.messages import SourceKind
-from attrib.capture.workload.factory import is_factory, split_factory
+from attrib.capture.workload.factory import EXAMPLE, functions_in, is_factory, split_factory
 from attrib.errors import AttribError, UsageError
 from attrib.model.capture_options import CaptureOptions
 from attrib.zoo.architectures import PublishedModel, find_architecture
@@ -81,6 +81,13 @@ def _find(name: str) -> Source:
             raise AttribError(f"there is no file {place}", hint="--model path/to/file.py:factory")
         shown = f"{Path(place).name}:{function}" if place.endswith(".py") else name
         return Source(kind="factory", location=name, model=shown, source="factory")
+    if name.endswith(".py") and Path(name).is_file():
+        functions = functions_in(Path(name))[:3]
+        hint = " or ".join(f"--model {name}:{function}" for function in functions)
+        hint = hint or f"--model {name}:FUNCTION; {EXAMPLE}"
+        raise AttribError(
+            f"{name} is a file, which does not say the function that makes the model", hint=hint
+        )
     is_path = name.startswith((".", "/", "~")) or name.endswith(("/", ".onnx", ".safetensors"))
     if is_path or Path(name).is_dir() or Path(name, "config.json").is_file():
         return _directory(Path(name))
