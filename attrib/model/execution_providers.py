@@ -6,10 +6,14 @@ says which providers compile parts of a graph into one node: the name of such a 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Literal
 
 CPU_PROVIDER = "CPUExecutionProvider"
 CUDA_PROVIDER = "CUDAExecutionProvider"
+
+_ENDING = "ExecutionProvider"
+"""What every provider's full name ends with."""
 
 ONNX_RUNTIME = "onnxruntime"
 """The package without a provider of its own; a build with one has this prefix."""
@@ -145,6 +149,26 @@ def provider_name(text: str) -> str:
     """A provider's full name from what a user calls it; what is no short name stays as it is."""
     called = text.strip()
     return next((row.name for row in PROVIDERS if called and row.short_name == called.lower()), called)
+
+
+SHORT_NAMES: tuple[str, ...] = tuple(row.short_name for row in PROVIDERS if row.short_name)
+"""What a user may call a provider."""
+
+
+def may_be_provider(name: str) -> bool:
+    """Whether a full name is a provider's: a known one, or of the form that all of them have."""
+    known = {row.name.casefold() for row in PROVIDERS}
+    return any(row.name == name for row in PROVIDERS) or (
+        name.endswith(_ENDING) and name.casefold() not in known
+    )
+
+
+def similar_provider(name: str) -> str:
+    """What a user may have meant by a name that is no provider's; empty where nothing is similar."""
+    names = {row.name.removesuffix(_ENDING).casefold(): row.short_name or row.name for row in PROVIDERS}
+    names |= {short: short for short in SHORT_NAMES}
+    near = get_close_matches(name.casefold().removesuffix(_ENDING.casefold()), names, n=1)
+    return names[near[0]] if near else ""
 
 
 def package_of(providers: Iterable[str]) -> str:

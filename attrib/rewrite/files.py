@@ -14,12 +14,15 @@ from attrib.scrub import scrub
 SMALL = 64
 """Integer initializers up to this many elements keep their data: shapes, permutations and axes are needed for lineage."""
 
+_STACK = "stack_trace"
+"""Part of the key under which exporters keep file names and source lines, comments included, of a node's origin."""
+
 STUB = "weights-not-captured"
 """The external file that stripped initializers point to; it does not exist, on purpose."""
 
 
 def strip_graph(source: Path) -> bytes:
-    """Serialize the graph of a file with stubs for its weights and shortened paths; its weights are not read.
+    """Serialize the graph of a file with stubs for its weights, without source code and paths; its weights are not read.
 
     Raises:
         AttribError: The file is no ONNX model.
@@ -36,11 +39,16 @@ def strip_graph(source: Path) -> bytes:
     graphs = list(graphs_of(model.graph))
     nodes = [node for part in (*graphs, *model.functions) for node in part.node]
     values = [value for graph in graphs for value in (*graph.input, *graph.output, *graph.value_info)]
-    for entry in (model, *graphs, *nodes, *values):
+    for node in nodes:
+        node.ClearField("doc_string")  # where TorchScript writes the source line of each
+    for entry in (model, *graphs, *model.functions, *nodes, *values):
         if entry.doc_string:
             entry.doc_string = shorten_paths(entry.doc_string)
-        for pair in entry.metadata_props:
-            pair.value = shorten_paths(pair.value)
+        metadata = [(pair.key, shorten_paths(pair.value)) for pair in entry.metadata_props]
+        del entry.metadata_props[:]
+        for key, value in metadata:
+            if _STACK not in key:
+                entry.metadata_props.add(key=key, value=value)
     return bytes(model.SerializeToString(deterministic=True))
 
 

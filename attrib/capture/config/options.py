@@ -1,5 +1,7 @@
 """The checks on what one capture is asked to do that need no engine."""
 
+from collections.abc import Sequence
+
 from attrib.capture.config.provider_options import (
     GRAPH_PROVIDER,
     provider_libraries,
@@ -8,7 +10,7 @@ from attrib.capture.config.provider_options import (
 from attrib.capture.config.session_options import session_options
 from attrib.errors import UsageError
 from attrib.model.capture_options import OPTIONS, CaptureOptions
-from attrib.model.execution_providers import provider_name
+from attrib.model.execution_providers import SHORT_NAMES, may_be_provider, provider_name, similar_provider
 from attrib.rewrite.registry import check_rewrites
 from attrib.zoo.tasks import TASKS
 
@@ -44,8 +46,19 @@ def check_options(options: CaptureOptions) -> None:
     _check_combinations(options)
 
 
+def _check_providers(requested: Sequence[str]) -> None:
+    """Refuse what is no execution provider, before the model is loaded and exported."""
+    for name in requested:
+        if not may_be_provider(name):
+            near = similar_provider(name)
+            hint = f"did you mean --provider {near}?" if near else f"--provider with {', '.join(SHORT_NAMES)}"
+            raise UsageError(f"there is no execution provider {name!r}", hint=hint)
+
+
 def _check_combinations(options: CaptureOptions) -> None:
     requested = tuple(map(provider_name, options.providers or (options.device,)))
+    if not options.provider_libraries:
+        _check_providers(requested)
     provider_options(options.provider_options, requested)
     if options.cuda_graph and requested[0] != GRAPH_PROVIDER:
         hint = "add --device cuda; TensorRT: --provider-option trt_cuda_graph_enable=1 with --io-binding"

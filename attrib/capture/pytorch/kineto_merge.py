@@ -12,12 +12,17 @@ from typing import Any, Protocol
 
 import msgspec
 
+from attrib.scrub import scrub
+
 _KEPT_METADATA = frozenset({"process_name", "process_labels", "process_sort_index", "thread_name"})
 _LABELS = {"process_name": {"name": "python"}, "process_labels": {"labels": ""}}
 _DEVICE_LABEL = re.compile(r"GPU \d+")
 """How Kineto labels the rows of each device; any other label may be somebody's own."""
 _LINKS = frozenset({"ac2g", "async_cpu_to_gpu"})
 """Categories of the arrows from a call to its kernel; an arrow's `id` is their correlation number."""
+
+
+_SEPARATOR = re.compile(r"[/\\]")
 
 
 class _File(msgspec.Struct):
@@ -126,7 +131,11 @@ def _events(trace: _File, moves: _Moves, written: set[bytes]) -> Iterator[bytes]
             # The profiler's own spans and window marks; one a block would look like several captures.
             continue
         else:
-            yield _shift(raw, kind, moves) if moved else bytes(raw)
+            event = _shift(raw, kind, moves) if moved else bytes(raw)
+            # What a model names its own ranges may hold a path.
+            yield (
+                _scrubbed(event) if kind.cat == "user_annotation" and _SEPARATOR.search(kind.name) else event
+            )
 
 
 def _metadata(raw: msgspec.Raw, kind: _Kind) -> bytes:
@@ -138,6 +147,12 @@ def _metadata(raw: msgspec.Raw, kind: _Kind) -> bytes:
     if not _DEVICE_LABEL.fullmatch(str(args.get("labels", ""))):
         args = _LABELS.get(kind.name, args)
     event["args"] = args
+    return msgspec.json.encode(event)
+
+
+def _scrubbed(data: bytes) -> bytes:
+    event = _event(data)
+    event["name"] = scrub(event["name"])
     return msgspec.json.encode(event)
 
 

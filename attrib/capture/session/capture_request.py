@@ -12,7 +12,7 @@ from attrib.capture.config.options import check_options
 from attrib.capture.config.provider_options import provider_libraries
 from attrib.capture.config.session_options import session_options
 from attrib.capture.config.user_supplied import UserSupplied
-from attrib.capture.session.commands import provider_options_of, shareable
+from attrib.capture.session.commands import provider_options_of, shareable, shareable_entries
 from attrib.capture.session.request_from_manifest import (
     CAPTURE_AGAIN,
     options_from_fields,
@@ -50,7 +50,7 @@ def _record(declared: Declared, options: CaptureOptions) -> Any:
         case "names":
             return tuple(provider_libraries(value))
         case "entries":
-            return session_options(value)
+            return shareable_entries(session_options(value))
         case "provider entries":
             # Only what the user gave: the option that `--cuda-graph` stands for is recorded as itself.
             return shareable(provider_options_of(msgspec.structs.replace(options, cuda_graph=False)))

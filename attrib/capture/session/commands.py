@@ -1,5 +1,6 @@
 """What the options mean to the workers, and to the record of a side before it has run."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from attrib.capture.config.provider_options import (
@@ -113,8 +114,13 @@ def open_command(options: CaptureOptions, model: Path, inputs: Path, threads: in
 
 
 def shareable(options: Options) -> Options:
-    """The options as a manifest may hold them: a value that is a path keeps its last part."""
-    return {name: {key: scrub(value) for key, value in given.items()} for name, given in options.items()}
+    """The options of providers as a manifest may hold them: a value that is a path keeps its last part."""
+    return {name: shareable_entries(given) for name, given in options.items()}
+
+
+def shareable_entries(options: Mapping[str, str]) -> dict[str, str]:
+    """The options of a session as a manifest may hold them: a value that is a path keeps its last part."""
+    return {key: scrub(value) for key, value in options.items()}
 
 
 def new_side(options: CaptureOptions, engine: Role, folder: str, threads: int) -> Side:
@@ -131,7 +137,7 @@ def new_side(options: CaptureOptions, engine: Role, folder: str, threads: int) -
         opt_level=options.opt_level,
         exporter="file" if options.onnx else options.exporter,
         opset=options.opset or 0,
-        session_options=session_options(options.session_options),
+        session_options=shareable_entries(session_options(options.session_options)),
         disabled_optimizers=options.disabled_optimizers,
         provider_options=shareable(provider_options_of(options)),
         provider_libraries=tuple(provider_libraries(options.provider_libraries)),

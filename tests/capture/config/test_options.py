@@ -42,3 +42,23 @@ def test_defaults_are_accepted_as_they_are():
 def test_what_cannot_be_measured_is_refused_by_name(wrong, says):
     with pytest.raises(UsageError, match=says):
         check_options(CaptureOptions(model="bert-base-uncased", **wrong))
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("openvin", "--provider openvino"),
+        ("OpenVinoExecutionProvider", "--provider openvino"),
+        ("cudaa", "--provider cuda"),
+        ("nonsense", "--provider with cpu"),
+    ],
+)
+def test_a_provider_that_there_is_not_is_refused_at_once(name, meant):
+    with pytest.raises(UsageError, match=f"there is no execution provider '{name}'") as refused:
+        check_options(CaptureOptions(model="mlp", providers=(name,)))
+    assert meant in refused.value.hint
+
+
+@pytest.mark.parametrize("name", ["VitisAIExecutionProvider", "openvino", "CPUExecutionProvider"])
+def test_a_provider_that_attrib_does_not_know_may_still_be_one(name):
+    check_options(CaptureOptions(model="mlp", providers=(name,)))

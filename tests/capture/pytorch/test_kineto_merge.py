@@ -50,6 +50,25 @@ def test_nothing_personal_is_left(tmp_path):
     assert b"secret" not in data
 
 
+def test_a_range_that_a_model_named_after_a_path_keeps_its_last_part(tmp_path):
+    event = {
+        "ph": "X",
+        "cat": "user_annotation",
+        "name": "load /home/jane/x.pt",
+        "pid": 7,
+        "tid": 7,
+        "ts": 1,
+        "dur": 1,
+    }
+    file = kineto(tmp_path / "a", [0])
+    document = json.loads(file.read_text())
+    document["traceEvents"].append(event)
+    file.write_text(json.dumps(document))
+    found, data = merged(file)
+    assert b"jane" not in data
+    assert "load x.pt" in {e["name"] for e in found["traceEvents"]}
+
+
 def test_events_are_copied_unread(tmp_path):
     document, _ = merged(kineto(tmp_path / "a", [3]))
     event = named(document)["attrib.step#3"]
