@@ -24,6 +24,7 @@ from attrib.analysis.match.regions import regions
 from attrib.analysis.missing_evidence import Recorded, find_missing_evidence
 from attrib.analysis.provenance import Chain, chain_of, region_provenance, shorten
 from attrib.errors import AttribError, InternalError
+from attrib.findings.commands import with_whole_commands
 from attrib.findings.comparability.checks import checks
 from attrib.findings.protocol import Evidence
 from attrib.findings.runner import run
@@ -55,6 +56,12 @@ UNKNOWN_CAPTURE = Manifest(
 """What a directory without a manifest says of its capture: nothing."""
 
 
+_NO_STEP: dict[Role, str] = {
+    "torch": "record the host's operators too, with ProfilerActivity.CPU",
+    "onnxruntime": "run the session while it is profiled",
+}
+
+
 @dataclass(slots=True, eq=False)
 class AnalysisState:
     """What is known of one trace directory; a field that no stage has filled in yet raises `AttributeError`."""
@@ -70,6 +77,8 @@ class AnalysisState:
     # partition
     partitions: dict[Role, Partition] = field(init=False)
     """The profiled steps of the sides that have any."""
+    unusable: list[str] = field(init=False)
+    """Traces of somebody else's that hold no step, and why."""
 
     # match
     graphs: dict[str, Graph] = field(init=False)
@@ -114,9 +123,15 @@ def partition(state: AnalysisState) -> None:
     """
     found = {role: partition_of(state.directory, role, state.latency) for role in ROLES}
     state.partitions = {role: its for role, its in found.items() if its is not None}
+    state.unusable = [
+        f"{name}: holds no step: {_NO_STEP[role]}"
+        for role, name in state.directory.trace_names().items()
+        if found[role] is None
+    ]
     if not state.partitions and state.headline.latency.delta_ns is None:
         directory = state.directory
-        missing = f" ({'; '.join(directory.missing)})" if directory.missing else ""
+        missing = "; ".join((*state.unusable, *directory.missing))
+        missing = f" ({missing})" if missing else ""
         if directory.manifest is not None and directory.manifest.launches:
             raise AttribError(
                 f"{directory.root}: the capture was interrupted before anything was measured{missing}",
@@ -176,6 +191,7 @@ def ledger(state: AnalysisState) -> None:
 def findings(state: AnalysisState) -> None:
     """Run the rules over the evidence, and set beside each finding what an experiment has shown."""
     directory, latency = state.directory, state.latency
+    flow = directory.flow("torch")
     state.evidence = Evidence(
         ledger=state.ledger,
         latency=state.headline.latency,
@@ -197,9 +213,11 @@ def findings(state: AnalysisState) -> None:
         },
         warmup_ns={role: latency.before_plain(role) for role in state.plain} if latency else {},
         placement=directory.placement("onnxruntime"),
+        input_free=flow.input_free if flow else None,
     )
     state.experiments = by_saving(directory.experiments())
-    state.findings = with_verified(run(state.evidence), state.experiments)
+    found = with_verified(run(state.evidence), state.experiments)
+    state.findings = with_whole_commands(found, directory.manifest)
 
 
 def document(state: AnalysisState) -> None:
@@ -218,7 +236,7 @@ def document(state: AnalysisState) -> None:
         environment=manifest.environment,
         sides=manifest.sides,
         protocol=manifest.protocol,
-        comparability=checks(evidence),
+        comparability=with_whole_commands(checks(evidence), directory.manifest),
         outputs=evidence.outputs,
         latency=evidence.latency,
         coverage=coverage(
@@ -244,6 +262,7 @@ def document(state: AnalysisState) -> None:
             *notes_on(directory.manifest, rounds, evidence.latency.launches),
             *manifest.warnings,
             *directory.missing,
+            *state.unusable,
             *(warning for its in partitions.values() for warning in its.warnings),
         ),
         damage=tuple(directory.damage.values()),

@@ -3,4 +3,4 @@
 Draws nothing; measures nothing.
 """
 
-__all__ = ["protocol", "registry", "runner", "verified"]
+__all__ = ["commands", "protocol", "registry", "runner", "verified"]

@@ -68,6 +68,7 @@ class Evidence:
         judgement: How far the measurement carries.
         machine: What the machine was like; None where it was not recorded.
         placement: Which provider took which nodes; None where the session did not say.
+        input_free: Calls of PyTorch that depend on no input of the model; None where nobody watched.
         memo: Results that several rules share. Whoever takes one checks that it belongs to the same graph and steps.
     """
 
@@ -86,6 +87,7 @@ class Evidence:
     judgement: Judgement = field(default_factory=Judgement)
     machine: MachineState | None = None
     placement: Placement | None = None
+    input_free: frozenset[str] | None = None
     memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def side(self, role: Role) -> Side | None:

@@ -4,6 +4,7 @@ Missing evidence makes a rule not applicable, a bug in a rule makes an error row
 its rows.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -230,15 +231,20 @@ def _weigh(rule: Rule, result: RuleResult, evidence: Evidence) -> Finding:
 
 
 def claim_of(result: RuleResult, evidence: Evidence) -> Delta:
-    """What a result is about: the sum of its rows' deltas, or its own claim, held to the time of its rows."""
-    if _is_difference(result, evidence):
-        return evidence.ledger.total(result.rows)
-    assert result.claim is not None  # noqa: S101  (else it is a difference)
+    """What a result is about: the sum of its rows' deltas, or its own claim, held to its rows' time and to the step's.
+
+    Profiled rows may take more than the plain step, where the profiler costs more than was found out.
+    """
     chosen = set(result.rows)
-    limit = sum(max(row.torch_ns, row.onnxruntime_ns) for row in evidence.ledger.rows if row.id in chosen)
-    low, median, high = (
-        max(-limit, min(limit, value)) for value in (result.claim.low, result.claim.median, result.claim.high)
-    )
+    limit = step_ns(evidence) or sys.maxsize
+    if _is_difference(result, evidence):
+        total = evidence.ledger.total(result.rows)
+    else:
+        assert result.claim is not None  # noqa: S101  (else it is a difference)
+        total = result.claim
+        rows = sum(max(row.torch_ns, row.onnxruntime_ns) for row in evidence.ledger.rows if row.id in chosen)
+        limit = min(limit, rows)
+    low, median, high = (max(-limit, min(limit, value)) for value in (total.low, total.median, total.high))
     return Delta(median=median, low=low, high=high)
 
 

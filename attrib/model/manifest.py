@@ -96,6 +96,16 @@ class Workload(_Struct, frozen=True, kw_only=True):
     unused: tuple[UnusedModule, ...] | None = None
 
 
+CHANGED_STATE, CHANGED_OUTPUTS = "changed_state", "changed_outputs"
+"""Settings of PyTorch's side: tensors of the model that a step changed; outputs that differed between two equal steps."""
+
+COMPILED_BY_MODEL = "compiled_by_model"
+"""Setting of PyTorch's side: what compiled the model, or a part of it, before it was handed over."""
+
+Cost = Annotated[float, Meta(ge=0, le=1e9)]
+"""Nanoseconds of one event: a second is more than any profiler takes for one."""
+
+
 class Overhead(_Struct, frozen=True, kw_only=True):
     """Cost of the profiler per recorded event, calibrated on a chain of trivial operators in the same process.
 
@@ -106,12 +116,12 @@ class Overhead(_Struct, frozen=True, kw_only=True):
     outside the executor (ONNX Runtime). Nanoseconds.
     """
 
-    inside_ns: float = 0.0
-    outside_ns: float = 0.0
-    scope_ns: float = 0.0
-    between_ns: float | None = None
-    step_ns: float = 0.0
-    session_ns: float = 0.0
+    inside_ns: Cost = 0.0
+    outside_ns: Cost = 0.0
+    scope_ns: Cost = 0.0
+    between_ns: Cost | None = None
+    step_ns: Cost = 0.0
+    session_ns: Cost = 0.0
     samples: int = 0
 
 

@@ -134,6 +134,37 @@ def _asking(experiment: Experiment, variants: Iterable[Variant], asking: Iterabl
     return tuple(sorted(rule.id for rule in asking if names.intersection(rule.experiments)))
 
 
+def narrow(offered: Sequence[Offer], request: Request, rules: Sequence[Rule]) -> tuple[Offer, ...]:
+    """Keep the offers, and of each the variants, that a request names; all where it names none.
+
+    Raises:
+        UsageError: The user names a finding or an experiment that there is not.
+    """
+    _check_request(offered, request, rules)
+    if not (request.experiments or request.findings):
+        return tuple(offered)
+    wanted = [rule for rule in rules if rule.id in request.findings]
+
+    def is_named(offer: Offer, variant: Variant | None) -> bool:
+        names = {offer.experiment.id} | ({variant.id} if variant else set())
+        asking = _asking(offer.experiment, (variant,) if variant else (), wanted)
+        return bool(names.intersection(request.experiments) or asking)
+
+    kept = (
+        replace(offer, variants=tuple(variant for variant in offer.variants if is_named(offer, variant)))
+        for offer in offered
+        if offer.variants or is_named(offer, None)
+    )
+    return tuple(offer for offer in kept if offer.variants or offer.state is not None)
+
+
+def _check_request(offered: Sequence[Offer], request: Request, rules: Iterable[Rule]) -> None:
+    """Refuse the name of what there is not."""
+    _check_names("finding", request.findings, [rule.id for rule in rules], "attrib rules")
+    names = {o.experiment.id for o in offered} | {v.id for o in offered for v in o.variants}
+    _check_names("experiment", request.experiments, names, "attrib verify TRACE_DIR --list")
+
+
 def plan(
     offered: Sequence[Offer], request: Request, rules: Iterable[Rule], findings: Iterable[Finding]
 ) -> tuple[Planned, ...]:
@@ -143,9 +174,7 @@ def plan(
         UsageError: The user names a finding or an experiment that there is not.
     """
     rule_of = {rule.id: rule for rule in rules}
-    _check_names("finding", request.findings, rule_of, "attrib rules")
-    names = {o.experiment.id for o in offered} | {v.id for o in offered for v in o.variants}
-    _check_names("experiment", request.experiments, names, "attrib verify TRACE_DIR --list")
+    _check_request(offered, request, rule_of.values())
     asked = {*request.findings, *(finding.id for finding in findings if finding.state == "failed")}
     wanted = [rule for name, rule in rule_of.items() if name in asked]
     rows = []

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from attrib.traces.directory.trace_directory import TraceDirectory, open_directo
 
 FILLED_IN = {
     "read": {"latency", "plain", "headline"},
-    "partition": {"partitions"},
+    "partition": {"partitions", "unusable"},
     "match": {"graphs", "regions", "chain"},
     "ledger": {"ledger", "judgement", "trails"},
     "findings": {"evidence", "experiments", "findings"},
@@ -36,6 +37,29 @@ def test_each_stage_fills_in_its_own_fields_and_no_others(sample):
         assert known(state) - before == FILLED_IN[stage.__name__]
     assert sum(row.delta_ns for row in state.ledger.rows) == state.headline.latency.delta_ns.median
     assert state.document.ledger == state.ledger.rows
+
+
+def test_a_trace_without_steps_says_what_it_lacks(tmp_path):
+    kernel = {"ph": "X", "cat": "kernel", "name": "f", "pid": 0, "tid": 7, "ts": 5, "dur": 1, "args": {}}
+    (tmp_path / "gpu.json").write_text(json.dumps({"schemaVersion": 1, "traceEvents": [kernel]}))
+    run = {
+        "cat": "Session",
+        "pid": 1,
+        "tid": 1,
+        "dur": 9,
+        "ts": 1,
+        "ph": "X",
+        "name": "model_run",
+        "args": {},
+    }
+    node = run | {"cat": "Node", "dur": 5, "name": "a_kernel_time", "args": {"op_name": "Add"}}
+    (tmp_path / "ort.json").write_text(json.dumps([node, run]))
+    document = analyze(open_directory(tmp_path)).document
+    assert (
+        "gpu.json: holds no step: record the host's operators too, with ProfilerActivity.CPU"
+        in document.warnings
+    )
+    assert "torch" not in document.profiled
 
 
 def failing(error: Exception):

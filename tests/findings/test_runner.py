@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attrib.errors import InternalError
+from attrib.findings.evidence.ledger_queries import step_ns
 from attrib.findings.evidence.significance import is_certain
 from attrib.findings.protocol import Rule, RuleResult
 from attrib.findings.registry import RULES
@@ -186,7 +187,7 @@ def test_a_saving_is_never_negative_and_never_more_than_the_rows_it_explains(val
         assert finding.state != "error", finding.reason
         named = verdict.rows if finding.state == "failed" and verdict else ()
         total = sum(r.delta_ns for r in rows if r.id in named)
-        assert 0 <= finding.saving_ns <= max(total, 0)
+        assert 0 <= finding.saving_ns <= min(max(total, 0), step_ns(given_evidence))
         if finding.state == "failed" and finding.cause is not None:
             assert finding.low_ns <= finding.explains_ns <= finding.high_ns
             assert finding.low_ns >= 0 or finding.high_ns <= 0

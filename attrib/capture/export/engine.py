@@ -42,6 +42,7 @@ class ExportEngine:
             AttribError: It cannot export the model.
         """
         built = build(command.recipe)
+        weights = fingerprint(built.module)  # before a step changes any
         self._architecture = _architecture_of(built)
         names = list(built.first_outputs())
         self._outputs = tuple(names)
@@ -63,7 +64,7 @@ class ExportEngine:
             model=str(file),
             opset=opset,
             weight_bytes=sum(p.numel() * p.element_size() for p in built.module.parameters()),
-            fingerprint=fingerprint(built.module),
+            fingerprint=weights,
             seconds=time.perf_counter() - begin,
         )
 

@@ -62,8 +62,9 @@ def export_torchscript(
 
     chosen = opset or DEFAULT_OPSET
     traced = file.with_name("traced.onnx")
+    scripted = isinstance(built.module, torch.jit.ScriptModule)  # which needs no trace, and allows none
     torch.onnx.export(
-        FlatModule(built),
+        built.module if scripted else FlatModule(built),
         tuple(built.inputs.values()),
         str(traced),
         input_names=list(built.inputs),

@@ -1,7 +1,7 @@
 """PyTorch inside its worker: plain blocks, profiled blocks, outputs, and the profiler's cost."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,12 @@ from attrib.capture.workers.silence import silence_libraries
 from attrib.capture.workers.steps import freeze_heap, quiet_collector, steps_of, time_steps
 from attrib.capture.workload.build import build, named_outputs
 from attrib.capture.workload.inputs import padding_settings, save_inputs
-from attrib.capture.workload.weights import denormal_count, fingerprint
+from attrib.capture.workload.weights import denormal_count, fingerprint, tensor_prints
 from attrib.errors import AttribError
 from attrib.model.capture_options import Device
 from attrib.model.compiled import COMPILED_FILE
 from attrib.model.flow import FLOW_FILE, Flow
-from attrib.model.manifest import InputSpec
+from attrib.model.manifest import CHANGED_OUTPUTS, CHANGED_STATE, COMPILED_BY_MODEL, InputSpec
 from attrib.model.tensor import Tensor
 
 _READ: dict[str, Callable[[], object]] = {
@@ -78,6 +78,12 @@ def torch_settings(device: Device) -> dict[str, str]:
 STEP = "attrib.step#"
 """A profiled step is a profiler range of this name and its number in the capture."""
 
+_MOST_NAMED = 5
+"""Names of tensors in a setting."""
+
+_SAME = 1e-3
+"""Share of its largest value up to which an output of the same step may differ: kernels may add in another order."""
+
 _DTYPES = {"float32": "float", "float64": "double"}
 
 
@@ -106,8 +112,16 @@ class PyTorchEngine:
         torch.set_num_interop_threads(1)
         self._folder = Path(command.folder)
         built = build(command.recipe)
+        weights, before = fingerprint(built.module), tensor_prints(built.module)
         outputs = built.first_outputs()
-        seen = trace_dataflow(built.module, built.inputs.values(), built.step)
+        again: dict[str, Any] = {}
+
+        def step() -> object:
+            result = built.step()
+            again.update(named_outputs(result))
+            return result
+
+        seen = trace_dataflow(built.module, built.inputs.values(), step)
         self._flow = seen.flow if seen else None
         prepared = self._prepared = prepare(built, command.torch_mode, command.autocast)
         inputs_file = self._folder / "inputs.npz"
@@ -124,11 +138,12 @@ class PyTorchEngine:
         freeze_heap()
         return Loaded(
             weights=built.weights,
-            fingerprint=fingerprint(built.module),
+            fingerprint=weights,
             parameters=sum(parameter.numel() for parameter in built.module.parameters()),
             inputs=tuple(inputs),
             outputs=tuple(outputs),
             settings=_settings(built.module, prepared, command)
+            | steadiness(before, tensor_prints(built.module), outputs, again)
             | torch_settings(command.recipe.device)
             | padding_settings(built.inputs),
             threads=torch.get_num_threads(),
@@ -190,6 +205,48 @@ def _numpy(value: Any) -> Any:
     return (value.float() if value.dtype == torch.bfloat16 else value).contiguous().numpy()
 
 
+def steadiness(
+    before: Mapping[str, bytes],
+    after: Mapping[str, bytes],
+    outputs: Mapping[str, Any],
+    again: Mapping[str, Any],
+) -> dict[str, str]:
+    """What changes from one step to the next, as settings; nothing where each step does the same.
+
+    Args:
+        before: Prints of the model's tensors before the first step.
+        after: After two.
+        outputs: What the first step gave.
+        again: What the second one gave; nothing where it was not watched.
+    """
+    changed = [name for name, tensor in before.items() if after.get(name) != tensor]
+    if changed:
+        return {CHANGED_STATE: ", ".join(changed[:_MOST_NAMED])}
+    differing = [name for name, first in outputs.items() if name in again and _differ(first, again[name])]
+    return {CHANGED_OUTPUTS: ", ".join(differing[:_MOST_NAMED])} if differing else {}
+
+
+def _differ(first: Any, second: Any) -> bool:
+    """Whether two tensors are further apart than the order of their sums explains."""
+    if first.shape != second.shape:
+        return True
+    if not first.is_floating_point():
+        return not torch.equal(first, second)
+    wide = [torch.nan_to_num(tensor.detach().to(torch.float64)) for tensor in (first, second)]
+    largest = max((float(tensor.abs().max()) for tensor in wide if tensor.numel()), default=0.0)
+    return bool(((wide[0] - wide[1]).abs() > _SAME * largest).any())
+
+
+def _compiler_of(module: Any) -> str:
+    """What compiled the model, or a part of it, before it was handed over; empty for an eager one."""
+    parts = list(module.modules())
+    if any(
+        hasattr(part, "_orig_mod") for part in parts
+    ):  # torch.compile's wrapper keeps the module under that name
+        return "torch.compile"
+    return "TorchScript" if any(isinstance(part, torch.jit.ScriptModule) for part in parts) else ""
+
+
 def _settings(module: Any, prepared: Prepared, command: Load) -> dict[str, str]:
     """How the model runs, for the manifest, and what differs from plain eager PyTorch."""
     config = getattr(module, "config", None)
@@ -206,6 +263,8 @@ def _settings(module: Any, prepared: Prepared, command: Load) -> dict[str, str]:
     }
     if command.autocast is not None:
         found["autocast"] = command.autocast
+    if compiler := _compiler_of(module):
+        found[COMPILED_BY_MODEL] = compiler
     compiled = prepared.compiled()
     if compiled is not None:
         found["kernel_origins"] = f"recorded by {compiled.compiler}" if compiled.graphs else "not recorded"

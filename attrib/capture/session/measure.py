@@ -7,7 +7,7 @@ import math
 import random
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +29,8 @@ _WARMUP_STEPS = 3
 _WARMUP_BLOCKS = 12
 _WARMUP_S = 4.0
 _WARMUP_BLOCK_S = 0.05
+_NEARLY = 0.9
+"""No more of a warm-up is said to be done before it is."""
 
 _BLOCK_STEPS = 5
 _FEWEST_STEPS = 3
@@ -103,12 +105,26 @@ class BlockRunner:
 
 
 def warm_up(
-    runner: BlockRunner, latencies: Latencies, exact: int | None, *, profiled: bool = True, launch: int = 0
+    runner: BlockRunner,
+    latencies: Latencies,
+    exact: int | None,
+    *,
+    profiled: bool = True,
+    launch: int = 0,
+    tell: Callable[[float], None] = lambda _: None,
 ) -> None:
     """Run blocks until the last ones agree, or a limit is reached; with `exact`, that many steps.
 
     The profiled session of ONNX Runtime is another one and is warmed up as well, where there is one. What the first step
     takes beyond the others does not count toward the limit: on a device it loads kernels and searches for algorithms.
+
+    Args:
+        runner: The side.
+        latencies: Where the steps go.
+        exact: How many steps; None until they agree.
+        profiled: Warm up the profiled session, too.
+        launch: Which launch its process belongs to.
+        tell: Called after each block with the share that is done, as far as it can be foreseen.
     """
     size = max(1, math.ceil(exact / _AGREEING_BLOCKS)) if exact else _WARMUP_STEPS
     medians: list[float] = []
@@ -119,6 +135,8 @@ def warm_up(
         begin += 0.0 if medians else (steps.wall_ns[0] - min(steps.wall_ns)) / NS
         done += len(steps.wall_ns)
         medians.append(statistics.median(steps.wall_ns))
+        foreseen = max(len(medians) / (_AGREEING_BLOCKS + 1), (time.monotonic() - begin) / _WARMUP_S)
+        tell(done / exact if exact else min(foreseen, _NEARLY))
         if exact is None:
             size = max(_WARMUP_STEPS, min(1000, math.ceil(_WARMUP_BLOCK_S * NS / medians[-1])))
     if not medians:
@@ -219,11 +237,13 @@ class PairedBlocks:
         protocol: How long a block is, and which rounds are of one launch.
         latencies: Where the steps go, those of disturbed blocks included.
         deadline: Until when blocks are measured again, on the monotonic clock.
+        note: Called after each block.
     """
 
     protocol: Protocol
     latencies: Latencies
     deadline: float = math.inf
+    note: Callable[[], None] = lambda: None
     _reference: Reference = field(default_factory=Reference)
     _hopeless: int = 0
 
@@ -270,6 +290,7 @@ class PairedBlocks:
             runner.idle_cpu_ns += steps.idle_cpu_ns
             runner.idle_wall_ns += steps.idle_wall_ns
         self.latencies.add(runner.role, phase, number, steps, attempt)
+        self.note()
         return bool(disturbances(steps.evidence))
 
 

@@ -29,19 +29,24 @@ from attrib.capture.session.measure import (
 )
 from attrib.capture.workers.process import WorkerError
 from attrib.model.latency import StepPhase
-from attrib.model.manifest import LATENCY_PARTS, Protocol
+from attrib.model.manifest import LATENCY_PARTS, ROLES, Protocol
 
 
 def warm_up_sides(context: SessionContext) -> None:
     """Run either side until its blocks agree."""
-    for number, runner in enumerate(list(context.runners.values())):
+    begin, runners = time.monotonic(), list(context.runners.values())
+    for number, runner in enumerate(runners):
+
+        def tell(share: float, before: int = number) -> None:
+            done = (before + share) / len(runners)
+            context.progress.update(done, (time.monotonic() - begin) * (1 / done - 1))
+
         try:
-            warm_up(runner, context.latencies, context.options.warmup)
+            warm_up(runner, context.latencies, context.options.warmup, tell=tell)
         except WorkerError as error:
             context.fail_side(runner.role, error)
             continue
         context.sides.note_measured(runner)
-        context.progress.update((number + 1) / len(context.runners))
         if not runner.warmed_up and context.options.warmup is None:
             context.warn(
                 f"{context.sides.title(runner.role)} was still changing after {runner.warmup} warm-up steps:"
@@ -63,8 +68,8 @@ def measure(context: SessionContext, chain: GraphChain | None) -> None:
     begin = time.monotonic()
     protocol, missing = _plan(context)
     context.record.protocol = protocol
-    pairs = PairedBlocks(protocol, context.latencies)
     pace = _Pace(context, protocol, begin)
+    pairs = PairedBlocks(protocol, context.latencies, note=pace.note_block)
     keep = _keeper_of_rounds(context)
     order = orders(list(context.runners.values()), protocol)
     fresh, ended = True, "rounds"
@@ -84,7 +89,7 @@ def measure(context: SessionContext, chain: GraphChain | None) -> None:
             for phase in (phase for phase in PHASES if number in wanted[phase]):
                 pairs.measure([r for r in order[number] if r.role in context.runners], phase, number)
             keep()
-            pace.tell(number)
+            pace.note_round(number)
             if protocol.launches == 1 and is_narrow(context.latencies, protocol, number + 1):
                 break
         _note_runners(context)
@@ -131,6 +136,8 @@ class _Pace:
         self._round_s = sum(runner.step_ns for runner in context.runners.values()) / NS * steps
         self._took: list[float] = []
         self._last = begin
+        self._rounds = 0
+        self._blocks = 0
 
     @property
     def deadline(self) -> float:
@@ -158,9 +165,19 @@ class _Pace:
         later = self._took[1:] or [self._took[0] + self._before_s / 2]
         return time.monotonic() + statistics.fmean(later) <= self.deadline
 
-    def tell(self, number: int) -> None:
+    def note_block(self) -> None:
+        """Note that a block was measured; one that was measured again makes a round no more than whole."""
+        self._blocks += 1
+        self._tell(self._rounds + min(self._blocks / (len(PHASES) * len(ROLES)), 1.0))
+
+    def note_round(self, number: int) -> None:
+        """Note that a round was measured."""
+        self._rounds, self._blocks = number + 1, 0
+        self._tell(self._rounds)
+
+    def _tell(self, rounds: float) -> None:
         """Say how far it is: the most rounds that there may be, and the time that they would take."""
-        done = (number + 1) / self._protocol.rounds
+        done = rounds / self._protocol.rounds
         took = time.monotonic() - self._begin
         left = min(took * (1 / done - 1), max(self.deadline - time.monotonic(), 0.0))
         self._context.progress.update(done, left)

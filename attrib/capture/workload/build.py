@@ -92,7 +92,9 @@ def build(recipe: Recipe) -> Built:
         raise AttribError(f"--device cuda: {reason}", hint="--device cpu, or see `attrib doctor`")
     seed_everything(recipe.seed)
     module, inputs, positional, weights = _BUILDERS[recipe.kind](recipe)
-    module.eval().requires_grad_(requires_grad=False)
+    module.eval()
+    for parameter in module.parameters():  # not `module.requires_grad_`, which scripted modules lack
+        parameter.requires_grad_(requires_grad=False)
     dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[recipe.precision]
     if recipe.precision != "fp32":
         module.to(dtype)

@@ -39,18 +39,25 @@ def make_distinct(module: Any, seed: int) -> None:
 
 def fingerprint(module: Any) -> str:
     """A hash of every tensor's name, type, shape and a spread sample of its values."""
+    digest = hashlib.sha256()
+    for name, tensor in tensor_prints(module).items():
+        digest.update(name.encode() + tensor)
+    return digest.hexdigest()
+
+
+def tensor_prints(module: Any) -> dict[str, bytes]:
+    """Of every tensor of a module, by its qualified name: type, shape and a spread sample of its values."""
     import torch
 
-    digest = hashlib.sha256()
+    found = {}
     with torch.no_grad():
         for name, tensor in module.state_dict().items():
-            if not isinstance(tensor, torch.Tensor):
+            if not isinstance(tensor, torch.Tensor) or torch.nn.parameter.is_lazy(tensor):
                 continue
             flat = tensor.detach().reshape(-1)
             sample = flat[:: max(1, flat.numel() // _SAMPLE)].to("cpu", torch.float64)
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(sample.numpy().tobytes())
-    return digest.hexdigest()
+            found[name] = f" {tensor.dtype} {tuple(tensor.shape)}".encode() + sample.numpy().tobytes()
+    return found
 
 
 MOST = 8_192

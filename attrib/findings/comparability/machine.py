@@ -10,7 +10,7 @@ from attrib.findings.evidence.stability import (
     load_per_core,
     threads_by_role,
 )
-from attrib.model.manifest import ROLES, Environment
+from attrib.model.manifest import COMPILED_BY_MODEL, ROLES, Environment
 from attrib.units import format_percent
 from attrib.wording import counted, listed
 
@@ -49,7 +49,9 @@ def engines_optimize(facts: Facts) -> Answer:
         return unknown()
     without = f" without {', '.join(ort.disabled_optimizers)}" if ort.disabled_optimizers else ""
     level = ort.opt_level or "all"
-    return passed(f"ONNX Runtime optimizes at level {level}{without}, PyTorch runs {torch.mode or 'eager'}")
+    by = facts.setting("torch", COMPILED_BY_MODEL)
+    runs = f"what {by} made of the model" if by else torch.mode or "eager"
+    return passed(f"ONNX Runtime optimizes at level {level}{without}, PyTorch runs {runs}")
 
 
 def same_threads(facts: Facts) -> Answer:

@@ -10,7 +10,12 @@ from attrib.findings.comparability.check import (
     passed,
     unknown,
 )
-from attrib.findings.evidence.numerics import DENORMAL_LIMIT, denormal_share, describe_difference
+from attrib.findings.evidence.numerics import (
+    DENORMAL_LIMIT,
+    denormal_share,
+    describe_difference,
+    why_outputs_differ,
+)
 from attrib.findings.evidence.placement import runs_on_gpu
 from attrib.units import format_percent
 from attrib.wording import counted, listed
@@ -27,8 +32,7 @@ def outputs_agree(facts: Facts) -> Answer:
             f"{len(wrong)} of {counted(len(outputs), 'output')}: {describe_difference(wrong[0])}",
             "One engine may do less work than the other: neither the direction nor the size of the difference "
             "can be trusted.",
-            "`attrib profile --opt-level disabled` tells the export from ONNX Runtime's optimizers; then `--exporter`, "
-            "`--attention` and `--precision`",
+            why_outputs_differ(facts.evidence).fix,
         )
     worst = max(outputs, key=lambda output: output.max_rel)
     return passed(f"{counted(len(outputs), 'output')}; {describe_difference(worst)}")

@@ -1,10 +1,11 @@
 """The numbers that the engines compute with: element types, denormal weights, and how far the outputs differ."""
 
 import math
+from typing import NamedTuple
 
 from attrib.analysis.attribution.roofline.cost import SIZES
 from attrib.findings.protocol import Evidence
-from attrib.model.manifest import OutputDifference
+from attrib.model.manifest import CHANGED_OUTPUTS, CHANGED_STATE, OutputDifference
 from attrib.model.tensor import Tensor
 
 FLOAT, DOUBLE = "float", "double"
@@ -44,3 +45,46 @@ def describe_difference(output: OutputDifference) -> str:
         f"{output.name}: largest difference {output.max_abs:.2g} ({output.max_rel:.2g} of the largest value, "
         f"tolerance {output.tolerance:.2g}){cosine}"
     )
+
+
+class Mismatch(NamedTuple):
+    """Why outputs differ, and what to do."""
+
+    why: str
+    fix: str
+
+
+_UNKNOWN = Mismatch(
+    "The engines may not do the same work, so that the difference in time may come from that.",
+    "Find the reason before you read the times: check precision (`--precision`), TF32, the attention implementation"
+    " (`--attention`) and the export (`--exporter`), one after the other, until the outputs agree.",
+)
+_STATE = Mismatch(
+    "A step changes the model itself ({}), so that no two steps of PyTorch compute the same; the exported graph keeps the"
+    " state that it was exported with.",
+    "Make that state an input and an output of the model, so that both engines get the same in each step.",
+)
+_RANDOM = Mismatch(
+    "Two steps of PyTorch on the same inputs give different outputs ({}): the model draws random numbers.",
+    "Draw them outside and make them an input of the model; then both engines get the same.",
+)
+_FAST_PATH = Mismatch(
+    "PyTorch takes its fast path for encoders: it leaves padded tokens out by nested tensors and gives zeros for them; the"
+    " exported graph computes them. The engines do different work.",
+    "Switch the fast path off, `torch.backends.mha.set_fastpath_enabled(False)`, or build the encoder with"
+    " `enable_nested_tensor=False`; or compare without padding.",
+)
+_NESTED = "nested_tensor"
+"""Part of the names of the ops that make nested tensors of padded ones, and back."""
+
+
+def why_outputs_differ(evidence: Evidence) -> Mismatch:
+    """Why the outputs differ, as far as the capture saw it, and what to do."""
+    torch = evidence.side("torch")
+    settings = torch.settings if torch is not None else {}
+    if names := settings.get(CHANGED_STATE):
+        return _STATE._replace(why=_STATE.why.format(names))
+    if names := settings.get(CHANGED_OUTPUTS):
+        return _RANDOM._replace(why=_RANDOM.why.format(names))
+    calls = evidence.work.get("torch", {}).values()
+    return _FAST_PATH if any(_NESTED in op for call in calls for op in (call.op, *call.inner)) else _UNKNOWN

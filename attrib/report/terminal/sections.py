@@ -20,6 +20,8 @@ _TOP_OPERATORS = 8
 _MOST_ALERT_LINES = 8
 _BAR_CELLS = 9
 _SENTENCE_LIMIT = 800
+_FIX_LIMIT = 4000
+"""A command that is cut cannot be run."""
 _STYLES = {"slower": "bold yellow", "faster": "bold cyan", "same": "bold", "none": "bold"}
 _ALERT_MARKS = {"error": ("!!", "bold red"), "warning": ("!", "bold yellow"), "note": ("-", "dim")}
 _TONE_MARKS = {"slower": "▲", "faster": "▼", "same": "●"}
@@ -49,7 +51,7 @@ def print_alerts(console: "Console", view: View, level: Level) -> None:
         for line in alert.lines[:_MOST_ALERT_LINES]:
             print_line(console, text_of(line.text, limit=_SENTENCE_LIMIT), indent=2)
             for text in filter(None, (line.effect, line.fix and f"to fix it: {line.fix}")):
-                print_line(console, text_of(text, "dim"), indent=4)
+                print_line(console, text_of(text, "dim", limit=_FIX_LIMIT), indent=4)
         if len(alert.lines) > _MOST_ALERT_LINES:
             print_line(console, text_of(f"  and {len(alert.lines) - _MOST_ALERT_LINES} more", "dim"))
 
@@ -129,7 +131,8 @@ def print_findings(console: "Console", view: View) -> None:
         if item.gain:
             print_line(console, text_of(item.gain.text), indent=2)
         for number, line in enumerate(item.finding.fix.splitlines()):
-            print_line(console, text_of(f"fix: {line}" if number == 0 else f"     {line}"), indent=2)
+            told = f"fix: {line}" if number == 0 else f"     {line}"
+            print_line(console, text_of(told, limit=_FIX_LIMIT), indent=2)
         for line in finding_lines(item):
             print_line(console, text_of(line), indent=2)
     if (hidden := len(view.findings) - _TOP_FINDINGS) > 0:

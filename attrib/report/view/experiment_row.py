@@ -6,7 +6,7 @@ from typing import Literal
 from attrib.model.estimate import Delta
 from attrib.model.experiment import BOUND_WORDS, ExperimentResult
 from attrib.report.view.dot_chart import ChartRow
-from attrib.units import format_ns, unit_for
+from attrib.units import format_interval, format_ns
 
 _STATES = {
     "failed": "failed",
@@ -62,12 +62,8 @@ class ExperimentRow:
 
 
 def figure(saving: Delta) -> str:
-    """A duration with the ends of its interval, e.g. `3.10 ms [2.80, 3.40]`."""
-    halves = [half for half in (saving.high - saving.median, saving.median - saving.low) if half > 0]
-    # The unit of the longest of the three, with the decimals that the nearer end of a skewed interval needs.
-    longest = max(abs(saving.median), abs(saving.low), abs(saving.high))
-    unit = unit_for(longest, noise=min(halves, default=0))
-    return f"{unit.text(saving.median)} [{unit.number(saving.low)}, {unit.number(saving.high)}]"
+    """A saving with its interval."""
+    return format_interval(saving.median, saving.low, saving.high, sign=False)
 
 
 def experiment_row(result: ExperimentResult, anchor: str) -> ExperimentRow:

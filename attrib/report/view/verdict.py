@@ -375,7 +375,7 @@ def reason_without_steps(document: Document, role: Role) -> str:
     side = document.sides.get(role)
     if side is None:
         recorded = role in document.profiled
-        return "only profiled steps were recorded" if recorded else "nothing of it was recorded"
+        return "only profiled steps were recorded" if recorded else "no step of it was recorded"
     if side.state == "complete":
         return "no plain step was timed"
     return f"{side.state}: {side.error}" if side.error else side.state

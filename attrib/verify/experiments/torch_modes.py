@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from attrib.model.manifest import COMPILED_BY_MODEL
 from attrib.verify.experiments.attention import NO_CHOICE, OTHER, has_choice
 from attrib.verify.experiments.change import experiment, variant
 from attrib.verify.predict.pytorch import eager_attention, predict_compilation
@@ -24,6 +25,8 @@ def compilation(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicabl
     mode = context.options.torch_mode
     if mode == "compile":
         return Inapplicable(reason="the capture ran PyTorch compiled already")
+    if by := context.manifest.sides["torch"].settings.get(COMPILED_BY_MODEL):
+        return Inapplicable(reason=f"the model is compiled already, by {by}")
     options = replace(context.options, torch_mode="compile")
     predicted = predict_compilation(context) if mode == "eager" else None
     why = (

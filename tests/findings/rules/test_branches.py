@@ -295,6 +295,21 @@ class TestFoldedWork:
         assert (found.explains_ns, found.saving_ns) == (-5 * MS, 0)
         assert "product reads matrix, float[256×256], which depends on no input" in texts(found)
 
+    @pytest.mark.parametrize(
+        ("free", "state", "told"),
+        [
+            (None, "failed", "See whether these calls depend on an input"),
+            ({"/aten::arange#0", "/aten::exp#0"}, "failed", "these calls depend on no input"),
+            ({"/aten::arange#0"}, "passed", ""),
+        ],
+    )
+    def test_what_depends_on_an_input_is_not_said_to_be_constant(self, free, state, told):
+        free = None if free is None else frozenset(free)
+        given_evidence = dataclasses.replace(self.given(self.folded()), input_free=free)
+        found = finding(given_evidence, "folded-work")
+        assert found.state == state
+        assert told in found.fix
+
     def test_a_module_with_nodes_that_nobody_called_is_left_to_the_match(self):
         missed = row("extra_work", 0, MS, module="", nodes=[("n", "ReduceMean")])
         assert finding(self.given(self.folded(), missed), "folded-work").state == "passed"

@@ -476,6 +476,34 @@ class TestOutputMismatch:
         assert (found.id, found.title) == ("output-mismatch", "1 of 2 outputs differ between the engines")
         assert "0.1 of the largest value" in texts(found)
 
+    @pytest.mark.parametrize(
+        ("settings", "why", "fix"),
+        [
+            ({}, "may not do the same work", "`--precision`"),
+            (
+                {"changed_state": "seen, total"},
+                "changes the model itself (seen, total)",
+                "an input and an output",
+            ),
+            ({"changed_outputs": "logits"}, "draws random numbers", "Draw them outside"),
+        ],
+    )
+    def test_what_the_capture_saw_is_the_reason(self, settings, why, fix):
+        told = manifest(torch={"settings": settings})
+        found = finding("output-mismatch", evidence(manifest=told, outputs=(self.output(False),)))
+        assert why in found.summary
+        assert fix in found.fix
+
+    def test_the_fast_path_of_encoders_is_other_work(self):
+        call = Work(id="c", engine="torch", op="aten::_nested_tensor_from_mask", scope="encoder")
+        given_evidence = dataclasses.replace(
+            evidence(outputs=(self.output(False),)), work={"torch": {"c": call}, "onnxruntime": {}}
+        )
+        found = finding("output-mismatch", given_evidence)
+        assert "leaves padded tokens out" in found.summary
+        assert "set_fastpath_enabled(False)" in found.fix
+        assert "--precision" not in found.fix
+
     def test_a_reason_stands_for_itself(self):
         found = finding("output-mismatch", evidence(outputs=(self.output(False, reason="NaN in both"),)))
         assert texts(found) == "logits: NaN in both"
@@ -554,10 +582,18 @@ class TestUnmatchedTime:
         assert "attrib profile" in finding("unmatched-time", evidence(lost, manifest=None)).fix
 
 
-@pytest.mark.parametrize(("mode", "advised"), [("eager", True), ("compile", False), ("jit", False)])
-def test_compiling_is_not_advised_to_who_compiles(mode, advised):
+@pytest.mark.parametrize(
+    ("mode", "settings", "advised"),
+    [
+        ("eager", {}, True),
+        ("compile", {}, False),
+        ("jit", {}, False),
+        ("eager", {"compiled_by_model": "torch.compile"}, False),
+    ],
+)
+def test_compiling_is_not_advised_to_who_compiles(mode, settings, advised):
     base = manifest()
-    torch = msgspec.structs.replace(base.sides["torch"], mode=mode)
+    torch = msgspec.structs.replace(base.sides["torch"], mode=mode, settings=settings)
     given = evidence(
         row("framework", 20 * MS, 2 * MS, name="(framework)/torch dispatch"),
         manifest=msgspec.structs.replace(base, sides={**base.sides, "torch": torch}),

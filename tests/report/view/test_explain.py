@@ -61,7 +61,7 @@ def test_findings_and_experiments_on_a_row_are_shown(sample_analysis):
     assert [(e.id, e.snippet) for e in found.experiments] == [("opset-23", ""), ("inverse-pairs", "")]
     text = flat(printed(found))
     assert "Findings it costs (some-rule)" in text
-    assert "Export with opset 23 (--opset 23): predicted 3.10 ms [2.80, 3.40], measured 2.90 ms" in text
+    assert "Export with opset 23 (--opset 23): predicted 3.10 ± 0.30 ms, measured 2.90 ± 0.65 ms" in text
     assert "missed: ONNX Runtime already removes them" in text
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 from attrib.findings.evidence.placement import executed_nodes, requested_provider
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
-from attrib.model.execution_providers import CPU_PROVIDER, CUDA_PROVIDER, provider_row
+from attrib.model.execution_providers import provider_row
 from attrib.wording import counted, listed
 
 
@@ -17,25 +17,19 @@ def audit(evidence: Evidence) -> RuleResult:
             failed=False, lacks="needs a profile whose nodes name their provider (ONNX Runtime 1.0 or later)"
         )
     side = evidence.side("onnxruntime")
-    torch = evidence.partitions.get("torch")
+    if side is None:
+        return RuleResult(failed=False, lacks="needs a manifest, which says which provider was asked for")
     wanted = requested_provider(evidence)
-    if side is None and set(used) == {CPU_PROVIDER}:
-        # what was asked for was not recorded: assume the GPU's provider where PyTorch used a GPU
-        wanted = CUDA_PROVIDER if torch is not None and torch.device is not None else ""
     if wanted in used:
         where = listed([f"{name} ({counted(count, 'node')})" for name, count in used.most_common()])
         return RuleResult(failed=False, summary=f"Nodes ran on {where}.")
-    if not wanted:
-        return RuleResult(failed=False, lacks="needs a manifest, which says which provider was asked for")
     ran = listed([name for name, _ in used.most_common()])
-    texts = ["PyTorch's trace holds work of a GPU, ONNX Runtime's profile names the CPU alone"]
-    if side is not None:
-        has = "has" if wanted in side.providers else "lacks"
-        texts = [
-            f"asked for: {listed(list(side.requested_providers))}",
-            f"the session has {listed(list(side.providers))}: it {has} {wanted}",
-            f"the nodes of a step ran on {ran}",
-        ]
+    has = "has" if wanted in side.providers else "lacks"
+    texts = (
+        f"asked for: {listed(list(side.requested_providers))}",
+        f"the session has {listed(list(side.providers))}: it {has} {wanted}",
+        f"the nodes of a step ran on {ran}",
+    )
     return RuleResult(
         failed=True,
         detail=f"{wanted} was asked for, and all {counted(sum(used.values()), 'node')} ran on {ran}",
@@ -56,8 +50,7 @@ RULE = Rule(
         "If a provider's libraries cannot be loaded, ONNX Runtime says so in its log and runs everything on the CPU;"
         " `get_available_providers()` goes on to list it. The usual reason is a CUDA or cuDNN of another version"
         " (microsoft/onnxruntime#29913, danielgatis/rembg#841). The rule compares the provider that was asked for with"
-        " those of the nodes in the profile; without a manifest it fires where PyTorch's trace holds work of a GPU and"
-        " every node ran on the CPU."
+        " those of the nodes in the profile. A pair of traces from elsewhere does not say what was asked for."
     ),
     cause=None,
     needs=("nodes",),

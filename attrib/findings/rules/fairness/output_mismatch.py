@@ -1,6 +1,6 @@
 """output-mismatch: the engines do not compute the same."""
 
-from attrib.findings.evidence.numerics import describe_difference
+from attrib.findings.evidence.numerics import describe_difference, why_outputs_differ
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.wording import counted
@@ -10,17 +10,15 @@ def audit(evidence: Evidence) -> RuleResult:
     """Compare every output with the tolerance of the precision."""
     wrong = [output for output in evidence.outputs if not output.equal]
     total = counted(len(evidence.outputs), "output")
+    why, fix = why_outputs_differ(evidence)
     return RuleResult(
         failed=bool(wrong),
         detail=f"{len(wrong)} of {total}",
-        summary="The engines may not do the same work, so that the difference in time may come from that."
-        if wrong
-        else f"{total} compared, all within the tolerance of the precision.",
+        summary=why if wrong else f"{total} compared, all within the tolerance of the precision.",
         evidence=tuple(
             EvidenceRow(text=describe_difference(output)) for output in (wrong or evidence.outputs)
         ),
-        fix="Find the reason before you read the times: check precision (`--precision`), TF32, the attention implementation"
-        " (`--attention`) and the export (`--exporter`), one after the other, until the outputs agree.",
+        fix=fix,
     )
 
 

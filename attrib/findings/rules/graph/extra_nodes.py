@@ -15,7 +15,9 @@ from attrib.wording import counted, listed
 
 def audit(evidence: Evidence) -> RuleResult:
     """Weigh the computing nodes that no call of PyTorch stands behind."""
-    rows = rows_of(evidence, "extra_work")
+    # Where a module also has calls without a node, these may be the counterpart that the match has missed.
+    open_calls = {row.module for row in evidence.ledger.rows if row.torch_calls and not row.onnx_nodes}
+    rows = tuple(row for row in rows_of(evidence, "extra_work") if row.module not in open_calls)
     nodes = nodes_of(rows)
     if not nodes:
         return RuleResult(failed=False, summary="Every computing node has a call of PyTorch behind it.")
@@ -27,10 +29,19 @@ def audit(evidence: Evidence) -> RuleResult:
         summary=f"{op_counts(evidence, 'onnxruntime', nodes)}: {both_times(rows)}."
         + (f" In the exported graph: {listed(exported)}." if exported else ""),
         evidence=module_lines(evidence, rows),
-        fix="See what they are for with `attrib explain TRACE_DIR NODE`. What depends on no input can be computed once, in"
-        " `__init__`; what the exporter added may be absent with `--exporter torchscript`, another `--opset`, or after"
-        " `--optimize onnxslim`.",
+        fix="See what they are for with `attrib explain TRACE_DIR NODE`." + _other_exporter(evidence),
     )
+
+
+def _other_exporter(evidence: Evidence) -> str:
+    side = evidence.side("onnxruntime")
+    other = _OTHER.get(side.exporter) if side is not None else None
+    return (
+        f" What the exporter added may be absent with `attrib profile --exporter {other}`." if other else ""
+    )
+
+
+_OTHER = {"dynamo": "torchscript", "torchscript": "dynamo"}
 
 
 RULE = Rule(

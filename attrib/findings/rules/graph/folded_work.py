@@ -12,7 +12,7 @@ from attrib.findings.evidence.ledger_queries import (
     side_ns,
 )
 from attrib.findings.protocol import Evidence, Rule, RuleResult
-from attrib.model.document import EvidenceRow
+from attrib.model.document import EvidenceRow, LedgerRow
 from attrib.units import format_ns
 from attrib.wording import counted
 
@@ -24,7 +24,7 @@ def audit(evidence: Evidence) -> RuleResult:
     rows = [
         row
         for row in rows_of(evidence, "missing_work")
-        if not row.onnx_nodes and row.module not in open_nodes
+        if not row.onnx_nodes and row.module not in open_nodes and _is_free(evidence, row)
     ]
     calls = counted(len(calls_of(rows)), "call")
     lines = []
@@ -45,9 +45,23 @@ def audit(evidence: Evidence) -> RuleResult:
         if rows
         else "No call of PyTorch was left out by the export.",
         evidence=tuple(lines),
-        fix="PyTorch need not compute it anew either: what depends on no input can be computed once in `__init__` and kept"
-        " with `register_buffer`. Nothing needs to change in ONNX Runtime.",
+        fix=_FIX if evidence.input_free is not None else _UNPROVED_FIX,
     )
+
+
+def _is_free(evidence: Evidence, row: LedgerRow) -> bool:
+    """Whether a row's calls depend on no input of the model; also where nobody watched."""
+    return evidence.input_free is None or evidence.input_free.issuperset(row.torch_calls)
+
+
+_FIX = (
+    "PyTorch need not compute it anew either: these calls depend on no input, and can be run once in `__init__`, their"
+    " result kept with `register_buffer`. Nothing needs to change in ONNX Runtime."
+)
+_UNPROVED_FIX = (
+    "Nothing needs to change in ONNX Runtime. See whether these calls depend on an input: what does not can be run once in"
+    " `__init__`, and its result kept with `register_buffer`."
+)
 
 
 RULE = Rule(
@@ -59,7 +73,7 @@ RULE = Rule(
         "What depends on no input is a constant to an exporter: a mask, a position table or a matrix that `forward` builds"
         " anew on every call is computed once, at export or when the session is created. Checks and no-ops vanish, too."
         " PyTorch runs them in every step. The rule adds up the ledger rows of the cause `missing_work` that no node"
-        " belongs to."
+        " belongs to and, where the capture watched a step, no input reaches."
     ),
     cause="missing_work",
     needs=("delta", "partitions", "exported"),

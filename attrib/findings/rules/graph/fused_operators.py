@@ -8,6 +8,7 @@ from attrib.findings.evidence.ledger_queries import (
     ids,
     nodes_of,
     rows_of,
+    try_compiled,
 )
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.wording import counted
@@ -25,7 +26,8 @@ def audit(evidence: Evidence) -> RuleResult:
         detail=counted(len(nodes_of(rows)), "fused node is", "fused nodes are"),
         summary=f"What several calls do in PyTorch and fewer nodes in ONNX Runtime takes {both_times(rows)}.",
         evidence=tuple(fusion_line(evidence, kind, group) for kind, group in groups[:MOST_GROUPS]),
-        fix="Nothing needs to change in ONNX Runtime. `--torch-mode compile` shows what fusing gives PyTorch.",
+        fix="Nothing needs to change in ONNX Runtime."
+        + try_compiled(evidence, "{} shows what fusing gives PyTorch."),
     )
 
 

@@ -24,6 +24,7 @@ from attrib.findings.evidence.ledger_queries import (
     nodes_of,
     op_counts,
     rows_line,
+    try_compiled,
 )
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import LedgerRow
@@ -65,8 +66,9 @@ def audit(evidence: Evidence) -> RuleResult:
         summary=f"{calls} of PyTorch beside {counted(len(nodes_of(rows)), 'node')}: {both_times(rows)}.",
         evidence=tuple(lines),
         fix="In PyTorch use the operator itself (`nn.functional.gelu`, `nn.functional.layer_norm`, one `nn.Linear`) in place"
-        " of its formula or its pieces; `--torch-mode compile` shows what fusing the calls gives. Nothing needs to change"
-        " in ONNX Runtime.",
+        " of its formula or its pieces."
+        + try_compiled(evidence, "{} shows what fusing the calls gives.")
+        + " Nothing needs to change in ONNX Runtime.",
     )
 
 

@@ -12,6 +12,7 @@ from attrib.findings.evidence.ledger_queries import (
 from attrib.findings.evidence.numerics import DOUBLE, FLOAT
 from attrib.findings.evidence.reference_cost import Terms, weights_at_call_rate
 from attrib.findings.protocol import Evidence, Rule, RuleResult
+from attrib.model.work import Work
 from attrib.units import format_ns
 from attrib.wording import counted
 
@@ -29,7 +30,7 @@ def audit(evidence: Evidence) -> RuleResult:
         if any(t.dtype == DOUBLE for name in row.onnx_nodes if name in nodes for t in nodes[name].outputs)
         for call in row.torch_calls
     }
-    island = [call for call in calls if call.id not in both and any(t.dtype == DOUBLE for t in call.inputs)]
+    island = [call for call in calls if call.id not in both and _in_double(call)]
     if not island:
         return RuleResult(
             failed=False, summary="PyTorch computes nothing in double that ONNX Runtime does not."
@@ -41,11 +42,7 @@ def audit(evidence: Evidence) -> RuleResult:
     names = tuple(call.id for call in (*island, *casts))
     terms = Terms()
     terms.add_calls(dict.fromkeys(names, -1.0))
-    in_float = [
-        call
-        for call in calls
-        if any(t.dtype == FLOAT for t in call.inputs) and not any(t.dtype == DOUBLE for t in call.inputs)
-    ]
+    in_float = [call for call in calls if any(t.dtype == FLOAT for t in call.inputs) and not _in_double(call)]
     for call in island:
         if call_role(call) != "cast":  # float needs none
             terms.add_calls(weights_at_call_rate(in_float, call) or {call.id: HALF})
@@ -67,6 +64,11 @@ def audit(evidence: Evidence) -> RuleResult:
         fix="In PyTorch leave out `.double()`, and numpy and Python constants of type float64; where a sum needs them,"
         " convert the sum and not the weights. Nothing needs to change in ONNX Runtime.",
     )
+
+
+def _in_double(call: Work) -> bool:
+    """Whether a call computes in double. A Python number is a double without a dimension, and changes no type."""
+    return any(t.dtype == DOUBLE and t.shape for t in call.inputs)
 
 
 RULE = Rule(

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from attrib.findings.evidence.kernels import compare_kernels, group_flops
-from attrib.findings.evidence.ledger_queries import torch_is_eager
+from attrib.findings.evidence.ledger_queries import try_compiled
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 
@@ -19,9 +19,8 @@ def audit(evidence: Evidence) -> RuleResult:
             " processors, ONNX Runtime's from its own MLAS. `MKL_VERBOSE=1` shows the code path that MKL takes."
         )
         lines.append(EvidenceRow(text=text))
-    fix = "Nothing needs to change in ONNX Runtime."
-    if torch_is_eager(evidence):
-        fix += " `--torch-mode compile` shows how fast PyTorch can be here."
+    advice = try_compiled(evidence, "{} shows how fast PyTorch can be here.")
+    fix = f"Nothing needs to change in ONNX Runtime.{advice}"
     return replace(result, evidence=tuple(lines), fix=fix)
 
 

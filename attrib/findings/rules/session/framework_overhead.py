@@ -9,7 +9,7 @@ from attrib.findings.evidence.ledger_queries import (
     ids,
     rows_of,
     side_ns,
-    torch_is_eager,
+    try_compiled,
 )
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
@@ -27,8 +27,8 @@ def audit(evidence: Evidence) -> RuleResult:
     parts = _parts(evidence, "onnxruntime")
     largest = max(parts, key=lambda part: part.value_ns or 0, default=None)
     if ort_ns <= torch_ns:
-        fix = "Nothing needs to change in ONNX Runtime." + (
-            " `--torch-mode compile` cuts what PyTorch spends." if torch_is_eager(evidence) else ""
+        fix = "Nothing needs to change in ONNX Runtime." + try_compiled(
+            evidence, "{} cuts what PyTorch spends."
         )
     elif largest is not None and largest.text.startswith("ort executor:"):
         fix = "The executor's cost grows with the number of nodes: fuse them, or use a larger batch."

@@ -7,6 +7,7 @@ from attrib.findings.evidence.ledger_queries import (
     rows_line,
     rows_of,
     side_ns,
+    try_compiled,
 )
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.units import format_ns
@@ -33,8 +34,9 @@ def audit(evidence: Evidence) -> RuleResult:
         summary=f"{listed([module for module, _ in groups])}: {format_ns(side_ns(rows, 'torch'))} of a PyTorch step pass"
         " inside `forward`, in no operator and in no inner module. The exported graph holds operators only.",
         evidence=tuple(lines),
-        fix="Move what does not depend on the input out of `forward`. `--torch-mode compile` may cut the rest. Nothing needs"
-        " to change in ONNX Runtime.",
+        fix="Move what does not depend on the input out of `forward`."
+        + try_compiled(evidence, "{} may cut the rest.")
+        + " Nothing needs to change in ONNX Runtime.",
     )
 
 

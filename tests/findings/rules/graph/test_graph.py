@@ -226,6 +226,11 @@ class TestDoubleInPyTorch:
         call = self.linear("b", "float")
         assert finding("double-in-pytorch", given(gemm(1, MS), calls={"b": call})).state == "passed"
 
+    def test_a_number_of_python_is_no_tensor_in_double(self):
+        call = self.linear("b", "float")
+        call = msgspec.structs.replace(call, op="aten::mul", inputs=(call.inputs[0], tensor(dtype="double")))
+        assert finding("double-in-pytorch", given(gemm(1, MS), calls={"b": call})).state == "passed"
+
 
 class TestInverseTransposes:
     def pair(self, between="Gelu", ns=2 * MS, first="0,2,1", second="0,2,1"):
