@@ -120,12 +120,16 @@ class MachineState(_Struct, frozen=True, kw_only=True):
         watched: Blocks beside which the machine showed anything that would tell a disturbance.
         disturbances: What was disturbed, how often, why, and what came of it, one sentence each; empty where all was quiet.
         unseen: What it did not show, in words.
+        together: Rounds that count in which two threads shared a last-level cache.
+        apart: Rounds that count in which each of two threads had one of its own.
     """
 
     launches: tuple[LaunchState, ...] = ()
     watched: int = 0
     disturbances: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
+    together: int = 0
+    apart: int = 0
 
 
 class PlainBlock(_Struct, frozen=True, kw_only=True, gc=False):

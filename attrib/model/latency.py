@@ -19,11 +19,13 @@ LATENCY_COLUMNS = ("engine", "phase", "block", "iteration", "start_ns", "wall_ns
 EVIDENCE_COLUMNS = BlockEvidence.__struct_fields__
 """What was counted while the block of a step was timed; the same in every row of the block."""
 
-BLOCK_COLUMNS = ("launch", "attempt", "product_ns", "copy_ns", *EVIDENCE_COLUMNS)
+REFERENCES = ("product_ns", "copy_ns", "own_ns", "shared_ns")
+"""What fixed work took in a round, in a process that is no engine (`attrib.capture.system.disturbance.ReferenceTimes`)."""
+
+BLOCK_COLUMNS = ("launch", "attempt", *REFERENCES, *EVIDENCE_COLUMNS)
 """Columns that captures of older versions lack.
 
 `launch` numbers the starts of the engines' processes, `attempt` the times that a block was measured, both from 0.
-`product_ns` and `copy_ns` are what a fixed product and a fixed copy took in this round, in a process that is no engine.
 """
 
 Int64s = npt.NDArray[np.int64]
@@ -54,6 +56,8 @@ class TimedBlock:
         counted: It counts: for the headline, or for the shares.
         product_ns: What the fixed product took in that round; `UNSEEN` where none was timed.
         copy_ns: What the fixed copy took.
+        own_ns: What two threads took to read memory of their own.
+        shared_ns: What two threads took to read the same memory.
     """
 
     role: Role
@@ -67,6 +71,8 @@ class TimedBlock:
     counted: bool = True
     product_ns: int = UNSEEN
     copy_ns: int = UNSEEN
+    own_ns: int = UNSEEN
+    shared_ns: int = UNSEEN
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -187,8 +193,7 @@ class LatencyTable:
                         walls_ns=tuple(self.wall_ns[rows].tolist()),
                         disturbed=self._disturbed.get(key, ()),
                         counted=key in self._counted,
-                        product_ns=its.pop("product_ns"),
-                        copy_ns=its.pop("copy_ns"),
+                        **{name: its.pop(name) for name in REFERENCES},
                         evidence=BlockEvidence(**its),
                     ),
                 )

@@ -9,7 +9,7 @@ import numpy as np
 
 from attrib.capture.workers.messages import Steps
 from attrib.model.disturbance import UNSEEN
-from attrib.model.latency import BLOCK_COLUMNS, LATENCY_COLUMNS, LatencyTable, StepPhase
+from attrib.model.latency import BLOCK_COLUMNS, LATENCY_COLUMNS, REFERENCES, LatencyTable, StepPhase
 from attrib.model.manifest import ROLES, Role
 
 Row = tuple[Any, ...]
@@ -25,14 +25,12 @@ class Attempt:
     Attributes:
         launch: Which start of the engines' processes, from 0.
         number: The how manieth attempt at the block, from 0.
-        product_ns: What the fixed product took in this round.
-        copy_ns: What the fixed copy took.
+        reference: What fixed work took in this round, in the order of `REFERENCES`.
     """
 
     launch: int = 0
     number: int = 0
-    product_ns: int = UNSEEN
-    copy_ns: int = UNSEEN
+    reference: tuple[int, ...] = (UNSEEN,) * len(REFERENCES)
 
 
 @dataclass(slots=True)
@@ -108,8 +106,7 @@ class Latencies:
         beside = (
             attempt.launch,
             attempt.number,
-            attempt.product_ns,
-            attempt.copy_ns,
+            *attempt.reference,
             *msgspec.structs.astuple(steps.evidence),
         )
         self.rows += [(role, "warmup", number, i, *time, *beside) for i, time in enumerate(times[:lead_in])]

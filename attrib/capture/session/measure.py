@@ -255,13 +255,12 @@ class PairedBlocks:
             phase: Plain or profiled.
             number: The round.
         """
-        product_ns, copy_ns = self._reference.measure()
+        reference = self._reference.measure()
         for again in range(_ATTEMPTS):
             attempt = Attempt(
                 launch=number // self.protocol.rounds_per_launch,
                 number=again,
-                product_ns=product_ns,
-                copy_ns=copy_ns,
+                reference=reference,
             )
             disturbed = [runner for runner in order if self._run(runner, phase, number, attempt)]
             if not disturbed:

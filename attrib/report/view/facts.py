@@ -129,6 +129,20 @@ def _machine_state(state: MachineState | None) -> Iterable[tuple[str, str]]:
         known = [format_ns(its) for launch in state.launches if (its := getattr(launch, what)) is not None]
         more = f", {len(known) - _MOST_LAUNCHES:,} more" if len(known) > _MOST_LAUNCHES else ""
         yield label, f"{', '.join(known[:_MOST_LAUNCHES])}{more} (launch by launch)" if known else ""
+    if placed := state.together + state.apart:
+        share = (
+            "shared"
+            if not state.apart
+            else "one each"
+            if not state.together
+            else f"one each in {state.apart}"
+        )
+        both = (
+            f" of {counted(placed, 'round')}, shared in {state.together}"
+            if state.apart and state.together
+            else ""
+        )
+        yield "Last-level cache of two threads", share + both
     yield "Not shown by this machine", ", ".join(state.unseen)
 
 

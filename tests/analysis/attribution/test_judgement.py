@@ -10,7 +10,7 @@ from attrib.analysis.attribution.ledger.rows import Ledger, SideTimes
 from attrib.analysis.attribution.ledger.sampling import Rounds
 from attrib.model.disturbance import BlockEvidence
 from attrib.model.document import LedgerRow
-from attrib.model.latency import EVIDENCE_COLUMNS, LatencyTable
+from attrib.model.latency import BLOCK_COLUMNS, EVIDENCE_COLUMNS, REFERENCES, LatencyTable
 from attrib.model.region import Match
 
 MS = 1_000_000
@@ -22,14 +22,18 @@ MATCH = Match(method="none", confidence=1.0)
 
 
 def table(rounds, *, phase="plain", machine=()):
-    """Rounds as lists of attempts: each is the evidence of both sides; `machine` gives (product, copy) by round."""
-    rows, more = [], {name: [] for name in ("launch", "attempt", "product_ns", "copy_ns", *EVIDENCE_COLUMNS)}
+    """Rounds as lists of attempts: each is the evidence of both sides; `machine` gives the references by round."""
+    rows, more = [], {name: [] for name in BLOCK_COLUMNS}
     for number, attempts in enumerate(rounds):
         for attempt, seen in enumerate(attempts):
             for role, wall in (("torch", 100 * MS), ("onnxruntime", 60 * MS)):
                 rows.append((role, phase, number, 0, len(rows), wall))
-                product, copy = machine[number] if machine else (-1, -1)
-                launch = {"launch": number // 3, "attempt": attempt, "product_ns": product, "copy_ns": copy}
+                given = (*(machine[number] if machine else ()), -1, -1, -1, -1)
+                launch = {
+                    "launch": number // 3,
+                    "attempt": attempt,
+                    **dict(zip(REFERENCES, given, strict=False)),
+                }
                 for name, value in (launch | {n: getattr(seen, n) for n in EVIDENCE_COLUMNS}).items():
                     more[name].append(value)
     engine, phases, *numbers = (list(column) for column in zip(*rows, strict=True))
@@ -171,6 +175,19 @@ class TestMachine:
         assert [launch.copy_ns for launch in state.launches] == [12 * MS, 13 * MS, 20 * MS]
         assert (state.watched, state.disturbances) == (18, ())
         assert state.unseen == ("pressure on the processors", "the clock of the processors")
+
+    def test_a_machine_in_two_states_says_so(self):
+        apart, together = (1, 1, 100, 90), (1, 1, 100, 60)
+        both = table([[QUIET]] * 5, machine=[apart] * 2 + [together] * 3)
+        assert (machine_state(both).apart, machine_state(both).together) == (2, 3)
+        (reason,) = judged(both).reasons
+        assert reason == (
+            "the machine was in two states: in 2 of 5 rounds two threads had a last-level cache each, in 3 they shared one"
+        )
+        for one in (apart, together):
+            assert judged(table([[QUIET]] * 5, machine=[one] * 5)).reasons == ()
+        blind = machine_state(table([[QUIET]] * 5, machine=[(1, 1)] * 5))
+        assert (blind.apart, blind.together) == (0, 0)
 
     def test_a_disturbed_attempt_does_not_speak_for_its_launch(self):
         rounds = [[QUIET]] * 5 + [[LOUD]]

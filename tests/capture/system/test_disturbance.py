@@ -115,6 +115,22 @@ def test_a_block_is_judged_by_what_was_counted(seen, why):
 
 
 def test_reference_is_timed_without_an_engine():
-    product_ns, copy_ns = Reference().measure()
-    assert product_ns > 0
-    assert copy_ns > 0
+    found = Reference().measure()
+    assert found.product_ns > 0
+    assert found.copy_ns > 0
+    assert (found.own_ns > 0) == (found.shared_ns > 0)
+
+
+@pytest.mark.parametrize(("size", "read"), [("8192K", True), ("999999K", False), ("", False), ("32M", False)])
+def test_caches_are_read_where_the_system_says_how_large_they_are(tmp_path, monkeypatch, size, read):
+    monkeypatch.setattr(disturbance, "affinity", lambda: 2)
+    file = tmp_path / "sys/devices/system/cpu/cpu0/cache/index3/size"
+    file.parent.mkdir(parents=True)
+    file.write_text(size)
+    found = Reference(tmp_path).measure()
+    assert (found.own_ns > 0, found.shared_ns > 0) == (read, read)
+
+
+def test_with_one_processor_nothing_is_shared(monkeypatch):
+    monkeypatch.setattr(disturbance, "affinity", lambda: 1)
+    assert Reference().measure().own_ns == UNSEEN

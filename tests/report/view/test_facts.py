@@ -1,5 +1,7 @@
 """What a reader is told about the measurement."""
 
+import pytest
+
 from attrib.model.document import LaunchState, MachineState
 from attrib.model.manifest import Protocol
 from attrib.report.view.facts import method_facts
@@ -22,6 +24,21 @@ def test_method_says_how_long_was_measured_why_it_ended_and_what_the_machine_was
     )
     assert facts["Fixed product"] == "5.40 ms, 5.40 ms, 5.40 ms (launch by launch)"
     assert facts["Not shown by this machine"] == "the clock of the processors"
+
+
+@pytest.mark.parametrize(
+    ("together", "apart", "said"),
+    [
+        (5, 0, "shared"),
+        (0, 5, "one each"),
+        (3, 2, "one each in 2 of 5 rounds, shared in 3"),
+        (0, 0, None),
+    ],
+)
+def test_the_machines_state_is_named(together, apart, said):
+    state = MachineState(together=together, apart=apart)
+    facts = dict(method_facts(factory.document(state=state)))
+    assert facts.get("Last-level cache of two threads") == said
 
 
 def test_method_of_an_older_capture_is_silent_about_launches():
