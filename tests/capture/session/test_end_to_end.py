@@ -277,8 +277,8 @@ def test_graph_of_the_user_with_other_inputs_is_refused(factories):
 
 @pytest.mark.slow
 def test_unknown_provider_is_named_with_the_known_ones(factories):
-    with pytest.raises(SideError, match="has no NoSuchProvider") as caught:
-        capture(options(factories, "named", providers=("NoSuchProvider",)))
+    with pytest.raises(SideError, match="has no NoSuchExecutionProvider") as caught:
+        capture(options(factories, "named", providers=("NoSuchExecutionProvider",)))
     assert "CPUExecutionProvider" in caught.value.hint
 
 
