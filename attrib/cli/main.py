@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 import click
 
-from attrib.cli.streams import drop_stdout, is_full, prepare_streams
+from attrib.cli.streams import drop_stdout, is_stdout_full, prepare_streams
 from attrib.errors import AttribError, InternalError, UsageError
 from attrib.version import __version__
 
@@ -100,7 +100,7 @@ def run(args: Sequence[str] | None = None) -> int:
         drop_stdout()
         return BROKEN_PIPE
     except OSError as error:
-        if not is_full(error):
+        if not is_stdout_full(error):
             raise
         drop_stdout()
         show_error(

@@ -75,7 +75,9 @@ def command(
     from attrib.cli.progress import show_progress
 
     if context.args:
-        hint = f"did you mean `attrib profile --model {shlex.quote(context.args[0])}`?"
+        hint = "leave it out, or quote the value that it is a part of"
+        if options["model"] is None:
+            hint = f"did you mean `attrib profile --model {shlex.quote(context.args[0])}`?"
         raise UsageError(f"{context.args[0]!r} belongs to no option", hint=hint)
     check_resume(context, resume, options)
     from attrib.capture.storage.interrupts import Interrupts

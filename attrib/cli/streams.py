@@ -51,9 +51,15 @@ def binary_stdout() -> BinaryIO:
     return sys.stdout.buffer
 
 
-def is_full(error: OSError) -> bool:
-    """Whether a write failed for want of space, and no file says which."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT) and error.filename is None
+def is_stdout_full(error: OSError) -> bool:
+    """Whether a write failed for want of space behind standard output: another line cannot be written there either."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return False
+    try:
+        os.write(sys.stdout.fileno(), b"\n")
+    except OSError:
+        return True
+    return False
 
 
 def drop_stdout() -> None:

@@ -105,11 +105,16 @@ class Judgement(_Struct, frozen=True, kw_only=True):
 
 
 class LaunchState(_Struct, frozen=True, kw_only=True):
-    """What the machine was like in one launch: medians of a fixed product and a fixed copy over its rounds that count."""
+    """What the machine was like in one launch: medians of fixed work over its rounds that count.
+
+    A product, a copy, and what two threads at once took to read memory of their own and the same memory.
+    """
 
     launch: int
     product_ns: int | None = None
     copy_ns: int | None = None
+    own_ns: int | None = None
+    shared_ns: int | None = None
 
 
 class MachineState(_Struct, frozen=True, kw_only=True):
@@ -120,16 +125,12 @@ class MachineState(_Struct, frozen=True, kw_only=True):
         watched: Blocks beside which the machine showed anything that would tell a disturbance.
         disturbances: What was disturbed, how often, why, and what came of it, one sentence each; empty where all was quiet.
         unseen: What it did not show, in words.
-        together: Rounds that count in which two threads shared a last-level cache.
-        apart: Rounds that count in which each of two threads had one of its own.
     """
 
     launches: tuple[LaunchState, ...] = ()
     watched: int = 0
     disturbances: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
-    together: int = 0
-    apart: int = 0
 
 
 class PlainBlock(_Struct, frozen=True, kw_only=True, gc=False):

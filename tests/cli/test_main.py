@@ -39,7 +39,9 @@ def test_a_model_without_its_option_is_told_how(cli):
 
 
 def test_a_file_without_its_function_is_told_which_it_has(cli, tmp_path):
-    (tmp_path / "big.py").write_text("import sys\nsys.exit('it ran')\ndef _x(): pass\ndef make(): pass\n")
+    (tmp_path / "big.py").write_text(
+        "import sys\nsys.exit('it ran')\ndef _x(): pass\ndef helper(x): pass\ndef make(size=1): pass\n"
+    )
     done = cli("profile", "--model", "big.py", cwd=tmp_path, env={"PYTHONPATH": str(Path.cwd())})
     assert done.returncode == 3
     assert "try: --model big.py:make" in done.stderr

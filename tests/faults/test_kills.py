@@ -38,5 +38,5 @@ def test_whatever_is_killed_what_is_complete_stays_and_the_rest_is_measured(tmp_
     report = "\n".join(sorted(lines))
     assert len(lines) == COUNT, report
     assert "FAILED" not in report, report
-    assert report.count("resumed with") >= COUNT // 3, report  # a fast machine is done before some of the kills
+    assert report.count("resumed with") >= COUNT // 2, report
     assert any(f"resumed with {n} rounds" in report for n in (1, 2, 3)), report

@@ -33,12 +33,6 @@ CHANGED = 1.25
 BERT-base the bandwidth of large copies told two states of one machine apart: 60 to 75 against 35 to 45 GB/s."""
 
 
-APART = 0.7
-"""Ratio of what two threads take to read the same memory to what they take to read memory of their own, above which each has
-a last-level cache of its own. A virtual machine's processors move from one such cache to two and back, and PyTorch's step of
-BERT-base changes by a fifth with them; docs/benchmarks.md has what `tests/benchmarks/states.py` found of this limit."""
-
-
 def judge(headline: Headline, ledger: Ledger, table: LatencyTable | None) -> Judgement:
     """Judge the measurement.
 
@@ -140,35 +134,18 @@ def machine_state(table: LatencyTable | None) -> MachineState | None:
     if table is None or not {*REFERENCES, *EVIDENCE_COLUMNS} & set(table.more):
         return None
     blocks = _judged_blocks(table)
-    placed = _placed_apart(blocks)
     by_launch: dict[int, list[TimedBlock]] = {}
     for block in blocks:
         by_launch.setdefault(block.launch, []).append(block)
     return MachineState(
         launches=tuple(
-            LaunchState(
-                launch=launch,
-                product_ns=_reference(its, "product_ns"),
-                copy_ns=_reference(its, "copy_ns"),
-            )
+            LaunchState(launch=launch, **{name: _reference(its, name) for name in REFERENCES})
             for launch, its in sorted(by_launch.items())
         ),
         watched=sum(block.evidence.elapsed_ns != UNSEEN for block in blocks),
         disturbances=_disturbances(table, blocks),
         unseen=unseen([block.evidence for block in blocks]),
-        together=sum(not apart for apart in placed),
-        apart=sum(placed),
     )
-
-
-def _placed_apart(blocks: Iterable[TimedBlock]) -> list[bool]:
-    """Of each round that counts, whether two threads had a last-level cache each; where nobody looked, nothing."""
-    rounds = {
-        (block.phase, block.number): block.shared_ns > APART * block.own_ns
-        for block in blocks
-        if block.counted and UNSEEN not in (block.own_ns, block.shared_ns)
-    }
-    return list(rounds.values())
 
 
 def _reference(blocks: Iterable[TimedBlock], name: str) -> int | None:
@@ -196,12 +173,6 @@ def _machine_reasons(state: MachineState | None) -> tuple[str, ...]:
         if known and max(known)[0] > CHANGED * min(known)[0]:
             texts = [f"{format_ns(its)} in launch {launch + 1}" for its, launch in (min(known), max(known))]
             found.append(f"the machine changed between launches: {what} took {' and '.join(texts)}")
-    if state.together and state.apart:
-        every = counted(state.together + state.apart, "round")
-        found.append(
-            f"the machine was in two states: in {state.apart} of {every} two threads had a last-level cache each, in"
-            f" {state.together} they shared one"
-        )
     return tuple(found)
 
 

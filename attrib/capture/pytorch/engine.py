@@ -31,7 +31,7 @@ from attrib.capture.workers.silence import silence_libraries
 from attrib.capture.workers.steps import freeze_heap, quiet_collector, steps_of, time_steps
 from attrib.capture.workload.build import build, named_outputs
 from attrib.capture.workload.inputs import padding_settings, save_inputs
-from attrib.capture.workload.weights import denormal_count, fingerprint, tensor_prints
+from attrib.capture.workload.weights import denormal_count, hash_of, tensor_prints
 from attrib.errors import AttribError
 from attrib.model.capture_options import Device
 from attrib.model.compiled import COMPILED_FILE
@@ -112,7 +112,7 @@ class PyTorchEngine:
         torch.set_num_interop_threads(1)
         self._folder = Path(command.folder)
         built = build(command.recipe)
-        weights, before = fingerprint(built.module), tensor_prints(built.module)
+        before = tensor_prints(built.module)
         outputs = built.first_outputs()
         again: dict[str, Any] = {}
 
@@ -138,7 +138,7 @@ class PyTorchEngine:
         freeze_heap()
         return Loaded(
             weights=built.weights,
-            fingerprint=weights,
+            fingerprint=hash_of(before),
             parameters=sum(parameter.numel() for parameter in built.module.parameters()),
             inputs=tuple(inputs),
             outputs=tuple(outputs),

@@ -29,12 +29,13 @@ def split_factory(model: str) -> tuple[str, str]:
 
 
 def functions_in(file: Path) -> list[str]:
-    """Names of the public functions that a Python file defines, in order; it is read, not run."""
+    """Names of the public functions that a Python file defines and that need no argument, in order; it is not run."""
     try:
         body = ast.parse(file.read_bytes()).body
     except (SyntaxError, ValueError, RecursionError):
         return []
-    return [s.name for s in body if isinstance(s, ast.FunctionDef) and not s.name.startswith("_")]
+    functions = (s for s in body if isinstance(s, ast.FunctionDef) and not s.name.startswith("_"))
+    return [f.name for f in functions if len(f.args.posonlyargs + f.args.args) == len(f.args.defaults)]
 
 
 def call_factory(model: str, directory: Path) -> tuple[Any, dict[str, Any], bool]:

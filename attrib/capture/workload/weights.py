@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+from collections.abc import Mapping
 from typing import Any
 
 _NOISE_STD = 0.02
@@ -39,8 +40,13 @@ def make_distinct(module: Any, seed: int) -> None:
 
 def fingerprint(module: Any) -> str:
     """A hash of every tensor's name, type, shape and a spread sample of its values."""
+    return hash_of(tensor_prints(module))
+
+
+def hash_of(prints: Mapping[str, bytes]) -> str:
+    """One hash of the prints of a module's tensors."""
     digest = hashlib.sha256()
-    for name, tensor in tensor_prints(module).items():
+    for name, tensor in prints.items():
         digest.update(name.encode() + tensor)
     return digest.hexdigest()
 

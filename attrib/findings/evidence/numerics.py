@@ -65,8 +65,9 @@ _STATE = Mismatch(
     "Make that state an input and an output of the model, so that both engines get the same in each step.",
 )
 _RANDOM = Mismatch(
-    "Two steps of PyTorch on the same inputs give different outputs ({}): the model draws random numbers.",
-    "Draw them outside and make them an input of the model; then both engines get the same.",
+    "Two steps of PyTorch on the same inputs give different outputs ({}): the model draws random numbers, or keeps something"
+    " from one step to the next.",
+    "Draw them outside, or keep it outside, and make it an input of the model; then both engines get the same.",
 )
 _FAST_PATH = Mismatch(
     "PyTorch takes its fast path for encoders: it leaves padded tokens out by nested tensors and gives zeros for them; the"
@@ -74,8 +75,8 @@ _FAST_PATH = Mismatch(
     "Switch the fast path off, `torch.backends.mha.set_fastpath_enabled(False)`, or build the encoder with"
     " `enable_nested_tensor=False`; or compare without padding.",
 )
-_NESTED = "nested_tensor"
-"""Part of the names of the ops that make nested tensors of padded ones, and back."""
+_FROM_MASK = "_nested_tensor_from_mask"
+"""What `nn.TransformerEncoder` calls to leave out the tokens that a mask hides (torch/nn/modules/transformer.py)."""
 
 
 def why_outputs_differ(evidence: Evidence) -> Mismatch:
@@ -87,4 +88,6 @@ def why_outputs_differ(evidence: Evidence) -> Mismatch:
     if names := settings.get(CHANGED_OUTPUTS):
         return _RANDOM._replace(why=_RANDOM.why.format(names))
     calls = evidence.work.get("torch", {}).values()
-    return _FAST_PATH if any(_NESTED in op for call in calls for op in (call.op, *call.inner)) else _UNKNOWN
+    return (
+        _FAST_PATH if any(_FROM_MASK in op for call in calls for op in (call.op, *call.inner)) else _UNKNOWN
+    )

@@ -97,6 +97,14 @@ def method_facts(document: Document) -> Facts:
     return _drop_empty(facts)
 
 
+_FIXED_WORK = (
+    ("Fixed product", "product_ns"),
+    ("Fixed copy of 32 MiB", "copy_ns"),
+    ("Two threads reading memory of their own", "own_ns"),
+    ("Two threads reading the same memory", "shared_ns"),
+)
+"""What was timed in each round without an engine."""
+
 _MOST_LAUNCHES = 12
 """So many are told one by one."""
 
@@ -125,24 +133,10 @@ def _machine_state(state: MachineState | None) -> Iterable[tuple[str, str]]:
     """How fast the machine was by itself, launch by launch, and what it does not show."""
     if state is None:
         return
-    for label, what in (("Fixed product", "product_ns"), ("Fixed copy of 32 MiB", "copy_ns")):
+    for label, what in _FIXED_WORK:
         known = [format_ns(its) for launch in state.launches if (its := getattr(launch, what)) is not None]
         more = f", {len(known) - _MOST_LAUNCHES:,} more" if len(known) > _MOST_LAUNCHES else ""
         yield label, f"{', '.join(known[:_MOST_LAUNCHES])}{more} (launch by launch)" if known else ""
-    if placed := state.together + state.apart:
-        share = (
-            "shared"
-            if not state.apart
-            else "one each"
-            if not state.together
-            else f"one each in {state.apart}"
-        )
-        both = (
-            f" of {counted(placed, 'round')}, shared in {state.together}"
-            if state.apart and state.together
-            else ""
-        )
-        yield "Last-level cache of two threads", share + both
     yield "Not shown by this machine", ", ".join(state.unseen)
 
 

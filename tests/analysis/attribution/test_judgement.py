@@ -176,18 +176,16 @@ class TestMachine:
         assert (state.watched, state.disturbances) == (18, ())
         assert state.unseen == ("pressure on the processors", "the clock of the processors")
 
-    def test_a_machine_in_two_states_says_so(self):
-        apart, together = (1, 1, 100, 90), (1, 1, 100, 60)
-        both = table([[QUIET]] * 5, machine=[apart] * 2 + [together] * 3)
-        assert (machine_state(both).apart, machine_state(both).together) == (2, 3)
-        (reason,) = judged(both).reasons
-        assert reason == (
-            "the machine was in two states: in 2 of 5 rounds two threads had a last-level cache each, in 3 they shared one"
-        )
-        for one in (apart, together):
-            assert judged(table([[QUIET]] * 5, machine=[one] * 5)).reasons == ()
-        blind = machine_state(table([[QUIET]] * 5, machine=[(1, 1)] * 5))
-        assert (blind.apart, blind.together) == (0, 0)
+    def test_what_two_threads_took_to_read_is_told_launch_by_launch_and_judged_by_nobody(self):
+        machine = [(1, 1, 100, 90)] * 3 + [(1, 1, 100, 60)] * 3
+        found = table([[QUIET]] * 6, machine=machine)
+        assert [(its.own_ns, its.shared_ns) for its in machine_state(found).launches] == [
+            (100, 90),
+            (100, 60),
+        ]
+        assert judged(found).reasons == ()
+        blind = machine_state(table([[QUIET]] * 3, machine=[(1, 1)] * 3))
+        assert (blind.launches[0].own_ns, blind.launches[0].shared_ns) == (None, None)
 
     def test_a_disturbed_attempt_does_not_speak_for_its_launch(self):
         rounds = [[QUIET]] * 5 + [[LOUD]]

@@ -1,7 +1,5 @@
 """What a reader is told about the measurement."""
 
-import pytest
-
 from attrib.model.document import LaunchState, MachineState
 from attrib.model.manifest import Protocol
 from attrib.report.view.facts import method_facts
@@ -14,7 +12,8 @@ def test_method_says_how_long_was_measured_why_it_ended_and_what_the_machine_was
         tolerance=0.02, half_width=0.0149, ended="narrow", seconds=41.2,
     )  # fmt: skip
     launches = tuple(
-        LaunchState(launch=launch, product_ns=5_400_000, copy_ns=2_000_000 + launch) for launch in range(3)
+        LaunchState(launch=launch, product_ns=5_400_000, copy_ns=2_000_000 + launch, shared_ns=1_800_000)
+        for launch in range(3)
     )
     state = MachineState(launches=launches, watched=24, unseen=("the clock of the processors",))
     facts = dict(method_facts(factory.document(protocol=protocol, state=state)))
@@ -23,22 +22,9 @@ def test_method_says_how_long_was_measured_why_it_ended_and_what_the_machine_was
         " 2 % was asked for"
     )
     assert facts["Fixed product"] == "5.40 ms, 5.40 ms, 5.40 ms (launch by launch)"
+    assert facts["Two threads reading the same memory"] == "1.80 ms, 1.80 ms, 1.80 ms (launch by launch)"
+    assert "Two threads reading memory of their own" not in facts
     assert facts["Not shown by this machine"] == "the clock of the processors"
-
-
-@pytest.mark.parametrize(
-    ("together", "apart", "said"),
-    [
-        (5, 0, "shared"),
-        (0, 5, "one each"),
-        (3, 2, "one each in 2 of 5 rounds, shared in 3"),
-        (0, 0, None),
-    ],
-)
-def test_the_machines_state_is_named(together, apart, said):
-    state = MachineState(together=together, apart=apart)
-    facts = dict(method_facts(factory.document(state=state)))
-    assert facts.get("Last-level cache of two threads") == said
 
 
 def test_method_of_an_older_capture_is_silent_about_launches():

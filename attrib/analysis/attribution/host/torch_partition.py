@@ -29,6 +29,9 @@ from attrib.traces.recording.recording import MODULE_RANGE, Recording, Rows
 
 DISPATCH = "torch dispatch"
 
+_MOST_HELPERS = 16
+"""Autograd has a thread for each device; a trace with more threads than this has others, and each costs a look."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Rows:
@@ -160,12 +163,14 @@ def _thread(recording: Recording, track: int) -> _Thread:
 def _helpers(recording: Recording, calls: Rows, track: int) -> list[int]:
     """Threads that ran operators only while the step's own thread, and each other, ran none: autograd's, say."""
     outermost = recording.outermost(calls)
-    taken = outermost[recording.track[outermost] == track]
-    found = []
-    for other in np.unique(recording.track[outermost]).tolist():
-        both = np.concatenate([taken, outermost[recording.track[outermost] == other]])
-        both = recording.by_start(both)
-        if other != track and (recording.start_ns[both][1:] >= recording.ends(both)[:-1]).all():
+    tracks = recording.track[outermost]
+    others = np.unique(tracks[tracks != track]).tolist()
+    if len(others) > _MOST_HELPERS:
+        return []
+    taken, found = outermost[tracks == track], []
+    for other in others:
+        both = recording.by_start(np.concatenate([taken, outermost[tracks == other]]))
+        if (recording.start_ns[both][1:] >= recording.ends(both)[:-1]).all():
             taken = both
             found.append(other)
     return found

@@ -28,6 +28,13 @@ _NO_WORK = frozenset({"shape", "cast"})
 """Roles of nodes that need no call (case 4)."""
 
 
+_DEEPEST = 30
+"""Views and no-ops looked through at most, one behind the other."""
+
+_MOST_NEAR = 64
+"""Groups that may read one result: where more do, that one does not tell which of them is meant."""
+
+
 class OpenGroup(NamedTuple):
     """Open calls or open nodes, by position, and the calls on either end of them."""
 
@@ -49,13 +56,12 @@ def between(state: MatchState, matcher: Matcher) -> list[Link]:
         ops = ", ".join(
             dict.fromkeys(state.calls[i].op for i in call_group.members if computes(state.calls[i]))
         )
-        nodes = ", ".join(dict.fromkeys(state.graph.nodes[i].op for i in node_group.members))
-        said = (
-            f"{nodes} read what {ops} read{'s' * (', ' not in ops)}, and the same calls read what they give"
-        )
-        links += [
-            matcher.link(call, node, said) for call in call_group.members for node in node_group.members
-        ]
+        theirs_ops = ", ".join(dict.fromkeys(state.graph.nodes[i].op for i in node_group.members))
+        said = f"{theirs_ops} read what {ops} read{'s' * (', ' not in ops)}, and the same calls read what they give"
+        # As many as tie all of them together: each with each would be their product.
+        (call, *calls), (node, *nodes) = call_group.members, node_group.members
+        links += [matcher.link(call, other, said) for other in (node, *nodes)]
+        links += [matcher.link(other, node, said) for other in calls]
     return links
 
 
@@ -67,7 +73,8 @@ def _nearest(ours: Sequence[OpenGroup], theirs: Sequence[OpenGroup]) -> list[tup
             by_neighbor[call].add(j)
     shares: list[tuple[int, int, int]] = []
     for i, group in enumerate(ours):
-        near = set().union(*(by_neighbor.get(call, ()) for call in group.above))
+        known = (by_neighbor[call] for call in group.above if call in by_neighbor)
+        near = set().union(*(its for its in known if len(its) <= _MOST_NEAR))
         shares += [(share, i, j) for j in near if (share := group.shared(theirs[j]))]
     pairs = {*_best(shares, 1).items(), *((i, j) for j, i in _best(shares, 2).items())}
     return [(ours[i], theirs[j]) for i, j in sorted(pairs)]
@@ -129,14 +136,11 @@ def _call_groups(state: MatchState) -> list[OpenGroup]:
 
 def _look_through(state: MatchState, calls: set[int], beyond: Mapping[int, set[int]], end: int) -> set[int]:
     """The calls, and those behind the ones among them that compute nothing (case 2)."""
-    found, waiting = set(calls), [call for call in calls if call >= 0]
-    while waiting:
-        call = waiting.pop()
-        if computes(state.calls[call]):
-            continue
-        further = (beyond.get(call) or {end}) - found
-        found |= further
-        waiting += [other for other in further if other >= 0]
+    found = level = set(calls)
+    for _ in range(_DEEPEST):
+        passed = [call for call in level if call >= 0 and not computes(state.calls[call])]
+        level = {other for call in passed for other in beyond.get(call) or {end}} - found
+        found = found | level
     return found
 
 

@@ -12,6 +12,9 @@ from attrib.findings.evidence.ledger_queries import (
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.wording import counted, listed
 
+_OTHER = {"dynamo": "torchscript", "torchscript": "dynamo"}
+"""The exporter to try, by the one that was used."""
+
 
 def audit(evidence: Evidence) -> RuleResult:
     """Weigh the computing nodes that no call of PyTorch stands behind."""
@@ -39,9 +42,6 @@ def _other_exporter(evidence: Evidence) -> str:
     return (
         f" What the exporter added may be absent with `attrib profile --exporter {other}`." if other else ""
     )
-
-
-_OTHER = {"dynamo": "torchscript", "torchscript": "dynamo"}
 
 
 RULE = Rule(
