@@ -12,7 +12,7 @@ from coverage_stopping import Rule, launch_rows, launch_seconds, pool_of, simula
 
 from attrib.analysis.attribution.ledger.headline import ESTIMATORS, headline
 from attrib.model.disturbance import BlockEvidence
-from attrib.model.latency import BLOCK_COLUMNS, LatencyTable
+from attrib.model.latency import BLOCK_COLUMNS, REFERENCES, LatencyTable
 from attrib.model.manifest import ROLES
 from attrib.traces.directory.trace_directory import TraceDirectory
 from tests.conftest import ROOT
@@ -29,7 +29,7 @@ def steps(blocks):
         name: [] for name in ("engine", "phase", "block", "iteration", "start_ns", "wall_ns", *BLOCK_COLUMNS)
     }
     for role, phase, number, launch, attempt, evidence, start, walls in blocks:
-        beside = {"launch": launch, "attempt": attempt, "product_ns": 1, "copy_ns": 1}
+        beside = {"launch": launch, "attempt": attempt} | dict.fromkeys(REFERENCES, 1)
         beside |= {name: getattr(evidence, name) for name in BlockEvidence.__struct_fields__}
         for i, wall in enumerate(walls):
             row = {
