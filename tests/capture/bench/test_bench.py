@@ -13,6 +13,7 @@ from attrib.capture import CaptureOptions, NoProgress
 from attrib.capture.bench.bench import BaselineError, Bench
 from attrib.capture.bench.launches import Effort
 from attrib.capture.storage.interrupts import Interrupts
+from attrib.capture.system.disturbance import ReferenceTimes
 from attrib.capture.workers.messages import Export, Load, Open, Optimize, Outputs, Run
 from attrib.capture.workers.process import WorkerError
 from attrib.capture.workload.inputs import inputs_hash
@@ -34,7 +35,7 @@ def stage(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr("attrib.capture.session.measure.wait_until_quiet", lambda _: 0.0)
     monkeypatch.setattr("attrib.capture.system.disturbance.Reference.__init__", lambda _: None)
-    monkeypatch.setattr("attrib.capture.system.disturbance.Reference.measure", lambda _: (1, 1))
+    monkeypatch.setattr("attrib.capture.system.disturbance.Reference.measure", lambda _: ReferenceTimes(1, 1))
     return made
 
 

@@ -12,6 +12,7 @@ from attrib.analysis.attribution.ledger.headline import paired_difference
 from attrib.capture.bench import launches as module
 from attrib.capture.bench.launches import Effort, measure
 from attrib.capture.session.measure import BlockRunner
+from attrib.capture.system.disturbance import ReferenceTimes
 from attrib.capture.workers.messages import Run, Steps
 from attrib.capture.workers.process import WorkerError
 
@@ -23,7 +24,7 @@ QUIET, UNSTEADY = 0.0, 0.2
 def _no_reference():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("attrib.capture.system.disturbance.Reference.__init__", lambda _: None)
-        patch.setattr("attrib.capture.system.disturbance.Reference.measure", lambda _: (1, 1))
+        patch.setattr("attrib.capture.system.disturbance.Reference.measure", lambda _: ReferenceTimes(1, 1))
         yield
 
 
