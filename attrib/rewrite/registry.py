@@ -113,6 +113,7 @@ REWRITES: dict[str, Rewriter] = {
     "double-to-float": _own("double_to_float:double_to_float"),
     "einsum-to-matmul": _own("einsum_to_matmul:einsum_to_matmul"),
     "drop-unused-outputs": _own("duplicates:drop_unused_outputs"),
+    "drop-initializer-inputs": _own("duplicates:drop_initializer_inputs"),
     "prune-heads": _own("prune_heads:prune_heads", "a quarter of the attention heads"),
 }
 """Name for `--optimize` -> the package and function that do it."""

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from attrib.analysis.lineage.components import input_free_values
 from attrib.analysis.lineage.graph import Graph, GraphNode
 from attrib.analysis.match.ops import SMALL_SHAPE_ELEMENTS
@@ -36,6 +38,24 @@ def absorbable_nodes(graph: Graph, level: str, without: Collection[str]) -> dict
             taken.update(names)
             found |= {pattern.what: names} if names else {}
     return found
+
+
+def replaceable_nodes(graph: Graph) -> dict[str, tuple[str, ...]]:
+    """Find the nodes of `absorbable_nodes` that are there only because a caller may replace what they read."""
+    if not graph.overridable:
+        return {}
+    from_them = set(graph.overridable)
+    for node in graph.nodes:
+        if not from_them.isdisjoint(node.inputs):
+            own = set(node.inputs) - from_them - graph.constants
+            from_them.update(node.outputs if not own else ())
+    reading = {node.name for node in graph.nodes if not from_them.isdisjoint(node.inputs)}
+    fixed = replace(graph, overridable=frozenset())
+    return {
+        what: kept
+        for what, names in absorbable_nodes(fixed, LEVELS[0], ()).items()
+        if (kept := tuple(name for name in names if name in reading))
+    }
 
 
 def _computed_from_constants(graph: Graph) -> Iterator[str]:

@@ -1,4 +1,7 @@
-"""`merge-duplicates` merges nodes that compute the same; `drop-unused-outputs` drops outputs that PyTorch does not return.
+"""Three small surgeries: nodes merged that compute the same, outputs and inputs dropped that nobody needs.
+
+`merge-duplicates` merges the nodes, `drop-unused-outputs` drops outputs that PyTorch does not return, and
+`drop-initializer-inputs` the inputs that are initializers.
 
 onnx_ir's CommonSubexpressionEliminationPass is no substitute (1.1), not even behind its pass that merges equal initializers:
 it tells a Mul from the same Mul with its operands swapped, merges Dropout, samplers of ONNX Runtime and operators of
@@ -108,3 +111,12 @@ def drop_unused_outputs(model: Any, job: Job) -> Outcome:
     sweep(value.producer() for value in dropped if value.producer() is not None)
     names = ", ".join(value.name for value in dropped)
     return Outcome(settings={"dropped": names or "nothing", "kept": ", ".join(wanted)})
+
+
+@surgery
+def drop_initializer_inputs(model: Any, _job: Job) -> Outcome:
+    """Make constants of the initializers that a caller may replace, which ONNX Runtime must then neither fold nor pack."""
+    graph = model.graph
+    dropped = [value for value in graph.inputs if value.name in graph.initializers]
+    graph.inputs[:] = [value for value in graph.inputs if value.name not in graph.initializers]
+    return Outcome(settings={"dropped": str(len(dropped))})

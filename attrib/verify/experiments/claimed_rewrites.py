@@ -1,6 +1,9 @@
-"""nan-guard, double-islands, einsum, duplicates, unused-outputs: graph surgery whose saving a rule has computed."""
+"""initializer-inputs, nan-guard, double-islands, einsum, duplicates, unused-outputs: surgery that a rule has priced."""
+
+from msgspec.structs import replace
 
 from attrib.findings.protocol import Rule
+from attrib.findings.rules.graph.blocked_optimization import RULE as BLOCKED_OPTIMIZATION
 from attrib.findings.rules.graph.duplicated_work import RULE as DUPLICATED_WORK
 from attrib.findings.rules.graph.einsum_products import RULE as EINSUM_PRODUCTS
 from attrib.findings.rules.graph.nan_guard import RULE as NAN_GUARD
@@ -29,7 +32,36 @@ def surgery(name: str, rewrite: str, title: str, rule: Rule, without: str) -> Va
     return variants
 
 
+def initializer_inputs(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
+    """Initializers as constants, where a caller may replace some."""
+    rewrite = "drop-initializer-inputs"
+    if rewrite in context.options.optimize:
+        return Inapplicable(reason=f"the capture used {rewrite} already")
+    loaded = context.evidence.loaded
+    if loaded is None:
+        return NO_GRAPH
+    if not loaded.overridable:
+        return Inapplicable(reason="no initializer of the graph is an input as well")
+    result = run_rule(context, BLOCKED_OPTIMIZATION)
+    predicted = predict_claim(context, result) if result is not None and result.rows else None
+    # How much faster a product is whose weights are packed beforehand, the profile does not show.
+    predicted = replace(predicted, kind="at_least") if predicted is not None else None
+    why = "nothing in the profile says how fast products are whose weights can be packed beforehand"
+    options = with_rewrite(context.options, rewrite)
+    return (variant("initializer-inputs", "Initializers as constants", options, predicted, why),)
+
+
 EXPERIMENTS: tuple[Experiment, ...] = (
+    experiment(
+        "initializer-inputs",
+        "Initializers as constants",
+        "Takes the initializers out of the graph's inputs: a caller who may replace them keeps ONNX Runtime from folding"
+        " what is computed from them and from packing weights.",
+        "onnxruntime",
+        initializer_inputs,
+        flags="--optimize drop-initializer-inputs",
+        basis="the nodes that would be computed beforehand or merged; what packed weights save is not in the profile",
+    ),
     experiment(
         "nan-guard",
         "No guard behind Softmax",

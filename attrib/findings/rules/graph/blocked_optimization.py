@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from attrib.findings.evidence.absorbable import BIAS, LEVELS, absorbable_nodes
+from attrib.findings.evidence.absorbable import BIAS, LEVELS, absorbable_nodes, replaceable_nodes
 from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, nodes_line, rows_with_nodes
 from attrib.findings.evidence.placement import executed_nodes
 from attrib.findings.evidence.unfused_patterns import separate_residuals
@@ -19,7 +19,7 @@ LEAST_SAVED = 0.5
 """Of the time of the nodes that would go: what they do is partly done by the node that takes them in."""
 
 FREE_INITIALIZERS = (
-    "take the initializers out of the graph's inputs: `onnxruntime/tools/python/remove_initializer_from_input.py`, or"
+    "`--optimize drop-initializer-inputs`, which takes the initializers out of the graph's inputs; in your code"
     " `keep_initializers_as_inputs=False` when exporting"
 )
 RAISE_LEVEL = (
@@ -46,6 +46,8 @@ def audit(evidence: Evidence) -> RuleResult:
     }
     wrong = [text for text, holds in reasons.items() if holds]
     left = left if wrong else {}
+    for what, names in replaceable_nodes(ran).items() if ran is not None and wrong else ():
+        left[what] = tuple(dict.fromkeys((*left.get(what, ()), *names)))
     works = tuple(node for names in left.values() for node in names)
     fusions = separate_residuals(ran) if ran is not None and level in LEVELS[:2] else 0
     ways = [FREE_INITIALIZERS] * bool(overridable) + ["leave out `--disable-optimizer`"] * bool(without)
@@ -133,5 +135,5 @@ RULE = Rule(
     audit=audit,
     tier="cause",
     catalog=("C9",),
-    experiments=("opt-level", "disabled-optimizer"),
+    experiments=("opt-level", "disabled-optimizer", "initializer-inputs"),
 )

@@ -161,7 +161,7 @@ class TestBlockedOptimization:
     def test_initializers_among_the_inputs_are_no_constants(self):
         found = finding("blocked-optimization", self.given(overridable=frozenset({"w", "b"})))
         assert "2 initializers are graph inputs" in found.title
-        assert "remove_initializer_from_input" in found.fix
+        assert "--optimize drop-initializer-inputs" in found.fix
 
     def test_a_graph_that_ran_untouched_and_could_have_been_changed(self):
         found = finding("blocked-optimization", self.given(level=None))
