@@ -19,6 +19,7 @@ the same tensors as what lies between them on the other. Numbered cases, cited i
 6. Nodes that read the same constant belong together; a value that vanished into a product of a matrix that both graphs
    have does not tie its maker to it (see `anchors`).
 7. A value that is left only in another representation goes by the name of the value itself (see `representation`).
+8. A node that a rewrite put into a branch or a loop to carry a value of that body belongs to the node that holds the body.
 """
 
 from collections import defaultdict
@@ -228,14 +229,21 @@ class _Cuts(NamedTuple):
         """Whether the graph is cut at a value; what a rewrite put in to prepare a constant is not."""
         return not inserted if name in self.free else name in self.common
 
-    def maker_of_carried(
+    def holder_of_carrier(
         self, node: GraphNode, makers: dict[str, int], carried: dict[str, int]
     ) -> int | None:
-        """Who produces the cut that a carrier carries; None where it is no carrier, or carries no cut (case 4)."""
-        source = node.inputs[0] if node.inputs and node.op in CARRIERS else ""
+        """To whom a carrier belongs: who produces the cut that it carries (case 4), or who holds its body (case 8).
+
+        None where it is no carrier, or carries no cut.
+        """
+        if node.op not in CARRIERS:
+            return None
+        source = node.inputs[0] if node.inputs else ""
         if source in carried:
             return carried[source]
-        return makers.get(source) if source in self.common and source not in self.free else None
+        if source in self.common and source not in self.free:
+            return makers.get(source)
+        return node.parent if node.parent >= 0 else None
 
 
 def _tie(sets: DisjointSets, offset: int, graph: Graph, cuts: _Cuts) -> list[Vanished]:
@@ -248,7 +256,7 @@ def _tie(sets: DisjointSets, offset: int, graph: Graph, cuts: _Cuts) -> list[Van
     held, left = set(cuts.held), []
     for node in graph.nodes:
         inserted = cuts.kept.isdisjoint(node.outputs)
-        source = cuts.maker_of_carried(node, makers, carried) if inserted else None
+        source = cuts.holder_of_carrier(node, makers, carried) if inserted else None
         for name in node.outputs:
             if source is not None:
                 carried[name] = source

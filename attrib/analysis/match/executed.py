@@ -4,7 +4,7 @@ Numbered cases, cited in the code:
 
 1. By name; nodes that share a name by op and order. A node in the body of a loop runs several times: all are that node.
 2. A node without a name goes by its op and an index in the profile (`MatMul_12`). ORT executes in the order in which
-   it saves the graph, so the n-th such node of an op is the n-th nameless node of that op.
+   it saves the graph, so the n-th such node of an op is the n-th nameless node of that op, in every turn of a loop.
 """
 
 import re
@@ -28,12 +28,19 @@ def executed_by_node(nodes: Sequence[Work], graph: Graph) -> dict[int, list[int]
             alike.setdefault((member.name, member.op), []).append(member)
     found: dict[int, list[int]] = {}
     seen: Counter[str] = Counter()
+    turns: dict[str, GraphNode] = {}
     for position, node in enumerate(nodes):
         name = node.id if node.id in named else node.id.rpartition("#")[0]
         rivals = alike.get((name, node.op)) or named.get(name, [])  # 1
-        if not rivals and re.fullmatch(rf"{re.escape(node.op)}_\d+", node.id):
-            name, rivals = f"{node.op}_", nameless.get(node.op, [])  # 2
+        own = re.fullmatch(rf"({re.escape(node.op)}_\d+)(?:#\d+)?", node.id)
+        if not rivals and own:
+            known = turns.get(own[1])
+            name, rivals = f"{node.op}_", [known] if known else nameless.get(node.op, [])  # 2
         if rivals:
-            found.setdefault(rivals[min(seen[name], len(rivals) - 1)].index, []).append(position)
-            seen[name] += 1
+            chosen = rivals[min(seen[name], len(rivals) - 1)]
+            found.setdefault(chosen.index, []).append(position)
+            if not own or own[1] not in turns:
+                seen[name] += 1
+            if own and name == f"{node.op}_":
+                turns[own[1]] = chosen
     return found

@@ -46,3 +46,15 @@ def test_every_turn_of_a_loop_is_the_same_node():
 
 def test_a_node_that_the_graph_does_not_have_leads_nowhere():
     assert executed_by_node(ran(("Memcpy", "MemcpyToHost")), saved(("", "Add"), ("a", "Add"))) == {}
+
+
+def test_every_turn_of_a_loop_is_the_same_node_also_where_it_has_no_name():
+    graph = saved(("", "Cast"), ("", "Add"), ("", "Cast"))
+    work = ran(
+        *(
+            (f"{name}#{turn}", name.split("_")[0])
+            for turn in (1, 2, 3)
+            for name in ("Cast_17", "Add_3", "Cast_16")
+        )
+    )
+    assert executed_by_node(work, graph) == {0: [0, 3, 6], 1: [1, 4, 7], 2: [2, 5, 8]}
