@@ -14,6 +14,7 @@ def export_tiny_bert(folder: Path) -> Path:
     from transformers import BertConfig, BertModel
 
     from attrib.capture.export.exporters import export_dynamo
+    from attrib.capture.workload.arguments import Arguments
     from attrib.capture.workload.build import Built
     from attrib.capture.workload.weights import make_distinct, seed_everything
 
@@ -24,7 +25,8 @@ def export_tiny_bert(folder: Path) -> Path:
     )  # fmt: skip
     module = BertModel(config).eval().requires_grad_(requires_grad=False)
     make_distinct(module, 0)
-    built = Built(module=module, inputs=_tensors(), positional=False, weights="")
+    tensors = _tensors()
+    built = Built(module=module, inputs=tensors, arguments=Arguments.by_name(tensors), weights="")
     file = folder / "exported.onnx"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter's own libraries

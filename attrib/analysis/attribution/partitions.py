@@ -64,7 +64,9 @@ def partition_of(directory: TraceDirectory, role: Role, latency: LatencyTable | 
             return warn_unseen(found.partition, recording, None)
         return split_by_device(found.partition, torch_hosts(recording, found), recording)
     earlier = tuple(recording.duration_ns[rows[recording.start_ns[rows] < steps[0].start_ns]].tolist())
-    partition = _ort_partition(recording, steps, directory.device_events(role), zero)
+    # A graph that reads no input may be folded whole; only of a capture of attrib's own is it known that nothing is lost.
+    own = directory.manifest is not None
+    partition = _ort_partition(recording, steps, directory.device_events(role), zero, needs_nodes=not own)
     return dataclasses.replace(partition, earlier_ns=earlier)
 
 
@@ -84,13 +86,18 @@ def _profile_zero(side: Side) -> int:
 
 
 def _ort_partition(
-    recording: Recording, steps: Sequence[StepWindow], device: Recording | None, zero: int
+    recording: Recording,
+    steps: Sequence[StepWindow],
+    device: Recording | None,
+    zero: int,
+    *,
+    needs_nodes: bool,
 ) -> Partition:
     """ONNX Runtime's steps: by the device's work where either trace holds any, the one around the runs first."""
     own = device is None or not device.device_work().size
     source = recording if device is None or own else device
     seen = bool(source.device_work().size)
-    found = ort_steps(recording, steps, needs_nodes=not seen)
+    found = ort_steps(recording, steps, needs_nodes=needs_nodes and not seen)
     if not seen:
         return warn_unseen(found.partition, recording, device)
     hosts, warnings = ort_hosts(recording, found, source, 0 if own else zero)

@@ -36,12 +36,14 @@ def export_dynamo(
     built: Built, output_names: list[str], opset: int | None, dims: Dims | None, file: Path
 ) -> int:
     """Write the graph through torch.export; returns its opset. Without `dims` every shape is static."""
+    args, kwargs = built.call()
     # The symbols are given in the form in which the inputs are passed.
-    shapes = tuple(dims.values()) if dims and built.positional else dims
+    by_position, by_name = built.arguments.fill(tuple(dims.values())) if dims else ((), {})
+    shapes = by_name or by_position
     program = torch.onnx.export(
         built.module,
-        tuple(built.inputs.values()) if built.positional else (),
-        kwargs=None if built.positional else built.inputs,
+        args,
+        kwargs=kwargs or None,
         input_names=list(built.inputs),
         output_names=output_names,
         opset_version=opset,

@@ -45,7 +45,7 @@ def prepare(built: Built, mode: TorchMode, autocast: Precision | None) -> Prepar
         AttribError: The compiler cannot compile it.
     """
     ready = _MODES[mode](built, autocast)
-    if not next(iter(built.inputs.values())).is_cuda:
+    if not any(value.is_cuda for value in (*built.inputs.values(), *built.module.parameters())):
         return ready
 
     def run_and_wait() -> object:
@@ -58,7 +58,9 @@ def prepare(built: Built, mode: TorchMode, autocast: Precision | None) -> Prepar
 
 def _eager(built: Built, autocast: Precision | None) -> Prepared:
     return Prepared(
-        _cast(built, built.step, autocast), partial(module_scopes, built.module), compiled=lambda: None
+        autocast_step(built, built.step, autocast),
+        partial(module_scopes, built.module),
+        compiled=lambda: None,
     )
 
 
@@ -66,7 +68,7 @@ def _compile(built: Built, autocast: Precision | None) -> Prepared:
     provenance = InductorProvenance(built.module)
     # Not `module.compile()`: that compiles nothing where the model is a container of torch's own, e.g. nn.Sequential.
     compiled = replace(built, module=torch.compile(built.module, backend=provenance.backend))
-    step = _cast(built, compiled.step, autocast)
+    step = autocast_step(built, compiled.step, autocast)
     _first_run(step, "torch.compile failed", "torch.compile needs a C++ compiler; or use --torch-mode eager")
     scopes = partial(module_scopes, built.module, compiled=True)
     return Prepared(step, scopes, compiled=lambda: provenance.compiled)
@@ -112,12 +114,14 @@ def _first_run(run: Step, failure: str, hint: str) -> None:
 def _autocast(built: Built, precision: Precision | None, **options: bool) -> AbstractContextManager[Any]:
     if precision is None:
         return nullcontext()
-    device = next(iter(built.inputs.values())).device.type
+    held = (*built.inputs.values(), *built.module.parameters())
+    device = held[0].device.type if held else "cpu"
     context: AbstractContextManager[Any] = torch.autocast(device, _DTYPES[precision], **options)
     return context
 
 
-def _cast(built: Built, step: Step, precision: Precision | None) -> Step:
+def autocast_step(built: Built, step: Step, precision: Precision | None) -> Step:
+    """A step under autocast to a precision; as it is where that is None."""
     if precision is None:
         return step
 

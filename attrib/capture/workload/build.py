@@ -1,11 +1,13 @@
 """Building the model and its inputs from a recipe, inside a worker."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from attrib.capture.workers.messages import Recipe, SourceKind
+from attrib.capture.workload.arguments import Arguments
 from attrib.capture.workload.factory import call_factory
 from attrib.capture.workload.handover import load_handover
 from attrib.capture.workload.model_inputs import model_inputs
@@ -17,7 +19,8 @@ from attrib.errors import AttribError, first_line
 def named_outputs(result: object) -> dict[str, Any]:
     """Every tensor of a result by name, in the order in which `torch.export` flattens it; None is left out.
 
-    A mapping (such as a `ModelOutput`) names its outputs by its keys, nested sequences by position.
+    A mapping (such as a `ModelOutput`) names its outputs by its keys, a dataclass by its fields, nested sequences by
+    position.
     """
     import torch
 
@@ -37,27 +40,42 @@ def _flatten(prefix: str, value: object) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, Sequence) and not isinstance(value, str):
         for i, item in enumerate(value):
             yield from _flatten(f"{prefix}.{i}" if prefix else f"output_{i}", item)
+    elif is_dataclass(value):
+        for entry in fields(value):
+            name = f"{prefix}.{entry.name}" if prefix else entry.name
+            yield from _flatten(name, getattr(value, entry.name))
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Built:
     """A model that is ready to run.
 
     Attributes:
         module: In eval mode, on its device, in its precision, without gradients.
         inputs: Tensors by name, in the order in which the model takes them.
-        positional: The inputs are passed by position.
+        arguments: How they are nested in the call.
         weights: How the weights were made, for the manifest.
+        notes: What was changed so that the model can be exported, as settings.
     """
 
     module: Any
     inputs: dict[str, Any]
-    positional: bool
+    arguments: Arguments
     weights: str
+    notes: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def _same_call(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return self.call()
+
+    def call(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments of one call, in containers of its own."""
+        return self.arguments.fill(tuple(self.inputs.values()))
 
     def step(self) -> object:
         """One inference call."""
-        return self.module(*self.inputs.values()) if self.positional else self.module(**self.inputs)
+        args, kwargs = self.call() if self.arguments.is_fresh else self._same_call
+        return self.module(*args, **kwargs)
 
     def first_outputs(self) -> dict[str, Any]:
         """Run once and return the outputs by name.
@@ -91,8 +109,9 @@ def build(recipe: Recipe) -> Built:
         reason = "this PyTorch was built without CUDA" if built_without else "no usable GPU was found"
         raise AttribError(f"--device cuda: {reason}", hint="--device cpu, or see `attrib doctor`")
     seed_everything(recipe.seed)
-    module, inputs, positional, weights = _BUILDERS[recipe.kind](recipe)
+    module, inputs, arguments, weights = _BUILDERS[recipe.kind](recipe)
     module.eval()
+    notes = _without_cache(module) if not arguments.is_fresh else {}
     for parameter in module.parameters():  # not `module.requires_grad_`, which scripted modules lack
         parameter.requires_grad_(requires_grad=False)
     dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[recipe.precision]
@@ -103,22 +122,35 @@ def build(recipe: Recipe) -> Built:
     for name, value in inputs.items():
         cast = value.is_floating_point() and recipe.precision != "fp32"
         placed[name] = value.detach().to(recipe.device, dtype if cast else value.dtype).contiguous()
-    return Built(module=module, inputs=placed, positional=positional, weights=weights)
+    return Built(module=module, inputs=placed, arguments=arguments, weights=weights, notes=notes)
 
 
-_Parts = tuple[Any, dict[str, Any], bool, str]
-"""A module, its inputs by name, whether they are positional, and what its weights are."""
+def _without_cache(module: Any) -> dict[str, str]:
+    """Let a model of transformers return no cache, which nobody reads and no exporter writes; what was changed.
+
+    A call that is given a cache keeps it.
+    """
+    configs = {id(config): config for part in module.modules() if (config := getattr(part, "config", None))}
+    caching = [config for config in configs.values() if getattr(config, "use_cache", None) is True]
+    for config in caching:
+        config.use_cache = False
+    return {"use_cache": "switched off: the call has no cache"} if caching else {}
+
+
+_Parts = tuple[Any, dict[str, Any], Arguments, str]
+"""A module, its tensors by name, how they are nested in the call, and what its weights are."""
 
 
 def _with_inputs(recipe: Recipe, module: Any, weights: str) -> _Parts:
-    return module, model_inputs(recipe, module), False, weights
+    inputs = model_inputs(recipe, module)
+    return module, inputs, Arguments.by_name(inputs), weights
 
 
 def _from_example(recipe: Recipe) -> _Parts:
     from attrib.zoo.modules import BUILDERS
 
     module, inputs = BUILDERS[recipe.location](recipe.batch_size)
-    return module, inputs, False, f"random, seed {recipe.seed}"
+    return module, inputs, Arguments.by_name(inputs), f"random, seed {recipe.seed}"
 
 
 _BUILDERS: dict[SourceKind, Callable[[Recipe], _Parts]] = {

@@ -10,9 +10,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from attrib.capture.workload.arguments import Arguments, split_call
 from attrib.errors import AttribError, first_line
 
-EXAMPLE = "a factory returns (module, example_inputs), with example_inputs a dict or a tuple of tensors"
+EXAMPLE = "a factory returns (module, example_inputs), with example_inputs a dict or a tuple of inputs"
 _TRACEBACK = "ATTRIB_DEBUG=1 shows the whole traceback"
 
 
@@ -38,7 +39,7 @@ def functions_in(file: Path) -> list[str]:
     return [f.name for f in functions if len(f.args.posonlyargs + f.args.args) == len(f.args.defaults)]
 
 
-def call_factory(model: str, directory: Path) -> tuple[Any, dict[str, Any], bool]:
+def call_factory(model: str, directory: Path) -> tuple[Any, dict[str, Any], Arguments]:
     """Call a factory, the user's own function that makes a module and its inputs.
 
     Args:
@@ -46,7 +47,7 @@ def call_factory(model: str, directory: Path) -> tuple[Any, dict[str, Any], bool
         directory: Where the user stands: modules and relative files are looked up from here.
 
     Returns:
-        The module, its inputs by name, and whether they are positional.
+        The module, its tensors by name, and how they are nested in the call.
 
     Raises:
         AttribError: The factory cannot be found, raises, or returns something else.
@@ -117,8 +118,8 @@ def _where(error: Exception, module: ModuleType | None) -> str:
     return "".join(f" ({Path(frame.filename).name}, line {frame.lineno})" for frame in chosen)
 
 
-def check_result(result: object, giver: str) -> tuple[Any, dict[str, Any], bool]:
-    """Check what a factory gave; the module, its inputs by name, and whether they are positional.
+def check_result(result: object, giver: str) -> tuple[Any, dict[str, Any], Arguments]:
+    """Check what a factory gave; the module, its tensors by name, and how they are nested in the call.
 
     Args:
         result: `(module, example_inputs)`.
@@ -129,21 +130,19 @@ def check_result(result: object, giver: str) -> tuple[Any, dict[str, Any], bool]
     """
     import torch
 
+    args: Sequence[object] = ()
+    kwargs: Mapping[str, object] = {}
     match result:
-        case (torch.nn.Module() as module, Mapping() as named) if named:
-            inputs, positional = {str(name): value for name, value in named.items()}, False
-        case (torch.nn.Module() as module, [*values]) if values:
-            inputs, positional = dict(zip(_parameter_names(module, values), values, strict=True)), True
+        case (torch.nn.Module() as module, Mapping() as named):
+            kwargs = {str(name): value for name, value in named.items()}
+        case (torch.nn.Module() as module, [*values]):
+            args = values
         case (torch.nn.Module() as module, torch.Tensor() as value):
-            inputs, positional = dict(zip(_parameter_names(module, [value]), [value], strict=True)), True
+            args = [value]
         case _:
             raise AttribError(f"{giver} gave {_describe(result)}", hint=EXAMPLE)
-    for name, value in inputs.items():
-        if not isinstance(value, torch.Tensor):
-            raise AttribError(
-                f"{giver} gave {_describe(value)} as input {name!r}, not a tensor", hint=EXAMPLE
-            )
-    return module, inputs, positional
+    arguments, inputs = split_call(args, kwargs, _parameter_names(module, args), giver)
+    return module, inputs, arguments
 
 
 def _describe(value: object) -> str:

@@ -18,11 +18,10 @@ class FlatModule(torch.nn.Module):  # type: ignore[misc]  # torch is not type-ch
     def __init__(self, built: Built) -> None:
         super().__init__()
         self.model = built.module
-        self._names = None if built.positional else list(built.inputs)
+        self._fill = built.arguments.fill
         self.eval()  # the exporter puts the module back into the mode of its root
 
     def forward(self, *tensors: Any) -> Any:
         """One inference call on the inputs in order."""
-        names = self._names
-        call = self.model(*tensors) if names is None else self.model(**dict(zip(names, tensors, strict=True)))
-        return tuple(named_outputs(call).values())
+        args, kwargs = self._fill(tensors)
+        return tuple(named_outputs(self.model(*args, **kwargs)).values())

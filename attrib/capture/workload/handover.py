@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from attrib.capture.workload.arguments import Arguments
+from attrib.capture.workload.factory import check_result
 from attrib.errors import AttribError, first_line
 
 _HINT = "define the class in a module that can be imported, or pass 'file.py:factory' instead of the module"
@@ -22,23 +24,21 @@ def save_handover(handover: Handover, file: Path) -> None:
     """Write a module and its inputs into a file for the workers.
 
     Raises:
-        AttribError: The module cannot be saved, or the inputs are not tensors.
+        AttribError: The module cannot be saved, or an input is nothing that a model can be given.
     """
     import torch
 
-    from attrib.capture.workload.factory import check_result
-
     given = tuple(handover.inputs) if isinstance(handover.inputs, list) else handover.inputs
-    module, inputs, positional = check_result((handover.module, given), "the module")
+    check_result((handover.module, given), "the module")
     try:
-        torch.save({"module": module, "inputs": inputs, "positional": positional}, file)
+        torch.save({"module": handover.module, "inputs": given}, file)
     except (pickle.PicklingError, AttributeError, TypeError, RuntimeError) as error:
         raise AttribError(
             f"the module cannot be handed to a worker: {first_line(error)}", hint=_HINT
         ) from error
 
 
-def load_handover(file: str) -> tuple[Any, dict[str, Any], bool]:
+def load_handover(file: str) -> tuple[Any, dict[str, Any], Arguments]:
     """Read what `save_handover` wrote a moment ago: the one pickle that attrib ever reads.
 
     Raises:
@@ -50,4 +50,4 @@ def load_handover(file: str) -> tuple[Any, dict[str, Any], bool]:
         handed = torch.load(file, weights_only=False)
     except (AttributeError, ImportError) as error:
         raise AttribError(f"a worker cannot load the module: {first_line(error)}", hint=_HINT) from error
-    return handed["module"], handed["inputs"], handed["positional"]
+    return check_result((handed["module"], handed["inputs"]), "the module")

@@ -10,6 +10,7 @@ from attrib.capture.pytorch.compiled_launches import LoweredGraph, event_name, e
 from attrib.capture.pytorch.modes import prepare
 from attrib.capture.pytorch.scopes import ModuleNames
 from attrib.capture.pytorch.torchscript_nodes import scope_of
+from attrib.capture.workload.arguments import Arguments
 from attrib.capture.workload.build import Built
 from attrib.errors import AttribError
 from attrib.model.compiled import Compiled
@@ -147,7 +148,7 @@ INPUT = torch.randn(2, 4, 16)
 
 
 def prepared(mode, **options):
-    built = Built(module=model(), inputs={"x": INPUT}, positional=True, weights="")
+    built = Built(module=model(), inputs={"x": INPUT}, arguments=Arguments.by_position(["x"]), weights="")
     return built, prepare(built, mode, options.get("autocast"))
 
 
@@ -237,7 +238,9 @@ def test_an_op_that_the_executor_takes_apart_is_told_as_one(tmp_path):
     inner = Chain(lambda self, x: torch.addmm(self.bias, x, self.weight))
     inner.weight, inner.bias = nn.Parameter(torch.randn(8, 8)), nn.Parameter(torch.randn(8))
     module = Chain(lambda self, x: torch.tanh(self.one(self.one(x))), one=inner).requires_grad_(False).eval()
-    built = Built(module=module, inputs={"x": torch.randn(4, 8)}, positional=True, weights="")
+    built = Built(
+        module=module, inputs={"x": torch.randn(4, 8)}, arguments=Arguments.by_position(["x"]), weights=""
+    )
     found = steps_of(prepare(built, "jit", None), tmp_path)
     assert [(w.scope, w.op) for w in found.work] == [
         ("one", "aten::mm"), ("one", "aten::add"), ("one", "aten::mm"), ("one", "aten::add"), ("", "aten::tanh"),
@@ -251,7 +254,11 @@ def test_an_op_that_the_executor_takes_apart_is_told_as_one(tmp_path):
 def test_a_container_of_torchs_own_is_compiled_too():
     torch._dynamo.reset()
     module = nn.Sequential(nn.Flatten(), nn.ReLU()).eval()
-    ready = prepare(Built(module=module, inputs={"x": INPUT}, positional=True, weights=""), "compile", None)
+    ready = prepare(
+        Built(module=module, inputs={"x": INPUT}, arguments=Arguments.by_position(["x"]), weights=""),
+        "compile",
+        None,
+    )
     compiled = ready.compiled()
     assert compiled is not None
     launches = [launch for graph in compiled.graphs for launch in graph.launches]
@@ -275,7 +282,12 @@ def test_a_fused_group_is_a_call_with_members(tmp_path):
     module = Chain(lambda self, x: torch.sigmoid(self.act(self.dense(x))) + x, dense=nn.Linear(8, 8), act=Chain(
         lambda _self, x: torch.relu(x * 2 + 1)
     )).requires_grad_(False)  # fmt: skip
-    built = Built(module=module.eval(), inputs={"x": torch.randn(4, 8)}, positional=True, weights="")
+    built = Built(
+        module=module.eval(),
+        inputs={"x": torch.randn(4, 8)},
+        arguments=Arguments.by_position(["x"]),
+        weights="",
+    )
     found = steps_of(prepare(built, "jit", None), tmp_path)
     assert [(w.scope, w.op) for w in found.work] == [
         ("dense", "aten::linear"),
@@ -299,7 +311,9 @@ def test_autocast_lowers_the_result_and_leaves_the_weights(mode, tmp_path):
 
 def test_a_model_that_cannot_be_traced_says_which_option_helps():
     module = Chain(lambda _self, x: 1 / 0 if torch.jit.is_tracing() else x)
-    built = Built(module=module.eval(), inputs={"x": torch.randn(4)}, positional=True, weights="")
+    built = Built(
+        module=module.eval(), inputs={"x": torch.randn(4)}, arguments=Arguments.by_position(["x"]), weights=""
+    )
     with pytest.raises(AttribError, match=r"torch\.jit\.trace failed") as caught:
         prepare(built, "jit", None)
     assert "--torch-mode" in caught.value.hint

@@ -19,16 +19,16 @@ def test_anything_else_is_no_factory(model):
 
 
 def test_named_inputs_keep_their_names(factories):
-    module, inputs, positional = call_factory(f"{factories}:named", factories.parent)
+    module, inputs, arguments = call_factory(f"{factories}:named", factories.parent)
     assert type(module).__name__ == "Net"
     assert list(inputs) == ["x", "scale"]
-    assert not positional
+    assert arguments.fill([1, 2]) == ((), {"x": 1, "scale": 2})
 
 
 def test_positional_inputs_get_the_names_of_the_forwards_parameters(factories):
-    _, inputs, positional = call_factory(f"{factories}:positional", factories.parent)
+    _, inputs, arguments = call_factory(f"{factories}:positional", factories.parent)
     assert list(inputs) == ["x", "scale"]
-    assert positional
+    assert arguments.fill([1, 2]) == ((1, 2), {})
 
 
 def test_module_beside_the_user_is_importable(factories):
@@ -41,7 +41,7 @@ def test_module_beside_the_user_is_importable(factories):
     [
         ("raising", r"raised IndexError: list index out of range \(my_models.py, line \d+\)"),
         ("only_module", "gave a Net"),
-        ("not_a_tensor", "gave a int as input 'x'"),
+        ("not_a_tensor", "gave a object as input 'x'"),
         ("absent", "has no function 'absent'"),
     ],
 )

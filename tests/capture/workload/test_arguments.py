@@ -1,0 +1,100 @@
+"""Inputs as people really nest them: what is a tensor, what is a constant, and what each is called."""
+
+import dataclasses
+from collections import OrderedDict, namedtuple
+
+import pytest
+
+from attrib.errors import AttribError
+
+pytestmark = pytest.mark.engines
+
+
+@pytest.fixture(autouse=True)
+def torch():
+    return pytest.importorskip("torch")
+
+
+def split(args, kwargs=None, parameters=("x", "state")):
+    from attrib.capture.workload.arguments import split_call
+
+    return split_call(args, kwargs or {}, parameters, "factory f")
+
+
+@dataclasses.dataclass
+class State:
+    hidden: object
+    cell: object
+    name: str = "lstm"
+
+
+Pair = namedtuple("Pair", ["first", "second"])
+
+
+def test_tensors_have_the_names_of_their_parameters(torch):
+    x, y = torch.zeros(1), torch.ones(1)
+    arguments, tensors = split([x], {"mask": y})
+    assert list(tensors) == ["x", "mask"]
+    assert not arguments.is_fresh
+    args, kwargs = arguments.fill(list(tensors.values()))
+    assert args == (x,)
+    assert kwargs == {"mask": y}
+
+
+@pytest.mark.parametrize(
+    ("state", "names"),
+    [
+        (lambda a, b: (a, b), ["state.0", "state.1"]),
+        (lambda a, b: [a, [b]], ["state.0", "state.1.0"]),
+        (lambda a, b: {"h": a, "c": b}, ["state.h", "state.c"]),
+        (lambda a, b: OrderedDict(h=a, c=b), ["state.h", "state.c"]),
+        (Pair, ["state.first", "state.second"]),
+        (State, ["state.hidden", "state.cell"]),
+        (lambda a, b: (a, None, 3, "text", 1.5, True, b), ["state.0", "state.6"]),
+    ],
+)
+def test_nested_tensors_are_named_by_the_way_to_them(torch, state, names):
+    x, a, b = (torch.full((1,), float(i)) for i in range(3))
+    arguments, tensors = split([x, state(a, b)])
+    assert list(tensors) == ["x", *names]
+    assert [float(t) for t in tensors.values()] == [0, 1, 2]
+    assert not arguments.is_fresh
+    args, _ = arguments.fill([x, b, a])
+    assert type(args[1]) is type(state(a, b))
+    again, swapped = split(args)
+    assert [float(t) for t in swapped.values()] == [0, 2, 1]
+    assert again.names == arguments.names
+
+
+def test_a_cache_is_made_anew_for_each_call(torch):
+    transformers = pytest.importorskip("transformers")
+    cache = transformers.DynamicCache()
+    cache.update(torch.zeros(1, 2, 3, 4), torch.ones(1, 2, 3, 4), 0)
+    try:
+        arguments, tensors = split([torch.zeros(1), cache])
+    except AttribError:
+        pytest.skip("this transformers registers its cache only while it exports")
+    assert len(tensors) == 3
+    assert arguments.is_fresh
+    first, second = (arguments.fill(list(tensors.values()))[0][1] for _ in range(2))
+    assert first is not second
+
+
+def test_what_holds_tensors_that_nobody_can_see_is_refused(torch):
+    class Opaque:
+        held = torch.zeros(1)
+
+    with pytest.raises(AttribError, match="factory f gave a Opaque as input 'state'") as refused:
+        split([torch.zeros(1), Opaque()])
+    assert "register_pytree_node" in refused.value.hint
+
+
+def test_a_call_without_any_tensor_is_a_call(torch):
+    arguments, tensors = split([], {"training": False})
+    assert tensors == {}
+    assert arguments.fill([]) == ((), {"training": False})
+
+
+def test_names_that_read_alike_stay_two(torch):
+    _, tensors = split([], {"a": {"b": torch.zeros(1)}, "a.b": torch.ones(1)})
+    assert len(tensors) == 2
