@@ -104,10 +104,15 @@ class Judgement(_Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...] = ()
 
 
+Caches = Literal["", "shared", "apart"]
+"""Whether the cores of a launch seemed to share a cache; empty where that was not measured."""
+
+
 class LaunchState(_Struct, frozen=True, kw_only=True):
     """What the machine was like in one launch: medians of fixed work over its rounds that count.
 
-    A product, a copy, and what two threads at once took to read memory of their own and the same memory.
+    A product, a copy, and what two threads at once took to read memory of their own and the same memory. The ratio of these
+    two tells whether the cores share a cache: `caches`.
     """
 
     launch: int
@@ -115,6 +120,7 @@ class LaunchState(_Struct, frozen=True, kw_only=True):
     copy_ns: int | None = None
     own_ns: int | None = None
     shared_ns: int | None = None
+    caches: Caches = ""
 
 
 class MachineState(_Struct, frozen=True, kw_only=True):
@@ -150,10 +156,16 @@ class PlainBlock(_Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Coverage(_Struct, frozen=True, kw_only=True):
-    """The shares of the time that were matched with the other side, 0 to 1, and the time that was not attributed."""
+    """The shares of the time that were matched with the other side, 0 to 1, and the time that was not attributed.
+
+    Of these, the shares in regions whose tensors were seen to hold the same numbers in both engines are `verified`; None
+    where that was not compared.
+    """
 
     ort_node_time_mapped: float
     torch_call_time_mapped: float
+    ort_node_time_verified: float | None = None
+    torch_call_time_verified: float | None = None
     unattributed_ns: int
     profiler_overhead_ns: int
 

@@ -1,7 +1,13 @@
-"""What captures of one thing say, and in how many of them the interval holds the median of all."""
+"""What captures of one thing say, and in how many of them the interval holds the median of those like it.
+
+A machine may change from one minute to the next (`attrib.analysis.attribution.judgement.APART`), and a capture names its
+state. A capture of one state is compared with the median of the captures of that state, one that met both with the
+median of all: it says that it met both, and its launches differ by that.
+"""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -22,7 +28,7 @@ MUST_POOLED, MUST_CELL = 0.9, 0.8
 """Share of intervals that must hold it: of all together, and of the captures of one cell (16 of 20)."""
 
 HEADER = """\
-| captures of | quantity | median of all | held, this method | held, one launch | half width, median | one launch |
+| captures of | quantity | median of those alike | held, this method | held, one launch | half width, median | one launch |
 |---|---|---|---|---|---|---|"""
 
 
@@ -38,8 +44,11 @@ class Interval(msgspec.Struct, frozen=True):
         return self.low <= value <= self.high
 
 
-Reading = Mapping[str, Interval]
-"""The figures of one capture by quantity."""
+class Reading(dict[str, Interval]):
+    """The figures of one capture by quantity, and the states of the machine that it met."""
+
+    state: str = ""
+
 
 ABSENT = Interval(0.0, 0.0, 0.0)
 """A cause that a report does not have: it says that there is nothing of it."""
@@ -51,7 +60,9 @@ def reading(document: Document) -> Reading:
     Raises:
         ValueError: It has no difference.
     """
-    latency, found = document.latency, dict[str, Interval]()
+    latency, found = document.latency, Reading()
+    met_states = {launch.caches for launch in document.state.launches} if document.state else set()
+    found.state = met_states.pop() if len(met_states) == 1 else "both" if met_states else ""
     if latency.delta_ns is None:
         raise ValueError("the report has no difference")
     found[DIFFERENCE] = Interval(latency.delta_ns.median, latency.delta_ns.low, latency.delta_ns.high)
@@ -120,9 +131,10 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
         group: Configuration and condition.
         quantity: The difference, the ratio or a cause.
         captures: How many there are.
-        truth: The median of all captures' estimates.
+        states: How many captures met each state of the machine.
+        truths: The median of the estimates of the captures that are compared, by state.
         held: In how many captures the interval holds it.
-        before: The same by the method before, whose estimates have a median of their own.
+        before: The same by the method before, which knows no states, and whose estimates have a median of their own.
         half_widths: Median half width of the intervals of either.
         pooled: It counts toward the pooled share. The ratio does not: it says the same as the difference.
     """
@@ -130,7 +142,8 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     group: str
     quantity: str
     captures: int
-    truth: float
+    states: dict[str, int]
+    truths: dict[str, float]
     held: int
     before: int
     half_widths: tuple[float, float]
@@ -147,12 +160,14 @@ def cells(group: str, ours: Sequence[Reading], before: Sequence[Reading]) -> lis
     named = {name for its in ours for name in its} - {DIFFERENCE, RATIO}
     causes = sorted(named, key=lambda name: (-abs(_median(ours, name)), name))[:LARGEST]
     known = [name for name in (DIFFERENCE, RATIO) if any(name in its for its in ours)]
+    states = dict(sorted(Counter(its.state for its in ours).items()))
     return [
         Cell(
             group=group,
             quantity=name,
             captures=len(ours),
-            truth=_median(ours, name),
+            states=states,
+            truths={state: _median(_like(ours, state), name) for state in states},
             held=_held(ours, name),
             before=_held(before, name),
             half_widths=(_half_width(ours, name), _half_width(before, name)),
@@ -160,6 +175,11 @@ def cells(group: str, ours: Sequence[Reading], before: Sequence[Reading]) -> lis
         )
         for name in (*known, *causes)
     ]
+
+
+def _like(readings: Sequence[Reading], state: str) -> list[Reading]:
+    """The captures with whose median one of this state is compared."""
+    return [its for its in readings if its.state == state] if state in ("shared", "apart") else list(readings)
 
 
 def _of(readings: Sequence[Reading], name: str) -> list[Interval]:
@@ -171,8 +191,8 @@ def _median(readings: Sequence[Reading], name: str) -> float:
 
 
 def _held(readings: Sequence[Reading], name: str) -> int:
-    truth = _median(readings, name)
-    return sum(found.holds(truth) for found in _of(readings, name))
+    truths = {state: _median(_like(readings, state), name) for state in {its.state for its in readings}}
+    return sum(its.get(name, ABSENT).holds(truths[its.state]) for its in readings)
 
 
 def _half_width(readings: Sequence[Reading], name: str) -> float:
@@ -210,7 +230,10 @@ def _row(cell: Cell) -> str:
     shown = [
         cell.group,
         cell.quantity,
-        show(cell.truth),
+        ", ".join(
+            f"{show(value)}{f' ({cell.states[state]} {state})' if state else ''}"
+            for state, value in cell.truths.items()
+        ),
         f"{cell.held} of {cell.captures}",
         f"{cell.before} of {cell.captures}",
         *map(show, cell.half_widths),

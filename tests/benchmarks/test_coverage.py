@@ -7,7 +7,17 @@ import pytest
 from coverage import causes_by_launch, latency_of, plan
 from coverage_estimators import Timed, compare, disturbed_factors, drawn_factors, timed, with_noise
 from coverage_estimators import table as estimator_table
-from coverage_figures import Interval, as_one_launch, captures_in, cells, met, pooled_share, read_both, table
+from coverage_figures import (
+    Interval,
+    Reading,
+    as_one_launch,
+    captures_in,
+    cells,
+    met,
+    pooled_share,
+    read_both,
+    table,
+)
 from coverage_stopping import Rule, launch_rows, launch_seconds, pool_of, simulate, stopped
 
 from attrib.analysis.attribution.ledger.headline import ESTIMATORS, headline
@@ -54,15 +64,34 @@ def around(estimate, half=1.0):
 
 
 def test_an_interval_counts_where_it_holds_the_median_of_all_captures():
-    readings = [{"difference": around(value)} for value in (-10.0, -9.5, -9.0, -8.5, -7.9)]
+    readings = [Reading(difference=around(value)) for value in (-10.0, -9.5, -9.0, -8.5, -7.9)]
     (cell,) = cells("12ms-quiet", readings, readings)
-    assert cell.truth == -9.0
+    assert cell.truths == {"": -9.0}
     assert (cell.captures, cell.held) == (5, 4)
 
 
+def test_captures_of_one_state_of_the_machine_are_compared_with_those_of_that_state():
+    def met_state(value, state, half=0.2):
+        found = Reading(difference=around(value, half))
+        found.state = state
+        return found
+
+    readings = [met_state(-67.0, "shared"), met_state(-67.1, "shared"), met_state(-92.0, "apart"),
+                met_state(-75.0, "both", 20.0)]  # fmt: skip
+    (cell,) = cells("150ms-quiet", readings, readings)
+    assert cell.states == {"apart": 1, "both": 1, "shared": 2}
+    assert cell.truths == {"apart": -92.0, "both": pytest.approx(-71.05), "shared": pytest.approx(-67.05)}
+    assert cell.held == 4
+    for its in readings:
+        its.state = ""
+    (cell,) = cells("150ms-quiet", readings, readings)
+    assert cell.held == 1
+    assert "(2 shared)" in table(cells("150ms-quiet", [met_state(-67.0, "shared")] * 2, readings[:2]))
+
+
 def test_the_method_before_is_held_against_the_median_of_its_own_estimates():
-    ours = [{"difference": around(value)} for value in (1.0, 2.0, 3.0)]
-    before = [{"difference": around(value, half=0.1)} for value in (11.0, 12.0, 12.05)]
+    ours = [Reading(difference=around(value)) for value in (1.0, 2.0, 3.0)]
+    before = [Reading(difference=around(value, half=0.1)) for value in (11.0, 12.0, 12.05)]
     (cell,) = cells("g", ours, before)
     assert (cell.held, cell.before) == (3, 2)
     assert cell.half_widths == (1.0, pytest.approx(0.1))
@@ -70,15 +99,15 @@ def test_the_method_before_is_held_against_the_median_of_its_own_estimates():
 
 def test_the_largest_causes_are_chosen_by_their_median_and_a_missing_one_counts_as_nothing():
     sizes = {"kernel": 9.0, "cast": -8.0, "layout": 7.0, "fused": 6.0, "memcpy": 5.0, "quantize": 4.0}
-    whole = {"difference": around(1.0), **{name: around(size) for name, size in sizes.items()}}
-    once = {"difference": around(1.0), "fallback": around(100.0)}
+    whole = Reading(difference=around(1.0), **{name: around(size) for name, size in sizes.items()})
+    once = Reading(difference=around(1.0), fallback=around(100.0))
     found = cells("g", [whole, whole, once], [whole, whole, once])
     assert [cell.quantity for cell in found] == ["difference", "kernel", "cast", "layout", "fused", "memcpy"]
     assert [cell.held for cell in found] == [3, 2, 2, 2, 2, 2]
 
 
 def test_the_ratio_is_shown_and_not_pooled():
-    readings = [{"difference": around(1.0), "ratio": around(value, 0.01)} for value in (1.1, 1.2, 1.3)]
+    readings = [Reading(difference=around(1.0), ratio=around(value, 0.01)) for value in (1.1, 1.2, 1.3)]
     found = cells("g", readings, readings)
     assert {cell.quantity: cell.pooled for cell in found} == {"difference": True, "ratio": False}
     assert pooled_share(found) == 1.0
@@ -86,11 +115,8 @@ def test_the_ratio_is_shown_and_not_pooled():
 
 @pytest.mark.parametrize(("wrong", "passes"), [(4, True), (5, False)])
 def test_sixteen_of_twenty_pass_and_a_cell_with_fewer_is_named(wrong, passes):
-    sure = [{"difference": around(0.0), "kernel": around(0.0), "cast": around(0.0)} for _ in range(20)]
-    readings = [
-        its | ({"layout": around(5.0)} if i < wrong else {"layout": around(0.0)})
-        for i, its in enumerate(sure)
-    ]
+    sure = [Reading(difference=around(0.0), kernel=around(0.0), cast=around(0.0)) for _ in range(20)]
+    readings = [Reading(its, layout=around(5.0 if i < wrong else 0.0)) for i, its in enumerate(sure)]
     found = cells("12ms-quiet", readings, readings)
     assert pooled_share(found) == pytest.approx(1 - wrong / 80)
     assert met(found) is passes
@@ -98,7 +124,7 @@ def test_sixteen_of_twenty_pass_and_a_cell_with_fewer_is_named(wrong, passes):
 
 
 def test_the_pooled_share_can_fail_where_no_cell_does():
-    readings = [{"difference": around(0.0 if i >= 3 else 5.0)} for i in range(20)]
+    readings = [Reading(difference=around(0.0 if i >= 3 else 5.0)) for i in range(20)]
     found = cells("g", readings, readings)
     assert not any(cell.fails for cell in found)
     assert not met(found)

@@ -176,16 +176,27 @@ class TestMachine:
         assert (state.watched, state.disturbances) == (18, ())
         assert state.unseen == ("pressure on the processors", "the clock of the processors")
 
-    def test_what_two_threads_took_to_read_is_told_launch_by_launch_and_judged_by_nobody(self):
+    def test_two_states_of_the_machine_are_told_by_what_two_threads_took_to_read(self):
         machine = [(1, 1, 100, 90)] * 3 + [(1, 1, 100, 60)] * 3
         found = table([[QUIET]] * 6, machine=machine)
         assert [(its.own_ns, its.shared_ns) for its in machine_state(found).launches] == [
             (100, 90),
             (100, 60),
         ]
-        assert judged(found).reasons == ()
+        assert [its.caches for its in machine_state(found).launches] == ["apart", "shared"]
+        (said,) = judged(found).reasons
+        assert "share a cache in launch 2 (PyTorch" in said
+        assert "and none in launch 1 (PyTorch" in said
+        same = table([[QUIET]] * 6, machine=[(1, 1, 100, 60)] * 6)
+        assert judged(same).reasons == ()
+        assert {its.caches for its in machine_state(same).launches} == {"shared"}
         blind = machine_state(table([[QUIET]] * 3, machine=[(1, 1)] * 3))
         assert (blind.launches[0].own_ns, blind.launches[0].shared_ns) == (None, None)
+        assert blind.launches[0].caches == ""
+
+    def test_a_launch_goes_by_most_of_its_rounds(self):
+        machine = [(1, 1, 100, 90), (1, 1, 100, 60), (1, 1, 100, 62)]
+        assert machine_state(table([[QUIET]] * 3, machine=machine)).launches[0].caches == "shared"
 
     def test_a_disturbed_attempt_does_not_speak_for_its_launch(self):
         rounds = [[QUIET]] * 5 + [[LOUD]]
