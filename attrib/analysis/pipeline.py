@@ -21,6 +21,9 @@ from attrib.analysis.attribution.roofline.roofline import rooflines
 from attrib.analysis.attribution.timeline import timelines_of
 from attrib.analysis.lineage.reader import graph_from_bytes
 from attrib.analysis.match.regions import regions
+from attrib.analysis.match.same_model import strangers
+from attrib.analysis.match.step_values import StepValues
+from attrib.analysis.match.value_check import ValueCheck, with_verdicts
 from attrib.analysis.missing_evidence import Recorded, find_missing_evidence
 from attrib.analysis.provenance import Chain, chain_of, region_provenance, shorten
 from attrib.errors import AttribError, InternalError
@@ -31,6 +34,7 @@ from attrib.findings.runner import run
 from attrib.findings.verified import by_saving, with_verified, without_steps
 from attrib.model.document import Document
 from attrib.model.manifest import EXPORTED, OPTIMIZED, ROLES, Environment, Manifest, Role, Workload
+from attrib.model.values import ROUGH
 from attrib.version import __version__
 
 if TYPE_CHECKING:
@@ -155,6 +159,8 @@ def match(state: AnalysisState) -> None:
     work: dict[Role, tuple[Work, ...]] = {
         role: partitions[role].work if role in partitions else () for role in ROLES
     }
+    recorded = directory.values("onnxruntime")
+    values = StepValues(recorded) if recorded else None
     state.regions = regions(
         work["torch"],
         work["onnxruntime"],
@@ -162,7 +168,18 @@ def match(state: AnalysisState) -> None:
         ran=OPTIMIZED in graphs,
         flow=directory.flow("torch"),
         placement=directory.placement("onnxruntime"),
+        values=values,
     )
+    if values and recorded and graphs:
+        flow = directory.flow("torch")
+        check = ValueCheck(
+            values,
+            work["torch"],
+            graphs,
+            rough=recorded.tolerance > ROUGH,
+            free=flow.input_free if flow else (),
+        )
+        state.regions = with_verdicts(state.regions, check.verdicts(state.regions))
     state.chain = chain_of(graphs, directory.manifest)
 
 
@@ -184,7 +201,9 @@ def ledger(state: AnalysisState) -> None:
         if state.partitions
         else plain_ledger(state.headline)
     )
-    state.judgement = judge(state.headline, state.ledger, state.latency)
+    # A capture of attrib's own runs one model in both engines.
+    unknown = strangers(state.partitions) if state.directory.manifest is None else ""
+    state.judgement = judge(state.headline, state.ledger, state.latency, unknown)
     state.trails = region_provenance(state.regions, state.partitions, state.ledger, state.chain)
 
 

@@ -21,6 +21,7 @@ PHASES: dict[str, str] = {
     "measure": "Measuring, plain and profiled",
     "outputs": "Comparing the outputs",
     "calibrate": "Calibrating the profilers",
+    "values": "Comparing what both compute",
     "write": "Writing the traces",
     "report": "Explaining the difference",
 }

@@ -24,5 +24,6 @@ __all__ = [
     "roofline",
     "tensor",
     "timeline",
+    "values",
     "work",
 ]

@@ -167,7 +167,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
             help="Rewrite the graph before ONNX Runtime opens it; repeatable, in order: ort-transformers, optimum-o1 to"
             " optimum-o4, onnxscript, onnxslim, float16, int8-dynamic, int8-qdq, int8-qoperator; or a single surgery:"
             " drop-nan-guard, drop-inverse-pairs, merge-duplicates, double-to-float, einsum-to-matmul,"
-            " drop-unused-outputs, prune-heads.",
+            " drop-unused-outputs, drop-initializer-inputs, prune-heads.",
         ),
     ] = ()
     save_models: Annotated[
@@ -265,6 +265,14 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
             help="Seed of weights, inputs and order of blocks.",
         ),
     ] = 0
+    no_values: Annotated[
+        bool,
+        Option(
+            chooses_what_runs=False,
+            help="Do not compare what both engines compute, which takes one more run of each beside what is timed; calls"
+            " and nodes are then matched by names, order and shapes only.",
+        ),
+    ] = False
     io_binding: Annotated[
         bool,
         Option(

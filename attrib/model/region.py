@@ -14,6 +14,10 @@ Origin = Literal["both", "torch", "onnxruntime", "unknown", "alone"]
 `alone` where only one engine was captured."""
 
 
+Verified = Literal["", "verified", "loose", "wrong", "unchecked"]
+"""What the numbers say of a match: `attrib.analysis.match.value_check`; empty where they were not compared."""
+
+
 class Match(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How calls and nodes were brought together.
 
@@ -21,11 +25,13 @@ class Match(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         method: The weakest link by which anything in the region was joined.
         confidence: 0 to 1; 0 where there is no counterpart.
         evidence: The links, one line each, e.g. `value name layer_norm_1 is in both graphs`.
+        verified: Whether what leaves the region in ONNX Runtime equals what its calls return.
     """
 
     method: Method
     confidence: float
     evidence: tuple[str, ...] = ()
+    verified: Verified = ""
 
 
 class Region(msgspec.Struct, frozen=True, kw_only=True, gc=False):

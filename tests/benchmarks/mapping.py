@@ -1,8 +1,8 @@
 """The mapping matrix: `python tests/benchmarks/mapping.py [--only SUBSTRING] [--output FILE] [--list]`.
 
-Each cell is a real capture of a real model with few rounds, checked number by number (tests/numeric). Prints a Markdown
-table; docs/mapping.md holds the last one. `--output` keeps each finished cell as one JSON line, so that an interrupted run
-goes on where it was; failed cells are run again.
+Each cell is a real capture of a real model with few rounds, checked number by number by what attrib itself recorded.
+Prints a Markdown table; docs/mapping.md holds the last one. `--output` keeps each finished cell as one JSON line, so that
+an interrupted run goes on where it was; failed cells are run again.
 """
 
 import argparse
@@ -19,11 +19,11 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import msgspec
 from mapping_cells import Cell, all_cells
-from mapping_figures import CALLS, CORRECT, LARGEST, OTHER_NODES, TRANSFORMER_NODES, Figures
+from mapping_figures import CALLS, CORRECT, LARGEST, OTHER_NODES, TRANSFORMER_NODES, VERIFIED, Figures
 
 HEADER = (
     "| cell | node time | with a call | call time | regions | calls × nodes | largest | by | confidence | verified"
-    " | of their time | wrong, loose | correct | floors |\n" + "|---" * 14 + "|\n"
+    " | node, call time | wrong, loose | correct | floors |\n" + "|---" * 14 + "|\n"
 )
 
 
@@ -42,6 +42,8 @@ def missed(cell: Cell, row: Figures) -> list[str]:
     else:
         nodes = TRANSFORMER_NODES if cell.is_transformer else OTHER_NODES
         floors = {"node time": row.node_time >= nodes, "call time": row.call_time >= CALLS}
+        shares = (row.verified_time, row.verified_calls)
+        floors["verified"] = all(share is not None and share >= VERIFIED for share in shares)
     floors["largest"] = row.largest <= LARGEST
     floors["numbers"] = not row.states.get("wrong")
     return [name for name, reached in floors.items() if not reached]
@@ -54,7 +56,8 @@ def line(cell: Cell, result: Result) -> str:
         return f"| {cell.name} | " + "| " * 12 + f"| {result.error.replace('|', '/')} |"
     methods = ", ".join(f"{m} {n} ({row.method_time[m]:.0%})" for m, n in sorted(row.methods.items()))
     checked = f"{row.states.get('verified', 0)} of {row.checked}" if row.states else ""
-    time = "" if row.verified_time is None else f"{row.verified_time:.1%}"
+    shares = (row.verified_time, row.verified_calls)
+    time = ", ".join(f"{share:.1%}" for share in shares if share is not None)
     bad = f"{row.states.get('wrong', 0)}, {row.states.get('loose', 0)}" if row.states else ""
     correct = "" if row.correct is None else f"{row.correct:.1%}"
     verdict = ", ".join(missed(cell, row))

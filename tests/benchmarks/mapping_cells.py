@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -124,7 +125,20 @@ def _full_size() -> Iterator[Cell]:
     yield _cell(BERT, "foreign", kind="foreign", layers=12)
 
 
+FACTORIES = Path(__file__).with_name("mapping_models.py")
+
+
+def _factories() -> Iterator[Cell]:
+    """What is no transformer of the zoo."""
+    from mapping_models import EXPORTED_BY_TRACING, NAMES
+
+    for name in NAMES:
+        exporter = "torchscript" if name in EXPORTED_BY_TRACING else "dynamo"
+        options = {"model": f"{FACTORIES}:{name}", "exporter": exporter, "opt_level": "all"}
+        yield Cell(name=f"{name} {exporter} all", options=options)
+
+
 def all_cells() -> tuple[Cell, ...]:
     """Every cell, by axis."""
-    parts = (_models, _levels, _optimizers, _exports, _modes, _without_evidence, _full_size)
+    parts = (_models, _factories, _levels, _optimizers, _exports, _modes, _without_evidence, _full_size)
     return tuple(cell for part in parts for cell in part())

@@ -7,13 +7,15 @@ from statistics import median
 import msgspec
 import numpy as np
 
-from attrib.analysis.match.ops import role
+from attrib.analysis.match.ops import computes
 from attrib.api import Analysis
 from attrib.model.region import Region
 from attrib.model.work import Partition, Work
 
 TRANSFORMER_NODES, OTHER_NODES, CALLS, LARGEST, CORRECT = 0.999, 0.99, 0.99, 0.15, 0.90
 """The floors: node time mapped (transformers, others), call time mapped, largest region, correct without evidence."""
+VERIFIED = 0.97
+"""The floor of node time and of call time in regions that the numbers verify."""
 ONE_NODE = 0.8
 """A node that takes this share of its region's time covers the region."""
 
@@ -34,7 +36,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         confidence: Median confidence of the matched regions.
         states: Matched regions by verdict of the numbers; empty where no numbers were compared.
         reasons: Regions that are unchecked, by why.
-        verified_time: Share of the node time of matched regions that is verified; None where not compared.
+        verified_time: Share of node time in regions that are verified; None where nothing was compared.
+        verified_calls: The same of call time.
         wrong: Ids of wrong and loose regions.
         correct: Share of node time with the right calls, where there is a truth to compare with.
         seconds: Of the capture and of the check.
@@ -53,6 +56,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     states: dict[str, int] = {}
     reasons: dict[str, int] = {}
     verified_time: float | None = None
+    verified_calls: float | None = None
     wrong: tuple[str, ...] = ()
     correct: float | None = None
     seconds: tuple[float, ...] = ()
@@ -79,15 +83,15 @@ def figures(analysis: Analysis) -> Figures:
     coverage = analysis.document.coverage
     work = {w.id: w for w in analysis.partitions["torch"].work}
     divisible = [r for r in analysis.regions if len(_computing(work[call] for call in r.calls)) != 1]
-    largest = max(divisible or analysis.regions, key=lambda region: _share(region, times, total))
+    largest = max(divisible, key=lambda region: _share(region, times, total), default=None)
     return Figures(
         node_time=coverage.ort_node_time_mapped,
         call_time=coverage.torch_call_time_mapped,
         regions=len(both),
         calls=median([len(region.calls) for region in both] or [0]),
         nodes=median([len(region.nodes) for region in both] or [0]),
-        largest=_share(largest, times, total),
-        largest_region=largest.id,
+        largest=_share(largest, times, total) if largest else 0.0,
+        largest_region=largest.id if largest else "",
         methods=dict(Counter(region.match.method for region in both)),
         method_time={method: ns / total for method, ns in spent.items()},
         confidence=median([region.match.confidence for region in both] or [0.0]),
@@ -142,7 +146,7 @@ def _calls_of_nodes(analysis: Analysis) -> dict[str, frozenset[str]]:
 
 def _computing(calls: Iterable[Work]) -> list[str]:
     given = list(calls)
-    return [w.id for w in given if role(w) == "compute"] or [w.id for w in given]
+    return [w.id for w in given if computes(w)] or [w.id for w in given]
 
 
 def _overlap(a: frozenset[str], b: frozenset[str]) -> float:

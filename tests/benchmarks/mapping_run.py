@@ -8,13 +8,17 @@ from typing import Any
 
 import onnx
 from mapping_cells import Cell
-from mapping_figures import Figures, correct_share, figures, node_times
+from mapping_figures import Figures, correct_share, figures
 from msgspec.structs import replace
 
+from attrib.analysis.attribution.ledger.profiled import mapped_share
+from attrib.analysis.lineage.reader import graph_from_bytes
+from attrib.analysis.match.step_values import StepValues
+from attrib.analysis.match.value_check import ValueCheck, ValueVerdict
 from attrib.api import Analysis, load
 from attrib.capture import CaptureOptions, capture
-from tests.numeric.captured import Numbers, numbers_of
-from tests.numeric.verdicts import Verdict
+from attrib.model.region import Region
+from attrib.model.values import ROUGH
 from tests.renaming import renamed
 
 GRAPHS = ("onnx/exported.onnx", "onnx/optimized.onnx")
@@ -41,8 +45,7 @@ def run_cell(cell: Cell, folder: Path) -> Figures:
     row = figures(found)
     if found is not truth:
         row = replace(row, correct=correct_share(truth, found))
-    name = "found" if cell.kind == "renamed" else "truth"
-    row = _checked(row, found, _options(cell.options, folder / name))
+    row = _checked(row, found, found if cell.kind == "renamed" else truth)
     done = time.perf_counter()
     return replace(row, seconds=(round(captured - begin, 1), round(done - captured, 1)))
 
@@ -81,30 +84,37 @@ def _stranger(capture_dir: Path, folder: Path, cell: Cell) -> Path:
     return folder
 
 
-def _checked(row: Figures, found: Analysis, options: CaptureOptions) -> Figures:
-    """The row with what the numbers say of the regions that were found."""
-    assert options.output is not None
-    assert options.save_models is not None
-    numbers = numbers_of(options, options.output, options.save_models, found)
-    verdicts = {verdict.region: verdict for verdict in numbers.verdicts()}
+def _checked(row: Figures, found: Analysis, recorded: Analysis) -> Figures:
+    """The row with what the numbers of a capture say of the regions that were found."""
+    values = recorded.directory.values("onnxruntime")
+    if values is None:
+        return row
+    partition = found.partitions["onnxruntime"]
+    graphs = {name: graph_from_bytes(data, name) for name, data in recorded.directory.graphs().items()}
+    check = ValueCheck(
+        StepValues(values), found.partitions["torch"].work, graphs, rough=values.tolerance > ROUGH
+    )
+    verdicts = check.verdicts(found.regions)
+    verified = {region for region, verdict in verdicts.items() if verdict.state == "verified"}
+    both = [region for region in found.regions if region.origin == "both"]
     return replace(
         row,
         states=dict(Counter(verdict.state for verdict in verdicts.values())),
         reasons=dict(Counter(v.reason for v in verdicts.values() if v.state == "unchecked")),
-        verified_time=_verified_time(numbers, {k for k, v in verdicts.items() if v.state == "verified"}),
-        wrong=tuple(_told(v, numbers) for v in verdicts.values() if v.state in ("wrong", "loose")),
+        verified_time=mapped_share(partition, {n for r in both if r.id in verified for n in r.nodes}),
+        verified_calls=mapped_share(
+            found.partitions["torch"], {c for r in both if r.id in verified for c in r.calls}
+        ),
+        wrong=tuple(
+            _told(region, verdicts[region.id])
+            for region in both
+            if verdicts[region.id].state in ("wrong", "loose")
+        ),
     )
 
 
-def _told(verdict: Verdict, numbers: Numbers) -> str:
+def _told(region: Region, verdict: ValueVerdict) -> str:
     """One line on a region whose numbers do not agree."""
-    region = next(region for region in numbers.matched if region.id == verdict.region)
-    words = [verdict.region, verdict.state, verdict.reason, verdict.value]
+    words = [region.id, verdict.state, verdict.reason, verdict.value]
     sides = [f"its calls {', '.join(region.calls[:4])}", f"its nodes {', '.join(region.nodes[:4])}"]
     return "; ".join([*words, *sides, f"returned by {', '.join(verdict.elsewhere[:4]) or 'none'}"])
-
-
-def _verified_time(numbers: Numbers, verified: set[str]) -> float:
-    times = node_times(numbers.analysis.partitions["onnxruntime"])
-    spent = {region.id: sum(times[node] for node in region.nodes) for region in numbers.matched}
-    return sum(ns for region, ns in spent.items() if region in verified) / (sum(spent.values()) or 1)

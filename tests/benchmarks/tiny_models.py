@@ -82,3 +82,10 @@ def tabular() -> Made:
             module.running_mean.normal_()
             module.running_var.uniform_(0.5, 2)
     return model, (torch.randn(10000, 64),)
+
+
+def two_gigabytes() -> Made:
+    """Two gigabytes of activations: 32 layers on 8,192 rows, each result 33.5 MB."""
+    torch.manual_seed(_SEED)
+    layers = (layer for _ in range(32) for layer in (nn.Linear(1024, 1024), nn.ReLU()))
+    return nn.Sequential(*layers), (torch.randn(8192, 1024),)

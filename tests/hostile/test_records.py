@@ -30,6 +30,13 @@ EXPERIMENT: dict[str, Any] = {
     "baseline_ns": DELTA | {"n": 3}, "variant_ns": DELTA | {"n": 3}, "plain_ns": {"baseline": [[1, 2]], "variant": [[1, 2]]},
 }  # fmt: skip
 HUGE = (1 << 63) - 1
+QUERY = "encoder.layer.0.attention.self.query/aten::linear#0"
+EVERYWHERE = {
+    f"onnx/{graph}.onnx": {
+        name: ["numbers", [0, HUGE, -3]] for name in ("linear", "linear_1", "val_0", "nowhere")
+    }
+    for graph in ("exported", "optimized", "elsewhere")
+}
 
 
 class Attack:
@@ -172,6 +179,11 @@ CASES = (
     case("flow: sources beyond 64 bits", record("torch/flow.json", calls=members(1, id="x", sources=[[1 << 80, 0]]))),
     case("flow: two hundred thousand calls", record("torch/flow.json", calls=members(200_000, id="x", sources=[]))),
     case("flow: a newer format", put("torch/flow.json", {"format_version": 99}), "error", "format 99"),
+    case("values: classes that are nowhere", record("ort/values.json", kinds=["numbers"], graphs=EVERYWHERE, calls=members(50, id=QUERY, inputs=[HUGE, -5], outputs=[HUGE, -1, 1 << 62]))),
+    case("values: everything is equal", record("ort/values.json", kinds=["numbers"], graphs=EVERYWHERE, calls=members(50_000, id=QUERY, inputs=[], outputs=[0]))),
+    case("values: no class at all", record("ort/values.json", graphs=EVERYWHERE, calls=members(1, id=QUERY, inputs=[0], outputs=[0]))),
+    case("values: no such kind", record("ort/values.json", kinds=["nonsense"]), "error", "values.json"),
+    case("values: a newer format", put("ort/values.json", {"format_version": 99}), "error", "format 99"),
     case("flow: larger than the limit", put("torch/flow.json", b" " * (65 << 20)), "error", "no such file of a capture"),
     case("placement: empty parts", record("ort/placement.json", parts=members(1000, provider="", nodes=[]))),
     case("placement: every node a hundred times", record("ort/placement.json", parts=members(100, provider="X" * 1000, nodes=members(400, name="node_MatMul_1", op="MatMul")))),

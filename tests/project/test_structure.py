@@ -9,7 +9,7 @@ from tests.project.structure import circles, imports_of, module_name, parsed
 
 MOST_FILES = 25
 DOCSTRING_LINES = 5
-OF_THEIR_OWN = {"benchmarks", "faults", "fuzz", "gpu", "hostile", "numeric", "project"}
+OF_THEIR_OWN = {"benchmarks", "faults", "fuzz", "gpu", "hostile", "project"}
 """Folders of tests that mirror no package: what they test is all of attrib."""
 
 OPEN = {"attrib", "attrib.cli", "attrib.capture", "attrib.verify"}

@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -11,7 +12,9 @@ import msgspec
 from attrib.analysis.lineage.components import input_free_values
 from attrib.analysis.lineage.graph import Graph
 from attrib.analysis.match.from_profile import ExportOrder, export_orders, wrappers
+from attrib.analysis.match.step_values import CallClasses
 from attrib.model.region import Method
+from attrib.model.values import GraphValue, Kind
 from attrib.model.work import Work
 
 
@@ -25,7 +28,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     evidence: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class MatchState:
     """What a matcher goes by, and what it may still link.
 
@@ -40,6 +43,9 @@ class MatchState:
         wrapped: The node that each layout node of ONNX Runtime's own was put around.
         links: The links made so far.
         flow: The results that a call reads: the call that made each, and its place among that call's results.
+        call_classes: The numbers that each call took and returned, where they were compared.
+        graph_values: The numbers that each value of the graph holds, by name.
+        kinds: What each class of numbers can tell.
     """
 
     calls: tuple[Work, ...]
@@ -52,6 +58,42 @@ class MatchState:
     wrapped: Mapping[int, int] = field(default_factory=dict)
     links: tuple[Link, ...] = ()
     flow: Mapping[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    call_classes: Mapping[int, CallClasses] = field(default_factory=dict)
+    graph_values: Mapping[str, GraphValue] = field(default_factory=dict)
+    kinds: tuple[Kind, ...] = ()
+
+    @cached_property
+    def made_by_both(self) -> frozenset[str]:
+        """Ids of the calls, and names of the values, that make numbers which the other side makes as well.
+
+        They are no work of one side only, also where the matchers cannot tell which call is which node. A value whose node
+        only hands it on is not among them.
+        """
+        telling = {number for number, kind in enumerate(self.kinds) if kind == "numbers"}
+        made: dict[int, list[str]] = defaultdict(list)
+        for node in self.graph.nodes:
+            given = {number for name in node.inputs for number in self._numbers_of(name)}
+            for name in node.outputs:
+                its = set(self._numbers_of(name))
+                for number in its & telling if its.isdisjoint(given) else ():
+                    made[number].append(name)
+        called = {number for its in self.call_classes.values() for number in its.made}
+        calls = (self.calls[i].id for i, its in self.call_classes.items() if its.made & made.keys())
+        return frozenset((*calls, *(name for number in made.keys() & called for name in made[number])))
+
+    def contradicts(self, link: Link) -> bool:
+        """Whether the numbers say that a node is another call's work: it makes what another one makes, and not this one."""
+        its = self.call_classes.get(link.call)
+        if its is None or not its.is_whole:
+            return False
+        ours = its.inputs.union(its.outputs)
+        node = self.graph.nodes[link.node]
+        results = [value for name in node.outputs if (value := self.graph_values.get(name)) is not None]
+        telling = [set(value.same) for value in results if value.kind == "numbers"]
+        return bool(telling) and all(telling) and all(made.isdisjoint(ours) for made in telling)
+
+    def _numbers_of(self, name: str) -> tuple[int, ...]:
+        return self.graph_values[name].same if name in self.graph_values else ()
 
     def open_calls_by_scope(self) -> dict[str, list[int]]:
         """Positions of the open calls, by module."""
@@ -94,7 +136,7 @@ class MatchState:
         )
 
 
-Need = Literal["modules", "fx nodes", "weights", "data flow", "export order", "links", "wrappers"]
+Need = Literal["modules", "fx nodes", "weights", "data flow", "export order", "links", "wrappers", "values"]
 """What a matcher goes by."""
 
 NEEDS: dict[Need, Callable[[MatchState], bool]] = {
@@ -105,6 +147,7 @@ NEEDS: dict[Need, Callable[[MatchState], bool]] = {
     "export order": lambda state: not state.executed,
     "links": lambda state: bool(state.links),
     "wrappers": lambda state: bool(state.wrapped),
+    "values": lambda state: bool(state.call_classes and state.graph_values),
 }
 """Whether a need is met."""
 
@@ -135,11 +178,14 @@ class Matcher(NamedTuple):
 def find_links(matchers: Sequence[Matcher], state: MatchState) -> list[Link]:
     """The links of a state, and those that the matchers add one after the other.
 
-    Each matcher sees only what the ones before it left open; one whose needs are not met is passed over.
+    Each matcher sees only what the ones before it left open; one whose needs are not met is passed over. What the numbers
+    contradict is no link, whatever else says so.
     """
     for matcher in matchers:
         if all(NEEDS[need](state) for need in matcher.needs):
-            state = state.without(matcher.find(state, matcher))
+            found = matcher.find(state, matcher)
+            by_values = "values" in matcher.needs
+            state = state.without(link for link in found if by_values or not state.contradicts(link))
     return list(state.links)
 
 

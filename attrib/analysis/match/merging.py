@@ -33,6 +33,7 @@ NO_COUNTERPART: dict[str, str] = {
     "node": "the exported graph has this, and PyTorch ran no call for it",
     "folded": "PyTorch computes this anew in each step, from nothing that the inputs hold: the export stored the result",
     "unsure": "no node was found for this call, in a graph that names no modules",
+    "elsewhere": "several calls and several nodes make these numbers, and which belongs to which is not known",
     "lost": "no value name, module or order leads from this node to the exported graph",
 }
 
@@ -55,6 +56,11 @@ class Pairing(NamedTuple):
     partitions: Partitions | None = None
     calls_elsewhere: Container[int] = ()
     nodes_elsewhere: Container[int] = ()
+
+    @property
+    def elsewhere(self) -> frozenset[str]:
+        """Ids of calls and names of values that the other side computes as well."""
+        return self.state.made_by_both
 
 
 def merge_regions(pairing: Pairing, links: list[Link], input_free: Container[str]) -> list[Region]:
@@ -93,9 +99,13 @@ def merge_regions(pairing: Pairing, links: list[Link], input_free: Container[str
     left = [call for i, call in enumerate(calls) if i not in linked and i not in pairing.calls_elsewhere]
     folded = [call for call in left if call.id in input_free]
     others = [call for call in left if call.id not in input_free]
+    made = pairing.elsewhere
+    there = [call for call in others if call.id in made]
+    others = [call for call in others if call.id not in made]
     return [
         *found,
         *lost_calls(others, "call" if certain else "unsure"),
+        *lost_calls(there, "elsewhere"),
         *lost_calls(folded, "folded"),
     ]  # 3
 
@@ -109,7 +119,9 @@ def _region(
     modules = [scope for i in exported if (scope := pairing.state.scopes[i]) is not None]
     partitions = pairing.partitions
     match = partitions.match(ours, ran, links) if partitions else None
-    origin: Origin = "onnxruntime" if modules else "unknown"
+    named = {name for i in exported for name in pairing.state.graph.nodes[i].outputs}
+    elsewhere = not calls and not pairing.elsewhere.isdisjoint(named)
+    origin: Origin = "onnxruntime" if modules and not elsewhere else "unknown"
     if calls:
         origin = "both" if nodes else "torch"
     elif match is not None:
@@ -210,7 +222,9 @@ def lost_node(node: Work) -> Region:
     )
 
 
-def lost_calls(calls: Iterable[Work], reason: Literal["call", "unsure", "folded"]) -> list[Region]:
+def lost_calls(
+    calls: Iterable[Work], reason: Literal["call", "unsure", "elsewhere", "folded"]
+) -> list[Region]:
     """The regions of calls without a link, one a module."""
     by_module: dict[str, list[Work]] = {}
     for call in calls:
@@ -218,7 +232,7 @@ def lost_calls(calls: Iterable[Work], reason: Literal["call", "unsure", "folded"
     method: Method = "folded" if reason == "folded" else "none"
     confidence = STORED if reason == "folded" else 0.0
     match = Match(method=method, confidence=confidence, evidence=(NO_COUNTERPART[reason],))
-    origin: Origin = "unknown" if reason == "unsure" else "torch"
+    origin: Origin = "unknown" if reason in ("unsure", "elsewhere") else "torch"
     return [
         Region(
             id=label(work),

@@ -13,6 +13,7 @@ Conditions, cited in the code:
 
 import dataclasses
 from collections.abc import Container, Sequence
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -28,11 +29,41 @@ from attrib.analysis.match.merging import Pairing, common_module, label, lost_ca
 from attrib.analysis.match.partitions.coverage_from_order import ALONE
 from attrib.analysis.match.partitions.partition_assignment import REWRITTEN, assign_calls, split_components
 from attrib.analysis.match.partitions.partitions import NO_GRAPH, Partitions, covering_of
-from attrib.analysis.match.units import expand_units
+from attrib.analysis.match.step_values import StepValues
+from attrib.analysis.match.units import Units, expand_units
 from attrib.model.flow import Flow
+from attrib.model.manifest import EXPORTED
 from attrib.model.placement import Placement
 from attrib.model.region import Match, Region
 from attrib.model.work import Work, distinct
+
+
+class WatchedStep(NamedTuple):
+    """What was watched of one step: which call reads which result, and what both engines computed."""
+
+    flow: Flow | None = None
+    values: StepValues | None = None
+
+    @property
+    def input_free(self) -> frozenset[str]:
+        """Ids of the calls that depend on no input of the model."""
+        return self.flow.input_free if self.flow else frozenset()
+
+    def watched(self, state: MatchState, units: Units, calls: Sequence[Work]) -> MatchState:
+        """A state with it; what values hold only where its graph is the exported one."""
+        flow = _resolve_flow(units.works, self.flow)
+        values = self.values.graphs.get(EXPORTED) if self.values and not state.executed else None
+        if not self.values or not values:
+            return dataclasses.replace(state, flow=flow)
+        members = self.values.of_members(calls)
+        classes = self.values.by_position(units.works)
+        for position, member in enumerate(units.members):
+            # Where a member may be any of several calls, nothing is known of it.
+            if member is not None and len(members.get(member, ())) == 1:
+                classes[position] = members[member][0]
+        return dataclasses.replace(
+            state, flow=flow, call_classes=classes, graph_values=values, kinds=self.values.kinds
+        )
 
 
 def regions(
@@ -43,6 +74,7 @@ def regions(
     ran: bool = True,
     flow: Flow | None = None,
     placement: Placement | None = None,
+    values: StepValues | None = None,
 ) -> tuple[Region, ...]:
     """Bring PyTorch's calls and ONNX Runtime's nodes together.
 
@@ -54,6 +86,7 @@ def regions(
         flow: Which call reads the result of which, where that was watched.
         ran: The last graph is the one that ran. Else executed nodes are found in it by the names that they kept.
         placement: Which provider took which nodes of the last graph, where the session said so.
+        values: What one step of either engine computed, where that was compared.
 
     Returns:
         Regions in the order of the exported graph; every call and every node is in exactly one.
@@ -63,9 +96,9 @@ def regions(
     elif {work.engine for work in calls} == {work.engine for work in nodes}:
         found = _match_one_engine(calls, nodes)  # 4
     elif (ran and graphs) or not any(map(is_compiled, nodes)):
-        found = _match_graph(calls, nodes, graphs, ran=ran, flow=flow)
+        found = _match_graph(calls, nodes, graphs, ran=ran, step=WatchedStep(flow, values))
     elif graphs:
-        found = _match_compiled(calls, nodes, graphs, flow, placement)  # 5
+        found = _match_compiled(calls, nodes, graphs, WatchedStep(flow, values), placement)  # 5
     else:
         found = _match_without_graph(calls, nodes)  # 5
     # An id is unique and stable: module, label, and a number where these repeat.
@@ -74,17 +107,17 @@ def regions(
 
 
 def _match_graph(
-    calls: tuple[Work, ...], nodes: tuple[Work, ...], graphs: Sequence[Graph], *, ran: bool, flow: Flow | None
+    calls: tuple[Work, ...], nodes: tuple[Work, ...], graphs: Sequence[Graph], *, ran: bool, step: WatchedStep
 ) -> list[Region]:
     """Regions through the graph that ran; where it was not saved, the executed nodes stand in for it."""
     chain = tuple(graphs) if ran and graphs else (graph_from_work(nodes),)
     seen = expand_units(calls)
-    state = initial_state(seen.works, chain[0], () if ran and graphs else nodes)
-    state = dataclasses.replace(state, flow=_resolve_flow(seen.works, flow))
+    state = step.watched(initial_state(seen.works, chain[0], () if ran and graphs else nodes), seen, calls)
     if graphs and not ran:
-        exported = _find_all_links(initial_state(seen.works, graphs[0]), frozenset())
+        first = step.watched(initial_state(seen.works, graphs[0]), seen, calls)
+        exported = _find_all_links(first, frozenset())
         state = state.without(links_by_name(exported, components(graphs), graphs[-1], nodes))
-    input_free = flow.input_free if flow else frozenset[str]()
+    input_free = step.input_free
     links = _find_all_links(state, input_free)
     pairing = Pairing(
         calls, seen, state, nodes, components(chain), executed_by_node(nodes, chain[-1]), ran and bool(graphs)
@@ -96,15 +129,14 @@ def _match_compiled(
     calls: tuple[Work, ...],
     nodes: tuple[Work, ...],
     graphs: Sequence[Graph],
-    flow: Flow | None,
+    step: WatchedStep,
     placement: Placement | None,
 ) -> list[Region]:
     """Regions of a session with compiled nodes (case 5)."""
     covering = covering_of(nodes, graphs[-1], placement)
     seen, parts = expand_units(calls), split_components(components(graphs), covering)
-    state = initial_state(seen.works, graphs[0])
-    state = dataclasses.replace(state, flow=_resolve_flow(seen.works, flow))
-    input_free = flow.input_free if flow else frozenset[str]()
+    state = step.watched(initial_state(seen.works, graphs[0]), seen, calls)
+    input_free = step.input_free
     assigned = assign_calls(state, seen, _find_all_links(state, input_free), parts, covering)
     away = {call for call, side in assigned.side_of.items() if side == REWRITTEN}
     strange = set(range(len(nodes))) - {place for places in covering.runs.values() for place in places}
@@ -129,7 +161,7 @@ def _match_compiled(
         ours, theirs = (
             tuple(works[i] for i in sorted(of)) for works, of in ((calls, away), (nodes, strange))
         )
-        found += _match_graph(ours, theirs, graphs, ran=False, flow=None)
+        found += _match_graph(ours, theirs, graphs, ran=False, step=WatchedStep())
     return found
 
 

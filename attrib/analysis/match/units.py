@@ -20,11 +20,13 @@ class Units(NamedTuple):
     Attributes:
         works: What the matchers see.
         owner: Position of the call that each unit belongs to.
+        members: The member of a compiled kernel that each unit stands for; None for a call of its own.
         joined: Pairs of positions of calls that are one (case 3).
     """
 
     works: tuple[Work, ...]
     owner: tuple[int, ...]
+    members: tuple[Member | None, ...]
     joined: tuple[tuple[int, int], ...]
 
 
@@ -32,12 +34,14 @@ def expand_units(calls: Sequence[Work]) -> Units:
     """Expand the calls that cover several ops."""
     works: list[Work] = []
     owner: list[int] = []
+    stands_for: list[Member | None] = []
     joined: list[tuple[int, int]] = []
     seen: dict[Member, int] = {}
     for position, call in enumerate(calls):
         if not call.members:
             works.append(call)  # 1
             owner.append(position)
+            stands_for.append(None)
         fresh = [member for member in dict.fromkeys(call.members) if member not in seen]
         for member in fresh:  # 2
             seen[member] = position
@@ -51,6 +55,7 @@ def expand_units(calls: Sequence[Work]) -> Units:
                 )
             )
             owner.append(position)
+            stands_for.append(member)
         if call.members and not fresh:
             joined.append((position, seen[call.members[-1]]))  # 3
-    return Units(tuple(works), tuple(owner), tuple(joined))
+    return Units(tuple(works), tuple(owner), tuple(stands_for), tuple(joined))

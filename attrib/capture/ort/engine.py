@@ -18,6 +18,7 @@ from attrib.capture.ort.device_trace import (
     replays_graph,
 )
 from attrib.capture.ort.feeds import HOST, Feeds, feeds_of
+from attrib.capture.ort.graph_values import GraphValues
 from attrib.capture.ort.overhead import measure_overhead
 from attrib.capture.ort.peaks import peaks_of
 from attrib.capture.ort.placement import compiles, partitioned_level, placement_of, write_placement
@@ -34,7 +35,9 @@ from attrib.capture.system.probe import package_name
 from attrib.capture.workers.messages import (
     Calibrate,
     Calibrated,
+    CompareValues,
     Finish,
+    IndexStep,
     MeasurePeaks,
     Open,
     Opened,
@@ -88,12 +91,15 @@ class OrtEngine:
         ort.set_default_logger_severity(ERRORS_ONLY)
         self.version = str(ort.__version__)
         self.package = package_name()
+        self._values = GraphValues()
         self.handlers: dict[type, Callable[..., Reply]] = {
             Open: self.open,
             Run: self.run,
             Outputs: self.outputs,
             Calibrate: self.calibrate,
             MeasurePeaks: self.measure_peaks,
+            IndexStep: self._values.index,
+            CompareValues: self._values.compare,
             Finish: self.finish,
         }
         self._threads = 0

@@ -1,6 +1,8 @@
 """One inference call, traced: which weights it reads, and which of its calls read what which other call made.
 
 Under `torch.inference_mode` a dispatch mode sees each outermost aten op and nothing inside it: the calls of a profile.
+Several of them may lie in one call of the profile: a scripted function, an autograd function, an op that autocast gives
+casts. The step is profiled while it is watched, and what lies in one of its outermost calls becomes that call.
 """
 
 from collections import Counter
@@ -12,10 +14,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from attrib.capture.pytorch.scopes import module_scopes
+from attrib.capture.pytorch.scopes import module_scopes, range_type
 from attrib.model.flow import Flow, FlowCall
 from attrib.model.manifest import UnusedModule
-from attrib.traces.recording.recording import MODULE_RANGE
+from attrib.traces.recording.recording import MODULE_RANGE, RANGE
 
 _SHAPE_ONLY = frozenset({
     "aten::empty_like", "aten::zeros_like", "aten::ones_like", "aten::full_like", "aten::rand_like",
@@ -48,10 +50,9 @@ def trace_dataflow(module: Any, inputs: Iterable[Any], step: Callable[[], object
         None where torch cannot trace this model (an op that refuses to be intercepted, or that hides the weights that
         it reads).
     """
-    tracer = _DataflowMode(inputs)
+    tracer = DataflowMode(inputs)
     try:
-        with torch.inference_mode(), module_scopes(module, mark=tracer.scope), tracer:
-            step()
+        tracer.watch(module, step)
     except Exception:  # noqa: BLE001  (the model runs, which was seen before; only the tracing failed)
         return None
     weights = list(module.parameters())
@@ -65,24 +66,32 @@ def trace_dataflow(module: Any, inputs: Iterable[Any], step: Callable[[], object
             inside += (f"{name}.",)
             count = sum(weight.numel() for weight in held)
             unused.append(UnusedModule(name=name, kind=type(part).__name__, parameters=count))
-    return Dataflow(tuple(unused), Flow(calls=tuple(tracer.calls)))
+    return Dataflow(tuple(unused), Flow(calls=tracer.flow()))
 
 
-class _DataflowMode(TorchDispatchMode):  # type: ignore[misc]  # torch is not type-checked here
+class DataflowMode(TorchDispatchMode):  # type: ignore[misc]  # torch is not type-checked here
     """Notes the identity of every tensor that an op takes, and follows results to their readers.
 
     What depends on the model's inputs is followed by storage, because views and in-place results share it.
+
+    Attributes:
+        read: Identities of all tensors that were read.
+        calls: What was dispatched, one entry an op; without ids.
+        groups: After `watch`, positions in `calls` of what lies in one call of the profile.
     """
 
     def __init__(self, inputs: Iterable[Any]) -> None:
         super().__init__()
         self.read: set[int] = set()
         self.calls: list[FlowCall] = []
+        self.groups: list[list[int]] = []
         self._scopes = [""]
-        self._seen: Counter[str] = Counter()
+        self._places: list[tuple[str, str]] = []
         self._made: dict[int, tuple[int, int]] = {}
+        self._writers: dict[int, int] = {}
         self._alive = list(inputs)  # no later tensor may take over an identity
-        self._fed = {_storage(tensor) for tensor in self._alive}
+        self._given = {id(tensor) for tensor in self._alive}
+        self._fed = {storage_of(tensor) for tensor in self._alive}
 
     @contextmanager
     def scope(self, label: str) -> Iterator[None]:
@@ -97,26 +106,123 @@ class _DataflowMode(TorchDispatchMode):  # type: ignore[misc]  # torch is not ty
         self, func: Any, _types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        given = _tensors((args, kwargs))
+        given = tensors_in((args, kwargs))
         self.read.update(id(tensor) for tensor in given)
-        result = func(*args, **kwargs)
-        op, made = func._schema.name, _tensors(result)  # noqa: SLF001
+        self.before(given)
+        with _RANGE(f"{_MARK}{len(self.calls)}"):
+            result = func(*args, **kwargs)
+        op, made = func._schema.name, tensors_in(result)  # noqa: SLF001
         self._alive += made
-        fed = op not in _SHAPE_ONLY and any(_storage(tensor) in self._fed for tensor in given)
+        fed = op not in _SHAPE_ONLY and any(storage_of(tensor) in self._fed for tensor in given)
         if fed:
-            self._fed.update(_storage(tensor) for tensor in made)
-        label = f"{self._scopes[-1]}/{op}"
+            self._fed.update(storage_of(tensor) for tensor in made)
         sources = dict.fromkeys(self._made[id(tensor)] for tensor in given if id(tensor) in self._made)
+        # What was written into a tensor, or into one that shares its memory, is read with it.
+        writers = (self._writers.get(storage_of(tensor)) for tensor in given)
+        sources |= dict.fromkeys((writer, 0) for writer in writers if writer is not None)
+        position = len(self.calls)
+        written = list(_written_by(func, args, kwargs))
+        self._writers |= {storage_of(tensor): position for tensor in written}
         self._made |= {id(tensor): (len(self.calls), place) for place, tensor in enumerate(made)}
-        self.calls.append(FlowCall(id=f"{label}#{self._seen[label]}", sources=tuple(sources), fed=fed))
-        self._seen[label] += 1
+        self._places.append((self._scopes[-1], op))
+        self.calls.append(FlowCall(id="", sources=tuple(sources), fed=fed))
+        self.after(made, written)
         return result
 
+    def watch(self, module: Any, step: Callable[[], object]) -> None:
+        """Run one inference call."""
+        with (
+            torch.inference_mode(),
+            torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler,
+            module_scopes(module, mark=self.scope),
+            self,
+        ):
+            step()
+        outermost = _outermost_calls(profiler)
+        groups: dict[int, list[int]] = {}
+        for position, (scope, op) in enumerate(self._places):
+            number, name = outermost.get(position, (-1 - position, op))
+            self._places[position] = (scope, name)
+            groups.setdefault(number, []).append(position)
+        self.groups = list(groups.values())
 
-def _tensors(value: object) -> list[Any]:
+    def ids(self) -> list[str]:
+        """The id of each call of the profile, in order: `scope/aten::op#n`."""
+        seen, found = Counter[str](), []
+        for group in self.groups:
+            label = "/".join(self._places[group[0]])
+            found.append(f"{label}#{seen[label]}")
+            seen[label] += 1
+        return found
+
+    def flow(self) -> tuple[FlowCall, ...]:
+        """The calls of the profile, and which reads the result of which."""
+        group_of = {position: number for number, group in enumerate(self.groups) for position in group}
+        found = []
+        for number, (name, group) in enumerate(zip(self.ids(), self.groups, strict=True)):
+            sources = {
+                # Which of its results it is, a call that holds several ops does not say.
+                (group_of[maker], place if len(self.groups[group_of[maker]]) == 1 else 0): None
+                for position in group
+                for maker, place in self.calls[position].sources
+                if group_of[maker] != number
+            }
+            fed = any(self.calls[position].fed for position in group)
+            found.append(FlowCall(id=name, sources=tuple(sources), fed=fed))
+        return tuple(found)
+
+    def before(self, given: list[Any]) -> None:
+        """Called before an op runs, with the tensors that it takes."""
+
+    def after(self, made: list[Any], written: list[Any]) -> None:
+        """Called with the tensors that an op returned, and those into which it wrote."""
+
+    def is_followed(self, tensor: Any) -> bool:
+        """Whether a tensor is an input of the model, or what an earlier call returned: no weight."""
+        return id(tensor) in self._made or id(tensor) in self._given
+
+
+def _written_by(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Any]:
+    """The tensors among an op's arguments into which it writes."""
+    for place, argument in enumerate(func._schema.arguments):  # noqa: SLF001
+        if argument.alias_info is None or not argument.alias_info.is_write:
+            continue
+        value = args[place] if place < len(args) else kwargs.get(argument.name)
+        values = value if isinstance(value, list | tuple) else [value]
+        yield from (item for item in values if isinstance(item, torch.Tensor))
+
+
+_MARK = "attrib.call#"
+"""Begins the name of the range around each op that is watched, before its number."""
+
+_RANGE = range_type()
+
+
+def _outermost_calls(profiler: Any) -> dict[int, tuple[int, str]]:
+    """The outermost call of the profile in which each watched op lies: its number and name, by the op's number.
+
+    Nothing for an op of which the profile does not say it.
+    """
+    found: dict[int, tuple[int, str]] = {}
+    until: dict[int, int] = {}  # by thread, the end of its outermost call
+    call: dict[int, tuple[int, str]] = {}
+    events = [(e.start_ns(), -e.duration_ns(), e) for e in profiler.profiler.kineto_results.events()]
+    for number, (start, duration, event) in enumerate(sorted(events, key=lambda entry: entry[:2])):
+        name, thread = event.name(), event.start_thread_id()
+        inside = start < until.get(thread, 0)
+        if name.startswith(_MARK):
+            if inside:
+                found[int(name.removeprefix(_MARK))] = call[thread]
+        elif not inside and not event.is_user_annotation() and not RANGE.match(name):
+            until[thread], call[thread] = start - duration, (number, name)
+    return found
+
+
+def tensors_in(value: object) -> list[Any]:
+    """Every tensor in a nest of lists, tuples, dicts and the like."""
     return [leaf for leaf in tree_leaves(value) if isinstance(leaf, torch.Tensor)]
 
 
-def _storage(tensor: Any) -> int:
+def storage_of(tensor: Any) -> int:
     """What identifies a tensor's storage, which views and in-place results share with what they were made of."""
     return int(tensor.untyped_storage()._cdata)  # noqa: SLF001

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 import torch
 
+from attrib.capture.pytorch.call_values import record_step
 from attrib.capture.pytorch.dataflow_tracer import trace_dataflow
-from attrib.capture.pytorch.modes import Prepared, prepare
+from attrib.capture.pytorch.modes import Prepared, autocast_step, prepare
 from attrib.capture.pytorch.overhead import measure_overhead
 from attrib.capture.pytorch.peaks import peaks_of
 from attrib.capture.workers.kineto_blocks import KinetoBlocks
@@ -22,6 +23,7 @@ from attrib.capture.workers.messages import (
     MeasurePeaks,
     Outputs,
     PeaksMeasured,
+    RecordStep,
     Reply,
     Run,
     Steps,
@@ -29,11 +31,11 @@ from attrib.capture.workers.messages import (
 )
 from attrib.capture.workers.silence import silence_libraries
 from attrib.capture.workers.steps import freeze_heap, quiet_collector, steps_of, time_steps
-from attrib.capture.workload.build import build, named_outputs
+from attrib.capture.workload.build import Built, build, named_outputs
 from attrib.capture.workload.inputs import padding_settings, save_inputs
 from attrib.capture.workload.weights import denormal_count, hash_of, tensor_prints
 from attrib.errors import AttribError
-from attrib.model.capture_options import Device
+from attrib.model.capture_options import Device, Precision
 from attrib.model.compiled import COMPILED_FILE
 from attrib.model.flow import FLOW_FILE, Flow
 from attrib.model.manifest import CHANGED_OUTPUTS, CHANGED_STATE, COMPILED_BY_MODEL, InputSpec
@@ -99,8 +101,11 @@ class PyTorchEngine:
             Outputs: self.outputs,
             Calibrate: self.calibrate,
             MeasurePeaks: self.measure_peaks,
+            RecordStep: self.record_step,
             Finish: self.finish,
         }
+        self._built: Built | None = None
+        self._autocast: Precision | None = None
         self._prepared: Prepared | None = None
         self._flow: Flow | None = None
         self._folder = Path()
@@ -111,7 +116,7 @@ class PyTorchEngine:
         torch.set_num_threads(command.threads)
         torch.set_num_interop_threads(1)
         self._folder = Path(command.folder)
-        built = build(command.recipe)
+        built = self._built = build(command.recipe)
         before = tensor_prints(built.module)
         outputs = built.first_outputs()
         again: dict[str, Any] = {}
@@ -123,6 +128,7 @@ class PyTorchEngine:
 
         seen = trace_dataflow(built.module, built.inputs.values(), step)
         self._flow = seen.flow if seen else None
+        self._autocast = command.autocast
         prepared = self._prepared = prepare(built, command.torch_mode, command.autocast)
         inputs_file = self._folder / "inputs.npz"
         save_inputs(inputs_file, {name: _numpy(value) for name, value in built.inputs.items()})
@@ -143,6 +149,7 @@ class PyTorchEngine:
             inputs=tuple(inputs),
             outputs=tuple(outputs),
             settings=_settings(built.module, prepared, command)
+            | built.notes
             | steadiness(before, tensor_prints(built.module), outputs, again)
             | torch_settings(command.recipe.device)
             | padding_settings(built.inputs),
@@ -180,6 +187,20 @@ class PyTorchEngine:
         """Measure what the machine can do with the threads and the rounding of the model."""
         with torch.inference_mode(), quiet_collector():
             return PeaksMeasured(peaks=peaks_of(command.device, command.dtypes))
+
+    def record_step(self, command: RecordStep) -> Written:
+        """Write what the calls of one eager step took and returned."""
+        if self._built is None:
+            raise AttribError("the model is not loaded")
+        built = self._built
+        index = record_step(
+            built.module,
+            built.inputs.values(),
+            autocast_step(built, built.step, self._autocast),
+            Path(command.folder),
+            command.most_bytes,
+        )
+        return Written(files=(str(index),))
 
     def finish(self, _command: Finish) -> Written:
         """Write what was recorded of the model; every block's trace was written when the block ended."""

@@ -11,6 +11,7 @@ from attrib.model.capture_options import Attention, Device, Exporter, OptLevel, 
 from attrib.model.disturbance import BlockEvidence
 from attrib.model.manifest import InputSpec, Overhead, Rewrite, UnusedModule
 from attrib.model.roofline import Peaks
+from attrib.model.values import GraphValue, Kind
 
 SourceKind = Literal["configuration", "directory", "example", "factory", "saved"]
 
@@ -147,6 +148,31 @@ class MeasurePeaks(_Message, frozen=True, kw_only=True):
     dtypes: tuple[str, ...]
 
 
+class RecordStep(_Message, frozen=True, kw_only=True):
+    """Run one step in PyTorch and write what its calls took and returned into `folder`, at most so many bytes."""
+
+    folder: str
+    most_bytes: int
+
+
+class IndexStep(_Message, frozen=True, kw_only=True):
+    """Read the step whose index is the file `step`, to compare values of graphs with it."""
+
+    step: str
+
+
+class CompareValues(_Message, frozen=True, kw_only=True):
+    """Run a graph once and compare its inputs and outputs with the step that was read.
+
+    Attributes:
+        opening: How a session of it is opened; its optimizations are left out.
+        tolerance: Largest difference of numbers that count as the same.
+    """
+
+    opening: Open
+    tolerance: float
+
+
 class Finish(_Message, frozen=True, kw_only=True):
     """Write what is still in memory."""
 
@@ -171,7 +197,21 @@ class Ablate(_Message, frozen=True, kw_only=True):
     folder: str
 
 
-Command = Load | Export | Optimize | Open | Run | Outputs | Calibrate | MeasurePeaks | Finish | Ablate
+Command = (
+    Load
+    | Export
+    | Optimize
+    | Open
+    | Run
+    | Outputs
+    | Calibrate
+    | MeasurePeaks
+    | RecordStep
+    | IndexStep
+    | CompareValues
+    | Finish
+    | Ablate
+)
 
 
 class Ready(_Message, frozen=True, kw_only=True):
@@ -296,6 +336,20 @@ class PeaksMeasured(_Message, frozen=True, kw_only=True):
     peaks: Peaks
 
 
+class StepIndexed(_Message, frozen=True, kw_only=True):
+    """The step was read: the class of each of its tensors, and what each class can tell; see `attrib.model.values`."""
+
+    kinds: tuple[Kind, ...]
+    classes: tuple[int, ...]
+
+
+class ValuesCompared(_Message, frozen=True, kw_only=True):
+    """The values of a graph that were read, by name, `bytes` in all."""
+
+    values: dict[str, GraphValue]
+    bytes: int
+
+
 class Ablated(_Message, frozen=True, kw_only=True):
     """Both graphs were written.
 
@@ -339,6 +393,8 @@ Reply = (
     | Written
     | Calibrated
     | PeaksMeasured
+    | StepIndexed
+    | ValuesCompared
     | Ablated
     | Failed
 )

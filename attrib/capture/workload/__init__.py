@@ -3,4 +3,15 @@
 Knows no engine but PyTorch, which builds the model, and times nothing.
 """
 
-__all__ = ["build", "differences", "factory", "flat_module", "handover", "inputs", "sources", "weights"]
+__all__ = [
+    "build",
+    "differences",
+    "factory",
+    "flat_module",
+    "handover",
+    "inputs",
+    "recorded_step",
+    "same_numbers",
+    "sources",
+    "weights",
+]

@@ -169,12 +169,21 @@ def _with_lines(text: "Text", lines: Iterable[str]) -> "Text":
     return whole
 
 
+_VERIFIED = {
+    "verified": "verified by values",
+    "loose": "larger than what the values verify",
+    "wrong": "refuted by values",
+    "unchecked": "the values cannot tell",
+}
+
+
 def _describe_match(region: ExplainedRegion) -> str:
     match = region.match
     if match.method == "none":
         return "not matched"
     against = " (contradicted)" if any(CONTRADICTS in line for line in match.evidence) else ""
-    return f"{match.method} {format_percent(match.confidence)}{against}"
+    proved = f", {_VERIFIED[match.verified]}" if match.verified else ""
+    return f"{match.method} {format_percent(match.confidence)}{against}{proved}"
 
 
 def _sums(found: Explanation | ExplainedRegion, unit: Unit) -> "Text":

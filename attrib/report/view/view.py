@@ -239,7 +239,11 @@ def any_is_provable(findings: Iterable[FindingView]) -> bool:
 
 
 def describe_matched(document: Document) -> str:
-    """How much of either engine's time has a counterpart on the other side."""
+    """How much of either engine's time has a counterpart on the other side, and for how much the numbers prove it."""
     names, cover = side_names(document), document.coverage
     nodes = f"{format_percent(cover.ort_node_time_mapped)} of {names['onnxruntime']}'s node time"
-    return f"{nodes}, {format_percent(cover.torch_call_time_mapped)} of {names['torch']}'s call time"
+    found = f"{nodes}, {format_percent(cover.torch_call_time_mapped)} of {names['torch']}'s call time"
+    if cover.ort_node_time_verified is None or cover.torch_call_time_verified is None:
+        return found
+    proved = (format_percent(cover.ort_node_time_verified), format_percent(cover.torch_call_time_verified))
+    return f"{found}; verified by values: {proved[0]} and {proved[1]}"

@@ -27,6 +27,7 @@ from attrib.model.manifest import (
     Role,
 )
 from attrib.model.placement import PLACEMENT_FILE, PLACEMENT_VERSION, Placement
+from attrib.model.values import VALUES_FILE, VALUES_VERSION, Values
 from attrib.traces.directory.manifest_file import (
     INTACT_COPY,
     MANIFEST,
@@ -44,7 +45,7 @@ from attrib.traces.reader import read_trace
 from attrib.traces.recording.recording import Recording
 
 _T = TypeVar("_T")
-_Record = TypeVar("_Record", Compiled, Flow, Placement)
+_Record = TypeVar("_Record", Compiled, Flow, Placement, Values)
 
 _TRACE_OF_ENGINE: dict[Role, tuple[str, str]] = {
     "torch": ("trace.json.gz", KINETO.name),
@@ -159,6 +160,10 @@ class TraceDirectory:
     def flow(self, role: Role) -> Flow | None:
         """Which call of one side's PyTorch step reads the result of which; None where that was not recorded."""
         return self._read_side_record(role, FLOW_FILE, Flow, FLOW_VERSION)
+
+    def values(self, role: Role) -> Values | None:
+        """What one side's graphs and PyTorch's step hold in common; None where that was not compared."""
+        return self._read_side_record(role, VALUES_FILE, Values, VALUES_VERSION)
 
     def placement(self, role: Role) -> Placement | None:
         """Which provider took which nodes of one side's graph; None where the session did not say."""

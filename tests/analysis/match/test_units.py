@@ -72,7 +72,7 @@ def test_a_kernel_without_an_op_of_its_own_joins_the_one_that_it_completes():
 
 def test_eager_calls_are_their_own_units():
     calls = (Work(id="a", engine="torch", op="aten::add"), Work(id="b", engine="torch", op="aten::gelu"))
-    assert expand_units(calls) == (calls, (0, 1), ())
+    assert expand_units(calls) == (calls, (0, 1), (None, None), ())
 
 
 def linear(shape: tuple[int, ...], dtype: str = "float") -> Work:

@@ -57,7 +57,15 @@ def coverage(
         if r.origin == "both" or (r.origin == "torch" and r.match.confidence)
         for c in r.calls
     }
+    proved = [r for r in regions if r.match.verified == "verified"]
+    compared = both and any(r.match.verified for r in regions)
     return Coverage(
+        ort_node_time_verified=mapped_share(ort, {n for r in proved for n in r.nodes})
+        if compared and ort
+        else None,
+        torch_call_time_verified=mapped_share(torch, {c for r in proved for c in r.calls})
+        if compared and torch
+        else None,
         ort_node_time_mapped=mapped_share(ort, nodes) if both and ort else 0.0,
         torch_call_time_mapped=mapped_share(torch, calls) if both and torch else 0.0,
         unattributed_ns=unattributed,

@@ -1,20 +1,23 @@
 """The matchers, in the order in which they are tried: each sees only what the ones before it left open.
 
-1. `fx_nodes`: the exporter wrote the module and the fx node; inside one module, fx nodes and calls of one op are in the
+1. `equal_values`: the call and the node make the same numbers, or numbers that only lead to such.
+2. `fx_nodes`: the exporter wrote the module and the fx node; inside one module, fx nodes and calls of one op are in the
    same order, if there are as many of each.
-2. `weight_names`: the node reads the weights of a module, and names no other one.
-3. `leaves`: the exporter wrote the module only (in a file without metadata, or in a profile without a file, the names of
+3. `weight_names`: the node reads the weights of a module, and names no other one.
+4. `leaves`: the exporter wrote the module only (in a file without metadata, or in a profile without a file, the names of
    the nodes may hold it), and that module runs one op.
-4. `data_flow`: nodes and calls of a module that read the same results.
-5. `fx_runs`: as 1, where the export left calls out.
-6. `scope_order`: inside one module, nodes and calls are aligned in order, by what an exporter writes for an op.
-7. `inserted_conversions`: a cast or layout change that names no module, in a graph that names the others, goes with the
+5. `data_flow`: nodes and calls of a module that read the same results.
+6. `fx_runs`: as 2, where the export left calls out.
+7. `scope_order`: inside one module, nodes and calls are aligned in order, by what an exporter writes for an op.
+8. `moved_alike`: views and nodes that move the same numbers, in order.
+9. `inserted_conversions`: a cast or layout change that names no module, in a graph that names the others, goes with the
    node whose result it takes: some tool put it in.
-8. `shape_order`: nothing but order, ops and shapes over the whole graph.
-9. `folded_norms`: a batch norm without a node was folded into its neighbor's, or took that call's node over.
-10. `between`: whatever they are called, calls and nodes between the same neighbors.
-11. `followers`: a view, copy or dropout without a node goes with the call whose result it passes on.
-12. `inserted_layouts`: layout nodes that ONNX Runtime put around another node go where that one went.
+10. `shape_order`: nothing but order, ops and shapes over the whole graph.
+11. `folded_norms`: a batch norm without a node was folded into its neighbor's, or took that call's node over.
+12. `between`: whatever they are called, calls and nodes between the same neighbors.
+13. `followers`: a view, copy or dropout without a node goes with the call whose result it passes on.
+14. `inserted_layouts`: layout nodes that ONNX Runtime put around another node go where that one went.
+15. `handed_on`: what only hands numbers on, and has no call of its own, goes with the call that takes or made them.
 
 To add a matcher, write its function in a file of this folder and add its row here: reports name its method and confidence
 as the row has them.
@@ -23,6 +26,7 @@ as the row has them.
 from attrib.analysis.match.candidates import Matcher
 from attrib.analysis.match.matchers.absorbed import folded_norms, followers
 from attrib.analysis.match.matchers.between import between
+from attrib.analysis.match.matchers.by_value import equal_values, handed_on, moved_alike
 from attrib.analysis.match.matchers.data_flow import data_flow
 from attrib.analysis.match.matchers.fx_nodes import fx_nodes, fx_runs
 from attrib.analysis.match.matchers.inserted import inserted_conversions, inserted_layouts
@@ -31,16 +35,19 @@ from attrib.analysis.match.matchers.shape_order import shape_order
 from attrib.analysis.match.matchers.weight_names import weight_names
 
 MATCHERS: tuple[Matcher, ...] = (
-    Matcher(fx_nodes, "fx-node", 0.99, needs=("modules", "fx nodes"), constants=True),  # 1
-    Matcher(weight_names, "weight-name", 0.9, needs=("weights",), constants=True),  # 2
-    Matcher(leaves, "scope-order", 0.9, needs=("modules",), constants=True),  # 3
-    Matcher(data_flow, "data-flow", 0.97, needs=("modules", "data flow", "export order")),  # 4
-    Matcher(fx_runs, "fx-node", 0.99, needs=("modules", "fx nodes"), constants=True),  # 5
-    Matcher(scope_order, "scope-order", 0.9, needs=("modules",), constants=True),  # 6
-    Matcher(inserted_conversions, needs=("links",)),  # 7
-    Matcher(shape_order, "shape-order", 0.5),  # 8
-    Matcher(folded_norms, "folded", 0.8, needs=("links",)),  # 9
-    Matcher(between, "neighbors", 0.8, needs=("data flow",)),  # 10
-    Matcher(followers, "data-flow", 0.8, needs=("data flow", "links")),  # 11
-    Matcher(inserted_layouts, needs=("wrappers", "links")),  # 12
+    Matcher(equal_values, "values", 0.999, needs=("values",)),  # 1
+    Matcher(fx_nodes, "fx-node", 0.99, needs=("modules", "fx nodes"), constants=True),  # 2
+    Matcher(weight_names, "weight-name", 0.9, needs=("weights",), constants=True),  # 3
+    Matcher(leaves, "scope-order", 0.9, needs=("modules",), constants=True),  # 4
+    Matcher(data_flow, "data-flow", 0.97, needs=("modules", "data flow", "export order")),  # 5
+    Matcher(fx_runs, "fx-node", 0.99, needs=("modules", "fx nodes"), constants=True),  # 6
+    Matcher(scope_order, "scope-order", 0.9, needs=("modules",), constants=True),  # 7
+    Matcher(moved_alike, "values", 0.9, needs=("values",)),  # 8
+    Matcher(inserted_conversions, needs=("links",)),  # 9
+    Matcher(shape_order, "shape-order", 0.5),  # 10
+    Matcher(folded_norms, "folded", 0.8, needs=("links",)),  # 11
+    Matcher(between, "neighbors", 0.8, needs=("data flow",)),  # 12
+    Matcher(followers, "data-flow", 0.8, needs=("data flow", "links")),  # 13
+    Matcher(inserted_layouts, needs=("wrappers", "links")),  # 14
+    Matcher(handed_on, "values", 0.999, needs=("values", "links")),  # 15
 )

@@ -1,0 +1,285 @@
+"""Calls and nodes that compute the same numbers, whatever they are called, and what lies between such tensors.
+
+Numbered cases, cited in the code:
+
+1. A call and a node are the same work where both make numbers that they were not given: no view, no transposition, whose
+   numbers were there before. Numbers that are one throughout tell nothing.
+2. Several calls may make the same numbers, and one node, or the other way round: one side computes anew what the other kept.
+   Those that also read the same numbers are preferred. Several on both sides are left to the other matchers.
+3. Numbers that the other side has nowhere belong to whatever is made of them: all ways forward lead to results of one call.
+   Where they lead to several, the other matchers decide. A constant or integers made of such numbers (a guard against NaN)
+   go with them.
+4. Nodes inside a branch or a loop cannot be watched: they go with the node that holds them.
+5. What hands numbers on without any call that does so (the transpositions around a recurrent layer, which PyTorch makes
+   inside its call) goes with the one call for which it prepares them, or else with the call that made them.
+6. Views and nodes that move the same numbers are paired in order, which neither names nor numbers can tell further.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import product
+from typing import NamedTuple
+
+from attrib.analysis.lineage.disjoint_sets import DisjointSets
+from attrib.analysis.lineage.graph import GraphNode
+from attrib.analysis.match.candidates import Link, Matcher, MatchState
+from attrib.analysis.match.ops import onnx_role, op_role
+from attrib.analysis.match.step_values import CallClasses
+from attrib.model.values import GraphValue
+from attrib.model.work import Work
+
+_ROUNDS = 2
+"""What goes with a call may be what another node prepares."""
+
+_MOST = 64
+"""Calls or nodes that make the same numbers, beyond which they say nothing."""
+
+
+class _Known(NamedTuple):
+    """What both sides hold: classes by position of a call, and values of the exported graph by name."""
+
+    calls: Mapping[int, CallClasses]
+    values: Mapping[str, GraphValue]
+
+
+def equal_values(state: MatchState, matcher: Matcher) -> list[Link]:
+    """Link the calls and nodes that make the same numbers, then what only one side has and leads to them."""
+    known = _Known(state.call_classes, state.graph_values)
+    links = _same_results(state, matcher, known)
+    if not links:
+        return []
+    state = state.without(links)
+    return [*links, *_nodes_between(state, matcher, known), *_calls_between(state, matcher, known)]
+
+
+def _same_results(state: MatchState, matcher: Matcher, known: _Known) -> list[Link]:
+    """The calls and nodes that make the same numbers (cases 1 and 2)."""
+    makers: dict[int, list[int]] = defaultdict(list)
+    for call in state.open_calls:
+        if call in known.calls and op_role(state.calls[call].op) != "cast":
+            for number in known.calls[call].made:
+                makers[number].append(call)
+    nodes: dict[int, list[int]] = defaultdict(list)
+    for position in state.open_nodes:
+        for number in _made(state.graph.nodes[position], known.values):
+            nodes[number].append(position)
+    pairs: dict[tuple[int, int], None] = {}
+    for number in makers.keys() & nodes.keys():
+        if len(makers[number]) + len(nodes[number]) > _MOST:
+            continue
+        ours, theirs = _made_of_the_same(state, known, makers[number], nodes[number])
+        if min(len(ours), len(theirs)) == 1:
+            pairs |= dict.fromkeys(product(ours, theirs))
+    return [
+        matcher.link(
+            call,
+            node,
+            f"{state.graph.nodes[node].op} returns the numbers that {state.calls[call].op} returns",
+        )
+        for call, node in sorted(pairs)
+    ]
+
+
+def _made_of_the_same(
+    state: MatchState, known: _Known, calls: list[int], nodes: list[int]
+) -> tuple[list[int], list[int]]:
+    """Those calls and nodes that also read the same numbers, where there are such: others are equal by chance."""
+    given = {
+        node: {n for name in state.graph.nodes[node].inputs for n in _classes_of(name, known.values)}
+        for node in nodes
+    }
+    pairs = [(c, n) for c in calls for n in nodes if not known.calls[c].inputs.isdisjoint(given[n])]
+    if not pairs:
+        return calls, nodes
+    return sorted({call for call, _ in pairs}), sorted({node for _, node in pairs})
+
+
+def _made(node: GraphNode, values: Mapping[str, GraphValue]) -> set[int]:
+    """Classes of the numbers that a node makes and was not given (case 1)."""
+    given = {number for name in node.inputs for number in _classes_of(name, values)}
+    found = set[int]()
+    for name in node.outputs:
+        its = _classes_of(name, values)
+        if not given.intersection(its):
+            found.update(its)
+    return found
+
+
+def _classes_of(name: str, values: Mapping[str, GraphValue]) -> tuple[int, ...]:
+    return values[name].same if name in values else ()
+
+
+def _nodes_between(state: MatchState, matcher: Matcher, known: _Known) -> list[Link]:
+    """Open nodes whose numbers no call has, and which lead to results of one call (cases 3 and 4)."""
+
+    def told(node: GraphNode, call: Work) -> str:
+        return f"{node.op} makes numbers that no call returns, and only {call.op} is made of them"
+
+    return list(_leading_to_one(state, matcher, lambda node: _is_inside(node, known), told))
+
+
+def _leading_to_one(
+    state: MatchState,
+    matcher: Matcher,
+    chosen: Callable[[GraphNode], bool],
+    told: Callable[[GraphNode, Work], str],
+) -> Iterator[Link]:
+    """Link the chosen open nodes of which all ways forward lead to nodes of one call."""
+    nodes, waiting, first = state.graph.nodes, set(state.open_nodes), _first_of_region(state)
+    calls_of: dict[int, set[int]] = defaultdict(set)
+    for link in state.links:
+        calls_of[link.node].add(first[link.call])
+    readers: dict[str, list[int]] = defaultdict(list)
+    for node in nodes:
+        for name in node.inputs:
+            readers[name].append(node.index)
+    ends = frozenset(state.graph.outputs)
+    ahead: dict[int, frozenset[int]] = {}
+    for node in reversed(nodes):  # topological order: what reads a node comes after it
+        after = {reader for name in node.outputs if name for reader in readers[name]}
+        after |= {node.parent} if node.parent >= 0 else set()
+        found = set[int]()
+        for reader in after:
+            found |= calls_of[reader] if reader in calls_of else ahead.get(reader, frozenset())
+        if not ends.isdisjoint(node.outputs):
+            found.add(_END)
+        ahead[node.index] = frozenset(sorted(found)[:_MOST])
+        if node.index in waiting and len(found) == 1 and _END not in found and chosen(node):
+            (call,) = found
+            yield matcher.link(call, node.index, told(node, state.calls[call]))
+            calls_of[node.index].add(call)
+
+
+def moved_alike(state: MatchState, matcher: Matcher) -> list[Link]:
+    """Link the open views and the open nodes that move the same numbers, in order (case 6)."""
+    known = _Known(state.call_classes, state.graph_values)
+    calls: dict[int, list[int]] = defaultdict(list)
+    for call in state.open_calls:
+        its = known.calls.get(call)
+        if its is not None and op_role(state.calls[call].op) == "layout" and not its.made:
+            for number in dict.fromkeys(its.outputs):
+                calls[number].append(call)
+    nodes: dict[int, list[int]] = defaultdict(list)
+    for position in state.open_nodes:
+        node = state.graph.nodes[position]
+        for number in _handed(node, known) if onnx_role(node.op) == "layout" else ():
+            nodes[number].append(position)
+    return [
+        matcher.link(
+            call,
+            node,
+            f"{state.graph.nodes[node].op} moves the numbers that {state.calls[call].op} moves, in order",
+        )
+        for number in calls.keys() & nodes.keys()
+        for call, node in zip(calls[number], nodes[number], strict=False)
+    ]
+
+
+def _first_of_region(state: MatchState) -> dict[int, int]:
+    """The first of the calls that links bring together, by call: a dropout is no other result than what it hands on."""
+    sets = DisjointSets(len(state.calls))
+    for links in state.links_by_node().values():
+        for link in links:
+            sets.union(links[0].call, link.call)
+    return {call: group[0] for group in sets.groups() for call in group}
+
+
+def handed_on(state: MatchState, matcher: Matcher) -> list[Link]:
+    """Link the open nodes that only hand on numbers, and for which PyTorch has no call (case 5)."""
+    known = _Known(state.call_classes, state.graph_values)
+
+    def told(node: GraphNode, call: Work) -> str:
+        return f"{node.op} only prepares what {call.op} takes, and no call does so"
+
+    makers: dict[int, set[int]] = defaultdict(set)
+    for call in state.nodes_by_call():
+        for number in known.calls[call].made if call in known.calls else ():
+            makers[number].add(call)
+    links = list[Link]()
+    for _ in range(_ROUNDS):
+        more = list(_leading_to_one(state, matcher, lambda node: _moves(node, known), told))
+        state = state.without(more)
+        back = []
+        for position in state.open_nodes:
+            node = state.graph.nodes[position]
+            numbers = _handed(node, known)
+            calls = set().union(*(makers[number] for number in numbers if number in makers))
+            if len(calls) == 1:
+                (call,) = calls
+                said = (
+                    f"{node.op} hands on the numbers that {state.calls[call].op} returns, and no call does so"
+                )
+                back.append(matcher.link(call, position, said))
+        state = state.without(back)
+        links += [*more, *back]
+    return links
+
+
+def _handed(node: GraphNode, known: _Known) -> set[int]:
+    """Classes of the numbers that a node was given and gives on."""
+    given = {number for name in node.inputs for number in _classes_of(name, known.values)}
+    return given.intersection(number for name in node.outputs for number in _classes_of(name, known.values))
+
+
+def _moves(node: GraphNode, known: _Known) -> bool:
+    """Whether a node only hands on numbers, or makes integers or a constant that no call has."""
+    made = [known.values.get(name) for name in node.outputs if name]
+    if not made or any(value is None for value in made):
+        return False
+    return bool(_handed(node, known)) or all(
+        value is not None and value.kind != "numbers" and not value.same for value in made
+    )
+
+
+_END = -1
+"""Stands for the caller of the model among positions of calls."""
+
+
+def _is_inside(node: GraphNode, known: _Known) -> bool:
+    """Whether a node only makes numbers that PyTorch's step has nowhere, or what tells nothing from such numbers."""
+    if node.parent >= 0:
+        return True  # 4
+    made = [known.values.get(name) for name in node.outputs if name]
+    if any(map(_is_nowhere, made)):
+        return True  # of several results one may be there by chance
+    unknown = any(value is None or value.same for value in made)
+    return not unknown and any(_is_nowhere(known.values.get(name)) for name in node.inputs)
+
+
+def _is_nowhere(value: GraphValue | None) -> bool:
+    return value is not None and value.kind == "numbers" and not value.same
+
+
+def _calls_between(state: MatchState, matcher: Matcher, known: _Known) -> list[Link]:
+    """Open calls whose numbers no value of the graph has, and which lead to one call with a node (case 3)."""
+    if not state.flow:
+        return []
+    waiting, nodes_of = set(state.open_calls), state.nodes_by_call()
+    there = {number for value in known.values.values() for number in value.same}
+    readers: dict[int, set[int]] = defaultdict(set)
+    for call, sources in state.flow.items():
+        for above, _ in sources:
+            readers[above].add(call)
+    ahead: dict[int, frozenset[int]] = {}
+    links = []
+    for call in sorted(state.flow, reverse=True):
+        found = set[int]()
+        for reader in readers[call]:
+            found |= {reader} if reader in nodes_of else ahead.get(reader, frozenset())
+        if not readers[call]:
+            found.add(_END)
+        ahead[call] = frozenset(sorted(found)[:_MOST])
+        if call in waiting and len(found) == 1 and _END not in found and _is_new(state, call, known, there):
+            (end,) = found
+            said = f"{state.calls[call].op} makes numbers that no node returns, and only {state.calls[end].op} reads them"
+            links.append(matcher.link(call, nodes_of[end][0], said))
+            nodes_of[call] = nodes_of[end]
+    return links
+
+
+def _is_new(state: MatchState, call: int, known: _Known, there: Iterable[int]) -> bool:
+    """Whether a call only makes numbers that the graph has nowhere."""
+    its = known.calls.get(call)
+    if its is None or not its.outputs:
+        return False
+    return all(state.kinds[number] == "numbers" and number not in there for number in its.outputs)

@@ -1,0 +1,223 @@
+"""Calls and nodes that make the same numbers are the same work, and so is what only leads to such numbers."""
+
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attrib.analysis.lineage.graph import Graph, GraphNode
+from attrib.analysis.match.regions import regions
+from attrib.analysis.match.step_values import StepValues
+from attrib.analysis.match.value_check import ValueCheck
+from attrib.model.flow import Flow, FlowCall
+from attrib.model.manifest import EXPORTED, OPTIMIZED
+from attrib.model.region import Region
+from attrib.model.tensor import Tensor
+from attrib.model.values import CallValues, GraphValue, Kind, Values
+from attrib.model.work import Work
+
+X = Tensor("float", (4, 8))
+
+Call = tuple[str, str, str]
+"""`op`, the numbers that it takes, and those that it returns: one letter a class."""
+
+Node = tuple[str, str, str]
+"""`op`, the values that it reads, and those that it makes; a value holds the class of its first letter."""
+
+
+class Step:
+    """A step of either engine, in which `x` is the model's input; numbers with capital letters are one throughout."""
+
+    def __init__(
+        self,
+        calls: Sequence[Call],
+        nodes: Sequence[Node],
+        output: str,
+        *,
+        nowhere: str = "",
+        scope: str | None = None,
+    ) -> None:
+        letters = sorted({letter for _, taken, made in calls for letter in taken + made})
+        number = {letter: i for i, letter in enumerate(letters)}
+        kinds: tuple[Kind, ...] = tuple("constant" if letter.isupper() else "numbers" for letter in letters)
+        self.calls = tuple(
+            Work(id=f"/aten::{op}#{i}", engine="torch", op=f"aten::{op}", scope="", inputs=(X,))
+            for i, (op, _, _) in enumerate(calls)
+        )
+        makers: dict[str, int] = {}
+        flow = []
+        for i, (_, taken, made) in enumerate(calls):
+            flow.append(
+                FlowCall(id=self.calls[i].id, sources=tuple((makers[t], 0) for t in taken if t in makers))
+            )
+            makers |= dict.fromkeys(made, i)
+        self.flow = Flow(calls=tuple(flow))
+        graph_nodes = tuple(
+            GraphNode(name=f"{i} {op}", index=i, op=op, domain="", inputs=tuple(ins.split()), outputs=tuple(outs.split()),
+                      scope=scope)
+            for i, (op, ins, outs) in enumerate(nodes)
+        )  # fmt: skip
+        self.graph = Graph(
+            nodes=graph_nodes,
+            inputs=("x",),
+            outputs=tuple(output.split()),
+            constants=frozenset({"W"}),
+            values={},
+            opset=18,
+        )
+        held = {name for node in graph_nodes for name in (*node.inputs, *node.outputs) if name != "W"}
+        row = {
+            name: GraphValue(
+                "constant" if name[0].isupper() else "numbers",
+                (number[name[0]],)
+                if name[0] in number and name[0] not in nowhere and not name[0].isupper()
+                else (),
+            )
+            for name in held
+        }
+        rows = tuple(
+            CallValues(
+                id=w.id, inputs=tuple(number[t] for t in taken), outputs=tuple(number[m] for m in made)
+            )
+            for w, (_, taken, made) in zip(self.calls, calls, strict=True)
+        )
+        self.values = StepValues(Values(kinds=kinds, calls=rows, graphs={EXPORTED: row, OPTIMIZED: row}))
+
+    def regions(self) -> list[Region]:
+        ran = tuple(Work(id=n.name, engine="onnxruntime", op=n.op, inputs=(X,)) for n in self.graph.nodes)
+        return list(
+            regions(self.calls, ran, (self.graph, self.graph), ran=True, flow=self.flow, values=self.values)
+        )
+
+    def states(self) -> dict[str, str]:
+        graphs = {EXPORTED: self.graph, OPTIMIZED: self.graph}
+        found = self.regions()
+        verdicts = ValueCheck(self.values, self.calls, graphs, rough=False).verdicts(found)
+        return {told(region): verdicts[region.id].state for region in found if region.id in verdicts}
+
+
+def told(region: Region) -> str:
+    calls = " ".join(call.split("::")[1].split("#")[0] for call in region.calls)
+    return f"{calls} = {' '.join(node.split(' ')[1] for node in region.nodes)}"
+
+
+def matched(step: Step) -> set[str]:
+    return set(map(told, step.regions()))
+
+
+def test_names_do_not_matter_where_the_numbers_agree():
+    step = Step([("foo", "x", "a"), ("bar", "a", "b")], [("Qux", "x", "a"), ("Corge", "a", "b")], "b")
+    assert matched(step) == {"foo = Qux", "bar = Corge"}
+    assert {region.match.method for region in step.regions()} == {"values"}
+    assert {region.match.confidence for region in step.regions()} == {0.999}
+    assert set(step.states().values()) == {"verified"}
+
+
+def test_two_branches_in_another_order_are_told_apart():
+    step = Step(
+        [("mul", "x", "a"), ("mul", "x", "b"), ("add", "ab", "c")],
+        [("Mul", "x", "b"), ("Mul", "x", "a"), ("Add", "b a", "c")],
+        "c",
+    )
+    by_nodes = {region.nodes: region.calls for region in step.regions()}
+    assert by_nodes["0 Mul",] == ("/aten::mul#1",)
+    assert by_nodes["1 Mul",] == ("/aten::mul#0",)
+
+
+def test_nodes_that_only_lead_to_a_result_belong_to_its_call():
+    step = Step(
+        [("linear", "x", "a"), ("attention", "a", "b")],
+        [("MatMul", "x W", "m"), ("Add", "m W", "a"), ("MatMul", "a a", "s"), ("Softmax", "s", "p"), ("MatMul", "p a", "b")],
+        "b",
+    )  # fmt: skip
+    assert matched(step) == {"linear = MatMul Add", "attention = MatMul Softmax MatMul"}
+
+
+def test_calls_that_only_lead_to_a_result_belong_to_its_node():
+    step = Step([("mul", "x", "a"), ("tanh", "a", "b"), ("add", "bx", "c")], [("FastGelu", "x", "c")], "c")
+    assert matched(step) == {"mul tanh add = FastGelu"}
+    assert set(step.states().values()) == {"verified"}
+
+
+def test_what_leads_to_two_results_ties_neither_to_the_other():
+    step = Step(
+        [("relu", "x", "a"), ("tanh", "x", "b"), ("add", "ab", "c")],
+        [("Abs", "x", "m"), ("Relu", "m", "a"), ("Tanh", "m", "b"), ("Add", "a b", "c")],
+        "c",
+        scope="",
+    )
+    assert {"relu = Relu", "tanh = Tanh", "add = Add"} <= matched(step)
+
+
+def test_what_one_side_computes_again_is_one_region():
+    step = Step(
+        [("cos", "x", "a"), ("cos", "x", "a"), ("mul", "a", "b")], [("Cos", "x", "a"), ("Mul", "a", "b")], "b"
+    )
+    assert matched(step) == {"cos cos = Cos", "mul = Mul"}
+
+
+def test_several_on_both_sides_are_not_told_apart_by_their_numbers_and_no_work_of_one_side():
+    step = Step(
+        [("foo", "x", "a"), ("bar", "x", "a"), ("mul", "a", "b")],
+        [("Qux", "x", "a"), ("Corge", "x", "a2"), ("Mul", "a a2", "b")],
+        "b",
+        scope="",
+    )
+    assert {region.origin for region in step.regions() if told(region) != "mul = Mul"} <= {"both", "unknown"}
+
+
+def test_a_view_is_not_what_makes_its_numbers():
+    step = Step(
+        [("linear", "x", "a"), ("transpose", "a", "a"), ("relu", "a", "b")],
+        [("Gemm", "x W", "a"), ("Transpose", "a", "a1"), ("Relu", "a1", "b")],
+        "b",
+    )  # fmt: skip
+    found = {told(region): region.match.method for region in step.regions()}
+    assert found["linear = Gemm"] == "values"
+    assert found["relu = Relu"] == "values"
+
+
+def test_numbers_that_are_one_throughout_tell_nothing():
+    step = Step([("zeros", "x", "A"), ("add", "Ax", "b")], [("Expand", "x", "A"), ("Add", "A x", "b")], "b")
+    assert {r.match.method for r in step.regions() if "add" in told(r)} == {"values"}
+    assert {r.match.method for r in step.regions() if "zeros" in told(r)} != {"values"}
+
+
+def test_a_result_of_another_call_refutes_a_match():
+    step = Step([("foo", "x", "a"), ("bar", "x", "b")], [("Qux", "x", "a"), ("Corge", "x", "b")], "a b")
+    first, second = step.regions()
+    from msgspec.structs import replace
+
+    swapped = [replace(first, calls=second.calls), replace(second, calls=first.calls)]
+    check = ValueCheck(
+        step.values, step.calls, {EXPORTED: step.graph, OPTIMIZED: step.graph}, rough=False
+    ).verdicts(swapped)
+    assert {verdict.state for verdict in check.values()} == {"wrong"}
+    assert check[swapped[0].id].elsewhere == first.calls
+
+
+@given(st.integers(1, 12), st.randoms(use_true_random=False))
+def test_every_unit_of_work_is_in_one_region_whatever_is_equal(size, chance):
+    """Any step: chains and joins of calls, nodes that hold their numbers in any order or nowhere."""
+    letters = "abcdefghijkl"[:size]
+    calls: list[Call] = []
+    for i, letter in enumerate(letters):
+        before = ["x", *letters[:i]]
+        calls.append(
+            ("op", "".join(chance.sample(before, min(len(before), 1 + chance.randrange(2)))), letter)
+        )
+    kept = [letter for letter in letters if chance.random() < 0.7] or [letters[-1]]
+    nodes: list[Node] = []
+    for i, letter in enumerate(kept):
+        before = ["x", *kept[:i]]
+        nodes.append(
+            ("Op", " ".join(chance.sample(before, min(len(before), 1 + chance.randrange(2)))), letter)
+        )
+    nowhere = "".join(letter for letter in kept if chance.random() < 0.3)
+    step = Step(calls, nodes, kept[-1], nowhere=nowhere)
+    found = step.regions()
+    assert sorted(call for region in found for call in region.calls) == sorted(call.id for call in step.calls)
+    assert len([node for region in found for node in region.nodes]) == len(nodes)
+    for region in found:
+        if region.match.method == "values":
+            assert region.origin == "both"
