@@ -64,6 +64,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
         tolerance: Largest difference of numbers that count as the same, as a share of their root mean square.
         seconds: What the comparison took.
         kinds: What each class of PyTorch's tensors can tell.
+        near: Pairs of classes that are not equal, but within the tolerance: an update too small to be told.
         calls: PyTorch's calls, in order.
         graphs: The values that were read, by path of the graph in the trace directory and by name; inputs of the graph
             among them.
@@ -74,6 +75,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     tolerance: float = 0.0
     seconds: float = 0.0
     kinds: tuple[Kind, ...] = ()
+    near: tuple[tuple[int, int], ...] = ()
     calls: tuple[CallValues, ...] = ()
     graphs: dict[str, dict[str, GraphValue]] = {}
     unread: dict[str, str] = {}

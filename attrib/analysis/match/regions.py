@@ -12,7 +12,7 @@ Conditions, cited in the code:
 """
 
 import dataclasses
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -51,18 +51,23 @@ class WatchedStep(NamedTuple):
 
     def watched(self, state: MatchState, units: Units, calls: Sequence[Work]) -> MatchState:
         """A state with it; what values hold only where its graph is the exported one."""
-        flow = _resolve_flow(units.works, self.flow)
+        position = {call.id: i for i, call in enumerate(units.works)}
         values = self.values.graphs.get(EXPORTED) if self.values and not state.executed else None
         if not self.values or not values:
-            return dataclasses.replace(state, flow=flow)
-        members = self.values.of_members(calls)
-        classes = self.values.by_position(units.works)
-        for position, member in enumerate(units.members):
+            return dataclasses.replace(state, flow=_resolve_flow(position, self.flow))
+        members = self.values.calls_of_members(calls)
+        for i, member in enumerate(units.members):
             # Where a member may be any of several calls, nothing is known of it.
             if member is not None and len(members.get(member, ())) == 1:
-                classes[position] = members[member][0]
+                position[members[member][0]] = i
         return dataclasses.replace(
-            state, flow=flow, call_classes=classes, graph_values=values, kinds=self.values.kinds
+            state,
+            flow=_resolve_flow(position, self.flow),
+            call_classes={
+                i: self.values.calls[call] for call, i in position.items() if call in self.values.calls
+            },
+            graph_values=values,
+            kinds=self.values.kinds,
         )
 
 
@@ -91,7 +96,9 @@ def regions(
     Returns:
         Regions in the order of the exported graph; every call and every node is in exactly one.
     """
-    if not calls or not nodes:
+    if calls and graphs and not nodes:
+        found = lost_calls(calls, "folded")  # a graph that reads no input
+    elif not calls or not nodes:
         found = _list_alone((*calls, *nodes))
     elif {work.engine for work in calls} == {work.engine for work in nodes}:
         found = _match_one_engine(calls, nodes)  # 4
@@ -187,9 +194,13 @@ def _match_without_graph(calls: tuple[Work, ...], nodes: tuple[Work, ...]) -> li
     return [region, *map(lost_node, outside)]
 
 
-def _resolve_flow(calls: Sequence[Work], flow: Flow | None) -> dict[int, tuple[tuple[int, int], ...]]:
-    """The sources of each call that was watched, by position; a call that the profile does not hold is looked through."""
-    position = {call.id: i for i, call in enumerate(calls)}
+def _resolve_flow(position: Mapping[str, int], flow: Flow | None) -> dict[int, tuple[tuple[int, int], ...]]:
+    """The sources of each call that was watched, by position; a call that the profile does not hold is looked through.
+
+    Args:
+        position: Of each call, by its id; of a member of a compiled kernel, by that of the eager call behind it.
+        flow: What was watched.
+    """
     resolved: list[tuple[tuple[int, int], ...]] = []
     found: dict[int, tuple[tuple[int, int], ...]] = {}
     watched = flow.calls if flow else ()

@@ -8,7 +8,7 @@ Numbered cases, cited in the code:
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from attrib.analysis.match.ops import base_op
@@ -18,16 +18,24 @@ from attrib.model.work import Member, Work
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CallClasses:
-    """Classes of numbers that a call took and returned; `is_whole` unless something that it returned could not be read."""
+    """Classes of numbers that a call took and returned.
+
+    Attributes:
+        inputs: What it took.
+        outputs: What it returned.
+        is_whole: Everything that it returned could be read.
+        near: Classes within the tolerance of what it took.
+    """
 
     inputs: frozenset[int]
     outputs: tuple[int, ...]
     is_whole: bool = True
+    near: frozenset[int] = frozenset()
 
     @property
     def made(self) -> frozenset[int]:
-        """Those that it did not take: what it computed, and not only handed on."""
-        return frozenset(self.outputs) - self.inputs
+        """Those that it did not take, nor any too near to be told apart: what it computed, and not only handed on."""
+        return frozenset(self.outputs) - self.inputs - self.near
 
 
 class StepValues:
@@ -50,19 +58,19 @@ class StepValues:
             }
             for path, its in values.graphs.items()
         }
-        self.calls = {call.id: _classes(call, known) for call in values.calls}
+        near: dict[int, set[int]] = defaultdict(set)
+        for one, other in values.near:
+            near[one].add(other)
+            near[other].add(one)
+        self.calls = {call.id: _classes(call, known, near) for call in values.calls}
         self._recorded = values.calls
 
     def tells(self, number: int) -> bool:
         """Whether a class holds more than one number throughout."""
         return self.kinds[number] != "constant"
 
-    def by_position(self, calls: Sequence[Work]) -> dict[int, CallClasses]:
-        """Classes by position of a call, or of a unit that stands for a member of a compiled kernel."""
-        return {i: self.calls[call.id] for i, call in enumerate(calls) if call.id in self.calls}  # 1
-
-    def of_members(self, work: Iterable[Work]) -> dict[Member, tuple[CallClasses, ...]]:
-        """Classes of the calls behind each member of the compiled kernels (case 2).
+    def calls_of_members(self, work: Iterable[Work]) -> dict[Member, tuple[str, ...]]:
+        """Ids of the eager calls behind each member of the compiled kernels (case 2).
 
         Where a module makes another number of calls of that op, a member may be any of them.
         """
@@ -72,11 +80,11 @@ class StepValues:
                 traced[member.scope, base_op(member.op)].add(member)
         if not traced:
             return {}
-        eager: dict[tuple[str, str], list[CallClasses]] = defaultdict(list)
+        eager: dict[tuple[str, str], list[str]] = defaultdict(list)
         for call in self._recorded:
             scope, _, op = call.id.rpartition("#")[0].rpartition("/")
-            eager[scope, base_op(op)].append(self.calls[call.id])
-        found: dict[Member, tuple[CallClasses, ...]] = {}
+            eager[scope, base_op(op)].append(call.id)
+        found: dict[Member, tuple[str, ...]] = {}
         for key, members in traced.items():
             its, ordered = eager[key], sorted(members, key=_number)
             alone = len(its) == len(ordered)
@@ -84,10 +92,11 @@ class StepValues:
         return found
 
 
-def _classes(call: CallValues, known: range) -> CallClasses:
+def _classes(call: CallValues, known: range, near: Mapping[int, set[int]]) -> CallClasses:
     read = tuple(number for number in call.outputs if number in known)
     taken = frozenset(number for number in call.inputs if number in known)
-    return CallClasses(taken, read, is_whole=len(read) == len(call.outputs))
+    close = frozenset(other for number in taken for other in near.get(number, ()))
+    return CallClasses(taken, read, is_whole=len(read) == len(call.outputs), near=close)
 
 
 def _number(member: Member) -> int:

@@ -81,7 +81,7 @@ class ValueCheck:
         self._values: Mapping[str, GraphValue] = values.graphs[read[-1]] if read else {}
         self._step = values
         self._work = {unit.id: unit for unit in work}
-        self._members = values.of_members(work)
+        self._members = values.calls_of_members(work)
         self._rough = rough
         self._free = frozenset(free)
         stored = values.graphs.get(next(iter(graphs), ""), {})
@@ -155,8 +155,8 @@ class ValueCheck:
             if call in self._step.calls:
                 found[call] = self._step.calls[call]
             for place, member in enumerate(self._work[call].members):
-                for n, classes in enumerate(self._members.get(member, ())):
-                    found[f"{call} {place} {n}"] = classes
+                for n, eager in enumerate(self._members.get(member, ())):
+                    found[f"{call} {place} {n}"] = self._step.calls[eager]
         return found
 
     def _hands_on(self, call: str) -> bool:
@@ -207,7 +207,9 @@ class ValueCheck:
         inside = set(region.calls)
         for call in region.calls:
             for number in ours[call].made if call in ours else ():
-                new = self._step.kinds[number] == "numbers" and number not in known
+                # Of numbers that several calls make, it is not known whose are read where.
+                alone = len(self._makers[number]) == 1
+                new = alone and self._step.kinds[number] == "numbers" and number not in known
                 if new and not self._readers.get(number, set()) <= inside:
                     yield call
 

@@ -11,7 +11,7 @@ from attrib.capture.ort.session import session_of
 from attrib.capture.workers.messages import CompareValues, IndexStep, StepIndexed, ValuesCompared
 from attrib.capture.workload.inputs import load_inputs
 from attrib.capture.workload.recorded_step import read_tensors
-from attrib.capture.workload.same_numbers import Numbers, SameNumbers
+from attrib.capture.workload.same_numbers import Numbers, SameNumbers, unpadded
 from attrib.errors import AttribError
 from attrib.model.values import GraphValue
 
@@ -27,7 +27,11 @@ class GraphValues:
         self._known = SameNumbers()
         for tensor in read_tensors(Path(command.step)):
             self._known.add(Numbers(tensor))
-        return StepIndexed(kinds=tuple(self._known.kinds), classes=tuple(self._known.classes))
+        return StepIndexed(
+            kinds=tuple(self._known.kinds),
+            near=tuple(self._known.near(command.tolerance)),
+            classes=tuple(self._known.classes),
+        )
 
     def compare(self, command: CompareValues) -> ValuesCompared:
         """Run a graph once without optimization, and compare its outputs and inputs."""
@@ -58,4 +62,10 @@ class GraphValues:
         assert self._known is not None  # noqa: S101  (checked by the caller)
         numbers = Numbers(array)
         kind = numbers.kind
-        return GraphValue(kind, () if kind == "constant" else self._known.nearest(numbers, tolerance))
+        found = () if kind == "constant" else self._known.nearest(numbers, tolerance)
+        if kind == "numbers" and not found:
+            # ONNX Runtime fills the last block of channels up with zeros.
+            found = next(
+                (its for other in unpadded(array) if (its := self._known.nearest(other, tolerance))), ()
+            )
+        return GraphValue(kind, found)

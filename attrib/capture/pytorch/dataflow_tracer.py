@@ -14,6 +14,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from attrib.analysis.attribution.host.torch_kernels import is_wrapper
 from attrib.capture.pytorch.scopes import module_scopes, range_type
 from attrib.model.flow import Flow, FlowCall
 from attrib.model.manifest import UnusedModule
@@ -213,7 +214,7 @@ def _outermost_calls(profiler: Any) -> dict[int, tuple[int, str]]:
         if name.startswith(_MARK):
             if inside:
                 found[int(name.removeprefix(_MARK))] = call[thread]
-        elif not inside and not event.is_user_annotation() and not RANGE.match(name):
+        elif not (inside or event.is_user_annotation() or RANGE.match(name) or is_wrapper(name)):
             until[thread], call[thread] = start - duration, (number, name)
     return found
 

@@ -17,7 +17,7 @@ import msgspec
 from attrib.analysis.lineage.components import input_free_values
 from attrib.analysis.lineage.graph import Graph
 from attrib.analysis.lineage.reader import graph_from_bytes
-from attrib.capture.session.commands import open_command, weights_precision
+from attrib.capture.session.commands import open_command
 from attrib.capture.session.context import SessionContext
 from attrib.capture.session.graphs import GraphChain
 from attrib.capture.workers.messages import (
@@ -58,11 +58,14 @@ _TOO_LONG = (
 )
 
 
-def compare_values(context: SessionContext, chain: GraphChain | None) -> None:
-    """Compare what PyTorch's calls and the graphs' nodes compute, where both engines ran, and write what is equal."""
-    engines = set(context.sides.engines.values())
-    if chain is None or len(context.runners) < len(engines) or len(engines) == 1 or context.options.no_values:
-        return
+def can_compare(context: SessionContext, chain: GraphChain | None) -> bool:
+    """Whether both engines ran and nobody asked to leave it."""
+    both = len(set(context.sides.engines.values()) & context.runners.keys()) > 1
+    return chain is not None and both and not context.options.no_values
+
+
+def compare_values(context: SessionContext, chain: GraphChain) -> None:
+    """Compare what PyTorch's calls and the graphs' nodes compute, and write what is equal."""
     file = f"{context.sides.folder('onnxruntime')}/{VALUES_FILE}"
     if context.directory.is_complete(file):
         return
@@ -106,12 +109,12 @@ class _Comparison:
             for number in call.outputs
             if not call.fed and number >= 0 and step.tensors[number].elements > 1
         )
-        indexed = worker.ask(IndexStep(step=str(index)), StepIndexed)
+        precision, rewrites = options.precision, options.optimize
+        ran, exported = tolerance_of(lowest_precision(precision, rewrites), rewrites), tolerance_of(precision)
+        indexed = worker.ask(IndexStep(step=str(index), tolerance=exported), StepIndexed)
         if step.left_out:
             self._unread["torch"] = f"{step.left_out} tensors of PyTorch's step had no place"
         average = sum(tensor.bytes for tensor in step.tensors) // max(len(step.tensors), 1)
-        precision, rewrites = weights_precision(options), options.optimize
-        ran = tolerance_of(lowest_precision(precision, rewrites), rewrites)
         command = open_command(options, chain.files[-1], self._context.inputs_file, self._context.threads, "")
         graphs: dict[str, dict[str, GraphValue]] = {}
         optimized = self._context.workers.folder("onnxruntime") / Path(OPTIMIZED).name
@@ -130,7 +133,7 @@ class _Comparison:
             chain.files[0],
             chain.files[0].parent,
             on_cpu,
-            tolerance_of(precision),
+            exported,
             average,
             known,
         )
@@ -138,6 +141,7 @@ class _Comparison:
             tolerance=ran,
             seconds=round(time.monotonic() - self._began, 2),
             kinds=indexed.kinds,
+            near=indexed.near,
             calls=tuple(_calls_of(step, indexed.classes)),
             graphs=graphs,
             unread=self._unread,

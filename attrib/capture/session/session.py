@@ -7,7 +7,7 @@ from attrib.capture.session.launches import note_profile
 from attrib.capture.session.phase_graphs import make_graphs, open_sessions
 from attrib.capture.session.phase_load import load
 from attrib.capture.session.phase_measure import keep_new_steps, measure, warm_up_sides
-from attrib.capture.session.phase_values import compare_values
+from attrib.capture.session.phase_values import can_compare, compare_values
 from attrib.capture.session.phase_write import calibrate, compare, complete_sides, write_trace, write_traces
 from attrib.capture.session.record import workload_before_load
 from attrib.capture.system.environment import describe_environment
@@ -42,8 +42,9 @@ class Session(SessionContext):
         with self.phase("calibrate"):
             calibrate(self)
             complete_sides(self)
-        with self.phase("values"):
-            compare_values(self, chain)
+        if chain is not None and can_compare(self, chain):
+            with self.phase("values"):
+                compare_values(self, chain)
 
     def _begin(self) -> None:
         """Write a manifest from the first moment, so that whatever is killed can be resumed."""

@@ -156,9 +156,10 @@ class RecordStep(_Message, frozen=True, kw_only=True):
 
 
 class IndexStep(_Message, frozen=True, kw_only=True):
-    """Read the step whose index is the file `step`, to compare values of graphs with it."""
+    """Read the step whose index is the file `step`, to compare values of graphs with it within a tolerance."""
 
     step: str
+    tolerance: float
 
 
 class CompareValues(_Message, frozen=True, kw_only=True):
@@ -340,6 +341,7 @@ class StepIndexed(_Message, frozen=True, kw_only=True):
     """The step was read: the class of each of its tensors, and what each class can tell; see `attrib.model.values`."""
 
     kinds: tuple[Kind, ...]
+    near: tuple[tuple[int, int], ...]
     classes: tuple[int, ...]
 
 

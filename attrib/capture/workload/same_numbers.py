@@ -152,6 +152,22 @@ class Numbers:
                     yield self.array.reshape(n, c // block, *rest, block).squeeze()
 
 
+def unpadded(array: Array) -> Iterator[Numbers]:
+    """What a tensor of blocked channels holds without those that fill up its last block; nothing where there are none."""
+    if array.ndim != _IMAGE:
+        return
+    n, c, *rest = array.shape
+    for block in BLOCKS:
+        if c % block:
+            continue
+        channels = np.moveaxis(array.reshape(n, c // block, *rest, block), -1, 2).reshape(n, c, *rest)
+        used = np.flatnonzero(channels.any(axis=(0, 2, 3)))
+        last = int(used[-1]) + 1 if used.size else 0
+        # Channels of the model's own may be zero as well, but no block is empty.
+        for count in range(last, c) if c - last < block else ():
+            yield Numbers(np.ascontiguousarray(channels[:, :count]))
+
+
 def same(a: Numbers, b: Numbers, tolerance: float) -> bool:
     """Whether two tensors hold the same numbers, in any order of either one's axes."""
     return distance(a, b, tolerance) is not None
@@ -283,6 +299,15 @@ class SameNumbers:
             self._of_size[size].append(found)
         self.classes.append(found)
         return found
+
+    def near(self, tolerance: float) -> Iterator[tuple[int, int]]:
+        """Pairs of classes that are within a tolerance of each other."""
+        for number, tensor in enumerate(self._members):
+            if self.kinds[number] == "constant":
+                continue
+            for other in self._candidates(tensor, tolerance):
+                if other < number and same(tensor, self._members[other], tolerance):
+                    yield other, number
 
     def nearest(self, tensor: Numbers, tolerance: float) -> tuple[int, ...]:
         """The classes that hold a tensor's numbers within the tolerance, the nearest first, none far beyond it."""

@@ -32,8 +32,8 @@ def test_a_member_of_a_compiled_kernel_is_the_nth_call_of_its_module():
     calls = tuple(CallValues(id=f"h/aten::add#{i}", outputs=(i,)) for i in range(3))
 
     def found(recorded: tuple[CallValues, ...]) -> dict[Member, list[int]]:
-        of = StepValues(Values(kinds=("numbers",) * 3, calls=recorded)).of_members(kernels)
-        return {member: [classes.outputs[0] for classes in its] for member, its in of.items()}
+        of = StepValues(Values(kinds=("numbers",) * 3, calls=recorded)).calls_of_members(kernels)
+        return {member: [int(call.rpartition("#")[2]) for call in its] for member, its in of.items()}
 
     assert found(calls) == {member: [i] for i, member in enumerate(members)}
     assert found(calls[:2]) == {member: [0, 1] for member in members}

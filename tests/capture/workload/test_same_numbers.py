@@ -14,6 +14,7 @@ from attrib.capture.workload.same_numbers import (
     distance,
     same,
     tolerance_of,
+    unpadded,
 )
 
 LARGE = np.random.default_rng(0).standard_normal((2, 12, 5, 16)).astype(np.float32)
@@ -61,6 +62,23 @@ def test_a_large_tensor_is_compared_by_drawn_elements_in_the_right_order():
     changed = large.copy()
     changed[:, ::3] *= 1.01
     assert not same(Numbers(large), Numbers(changed), 1e-3)
+
+
+def test_channels_that_fill_up_a_block_are_left_out():
+    ours = np.random.default_rng(4).standard_normal((2, 24, 3, 5)).astype(np.float32)
+    padded = np.concatenate([ours, np.zeros((2, 8, 3, 5), np.float32)], axis=1)
+    blocked = padded.reshape(2, 2, 16, 3, 5).transpose(0, 1, 3, 4, 2).reshape(padded.shape)
+    assert not same(Numbers(blocked), Numbers(ours), 1e-3)
+    assert any(same(found, Numbers(ours), 1e-3) for found in unpadded(blocked))
+    assert not any(same(found, Numbers(-ours), 1e-3) for found in unpadded(blocked))
+    assert list(unpadded(ours.reshape(48, 15))) == []
+
+
+def test_classes_too_near_to_be_told_apart_are_known():
+    known = SameNumbers()
+    for array in (LARGE, LARGE + np.float32(1e-6), -LARGE, LARGE * np.float32(1.5)):
+        known.add(Numbers(array))
+    assert list(known.near(1e-3)) == [(0, 1)]
 
 
 def test_what_tells_nothing_is_a_constant():

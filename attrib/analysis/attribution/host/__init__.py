@@ -3,4 +3,13 @@
 Knows nothing of devices, of regions or of the ledger.
 """
 
-__all__ = ["foreign_steps", "intervals", "lanes", "ort_partition", "python_time", "steps", "torch_partition"]
+__all__ = [
+    "foreign_steps",
+    "intervals",
+    "lanes",
+    "ort_partition",
+    "python_time",
+    "steps",
+    "torch_kernels",
+    "torch_partition",
+]

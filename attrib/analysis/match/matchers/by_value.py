@@ -12,11 +12,12 @@ Numbered cases, cited in the code:
 4. Nodes inside a branch or a loop cannot be watched: they go with the node that holds them.
 5. What hands numbers on without any call that does so (the transpositions around a recurrent layer, which PyTorch makes
    inside its call) goes with the one call for which it prepares them, or else with the call that made them.
-6. Views and nodes that move the same numbers are paired in order, which neither names nor numbers can tell further.
+6. What neither numbers nor names tell apart is paired in order: as many calls and nodes that make the same numbers (two
+   equal branches), views and nodes that move the same numbers.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from itertools import product
 from typing import NamedTuple
 
@@ -52,8 +53,8 @@ def equal_values(state: MatchState, matcher: Matcher) -> list[Link]:
     return [*links, *_nodes_between(state, matcher, known), *_calls_between(state, matcher, known)]
 
 
-def _same_results(state: MatchState, matcher: Matcher, known: _Known) -> list[Link]:
-    """The calls and nodes that make the same numbers (cases 1 and 2)."""
+def _same_results(state: MatchState, matcher: Matcher, known: _Known, *, paired: bool = False) -> list[Link]:
+    """The calls and nodes that make the same numbers (cases 1 and 2); `paired` links several in order, where as many."""
     makers: dict[int, list[int]] = defaultdict(list)
     for call in state.open_calls:
         if call in known.calls and op_role(state.calls[call].op) != "cast":
@@ -70,6 +71,8 @@ def _same_results(state: MatchState, matcher: Matcher, known: _Known) -> list[Li
         ours, theirs = _made_of_the_same(state, known, makers[number], nodes[number])
         if min(len(ours), len(theirs)) == 1:
             pairs |= dict.fromkeys(product(ours, theirs))
+        elif paired and len(ours) == len(theirs):
+            pairs |= dict.fromkeys(zip(ours, theirs, strict=True))
     return [
         matcher.link(
             call,
@@ -126,6 +129,7 @@ def _leading_to_one(
 ) -> Iterator[Link]:
     """Link the chosen open nodes of which all ways forward lead to nodes of one call."""
     nodes, waiting, first = state.graph.nodes, set(state.open_nodes), _first_of_region(state)
+    values = state.graph_values
     calls_of: dict[int, set[int]] = defaultdict(set)
     for link in state.links:
         calls_of[link.node].add(first[link.call])
@@ -141,6 +145,8 @@ def _leading_to_one(
         found = set[int]()
         for reader in after:
             found |= calls_of[reader] if reader in calls_of else ahead.get(reader, frozenset())
+        if _made(node, values):
+            found = {_END}  # another call's work, whichever it is
         if not ends.isdisjoint(node.outputs):
             found.add(_END)
         ahead[node.index] = frozenset(sorted(found)[:_MOST])
@@ -150,8 +156,14 @@ def _leading_to_one(
             calls_of[node.index].add(call)
 
 
-def moved_alike(state: MatchState, matcher: Matcher) -> list[Link]:
-    """Link the open views and the open nodes that move the same numbers, in order (case 6)."""
+def in_order(state: MatchState, matcher: Matcher) -> list[Link]:
+    """Link what makes or moves the same numbers on both sides, and no name tells apart: in order (case 6)."""
+    links = _same_results(state, matcher, _Known(state.call_classes, state.graph_values), paired=True)
+    return [*links, *_moved_alike(state.without(links), matcher)]
+
+
+def _moved_alike(state: MatchState, matcher: Matcher) -> list[Link]:
+    """Link the open views and the open nodes that move the same numbers, in order."""
     known = _Known(state.call_classes, state.graph_values)
     calls: dict[int, list[int]] = defaultdict(list)
     for call in state.open_calls:
@@ -232,7 +244,7 @@ def _moves(node: GraphNode, known: _Known) -> bool:
 
 
 _END = -1
-"""Stands for the caller of the model among positions of calls."""
+"""Stands for the caller of the model among positions of calls, and for a call that is not told yet."""
 
 
 def _is_inside(node: GraphNode, known: _Known) -> bool:
@@ -266,7 +278,7 @@ def _calls_between(state: MatchState, matcher: Matcher, known: _Known) -> list[L
         found = set[int]()
         for reader in readers[call]:
             found |= {reader} if reader in nodes_of else ahead.get(reader, frozenset())
-        if not readers[call]:
+        if not readers[call] or (call in known.calls and not there.isdisjoint(known.calls[call].made)):
             found.add(_END)
         ahead[call] = frozenset(sorted(found)[:_MOST])
         if call in waiting and len(found) == 1 and _END not in found and _is_new(state, call, known, there):
@@ -277,7 +289,7 @@ def _calls_between(state: MatchState, matcher: Matcher, known: _Known) -> list[L
     return links
 
 
-def _is_new(state: MatchState, call: int, known: _Known, there: Iterable[int]) -> bool:
+def _is_new(state: MatchState, call: int, known: _Known, there: Container[int]) -> bool:
     """Whether a call only makes numbers that the graph has nowhere."""
     its = known.calls.get(call)
     if its is None or not its.outputs:

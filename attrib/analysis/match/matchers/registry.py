@@ -9,7 +9,7 @@
 5. `data_flow`: nodes and calls of a module that read the same results.
 6. `fx_runs`: as 2, where the export left calls out.
 7. `scope_order`: inside one module, nodes and calls are aligned in order, by what an exporter writes for an op.
-8. `moved_alike`: views and nodes that move the same numbers, in order.
+8. `in_order`: what makes or moves the same numbers, in order, where nothing else tells it apart.
 9. `inserted_conversions`: a cast or layout change that names no module, in a graph that names the others, goes with the
    node whose result it takes: some tool put it in.
 10. `shape_order`: nothing but order, ops and shapes over the whole graph.
@@ -26,7 +26,7 @@ as the row has them.
 from attrib.analysis.match.candidates import Matcher
 from attrib.analysis.match.matchers.absorbed import folded_norms, followers
 from attrib.analysis.match.matchers.between import between
-from attrib.analysis.match.matchers.by_value import equal_values, handed_on, moved_alike
+from attrib.analysis.match.matchers.by_value import equal_values, handed_on, in_order
 from attrib.analysis.match.matchers.data_flow import data_flow
 from attrib.analysis.match.matchers.fx_nodes import fx_nodes, fx_runs
 from attrib.analysis.match.matchers.inserted import inserted_conversions, inserted_layouts
@@ -42,7 +42,7 @@ MATCHERS: tuple[Matcher, ...] = (
     Matcher(data_flow, "data-flow", 0.97, needs=("modules", "data flow", "export order")),  # 5
     Matcher(fx_runs, "fx-node", 0.99, needs=("modules", "fx nodes"), constants=True),  # 6
     Matcher(scope_order, "scope-order", 0.9, needs=("modules",), constants=True),  # 7
-    Matcher(moved_alike, "values", 0.9, needs=("values",)),  # 8
+    Matcher(in_order, "values", 0.9, needs=("values",)),  # 8
     Matcher(inserted_conversions, needs=("links",)),  # 9
     Matcher(shape_order, "shape-order", 0.5),  # 10
     Matcher(folded_norms, "folded", 0.8, needs=("links",)),  # 11

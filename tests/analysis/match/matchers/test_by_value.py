@@ -156,6 +156,41 @@ def test_what_one_side_computes_again_is_one_region():
     assert matched(step) == {"cos cos = Cos", "mul = Mul"}
 
 
+def test_as_many_on_both_sides_are_paired_in_order():
+    step = Step(
+        [("foo", "x", "a"), ("foo", "x", "a"), ("mul", "a", "b")],
+        [("Qux", "x", "a"), ("Qux", "x", "a2"), ("Mul", "a a2", "b")],
+        "b",
+    )
+    by_nodes = {region.nodes: region.calls for region in step.regions()}
+    assert by_nodes["0 Qux",] == ("/aten::foo#0",)
+    assert by_nodes["1 Qux",] == ("/aten::foo#1",)
+
+
+def test_a_call_that_changes_its_input_too_little_makes_nothing():
+    step = Step([("conv2d", "x", "a"), ("add", "a", "b")], [("Conv", "x W", "a"), ("Add", "a W", "b")], "b")
+    from attrib.analysis.match.step_values import StepValues
+    from attrib.model.values import CallValues, Values
+
+    rows = tuple(
+        CallValues(id=w.id, inputs=taken, outputs=made)
+        for w, taken, made in zip(step.calls, ((0,), (1,)), ((1,), (2,)), strict=True)
+    )
+    near = StepValues(Values(kinds=("numbers",) * 3, calls=rows, near=((1, 2),)))
+    assert [classes.made for classes in near.calls.values()] == [{1}, set()]
+
+
+def test_what_leads_through_another_calls_work_does_not_belong_to_what_comes_after():
+    step = Step(
+        [("foo", "x", "a"), ("bar", "x", "a"), ("cat", "aa", "c")],
+        [("Pre", "x", "p"), ("Qux", "p", "a"), ("Corge", "x", "a2"), ("More", "x", "a3"), ("Concat", "a a2 a3", "c")],
+        "c",
+        scope="",
+    )  # fmt: skip
+    (region,) = (region for region in step.regions() if "4 Concat" in region.nodes)
+    assert "0 Pre" not in region.nodes
+
+
 def test_several_on_both_sides_are_not_told_apart_by_their_numbers_and_no_work_of_one_side():
     step = Step(
         [("foo", "x", "a"), ("bar", "x", "a"), ("mul", "a", "b")],
