@@ -91,8 +91,13 @@ def _checked(row: Figures, found: Analysis, recorded: Analysis) -> Figures:
         return row
     partition = found.partitions["onnxruntime"]
     graphs = {name: graph_from_bytes(data, name) for name, data in recorded.directory.graphs().items()}
+    flow = recorded.directory.flow("torch")
     check = ValueCheck(
-        StepValues(values), found.partitions["torch"].work, graphs, rough=values.tolerance > ROUGH
+        StepValues(values),
+        found.partitions["torch"].work,
+        graphs,
+        rough=values.tolerance > ROUGH,
+        free=flow.input_free if flow else (),
     )
     verdicts = check.verdicts(found.regions)
     verified = {region for region, verdict in verdicts.items() if verdict.state == "verified"}
@@ -101,9 +106,11 @@ def _checked(row: Figures, found: Analysis, recorded: Analysis) -> Figures:
         row,
         states=dict(Counter(verdict.state for verdict in verdicts.values())),
         reasons=dict(Counter(v.reason for v in verdicts.values() if v.state == "unchecked")),
-        verified_time=mapped_share(partition, {n for r in both if r.id in verified for n in r.nodes}),
+        verified_time=mapped_share(
+            partition, {n for r in found.regions if r.id in verified for n in r.nodes}
+        ),
         verified_calls=mapped_share(
-            found.partitions["torch"], {c for r in both if r.id in verified for c in r.calls}
+            found.partitions["torch"], {c for r in found.regions if r.id in verified for c in r.calls}
         ),
         wrong=tuple(
             _told(region, verdicts[region.id])
