@@ -140,6 +140,14 @@ def looped():
     return Looped(), (torch.randn(64, 64),)
 
 
+def normed():
+    # Norms that nobody trained change their input by a millionth, and the export folds them.
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), nn.ConvTranspose2d(16, 8, 4, stride=2), nn.BatchNorm2d(8),
+        nn.ReLU(),
+    ), (torch.randn(1, 3, 32, 32),)
+
+
 def recurrent():
     return nn.GRU(32, 64, bidirectional=True, batch_first=True), (torch.randn(2, 16, 32),)
 
@@ -158,6 +166,7 @@ def scripted():
         pytest.param("scatter", (), marks=pytest.mark.slow),
         pytest.param("scripted", ("--exporter", "torchscript"), marks=pytest.mark.slow),
         ("nudged", ()),
+        ("normed", ()),
         pytest.param("odd", (), marks=pytest.mark.slow),
         pytest.param("twice", ("--exporter", "torchscript"), marks=pytest.mark.slow),
         ("gated", ("--exporter", "torchscript")),

@@ -46,6 +46,7 @@ class MatchState:
         call_classes: The numbers that each call took and returned, where they were compared.
         graph_values: The numbers that each value of the graph holds, by name.
         kinds: What each class of numbers can tell.
+        near: Classes that are too near to be told apart from each.
     """
 
     calls: tuple[Work, ...]
@@ -61,6 +62,7 @@ class MatchState:
     call_classes: Mapping[int, CallClasses] = field(default_factory=dict)
     graph_values: Mapping[str, GraphValue] = field(default_factory=dict)
     kinds: tuple[Kind, ...] = ()
+    near: Mapping[int, set[int]] = field(default_factory=dict)
 
     @cached_property
     def made_by_both(self) -> frozenset[str]:

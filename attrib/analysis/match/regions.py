@@ -68,6 +68,7 @@ class WatchedStep(NamedTuple):
             },
             graph_values=values,
             kinds=self.values.kinds,
+            near=self.values.near,
         )
 
 

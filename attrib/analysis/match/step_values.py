@@ -43,6 +43,7 @@ class StepValues:
 
     Attributes:
         kinds: What each class can tell.
+        near: Classes that are too near to be told apart from each.
         calls: Classes of each call that was recorded, by its id.
         graphs: The values of each graph that was read, by path and name.
     """
@@ -58,11 +59,12 @@ class StepValues:
             }
             for path, its in values.graphs.items()
         }
-        near: dict[int, set[int]] = defaultdict(set)
+        self.near: dict[int, set[int]] = defaultdict(set)
         for one, other in values.near:
-            near[one].add(other)
-            near[other].add(one)
-        self.calls = {call.id: _classes(call, known, near) for call in values.calls}
+            if one in known and other in known:
+                self.near[one].add(other)
+                self.near[other].add(one)
+        self.calls = {call.id: _classes(call, known, self.near) for call in values.calls}
         self._recorded = values.calls
 
     def tells(self, number: int) -> bool:

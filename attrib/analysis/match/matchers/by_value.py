@@ -41,11 +41,12 @@ class _Known(NamedTuple):
 
     calls: Mapping[int, CallClasses]
     values: Mapping[str, GraphValue]
+    near: Mapping[int, set[int]]
 
 
 def equal_values(state: MatchState, matcher: Matcher) -> list[Link]:
     """Link the calls and nodes that make the same numbers, then what only one side has and leads to them."""
-    known = _Known(state.call_classes, state.graph_values)
+    known = _Known(state.call_classes, state.graph_values, state.near)
     links = _same_results(state, matcher, known)
     if not links:
         return []
@@ -55,15 +56,8 @@ def equal_values(state: MatchState, matcher: Matcher) -> list[Link]:
 
 def _same_results(state: MatchState, matcher: Matcher, known: _Known, *, paired: bool = False) -> list[Link]:
     """The calls and nodes that make the same numbers (cases 1 and 2); `paired` links several in order, where as many."""
-    makers: dict[int, list[int]] = defaultdict(list)
-    for call in state.open_calls:
-        if call in known.calls and op_role(state.calls[call].op) != "cast":
-            for number in known.calls[call].made:
-                makers[number].append(call)
-    nodes: dict[int, list[int]] = defaultdict(list)
-    for position in state.open_nodes:
-        for number in _made(state.graph.nodes[position], known.values):
-            nodes[number].append(position)
+    makers = _calls_that_make(state, known)
+    nodes = _nodes_that_make(state, known, makers)
     pairs: dict[tuple[int, int], None] = {}
     for number in makers.keys() & nodes.keys():
         if len(makers[number]) + len(nodes[number]) > _MOST:
@@ -83,6 +77,29 @@ def _same_results(state: MatchState, matcher: Matcher, known: _Known, *, paired:
     ]
 
 
+def _calls_that_make(state: MatchState, known: _Known) -> dict[int, list[int]]:
+    """The open calls that make the numbers of each class (case 1)."""
+    makers: dict[int, list[int]] = defaultdict(list)
+    for call in state.open_calls:
+        if call in known.calls and op_role(state.calls[call].op) != "cast":
+            for number in known.calls[call].made:
+                makers[number].append(call)
+    return makers
+
+
+def _nodes_that_make(
+    state: MatchState, known: _Known, makers: Mapping[int, list[int]]
+) -> dict[int, list[int]]:
+    """The open nodes that make the numbers of each class that a call makes (case 1)."""
+    nodes: dict[int, list[int]] = defaultdict(list)
+    for position in state.open_nodes:
+        for number in _made(state.graph.nodes[position], known):
+            # A call that changes its input too little makes nothing (an untrained batch norm): the one before it does.
+            for other in [number] if number in makers else sorted(known.near.get(number, ())):
+                nodes[other].append(position)
+    return nodes
+
+
 def _made_of_the_same(
     state: MatchState, known: _Known, calls: list[int], nodes: list[int]
 ) -> tuple[list[int], list[int]]:
@@ -97,12 +114,13 @@ def _made_of_the_same(
     return sorted({call for call, _ in pairs}), sorted({node for _, node in pairs})
 
 
-def _made(node: GraphNode, values: Mapping[str, GraphValue]) -> set[int]:
-    """Classes of the numbers that a node makes and was not given (case 1)."""
-    given = {number for name in node.inputs for number in _classes_of(name, values)}
+def _made(node: GraphNode, known: _Known) -> set[int]:
+    """Classes of the numbers that a node makes and was not given, nor any too near to be told apart (case 1)."""
+    given = {number for name in node.inputs for number in _classes_of(name, known.values)}
+    given.update(*(known.near.get(number, ()) for number in given.copy()))
     found = set[int]()
     for name in node.outputs:
-        its = _classes_of(name, values)
+        its = _classes_of(name, known.values)
         if not given.intersection(its):
             found.update(its)
     return found
@@ -129,7 +147,7 @@ def _leading_to_one(
 ) -> Iterator[Link]:
     """Link the chosen open nodes of which all ways forward lead to nodes of one call."""
     nodes, waiting, first = state.graph.nodes, set(state.open_nodes), _first_of_region(state)
-    values = state.graph_values
+    known = _Known(state.call_classes, state.graph_values, state.near)
     calls_of: dict[int, set[int]] = defaultdict(set)
     for link in state.links:
         calls_of[link.node].add(first[link.call])
@@ -145,7 +163,7 @@ def _leading_to_one(
         found = set[int]()
         for reader in after:
             found |= calls_of[reader] if reader in calls_of else ahead.get(reader, frozenset())
-        if _made(node, values):
+        if _made(node, known):
             found = {_END}  # another call's work, whichever it is
         if not ends.isdisjoint(node.outputs):
             found.add(_END)
@@ -158,13 +176,15 @@ def _leading_to_one(
 
 def in_order(state: MatchState, matcher: Matcher) -> list[Link]:
     """Link what makes or moves the same numbers on both sides, and no name tells apart: in order (case 6)."""
-    links = _same_results(state, matcher, _Known(state.call_classes, state.graph_values), paired=True)
+    links = _same_results(
+        state, matcher, _Known(state.call_classes, state.graph_values, state.near), paired=True
+    )
     return [*links, *_moved_alike(state.without(links), matcher)]
 
 
 def _moved_alike(state: MatchState, matcher: Matcher) -> list[Link]:
     """Link the open views and the open nodes that move the same numbers, in order."""
-    known = _Known(state.call_classes, state.graph_values)
+    known = _Known(state.call_classes, state.graph_values, state.near)
     calls: dict[int, list[int]] = defaultdict(list)
     for call in state.open_calls:
         its = known.calls.get(call)
@@ -198,7 +218,7 @@ def _first_of_region(state: MatchState) -> dict[int, int]:
 
 def handed_on(state: MatchState, matcher: Matcher) -> list[Link]:
     """Link the open nodes that only hand on numbers, and for which PyTorch has no call (case 5)."""
-    known = _Known(state.call_classes, state.graph_values)
+    known = _Known(state.call_classes, state.graph_values, state.near)
 
     def told(node: GraphNode, call: Work) -> str:
         return f"{node.op} only prepares what {call.op} takes, and no call does so"
