@@ -195,10 +195,10 @@ def test_work_of_both_engines_is_work_of_both(cli, tmp_path, name, more):
     assert report["coverage"]["ort_node_time_mapped"] > 0.97
     assert report["coverage"]["ort_node_time_verified"] > 0.9
     assert report["coverage"]["torch_call_time_verified"] > 0.9
-    one_sided = {"missing_work", "extra_work"}
-    least = 0.05 * max(report["latency"][side]["median"] for side in ("torch_ns", "onnxruntime_ns"))
-    large = [cause for cause in report["causes"] if abs(cause["delta_ns"]) > least]
-    assert [cause for cause in large if cause["cause"] in one_sided] == []
+    causes = {cause["cause"] for cause in report["causes"]}
+    # PyTorch makes the first state of a recurrent layer anew in each step, from nothing: that is true.
+    allowed = {"missing_work", "folded-work"} if name == "recurrent" else set()
+    assert causes & ({"missing_work", "extra_work"} - allowed) == set()
     # PyTorch makes the first state of a recurrent layer anew in each step, from nothing: that is true.
     wrong = {"extra-nodes", "folded-work"} - ({"folded-work"} if name == "recurrent" else set())
     assert wrong.isdisjoint(f["id"] for f in report["findings"] if f["state"] == "failed")

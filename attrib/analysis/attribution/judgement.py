@@ -35,8 +35,8 @@ BERT-base the bandwidth of large copies told two states of one machine apart: 60
 
 APART = 0.75
 """What two threads take to read the same memory over what they take for memory of their own, from which on their cores
-share no cache. In 40 quiet captures on one virtual machine of two cores (`tests/benchmarks/coverage.py`) it was below
-0.74 in launches in which BERT-base took PyTorch 130 ms, and above 0.78 where it took 155 ms."""
+share no cache. A choice: of captures on one virtual machine of two cores, the medians of launches lay in two groups on
+either side of it, in which PyTorch's step of BERT-base took about 130 and 155 ms."""
 
 
 def judge(headline: Headline, ledger: Ledger, table: LatencyTable | None, strangers: str = "") -> Judgement:

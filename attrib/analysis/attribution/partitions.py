@@ -13,9 +13,10 @@ from attrib.analysis.attribution.host.foreign_steps import foreign_steps, unmark
 from attrib.analysis.attribution.host.ort_partition import ort_steps
 from attrib.analysis.attribution.host.steps import StepWindow
 from attrib.analysis.attribution.host.torch_partition import torch_steps
+from attrib.analysis.lineage.reader import graph_from_bytes
 from attrib.errors import AttribError
 from attrib.model.latency import LatencyTable
-from attrib.model.manifest import PROFILE_ZERO, Role, Side
+from attrib.model.manifest import OPTIMIZED, PROFILE_ZERO, Role, Side
 from attrib.model.work import Engine, Partition
 from attrib.traces.directory.manifest_file import INTACT_COPY
 from attrib.traces.directory.trace_directory import TraceDirectory
@@ -64,10 +65,15 @@ def partition_of(directory: TraceDirectory, role: Role, latency: LatencyTable | 
             return warn_unseen(found.partition, recording, None)
         return split_by_device(found.partition, torch_hosts(recording, found), recording)
     earlier = tuple(recording.duration_ns[rows[recording.start_ns[rows] < steps[0].start_ns]].tolist())
-    # A graph that reads no input may be folded whole; only of a capture of attrib's own is it known that nothing is lost.
-    own = directory.manifest is not None
-    partition = _ort_partition(recording, steps, directory.device_events(role), zero, needs_nodes=not own)
+    needs_nodes = bool(recording.runs().nodes.size) or not _has_no_nodes(directory)
+    partition = _ort_partition(recording, steps, directory.device_events(role), zero, needs_nodes=needs_nodes)
     return dataclasses.replace(partition, earlier_ns=earlier)
+
+
+def _has_no_nodes(directory: TraceDirectory) -> bool:
+    """Whether the graph that ran was captured and holds no node: one that reads no input may be folded whole."""
+    data = directory.graphs().get(OPTIMIZED)
+    return data is not None and not graph_from_bytes(data, OPTIMIZED).nodes
 
 
 def _profile_zero(side: Side) -> int:

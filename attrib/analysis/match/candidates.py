@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from attrib.analysis.lineage.components import input_free_values
-from attrib.analysis.lineage.graph import Graph
+from attrib.analysis.lineage.graph import Graph, GraphNode
 from attrib.analysis.match.from_profile import ExportOrder, export_orders, wrappers
 from attrib.analysis.match.step_values import CallClasses
 from attrib.model.region import Method
@@ -74,10 +74,9 @@ class MatchState:
         telling = {number for number, kind in enumerate(self.kinds) if kind == "numbers"}
         made: dict[int, list[str]] = defaultdict(list)
         for node in self.graph.nodes:
-            given = {number for name in node.inputs for number in self._numbers_of(name)}
+            numbers = self.made_by(node) & telling
             for name in node.outputs:
-                its = set(self._numbers_of(name))
-                for number in its & telling if its.isdisjoint(given) else ():
+                for number in numbers.intersection(self.numbers_of(name)):
                     made[number].append(name)
         called = {number for its in self.call_classes.values() for number in its.made}
         calls = (self.calls[i].id for i, its in self.call_classes.items() if its.made & made.keys())
@@ -94,7 +93,20 @@ class MatchState:
         telling = [set(value.same) for value in results if value.kind == "numbers"]
         return bool(telling) and all(telling) and all(made.isdisjoint(ours) for made in telling)
 
-    def _numbers_of(self, name: str) -> tuple[int, ...]:
+    def made_by(self, node: GraphNode) -> set[int]:
+        """Classes of the numbers that a node makes and was not given, nor any too near to be told apart."""
+        given = {number for name in node.inputs for number in self.numbers_of(name)}
+        given.update(*(self.near.get(number, ()) for number in given.copy()))
+        results = (self.numbers_of(name) for name in node.outputs)
+        return {number for its in results if given.isdisjoint(its) for number in its}
+
+    def handed_by(self, node: GraphNode) -> set[int]:
+        """Classes of the numbers that a node was given and gives on."""
+        given = {number for name in node.inputs for number in self.numbers_of(name)}
+        return given.intersection(number for name in node.outputs for number in self.numbers_of(name))
+
+    def numbers_of(self, name: str) -> tuple[int, ...]:
+        """Classes of the numbers that a value of the graph holds; nothing where it was not compared."""
         return self.graph_values[name].same if name in self.graph_values else ()
 
     def open_calls_by_scope(self) -> dict[str, list[int]]:

@@ -98,7 +98,10 @@ def regions(
         Regions in the order of the exported graph; every call and every node is in exactly one.
     """
     if calls and graphs and not nodes:
-        found = lost_calls(calls, "folded")  # a graph that reads no input
+        # A graph without nodes: what it computes from constants alone was folded.
+        free = flow.input_free if flow else frozenset[str]()
+        found = lost_calls([call for call in calls if call.id in free], "folded")
+        found += lost_calls([call for call in calls if call.id not in free], "call")
     elif not calls or not nodes:
         found = _list_alone((*calls, *nodes))
     elif {work.engine for work in calls} == {work.engine for work in nodes}:

@@ -2,7 +2,8 @@
 
 Exporters transpose weights, flatten batches and split heads; none of that changes the number of elements of a tensor. Two
 traces of one model on inputs of one size share the sizes of most tensors that their large operators read and write: of a
-product the matrix, of an attention the heads. Traces of another batch or length still share the weights.
+product the matrix, of an attention the heads. Traces of another batch or length still share the weights, unless these were
+packed, which profiles leave out: so that no shared size may mean either.
 """
 
 from collections.abc import Mapping, Sequence
@@ -50,8 +51,9 @@ def strangers(partitions: Mapping[Role, Partition]) -> str:
     if max(shares) >= ALIKE:
         return ""
     return (
-        f"the two traces are of different models: operators with {format_percent(1 - max(shares))} of the computing time or"
-        " more work on tensors of sizes that the other trace has nowhere"
+        "the two traces are of different models, or of one model on inputs of other sizes: operators with"
+        f" {format_percent(1 - max(shares))} of the computing time or more work on tensors of sizes that the other trace has"
+        " nowhere"
     )
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from attrib.analysis.lineage.components import unique_names
+from attrib.analysis.lineage.components import input_free_values, unique_names
 from attrib.analysis.lineage.graph import Graph
 from attrib.analysis.match.ops import IDENTITY_OPS, base_op, call_role, onnx_role
 from attrib.analysis.match.step_values import CallClasses, StepValues
@@ -77,6 +77,7 @@ class ValueCheck:
         """
         read = [path for path in graphs if values.graphs.get(path)]
         self._graph = graphs[read[-1]] if read else None
+        self._free_values = input_free_values(self._graph) if self._graph else frozenset[str]()
         self._stage = list(graphs).index(read[-1]) if read else 0
         self._values: Mapping[str, GraphValue] = values.graphs[read[-1]] if read else {}
         self._step = values
@@ -126,7 +127,12 @@ class ValueCheck:
         ours = self._calls_of(region)
         values = {name: self._values[name] for name in leaving if name in self._values}
         telling = {name: value for name, value in values.items() if value.kind != "constant"}
-        if reason := _uncheckable(values, telling, ours):
+        unread = any(name not in values and name not in self._free_values for name in leaving)
+        if (
+            reason := "something that leaves it was not read"
+            if unread
+            else _uncheckable(values, telling, ours)
+        ):
             return ValueVerdict(state="unchecked", reason=reason)
         returned = {number for call in ours.values() for number in call.outputs}
         taken = {number for call in ours.values() for number in call.inputs}

@@ -43,20 +43,16 @@ class GraphValues:
         feeds, _ = feeds_of(session, inputs, io_binding=False, any_floats=True)
         signature = [(i.name, i.type, i.shape) for i in session.get_inputs()]
         found: dict[str, Any] = dict(match_inputs(signature, convert_floats(signature, inputs))[0])
-        # Let go of each as soon as it is compared.
-        outputs = feeds.outputs()
+        outputs = feeds.outputs()  # each is let go of as soon as it is compared
         names = [output.name for output in session.get_outputs()]
-        read, size = {}, 0
-        for name, array in found.items():
-            read[name] = self._row(array, command.tolerance)
+        read = {name: self._row(array, command.tolerance) for name, array in found.items()}
         for place, name in enumerate(names):
             value, outputs[place] = outputs[place], None
             if isinstance(value, np.ndarray) and value.dtype.kind in "fiubc":
                 read[name] = self._row(value, command.tolerance)
-                size += value.nbytes
             else:
                 read[name] = GraphValue("constant")  # a sequence or texts: nothing that could be compared
-        return ValuesCompared(values=read, bytes=size)
+        return ValuesCompared(values=read)
 
     def _row(self, array: Any, tolerance: float) -> GraphValue:
         assert self._known is not None  # noqa: S101  (checked by the caller)

@@ -50,7 +50,6 @@ class _ValuesMode(DataflowMode):
         super().__init__(given)
         self._taken: list[tuple[int, ...]] = []
         self._returned: list[list[int]] = []
-        self._last_writers: dict[int, int] = {}
         self._writer = writer
         self._numbers: dict[_Key, int] = {}
         # Tensors that were written in the order in which their elements lie in memory.
@@ -66,7 +65,7 @@ class _ValuesMode(DataflowMode):
                 continue
             count = len(self._numbers)
             taken.append(self._number(tensor))
-            writer = self._last_writers.get(storage_of(tensor))
+            writer = self.writers.get(storage_of(tensor))
             if len(self._numbers) > count and writer is not None:
                 self._returned[writer].append(taken[-1])  # what it wrote into is its result as well (case 2)
         self._taken.append(tuple(taken))
@@ -74,7 +73,6 @@ class _ValuesMode(DataflowMode):
     def after(self, made: list[Any], written: list[Any]) -> None:
         for tensor in written:  # 2
             self._writes[storage_of(tensor)] += 1
-            self._last_writers[storage_of(tensor)] = len(self._returned)
         self._returned.append(list(map(self._number, made)))
 
     def recorded(self) -> Iterator[RecordedCall]:

@@ -78,6 +78,7 @@ class DataflowMode(TorchDispatchMode):  # type: ignore[misc]  # torch is not typ
     Attributes:
         read: Identities of all tensors that were read.
         calls: What was dispatched, one entry an op; without ids.
+        writers: By storage, position in `calls` of what last wrote into it.
         groups: After `watch`, positions in `calls` of what lies in one call of the profile.
     """
 
@@ -89,7 +90,7 @@ class DataflowMode(TorchDispatchMode):  # type: ignore[misc]  # torch is not typ
         self._scopes = [""]
         self._places: list[tuple[str, str]] = []
         self._made: dict[int, tuple[int, int]] = {}
-        self._writers: dict[int, int] = {}
+        self.writers: dict[int, int] = {}
         self._alive = list(inputs)  # no later tensor may take over an identity
         self._given = {id(tensor) for tensor in self._alive}
         self._fed = {storage_of(tensor) for tensor in self._alive}
@@ -119,11 +120,11 @@ class DataflowMode(TorchDispatchMode):  # type: ignore[misc]  # torch is not typ
             self._fed.update(storage_of(tensor) for tensor in made)
         sources = dict.fromkeys(self._made[id(tensor)] for tensor in given if id(tensor) in self._made)
         # What was written into a tensor, or into one that shares its memory, is read with it.
-        writers = (self._writers.get(storage_of(tensor)) for tensor in given)
+        writers = (self.writers.get(storage_of(tensor)) for tensor in given)
         sources |= dict.fromkeys((writer, 0) for writer in writers if writer is not None)
         position = len(self.calls)
         written = list(_written_by(func, args, kwargs))
-        self._writers |= {storage_of(tensor): position for tensor in written}
+        self.writers |= {storage_of(tensor): position for tensor in written}
         self._made |= {id(tensor): (len(self.calls), place) for place, tensor in enumerate(made)}
         self._places.append((self._scopes[-1], op))
         self.calls.append(FlowCall(id="", sources=tuple(sources), fed=fed))

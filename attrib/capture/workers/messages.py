@@ -346,10 +346,9 @@ class StepIndexed(_Message, frozen=True, kw_only=True):
 
 
 class ValuesCompared(_Message, frozen=True, kw_only=True):
-    """The values of a graph that were read, by name, `bytes` in all."""
+    """The values of a graph that were read, by name."""
 
     values: dict[str, GraphValue]
-    bytes: int
 
 
 class Ablated(_Message, frozen=True, kw_only=True):

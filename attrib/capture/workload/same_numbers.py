@@ -9,6 +9,7 @@ a few elements refuse most of them, and all of them, or of a large tensor a draw
 """
 
 import bisect
+import heapq
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -48,6 +49,9 @@ PROBES = 64
 
 MOST_ELEMENTS = 1 << 20
 """Elements compared; of a larger tensor so many are drawn, the same in both."""
+
+MOST_CANDIDATES = 256
+"""Tensors that a tensor is compared with: where more have its moments, the numbers tell little, and each costs a look."""
 
 NEAREST = 4.0
 """A class so many times as far away as the nearest one is not the same."""
@@ -331,7 +335,7 @@ class SameNumbers:
         within = its[
             bisect.bisect_left(its, (low, -1)) : bisect.bisect_right(its, (high, len(self._members)))
         ]
-        for _, number in sorted(within, key=lambda entry: abs(entry[0] - power)):
+        for _, number in heapq.nsmallest(MOST_CANDIDATES, within, key=lambda entry: abs(entry[0] - power)):
             yield number
         if tolerance > ROUGH:
             yield from (n for n in self._of_size.get(size, ()) if self._members[n].is_quantized)

@@ -115,7 +115,7 @@ def drop_unused_outputs(model: Any, job: Job) -> Outcome:
 
 @surgery
 def drop_initializer_inputs(model: Any, _job: Job) -> Outcome:
-    """Make constants of the initializers that a caller may replace, which ONNX Runtime must then neither fold nor pack."""
+    """Make constants of the initializers that a caller may replace: only those does ONNX Runtime fold and pack."""
     graph = model.graph
     dropped = [value for value in graph.inputs if value.name in graph.initializers]
     graph.inputs[:] = [value for value in graph.inputs if value.name not in graph.initializers]

@@ -140,12 +140,13 @@ def load_model(job: Job) -> Any:
 
 
 def _structure(model: Any) -> list[tuple[Any, ...]]:
-    """What each node reads and makes, and what the graph returns: equal for two models of the same nodes."""
+    """What each node reads and makes, and what the graph takes and returns: equal for two models of the same nodes."""
     nodes: list[tuple[Any, ...]] = [
         (node.op_type, *(value and value.name for value in (*node.inputs, *node.outputs)))
         for node in model.graph.all_nodes()
     ]
-    return [*nodes, tuple(value.name for value in model.graph.outputs)]
+    ends = (model.graph.inputs, model.graph.outputs)
+    return [*nodes, *(tuple(value.name for value in its) for its in ends)]
 
 
 def type_name(value: Any) -> str:

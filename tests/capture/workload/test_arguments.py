@@ -66,18 +66,31 @@ def test_nested_tensors_are_named_by_the_way_to_them(torch, state, names):
     assert again.names == arguments.names
 
 
-def test_a_cache_is_made_anew_for_each_call(torch):
-    transformers = pytest.importorskip("transformers")
-    cache = transformers.DynamicCache()
-    cache.update(torch.zeros(1, 2, 3, 4), torch.ones(1, 2, 3, 4), 0)
-    try:
-        arguments, tensors = split([torch.zeros(1), cache])
-    except AttribError:
-        pytest.skip("this transformers registers its cache only while it exports")
-    assert len(tensors) == 3
+class Cache:
+    """What a model may change by its methods, as transformers' caches are."""
+
+    def __init__(self, keys, values):
+        self.keys, self.values = keys, values
+
+
+def test_a_registered_class_is_made_anew_for_each_call(torch):
+    from torch.utils import _pytree
+
+    def named(it):
+        return [(_pytree.GetAttrKey("keys"), it.keys), (_pytree.GetAttrKey("values"), it.values)], None
+
+    _pytree.register_pytree_node(
+        Cache,
+        lambda it: ([it.keys, it.values], None),
+        lambda both, _: Cache(*both),
+        flatten_with_keys_fn=named,
+    )
+    arguments, tensors = split([torch.zeros(1), Cache(torch.ones(1), torch.full((1,), 2.0))])
+    assert list(tensors) == ["x", "state.keys", "state.values"]
     assert arguments.is_fresh
     first, second = (arguments.fill(list(tensors.values()))[0][1] for _ in range(2))
     assert first is not second
+    assert float(second.values) == 2.0
 
 
 def test_what_holds_tensors_that_nobody_can_see_is_refused(torch):

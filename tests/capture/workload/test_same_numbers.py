@@ -81,6 +81,17 @@ def test_classes_too_near_to_be_told_apart_are_known():
     assert list(known.near(1e-3)) == [(0, 1)]
 
 
+def test_of_very_many_tensors_alike_only_some_are_compared(monkeypatch):
+    from attrib.capture.workload import same_numbers
+
+    monkeypatch.setattr(same_numbers, "MOST_CANDIDATES", 3)
+    known = SameNumbers()
+    chance = np.random.default_rng(5)
+    for _ in range(50):
+        known.add(Numbers(np.sign(chance.standard_normal(64)).astype(np.float32)))
+    assert len(list(known._candidates(Numbers(np.ones(64, np.float32)), 1e-3))) == 3
+
+
 def test_what_tells_nothing_is_a_constant():
     assert Numbers(np.float32(3.0).reshape(())).kind == "constant"
     assert Numbers(np.zeros((4, 4), np.float32)).kind == "constant"

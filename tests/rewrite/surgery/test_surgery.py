@@ -396,6 +396,17 @@ def test_outputs_that_the_model_does_not_return_go_with_what_only_they_need(bed)
     np.testing.assert_array_equal(done.after["last"], done.before["last"])
 
 
+def test_initializers_that_are_inputs_become_constants(bed):
+    nodes = [N("Neg", ["w"], ["n"]), N("Add", ["x", "n"], ["y"])]
+    inputs = (("x", FLOAT, [2, 3, 4]), ("w", FLOAT, [4]))
+    model = model_of(nodes, [("y", FLOAT)], inputs=inputs, constants=[const("w", np.arange(4.0))])
+    done = bed.rewrite("drop-initializer-inputs", model, X)
+    assert [value.name for value in done.model.graph.input] == ["x"]
+    assert [tensor.name for tensor in done.model.graph.initializer] == ["w"]
+    assert done.settings == {"dropped": "1"}
+    np.testing.assert_array_equal(done.after["y"], done.before["y"])
+
+
 @pytest.mark.parametrize("names", [["h1", "last", "h2", "extra"], ["a", "b", "c", "d"]])
 def test_as_many_outputs_as_the_model_returns_stay(bed, names):
     done = bed.rewrite("drop-unused-outputs", hidden_states(), X, outputs=names)

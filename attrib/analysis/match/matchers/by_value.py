@@ -19,13 +19,11 @@ Numbered cases, cited in the code:
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterator, Mapping
 from itertools import product
-from typing import NamedTuple
 
 from attrib.analysis.lineage.disjoint_sets import DisjointSets
 from attrib.analysis.lineage.graph import GraphNode
 from attrib.analysis.match.candidates import Link, Matcher, MatchState
 from attrib.analysis.match.ops import onnx_role, op_role
-from attrib.analysis.match.step_values import CallClasses
 from attrib.model.values import GraphValue
 from attrib.model.work import Work
 
@@ -36,33 +34,24 @@ _MOST = 64
 """Calls or nodes that make the same numbers, beyond which they say nothing."""
 
 
-class _Known(NamedTuple):
-    """What both sides hold: classes by position of a call, and values of the exported graph by name."""
-
-    calls: Mapping[int, CallClasses]
-    values: Mapping[str, GraphValue]
-    near: Mapping[int, set[int]]
-
-
 def equal_values(state: MatchState, matcher: Matcher) -> list[Link]:
     """Link the calls and nodes that make the same numbers, then what only one side has and leads to them."""
-    known = _Known(state.call_classes, state.graph_values, state.near)
-    links = _same_results(state, matcher, known)
+    links = _same_results(state, matcher)
     if not links:
         return []
     state = state.without(links)
-    return [*links, *_nodes_between(state, matcher, known), *_calls_between(state, matcher, known)]
+    return [*links, *_nodes_between(state, matcher), *_calls_between(state, matcher)]
 
 
-def _same_results(state: MatchState, matcher: Matcher, known: _Known, *, paired: bool = False) -> list[Link]:
+def _same_results(state: MatchState, matcher: Matcher, *, paired: bool = False) -> list[Link]:
     """The calls and nodes that make the same numbers (cases 1 and 2); `paired` links several in order, where as many."""
-    makers = _calls_that_make(state, known)
-    nodes = _nodes_that_make(state, known, makers)
+    makers = _calls_that_make(state)
+    nodes = _nodes_that_make(state, makers)
     pairs: dict[tuple[int, int], None] = {}
     for number in makers.keys() & nodes.keys():
         if len(makers[number]) + len(nodes[number]) > _MOST:
             continue
-        ours, theirs = _made_of_the_same(state, known, makers[number], nodes[number])
+        ours, theirs = _made_of_the_same(state, makers[number], nodes[number])
         if min(len(ours), len(theirs)) == 1:
             pairs |= dict.fromkeys(product(ours, theirs))
         elif paired and len(ours) == len(theirs):
@@ -77,66 +66,45 @@ def _same_results(state: MatchState, matcher: Matcher, known: _Known, *, paired:
     ]
 
 
-def _calls_that_make(state: MatchState, known: _Known) -> dict[int, list[int]]:
+def _calls_that_make(state: MatchState) -> dict[int, list[int]]:
     """The open calls that make the numbers of each class (case 1)."""
     makers: dict[int, list[int]] = defaultdict(list)
     for call in state.open_calls:
-        if call in known.calls and op_role(state.calls[call].op) != "cast":
-            for number in known.calls[call].made:
+        if call in state.call_classes and op_role(state.calls[call].op) != "cast":
+            for number in state.call_classes[call].made:
                 makers[number].append(call)
     return makers
 
 
-def _nodes_that_make(
-    state: MatchState, known: _Known, makers: Mapping[int, list[int]]
-) -> dict[int, list[int]]:
+def _nodes_that_make(state: MatchState, makers: Mapping[int, list[int]]) -> dict[int, list[int]]:
     """The open nodes that make the numbers of each class that a call makes (case 1)."""
     nodes: dict[int, list[int]] = defaultdict(list)
     for position in state.open_nodes:
-        for number in _made(state.graph.nodes[position], known):
+        for number in state.made_by(state.graph.nodes[position]):
             # A call that changes its input too little makes nothing (an untrained batch norm): the one before it does.
-            for other in [number] if number in makers else sorted(known.near.get(number, ())):
+            for other in [number] if number in makers else sorted(state.near.get(number, ())):
                 nodes[other].append(position)
     return nodes
 
 
-def _made_of_the_same(
-    state: MatchState, known: _Known, calls: list[int], nodes: list[int]
-) -> tuple[list[int], list[int]]:
+def _made_of_the_same(state: MatchState, calls: list[int], nodes: list[int]) -> tuple[list[int], list[int]]:
     """Those calls and nodes that also read the same numbers, where there are such: others are equal by chance."""
     given = {
-        node: {n for name in state.graph.nodes[node].inputs for n in _classes_of(name, known.values)}
-        for node in nodes
+        node: {n for name in state.graph.nodes[node].inputs for n in state.numbers_of(name)} for node in nodes
     }
-    pairs = [(c, n) for c in calls for n in nodes if not known.calls[c].inputs.isdisjoint(given[n])]
+    pairs = [(c, n) for c in calls for n in nodes if not state.call_classes[c].inputs.isdisjoint(given[n])]
     if not pairs:
         return calls, nodes
     return sorted({call for call, _ in pairs}), sorted({node for _, node in pairs})
 
 
-def _made(node: GraphNode, known: _Known) -> set[int]:
-    """Classes of the numbers that a node makes and was not given, nor any too near to be told apart (case 1)."""
-    given = {number for name in node.inputs for number in _classes_of(name, known.values)}
-    given.update(*(known.near.get(number, ()) for number in given.copy()))
-    found = set[int]()
-    for name in node.outputs:
-        its = _classes_of(name, known.values)
-        if not given.intersection(its):
-            found.update(its)
-    return found
-
-
-def _classes_of(name: str, values: Mapping[str, GraphValue]) -> tuple[int, ...]:
-    return values[name].same if name in values else ()
-
-
-def _nodes_between(state: MatchState, matcher: Matcher, known: _Known) -> list[Link]:
+def _nodes_between(state: MatchState, matcher: Matcher) -> list[Link]:
     """Open nodes whose numbers no call has, and which lead to results of one call (cases 3 and 4)."""
 
     def told(node: GraphNode, call: Work) -> str:
         return f"{node.op} makes numbers that no call returns, and only {call.op} is made of them"
 
-    return list(_leading_to_one(state, matcher, lambda node: _is_inside(node, known), told))
+    return list(_leading_to_one(state, matcher, lambda node: _is_inside(node, state), told))
 
 
 def _leading_to_one(
@@ -147,7 +115,6 @@ def _leading_to_one(
 ) -> Iterator[Link]:
     """Link the chosen open nodes of which all ways forward lead to nodes of one call."""
     nodes, waiting, first = state.graph.nodes, set(state.open_nodes), _first_of_region(state)
-    known = _Known(state.call_classes, state.graph_values, state.near)
     calls_of: dict[int, set[int]] = defaultdict(set)
     for link in state.links:
         calls_of[link.node].add(first[link.call])
@@ -163,7 +130,7 @@ def _leading_to_one(
         found = set[int]()
         for reader in after:
             found |= calls_of[reader] if reader in calls_of else ahead.get(reader, frozenset())
-        if _made(node, known):
+        if state.made_by(node):
             found = {_END}  # another call's work, whichever it is
         if not ends.isdisjoint(node.outputs):
             found.add(_END)
@@ -176,25 +143,22 @@ def _leading_to_one(
 
 def in_order(state: MatchState, matcher: Matcher) -> list[Link]:
     """Link what makes or moves the same numbers on both sides, and no name tells apart: in order (case 6)."""
-    links = _same_results(
-        state, matcher, _Known(state.call_classes, state.graph_values, state.near), paired=True
-    )
+    links = _same_results(state, matcher, paired=True)
     return [*links, *_moved_alike(state.without(links), matcher)]
 
 
 def _moved_alike(state: MatchState, matcher: Matcher) -> list[Link]:
     """Link the open views and the open nodes that move the same numbers, in order."""
-    known = _Known(state.call_classes, state.graph_values, state.near)
     calls: dict[int, list[int]] = defaultdict(list)
     for call in state.open_calls:
-        its = known.calls.get(call)
+        its = state.call_classes.get(call)
         if its is not None and op_role(state.calls[call].op) == "layout" and not its.made:
             for number in dict.fromkeys(its.outputs):
                 calls[number].append(call)
     nodes: dict[int, list[int]] = defaultdict(list)
     for position in state.open_nodes:
         node = state.graph.nodes[position]
-        for number in _handed(node, known) if onnx_role(node.op) == "layout" else ():
+        for number in state.handed_by(node) if onnx_role(node.op) == "layout" else ():
             nodes[number].append(position)
     return [
         matcher.link(
@@ -218,23 +182,26 @@ def _first_of_region(state: MatchState) -> dict[int, int]:
 
 def handed_on(state: MatchState, matcher: Matcher) -> list[Link]:
     """Link the open nodes that only hand on numbers, and for which PyTorch has no call (case 5)."""
-    known = _Known(state.call_classes, state.graph_values, state.near)
 
     def told(node: GraphNode, call: Work) -> str:
         return f"{node.op} only prepares what {call.op} takes, and no call does so"
 
     makers: dict[int, set[int]] = defaultdict(set)
     for call in state.nodes_by_call():
-        for number in known.calls[call].made if call in known.calls else ():
+        for number in state.call_classes[call].made if call in state.call_classes else ():
             makers[number].add(call)
+
+    def moves(node: GraphNode, values: MatchState = state) -> bool:
+        return _moves(node, values)
+
     links = list[Link]()
     for _ in range(_ROUNDS):
-        more = list(_leading_to_one(state, matcher, lambda node: _moves(node, known), told))
+        more = list(_leading_to_one(state, matcher, moves, told))
         state = state.without(more)
         back = []
         for position in state.open_nodes:
             node = state.graph.nodes[position]
-            numbers = _handed(node, known)
+            numbers = state.handed_by(node)
             calls = set().union(*(makers[number] for number in numbers if number in makers))
             if len(calls) == 1:
                 (call,) = calls
@@ -247,18 +214,12 @@ def handed_on(state: MatchState, matcher: Matcher) -> list[Link]:
     return links
 
 
-def _handed(node: GraphNode, known: _Known) -> set[int]:
-    """Classes of the numbers that a node was given and gives on."""
-    given = {number for name in node.inputs for number in _classes_of(name, known.values)}
-    return given.intersection(number for name in node.outputs for number in _classes_of(name, known.values))
-
-
-def _moves(node: GraphNode, known: _Known) -> bool:
+def _moves(node: GraphNode, state: MatchState) -> bool:
     """Whether a node only hands on numbers, or makes integers or a constant that no call has."""
-    made = [known.values.get(name) for name in node.outputs if name]
+    made = [state.graph_values.get(name) for name in node.outputs if name]
     if not made or any(value is None for value in made):
         return False
-    return bool(_handed(node, known)) or all(
+    return bool(state.handed_by(node)) or all(
         value is not None and value.kind != "numbers" and not value.same for value in made
     )
 
@@ -267,27 +228,27 @@ _END = -1
 """Stands for the caller of the model among positions of calls, and for a call that is not told yet."""
 
 
-def _is_inside(node: GraphNode, known: _Known) -> bool:
+def _is_inside(node: GraphNode, state: MatchState) -> bool:
     """Whether a node only makes numbers that PyTorch's step has nowhere, or what tells nothing from such numbers."""
     if node.parent >= 0:
         return True  # 4
-    made = [known.values.get(name) for name in node.outputs if name]
+    made = [state.graph_values.get(name) for name in node.outputs if name]
     if any(map(_is_nowhere, made)):
         return True  # of several results one may be there by chance
     unknown = any(value is None or value.same for value in made)
-    return not unknown and any(_is_nowhere(known.values.get(name)) for name in node.inputs)
+    return not unknown and any(_is_nowhere(state.graph_values.get(name)) for name in node.inputs)
 
 
 def _is_nowhere(value: GraphValue | None) -> bool:
     return value is not None and value.kind == "numbers" and not value.same
 
 
-def _calls_between(state: MatchState, matcher: Matcher, known: _Known) -> list[Link]:
+def _calls_between(state: MatchState, matcher: Matcher) -> list[Link]:
     """Open calls whose numbers no value of the graph has, and which lead to one call with a node (case 3)."""
     if not state.flow:
         return []
     waiting, nodes_of = set(state.open_calls), state.nodes_by_call()
-    there = {number for value in known.values.values() for number in value.same}
+    there = {number for value in state.graph_values.values() for number in value.same}
     readers: dict[int, set[int]] = defaultdict(set)
     for call, sources in state.flow.items():
         for above, _ in sources:
@@ -298,10 +259,12 @@ def _calls_between(state: MatchState, matcher: Matcher, known: _Known) -> list[L
         found = set[int]()
         for reader in readers[call]:
             found |= {reader} if reader in nodes_of else ahead.get(reader, frozenset())
-        if not readers[call] or (call in known.calls and not there.isdisjoint(known.calls[call].made)):
+        if not readers[call] or (
+            call in state.call_classes and not there.isdisjoint(state.call_classes[call].made)
+        ):
             found.add(_END)
         ahead[call] = frozenset(sorted(found)[:_MOST])
-        if call in waiting and len(found) == 1 and _END not in found and _is_new(state, call, known, there):
+        if call in waiting and len(found) == 1 and _END not in found and _is_new(state, call, there):
             (end,) = found
             said = f"{state.calls[call].op} makes numbers that no node returns, and only {state.calls[end].op} reads them"
             links.append(matcher.link(call, nodes_of[end][0], said))
@@ -309,9 +272,9 @@ def _calls_between(state: MatchState, matcher: Matcher, known: _Known) -> list[L
     return links
 
 
-def _is_new(state: MatchState, call: int, known: _Known, there: Container[int]) -> bool:
+def _is_new(state: MatchState, call: int, there: Container[int]) -> bool:
     """Whether a call only makes numbers that the graph has nowhere."""
-    its = known.calls.get(call)
+    its = state.call_classes.get(call)
     if its is None or not its.outputs:
         return False
     return all(state.kinds[number] == "numbers" and number not in there for number in its.outputs)

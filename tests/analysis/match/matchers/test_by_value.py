@@ -218,6 +218,20 @@ def test_numbers_that_are_one_throughout_tell_nothing():
     assert {r.match.method for r in step.regions() if "zeros" in told(r)} != {"values"}
 
 
+def test_a_region_of_which_something_was_not_read_is_not_verified():
+    step = Step([("foo", "x", "a"), ("bar", "a", "b")], [("Qux", "x", "a"), ("Corge", "a", "b")], "b")
+    regions_ = step.regions()
+    for values in step.values.graphs.values():
+        del values["a"]
+    graphs = {EXPORTED: step.graph, OPTIMIZED: step.graph}
+    found = ValueCheck(step.values, step.calls, graphs, rough=False).verdicts(regions_)
+    (region,) = (r for r in regions_ if "0 Qux" in r.nodes and r.origin == "both")
+    assert (found[region.id].state, found[region.id].reason) == (
+        "unchecked",
+        "something that leaves it was not read",
+    )
+
+
 def test_a_result_of_another_call_refutes_a_match():
     step = Step([("foo", "x", "a"), ("bar", "x", "b")], [("Qux", "x", "a"), ("Corge", "x", "b")], "a b")
     first, second = step.regions()
