@@ -76,7 +76,7 @@ def test_a_renamed_file_that_really_ran_is_matched_by_structure_and_shape(
     from attrib.api import load
     from attrib.capture import CaptureOptions, capture
     from tests.analysis.match.pairs import small_bert
-    from tests.analysis.match.scoring import score
+    from tests.analysis.match.scoring import score_of_times
     from tests.renaming import renamed
 
     model, inputs = small_bert()
@@ -108,7 +108,8 @@ def test_a_renamed_file_that_really_ran_is_matched_by_structure_and_shape(
     torch_work, ort = analysis.partitions["torch"].work, analysis.partitions["onnxruntime"]
     exported = replace(graphs[EXPORTED], nodes=tuple(told))
     known = regions(torch_work, ort.work, (exported, graphs[OPTIMIZED]))
-    result = score(analysis.regions, known, torch_work, ort)
+    # Every node counts alike: on a busy machine the times of three rounds may be those of one small node.
+    result = score_of_times(analysis.regions, known, torch_work, dict.fromkeys((w.id for w in ort.work), 1))
     assert result.correct >= 0.95
     # By order and shape alone little is sure; what both compute is.
     assert result.confidence >= 0.9 if values else result.confidence <= 0.6
