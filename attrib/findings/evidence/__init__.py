@@ -19,4 +19,5 @@ __all__ = [
     "single_operators",
     "stability",
     "unfused_patterns",
+    "unpacked_weights",
 ]

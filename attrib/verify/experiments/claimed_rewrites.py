@@ -1,7 +1,6 @@
 """initializer-inputs, nan-guard, double-islands, einsum, duplicates, unused-outputs: surgery that a rule has priced."""
 
-from msgspec.structs import replace
-
+from attrib.findings.evidence.unpacked_weights import beyond_the_peak
 from attrib.findings.protocol import Rule
 from attrib.findings.rules.graph.blocked_optimization import RULE as BLOCKED_OPTIMIZATION
 from attrib.findings.rules.graph.duplicated_work import RULE as DUPLICATED_WORK
@@ -11,6 +10,7 @@ from attrib.findings.rules.graph.unused_outputs import RULE as UNUSED_OUTPUTS
 from attrib.findings.rules.kernels.double_precision import RULE as DOUBLE_PRECISION
 from attrib.verify.experiments.change import NO_GRAPH, Variants, experiment, variant, with_rewrite
 from attrib.verify.predict.claims import predict_claim, run_rule
+from attrib.verify.predict.prediction import at_most
 from attrib.verify.protocol import Experiment, ExperimentContext, Inapplicable, Variant
 
 
@@ -43,10 +43,11 @@ def initializer_inputs(context: ExperimentContext) -> tuple[Variant, ...] | Inap
     if not loaded.overridable:
         return Inapplicable(reason="no initializer of the graph is an input as well")
     result = run_rule(context, BLOCKED_OPTIMIZATION)
+    unpacked = beyond_the_peak(context.evidence) if result is not None else {}
     predicted = predict_claim(context, result) if result is not None and result.rows else None
-    # How much faster a product is whose weights are packed beforehand, the profile does not show.
-    predicted = replace(predicted, kind="at_least") if predicted is not None else None
-    why = "nothing in the profile says how fast products are whose weights can be packed beforehand"
+    if predicted is not None and result is not None and result.claim is not None and unpacked:
+        predicted = at_most(context, "onnxruntime", result.claim, result.summary, (*result.works, *unpacked))
+    why = "no node of the run reads a weight that could be packed, and none would be computed beforehand"
     options = with_rewrite(context.options, rewrite)
     return (variant("initializer-inputs", "Initializers as constants", options, predicted, why),)
 
@@ -60,7 +61,8 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         "onnxruntime",
         initializer_inputs,
         flags="--optimize drop-initializer-inputs",
-        basis="the nodes that would be computed beforehand or merged; what packed weights save is not in the profile",
+        basis="the nodes that would be computed beforehand or merged, and what products with weights that may not be packed"
+        " take beyond the peak of the machine",
     ),
     experiment(
         "nan-guard",

@@ -3,4 +3,4 @@
 Knows shapes and measured peaks; no trace and no engine.
 """
 
-__all__ = ["cost", "peaks", "roofline"]
+__all__ = ["cost", "ops", "peaks", "roofline"]

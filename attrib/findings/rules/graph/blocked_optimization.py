@@ -6,6 +6,7 @@ from attrib.findings.evidence.absorbable import BIAS, LEVELS, absorbable_nodes, 
 from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, nodes_line, rows_with_nodes
 from attrib.findings.evidence.placement import executed_nodes
 from attrib.findings.evidence.unfused_patterns import separate_residuals
+from attrib.findings.evidence.unpacked_weights import beyond_the_peak
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.model.estimate import Delta
@@ -22,6 +23,7 @@ FREE_INITIALIZERS = (
     "`--optimize drop-initializer-inputs`, which takes the initializers out of the graph's inputs; in your code"
     " `keep_initializers_as_inputs=False` when exporting"
 )
+UNPACKED = "weights that are not packed"
 RAISE_LEVEL = (
     "`--opt-level all`; in your code `session_options.graph_optimization_level ="
     " onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL`"
@@ -48,23 +50,26 @@ def audit(evidence: Evidence) -> RuleResult:
     left = left if wrong else {}
     for what, names in replaceable_nodes(ran).items() if ran is not None and wrong else ():
         left[what] = tuple(dict.fromkeys((*left.get(what, ()), *names)))
-    works = tuple(node for names in left.values() for node in names)
+    folded = tuple(node for names in left.values() for node in names)
+    unpacked = {node: share for node, share in beyond_the_peak(evidence).items() if node not in folded}
     fusions = separate_residuals(ran) if ran is not None and level in LEVELS[:2] else 0
     ways = [FREE_INITIALIZERS] * bool(overridable) + ["leave out `--disable-optimizer`"] * bool(without)
     ways += [RAISE_LEVEL] if level != "all" or not ways else []
-    claim = _claim(evidence, left, certain=not fusions)
+    claim = _claim(evidence, left, unpacked, certain=not fusions)
     return RuleResult(
         failed=bool(wrong),
-        rows=ids(rows_with_nodes(evidence, works)),
+        rows=ids(rows_with_nodes(evidence, (*folded, *unpacked))),
         claim=claim if claim.median else None,
-        works=works,
+        explains_delta=not unpacked,  # the other engine may be as far from the peak
+        works=folded,
         detail="; ".join(wrong),
-        summary=_summary(evidence, level, len(works), claim, fusions),
+        summary=_summary(evidence, level, len(folded), claim, fusions, len(unpacked)),
         evidence=(
             *(EvidenceRow(text=text) for text in wrong),
             *(
                 nodes_line(evidence, f"{counted(len(names), 'node')}: {what}, ", names)
-                for what, names in list(left.items())[:MOST_GROUPS]
+                for what, names in [*list(left.items())[:MOST_GROUPS], (UNPACKED, tuple(unpacked))]
+                if names
             ),
         ),
         fix="; ".join(ways),
@@ -80,10 +85,13 @@ def is_untouched(evidence: Evidence) -> bool:
     return sorted(one) == sorted(other) and bool(absorbable_nodes(ran, "disabled", ()))
 
 
-def _claim(evidence: Evidence, left: Mapping[str, tuple[str, ...]], *, certain: bool) -> Delta:
+def _claim(
+    evidence: Evidence, left: Mapping[str, tuple[str, ...]], unpacked: Mapping[str, float], *, certain: bool
+) -> Delta:
     """Time of the nodes that would go, less the Reshape nodes that a product with its bias gets, at their price in this run.
 
-    Where fusions to larger kernels are missing too, nobody knows what all of it together gives: the interval holds 0.
+    Of a product whose weights are not packed, what lies beyond the machine's peak can go. Where fusions to larger kernels
+    are missing too, nobody knows what all of it together gives: the interval holds 0.
     """
     weights = {name: 1.0 for names in left.values() for name in names}
     ranks = {
@@ -93,13 +101,19 @@ def _claim(evidence: Evidence, left: Mapping[str, tuple[str, ...]], *, certain: 
         work.id for work in executed_nodes(evidence) if work.op == "Reshape" and work.id not in weights
     ]
     wrapped = sum(ranks.get(name, 0) > MATRIX for name in left.get(BIAS, ()))
-    weights |= dict.fromkeys(reshapes, -2 * wrapped / max(len(reshapes), 1))
+    weights |= dict.fromkeys(reshapes, -2 * wrapped / max(len(reshapes), 1)) | dict(unpacked)
     net = evidence.ledger.weigh({"onnxruntime": weights})
     low = round(net.low * LEAST_SAVED) if certain else min(net.low, 0)
     return Delta(median=net.median, low=low, high=net.high)
 
 
-def _summary(evidence: Evidence, level: str, works: int, claim: Delta, fusions: int) -> str:
+def _summary(evidence: Evidence, level: str, works: int, claim: Delta, fusions: int, unpacked: int) -> str:
+    if unpacked:
+        first = f"{counted(works, 'node')} that would be merged or computed beforehand, and " if works else ""
+        return (
+            f"{first}{counted(unpacked, 'product')} whose weights ONNX Runtime may not pack: {format_ns(claim.median)}"
+            " beyond what this machine can do, which is the most that constants save."
+        )
     if works:
         text = (
             f"{counted(works, 'node')} that the level `all` merges into others or computes beforehand took"
@@ -127,7 +141,8 @@ RULE = Rule(
         " constants computed in each run. Three things keep it from them: a lower optimization level, optimizers that were"
         " left out, and initializers that are graph inputs as well, which a caller might replace (its log: `Initializer X"
         " appears in graph inputs and will not be treated as constant`, microsoft/onnxruntime#4507). The rule reads the"
-        " first two in the manifest and the third in the graph, and weighs the nodes that would have gone."
+        " first two in the manifest and the third in the graph, and weighs the nodes that would have gone, and what products"
+        " of such weights, which are not packed beforehand, take beyond the measured peak of the machine."
     ),
     cause=None,
     needs=("graph",),
