@@ -212,7 +212,8 @@ def _note_end(context: SessionContext, ended: str, seconds: float) -> None:
 
 def _keeper_of_rounds(context: SessionContext) -> Callable[[], None]:
     """What puts the steps of each round on the disk, while no engine runs (10 to 40 ms, none of it measured)."""
-    import pyarrow.parquet  # noqa: F401  (now, not between the first two rounds)
+    with context.interrupts.defer():
+        import pyarrow.parquet  # noqa: F401  (now, not between the first two rounds)
 
     before = context.latencies.rounds("plain")
 

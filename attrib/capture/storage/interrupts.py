@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM during a capture: both stop it in good order, and neither while something must be whole."""
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,15 +12,16 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """While this is entered, the first of either signal raises KeyboardInterrupt in the main thread.
+    """While this is entered, either signal raises KeyboardInterrupt in the main thread, and goes on to until one arrives.
 
-    Later ones do nothing: the capture is ending already, and what it still does is bounded in time.
+    Once an interruption is on its way up, later signals do nothing: the capture is ending already, and what it still does is
+    bounded in time. One that some library swallowed (imports of large packages do) is raised again: at the next signal, and
+    where the next deferred block ends.
     """
 
     def __init__(self) -> None:
         self._deferred = 0
-        self._pending = False
-        self._raised = False
+        self._asked = False
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "Interrupts":
@@ -35,10 +37,12 @@ class Interrupts:
             signal.signal(number, handler)
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
-        if self._deferred:
-            self._pending = True
-        elif not self._raised:
-            self._raised = True
+        self._asked = True
+        self._raise_once()
+
+    def _raise_once(self) -> None:
+        """Raise what was asked for, unless it has to wait, or is being handled."""
+        if self._asked and not self._deferred and not _is_ending():
             raise KeyboardInterrupt
 
     @contextmanager
@@ -49,8 +53,14 @@ class Interrupts:
             yield
         finally:
             self._deferred -= 1
-        if self._pending and not self._deferred:
-            self._pending = False
-            if not (forget or self._raised):
-                self._raised = True
-                raise KeyboardInterrupt
+        if forget:
+            self._asked = False
+        self._raise_once()
+
+
+def _is_ending() -> bool:
+    """Whether an interruption is being handled: it, or what came of it, is on its way up."""
+    error = sys.exception()
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
