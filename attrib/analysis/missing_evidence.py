@@ -5,7 +5,7 @@ usually lacks several, and is analyzed all the same.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from attrib.analysis.attribution.ledger.interrupted import RESUME
@@ -15,6 +15,8 @@ from attrib.model.manifest import EXPORTED, OPTIMIZED, Role
 from attrib.model.region import Region
 from attrib.model.work import Partition
 from attrib.units import whole_percent
+
+_PYTORCH = "PyTorch's step"
 
 MOSTLY = 0.5
 """Share of the node time from which on a way of matching is that of the whole directory."""
@@ -30,6 +32,7 @@ class Recorded:
         partitions: The profiled steps of the sides that have any.
         regions: The matched calls and nodes.
         peaks: What the machine can do at most was measured.
+        unread: Whose values the comparison of both sides left out, by the path of a graph (`torch` for PyTorch), and why.
     """
 
     plain: frozenset[Role]
@@ -37,6 +40,7 @@ class Recorded:
     partitions: Mapping[Role, Partition]
     regions: tuple[Region, ...]
     peaks: bool = True
+    unread: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def compares(self) -> bool:
@@ -97,11 +101,20 @@ class _Evidence(NamedTuple):
 
 def find_missing_evidence(recorded: Recorded) -> tuple[Gap, ...]:
     """The evidence that is missing, in the order of what it costs."""
-    return tuple(
+    missing = (
         Gap(what=piece.what, cost=piece.cost(recorded), how=piece.how)
         for piece in (_EVIDENCE if recorded.partitions else (_NO_PROFILE,))
         if piece.missing(recorded)
     )
+    unread = (
+        Gap(
+            what=f"some values of {_PYTORCH if where == 'torch' else where}",
+            cost=f"what they would have shown rests on names, weights and order instead: {why}",
+            how="nothing is to be done where a value cannot be read; a longer capture (`--rounds`) has more time for them",
+        )
+        for where, why in recorded.unread.items()
+    )
+    return (*missing, *unread)
 
 
 def _says(text: str) -> Callable[[Recorded], str]:

@@ -6,7 +6,7 @@ Each stage reads the fields of `AnalysisState` that the stages before it filled 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -88,6 +88,8 @@ class AnalysisState:
     graphs: dict[str, Graph] = field(init=False)
     """The captured graphs by path, first to last."""
     regions: tuple[Region, ...] = field(init=False)
+    unread: Mapping[str, str] = field(init=False)
+    """What the comparison of values left out, and why."""
     chain: Chain = field(init=False)
 
     # ledger
@@ -161,6 +163,7 @@ def match(state: AnalysisState) -> None:
     }
     recorded = directory.values("onnxruntime")
     values = StepValues(recorded) if recorded else None
+    state.unread = recorded.unread if recorded else {}
     state.regions = regions(
         work["torch"],
         work["onnxruntime"],
@@ -292,6 +295,7 @@ def document(state: AnalysisState) -> None:
                 partitions=partitions,
                 regions=state.regions,
                 peaks=bool(limits),
+                unread=state.unread,
             )
         ),
         command=manifest.command,

@@ -29,3 +29,16 @@ def test_a_share_that_rounds_to_nothing_is_not_called_0_percent():
     assert (
         gap.cost == "under 1 % of the node time is matched by order and shape alone (confidence at most 0.5)"
     )
+
+
+def test_what_the_comparison_of_values_left_out_is_said_with_its_reason():
+    recorded = Recorded(
+        plain=frozenset(),
+        graphs={},
+        partitions={"onnxruntime": partition("onnxruntime", NODES, (999_000, 1_000))},
+        regions=(),
+        unread={"torch": "2 tensors of PyTorch's step had no place", "onnx/optimized.onnx": "no such kernel"},
+    )
+    told = {gap.what: gap.cost for gap in find_missing_evidence(recorded)}
+    assert "2 tensors" in told["some values of PyTorch's step"]
+    assert "no such kernel" in told["some values of onnx/optimized.onnx"]
