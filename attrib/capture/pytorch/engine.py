@@ -31,7 +31,7 @@ from attrib.capture.workers.messages import (
 )
 from attrib.capture.workers.silence import silence_libraries
 from attrib.capture.workers.steps import freeze_heap, quiet_collector, steps_of, time_steps
-from attrib.capture.workload.build import Built, build, named_outputs
+from attrib.capture.workload.build import Built, build
 from attrib.capture.workload.inputs import padding_settings, save_inputs
 from attrib.capture.workload.weights import denormal_count, hash_of, tensor_prints
 from attrib.errors import AttribError
@@ -123,7 +123,7 @@ class PyTorchEngine:
 
         def step() -> object:
             result = built.step()
-            again.update(named_outputs(result))
+            again.update(built.outputs_of(result))
             return result
 
         seen = trace_dataflow(built.module, built.inputs.values(), step)
@@ -173,8 +173,9 @@ class PyTorchEngine:
     def outputs(self, command: Outputs) -> Written:
         """Write the outputs of one plain step."""
         step = self._ready().step
+        assert self._built is not None  # noqa: S101  (what is ready was built)
         with torch.inference_mode():
-            outputs = named_outputs(step())
+            outputs = self._built.outputs_of(step())
         save_inputs(Path(command.file), {name: _numpy(value) for name, value in outputs.items()})
         return Written(files=(command.file,))
 

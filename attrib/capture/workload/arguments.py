@@ -4,6 +4,7 @@ An input may be any nest of tuples, lists, dicts, dataclasses and classes that a
 (transformers' outputs and caches are), and hold numbers, texts and None beside tensors: these are constants of the call.
 """
 
+import contextlib
 import dataclasses
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -66,6 +67,7 @@ def split_call(
 
     call = (tuple(args), dict(kwargs))
     _register_dataclasses(call)
+    _register_caches(call)
     leaves, spec = _pytree.tree_flatten_with_path(call)
     places: list[int] = []
     tensors: dict[str, Any] = {}
@@ -110,6 +112,18 @@ def _register_dataclasses(value: Any) -> None:
             _pytree.register_dataclass(type(leaf))
             _register_dataclasses(value)
             return
+
+
+def _register_caches(value: Any) -> None:
+    """Make the caches of transformers in a nest known to torch, by transformers' own code."""
+    from torch.utils import _pytree
+
+    for kind in {type(leaf) for leaf in _pytree.tree_leaves(value)}:
+        if any(base.__module__ == "transformers.cache_utils" for base in kind.__mro__):
+            with contextlib.suppress(ImportError):  # an older release: the caller is told that the class is not known
+                from transformers.exporters.exporter_dynamo import register_pytree_node
+
+                register_pytree_node(kind)
 
 
 def _name(path: Sequence[Any], parameters: Sequence[str]) -> str:

@@ -15,12 +15,15 @@ from attrib.capture.workload.pretrained import from_configuration, from_director
 from attrib.capture.workload.weights import seed_everything
 from attrib.errors import AttribError, first_line
 
+RETURNED = ".returned"
+"""Follows the name of an output that is also that of an input, e.g. of a cache."""
+
 
 def named_outputs(result: object) -> dict[str, Any]:
     """Every tensor of a result by name, in the order in which `torch.export` flattens it; None is left out.
 
-    A mapping (such as a `ModelOutput`) names its outputs by its keys, a dataclass by its fields, nested sequences by
-    position.
+    A mapping (such as a `ModelOutput`) names its outputs by its keys, a dataclass by its fields, nested sequences and other
+    classes that torch knows (such as a cache that was an input) by position.
     """
     import torch
 
@@ -31,6 +34,7 @@ def named_outputs(result: object) -> dict[str, Any]:
 
 def _flatten(prefix: str, value: object) -> Iterator[tuple[str, Any]]:
     import torch
+    from torch.utils import _pytree
 
     if isinstance(value, torch.Tensor):
         yield prefix, value
@@ -44,6 +48,8 @@ def _flatten(prefix: str, value: object) -> Iterator[tuple[str, Any]]:
         for entry in fields(value):
             name = f"{prefix}.{entry.name}" if prefix else entry.name
             yield from _flatten(name, getattr(value, entry.name))
+    elif type(value) in _pytree.SUPPORTED_NODES:
+        yield from _flatten(prefix, _pytree.tree_leaves(value))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -90,10 +96,15 @@ class Built:
                 result = self.step()
         except Exception as error:
             raise AttribError(f"the model cannot run on its inputs: {first_line(error)}") from error
-        outputs = named_outputs(result)
+        outputs = self.outputs_of(result)
         if not outputs:
             raise AttribError(f"the model returns no tensor but a {type(result).__name__}")
         return outputs
+
+    def outputs_of(self, result: object) -> dict[str, Any]:
+        """The tensors of a step's result by name; none is that of an input, which a graph could not tell apart."""
+        named = named_outputs(result)
+        return {f"{name}{RETURNED}" if name in self.inputs else name: value for name, value in named.items()}
 
 
 def build(recipe: Recipe) -> Built:

@@ -93,6 +93,25 @@ def test_a_registered_class_is_made_anew_for_each_call(torch):
     assert float(second.values) == 2.0
 
 
+def test_a_cache_of_transformers_is_taken_apart_by_transformers_own_code(torch):
+    from attrib.capture.workload.build import named_outputs
+
+    transformers = pytest.importorskip("transformers")
+    cache = transformers.DynamicCache()
+    cache.update(torch.ones(1, 2, 3, 4), torch.zeros(1, 2, 3, 4), 0)
+    arguments, tensors = split([torch.zeros(1)], {"past_key_values": cache})
+    assert list(tensors) == ["x", "past_key_values.0", "past_key_values.1"]
+    assert arguments.is_fresh
+    _, given = arguments.fill(list(tensors.values()))
+    given["past_key_values"].update(torch.ones(1, 2, 1, 4), torch.ones(1, 2, 1, 4), 0)
+    assert given["past_key_values"].get_seq_length() == 4
+    _, again = arguments.fill(list(tensors.values()))
+    assert again["past_key_values"].get_seq_length() == 3
+    # A model that was given a cache returns it: its tensors are outputs.
+    outputs = named_outputs({"logits": torch.zeros(2), "past_key_values": given["past_key_values"]})
+    assert [tuple(t.shape) for t in outputs.values()] == [(2,), (1, 2, 4, 4), (1, 2, 4, 4)]
+
+
 def test_what_holds_tensors_that_nobody_can_see_is_refused(torch):
     class Opaque:
         held = torch.zeros(1)
@@ -111,3 +130,15 @@ def test_a_call_without_any_tensor_is_a_call(torch):
 def test_names_that_read_alike_stay_two(torch):
     _, tensors = split([], {"a": {"b": torch.zeros(1)}, "a.b": torch.ones(1)})
     assert len(tensors) == 2
+
+
+def test_an_output_that_is_called_like_an_input_has_a_name_of_its_own(torch):
+    from attrib.capture.workload.build import Built
+
+    class Doubling(torch.nn.Module):
+        def forward(self, x):
+            return {"x": x + x, "y": x}
+
+    arguments, tensors = split([], {"x": torch.ones(1)})
+    built = Built(module=Doubling(), inputs=tensors, arguments=arguments, weights="")
+    assert list(built.first_outputs()) == ["x.returned", "y"]
