@@ -120,7 +120,8 @@ def _register_caches(value: Any) -> None:
 
     for kind in {type(leaf) for leaf in _pytree.tree_leaves(value)}:
         if any(base.__module__ == "transformers.cache_utils" for base in kind.__mro__):
-            with contextlib.suppress(ImportError):  # an older release: the caller is told that the class is not known
+            # An older release has no such module: the caller is told that the class is not known.
+            with contextlib.suppress(ImportError):
                 from transformers.exporters.exporter_dynamo import register_pytree_node
 
                 register_pytree_node(kind)

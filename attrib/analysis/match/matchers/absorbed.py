@@ -35,7 +35,10 @@ def folded_norms(state: MatchState, matcher: Matcher) -> list[Link]:
 
 
 def followers(state: MatchState, matcher: Matcher) -> list[Link]:
-    """Link the open calls that pass on one result, as the watched step shows, to the nodes that make it."""
+    """Link the open calls that pass on one result, as the watched step shows, to the nodes that make it.
+
+    Where the row of this matcher needs values, only those whose numbers are the ones that they were given.
+    """
     nodes = state.nodes_by_call()
     found = []
     for call in state.open_calls:
@@ -43,6 +46,8 @@ def followers(state: MatchState, matcher: Matcher) -> list[Link]:
         if len(sources) != 1 or computes(state.calls[call]):
             continue
         (source,) = sources
+        if "values" in matcher.needs and not _returns_what_it_took(state, call, source):
+            continue
         said = (
             f"{state.calls[call].op} passes on what {state.calls[source].op} made, and the export left it out"
         )
@@ -50,3 +55,11 @@ def followers(state: MatchState, matcher: Matcher) -> list[Link]:
             nodes[call].append(node)  # a view of a view goes where both went
             found.append(matcher.link(call, node, said))
     return found
+
+
+def _returns_what_it_took(state: MatchState, call: int, source: int) -> bool:
+    """Whether all numbers that a call returns tell something, and are those that the other one returned."""
+    its, above = state.call_classes.get(call), state.call_classes.get(source)
+    if its is None or above is None or not its.is_whole:
+        return False
+    return bool(its.outputs) and all(n in above.outputs and state.kinds[n] == "numbers" for n in its.outputs)

@@ -15,7 +15,8 @@
 10. `shape_order`: nothing but order, ops and shapes over the whole graph.
 11. `folded_norms`: a batch norm without a node was folded into its neighbor's, or took that call's node over.
 12. `between`: whatever they are called, calls and nodes between the same neighbors.
-13. `followers`: a view, copy or dropout without a node goes with the call whose result it passes on.
+13. `followers`: a view, copy or dropout without a node goes with the call whose result it passes on; first those whose
+    numbers prove it.
 14. `inserted_layouts`: layout nodes that ONNX Runtime put around another node go where that one went.
 15. `handed_on`: what only hands numbers on, and has no call of its own, goes with the call that takes or made them.
 
@@ -47,6 +48,7 @@ MATCHERS: tuple[Matcher, ...] = (
     Matcher(shape_order, "shape-order", 0.5),  # 10
     Matcher(folded_norms, "folded", 0.8, needs=("links",)),  # 11
     Matcher(between, "neighbors", 0.8, needs=("data flow",)),  # 12
+    Matcher(followers, "values", 0.999, needs=("data flow", "links", "values")),  # 13
     Matcher(followers, "data-flow", 0.8, needs=("data flow", "links")),  # 13
     Matcher(inserted_layouts, needs=("wrappers", "links")),  # 14
     Matcher(handed_on, "values", 0.999, needs=("values", "links")),  # 15

@@ -105,6 +105,19 @@ def matched(step: Step) -> set[str]:
     return set(map(told, step.regions()))
 
 
+def test_a_call_that_returns_the_numbers_it_took_is_proved_to_pass_them_on():
+    step = Step([("linear", "x", "a"), ("dropout", "a", "a")], [("Gemm", "x W", "a")], "a")
+    (region,) = step.regions()
+    assert told(region) == "linear dropout = Gemm"
+    assert (region.match.method, region.match.confidence) == ("values", 0.999)
+
+
+def test_a_call_whose_numbers_tell_nothing_passes_on_by_the_flow_only():
+    step = Step([("linear", "x", "a"), ("dropout", "a", "C")], [("Gemm", "x W", "a")], "a")
+    (region,) = step.regions()
+    assert (region.match.method, region.match.confidence) == ("data-flow", 0.8)
+
+
 def test_names_do_not_matter_where_the_numbers_agree():
     step = Step([("foo", "x", "a"), ("bar", "a", "b")], [("Qux", "x", "a"), ("Corge", "a", "b")], "b")
     assert matched(step) == {"foo = Qux", "bar = Corge"}
