@@ -79,6 +79,7 @@ NUMBERS = (
         options={"exporter": "torchscript"},
         expected=Expected(rules=("output-mismatch",), names=("random",)),
         hand=None,
+        one_sided=("missing_work",),
     ),
     Situation(
         name="nested-86120",
@@ -87,6 +88,7 @@ NUMBERS = (
         model="nested_padding",
         expected=Expected(rules=("output-mismatch",), names=("nested", "fast path")),
         hand=None,
+        one_sided=("missing_work", "extra_work"),
     ),
 )
 
@@ -190,6 +192,7 @@ GRAPHS = (
             after=ort("decoder", exporter="torchscript"),
             means="without the further outputs",
         ),
+        one_sided=("extra_work",),
     ),
     Situation(
         name="attention-216",

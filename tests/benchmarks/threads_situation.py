@@ -48,6 +48,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
         expected: What counts as the conclusion.
         hand: The change made by hand; None where the conclusion is not about time.
         figure: What is held against it.
+        one_sided: Causes `extra_work` and `missing_work` that this model has: what only one engine computes.
     """
 
     name: str
@@ -59,3 +60,4 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     expected: Expected
     hand: Hand | None
     figure: Figure = "named"
+    one_sided: tuple[str, ...] = ()
