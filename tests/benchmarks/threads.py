@@ -94,6 +94,19 @@ def plain(row: Row) -> str:
     return " · ".join(cell for cell in text.split(" | ") if cell.strip())
 
 
+def details(row: Row) -> str:
+    """Why a situation scores as it does: every finding and cause, and what the report says of itself."""
+    outcome = row[1]
+    found = [f"{said.rule} {_us(said.figure_ns)} µs: {said.text[:300]}" for said in outcome.findings]
+    blamed = [
+        f"{'cause' if one.named else 'not named'} {one.cause} {_us(one.delta_ns)} µs ({_us(one.torch_ns)} ->"
+        f" {_us(one.onnxruntime_ns)}): {', '.join(one.ops[:8])}"
+        for one in outcome.causes
+    ]
+    steps = f"PyTorch {_us(outcome.torch_ns)} µs, ONNX Runtime {_us(outcome.onnxruntime_ns)} µs"
+    return "".join(f"    {text}\n" for text in (steps, *found, *blamed, *outcome.reasons))
+
+
 def _us(ns: int) -> str:
     return f"{ns / 1e3:,.0f}"
 
@@ -131,6 +144,7 @@ def main() -> None:
     parser.add_argument("--markdown", action="store_true", help="print the table for docs/truth.md")
     parser.add_argument("--table", action="store_true", help="run nothing, print what --output holds")
     parser.add_argument("--quickly", action="store_true", help="few rounds, to try the machinery")
+    parser.add_argument("--show", action="store_true", help="print all findings and causes below each row")
     parser.add_argument("--list", action="store_true", help="print the threads and their conclusions")
     options = parser.parse_args()
     if options.list:
@@ -155,6 +169,7 @@ def main() -> None:
         row = situation, outcome, score(situation, outcome)
         rows.append(row)
         sys.stdout.write((line(row) if options.markdown else plain(row)) + "\n")
+        sys.stdout.write(details(row) if options.show else "")
         sys.stdout.flush()
     sys.stdout.write(totals(rows))
 

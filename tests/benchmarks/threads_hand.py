@@ -135,7 +135,7 @@ def _started(side: Side) -> Iterator[Connection]:
 def _serve(side: Side, pipe: Connection) -> None:
     warnings.filterwarnings("ignore")
     with tempfile.TemporaryDirectory() as folder:
-        prepare, step = _built(side, Path(folder))
+        prepare, step = built(side, Path(folder))
         times = [_timed(prepare, step)]
         while sum(times) < WARM_NS:
             times.append(_timed(prepare, step))
@@ -155,7 +155,7 @@ def _timed(prepare: Callable[[], Any], step: Callable[[], Any]) -> int:
     return time.perf_counter_ns() - begin
 
 
-def _built(side: Side, folder: Path) -> tuple[Callable[[], Any], Callable[[], Any]]:
+def built(side: Side, folder: Path) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """What is done before each step, and the step."""
     import torch
 

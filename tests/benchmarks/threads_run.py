@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from threads_files import BUILDERS
-from threads_hand import factory, measure
+from threads_hand import Saving, factory, measure
 from threads_score import Blamed, Outcome, Said
 from threads_situation import Situation
 
@@ -30,7 +30,7 @@ def run_situation(situation: Situation, folder: Path, *, quickly: bool) -> Outco
     if situation.hand is not None:
         few = {"launches": 1, "rounds": 5} if quickly else {}
         hand = measure(situation.hand.before, situation.hand.after, **few)
-    return outcome_of(situation.name, found, seconds, hand=hand)
+    return outcome_of(situation, found, seconds, hand)
 
 
 def _options(situation: Situation, folder: Path, *, quickly: bool) -> CaptureOptions:
@@ -45,15 +45,18 @@ def _options(situation: Situation, folder: Path, *, quickly: bool) -> CaptureOpt
     return CaptureOptions(model=model, output=folder / "capture", **options, **effort)
 
 
-def outcome_of(name: str, found: Analysis, seconds: float, **measured: Any) -> Outcome:
-    """What the report says, as far as it is scored."""
+def outcome_of(situation: Situation, found: Analysis, seconds: float, hand: Saving | None) -> Outcome:
+    """What the report says, as far as it is scored or explains the score."""
     document = found.document
+    passed = [
+        one for one in document.findings if one.id in situation.expected.rules and one.state != "failed"
+    ]
     latency = document.latency
     torch, onnxruntime = latency.torch_ns, latency.onnxruntime_ns
     order = {cause: place for place, cause in enumerate(document.judgement.named)}
     causes = sorted(document.causes, key=lambda row: order.get(row.cause, len(order)))
     return Outcome(
-        situation=name,
+        situation=situation.name,
         torch_ns=torch.median if torch else 0,
         onnxruntime_ns=onnxruntime.median if onnxruntime else 0,
         delta_ns=latency.delta_ns.median if latency.delta_ns else 0,
@@ -70,8 +73,12 @@ def outcome_of(name: str, found: Analysis, seconds: float, **measured: Any) -> O
             )
             for row in causes
         ),
+        hand=hand,
+        reasons=(
+            *document.judgement.reasons,
+            *(f"{one.id}: {one.state}: {one.reason or one.summary}" for one in passed),
+        ),
         seconds=round(seconds, 1),
-        **measured,
     )
 
 

@@ -58,7 +58,8 @@ class Blamed(msgspec.Struct, frozen=True, kw_only=True):
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """One situation as it was run: what attrib said, and what the change saved by hand; or the one line of an error.
 
-    `causes` come in the order in which the report names them.
+    `causes` come in the order in which the report names them; `reasons` are what the report says of itself, and of the
+    expected rules that did not fail.
     """
 
     situation: str
@@ -69,6 +70,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Said, ...] = ()
     causes: tuple[Blamed, ...] = ()
     hand: Saving | None = None
+    reasons: tuple[str, ...] = ()
     seconds: float = 0.0
     error: str = ""
 
