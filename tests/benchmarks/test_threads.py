@@ -279,3 +279,12 @@ def test_a_change_is_measured_in_processes_of_their_own() -> None:
 
     assert saving.before_ns > 0
     assert saving.after_ns > 0
+
+
+@pytest.mark.engines
+@pytest.mark.slow
+def test_a_side_that_cannot_be_built_says_why() -> None:
+    from threads_hand import measure
+
+    with pytest.raises(RuntimeError, match="no factory is called nothing"):
+        measure(ort("nothing"), ort("many_layers"), launches=1, rounds=1)

@@ -72,13 +72,18 @@ class Saving(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def measure(before: Side, after: Side, *, launches: int = LAUNCHES, rounds: int = ROUNDS) -> Saving:
-    """Time both sides in turns."""
+    """Time both sides in turns.
+
+    Raises:
+        RuntimeError: A side could not be built; the message says why.
+    """
     blocks: list[list[tuple[float, float]]] = []
     for launch in range(launches):
         with ExitStack() as stack:
             sides = [stack.enter_context(_started(side)) for side in (before, after)]
             for side in sides:
-                side.recv()  # built and warm
+                if isinstance(why := side.recv(), str):  # else it is built and warm
+                    raise RuntimeError(why)
             found = []
             for number in range(rounds):
                 order = (0, 1) if (launch + number) % 2 else (1, 0)
@@ -135,7 +140,11 @@ def _started(side: Side) -> Iterator[Connection]:
 def _serve(side: Side, pipe: Connection) -> None:
     warnings.filterwarnings("ignore")
     with tempfile.TemporaryDirectory() as folder:
-        prepare, step = built(side, Path(folder))
+        try:
+            prepare, step = built(side, Path(folder))
+        except Exception as error:  # noqa: BLE001  (whatever it is, the parent is told)
+            pipe.send(f"{type(error).__name__}: {error}")
+            return
         times = [_timed(prepare, step)]
         while sum(times) < WARM_NS:
             times.append(_timed(prepare, step))

@@ -74,12 +74,11 @@ NUMBERS = (
     Situation(
         name="noise-61208",
         thread=f"{TORCH}/issues/61208",
-        conclusion="Tracing froze the random numbers of forward into a constant: the outputs differ.",
-        model="frozen_noise",
+        conclusion="The graph does not draw what forward draws (it held a constant then): the outputs differ.",
+        model="noise",
         options={"exporter": "torchscript"},
         expected=Expected(rules=("output-mismatch",), names=("random",)),
         hand=None,
-        one_sided=("missing_work",),
     ),
     Situation(
         name="nested-86120",

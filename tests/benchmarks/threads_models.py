@@ -89,8 +89,8 @@ def float_anchors() -> Made:
     return _boxes(torch.float32)
 
 
-def frozen_noise() -> Made:
-    """Noise that is drawn in forward, and that tracing freezes into a constant."""
+def noise() -> Made:
+    """Noise that is drawn in forward."""
     seeded()
 
     def forward(own: Any, x: torch.Tensor) -> torch.Tensor:
