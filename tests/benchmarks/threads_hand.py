@@ -82,7 +82,7 @@ def measure(before: Side, after: Side, *, launches: int = LAUNCHES, rounds: int 
         with ExitStack() as stack:
             sides = [stack.enter_context(_started(side)) for side in (before, after)]
             for side in sides:
-                if isinstance(why := side.recv(), str):  # else it is built and warm
+                if why := side.recv():  # else it is built and warm
                     raise RuntimeError(why)
             found = []
             for number in range(rounds):
@@ -149,7 +149,7 @@ def _serve(side: Side, pipe: Connection) -> None:
         while sum(times) < WARM_NS:
             times.append(_timed(prepare, step))
         count = int(min(max(BLOCK_NS // statistics.median(times), 3), MOST_STEPS))
-        pipe.send(count)
+        pipe.send("")
         try:
             while pipe.recv():
                 pipe.send([_timed(prepare, step) for _ in range(count)])

@@ -30,13 +30,13 @@ def spectrum() -> Made:
         parts = torch.view_as_real(torch.fft.rfft(x))
         return own.head(parts.flatten(1))
 
-    return Computed(forward, head=nn.Linear(130, 16)), (torch.randn(1024, 128),)
+    return Computed(forward, head=nn.Linear(130, 16)), (torch.randn(2048, 128),)
 
 
 def spectrum_alone() -> Made:
     """Only the transforms."""
     seeded()
-    return Computed(lambda _own, x: torch.view_as_real(torch.fft.rfft(x))), (torch.randn(1024, 128),)
+    return Computed(lambda _own, x: torch.view_as_real(torch.fft.rfft(x))), (torch.randn(2048, 128),)
 
 
 def grid_3d() -> Made:
@@ -61,7 +61,7 @@ def tabular() -> Made:
     """A network over the rows of a table, normalized between its layers."""
     seeded()
     layers = [part for _ in range(4) for part in (nn.Linear(64, 64), nn.ReLU(), nn.BatchNorm1d(64))]
-    return trained(nn.Sequential(*layers)), (torch.randn(4000, 64),)
+    return trained(nn.Sequential(*layers)), (torch.randn(8000, 64),)
 
 
 def tabular_folded() -> Made:

@@ -49,8 +49,8 @@ def denormal_weights() -> Made:
 def half_precision() -> Made:
     """Layers without a float16 kernel on a CPU; `--precision fp16` converts them."""
     seeded()
-    layers = (part for _ in range(4) for part in (nn.Linear(384, 384), nn.GELU(), nn.LayerNorm(384)))
-    return nn.Sequential(*layers), (torch.randn(32, 384),)
+    layers = (part for _ in range(4) for part in (nn.Linear(512, 512), nn.GELU(), nn.LayerNorm(512)))
+    return nn.Sequential(*layers), (torch.randn(96, 512),)
 
 
 def half_precision_converted() -> Made:
@@ -94,10 +94,10 @@ def noise() -> Made:
     seeded()
 
     def forward(own: Any, x: torch.Tensor) -> torch.Tensor:
-        return own.body(x + torch.normal(0.0, 1.0, size=(16, 512)))
+        return own.body(x + torch.normal(0.0, 1.0, size=(128, 512)))
 
     return Computed(forward, body=nn.Sequential(nn.Linear(512, 512), nn.Tanh(), nn.Linear(512, 512))), (
-        torch.randn(16, 512),
+        torch.randn(128, 512),
     )
 
 
@@ -151,10 +151,10 @@ def _speech(align: Callable[[torch.Tensor, int], torch.Tensor]) -> Made:
     seeded()
 
     def forward(own: Any, x: torch.Tensor, durations: torch.Tensor) -> torch.Tensor:
-        return own.head(align(durations, 128) @ own.body(x))
+        return own.head(align(durations, 256) @ own.body(x))
 
     model = Computed(forward, body=nn.Linear(64, 64), head=nn.Linear(64, 64))
-    return model, (torch.randn(32, 32, 64), torch.randint(1, 5, (32, 32)))
+    return model, (torch.randn(64, 64, 64), torch.randint(1, 5, (64, 64)))
 
 
 def scripted_alignment() -> Made:
@@ -169,7 +169,7 @@ def batched_alignment() -> Made:
 
 def _in_slices(join: Callable[[Any, torch.Tensor], torch.Tensor]) -> Made:
     seeded()
-    return Computed(join, part=nn.Linear(64, 64)), (torch.randn(32, 128, 64),)
+    return Computed(join, part=nn.Linear(64, 64)), (torch.randn(128, 128, 64),)
 
 
 def slices_assigned() -> Made:
@@ -197,7 +197,7 @@ def packed_image() -> Made:
     model = Computed(
         lambda own, x: own.stem(x.permute(0, 3, 1, 2).float()), stem=nn.Conv2d(3, 8, 7, stride=8)
     )
-    return model, (torch.randint(0, 255, (1, 720, 1280, 3), dtype=torch.uint8),)
+    return model, (torch.randint(0, 255, (1, 1080, 1920, 3), dtype=torch.uint8),)
 
 
 def planar_image() -> Made:
@@ -299,7 +299,7 @@ def four_layers() -> Made:
     seeded()
     sizes = ((512, 256), (256, 128), (128, 64))
     layers = (part for first, second in sizes for part in (nn.Linear(first, second), nn.ReLU()))
-    return nn.Sequential(*layers, nn.Linear(64, 10)), (torch.randn(512, 512),)
+    return nn.Sequential(*layers, nn.Linear(64, 10)), (torch.randn(2048, 512),)
 
 
 def _bert() -> Any:
