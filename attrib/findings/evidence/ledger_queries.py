@@ -97,6 +97,15 @@ def step_ns(evidence: Evidence) -> int:
     return max((side.median for side in sides if side is not None), default=0)
 
 
+def step_of(evidence: Evidence, role: Role) -> int | None:
+    """The step of one engine in ns: the plain one, else the profiled one; None where neither was timed."""
+    side = evidence.latency.torch_ns if role == "torch" else evidence.latency.onnxruntime_ns
+    if side is not None:
+        return side.median
+    partition = evidence.partitions.get(role)
+    return int(np.median(partition.walls_ns)) if partition is not None and partition.steps else None
+
+
 def both_times(rows: Collection[LedgerRow]) -> str:
     """Time on either side, e.g. `3.1 ms in ONNX Runtime against 0.2 ms in PyTorch`."""
     ort_ns, torch_ns = side_ns(rows, "onnxruntime"), side_ns(rows, "torch")

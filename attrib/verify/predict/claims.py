@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from attrib.analysis.match.compiled import is_compiled
 from attrib.findings.protocol import Rule, RuleResult
-from attrib.findings.runner import NEEDS
+from attrib.findings.runner import NEEDS, claim_of, summary_of
 from attrib.model.experiment import Prediction
 from attrib.verify.predict.nodes import executor, time_of
 from attrib.verify.predict.prediction import PEER_MARGIN, estimate, plus, widen
@@ -29,12 +29,12 @@ def predict_claim(context: ExperimentContext, result: RuleResult) -> Prediction 
     """
     if result.claim is None:
         return None
-    works = context.evidence.work.get("onnxruntime", {})
+    works, claim = context.evidence.work.get("onnxruntime", {}), claim_of(result, context.evidence)
     nodes = [name for name in result.works if name in works]
-    told = time_of(context, nodes).median - result.claim.median
+    told = time_of(context, nodes).median - claim.median
     freed = executor(context, len(nodes) if told <= 0 else 0)
-    saving = widen(plus(result.claim, freed), PEER_MARGIN * abs(told))
-    basis = " ".join(result.summary.split())
+    saving = widen(plus(claim, freed), PEER_MARGIN * abs(told))
+    basis = " ".join(summary_of(result, claim).split())
     return with_cuts(context, estimate(context, "onnxruntime", saving, basis, result.works))
 
 

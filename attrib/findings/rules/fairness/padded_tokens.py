@@ -9,7 +9,7 @@ from attrib.model.document import EvidenceRow
 from attrib.model.estimate import Delta
 from attrib.model.manifest import Workload
 from attrib.model.work import Work
-from attrib.units import format_ns, format_percent
+from attrib.units import format_percent
 
 LEAST_SHARE = 0.02
 """Of 128 tokens two or three: rounding a length up to a multiple of eight costs more."""
@@ -53,9 +53,9 @@ def audit(evidence: Evidence) -> RuleResult:
         claim=Delta(median=whole.median, low=round(whole.low * LEAST_SAVED), high=whole.high),
         explains_delta=False,
         detail=format_percent(share),
-        summary=f"{format_percent(share)} of the tokens are padding, and both engines compute on them:"
-        f" {format_ns(whole.median)} of ONNX Runtime's step follows their number ({len(weights)} nodes, {len(squares)} of"
-        " attention with its square).",
+        summary=f"{format_percent(share)} of the tokens are padding, and both engines compute on them.",
+        price=f"{{}} of ONNX Runtime's step follows their number ({len(weights)} nodes, {len(squares)} of attention with its"
+        " square).",
         evidence=tuple(lines),
         fix=" ".join(ways),
     )

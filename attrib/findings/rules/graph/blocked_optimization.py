@@ -9,7 +9,6 @@ from attrib.findings.evidence.unfused_patterns import separate_residuals
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.model.estimate import Delta
-from attrib.units import format_ns
 from attrib.wording import counted, listed
 
 MATRIX = 2
@@ -59,7 +58,8 @@ def audit(evidence: Evidence) -> RuleResult:
         claim=claim if claim.median else None,
         works=works,
         detail="; ".join(wrong),
-        summary=_summary(evidence, level, len(works), claim, fusions),
+        summary=_summary(evidence, level, len(works), fusions),
+        price="They took {} net of the Reshape nodes that come for them." if works else "",
         evidence=(
             *(EvidenceRow(text=text) for text in wrong),
             *(
@@ -99,12 +99,9 @@ def _claim(evidence: Evidence, left: Mapping[str, tuple[str, ...]], *, certain: 
     return Delta(median=net.median, low=low, high=net.high)
 
 
-def _summary(evidence: Evidence, level: str, works: int, claim: Delta, fusions: int) -> str:
+def _summary(evidence: Evidence, level: str, works: int, fusions: int) -> str:
     if works:
-        text = (
-            f"{counted(works, 'node')} that the level `all` merges into others or computes beforehand took"
-            f" {format_ns(claim.median)} net of the Reshape nodes that come for them."
-        )
+        text = f"{counted(works, 'node')} ran that the level `all` merges into others or computes beforehand."
         more = (
             f" {counted(fusions, 'residual sum')} would become part of their layer norm, which gains or costs time: the"
             " experiment opt-level measures all of it."

@@ -25,7 +25,6 @@ from attrib.findings.evidence.ledger_queries import (
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import LedgerRow
 from attrib.model.work import Work
-from attrib.units import format_ns
 from attrib.wording import counted
 
 Copies = dict[str, str]
@@ -47,7 +46,8 @@ def audit(evidence: Evidence) -> RuleResult:
         works=explained_works([row for row in rows if not row.torch_calls], nodes),
         detail=counted(len(nodes), "node computes", "nodes compute"),
         summary=f"{op_counts(evidence, 'onnxruntime', nodes)} repeat other nodes of the graph, with the same inputs and"
-        f" weights of the same size, and PyTorch has no second call: {format_ns(spent.median)} of a step.",
+        f" weights of the same size, and PyTorch has no second call.",
+        price="They take {} of a step.",
         evidence=tuple(
             nodes_line(evidence, f"{name} repeats {copies[name]}: ", [name]) for name in slowest[:MOST_GROUPS]
         ),

@@ -48,13 +48,11 @@ def audit(evidence: Evidence) -> RuleResult:
         claim=claim,
         works=explained_works(rows, nodes),
         detail=counted(len(found), "matrix product is", "matrix products are"),
-        summary=f"{counted(len(found), 'product')} by Einsum: {format_ns(spent)}, with the bias. "
-        + (
-            "At the rate of the graph's other matrix products they would take"
-            f" {format_ns(spent - claim.median)}."
-            if has_peers
-            else "The graph holds no other product to compare them with."
-        ),
+        summary=f"{counted(len(found), 'product')} by Einsum: {format_ns(spent)}, with the bias."
+        + ("" if has_peers else " The graph holds no other product to compare them with."),
+        price="That is {} more than they would take at the rate of the graph's other matrix products."
+        if has_peers and claim.median > 0
+        else "",
         evidence=tuple(lines),
         fix="Write them as MatMul, which the optimizer also fuses with the bias: `attrib profile --optimize"
         " einsum-to-matmul`, or `torch.matmul`/`nn.Linear` in the model in place of `torch.einsum`.",

@@ -6,7 +6,6 @@ from attrib.analysis.lineage.graph import GraphNode
 from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph, explained_works
 from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, nodes_line, rows_holding
 from attrib.findings.protocol import Evidence, Rule, RuleResult
-from attrib.units import format_ns
 from attrib.wording import counted
 
 POINTWISE = frozenset({
@@ -41,8 +40,8 @@ def audit(evidence: Evidence) -> RuleResult:
         claim=spent,
         works=explained_works(rows, nodes),
         detail=", ".join(counted(count, f"pair of {op}", f"pairs of {op}") for op, count in kinds),
-        summary=f"{counted(len(nodes), 'node')} only bring the axes to an order from which they are brought back:"
-        f" {format_ns(spent.median)} of a step.",
+        summary=f"{counted(len(nodes), 'node')} only bring the axes to an order from which they are brought back.",
+        price="They take {} of a step.",
         evidence=tuple(
             nodes_line(
                 evidence,

@@ -42,8 +42,9 @@ def audit(evidence: Evidence) -> RuleResult:
         claim=spent,
         works=guard,
         detail=counted(len(guard), "node guards", "nodes guard"),
-        summary=f"{op_counts(evidence, 'onnxruntime', guard)} behind Softmax take {format_ns(spent.median)} of a step."
+        summary=f"{op_counts(evidence, 'onnxruntime', guard)} stand behind Softmax."
         f" They matter only for a row whose every score is masked out.{more if compiled > 0 else ''}",
+        price="They take {} of a step.",
         evidence=tuple(lines),
         fix="Where the mask leaves every row at least one token, drop the guard: `attrib profile --optimize"
         " drop-nan-guard`. Opset 23 keeps attention whole and needs none: `attrib profile --opset 23`.",
