@@ -118,8 +118,7 @@ NEEDS: dict[Need, _Missing] = {
     "split": _Missing(
         lambda e: e.judgement.split_reliable,
         "a reliable split of the step",
-        "what is not explained may be more than a quarter of it; a quiet machine, and larger calls (`--batch-size`,"
-        " `--seq-len`), leave less",
+        "what is not explained may be more than a quarter of it; a quiet machine and larger inputs leave less",
     ),
 }
 

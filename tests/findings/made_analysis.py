@@ -9,6 +9,7 @@ from attrib.analysis.attribution.ledger.headline import headline
 from attrib.analysis.attribution.ledger.ledger import build_ledger
 from attrib.analysis.lineage.graph import Graph, GraphNode
 from attrib.findings.protocol import Evidence
+from attrib.model.device import DeviceUse
 from attrib.model.manifest import EXPORTED, OPTIMIZED, OutputDifference
 from attrib.model.region import Match, Region
 from attrib.model.tensor import Tensor
@@ -16,6 +17,7 @@ from attrib.model.work import Partition, Work
 from tests.findings.evidence_factory import manifest, tensor
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+TENSORRT, REBUILT = "TensorrtExecutionProvider", "TRTKernel_rebuilt"
 TOKENS = 32
 HIDDEN = tensor(1, TOKENS, 768)
 WIDE = tensor(1, TOKENS, 3072)
@@ -38,6 +40,8 @@ class Model:
     overridable: set[str] = field(default_factory=set)
     values: dict[str, Tensor] = field(default_factory=dict)
     surplus: list[str] = field(default_factory=list)
+    heavy: set[str] = field(default_factory=set)
+    """Units that take ten times as long as drawn."""
 
     def node(self, op, inputs, output, *, result=HIDDEN, reads=(HIDDEN,), on="", name="", **more):
         """Add a node that ran; what it reads and makes has the end of this piece."""
@@ -54,6 +58,7 @@ class Model:
                 inputs=tuple(value + self.end for value in inputs),
                 outputs=(output + self.end,),
                 parent=more.pop("parent", -1),
+                branch=more.pop("branch", ""),
                 attributes=more,
             )
         )
@@ -122,10 +127,9 @@ def fused(m):
 
 def einsum(m):
     equation = {"equation": "bsi,io->bso"}
-    m.region(
-        [m.call("einsum")],
-        [m.node("Einsum", ["x", "const"], "ein", result=WIDE, reads=(HIDDEN, WEIGHTS), **equation)],
-    )
+    name = m.node("Einsum", ["x", "const"], "ein", result=WIDE, reads=(HIDDEN, WEIGHTS), **equation)
+    m.heavy.add(name)
+    m.region([m.call("einsum")], [name])
     linear(m)
 
 
@@ -137,11 +141,9 @@ def double(m):
 
 
 def double_in_pytorch(m):
-    wide = (tensor(1, TOKENS, 768, dtype="double"), tensor(3072, 768, dtype="double"))
-    m.region(
-        [m.call("linear", reads=wide)],
-        [m.node("MatMul", ["x", "const"], "product", result=WIDE, reads=(HIDDEN, WEIGHTS))],
-    )
+    call = m.call("linear", reads=(tensor(1, TOKENS, 768, dtype="double"), tensor(3072, 768, dtype="double")))
+    m.heavy.add(call)
+    m.region([call], [m.node("MatMul", ["x", "const"], "product", result=WIDE, reads=(HIDDEN, WEIGHTS))])
 
 
 def inverse_transposes(m):
@@ -172,6 +174,25 @@ def loop(m):
     holder = len(m.nodes) + 1
     inner = m.node("Add", ["x", "x"], "inner", parent=holder)
     m.region([], [inner, m.node("Loop", ["n", "inner"], "looped")], "onnxruntime")
+
+
+def branches(m):
+    holder = len(m.nodes) + 2
+    inner = [
+        m.node("Add", ["x", "x"], f"in-{name}", parent=holder, branch=name)
+        for name in ("then_branch", "else_branch")
+    ]
+    m.region([], [*inner, m.node("If", ["condition"], "chosen")], "onnxruntime")
+
+
+def compiled(m):
+    """Two parts that a provider compiled, one of which it built again, and a node between them that it did not take."""
+    parts = [(REBUILT, "first"), ("TRTKernel_second", "second")]
+    names = [m.node(op, ["x"], out, on=TENSORRT, name=f"{TENSORRT}_{op}") for op, out in parts[:1]]
+    between = m.node("IsNaN", ["first"], "between", on=CPU)
+    names += [m.node(op, ["between"], out, on=TENSORRT, name=f"{TENSORRT}_{op}") for op, out in parts[1:]]
+    m.region([m.call("linear"), m.call("linear")], names)
+    m.region([], [between], "onnxruntime")
 
 
 def quantized(m):
@@ -232,7 +253,8 @@ def bias(m):
 
 PIECES = (
     linear, attention, unfused_gelu, unfused_norm, fused, einsum, double, double_in_pytorch, inverse_transposes, moved,
-    casts, twins, loop, quantized, shapes, index, extra, folded, written_out, on_the_host, surplus, unknown, bias,
+    casts, twins, loop, branches, compiled, quantized, shapes, index, extra, folded, written_out, on_the_host, surplus,
+    unknown, bias,
 )  # fmt: skip
 
 
@@ -241,8 +263,8 @@ class Chances:
     """What is drawn beside the pieces: the seed of all times, and how they were measured.
 
     `plain` is the plain step over the profiled one: the profiler costs time, or so much was taken out that too little is
-    left. `spread` is that of the units' times (sigma of their logarithm), `noise` that of one unit between steps. `favor`
-    is ONNX Runtime's time over PyTorch's, and `slow` units take ten times as long as drawn.
+    left. `spread` is that of the units' times (sigma of their logarithm), `noise` that of one unit between steps, and
+    `favor` is ONNX Runtime's time over PyTorch's.
     """
 
     seed: int = 0
@@ -255,7 +277,6 @@ class Chances:
     threads: tuple[int, int] = (2, 2)
     padding: float = 0.0
     on_gpu: bool = False
-    slow: tuple[str, ...] = ()
 
 
 def analysis_of(pieces, chances: Chances) -> Evidence:
@@ -266,18 +287,17 @@ def analysis_of(pieces, chances: Chances) -> Evidence:
         piece(model)
     draw = np.random.default_rng(chances.seed)
     rounds = 4 * chances.launches
+    parts = {
+        "torch": ("torch dispatch", "Python of encoder"),
+        "onnxruntime": ("ort executor", "ort session", "ort api"),
+    }
+    units, favor = (
+        {"torch": model.calls, "onnxruntime": model.works},
+        {"torch": 1.0, "onnxruntime": chances.favor},
+    )
     partitions = {
-        "torch": _partition(
-            "torch", model.calls, ("torch dispatch", "Python of encoder"), chances, draw, 1.0
-        ),
-        "onnxruntime": _partition(
-            "onnxruntime",
-            model.works,
-            ("ort executor", "ort session", "ort api"),
-            chances,
-            draw,
-            chances.favor,
-        ),
+        role: _partition(role, units[role], parts[role], chances, draw, favor[role], model.heavy)
+        for role in parts
     }
     launch_of = {number: number // 4 for number in range(rounds)}
     plain = {
@@ -337,12 +357,13 @@ def analysis_of(pieces, chances: Chances) -> Evidence:
     )
 
 
-def _partition(engine, works, parts, chances, draw, favor) -> Partition:
+def _partition(engine, works, parts, chances, draw, favor, heavy) -> Partition:
     """Steps in which each unit takes a time of its own, about alike in all of them."""
     steps, count = 8 * chances.launches, len(works) + len(parts)
     usual = 1e5 * draw.lognormal(0, chances.spread, count) * favor
-    usual *= [10.0 if unit.id in chances.slow else 1.0 for unit in works] + [1.0] * len(parts)
+    usual *= [10.0 if unit.id in heavy else 1.0 for unit in works] + [1.0] * len(parts)
     times = (usual[:, None] * draw.lognormal(0, chances.noise, (count, steps))).astype(np.int64)
+    times[[i for i, unit in enumerate(works) if unit.op == REBUILT], 0] += 3_000_000_000
     nothing = np.zeros(count, dtype=np.int64)
     return Partition(
         engine=engine,
@@ -355,4 +376,17 @@ def _partition(engine, works, parts, chances, draw, favor) -> Partition:
         inside=nothing,
         outside=nothing,
         scopes=nothing,
+        device=_mostly_idle(times.sum(axis=0)) if chances.on_gpu else None,
+    )
+
+
+def _mostly_idle(walls) -> DeviceUse:
+    """A device that waits for its host."""
+    busy = walls // 20
+    return DeviceUse(
+        busy_ns=busy,
+        kernels_ns=busy,
+        copies_ns=np.zeros_like(busy),
+        kernels=np.full_like(busy, 60),
+        walls_ns=walls,
     )

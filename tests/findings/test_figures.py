@@ -102,7 +102,7 @@ def test_no_figure_exceeds_the_rows_and_the_step_it_rests_on(pieces, chances):
 def test_every_rule_with_a_figure_is_among_those_that_were_tried():
     """The property above says nothing of a rule that never claims anything on such models."""
     claimed = set()
-    for piece, favor, seed in itertools.product(PIECES, (0.2, 5.0), range(12)):
+    for piece, favor, seed in itertools.product(PIECES, (0.2, 5.0), range(6)):
         chances = Chances(
             seed=seed,
             favor=favor,
@@ -160,8 +160,7 @@ def test_rows_that_are_longer_than_the_plain_step_are_held_to_it():
 
 def test_what_is_left_of_one_side_is_no_difference():
     """The calls in double are explained; their nodes are not then slower than nothing."""
-    call = "encoder.layer.0/aten::linear#0"
-    evidence = analysis_of((double_in_pytorch, linear), Chances(spread=0.1, slow=(call,)))
+    evidence = analysis_of((double_in_pytorch, linear), Chances(spread=0.1))
     found = {finding.id: finding for finding in run(evidence)}
     assert found["double-in-pytorch"].state == "failed"
     (row,) = [row for row in evidence.ledger.rows if row.onnx_nodes == ("matmul-product_0",)]

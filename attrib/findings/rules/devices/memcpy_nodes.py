@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from attrib.findings.evidence.advice import either, fixed_sizes, phrase
 from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, nodes_line, op_of, rows_with_nodes
 from attrib.findings.evidence.placement import copy_nodes, copy_partners, executed_nodes
 from attrib.findings.protocol import Evidence, Rule, RuleResult
@@ -37,8 +38,11 @@ def audit(evidence: Evidence) -> RuleResult:
             nodes_line(evidence, f"{len(copies)} times {op} for {what}: ", copies)
             for (op, what), copies in frequent
         ),
-        fix="Remove the nodes on the host that they serve (see fallback-nodes): export with another `--opset` or with"
-        " static shapes; feed what only the host needs from there: `io_binding.bind_cpu_input`.",
+        fix=either(
+            "remove the nodes on the host that they serve (see fallback-nodes)"
+            + phrase(", such as those that compute sizes: {}", fixed_sizes(evidence)),
+            "feed what only the host needs from there: `binding.bind_cpu_input(name, array)`",
+        ),
     )
 
 

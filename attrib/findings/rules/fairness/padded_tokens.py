@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from attrib.findings.evidence.advice import fewer_tokens, phrase
 from attrib.findings.evidence.ledger_queries import ids, nodes_line, rows_with_nodes
 from attrib.findings.evidence.placement import executed_nodes
 from attrib.findings.protocol import Evidence, Rule, RuleResult
@@ -35,8 +36,9 @@ def audit(evidence: Evidence) -> RuleResult:
     ways = []
     if everywhere > 0:
         ways.append(
-            "Pad to the longest row of the batch: `tokenizer(texts, padding='longest')`;"
-            f" `attrib profile --seq-len {kept}` shows it."
+            "Pad to the longest row of the batch: `tokenizer(texts, padding='longest')`"
+            + phrase("; {} shows it", fewer_tokens(evidence, kept))
+            + "."
         )
     if everywhere < share:
         ways.append(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from attrib.findings.evidence.absorbable import BIAS, LEVELS, absorbable_nodes, replaceable_nodes
+from attrib.findings.evidence.advice import joined, phrase, rewritten
 from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, nodes_line, rows_with_nodes
 from attrib.findings.evidence.placement import executed_nodes
 from attrib.findings.evidence.unfused_patterns import separate_residuals
@@ -17,12 +18,9 @@ MATRIX = 2
 LEAST_SAVED = 0.5
 """Of the time of the nodes that would go: what they do is partly done by the node that takes them in."""
 
-FREE_INITIALIZERS = (
-    "`--optimize drop-initializer-inputs`, which takes the initializers out of the graph's inputs; in your code"
-    " `keep_initializers_as_inputs=False` when exporting"
-)
+FREE_INITIALIZERS = "in your code `keep_initializers_as_inputs=False` when exporting"
 RAISE_LEVEL = (
-    "`--opt-level all`; in your code `session_options.graph_optimization_level ="
+    "`attrib profile --opt-level all`; in your code `session_options.graph_optimization_level ="
     " onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL`"
 )
 
@@ -49,8 +47,14 @@ def audit(evidence: Evidence) -> RuleResult:
         left[what] = tuple(dict.fromkeys((*left.get(what, ()), *names)))
     works = tuple(node for names in left.values() for node in names)
     fusions = separate_residuals(ran) if ran is not None and level in LEVELS[:2] else 0
-    ways = [FREE_INITIALIZERS] * bool(overridable) + ["leave out `--disable-optimizer`"] * bool(without)
-    ways += [RAISE_LEVEL] if level != "all" or not ways else []
+    ways = []
+    if overridable:
+        moved = "{} takes the initializers out of the graph's inputs"
+        ways += [phrase(moved, rewritten(evidence, "drop-initializer-inputs")), FREE_INITIALIZERS]
+    if without:
+        ways.append("`attrib profile` without `--disable-optimizer`")
+    if level != "all" or not ways:
+        ways.append(RAISE_LEVEL)
     claim = _claim(evidence, left, certain=not fusions)
     return RuleResult(
         failed=bool(wrong),
@@ -67,7 +71,7 @@ def audit(evidence: Evidence) -> RuleResult:
                 for what, names in list(left.items())[:MOST_GROUPS]
             ),
         ),
-        fix="; ".join(ways),
+        fix=joined(ways),
     )
 
 

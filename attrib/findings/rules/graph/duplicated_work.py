@@ -13,6 +13,7 @@ from collections.abc import Collection, Hashable, Iterator, Mapping
 
 from attrib.analysis.lineage.graph import GraphNode
 from attrib.analysis.match.ops import SPELLED, emits, node_role
+from attrib.findings.evidence.advice import phrase, rewritten
 from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph, explained_works
 from attrib.findings.evidence.ledger_queries import (
     MOST_GROUPS,
@@ -51,8 +52,10 @@ def audit(evidence: Evidence) -> RuleResult:
         evidence=tuple(
             nodes_line(evidence, f"{name} repeats {copies[name]}: ", [name]) for name in slowest[:MOST_GROUPS]
         ),
-        fix="Merge them: `attrib profile --optimize merge-duplicates` does so where the weights are equal. ONNX Runtime"
-        " merges equal nodes only if they read the very same initializers.",
+        fix=phrase(
+            "Merge them: {} does so where the weights are equal. ", rewritten(evidence, "merge-duplicates")
+        )
+        + "ONNX Runtime merges equal nodes only if they read the very same initializers.",
     )
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from attrib.analysis.lineage.graph import GraphNode
+from attrib.findings.evidence.advice import either, phrase, rewritten
 from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph, explained_works
 from attrib.findings.evidence.ledger_queries import MOST_GROUPS, both_times, ids, nodes_ns, rows_holding
 from attrib.findings.evidence.reference_cost import Terms, weight_once, weights_at_product_rate
@@ -54,8 +55,13 @@ def audit(evidence: Evidence) -> RuleResult:
         if has_peers and claim.median > 0
         else "",
         evidence=tuple(lines),
-        fix="Write them as MatMul, which the optimizer also fuses with the bias: `attrib profile --optimize"
-        " einsum-to-matmul`, or `torch.matmul`/`nn.Linear` in the model in place of `torch.einsum`.",
+        fix=either(
+            phrase(
+                "write them as MatMul, which the optimizer also fuses with the bias: {}",
+                rewritten(evidence, "einsum-to-matmul"),
+            ),
+            "in the model use `torch.matmul` or `nn.Linear` in place of `torch.einsum`",
+        ),
     )
 
 

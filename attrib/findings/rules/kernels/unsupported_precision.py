@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from attrib.findings.evidence.advice import either, in_float, phrase
 from attrib.findings.evidence.executed_graph import executed_graph
 from attrib.findings.evidence.ledger_queries import ids, module_lines, rows_holding
 from attrib.findings.evidence.numerics import INSERTED_CASTS
@@ -38,8 +39,11 @@ def audit(evidence: Evidence) -> RuleResult:
         summary=summary,
         price="They take {} of a step." if nodes else "",
         evidence=module_lines(evidence, rows),
-        fix="Run in fp32 (`attrib profile --precision fp32`), or on a provider that has the kernels (`--provider"
-        " CUDAExecutionProvider`). On a CPU half precision saves memory, not time.",
+        fix=either(
+            phrase("run in fp32: {}", in_float(evidence)),
+            "take a provider that has the kernels, such as CUDA's",
+        )
+        + " On a CPU half precision saves memory, not time.",
     )
 
 
