@@ -397,6 +397,16 @@ class TestRedundantCasts:
         )
 
 
+class TestAdviceOnLayout:
+    def test_attention_is_spoken_of_only_where_there_is_one(self):
+        moved = row("layout", 0, 3 * MS, nodes=[("t", "Transpose")])
+        alone = finding("layout-churn", evidence(moved))
+        assert "attention" not in alone.fix
+        assert "--opset" not in alone.fix
+        beside = finding("layout-churn", evidence(moved, attention_row(0, 2 * MS, 2 * MS)))
+        assert "--opset 23" in beside.fix
+
+
 class TestShapeArithmetic:
     @pytest.mark.rule("shape-arithmetic", "fires")
     def test_nodes_and_time(self):
@@ -584,6 +594,21 @@ class TestUnmatchedTime:
     @pytest.mark.rule("unmatched-time", "passes")
     def test_a_little_is_fine(self):
         assert finding("unmatched-time", evidence(row("unattributed", 0, MS))).state == "passed"
+
+    def test_no_more_than_the_whole_step_is_unmatched(self):
+        lost = [row("unattributed", 0, STEP_NS, name=f"r{i}", nodes=[(f"n{i}", "Mul")]) for i in range(3)]
+        whole = dataclasses.replace(evidence(*lost), latency=evidence().latency)
+        assert finding("unmatched-time", whole).title.startswith("100 % of the step")
+
+    @pytest.mark.parametrize(
+        ("exporter", "advised"), [("dynamo", False), ("torchscript", True), ("file", False)]
+    )
+    def test_the_exporter_that_was_used_is_not_advised(self, exporter, advised):
+        lost = row("unattributed", 0, 10 * MS, nodes=[("n", "Mul")])
+        told = manifest(onnxruntime={"exporter": exporter})
+        assert (
+            "--exporter dynamo" in finding("unmatched-time", evidence(lost, manifest=told)).fix
+        ) is advised
 
     def test_without_a_manifest_it_says_how_to_record(self):
         lost = row("unattributed", 0, 10 * MS)
