@@ -135,7 +135,8 @@ class RuleResult:
         price: A sentence about the claim, with `{}` for its time. The runner puts it behind the summary with the time that
             it holds the claim to, and leaves it out where that is not reliable: no rule prints a claim of its own.
         evidence: What it rests on.
-        fix: The exact option, call or command that helps.
+        fix: The exact option, call or command that helps. Changes of the capture come from
+            `attrib.findings.evidence.advice`, which looks at their preconditions.
         lacks: What the rule would have to know and the directory does not say; the rule is then not applicable.
     """
 

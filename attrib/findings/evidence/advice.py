@@ -10,7 +10,7 @@ from attrib.findings.evidence.attention import WHOLE_ATTENTION_OPSET, attention_
 from attrib.findings.evidence.placement import executed_nodes
 from attrib.findings.protocol import Evidence
 from attrib.model.execution_providers import CUDA_PROVIDER
-from attrib.model.manifest import COMPILED_BY_MODEL, Role
+from attrib.model.manifest import COMPILED_BY_MODEL, Role, Workload
 from attrib.zoo.examples import EXAMPLES
 
 _OTHER_EXPORTER = {"dynamo": "torchscript", "torchscript": "dynamo"}
@@ -116,15 +116,16 @@ def fixed_sizes(evidence: Evidence) -> str:
 
 
 def fewer_tokens(evidence: Evidence, count: int) -> str:
-    """Record with rows of another length, where the model's inputs are attrib's own."""
-    return change(f"--seq-len {count}", when=_has_own_inputs(evidence) and evidence.manifest is not None)
+    """Record with rows of another length, where attrib makes rows of tokens."""
+    workload = _own_inputs(evidence)
+    sized = workload is not None and workload.seq_len > 0 and workload.model not in EXAMPLES
+    return change(f"--seq-len {count}", when=sized)
 
 
 def more_work(evidence: Evidence) -> str:
     """Record with twice the rows, where attrib makes the inputs."""
-    workload = evidence.manifest.workload if evidence.manifest else None
-    own = workload is not None and (_has_own_inputs(evidence) or workload.model in EXAMPLES)
-    return change(f"--batch-size {2 * workload.batch_size}" if workload else "", when=own)
+    workload = _own_inputs(evidence)
+    return change(f"--batch-size {2 * workload.batch_size}") if workload is not None else ""
 
 
 def longer_blocks(evidence: Evidence) -> str:
@@ -205,12 +206,7 @@ def _is_transformer(evidence: Evidence) -> bool:
     return evidence.manifest is not None and bool(evidence.manifest.workload.attention)
 
 
-def _has_own_inputs(evidence: Evidence) -> bool:
-    """Whether attrib makes inputs of any size for the model: a factory and a small example bring their own."""
+def _own_inputs(evidence: Evidence) -> Workload | None:
+    """The workload whose inputs attrib makes; None for a factory, which brings its own."""
     workload = evidence.manifest.workload if evidence.manifest else None
-    return (
-        workload is not None
-        and workload.seq_len > 0
-        and workload.source in ("built-in", "directory", "hub")
-        and workload.model not in EXAMPLES
-    )
+    return workload if workload is not None and workload.source in ("built-in", "directory", "hub") else None
