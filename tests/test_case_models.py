@@ -1,6 +1,6 @@
 """Models on which attrib once said something wrong, captured whole: the right answer, and every printed fix starts."""
 
-import json
+import re
 
 import pytest
 
@@ -199,7 +199,9 @@ def assert_figures_held(document):
     steps = [side.median for side in (latency.torch_ns, latency.onnxruntime_ns)]
     for found in document.findings:
         assert max(abs(found.low_ns), abs(found.high_ns)) <= max(steps)
-    assert "1,0" not in "".join(f.title for f in document.findings if f.id == "unmatched-time")
+    (unmatched,) = [found for found in document.findings if found.id == "unmatched-time"]
+    shares = re.findall(r"([\d.,]+) %", f"{unmatched.title} {unmatched.summary}")
+    assert max((float(share.replace(",", "")) for share in shares), default=0) <= 100
 
 
 def test_fused_attention_and_its_nodes_are_one_region(captured):
@@ -278,4 +280,3 @@ def test_a_model_of_transformers_by_a_factory_runs(captured, name):
     document = captured(name)
     assert document.latency.delta_ns is not None
     assert {side.state for side in document.sides.values()} == {"complete"}
-    assert json.dumps(advice(document))

@@ -314,13 +314,15 @@ def analysis_of(pieces, chances: Chances) -> Evidence:
     ledger = build_ledger(
         partitions, model.regions, top, overheads=dict.fromkeys(partitions), provider=provider
     )
+    read = {value for node in model.nodes for value in node.inputs}
+    ends = [value for node in model.nodes if node.parent < 0 for value in node.outputs if value not in read]
     graph = Graph(
         nodes=tuple(model.nodes),
         inputs=("x", *sorted(model.overridable)),
-        outputs=("y", *model.surplus),
+        outputs=tuple(ends),
         constants=frozenset(model.constants),
         overridable=frozenset(model.overridable),
-        values={"y": HIDDEN, **model.values},
+        values=model.values,
         opset=18,
     )
     outputs = tuple(

@@ -79,6 +79,13 @@ def assert_held(evidence, found, result):
         assert found.low_ns <= found.explains_ns <= found.high_ns <= 0
     if found.state != "failed" or not evidence.judgement.split_reliable:
         assert not any(figures)
+    elif (
+        result.claim is not None and result.works
+    ):  # a part of its rows: no more than the calls and nodes that it names
+        apart = [row for row in own if not row.torch_calls and not row.onnx_nodes]
+        nodes, calls = (evidence.ledger.work(role, result.works).median for role in ("onnxruntime", "torch"))
+        assert found.saving_ns <= nodes + sum(row.onnxruntime_ns for row in apart) + 1
+        assert -found.explains_ns <= calls + sum(row.torch_ns for row in apart) + 1
 
 
 def assert_told(evidence, found):
