@@ -132,8 +132,11 @@ class RuleResult:
             get a ledger without them.
         detail: Fills the `{}` of the failed title, e.g. `12 attention blocks`.
         summary: One or two sentences for the reader, with figures.
+        price: A sentence about the claim, with `{}` for its time. The runner puts it behind the summary with the time that
+            it holds the claim to, and leaves it out where that is not reliable: no rule prints a claim of its own.
         evidence: What it rests on.
-        fix: The exact option, call or command that helps.
+        fix: The exact option, call or command that helps. Changes of the capture come from
+            `attrib.findings.evidence.advice`, which looks at their preconditions.
         lacks: What the rule would have to know and the directory does not say; the rule is then not applicable.
     """
 
@@ -144,6 +147,7 @@ class RuleResult:
     works: tuple[str, ...] = ()
     detail: str = ""
     summary: str = ""
+    price: str = ""
     evidence: tuple[EvidenceRow, ...] = field(default=())
     fix: str = ""
     lacks: str = ""

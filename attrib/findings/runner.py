@@ -4,21 +4,21 @@ Missing evidence makes a rule not applicable, a bug in a rule makes an error row
 its rows.
 """
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, replace
 
 import msgspec
 
 from attrib.errors import InternalError
-from attrib.findings.evidence.ledger_queries import side_ns, step_ns
+from attrib.findings.evidence.ledger_queries import side_ns, step_ns, step_of
 from attrib.findings.evidence.significance import is_certain
 from attrib.findings.protocol import TIERS, Evidence, Need, Rule, RuleResult
 from attrib.findings.registry import RULES
 from attrib.findings.rules.devices.provider_not_used import RULE as PROVIDER_NOT_USED
-from attrib.model.document import Finding
+from attrib.model.document import Finding, LedgerRow
 from attrib.model.estimate import Delta
-from attrib.units import format_interval
+from attrib.model.manifest import ROLES, Role
+from attrib.units import format_interval, format_ns
 
 NEGLIGIBLE_SHARE = 0.005
 """A share of the engine's own step below which a cause is listed as checked, however narrow its interval."""
@@ -118,8 +118,7 @@ NEEDS: dict[Need, _Missing] = {
     "split": _Missing(
         lambda e: e.judgement.split_reliable,
         "a reliable split of the step",
-        "what is not explained may be more than a quarter of it; a quiet machine, and larger calls (`--batch-size`,"
-        " `--seq-len`), leave less",
+        "what is not explained may be more than a quarter of it; a quiet machine and larger inputs leave less",
     ),
 }
 
@@ -179,8 +178,16 @@ def examine(
                 works.update(result.works)
                 rows.update(result.rows if not result.works and not result.claim else ())
             yield rule, finding, result
+        # What is left of one side alone is no difference any more: its counterpart is explained.
+        rows.update(row.id for row in evidence.ledger.rows if _is_halved(row, works))
         if rows or works:
             evidence = replace(evidence, ledger=evidence.ledger.without(rows, works))
+
+
+def _is_halved(row: LedgerRow, works: Set[str]) -> bool:
+    """Whether a row compares two sides, and all work of one of them is among these."""
+    sides = row.torch_calls, row.onnx_nodes
+    return all(sides) and any(set(side) <= works for side in sides)
 
 
 def _judge(rule: Rule, evidence: Evidence) -> tuple[Finding, RuleResult | None]:
@@ -213,16 +220,24 @@ def _weigh(rule: Rule, result: RuleResult, evidence: Evidence) -> Finding:
         evidence=result.evidence,
         fix=result.fix,
     )
-    if rule.cause is None and result.claim is None:
-        return failed
+    claims = rule.cause is not None or result.claim is not None
+    if (
+        not claims or not evidence.judgement.split_reliable
+    ):  # of a rule about the measurement: the others need it
+        lines = tuple(line for line in result.evidence if line.value_ns is None or not claims)
+        return msgspec.structs.replace(failed, evidence=lines)
     if not result.rows:
         return _passed(rule, result, "no measured time belongs to it")
     total = claim_of(result, evidence)
+    result = replace(result, summary=summary_of(result, total))
     if doubt := _doubt(rule, result, evidence, total):
-        return failed if rule.cause is None else _passed(rule, result, doubt)
-    share = round_to_noise(total)
+        if rule.cause is not None:
+            return _passed(rule, result, doubt)
+        return msgspec.structs.replace(failed, summary=result.summary)
+    share = _held(round_to_noise(total), result, evidence)  # the ends are rounded outward
     return msgspec.structs.replace(
         failed,
+        summary=result.summary,
         explains_ns=share.median if result.explains_delta else 0,
         saving_ns=max(share.median, 0),
         low_ns=share.low,
@@ -230,21 +245,35 @@ def _weigh(rule: Rule, result: RuleResult, evidence: Evidence) -> Finding:
     )
 
 
-def claim_of(result: RuleResult, evidence: Evidence) -> Delta:
-    """What a result is about: the sum of its rows' deltas, or its own claim, held to its rows' time and to the step's.
+def summary_of(result: RuleResult, claim: Delta) -> str:
+    """The summary of a result with the price at which its claim stands."""
+    return " ".join(filter(None, (result.summary, result.price.replace("{}", format_ns(abs(claim.median))))))
 
-    Profiled rows may take more than the plain step, where the profiler costs more than was found out.
-    """
-    chosen = set(result.rows)
-    limit = step_ns(evidence) or sys.maxsize
+
+def claim_of(result: RuleResult, evidence: Evidence) -> Delta:
+    """What a result is about: the sum of its rows' deltas, or its own claim, held to what it rests on (see `_held`)."""
     if _is_difference(result, evidence):
         total = evidence.ledger.total(result.rows)
     else:
         assert result.claim is not None  # noqa: S101  (else it is a difference)
         total = result.claim
-        rows = sum(max(row.torch_ns, row.onnxruntime_ns) for row in evidence.ledger.rows if row.id in chosen)
-        limit = min(limit, rows)
-    low, median, high = (max(-limit, min(limit, value)) for value in (total.low, total.median, total.high))
+    return _held(total, result, evidence)
+
+
+def _held(figure: Delta, result: RuleResult, evidence: Evidence) -> Delta:
+    """A figure with its interval, held to the time of the result's rows in the engine that spends it, and to its step.
+
+    ONNX Runtime spends what is positive, PyTorch what is negative. This is the one place that guarantees it, whatever a
+    rule claims: profiled rows may take more than the plain step, and an estimate may come out larger than its rows.
+    """
+    chosen, most = set(result.rows), dict[Role, int]()
+    for role in ROLES:
+        spent = sum(max(side_ns([row], role), 0) for row in evidence.ledger.rows if row.id in chosen)
+        step = step_of(evidence, role)
+        most[role] = spent if step is None else max(min(spent, step), 0)
+    low, median, high = (
+        max(-most["torch"], min(most["onnxruntime"], ns)) for ns in (figure.low, figure.median, figure.high)
+    )
     return Delta(median=median, low=low, high=high)
 
 
@@ -260,8 +289,6 @@ def _is_difference(result: RuleResult, evidence: Evidence) -> bool:
 
 def _doubt(rule: Rule, result: RuleResult, evidence: Evidence, total: Delta) -> str:
     """Why the rows do not support a finding; empty where they do."""
-    if not evidence.judgement.split_reliable:
-        return "its time rests on a split that is not reliable"
     figure = format_interval(total.median, total.low, total.high)
     chosen = set(result.rows)
     rows = [row for row in evidence.ledger.rows if row.id in chosen]
@@ -271,6 +298,8 @@ def _doubt(rule: Rule, result: RuleResult, evidence: Evidence, total: Delta) -> 
         return f"it makes {figure} of the difference, which cannot be told from nothing"
     if {"slower": total.high < 0, "faster": total.low > 0, "any": False}[rule.direction]:
         than = "less" if total.median < 0 else "more"
+        if not _is_difference(result, evidence):
+            return f"it takes {than} than what it is compared with ({figure})"
         return f"the rows behind it take {than} in ONNX Runtime than in PyTorch ({figure})"
     # what is much: a share of the plain step of the engine that spends the time
     sides = evidence.latency.onnxruntime_ns, evidence.latency.torch_ns

@@ -65,6 +65,14 @@ def test_json_holds_the_documented_keys(trace):
     assert any("one run only" in warning for warning in found["warnings"])
 
 
+def test_json_holds_every_operator_and_the_table_the_first_ones(tmp_path):
+    path = tmp_path / "profile.json"
+    path.write_text(profile(*((f"Op{i:02}", "CPUExecutionProvider") for i in range(60))))
+    found = json.loads(inspect(path, "--json").stdout)
+    assert {op["name"] for op in found["ops"]} == {f"Op{i:02}" for i in range(60)}
+    assert inspect(path).stdout.count(b"Op") < 60
+
+
 def test_json_is_the_same_every_time(trace):
     assert inspect(trace, "--json").stdout == inspect(trace, "--json", PYTHONHASHSEED="7").stdout
 

@@ -176,6 +176,7 @@ def side(engine, **changes):
         "providers": () if engine == "torch" else ("CPUExecutionProvider",),
         "opt_level": "" if engine == "torch" else "all",
         "opset": 0 if engine == "torch" else 18,
+        "exporter": "" if engine == "torch" else "dynamo",
     }
     return Side(**{**values, **changes})
 

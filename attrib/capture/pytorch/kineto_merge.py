@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from attrib.scrub import scrub
+from attrib.analysis.attribution.host.torch_kernels import is_wrapper
+from attrib.traces.recording.recording import RANGE
 
 _KEPT_METADATA = frozenset({"process_name", "process_labels", "process_sort_index", "thread_name"})
 _LABELS = {"process_name": {"name": "python"}, "process_labels": {"labels": ""}}
@@ -20,9 +21,9 @@ _DEVICE_LABEL = re.compile(r"GPU \d+")
 """How Kineto labels the rows of each device; any other label may be somebody's own."""
 _LINKS = frozenset({"ac2g", "async_cpu_to_gpu"})
 """Categories of the arrows from a call to its kernel; an arrow's `id` is their correlation number."""
-
-
-_SEPARATOR = re.compile(r"[/\\]")
+_RANGES = frozenset({"user_annotation", "gpu_user_annotation"})
+UNNAMED = "(range)"
+"""What is left of the name of a range that the model itself marks."""
 
 
 class _File(msgspec.Struct):
@@ -132,10 +133,7 @@ def _events(trace: _File, moves: _Moves, written: set[bytes]) -> Iterator[bytes]
             continue
         else:
             event = _shift(raw, kind, moves) if moved else bytes(raw)
-            # What a model names its own ranges may hold a path.
-            yield (
-                _scrubbed(event) if kind.cat == "user_annotation" and _SEPARATOR.search(kind.name) else event
-            )
+            yield _unnamed(event) if kind.cat in _RANGES and not _is_known(kind.name) else event
 
 
 def _metadata(raw: msgspec.Raw, kind: _Kind) -> bytes:
@@ -150,9 +148,14 @@ def _metadata(raw: msgspec.Raw, kind: _Kind) -> bytes:
     return msgspec.json.encode(event)
 
 
-def _scrubbed(data: bytes) -> bytes:
+def _is_known(name: str) -> bool:
+    """Whether attrib or torch names a range so; any other name is the model's, and its words may be anything."""
+    return RANGE.match(name) is not None or is_wrapper(name)
+
+
+def _unnamed(data: bytes) -> bytes:
     event = _event(data)
-    event["name"] = scrub(event["name"])
+    event["name"] = UNNAMED
     return msgspec.json.encode(event)
 
 

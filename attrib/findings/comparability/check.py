@@ -8,10 +8,12 @@ from attrib.findings.protocol import Evidence
 from attrib.model.document import CheckState
 from attrib.model.execution_providers import uses_cuda
 from attrib.model.manifest import Manifest, Role, Side
+from attrib.version import __version__
 
 NOT_RECORDED = "the capture does not say"
 
 RECORD = "record with `attrib profile`, which notes it"
+AGAIN = "record again with this version of attrib"
 
 
 class Answer(NamedTuple):
@@ -22,12 +24,14 @@ class Answer(NamedTuple):
         detail: What was found.
         effect: How a failed check may bend the result: in which direction, and how far.
         fix: The option or command that makes it hold, or that makes the answer known.
+        again: Another capture by attrib can make it known; else a capture by attrib says what there is to say.
     """
 
     state: CheckState
     detail: str
     effect: str = ""
     fix: str = ""
+    again: bool = False
 
 
 def passed(detail: str) -> Answer:
@@ -40,9 +44,15 @@ def failed(detail: str, effect: str, fix: str) -> Answer:
     return Answer("failed", detail, effect, fix)
 
 
-def unknown(detail: str = NOT_RECORDED, fix: str = RECORD) -> Answer:
-    """The answer of a check that the evidence does not decide."""
-    return Answer("unknown", detail, fix=fix)
+def unknown(detail: str = NOT_RECORDED, fix: str = RECORD, *, again: bool = False) -> Answer:
+    """The answer of a check that the evidence does not decide.
+
+    Args:
+        detail: What is not known.
+        fix: What a recording of somebody else's lacks.
+        again: It also helps where attrib captured: another capture, or a file that is missing.
+    """
+    return Answer("unknown", detail, fix=fix, again=again)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +65,11 @@ class Facts:
     def manifest(self) -> Manifest | None:
         """What the capture says of itself."""
         return self.evidence.manifest
+
+    @property
+    def is_of_another_version(self) -> bool:
+        """Whether another version of attrib captured it, which may have noted less."""
+        return self.manifest is not None and self.manifest.attrib_version != __version__
 
     @property
     def sides(self) -> Mapping[Role, Side]:

@@ -72,7 +72,7 @@ def checks(evidence: Evidence) -> tuple[Check, ...]:
             state=answer.state,
             detail=answer.detail,
             effect=answer.effect,
-            fix=answer.fix,
+            fix=answer.fix if answer.state == "failed" or facts.manifest is None or answer.again else "",
         )
         for condition, answer in answers
     )

@@ -1,6 +1,7 @@
 """Whether the machine served both engines alike."""
 
-from attrib.findings.comparability.check import Answer, Facts, failed, is_off, passed, unknown
+from attrib.findings.comparability.check import AGAIN, Answer, Facts, failed, is_off, passed, unknown
+from attrib.findings.evidence.advice import phrase, spinning_off
 from attrib.findings.evidence.ledger_queries import ENGINE_NAMES
 from attrib.findings.evidence.stability import (
     IDLE_LIMIT,
@@ -25,7 +26,8 @@ def provider_used(facts: Facts) -> Answer:
         return failed(
             f"{', '.join(missing)} could not be loaded",
             "ONNX Runtime looks slower: all its work ran on another device.",
-            "`attrib doctor` names the library that is missing; `session.disable_cpu_ep_fallback=1` makes it an error",
+            "`attrib doctor` names the library that is missing; "
+            "`session_options.add_session_config_entry('session.disable_cpu_ep_fallback', '1')` makes it an error",
         )
     return passed(f"the session has {', '.join(side.providers)}")
 
@@ -108,7 +110,10 @@ def idle_worker(facts: Facts) -> Answer:
             f"processor time of the waiting worker: {text}",
             f"{ENGINE_NAMES[other]} looks slower: {ENGINE_NAMES[worst]} takes {format_percent(busy[worst])} of a core from "
             "it.",
-            "`attrib profile --session-option session.intra_op.allow_spinning=0`, or fewer `--threads`",
+            phrase(
+                "{}, or ", spinning_off(facts.evidence, [role for role in busy if busy[role] > IDLE_LIMIT])
+            )
+            + "threads of both engines that add up to no more than the cores",
         )
     return passed(f"processor time of the waiting worker: {text}")
 
@@ -117,7 +122,7 @@ def quiet_machine(facts: Facts) -> Answer:
     """Check that blocks could be measured undisturbed, by what was counted beside each of them."""
     machine = facts.evidence.machine
     if machine is None or not machine.watched:
-        return unknown("what disturbs a block was not recorded", "record again with this version of attrib")
+        return unknown("what disturbs a block was not recorded", AGAIN, again=facts.is_of_another_version)
     said = "; ".join(machine.disturbances) or "no block was disturbed"
     if facts.evidence.judgement.busy:
         return failed(
@@ -160,7 +165,7 @@ def not_throttled(facts: Facts) -> Answer:
     )
     if stolen is None and waited is None and hot is None:
         return unknown(
-            "quota, heat and stolen time were not recorded", "record again with this version of attrib"
+            "quota, heat and stolen time were not recorded", AGAIN, again=facts.is_of_another_version
         )
     signs = [
         (bool(waited), f"the cgroup's quota stopped the processes for {waited or 0:.2g} s"),
@@ -176,6 +181,6 @@ def not_throttled(facts: Facts) -> Answer:
             "; ".join(wrong),
             "Both engines look slower and the interval is wider, because interleaved rounds spread it over both. The engine "
             "with more threads loses more.",
-            "`attrib profile --threads N` with N below the quota, a cooler or quieter machine, and more `--iterations`",
+            "fewer threads than the quota has cores, or a cooler or quieter machine",
         )
     return passed("no throttling by quota, heat or host as far as the system counts it")

@@ -1,6 +1,7 @@
 """Whether both engines computed with the same numbers."""
 
 from attrib.findings.comparability.check import Answer, Facts, failed, is_off, is_on, passed, unknown
+from attrib.findings.evidence.advice import in_one_precision
 from attrib.findings.evidence.ledger_queries import ENGINE_NAMES
 
 LOW_PRECISION_REWRITES = {
@@ -23,7 +24,8 @@ ARM_FAST_MATH = "mlas.enable_gemm_fastmath_arm64_bfloat16"
 def same_precision(facts: Facts) -> Answer:
     """Check that both sides computed in one precision."""
     own = {role: facts.setting(role, "precision") for role in facts.sides}
-    own |= {"onnxruntime": lowered} if (lowered := _lowered(facts)) else {}
+    lowered, rewrite = _lowered(facts)
+    own |= {"onnxruntime": lowered} if lowered else {}
     stated = {precision for precision in own.values() if precision}
     overall = facts.manifest.workload.precision if facts.manifest else ""
     if lowered and overall and not own.get("torch"):
@@ -33,17 +35,18 @@ def same_precision(facts: Facts) -> Answer:
             ", ".join(f"{ENGINE_NAMES[role]} {own[role] or overall}" for role in own),
             "The lower precision looks faster where the hardware has kernels for it (up to four times for int8), and "
             "slower where it has none: part of the difference is the choice of numbers, not the engine.",
-            "`attrib profile --precision fp32` without a converting `--optimize` compares the engines alone",
+            f"{in_one_precision(facts.evidence, rewrite)} compares the engines alone",
         )
     precision = next(iter(stated), overall)
     return passed(f"{precision} on either side") if precision else unknown()
 
 
-def _lowered(facts: Facts) -> str:
-    """The precision that a rewrite gave to the graph; empty where none did."""
+def _lowered(facts: Facts) -> tuple[str, str]:
+    """The precision that a rewrite gave to the graph, and the rewrite; empty where none did."""
     side = facts.sides.get("onnxruntime")
     names = [rewrite.name for rewrite in side.rewrites] if side else []
-    return next((low for name in names for part, low in LOW_PRECISION_REWRITES.items() if part in name), "")
+    found = ((low, name) for name in names for part, low in LOW_PRECISION_REWRITES.items() if part in name)
+    return next(found, ("", ""))
 
 
 def autocast_alike(facts: Facts) -> Answer:
@@ -56,7 +59,7 @@ def autocast_alike(facts: Facts) -> Answer:
     return failed(
         f"PyTorch chose {autocast} op by op (autocast), the graph keeps float32",
         "Either direction: PyTorch saves time in products and spends some on casts in every step.",
-        "`attrib profile` without `--autocast`, or with `--precision` alone, which converts both",
+        in_one_precision(facts.evidence),
     )
 
 

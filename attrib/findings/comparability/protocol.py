@@ -1,6 +1,7 @@
 """Whether the steps were timed in a way that favors neither engine."""
 
 from attrib.findings.comparability.check import Answer, Facts, failed, passed, unknown
+from attrib.findings.evidence.advice import longer_warm_up
 from attrib.findings.evidence.ledger_queries import ENGINE_NAMES
 from attrib.findings.evidence.stability import DRIFT_LIMIT, drift
 from attrib.units import format_percent
@@ -8,6 +9,10 @@ from attrib.wording import counted
 
 ALIKE = 2.0
 """Drifts that differ by less than this factor are taken for one, such as that of the clock."""
+
+
+_EVERY_ROUND = "--rounds 12 --tolerance 0 --max-time 600"
+"""So many rounds that thirds of a launch can be compared, also where the interval is narrow before."""
 
 
 def warm_up(facts: Facts) -> Answer:
@@ -21,7 +26,7 @@ def warm_up(facts: Facts) -> Answer:
         return failed(
             f"{names} had not settled when the first block began",
             f"{names} {verb} slower: the first blocks still hold allocation, tuning or compilation.",
-            f"`attrib profile --warmup {2 * max(side.warmup for side in facts.sides.values())}`",
+            longer_warm_up(facts.evidence),
         )
     steps = ", ".join(f"{ENGINE_NAMES[role]} {side.warmup}" for role, side in facts.sides.items())
     return passed(f"until the last blocks agreed (steps: {steps})")
@@ -59,9 +64,10 @@ def no_drift(facts: Facts) -> Answer:
         if facts.evidence.launches > 1:
             return unknown(
                 "too few blocks of a launch to tell; what changes from launch to launch is in the intervals",
-                "`attrib profile --launches 1`",
+                f"`attrib profile --launches 1 {_EVERY_ROUND}`",
+                again=True,
             )
-        return unknown("too few blocks to tell", "`attrib profile --rounds 12`")
+        return unknown("too few blocks to tell", f"`attrib profile {_EVERY_ROUND}`", again=True)
     changes = ", ".join(f"{ENGINE_NAMES[role]} {format_percent(d, sign=True)}" for role, d in drifts.items())
     within = " of a launch" if facts.evidence.launches > 1 else ""
     text = f"from the first third of the blocks{within} to the last: {changes}"
@@ -77,6 +83,4 @@ def no_drift(facts: Facts) -> Answer:
         )
     else:
         effect = f"Only {drifted[0]} drifted: it looks slower or faster by about half of that."
-    return failed(
-        text, effect, "`attrib profile --warmup 50 --iterations 20` on a machine with a steady clock"
-    )
+    return failed(text, effect, f"{longer_warm_up(facts.evidence)}, on a machine with a steady clock")

@@ -10,6 +10,7 @@ from attrib.findings.comparability.check import (
     passed,
     unknown,
 )
+from attrib.findings.evidence.advice import phrase, with_entry
 from attrib.findings.evidence.numerics import (
     DENORMAL_LIMIT,
     denormal_share,
@@ -88,8 +89,10 @@ def no_denormals(facts: Facts) -> Answer:
             text,
             "Both engines are slower where they meet such a weight, up to ten times in a matrix product, and one of "
             "them more than the other.",
-            "`session.set_denormal_as_zero` for ONNX Runtime (`attrib verify --experiment denormals-as-zero`) and "
-            "`torch.set_flush_denormal(True)` for PyTorch",
+            phrase(
+                "{} for ONNX Runtime and ", with_entry(facts.evidence, "session.set_denormal_as_zero", "1")
+            )
+            + "`torch.set_flush_denormal(True)` for PyTorch",
         )
     return passed(text)
 
@@ -99,7 +102,9 @@ def shapes_declared(facts: Facts) -> Answer:
     graph = facts.evidence.loaded
     if graph is None:
         return unknown(
-            "there is no graph that would say it", "keep onnx/exported.onnx in the trace directory"
+            "there is no graph that would say it",
+            "keep onnx/exported.onnx in the trace directory",
+            again="onnxruntime" in facts.sides,
         )
     free = [name for name in graph.inputs if name in graph.values and -1 in graph.values[name].shape]
     if free:

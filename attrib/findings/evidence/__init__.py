@@ -5,6 +5,7 @@ Knows no rule and no check.
 
 __all__ = [
     "absorbable",
+    "advice",
     "attention",
     "branches",
     "executed_graph",

@@ -19,6 +19,10 @@ ATTENTION_NODES = frozenset({
 """One node for a whole attention: ONNX's own (opset 23) and ONNX Runtime's contrib ops."""
 
 
+WHOLE_ATTENTION_OPSET = 23
+"""ONNX has an Attention operator of its own since this opset."""
+
+
 def attention_regions(rows: Iterable[LedgerRow]) -> dict[str, list[LedgerRow]]:
     """Rows of every region in which PyTorch calls attention as one op."""
     regions: dict[str, list[LedgerRow]] = defaultdict(list)

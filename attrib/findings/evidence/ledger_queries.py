@@ -8,7 +8,7 @@ import numpy as np
 
 from attrib.findings.protocol import Evidence
 from attrib.model.document import Cause, EvidenceRow, LedgerRow
-from attrib.model.manifest import COMPILED_BY_MODEL, Role
+from attrib.model.manifest import Role
 from attrib.units import format_ns
 from attrib.wording import listed
 
@@ -18,17 +18,6 @@ MOST_GROUPS = 6
 ENGINE_NAMES: dict[Role, str] = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
 
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
-
-
-def torch_is_eager(evidence: Evidence) -> bool:
-    """Whether PyTorch ran op by op, so that compiling it is something to try."""
-    side = evidence.side("torch")
-    return side is None or (side.mode in ("", "eager") and COMPILED_BY_MODEL not in side.settings)
-
-
-def try_compiled(evidence: Evidence, sentence: str) -> str:
-    """A sentence with `{}` for the command that compiles PyTorch's model; empty where it is compiled already."""
-    return f" {sentence.format('`attrib profile --torch-mode compile`')}" if torch_is_eager(evidence) else ""
 
 
 def rows_of(evidence: Evidence, cause: Cause) -> tuple[LedgerRow, ...]:
@@ -95,6 +84,15 @@ def step_ns(evidence: Evidence) -> int:
     """The plain step of the slower side in ns, the measure of what is much; 0 where there is none."""
     sides = (evidence.latency.torch_ns, evidence.latency.onnxruntime_ns)
     return max((side.median for side in sides if side is not None), default=0)
+
+
+def step_of(evidence: Evidence, role: Role) -> int | None:
+    """The step of one engine in ns: the plain one, else the profiled one; None where neither was timed."""
+    side = evidence.latency.torch_ns if role == "torch" else evidence.latency.onnxruntime_ns
+    if side is not None:
+        return side.median
+    partition = evidence.partitions.get(role)
+    return int(np.median(partition.walls_ns)) if partition is not None and partition.steps else None
 
 
 def both_times(rows: Collection[LedgerRow]) -> str:

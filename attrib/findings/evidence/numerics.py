@@ -56,8 +56,8 @@ class Mismatch(NamedTuple):
 
 _UNKNOWN = Mismatch(
     "The engines may not do the same work, so that the difference in time may come from that.",
-    "Find the reason before you read the times: check precision (`--precision`), TF32, the attention implementation"
-    " (`--attention`) and the export (`--exporter`), one after the other, until the outputs agree.",
+    "Find the reason before you read the times: check precision, TF32, the attention implementation and the"
+    " export, one after the other, until the outputs agree.",
 )
 _STATE = Mismatch(
     "A step changes the model itself ({}), so that no two steps of PyTorch compute the same; the exported graph keeps the"

@@ -9,8 +9,7 @@ from attrib.findings.rules.graph.nan_guard import RULE as NAN_GUARD
 from attrib.findings.rules.graph.unused_outputs import RULE as UNUSED_OUTPUTS
 from attrib.findings.rules.kernels.double_precision import RULE as DOUBLE_PRECISION
 from attrib.verify.experiments.change import NO_GRAPH, Variants, experiment, variant, with_rewrite
-from attrib.verify.predict.claims import predict_claim, run_rule
-from attrib.verify.predict.prediction import at_most
+from attrib.verify.predict.claims import bound_by_claim, predict_claim, run_rule
 from attrib.verify.protocol import Experiment, ExperimentContext, Inapplicable, Variant
 
 
@@ -43,10 +42,12 @@ def initializer_inputs(context: ExperimentContext) -> tuple[Variant, ...] | Inap
     if not loaded.overridable:
         return Inapplicable(reason="no initializer of the graph is an input as well")
     result = run_rule(context, BLOCKED_OPTIMIZATION)
-    unpacked = beyond_the_peak(context.evidence) if result is not None else {}
-    predicted = predict_claim(context, result) if result is not None and result.rows else None
-    if predicted is not None and result is not None and result.claim is not None and unpacked:
-        predicted = at_most(context, "onnxruntime", result.claim, result.summary, (*result.works, *unpacked))
+    unpacked = tuple(beyond_the_peak(context.evidence)) if result is not None else ()
+    predicted = None
+    if result is not None and unpacked:
+        predicted = bound_by_claim(context, result, (*result.works, *unpacked))
+    elif result is not None and result.rows:
+        predicted = predict_claim(context, result)
     why = "no node of the run reads a weight that could be packed, and none would be computed beforehand"
     options = with_rewrite(context.options, rewrite)
     return (variant("initializer-inputs", "Initializers as constants", options, predicted, why),)

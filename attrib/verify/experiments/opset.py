@@ -4,7 +4,7 @@ import shlex
 
 from msgspec.structs import replace
 
-from attrib.findings.rules.graph.decomposed_attention import WHOLE_ATTENTION_OPSET
+from attrib.findings.evidence.attention import WHOLE_ATTENTION_OPSET
 from attrib.verify.experiments.change import NOT_EXPORTED, experiment, saw_graph, variant
 from attrib.verify.predict.bounds import attention_glue
 from attrib.verify.protocol import ExperimentContext, Inapplicable, Variant

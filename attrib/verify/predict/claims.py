@@ -4,10 +4,10 @@ from msgspec.structs import replace
 
 from attrib.analysis.match.compiled import is_compiled
 from attrib.findings.protocol import Rule, RuleResult
-from attrib.findings.runner import NEEDS
+from attrib.findings.runner import NEEDS, claim_of, summary_of
 from attrib.model.experiment import Prediction
 from attrib.verify.predict.nodes import executor, time_of
-from attrib.verify.predict.prediction import PEER_MARGIN, estimate, plus, widen
+from attrib.verify.predict.prediction import PEER_MARGIN, at_most, estimate, plus, widen
 from attrib.verify.protocol import ExperimentContext
 
 _CUT = "They also cut the graph that the provider compiles; a profile does not show what it would gain from the whole graph."
@@ -29,13 +29,23 @@ def predict_claim(context: ExperimentContext, result: RuleResult) -> Prediction 
     """
     if result.claim is None:
         return None
-    works = context.evidence.work.get("onnxruntime", {})
+    works, claim = context.evidence.work.get("onnxruntime", {}), claim_of(result, context.evidence)
     nodes = [name for name in result.works if name in works]
-    told = time_of(context, nodes).median - result.claim.median
+    told = time_of(context, nodes).median - claim.median
     freed = executor(context, len(nodes) if told <= 0 else 0)
-    saving = widen(plus(result.claim, freed), PEER_MARGIN * abs(told))
-    basis = " ".join(result.summary.split())
+    saving = widen(plus(claim, freed), PEER_MARGIN * abs(told))
+    basis = " ".join(summary_of(result, claim).split())
     return with_cuts(context, estimate(context, "onnxruntime", saving, basis, result.works))
+
+
+def bound_by_claim(
+    context: ExperimentContext, result: RuleResult, works: tuple[str, ...]
+) -> Prediction | None:
+    """Predict at most the claim of a result, which is about these works; None where it claims nothing."""
+    if result.claim is None:
+        return None
+    claim = claim_of(result, context.evidence)
+    return at_most(context, "onnxruntime", claim, " ".join(summary_of(result, claim).split()), works)
 
 
 def with_cuts(context: ExperimentContext, found: Prediction) -> Prediction:

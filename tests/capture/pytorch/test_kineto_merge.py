@@ -1,6 +1,8 @@
 import io
 import json
 
+import pytest
+
 from attrib.capture.pytorch.kineto_merge import merge_kineto
 
 BASE = 1_790_857_026_000_000_000
@@ -50,23 +52,21 @@ def test_nothing_personal_is_left(tmp_path):
     assert b"secret" not in data
 
 
-def test_a_range_that_a_model_named_after_a_path_keeps_its_last_part(tmp_path):
-    event = {
-        "ph": "X",
-        "cat": "user_annotation",
-        "name": "load /home/jane/x.pt",
-        "pid": 7,
-        "tid": 7,
-        "ts": 1,
-        "dur": 1,
-    }
+@pytest.mark.parametrize("category", ["user_annotation", "gpu_user_annotation"])
+def test_the_words_of_a_models_own_ranges_are_left_out(tmp_path, category):
+    kept = ["module: encoder.layer.0", "Torch-Compiled Region: 0/0", "ProfilerStep#3"]
     file = kineto(tmp_path / "a", [0])
     document = json.loads(file.read_text())
-    document["traceEvents"].append(event)
+    for name in ("load /home/jane/x.pt", "batch of jane", *kept):
+        document["traceEvents"].append(
+            {"ph": "X", "cat": category, "name": name, "pid": 7, "tid": 7, "ts": 1, "dur": 1}
+        )
     file.write_text(json.dumps(document))
     found, data = merged(file)
     assert b"jane" not in data
-    assert "load x.pt" in {e["name"] for e in found["traceEvents"]}
+    names = [event["name"] for event in found["traceEvents"] if event.get("cat") == category]
+    assert names.count("(range)") == 2
+    assert set(kept) <= set(names)
 
 
 def test_events_are_copied_unread(tmp_path):

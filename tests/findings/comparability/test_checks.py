@@ -52,7 +52,7 @@ FALLEN = {"requested_providers": ("CUDAExecutionProvider",), "providers": ("CPUE
         ("Same threads", {"onnxruntime": {"threads": 4}}, "--threads"),
         ("Threads fit the usable cores", {"environment": {"usable_cores": 1.0}}, "--threads 1"),
         ("Warm-up reached", {"onnxruntime": {"warmed_up": False}}, "--warmup"),
-        ("The waiting worker is idle", {"torch": {"idle_cpu_share": 0.5}}, "allow_spinning=0"),
+        ("The waiting worker is idle", {"onnxruntime": {"idle_cpu_share": 0.5}}, "allow_spinning=0"),
         ("Machine not loaded", {"environment": {"load_before": 3.0}}, "stop other programs"),
         ("Machine not loaded", {"environment": {"load_after": 2.0}}, "stop other programs"),
         ("No autocast on one side", {"torch": {"settings": {"autocast": "bf16"}}}, "--autocast"),
@@ -71,10 +71,14 @@ FALLEN = {"requested_providers": ("CUDAExecutionProvider",), "providers": ("CPUE
             {"onnxruntime": {"session_options": {"mlas.enable_gemm_fastmath_arm64_bfloat16": "1"}}},
             "mlas.enable_gemm_fastmath",
         ),
-        ("No throttling", {"environment": {"stolen_share": 0.2}}, "--iterations"),
-        ("No throttling", {"environment": {"throttled_seconds": 1.5}}, "--threads"),
+        ("No throttling", {"environment": {"stolen_share": 0.2}}, "quieter machine"),
+        ("No throttling", {"environment": {"throttled_seconds": 1.5}}, "fewer threads"),
         ("No throttling", {"environment": {"thermal_throttles": 4}}, "cooler"),
-        ("No denormal weights", {"torch": {"settings": {"denormal_weights": "50000"}}}, "denormals-as-zero"),
+        (
+            "No denormal weights",
+            {"torch": {"settings": {"denormal_weights": "50000"}}},
+            "set_denormal_as_zero=1",
+        ),
         (
             "Same precision",
             {
@@ -82,7 +86,7 @@ FALLEN = {"requested_providers": ("CUDAExecutionProvider",), "providers": ("CPUE
                     "rewrites": (Rewrite(name="fp16", tool="onnxruntime", graph="onnx/fp16.onnx"),)
                 }
             },
-            "--precision fp32",
+            "without `--optimize fp16`",
         ),
     ],
 )
@@ -245,11 +249,17 @@ def test_free_dimensions_are_declared(graphs, says):
     assert says in found.detail
 
 
-def test_every_failed_check_says_what_it_does_to_the_result_and_every_unknown_one_how_to_record_it():
+def test_every_failed_check_says_what_it_does_to_the_result():
     for given in (manifest(), None, manifest(torch={"settings": {}, "threads": 0})):
         for check in checks(evidence(manifest=given, plain_ns={}, graphs={})):
             assert check.state != "failed" or (check.effect and check.fix)
-            assert check.state != "unknown" or check.fix
+
+
+def test_only_who_did_not_capture_with_attrib_is_told_to():
+    foreign = checks(evidence(manifest=None, plain_ns={}, graphs={}))
+    assert all(check.fix for check in foreign if check.state == "unknown")
+    own = checks(evidence(manifest=manifest(), plain_ns={}, graphs={}))
+    assert [check.fix for check in own if "record with `attrib profile`" in check.fix] == []
 
 
 BUSY = Judgement(busy=True, disturbed={"others": 30})

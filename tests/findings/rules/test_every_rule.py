@@ -11,7 +11,7 @@ from attrib.findings.registry import RULES
 from attrib.findings.rules.graph.inverse_transposes import undoes_axes
 from attrib.findings.rules.graph.redundant_casts import inverse_casts
 from attrib.findings.runner import run
-from attrib.model.manifest import OPTIMIZED, OutputDifference
+from attrib.model.manifest import EXPORTED, OPTIMIZED, OutputDifference
 from attrib.model.work import Work
 from tests.findings.evidence_factory import (
     MS,
@@ -160,7 +160,7 @@ class TestUnfusedLayers:
         found = finding("unfused-layers", evidence(self.gelu(MS, 4 * MS), norm, linear))
         assert found.title == "Not fused: 1 GELU, 1 LayerNorm, 1 linear bias"
         assert found.saving_ns == 10 * MS
-        assert "optimize_for_ort" in found.fix
+        assert "--optimize onnxscript" in found.fix
 
     def test_the_optimization_level_comes_first(self):
         low = manifest(onnxruntime={"opt_level": "basic"})
@@ -374,7 +374,7 @@ class TestRedundantCasts:
         found = finding("redundant-casts", evidence(casts))
         assert found.title == "2 casts convert element types"
         assert "1 of them put in by ONNX Runtime" in found.summary
-        assert "fp32" in found.fix
+        assert "a provider that has them" in found.fix
 
     @pytest.mark.parametrize(("result", "pairs"), [("float", 1), ("float16", 0)])
     def test_pairs_that_go_back_to_the_same_type(self, result, pairs):
@@ -397,13 +397,31 @@ class TestRedundantCasts:
         )
 
 
+class TestAdviceOnLayout:
+    def test_attention_is_spoken_of_only_where_there_is_one(self):
+        moved = row("layout", 0, 3 * MS, nodes=[("t", "Transpose")])
+        alone = finding("layout-churn", evidence(moved))
+        assert "attention" not in alone.fix
+        assert "--opset" not in alone.fix
+        beside = finding("layout-churn", evidence(moved, attention_row(0, 2 * MS, 2 * MS)))
+        assert "--opset 23" in beside.fix
+
+
 class TestShapeArithmetic:
     @pytest.mark.rule("shape-arithmetic", "fires")
     def test_nodes_and_time(self):
         shapes = row("shape_arithmetic", 0, 2 * MS, nodes=[("s", "Shape"), ("g", "Gather")])
         found = finding("shape-arithmetic", evidence(shapes))
         assert found.title == "2 nodes compute shapes at run time"
+        assert "--optimize onnxslim" in found.fix
+
+    def test_only_free_sizes_are_to_be_fixed(self):
+        shapes = row("shape_arithmetic", 0, 2 * MS, nodes=[("s", "Shape"), ("g", "Gather")])
+        free = graph(values={"x": tensor(-1, 128)})
+        found = finding("shape-arithmetic", evidence(shapes, graphs={EXPORTED: free, OPTIMIZED: free}))
         assert "add_free_dimension_override_by_name" in found.fix
+        assert "without `--dynamic-shapes`" in found.fix
+        assert "dynamic-shapes" not in finding("shape-arithmetic", evidence(shapes)).fix
 
     @pytest.mark.rule("shape-arithmetic", "passes")
     def test_static_shapes_pass(self):
@@ -479,7 +497,7 @@ class TestOutputMismatch:
     @pytest.mark.parametrize(
         ("settings", "why", "fix"),
         [
-            ({}, "may not do the same work", "`--precision`"),
+            ({}, "may not do the same work", "check precision, TF32"),
             (
                 {"changed_state": "seen, total"},
                 "changes the model itself (seen, total)",
@@ -502,7 +520,7 @@ class TestOutputMismatch:
         found = finding("output-mismatch", given_evidence)
         assert "leaves padded tokens out" in found.summary
         assert "set_fastpath_enabled(False)" in found.fix
-        assert "--precision" not in found.fix
+        assert "TF32" not in found.fix
 
     def test_a_reason_stands_for_itself(self):
         found = finding("output-mismatch", evidence(outputs=(self.output(False, reason="NaN in both"),)))
@@ -576,6 +594,21 @@ class TestUnmatchedTime:
     @pytest.mark.rule("unmatched-time", "passes")
     def test_a_little_is_fine(self):
         assert finding("unmatched-time", evidence(row("unattributed", 0, MS))).state == "passed"
+
+    def test_no_more_than_the_whole_step_is_unmatched(self):
+        lost = [row("unattributed", 0, STEP_NS, name=f"r{i}", nodes=[(f"n{i}", "Mul")]) for i in range(3)]
+        whole = dataclasses.replace(evidence(*lost), latency=evidence().latency)
+        assert finding("unmatched-time", whole).title.startswith("100 % of the step")
+
+    @pytest.mark.parametrize(
+        ("exporter", "advised"), [("dynamo", False), ("torchscript", True), ("file", False)]
+    )
+    def test_the_exporter_that_was_used_is_not_advised(self, exporter, advised):
+        lost = row("unattributed", 0, 10 * MS, nodes=[("n", "Mul")])
+        told = manifest(onnxruntime={"exporter": exporter})
+        assert (
+            "--exporter dynamo" in finding("unmatched-time", evidence(lost, manifest=told)).fix
+        ) is advised
 
     def test_without_a_manifest_it_says_how_to_record(self):
         lost = row("unattributed", 0, 10 * MS)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from attrib.analysis.match.compiled import is_compiled
+from attrib.findings.evidence.advice import either, fixed_sizes, phrase
 from attrib.findings.evidence.placement import executed_nodes
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
@@ -36,9 +37,12 @@ def audit(evidence: Evidence) -> RuleResult:
         f" {counted(partition.steps, 'profiled step')}; "
         + ("most steps are quick." if spikes else "none took seconds in any of them."),
         evidence=tuple(spikes),
-        fix="Give the shapes beforehand: `trt_profile_min_shapes`, `trt_profile_opt_shapes`, `trt_profile_max_shapes`, and"
-        " keep engines: `trt_engine_cache_enable=1`. Or fix the shapes: export without `--dynamic-shapes`, pad to a few"
-        " lengths.",
+        fix=either(
+            "give TensorRT the shapes beforehand, `trt_profile_min_shapes`, `trt_profile_opt_shapes` and"
+            " `trt_profile_max_shapes`, and keep its engines, `trt_engine_cache_enable=1`",
+            phrase("fix the shapes: {}", fixed_sizes(evidence)),
+            "pad to a few lengths",
+        ),
     )
 
 

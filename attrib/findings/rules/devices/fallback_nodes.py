@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from attrib.analysis.match.compiled import is_compiled
+from attrib.findings.evidence.advice import eager_attention, joined, other_exporter, phrase, rewritten
 from attrib.findings.evidence.ledger_queries import (
     MOST_GROUPS,
     ids,
@@ -54,15 +55,17 @@ def audit(evidence: Evidence) -> RuleResult:
     ops = sorted({node.op for node in computing})
     ways = []
     if "IsNaN" in ops:
+        guard = "{} removes the IsNaN guard behind each Softmax where no row is masked out entirely"
+        ways.append(phrase(guard, rewritten(evidence, "drop-nan-guard")))
         ways.append(
-            "`--optimize drop-nan-guard` removes the IsNaN guard behind each Softmax where no row is masked out"
-            " entirely; `--attention eager` exports attention without it"
+            phrase("{} exports attention without the guard behind Softmax", eager_attention(evidence))
         )
     if any(t.dtype == "double" for node in computing for t in (*node.inputs, *node.outputs)):
-        ways.append("`--optimize double-to-float` computes in float what few providers have in double")
+        to_float = rewritten(evidence, "double-to-float")
+        ways.append(phrase("{} computes in float what few providers have in double", to_float))
+    become = f"so that {', '.join(ops) or 'these ops'} become ops that {provider} has kernels for"
     ways.append(
-        f"export with another `--opset` or `--exporter`, so that {', '.join(ops) or 'these ops'} become ops that"
-        f" {provider} has kernels for"
+        f"write the model {become}" + phrase("; or export it otherwise: {}", other_exporter(evidence))
     )
     return RuleResult(
         failed=bool(computing),
@@ -73,7 +76,7 @@ def audit(evidence: Evidence) -> RuleResult:
         detail=f"{counted(len(computing), 'node')} in {counted(len(found), 'island')}",
         summary=_summary(evidence, provider, computing, shapes),
         evidence=tuple(_lines(evidence, found, claim.median)),
-        fix="; ".join(ways) + ".",
+        fix=joined(ways) + ".",
     )
 
 

@@ -1,8 +1,10 @@
 """launch-bound: the device waits for the host to launch its work."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from statistics import median
 
+from attrib.findings.evidence.advice import either, fused_as_transformer, more_work, phrase, replayed
 from attrib.findings.evidence.ledger_queries import ENGINE_NAMES
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
@@ -55,10 +57,19 @@ def audit(evidence: Evidence) -> RuleResult:
         detail=f"{format_percent(1 - least.share)} of a step of {ENGINE_NAMES[least.role]}" if least else "",
         summary="; ".join(use.text for use in uses) + ".",
         evidence=tuple(EvidenceRow(text=use.text, value_ns=use.wall - use.busy) for use in idle),
-        fix="Launch less: a larger `--batch-size`; fused nodes (`--optimize ort-transformers`); in ONNX Runtime a CUDA"
-        " graph, provider option `enable_cuda_graph=1` with bound inputs and outputs and no node on the CPU; in PyTorch"
-        " `torch.compile(mode='reduce-overhead')`.",
+        fix=_fix(evidence, {use.role for use in idle}),
     )
+
+
+def _fix(evidence: Evidence, roles: Collection[Role]) -> str:
+    """Ways to launch less, for the engines whose device waits."""
+    ways = [phrase("launch less for the same work, by a larger batch: {}", more_work(evidence))]
+    if "onnxruntime" in roles:
+        ways.append(phrase("fuse nodes: {}", fused_as_transformer(evidence)))
+        ways.append(phrase("replay a CUDA graph in ONNX Runtime: {}", replayed(evidence)))
+    if "torch" in roles:
+        ways.append("in PyTorch `torch.compile(model, mode='reduce-overhead')`")
+    return either(*ways) or "Launch less: larger inputs, or fewer and larger operators."
 
 
 RULE = Rule(

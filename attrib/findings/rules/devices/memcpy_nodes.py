@@ -2,10 +2,10 @@
 
 from collections import Counter
 
+from attrib.findings.evidence.advice import either, fixed_sizes, phrase
 from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, nodes_line, op_of, rows_with_nodes
 from attrib.findings.evidence.placement import copy_nodes, copy_partners, executed_nodes
 from attrib.findings.protocol import Evidence, Rule, RuleResult
-from attrib.units import format_ns
 from attrib.wording import counted
 
 
@@ -31,15 +31,18 @@ def audit(evidence: Evidence) -> RuleResult:
         claim=claim,
         works=tuple(names),
         detail=counted(len(found), "copy node"),
-        summary=f"{directions['MemcpyToHost']} to the host, {directions['MemcpyFromHost']} from it:"
-        f" {format_ns(claim.median)} in the profile. Each also makes the host wait for the device, and keeps CUDA graphs"
-        " from being used.",
+        summary=f"{directions['MemcpyToHost']} to the host, {directions['MemcpyFromHost']} from it."
+        " Each makes the host wait for the device, and keeps CUDA graphs from being used.",
+        price="In the profile they take {}.",
         evidence=tuple(
             nodes_line(evidence, f"{len(copies)} times {op} for {what}: ", copies)
             for (op, what), copies in frequent
         ),
-        fix="Remove the nodes on the host that they serve (see fallback-nodes): export with another `--opset` or with"
-        " static shapes; feed what only the host needs from there: `io_binding.bind_cpu_input`.",
+        fix=either(
+            "remove the nodes on the host that they serve (see fallback-nodes)"
+            + phrase(", such as those that compute sizes: {}", fixed_sizes(evidence)),
+            "feed what only the host needs from there: `binding.bind_cpu_input(name, array)`",
+        ),
     )
 
 

@@ -1,6 +1,7 @@
 """partition-cuts: nodes outside a provider that compiles, which cut the graph into more partitions."""
 
 from attrib.analysis.match.compiled import is_compiled
+from attrib.findings.evidence.advice import exporter_of, joined, phrase, rewritten, verified
 from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, nodes_ns, op_counts, rows_with_nodes
 from attrib.findings.evidence.placement import Island, executed_nodes, island_line, islands, placement_reason
 from attrib.findings.protocol import Evidence, Rule, RuleResult
@@ -28,15 +29,13 @@ def audit(evidence: Evidence) -> RuleResult:
     if rest := cuts[MOST_GROUPS:]:
         names = listed([node.id for island in rest for node in island.nodes])
         lines.append(_line(evidence, rest, f"and {counted(len(rest), 'more cut', 'more cuts')}: {names}"))
-    proofs = [
-        "`attrib verify` measures an export with another opset or attention implementation (opset, attention)"
-    ]
+    proofs = []
     if any(node.op == "IsNaN" for node in between):
-        proofs.insert(
-            0,
-            "`--optimize drop-nan-guard` takes the IsNaN guard behind each Softmax out where no row is masked out entirely;"
-            " `attrib verify --experiment nan-guard` proves what that gives",
-        )
+        guard = "{} takes the IsNaN guard behind each Softmax out where no row is masked out entirely"
+        proofs.append(phrase(guard, rewritten(evidence, "drop-nan-guard")))
+        proofs.append(f"{verified('nan-guard')} proves what that gives")
+    otherwise = verified("opset", "attention") if exporter_of(evidence) else ""
+    proofs.append(phrase("{} measures an export in another opset or from another attention", otherwise))
     one = len(between) == 1
     return RuleResult(
         failed=True,
@@ -50,7 +49,8 @@ def audit(evidence: Evidence) -> RuleResult:
             " without the cuts measures it."
         ),
         evidence=tuple(lines),
-        fix="; ".join(proofs) + ".",
+        fix=phrase("{}.", joined(proofs))
+        or "Write the model without these operators: only a graph without the cuts shows what they cost.",
     )
 
 

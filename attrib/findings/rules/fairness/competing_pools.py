@@ -1,14 +1,12 @@
 """competing-pools: the engine that waits keeps cores busy."""
 
 from attrib.findings.comparability.check import is_off
+from attrib.findings.evidence.advice import SPINNING, either, phrase, spinning_off
 from attrib.findings.evidence.ledger_queries import ENGINE_NAMES
 from attrib.findings.evidence.stability import IDLE_LIMIT
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.units import format_percent
-
-SPINNING = "session.intra_op.allow_spinning"
-"""Session configuration entry: whether ONNX Runtime's threads spin while they wait for work."""
 
 
 def audit(evidence: Evidence) -> RuleResult:
@@ -27,15 +25,17 @@ def audit(evidence: Evidence) -> RuleResult:
     text = ", ".join(f"{ENGINE_NAMES[role]} {format_percent(share)}" for role, share in shares.items())
     ort = evidence.side("onnxruntime")
     spins = ort is not None and not is_off(ort.session_options.get(SPINNING, "").lower())
+    busy = [role for role, share in shares.items() if share > IDLE_LIMIT]
     return RuleResult(
         failed=bool(used),
         detail=" and ".join(used),
         summary=f"Processor time of the waiting engine, in cores: {text}. ONNX Runtime's threads"
         f" {'may' if spins else 'do not'} spin.",
         evidence=tuple(EvidenceRow(text=f"{one} while the other engine ran") for one in used),
-        fix=f"`attrib profile --session-option {SPINNING}=0`, or fewer `--threads`. In a process that holds both engines:"
-        f" `session_options.add_session_config_entry('{SPINNING}', '0')`, and threads that add up to no more than the"
-        " cores.",
+        fix=either(
+            phrase("stop ONNX Runtime's threads from spinning: {}", spinning_off(evidence, busy)),
+            "give both engines threads that add up to no more than the cores",
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from attrib.findings.evidence.advice import fewer_tokens, phrase
 from attrib.findings.evidence.ledger_queries import ids, nodes_line, rows_with_nodes
 from attrib.findings.evidence.placement import executed_nodes
 from attrib.findings.protocol import Evidence, Rule, RuleResult
@@ -9,7 +10,7 @@ from attrib.model.document import EvidenceRow
 from attrib.model.estimate import Delta
 from attrib.model.manifest import Workload
 from attrib.model.work import Work
-from attrib.units import format_ns, format_percent
+from attrib.units import format_percent
 
 LEAST_SHARE = 0.02
 """Of 128 tokens two or three: rounding a length up to a multiple of eight costs more."""
@@ -35,8 +36,9 @@ def audit(evidence: Evidence) -> RuleResult:
     ways = []
     if everywhere > 0:
         ways.append(
-            "Pad to the longest row of the batch: `tokenizer(texts, padding='longest')`;"
-            f" `attrib profile --seq-len {kept}` shows it."
+            "Pad to the longest row of the batch: `tokenizer(texts, padding='longest')`"
+            + phrase("; {} shows it", fewer_tokens(evidence, kept))
+            + "."
         )
     if everywhere < share:
         ways.append(
@@ -53,9 +55,9 @@ def audit(evidence: Evidence) -> RuleResult:
         claim=Delta(median=whole.median, low=round(whole.low * LEAST_SAVED), high=whole.high),
         explains_delta=False,
         detail=format_percent(share),
-        summary=f"{format_percent(share)} of the tokens are padding, and both engines compute on them:"
-        f" {format_ns(whole.median)} of ONNX Runtime's step follows their number ({len(weights)} nodes, {len(squares)} of"
-        " attention with its square).",
+        summary=f"{format_percent(share)} of the tokens are padding, and both engines compute on them.",
+        price=f"{{}} of ONNX Runtime's step follows their number ({len(weights)} nodes, {len(squares)} of attention with its"
+        " square).",
         evidence=tuple(lines),
         fix=" ".join(ways),
     )

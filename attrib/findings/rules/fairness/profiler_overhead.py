@@ -1,5 +1,6 @@
 """profiler-overhead: recording changed the steps so much that the shares are rough."""
 
+from attrib.findings.evidence.advice import more_work, phrase
 from attrib.findings.evidence.ledger_queries import ENGINE_NAMES, ids, rows_of, side_ns
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
@@ -37,8 +38,10 @@ def audit(evidence: Evidence) -> RuleResult:
             else ""
         ),
         evidence=tuple(EvidenceRow(text=texts[role], rows=ids(rows), value_ns=left[role]) for role in large),
-        fix="Record larger calls, so that the cost of recording is a smaller share: a larger `--batch-size` or `--seq-len`,"
-        " or fewer calls (`--layers`); more `--iterations` where single blocks scatter.",
+        fix=phrase(
+            "Record larger calls, so that the cost of recording is a smaller share: {}.", more_work(evidence)
+        )
+        or "Record larger calls, so that the cost of recording is a smaller share: larger inputs of the same model.",
     )
 
 

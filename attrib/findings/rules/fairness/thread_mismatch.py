@@ -8,7 +8,6 @@ from attrib.model.document import EvidenceRow
 from attrib.model.estimate import Delta
 from attrib.model.manifest import Manifest, Role
 from attrib.model.work import Work
-from attrib.units import format_interval
 
 PARALLEL_ELEMENTS = 32_768
 """Smaller tensors are computed by one thread: the grain size of PyTorch's loops (`at::internal::GRAIN_SIZE`)."""
@@ -32,19 +31,17 @@ def audit(evidence: Evidence) -> RuleResult:
     counts = ", ".join(f"{ENGINE_NAMES[role]} {count}" for role, count in threads.items())
     summary = f"Intra-op threads: {counts}" + (f"; usable cores: {cores:g}." if cores else ".")
     works, claim = missing_threads(evidence, manifest)
+    price = ""
     if claim is not None:
         name = ENGINE_NAMES["onnxruntime" if claim.median > 0 else "torch"]
-        low, high = sorted((abs(claim.low), abs(claim.high)))
-        figure = format_interval(abs(claim.median), low, high, sign=False)
-        summary += (
-            f" The threads that {name} lacks cost it an estimated {figure}: it looks slower by that much."
-        )
+        price = f"The threads that {name} lacks cost it an estimated {{}}: it looks slower by that much."
     return RuleResult(
         failed=bool(wrong),
         rows=ids(rows_holding(evidence, works)),
         claim=claim,
         detail="; ".join(wrong),
         summary=summary,
+        price=price,
         evidence=tuple(EvidenceRow(text=text) for text in wrong),
         fix=f"Record again with `attrib profile --threads {fitting}`: it sets both engines. Neither the model"
         " (`torch.set_num_threads`) nor a session option (`intra_op_num_threads`) may change it afterward.",

@@ -2,6 +2,7 @@
 
 from statistics import median, quantiles
 
+from attrib.findings.evidence.advice import longer_blocks, longer_warm_up
 from attrib.findings.evidence.ledger_queries import ENGINE_NAMES
 from attrib.findings.evidence.stability import LEAST_BLOCKS, block_medians
 from attrib.findings.protocol import Evidence, Rule, RuleResult
@@ -41,12 +42,12 @@ def audit(evidence: Evidence) -> RuleResult:
         ratios = [first / rest for first, rest in firsts if rest]
         if len(ratios) >= LEAST_BLOCKS and quantiles(ratios, n=4)[0] > COLD_FIRST:
             text = f"the first step of a block of {name} takes {format_ratio(median(ratios))} as long as the others"
-            found.append((text, "more steps in a block: `--iterations 20`"))
+            found.append((text, longer_blocks(evidence)))
         medians = block_medians(blocks)
         if len(medians) >= LEAST_BLOCKS and medians[0] > COLD_BLOCK * max(medians[1:]):
             ratio = format_ratio(medians[0] / median(medians[1:]))
             found.append(
-                (f"the first block of {name} takes {ratio} as long as the others", "raise `--warmup`")
+                (f"the first block of {name} takes {ratio} as long as the others", longer_warm_up(evidence))
             )
     protocol = manifest.protocol
     return RuleResult(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from attrib.findings.evidence.advice import exporter_of, other_exporter, phrase
 from attrib.findings.evidence.ledger_queries import (
     MOST_GROUPS,
     group_by_module,
@@ -33,8 +34,15 @@ def audit(evidence: Evidence) -> RuleResult:
     step = max(step_ns(evidence), 1)
     lost = rows_of(evidence, "unattributed")
     unsure = [row for row in evidence.ledger.rows if is_unsure(row)]
-    lost_share, unsure_share = spent_ns(lost) / step, spent_ns(unsure) / step
-    fix = "Export with `--exporter dynamo`: it writes the module scope and the fx node of every ONNX node."
+    lost_share, unsure_share = (min(spent_ns(rows) / step, 1.0) for rows in (lost, unsure))
+    fix = phrase(
+        "Export with the dynamo exporter, which writes the module scope and the fx node of every ONNX node: {}.",
+        other_exporter(evidence) if exporter_of(evidence) == "torchscript" else "",
+    )
+    fix = (
+        fix
+        or "See what they are with `attrib explain TRACE_DIR NODE`: nothing that the capture could record is missing."
+    )
     if evidence.manifest is None:
         fix = (
             "Record with `attrib profile`: it notes module scopes and keeps both graphs. Without them calls and nodes can"

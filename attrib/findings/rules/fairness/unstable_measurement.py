@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from attrib.findings.evidence.advice import longer_blocks, longer_warm_up
 from attrib.findings.evidence.ledger_queries import ENGINE_NAMES, step_ns
 from attrib.findings.evidence.stability import (
     DRIFT_LIMIT,
@@ -41,17 +42,20 @@ def _signs_of_steps(evidence: Evidence) -> Iterator[tuple[str, str]]:
         name, scatter, change_of = ENGINE_NAMES[role], spread(evidence, role), drift(evidence, role) or 0.0
         if scatter > SPREAD_LIMIT:
             text = f"blocks of {name} scatter by {format_percent(scatter)} (interquartile range)"
-            yield text, "stop other programs and raise `--iterations`"
+            yield text, longer_blocks(evidence)
         if abs(change_of) > DRIFT_LIMIT:
             change = format_percent(change_of, sign=True)
             text = f"{name} drifted by {change} from the first third of the blocks to the last"
-            yield text, "raise `--warmup`, and let the processor cool down"
+            yield text, longer_warm_up(evidence)
     delta, step = evidence.latency.delta_ns, step_ns(evidence)
     half = (delta.high - delta.low) / 2 if delta is not None else 0
     if delta is not None and step and half > WIDE_INTERVAL * step:
         figure = format_interval(delta.median, delta.low, delta.high)
         share = format_percent(half / step)
-        yield f"half the interval of the difference is {share} of the step ({figure})", "raise `--iterations`"
+        yield (
+            f"half the interval of the difference is {share} of the step ({figure})",
+            longer_blocks(evidence),
+        )
 
 
 def _signs_of_machine(evidence: Evidence) -> Iterator[tuple[str, str]]:
@@ -65,7 +69,7 @@ def _signs_of_machine(evidence: Evidence) -> Iterator[tuple[str, str]]:
     for side in manifest.sides.values() if manifest is not None else ():
         if side.state == "complete" and not side.warmed_up:
             text = f"{ENGINE_NAMES[side.engine]} had not warmed up after {side.warmup} steps"
-            yield text, "raise `--warmup`"
+            yield text, longer_warm_up(evidence)
     if (
         manifest is not None
         and not is_watched(evidence, "others_ns")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from attrib.findings.evidence.absorbable import BIAS, LEVELS, absorbable_nodes, replaceable_nodes
+from attrib.findings.evidence.advice import joined, phrase, rewritten
 from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, nodes_line, rows_with_nodes
 from attrib.findings.evidence.placement import executed_nodes
 from attrib.findings.evidence.unfused_patterns import separate_residuals
@@ -10,7 +11,6 @@ from attrib.findings.evidence.unpacked_weights import beyond_the_peak
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.model.estimate import Delta
-from attrib.units import format_ns
 from attrib.wording import counted, listed
 
 MATRIX = 2
@@ -19,13 +19,10 @@ MATRIX = 2
 LEAST_SAVED = 0.5
 """Of the time of the nodes that would go: what they do is partly done by the node that takes them in."""
 
-FREE_INITIALIZERS = (
-    "`--optimize drop-initializer-inputs`, which takes the initializers out of the graph's inputs; in your code"
-    " `keep_initializers_as_inputs=False` when exporting"
-)
+FREE_INITIALIZERS = "in your code `keep_initializers_as_inputs=False` when exporting"
 UNPACKED = "weights that are not packed"
 RAISE_LEVEL = (
-    "`--opt-level all`; in your code `session_options.graph_optimization_level ="
+    "`attrib profile --opt-level all`; in your code `session_options.graph_optimization_level ="
     " onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL`"
 )
 
@@ -53,8 +50,14 @@ def audit(evidence: Evidence) -> RuleResult:
     folded = tuple(node for names in left.values() for node in names)
     unpacked = {node: share for node, share in beyond_the_peak(evidence).items() if node not in folded}
     fusions = separate_residuals(ran) if ran is not None and level in LEVELS[:2] else 0
-    ways = [FREE_INITIALIZERS] * bool(overridable) + ["leave out `--disable-optimizer`"] * bool(without)
-    ways += [RAISE_LEVEL] if level != "all" or not ways else []
+    ways = []
+    if overridable:
+        moved = "{} takes the initializers out of the graph's inputs"
+        ways += [phrase(moved, rewritten(evidence, "drop-initializer-inputs")), FREE_INITIALIZERS]
+    if without:
+        ways.append("`attrib profile` without `--disable-optimizer`")
+    if level != "all" or not ways:
+        ways.append(RAISE_LEVEL)
     claim = _claim(evidence, left, unpacked, certain=not fusions)
     return RuleResult(
         failed=bool(wrong),
@@ -63,7 +66,8 @@ def audit(evidence: Evidence) -> RuleResult:
         explains_delta=not unpacked,  # the other engine may be as far from the peak
         works=folded,
         detail="; ".join(wrong),
-        summary=_summary(evidence, level, len(folded), claim, fusions, len(unpacked)),
+        summary=_summary(evidence, level, len(folded), fusions, len(unpacked)),
+        price=_price(len(folded), len(unpacked)),
         evidence=(
             *(EvidenceRow(text=text) for text in wrong),
             *(
@@ -72,7 +76,7 @@ def audit(evidence: Evidence) -> RuleResult:
                 if names
             ),
         ),
-        fix="; ".join(ways),
+        fix=joined(ways),
     )
 
 
@@ -107,18 +111,24 @@ def _claim(
     return Delta(median=net.median, low=low, high=net.high)
 
 
-def _summary(evidence: Evidence, level: str, works: int, claim: Delta, fusions: int, unpacked: int) -> str:
-    if unpacked:
-        first = f"{counted(works, 'node')} that would be merged or computed beforehand, and " if works else ""
+def _price(folded: int, unpacked: int) -> str:
+    """The sentence about the claim, with `{}` for its figure; empty where nothing is claimed."""
+    if folded and unpacked:
         return (
-            f"{first}{counted(unpacked, 'product')} whose weights ONNX Runtime may not pack: {format_ns(claim.median)}"
-            " beyond what this machine can do, which is the most that constants save."
+            "Together that is {}: the time of the former, and what the latter take beyond this machine's peak, the most that"
+            " constants save."
         )
+    if unpacked:
+        return "They take {} beyond what this machine can do, which is the most that constants save."
+    return "They took {} net of the Reshape nodes that come for them." if folded else ""
+
+
+def _summary(evidence: Evidence, level: str, works: int, fusions: int, unpacked: int) -> str:
+    if unpacked:
+        first = f"{counted(works, 'node')} would be merged or computed beforehand. " if works else ""
+        return f"{first}{counted(unpacked, 'product')} ran whose weights ONNX Runtime may not pack."
     if works:
-        text = (
-            f"{counted(works, 'node')} that the level `all` merges into others or computes beforehand took"
-            f" {format_ns(claim.median)} net of the Reshape nodes that come for them."
-        )
+        text = f"{counted(works, 'node')} ran that the level `all` merges into others or computes beforehand."
         more = (
             f" {counted(fusions, 'residual sum')} would become part of their layer norm, which gains or costs time: the"
             " experiment opt-level measures all of it."

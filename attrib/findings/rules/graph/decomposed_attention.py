@@ -1,5 +1,6 @@
 """decomposed-attention: attention that PyTorch calls as one op and ONNX Runtime runs node by node."""
 
+from attrib.findings.evidence.advice import either, fused_from_eager, phrase, rewritten, whole_attention
 from attrib.findings.evidence.attention import (
     ATTENTION_NODES,
     attention_regions,
@@ -25,9 +26,6 @@ from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow, LedgerRow
 from attrib.units import format_ns, format_percent
 from attrib.wording import counted
-
-WHOLE_ATTENTION_OPSET = 23
-"""ONNX has an Attention operator of its own since this opset."""
 
 
 def audit(evidence: Evidence) -> RuleResult:
@@ -61,15 +59,15 @@ def audit(evidence: Evidence) -> RuleResult:
     ]
     if layout := [row for row in every if row.cause == "layout"]:
         lines.append(rows_line("transposes and reshapes around it, counted under layout-churn: ", layout))
-    side = evidence.side("onnxruntime")
-    rewrite = (
-        "rewrite the exported model with `onnxscript.rewriter.ort_fusions.optimize_for_ort`, or export eager attention by"
-        " TorchScript (`--exporter torchscript --attention eager`) and fuse it with `python -m"
-        " onnxruntime.transformers.optimizer --model_type bert`"
+    fix = either(
+        phrase("keep attention whole: {}", whole_attention(evidence)),
+        phrase("let onnxscript fuse the graph's attention: {}", rewritten(evidence, "onnxscript")),
+        phrase("export eager attention by TorchScript, and fuse that: {}", fused_from_eager(evidence)),
     )
-    fix = f"Keep attention whole: `attrib profile --opset {WHOLE_ATTENTION_OPSET}`; or {rewrite}."
-    if side is not None and side.opset >= WHOLE_ATTENTION_OPSET:
-        fix = f"This opset has an Attention operator, but the graph does not use it: {rewrite}."
+    fix = (
+        fix
+        or "Fuse it before the session opens the graph: `onnxscript.rewriter.ort_fusions.optimize_for_ort(model)`."
+    )
     return RuleResult(
         failed=True,  # whether it costs anything is for the interval of the rows to say
         rows=ids(rows),

@@ -3,6 +3,7 @@
 from collections import defaultdict
 
 from attrib.analysis.match.ops import base_op
+from attrib.findings.evidence.advice import either, other_exporter, phrase, rewritten
 from attrib.findings.evidence.attention import attention_regions
 from attrib.findings.evidence.ledger_queries import (
     MOST_GROUPS,
@@ -48,8 +49,12 @@ def audit(evidence: Evidence) -> RuleResult:
         summary=f"{op_counts(evidence, 'torch', calls)} became {op_counts(evidence, 'onnxruntime', nodes)}:"
         f" {both_times(rows)}.",
         evidence=tuple(lines),
-        fix="Let another exporter or opset write them (`--exporter torchscript`, `--opset 23`), fuse them with"
-        " `--optimize onnxscript`, or give `torch.onnx.export` a translation of your own (`custom_translation_table`).",
+        fix=either(
+            phrase("let torch's other exporter write them: {}", other_exporter(evidence)),
+            phrase("fuse them: {}", rewritten(evidence, "onnxscript")),
+            "give the dynamo exporter a translation of your own: `torch.onnx.export(model, dynamo=True,"
+            " custom_translation_table={op: function})`",
+        ),
     )
 
 

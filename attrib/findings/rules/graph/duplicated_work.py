@@ -13,6 +13,7 @@ from collections.abc import Collection, Hashable, Iterator, Mapping
 
 from attrib.analysis.lineage.graph import GraphNode
 from attrib.analysis.match.ops import SPELLED, emits, node_role
+from attrib.findings.evidence.advice import phrase, rewritten
 from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph, explained_works
 from attrib.findings.evidence.ledger_queries import (
     MOST_GROUPS,
@@ -25,7 +26,6 @@ from attrib.findings.evidence.ledger_queries import (
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import LedgerRow
 from attrib.model.work import Work
-from attrib.units import format_ns
 from attrib.wording import counted
 
 Copies = dict[str, str]
@@ -47,12 +47,15 @@ def audit(evidence: Evidence) -> RuleResult:
         works=explained_works([row for row in rows if not row.torch_calls], nodes),
         detail=counted(len(nodes), "node computes", "nodes compute"),
         summary=f"{op_counts(evidence, 'onnxruntime', nodes)} repeat other nodes of the graph, with the same inputs and"
-        f" weights of the same size, and PyTorch has no second call: {format_ns(spent.median)} of a step.",
+        f" weights of the same size, and PyTorch has no second call.",
+        price="They take {} of a step.",
         evidence=tuple(
             nodes_line(evidence, f"{name} repeats {copies[name]}: ", [name]) for name in slowest[:MOST_GROUPS]
         ),
-        fix="Merge them: `attrib profile --optimize merge-duplicates` does so where the weights are equal. ONNX Runtime"
-        " merges equal nodes only if they read the very same initializers.",
+        fix=phrase(
+            "Merge them: {} does so where the weights are equal. ", rewritten(evidence, "merge-duplicates")
+        )
+        + "ONNX Runtime merges equal nodes only if they read the very same initializers.",
     )
 
 

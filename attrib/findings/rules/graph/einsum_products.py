@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from attrib.analysis.lineage.graph import GraphNode
+from attrib.findings.evidence.advice import either, phrase, rewritten
 from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph, explained_works
 from attrib.findings.evidence.ledger_queries import MOST_GROUPS, both_times, ids, nodes_ns, rows_holding
 from attrib.findings.evidence.reference_cost import Terms, weight_once, weights_at_product_rate
@@ -48,16 +49,19 @@ def audit(evidence: Evidence) -> RuleResult:
         claim=claim,
         works=explained_works(rows, nodes),
         detail=counted(len(found), "matrix product is", "matrix products are"),
-        summary=f"{counted(len(found), 'product')} by Einsum: {format_ns(spent)}, with the bias. "
-        + (
-            "At the rate of the graph's other matrix products they would take"
-            f" {format_ns(spent - claim.median)}."
-            if has_peers
-            else "The graph holds no other product to compare them with."
-        ),
+        summary=f"{counted(len(found), 'product')} by Einsum: {format_ns(spent)}, with the bias."
+        + ("" if has_peers else " The graph holds no other product to compare them with."),
+        price="That is {} more than they would take at the rate of the graph's other matrix products."
+        if has_peers and claim.median > 0
+        else "",
         evidence=tuple(lines),
-        fix="Write them as MatMul, which the optimizer also fuses with the bias: `attrib profile --optimize"
-        " einsum-to-matmul`, or `torch.matmul`/`nn.Linear` in the model in place of `torch.einsum`.",
+        fix=either(
+            phrase(
+                "write them as MatMul, which the optimizer also fuses with the bias: {}",
+                rewritten(evidence, "einsum-to-matmul"),
+            ),
+            "in the model use `torch.matmul` or `nn.Linear` in place of `torch.einsum`",
+        ),
     )
 
 

@@ -1,5 +1,6 @@
 """extra-nodes: work that only ONNX Runtime does, and no other rule explains."""
 
+from attrib.findings.evidence.advice import other_exporter, phrase
 from attrib.findings.evidence.ledger_queries import (
     both_times,
     delta_ns,
@@ -11,9 +12,6 @@ from attrib.findings.evidence.ledger_queries import (
 )
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.wording import counted, listed
-
-_OTHER = {"dynamo": "torchscript", "torchscript": "dynamo"}
-"""The exporter to try, by the one that was used."""
 
 
 def audit(evidence: Evidence) -> RuleResult:
@@ -32,15 +30,8 @@ def audit(evidence: Evidence) -> RuleResult:
         summary=f"{op_counts(evidence, 'onnxruntime', nodes)}: {both_times(rows)}."
         + (f" In the exported graph: {listed(exported)}." if exported else ""),
         evidence=module_lines(evidence, rows),
-        fix="See what they are for with `attrib explain TRACE_DIR NODE`." + _other_exporter(evidence),
-    )
-
-
-def _other_exporter(evidence: Evidence) -> str:
-    side = evidence.side("onnxruntime")
-    other = _OTHER.get(side.exporter) if side is not None else None
-    return (
-        f" What the exporter added may be absent with `attrib profile --exporter {other}`." if other else ""
+        fix="See what they are for with `attrib explain TRACE_DIR NODE`."
+        + phrase(" What the exporter added may be absent with {}.", other_exporter(evidence)),
     )
 
 

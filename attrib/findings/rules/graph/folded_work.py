@@ -13,6 +13,7 @@ from attrib.findings.evidence.ledger_queries import (
 )
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow, LedgerRow
+from attrib.model.manifest import CHANGED_STATE
 from attrib.units import format_ns
 from attrib.wording import counted
 
@@ -45,7 +46,7 @@ def audit(evidence: Evidence) -> RuleResult:
         if rows
         else "No call of PyTorch was left out by the export.",
         evidence=tuple(lines),
-        fix=_FIX if evidence.input_free is not None else _UNPROVED_FIX,
+        fix=_fix(evidence),
     )
 
 
@@ -54,6 +55,18 @@ def _is_free(evidence: Evidence, row: LedgerRow) -> bool:
     return evidence.input_free is None or evidence.input_free.issuperset(row.torch_calls)
 
 
+def _fix(evidence: Evidence) -> str:
+    """What to do about them: kept as constants only where nothing that they may read changes."""
+    torch = evidence.side("torch")
+    if torch is not None and torch.settings.get(CHANGED_STATE):
+        return _STATE_FIX
+    return _FIX if evidence.input_free is not None else _UNPROVED_FIX
+
+
+_STATE_FIX = (
+    "Some of these calls may read or change what a step changes in the model itself, which the exported graph keeps as it"
+    " was at export: make that state an input and an output of the model, and compare again."
+)
 _FIX = (
     "PyTorch need not compute it anew either: these calls depend on no input, and can be run once in `__init__`, their"
     " result kept with `register_buffer`. Nothing needs to change in ONNX Runtime."

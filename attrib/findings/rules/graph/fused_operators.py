@@ -1,5 +1,6 @@
 """fused-operators: what ONNX Runtime gains by running several calls as fewer nodes."""
 
+from attrib.findings.evidence.advice import try_compiled
 from attrib.findings.evidence.fusions import fusion_line, group_by_fusion
 from attrib.findings.evidence.ledger_queries import (
     MOST_GROUPS,
@@ -8,7 +9,6 @@ from attrib.findings.evidence.ledger_queries import (
     ids,
     nodes_of,
     rows_of,
-    try_compiled,
 )
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.wording import counted

@@ -3,10 +3,10 @@
 from collections import Counter
 
 from attrib.analysis.lineage.graph import GraphNode
+from attrib.findings.evidence.advice import either, phrase, rewritten
 from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph, explained_works
 from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, nodes_line, rows_holding
 from attrib.findings.protocol import Evidence, Rule, RuleResult
-from attrib.units import format_ns
 from attrib.wording import counted
 
 POINTWISE = frozenset({
@@ -41,8 +41,8 @@ def audit(evidence: Evidence) -> RuleResult:
         claim=spent,
         works=explained_works(rows, nodes),
         detail=", ".join(counted(count, f"pair of {op}", f"pairs of {op}") for op, count in kinds),
-        summary=f"{counted(len(nodes), 'node')} only bring the axes to an order from which they are brought back:"
-        f" {format_ns(spent.median)} of a step.",
+        summary=f"{counted(len(nodes), 'node')} only bring the axes to an order from which they are brought back.",
+        price="They take {} of a step.",
         evidence=tuple(
             nodes_line(
                 evidence,
@@ -51,8 +51,14 @@ def audit(evidence: Evidence) -> RuleResult:
             )
             for first, second in pairs[:MOST_GROUPS]
         ),
-        fix="Take the pairs out before the session sees the graph: `attrib profile --optimize drop-inverse-pairs`, or"
-        " `onnxslim in.onnx out.onnx` where nothing stands between them.",
+        fix=either(
+            phrase(
+                "take the pairs out before the session sees the graph: {}",
+                rewritten(evidence, "drop-inverse-pairs"),
+            ),
+            phrase("see whether another tool takes them out: {}", rewritten(evidence, "onnxslim")),
+        )
+        or "Leave out both in the model: what stands between them treats all axes alike.",
     )
 
 

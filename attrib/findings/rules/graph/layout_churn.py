@@ -1,5 +1,6 @@
 """layout-churn: nodes that only move data."""
 
+from attrib.findings.evidence.advice import either, fixed_sizes, phrase, rewritten, whole_attention
 from attrib.findings.evidence.ledger_queries import (
     both_times,
     delta_ns,
@@ -32,12 +33,19 @@ def audit(evidence: Evidence) -> RuleResult:
         if ns
     ]
     by_kind = (EvidenceRow(text=f"By kind: {listed(texts)}"),) if texts else ()
-    fix = "Export with static shapes and simplify the graph: `onnxslim in.onnx out.onnx`."
-    if "Transpose" in kinds:
-        fix = (
-            "Most transposes of a transformer stand around its attention: an exporter that keeps attention whole removes"
-            " them (`attrib profile --opset 23`, or onnxscript's `optimize_for_ort`)."
-        )
+    whole = whole_attention(evidence) if "Transpose" in kinds else ""
+    fix = either(
+        phrase("an attention that stays whole needs no transposes around it: {}", whole),
+        phrase("fuse what stands around attention: {}", rewritten(evidence, "onnxscript") if whole else ""),
+        phrase(
+            "export with fixed sizes, so that what only computes shapes is folded: {}", fixed_sizes(evidence)
+        ),
+        phrase("see what another tool folds: {}", rewritten(evidence, "onnxslim")),
+    )
+    fix = (
+        fix
+        or "Write the model so that it moves less: one layout from end to end, and views where a copy is not needed."
+    )
     return RuleResult(
         failed=delta_ns(rows) > 0,
         rows=ids(rows),

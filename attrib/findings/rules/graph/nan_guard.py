@@ -1,5 +1,6 @@
 """nan-guard: the IsNaN and Where that exporters put behind Softmax."""
 
+from attrib.findings.evidence.advice import either, phrase, rewritten, whole_attention
 from attrib.findings.evidence.attention import guard_nodes
 from attrib.findings.evidence.executed_graph import executed_graph
 from attrib.findings.evidence.ledger_queries import (
@@ -42,11 +43,17 @@ def audit(evidence: Evidence) -> RuleResult:
         claim=spent,
         works=guard,
         detail=counted(len(guard), "node guards", "nodes guard"),
-        summary=f"{op_counts(evidence, 'onnxruntime', guard)} behind Softmax take {format_ns(spent.median)} of a step."
+        summary=f"{op_counts(evidence, 'onnxruntime', guard)} stand behind Softmax."
         f" They matter only for a row whose every score is masked out.{more if compiled > 0 else ''}",
+        price="They take {} of a step.",
         evidence=tuple(lines),
-        fix="Where the mask leaves every row at least one token, drop the guard: `attrib profile --optimize"
-        " drop-nan-guard`. Opset 23 keeps attention whole and needs none: `attrib profile --opset 23`.",
+        fix=either(
+            phrase(
+                "where the mask leaves every row at least one token, drop the guard: {}",
+                rewritten(evidence, "drop-nan-guard"),
+            ),
+            phrase("an attention that stays whole needs none: {}", whole_attention(evidence)),
+        ),
     )
 
 

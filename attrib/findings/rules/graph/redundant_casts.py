@@ -1,5 +1,6 @@
 """redundant-casts: conversions between element types."""
 
+from attrib.findings.evidence.advice import in_float, phrase, rewritten
 from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph
 from attrib.findings.evidence.ledger_queries import (
     both_times,
@@ -30,14 +31,16 @@ def audit(evidence: Evidence) -> RuleResult:
         what = f"{counted(len(pairs), 'cast')} undone by the next one, e.g. {first} and {second}: the pairs take "
         lines.append(nodes_line(evidence, what, undone))
         fix = (
-            "Take the pairs out before the session sees the graph: `attrib profile --optimize drop-inverse-pairs` drops"
-            " those that lose nothing. A pair that rounds (float to float16 and back) must go from the model, because it"
-            " changes the numbers."
+            phrase(
+                "Take the pairs out before the session sees the graph: {} drops those that lose nothing. ",
+                rewritten(evidence, "drop-inverse-pairs"),
+            )
+            + "A pair that rounds (float to float16 and back) must go from the model, because it changes the numbers."
         )
     if inserted:
-        fix = (
-            "The execution provider has no kernels for this element type and converts around them: run in fp32, or on a"
-            " provider that has them."
+        fix = "The execution provider has no kernels for this element type and converts around them: " + (
+            phrase("run in fp32 ({}), or on a provider that has them.", in_float(evidence))
+            or "take a provider that has them."
         )
     return RuleResult(
         failed=delta_ns(rows) > 0,

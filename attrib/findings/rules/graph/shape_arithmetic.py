@@ -1,5 +1,6 @@
 """shape-arithmetic: nodes that compute shapes at run time."""
 
+from attrib.findings.evidence.advice import either, fixed_sizes, free_sizes, phrase, rewritten
 from attrib.findings.evidence.ledger_queries import (
     both_times,
     delta_ns,
@@ -27,9 +28,22 @@ def audit(evidence: Evidence) -> RuleResult:
         detail=counted(len(nodes), "node"),
         summary=f"{op_counts(evidence, 'onnxruntime', nodes)}: shapes take {both_times(rows)}.",
         evidence=module_lines(evidence, rows),
-        fix="Export with static shapes, or fix the free dimensions of the session with "
-        "`SessionOptions.add_free_dimension_override_by_name(name, value)`, so that constant folding "
-        "removes them.",
+        fix=_fix(evidence),
+    )
+
+
+def _fix(evidence: Evidence) -> str:
+    """Fixed sizes where they are free, or not known to be fixed; else what folds shapes of a graph that has them."""
+    if free_sizes(evidence) is False:
+        slim = phrase("see what another tool folds: {}", rewritten(evidence, "onnxslim"))
+        return either(
+            "take sizes from Python in `forward` where they never change, so that the exporter writes constants",
+            slim,
+        )
+    return either(
+        phrase("export with fixed sizes: {}", fixed_sizes(evidence)),
+        "fix the free dimensions of the session, so that constant folding removes them:"
+        " `session_options.add_free_dimension_override_by_name(name, value)`",
     )
 
 

@@ -12,6 +12,7 @@ The model itself is none: it prepares masks and positions for all the others.
 from collections import Counter, defaultdict
 
 from attrib.analysis.match.ops import IDENTITY_OPS, base_op, call_role
+from attrib.findings.evidence.advice import try_compiled
 from attrib.findings.evidence.attention import ATTENTION_CALLS
 from attrib.findings.evidence.ledger_queries import (
     MOST_GROUPS,
@@ -24,7 +25,6 @@ from attrib.findings.evidence.ledger_queries import (
     nodes_of,
     op_counts,
     rows_line,
-    try_compiled,
 )
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import LedgerRow

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from attrib.findings.evidence.advice import either, phrase, rewritten
 from attrib.findings.evidence.executed_graph import explained_works
 from attrib.findings.evidence.ledger_queries import (
     both_times,
@@ -62,9 +63,10 @@ def audit(evidence: Evidence) -> RuleResult:
         )
         lines.append(EvidenceRow(text=text))
     side = evidence.side("onnxruntime")
-    fix = (
-        "Take a newer onnxruntime (its fusions follow the exporters with some delay), or fuse before the session with"
-        " `onnxscript.rewriter.ort_fusions.optimize_for_ort`."
+    fix = either(
+        "take a newer onnxruntime, whose fusions follow the exporters with some delay",
+        phrase("fuse before the session: {}", rewritten(evidence, "onnxscript"))
+        or "fuse before the session: `onnxscript.rewriter.ort_fusions.optimize_for_ort(model)`",
     )
     if side is not None and side.opt_level not in ("", "all"):
         fix = f"The session optimizes at level {side.opt_level}: run `attrib profile --opt-level all`."

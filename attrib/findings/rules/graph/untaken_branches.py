@@ -37,7 +37,7 @@ FIXES = {
     "ignored by the graph": "Do not decide by `if tensor:` in a model that is traced: the value of this run is"
     " in the graph for good.",
     "traced away": "The graph computes only the branch that ran here. If the other one is ever needed, choose by a tensor:"
-    " `torch.cond` for `--exporter dynamo`, a scripted function for `--exporter torchscript`; or export one graph"
+    " `torch.cond` for the dynamo exporter, a scripted function for the one by TorchScript; or export one graph"
     " a setting.",
     "exported as If": "If the choice never changes, export with a Python bool in place of the tensor: the graph then"
     " holds one branch, its weights only, and no `If`.",

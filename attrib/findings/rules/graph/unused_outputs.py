@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from attrib.analysis.lineage.graph import GraphNode
+from attrib.findings.evidence.advice import either, phrase, rewritten
 from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph
 from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, nodes_ns, op_counts, rows_holding
 from attrib.findings.evidence.numerics import bytes_of
@@ -51,9 +52,11 @@ def audit(evidence: Evidence) -> RuleResult:
         detail=f"{counted(len(surplus), 'output')} of {len(ran.graph.outputs)}",
         summary=f"{listed(surplus)}: {needed}, and about {moved} to copy them out of the session in every run.",
         evidence=tuple(lines),
-        fix="Export without them (`output_hidden_states=False`, `output_attentions=False`), take them out of the graph"
-        " (`attrib profile --optimize drop-unused-outputs`), or ask for the others by name: `session.run([name, ...],"
-        " inputs)`.",
+        fix=either(
+            phrase("take them out of the graph: {}", rewritten(evidence, "drop-unused-outputs")),
+            "export a module that returns what is read, and nothing else",
+            "ask for the others by name: `session.run(names, inputs)`",
+        ),
     )
 
 

@@ -1,5 +1,6 @@
 """denormal-values: weights so small that the processor computes with them in microcode."""
 
+from attrib.findings.evidence.advice import phrase, with_entry
 from attrib.findings.evidence.numerics import DENORMAL_LIMIT, denormal_share
 from attrib.findings.evidence.placement import runs_on_gpu
 from attrib.findings.protocol import Evidence, Rule, RuleResult
@@ -23,8 +24,9 @@ def audit(evidence: Evidence) -> RuleResult:
         detail=format_percent(share),
         summary=f"{figure}. Activations are not counted: the experiment denormals-as-zero shows what both cost.",
         evidence=(EvidenceRow(text=figure),),
-        fix="Let both engines take them for zero: `attrib profile --session-option session.set_denormal_as_zero=1`, and"
-        " `torch.set_flush_denormal(True)` in PyTorch; or set them to zero once, in the checkpoint.",
+        fix="Let both engines take them for zero: "
+        + phrase("{} for ONNX Runtime and ", with_entry(evidence, "session.set_denormal_as_zero", "1"))
+        + "`torch.set_flush_denormal(True)` for PyTorch; or set them to zero once, in the checkpoint.",
     )
 
 

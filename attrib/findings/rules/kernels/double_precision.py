@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from attrib.analysis.match.ops import SPELLED
+from attrib.findings.evidence.advice import either, phrase, rewritten
 from attrib.findings.evidence.executed_graph import explained_works
 from attrib.findings.evidence.kernels import flops_of
 from attrib.findings.evidence.ledger_queries import (
@@ -78,8 +79,10 @@ def audit(evidence: Evidence) -> RuleResult:
         f" {counted(len(casts), 'cast')} to and from double take {spent} of it."
         + (" PyTorch computes in double, too: both engines waste it." if both else ""),
         evidence=tuple(lines),
-        fix="Compute in float: `attrib profile --optimize double-to-float`, or look in the model for a Python or numpy"
-        " constant of type float64 and for `.double()`, which PyTorch's exporters keep.",
+        fix=either(
+            phrase("compute in float: {}", rewritten(evidence, "double-to-float")),
+            "look in the model for a numpy constant of type float64 and for `.double()`, which PyTorch's exporters keep",
+        ),
     )
 
 

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from attrib.findings.evidence.advice import try_compiled
 from attrib.findings.evidence.kernels import compare_kernels, group_flops
-from attrib.findings.evidence.ledger_queries import try_compiled
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 

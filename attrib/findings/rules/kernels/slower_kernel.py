@@ -11,11 +11,7 @@ def audit(evidence: Evidence) -> RuleResult:
     result, groups = compare_kernels(evidence, "slower")
     fix = "Try a newer onnxruntime or another execution provider, or report the shapes to microsoft/onnxruntime."
     if any(group_flops(evidence, group.rows, "onnxruntime") for group in groups):
-        fix = (
-            "First make sure that the checks on threads, TF32 and precision hold. If they do, the matrix kernels differ: try"
-            " another execution provider (`--provider OpenVINOExecutionProvider` on Intel), a newer onnxruntime, or report"
-            " the shapes to microsoft/onnxruntime."
-        )
+        fix = f"Where the checks on threads, TF32 and precision hold, the matrix kernels differ. {fix}"
     return replace(result, fix=fix)
 
 

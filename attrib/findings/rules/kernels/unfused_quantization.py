@@ -1,6 +1,7 @@
 """unfused-quantization: time that goes into quantizing and dequantizing, and into integer kernels that do not pay."""
 
 from attrib.analysis.lineage.graph import GraphNode
+from attrib.findings.evidence.advice import either, phrase, rewritten
 from attrib.findings.evidence.executed_graph import executed_graph
 from attrib.findings.evidence.ledger_queries import (
     both_times,
@@ -28,14 +29,10 @@ INTEGER = frozenset({
 
 KINDS = {"DynamicQuantizeLinear": "activations that are quantized with a range found in every run"}
 WEIGHTS = "weights that are dequantized anew in every run"
-FIXES = {
-    "weights": "Do not quantize what is only looked up or read once: exclude embeddings (`op_types_to_quantize=['MatMul',"
-    " 'Gemm']` of `onnxruntime.quantization`), or use the QOperator format (`attrib profile --optimize int8-qoperator`).",
-    "slow": "This processor runs integer products no faster than float: keep fp32, or quantize symmetrically (S8S8) where it"
-    " has VNNI or AMX.",
-    "conversions": "Quantize with fixed ranges (`attrib profile --optimize int8-qdq`), so that the conversions are fused"
-    " into the integer nodes; or keep fp32 for the layers with little arithmetic.",
-}
+SLOW = (
+    "This processor runs integer products no faster than float: keep fp32, or quantize symmetrically (S8S8) where it has"
+    " VNNI or AMX."
+)
 
 
 def audit(evidence: Evidence) -> RuleResult:
@@ -81,7 +78,25 @@ def audit(evidence: Evidence) -> RuleResult:
         summary=f"{op_counts(evidence, 'onnxruntime', nodes) or 'No conversions'}: {spent} of a step;"
         f" {counted(len(nodes_of(integer)), 'node')} of integer arithmetic: {both_times(integer)}.",
         evidence=tuple(lines),
-        fix=FIXES["weights" if WEIGHTS in kinds else "slow" if slow else "conversions"],
+        fix=_weights_fix(evidence) if WEIGHTS in kinds else SLOW if slow else _conversions_fix(evidence),
+    )
+
+
+def _weights_fix(evidence: Evidence) -> str:
+    return either(
+        "do not quantize what is only looked up or read once: exclude embeddings by"
+        " `op_types_to_quantize=['MatMul', 'Gemm']` of `onnxruntime.quantization`",
+        phrase("use the QOperator format: {}", rewritten(evidence, "int8-qoperator")),
+    )
+
+
+def _conversions_fix(evidence: Evidence) -> str:
+    return either(
+        phrase(
+            "quantize with fixed ranges, so that the conversions are fused into the integer nodes: {}",
+            rewritten(evidence, "int8-qdq"),
+        ),
+        "keep fp32 for the layers with little arithmetic",
     )
 
 

@@ -2,11 +2,11 @@
 
 from collections import Counter
 
+from attrib.findings.evidence.advice import either, in_float, phrase
 from attrib.findings.evidence.executed_graph import executed_graph
 from attrib.findings.evidence.ledger_queries import ids, module_lines, rows_holding
 from attrib.findings.evidence.numerics import INSERTED_CASTS
 from attrib.findings.protocol import Evidence, Rule, RuleResult
-from attrib.units import format_ns
 from attrib.wording import counted, listed
 
 HALVES = frozenset({"float16", "bfloat16"})
@@ -27,7 +27,7 @@ def audit(evidence: Evidence) -> RuleResult:
     served = Counter(node.op for node in ran.graph.nodes if not made.isdisjoint(node.inputs))
     summary = f"The provider computes {precision} without casts of ONNX Runtime's own."
     if nodes:
-        summary = f"ONNX Runtime put in {counted(len(nodes), 'Cast')} that take {format_ns(spent.median)} of a step."
+        summary = f"ONNX Runtime put in {counted(len(nodes), 'Cast')}."
         if served:
             summary += f" They serve {listed([f'{count} {op}' for op, count in served.most_common()])}."
     return RuleResult(
@@ -37,9 +37,13 @@ def audit(evidence: Evidence) -> RuleResult:
         works=nodes,
         detail=f"{counted(len(nodes), 'cast')} around nodes without a {precision} kernel",
         summary=summary,
+        price="They take {} of a step." if nodes else "",
         evidence=module_lines(evidence, rows),
-        fix="Run in fp32 (`attrib profile --precision fp32`), or on a provider that has the kernels (`--provider"
-        " CUDAExecutionProvider`). On a CPU half precision saves memory, not time.",
+        fix=either(
+            phrase("run in fp32: {}", in_float(evidence)),
+            "take a provider that has the kernels, such as CUDA's",
+        )
+        + " On a CPU half precision saves memory, not time.",
     )
 
 

@@ -1,9 +1,12 @@
 """first-shape-cost: the first run of a shape takes far longer than the others."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from statistics import median
 
+from attrib.findings.evidence.advice import change, either
 from attrib.findings.evidence.ledger_queries import ENGINE_NAMES
+from attrib.findings.evidence.placement import runs_on_gpu
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.model.manifest import ROLES, Role
@@ -64,9 +67,21 @@ def audit(evidence: Evidence) -> RuleResult:
         detail=f"{format_ns(worst.first)} instead of {format_ns(worst.warm)}" if worst else "",
         summary="; ".join(first.text for first in known) + "." + (effect if costly else ""),
         evidence=tuple(EvidenceRow(text=first.text, value_ns=first.first - first.warm) for first in costly),
-        fix="Run each shape once before serving; pad to a few lengths. On CUDA: provider option"
-        " `cudnn_conv_algo_search=HEURISTIC` instead of EXHAUSTIVE. In PyTorch: `torch.compile(dynamic=True)`.",
+        fix=_fix(evidence, {first.role for first in costly}),
     )
+
+
+def _fix(evidence: Evidence, roles: Collection[Role]) -> str:
+    """What helps the engines whose first run is costly."""
+    convolves = evidence.ran is not None and any(node.op == "Conv" for node in evidence.ran.nodes)
+    torch = evidence.side("torch")
+    ways = ["run each shape once before serving, and pad to a few shapes"]
+    if "onnxruntime" in roles and runs_on_gpu(evidence) and convolves:
+        heuristic = change("--provider-option cudnn_conv_algo_search=HEURISTIC")
+        ways.append(f"choose the algorithm of convolutions without trying all of them: {heuristic}")
+    if "torch" in roles and torch is not None and torch.mode == "compile":
+        ways.append("compile for all shapes at once in your code: `torch.compile(model, dynamic=True)`")
+    return either(*ways)
 
 
 RULE = Rule(

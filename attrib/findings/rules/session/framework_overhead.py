@@ -3,13 +3,13 @@
 import numpy as np
 
 from attrib.analysis.attribution.device.parts import DEVICE_PARTS
+from attrib.findings.evidence.advice import bound, phrase, try_compiled
 from attrib.findings.evidence.ledger_queries import (
     ENGINE_NAMES,
     both_times,
     ids,
     rows_of,
     side_ns,
-    try_compiled,
 )
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
@@ -33,7 +33,11 @@ def audit(evidence: Evidence) -> RuleResult:
     elif largest is not None and largest.text.startswith("ort executor:"):
         fix = "The executor's cost grows with the number of nodes: fuse them, or use a larger batch."
     else:
-        fix = "Keep inputs and outputs in OrtValues: `--io-binding`, or `session.run_with_ort_values` in your code."
+        fix = (
+            "Keep inputs and outputs in OrtValues: "
+            + phrase("{}, or ", bound(evidence))
+            + "`session.run_with_ort_values(names, inputs)` in your code."
+        )
     return RuleResult(
         failed=bool(rows),
         rows=ids(rows),

@@ -1,5 +1,6 @@
 """python-overhead: modules of PyTorch that spend time in their own Python, outside any operator."""
 
+from attrib.findings.evidence.advice import try_compiled
 from attrib.findings.evidence.ledger_queries import (
     MOST_GROUPS,
     group_by_module,
@@ -7,7 +8,6 @@ from attrib.findings.evidence.ledger_queries import (
     rows_line,
     rows_of,
     side_ns,
-    try_compiled,
 )
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.units import format_ns

@@ -56,8 +56,8 @@ def audit(evidence: Evidence) -> RuleResult:
             EvidenceRow(text=f"{spent} in the session and its API, outside the nodes", rows=ids(rows)),
         ),
         fix="Bind them once: `attrib profile --io-binding`; in your code `binding = session.io_binding()`,"
-        " `bind_ortvalue_input`, `bind_output(name, 'cuda')`, `session.run_with_iobinding(binding)`. Leave out outputs that"
-        " nobody reads: `session.run([names], feeds)` or `--optimize drop-unused-outputs`.",
+        " `binding.bind_ortvalue_input(name, value)`, `binding.bind_output(name, 'cuda')`,"
+        " `session.run_with_iobinding(binding)`. Leave out outputs that nobody reads: `session.run(names, inputs)`.",
     )
 
 

@@ -297,7 +297,8 @@ class TestLaunchBound:
         assert found.state == "failed"
         assert "95 % of a step of PyTorch" in found.title
         assert "20 ms of 400 ms" in texts(found)
-        assert "enable_cuda_graph" in found.fix
+        assert "mode='reduce-overhead'" in found.fix
+        assert "--cuda-graph" not in found.fix  # a node runs on the CPU
 
     def test_plain_steps_are_the_measure_where_there_are_any(self):
         found = finding("launch-bound", session(*GUARDED, device=use(20 * MS, 400 * MS)))

@@ -296,7 +296,7 @@ class TestDifferentMath:
                     },
                 },
                 "ONNX Runtime int8",
-                "--precision fp32",
+                "without `--optimize int8-dynamic`",
             ),
             (
                 {
