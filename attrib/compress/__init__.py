@@ -3,4 +3,4 @@
 Runs before anything is measured or exported, so that both engines get the same model; measures nothing itself.
 """
 
-__all__ = ["registry", "run"]
+__all__ = ["registry", "run", "subject"]

@@ -9,17 +9,15 @@ from typing import Any
 
 import torch
 
-from attrib.compress.subject import Subject
+from attrib.compress.subject import Subject, linear_layers
 from attrib.errors import AttribError
 from attrib.wording import counted
 
-
-def layers(module: Any) -> list[str]:
-    """The names of the Linear layers inside a module; the module itself cannot be changed in place."""
-    return [name for name, part in module.named_modules() if name and type(part) is torch.nn.Linear]
+layers = linear_layers
+"""Which layers it quantizes."""
 
 
-def compress(subject: Subject, names: list[str], _share: float) -> str:
+def compress(subject: Subject, linears: dict[str, Any], _share: float) -> str:
     """Quantize the Linear layers in place; what was done.
 
     Raises:
@@ -34,5 +32,5 @@ def compress(subject: Subject, names: list[str], _share: float) -> str:
         ) from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it is deprecated in favor of a package that attrib does not require
-        quantize_dynamic(subject.module, {torch.nn.Linear}, dtype=torch.qint8, inplace=True)
-    return f"quantized {counted(len(names), 'Linear layer')} to int8, activations in every step"
+        quantize_dynamic(subject.module, set(linears), dtype=torch.qint8, inplace=True)
+    return f"quantized {counted(len(linears), 'Linear layer')} to int8, activations in every step"

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from attrib.compress.subject import Subject
+from attrib.compress.subject import Subject, linear_layers
 from attrib.errors import AttribError
 from attrib.wording import counted
 
@@ -41,11 +41,7 @@ class Int8Linear(torch.nn.Module):  # type: ignore[misc]  # torch is untyped her
 
 def layers(module: Any) -> list[torch.nn.Linear]:
     """The Linear layers inside a module that the kernel can compute."""
-    return [
-        part
-        for name, part in module.named_modules()
-        if name and type(part) is torch.nn.Linear and not part.in_features % _BLOCK
-    ]
+    return [part for part in linear_layers(module).values() if not part.in_features % _BLOCK]
 
 
 def compress(subject: Subject, linears: list[torch.nn.Linear], _share: float) -> str:

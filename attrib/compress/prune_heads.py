@@ -1,4 +1,4 @@
-"""`prune-heads`: leave out the attention heads that matter least by their weights, a share of each self-attention.
+"""`prune-heads`: leave out the attention heads that matter least by their weights, a share of each layer.
 
 Query, key and value lose the rows of the heads that go, the layer that mixes the heads loses their columns: products
 become smaller, and nothing is masked. Which heads go is a rule about weights alone: what head `h` adds to the output of
@@ -7,7 +7,7 @@ its layer is `A_h X V_h O_h`, and those go whose `V_h O_h` has the smallest Frob
 That a layer is what it looks like is proved on the workload's inputs: the model as it was, with zeros in the columns that
 mix the heads that go, must give the same outputs.
 
-A self-attention is a module that says how wide a head is, with one layer for each of query, key and value, or one for all
+An attention layer is a module that says how wide a head is, with one layer for each of query, key and value, or one for all
 three in this order (GPT-2), and one layer that mixes the heads. Attention with fewer key and value heads than query heads
 is left alone, and so is `torch.nn.MultiheadAttention`, whose width is that of its input.
 """
@@ -37,8 +37,8 @@ _FUSED = "c_attn"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SelfAttention:
-    """One self-attention.
+class AttentionLayer:
+    """One attention layer.
 
     Attributes:
         module: The module that holds it.
@@ -93,13 +93,13 @@ class SelfAttention:
         return (first[:, None] + torch.arange(self.width, device=device)).flatten()
 
 
-def layers(module: Any) -> list[SelfAttention]:
-    """Every self-attention of a module whose heads could be pruned."""
+def layers(module: Any) -> list[AttentionLayer]:
+    """Every attention layer of a module whose heads could be pruned."""
     named = dict(module.named_modules())
     return [found for name in named if (found := _attention_at(name, named))]
 
 
-def _attention_at(name: str, named: Mapping[str, Any]) -> SelfAttention | None:
+def _attention_at(name: str, named: Mapping[str, Any]) -> AttentionLayer | None:
     part = named[name]
     width = next((value for key in _WIDTHS if isinstance(value := vars(part).get(key), int)), 0)
     held = {key: child for key, child in part.named_children() if _is_layer(child)}
@@ -119,10 +119,10 @@ def _attention_at(name: str, named: Mapping[str, Any]) -> SelfAttention | None:
         fits = len(projections) == len(held) == 3 and set(of_each) == {heads * width}  # noqa: PLR2004
     if rest or heads < 2 or not fits:  # noqa: PLR2004
         return None
-    return SelfAttention(module=part, projections=projections, mixing=mixing, heads=heads, width=width)
+    return AttentionLayer(module=part, projections=projections, mixing=mixing, heads=heads, width=width)
 
 
-def compress(subject: Subject, attentions: list[SelfAttention], share: float) -> str:
+def compress(subject: Subject, attentions: list[AttentionLayer], share: float) -> str:
     """Prune a share of the heads of each, at least one and never all, and prove it; what was done.
 
     Raises:
@@ -144,8 +144,8 @@ def compress(subject: Subject, attentions: list[SelfAttention], share: float) ->
             f"without the heads the outputs are not those with the heads silenced: {apart:.2g} of the largest value apart",
             hint="the model holds attention of a form that attrib does not know: leave out --compress prune-heads",
         )
-    each = ", ".join(dict.fromkeys(counts))
-    return f"left out {each} heads in {counted(len(attentions), 'self-attention')}, the smallest by weights"
+    each, where = ", ".join(dict.fromkeys(counts)), counted(len(attentions), "attention layer")
+    return f"left out {each} heads in {where}, those with the smallest weights"
 
 
 def _is_layer(module: Any) -> bool:

@@ -34,7 +34,7 @@ class Compression:
 
 
 COMPRESSIONS: dict[str, Compression] = {
-    "prune-heads": Compression(module="prune_heads", layers="self-attention", share=0.25),
+    "prune-heads": Compression(module="prune_heads", layers="attention layer", share=0.25),
     "int8-dynamic": Compression(
         module="int8_dynamic",
         layers="Linear layer",

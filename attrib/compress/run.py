@@ -6,7 +6,7 @@ from typing import Any
 
 from attrib.compress.registry import COMPRESSIONS, Compression, asked_of
 from attrib.compress.subject import Subject, largest_difference
-from attrib.errors import AttribError
+from attrib.errors import AttribError, first_line
 from attrib.model.manifest import Compressed
 
 
@@ -38,10 +38,10 @@ def compress(subject: Subject, names: Iterable[str]) -> tuple[Compressed, ...]:
         try:
             what = _own(asked.row).compress(subject, layers, asked.share)
             apart = largest_difference(before, subject.step())
-        except AttribError as error:
-            raise AttribError(
-                f"--compress {text}: {error}", hint=error.hint or f"leave out --compress {text}"
-            ) from error
+        except Exception as error:
+            why = str(error) if isinstance(error, AttribError) else first_line(error)
+            hint = getattr(error, "hint", "") or f"leave out --compress {text}"
+            raise AttribError(f"--compress {text}: {why}", hint=hint) from error
         done.append(Compressed(name=text, what=what, apart=apart))
     return tuple(done)
 

@@ -55,7 +55,7 @@ _OF_INT8: dict[Role, str] = {
 _TRIED: dict[str, _Tried] = {
     "prune-heads": _Tried(
         title="A quarter fewer heads",
-        about="Leaves out of each self-attention of the PyTorch model the quarter of the heads whose value and output"
+        about="Leaves out of each attention layer of the PyTorch model the quarter of the heads whose value and output"
         " weights have the smallest product, to show what pruning could save; only the model's accuracy can say whether"
         " it is still good enough.",
         predict={"onnxruntime": _pruned("onnxruntime"), "torch": _pruned("torch")},
