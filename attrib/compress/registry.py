@@ -22,7 +22,7 @@ class Compression:
         share: The share of each layer that it leaves out where none is asked for; None where it takes none.
         precision: The precision that the module computes in afterward; empty where it stays.
         devices: Where PyTorch can compute it.
-        precisions: The precisions of the weights that it begins with.
+        precisions: The precisions of what its layers may be given; under autocast that is the lower one.
     """
 
     module: str
@@ -92,7 +92,7 @@ def asked_of(text: str) -> Asked:
 
 
 def check_compressions(names: Iterable[str], precision: Precision, device: Device) -> None:
-    """Check what was given to `--compress` for a model of this precision on this device.
+    """Check what was given to `--compress` for a model that runs in this precision on this device.
 
     Raises:
         UsageError: There is no such compression, or it cannot be computed there.
@@ -106,7 +106,7 @@ def check_compressions(names: Iterable[str], precision: Precision, device: Devic
             )
         if precision not in asked.row.precisions:
             raise UsageError(
-                f"--compress {asked.name} begins with {' or '.join(asked.row.precisions)} weights, not with {precision}",
+                f"--compress {asked.name} computes from {' or '.join(asked.row.precisions)}, not from {precision}",
                 hint=f"--precision {asked.row.precisions[0]}",
             )
 

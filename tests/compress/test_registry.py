@@ -24,7 +24,12 @@ from attrib.model.capture_options import CaptureOptions
         ({"compress": ("int8-dynamic",), "device": "cuda"}, "computes on cpu, not on cuda", "--device cpu"),
         (
             {"compress": ("int8-dynamic",), "precision": "bf16"},
-            "begins with fp32 weights",
+            "computes from fp32, not from bf16",
+            "--precision fp32",
+        ),
+        (
+            {"compress": ("int8-dynamic",), "precision": "bf16", "autocast": True},
+            "computes from fp32, not from bf16",
             "--precision fp32",
         ),
         ({"compress": ("prune-heads",), "onnx": "m.onnx"}, "--compress applies to an export", ""),

@@ -43,7 +43,7 @@ def check_options(options: CaptureOptions) -> None:
         raise UsageError(f"unknown task {options.task!r}", hint=f"--task with one of: {known}")
     # Under autocast the exported graph keeps the weights' precision.
     check_rewrites(options.optimize, "fp32" if options.autocast else options.precision)
-    check_compressions(options.compress, "fp32" if options.autocast else options.precision, options.device)
+    check_compressions(options.compress, options.precision, options.device)
     session_options(options.session_options)
     _check_combinations(options)
 
