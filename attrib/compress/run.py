@@ -49,7 +49,10 @@ def compress(subject: Subject, names: Iterable[str]) -> tuple[Compressed, ...]:
 def parameter_count(module: Any) -> int:
     """Count the weights of a module; `torch.ao` keeps those of its int8 layers in no parameter, but behind a method."""
     packed = (
-        part for part in module.modules() if type(part).__module__.startswith("torch.ao.nn.quantized.dynamic")
+        part
+        for part in module.modules()
+        if type(part).__module__.startswith("torch.ao.nn.quantized.dynamic")
+        and type(part).__name__ == "Linear"
     )
     held = [tensor for part in packed for tensor in (part.weight(), part.bias()) if tensor is not None]
     return sum(tensor.numel() for tensor in (*module.parameters(), *held))

@@ -133,7 +133,7 @@ def build(recipe: Recipe) -> Built:
 
     def step() -> dict[str, Any]:
         # The same numbers for a model that draws some, and none of those that its later steps draw.
-        with torch.random.fork_rng():
+        with torch.random.fork_rng([torch.cuda.current_device()] if recipe.device == "cuda" else []):
             return {name: value.clone() for name, value in built.first_outputs().items()}
 
     subject = Subject(module=module, precision=recipe.precision, step=step)

@@ -25,14 +25,14 @@ class _Tried:
     """One compression as it is tried.
 
     Attributes:
-        title: For a reader.
+        form: What the model then has, for a title.
         about: What it does.
         predict: The saving of either engine, where the profile tells it.
         unpredicted: Why there is none for either engine.
         basis: What the prediction of either engine rests on.
     """
 
-    title: str
+    form: str
     about: str
     predict: dict[Role, Callable[[ExperimentContext], Prediction | None]]
     unpredicted: dict[Role, str]
@@ -54,7 +54,7 @@ _OF_INT8: dict[Role, str] = {
 
 _TRIED: dict[str, _Tried] = {
     "prune-heads": _Tried(
-        title="A quarter fewer heads",
+        form="a quarter fewer heads",
         about="Leaves out of each attention layer of the PyTorch model the quarter of the heads whose value and output"
         " weights have the smallest product, to show what pruning could save; only the model's accuracy can say whether"
         " it is still good enough.",
@@ -63,7 +63,7 @@ _TRIED: dict[str, _Tried] = {
         basis={"onnxruntime": _OF_HEADS, "torch": _OF_HEADS},
     ),
     "int8-dynamic": _Tried(
-        title="PyTorch's dynamic int8",
+        form="dynamic int8 layers",
         about="Quantizes the Linear layers of the PyTorch model with `torch.ao.quantization.quantize_dynamic`: weights"
         " in int8, activations in every step.",
         predict={"torch": linear_calls},
@@ -71,7 +71,7 @@ _TRIED: dict[str, _Tried] = {
         basis=_OF_INT8,
     ),
     "int8-weight-only": _Tried(
-        title="PyTorch's weight-only int8",
+        form="weight-only int8 layers",
         about="Keeps the weights of the PyTorch model's Linear layers in int8 and multiplies with"
         " `aten::_weight_int8pack_mm`, in bfloat16: less memory to read, more to compute.",
         predict={"torch": linear_calls},
@@ -98,7 +98,7 @@ def _variants(name: str, role: Role) -> Variants:
         return (
             variant(
                 _id(name, role),
-                ("PyTorch: " if role == "torch" else "") + tried.title,
+                _title(tried, role),
                 # The user's own graph stays out of what PyTorch alone runs.
                 replace(options, compress=(*options.compress, name), onnx=None),
                 predict(context) if predict else None,
@@ -113,12 +113,16 @@ def _id(name: str, role: Role) -> str:
     return f"{'torch-' if role == 'torch' else ''}compress-{name}"
 
 
+def _title(tried: _Tried, role: Role) -> str:
+    return f"{'PyTorch' if role == 'torch' else 'Exported'} with {tried.form}"
+
+
 _SIDES: tuple[Role, Role] = ("onnxruntime", "torch")
 
 EXPERIMENTS: tuple[Experiment, ...] = tuple(
     experiment(
         _id(name, role),
-        ("PyTorch: " if role == "torch" else "") + tried.title,
+        _title(tried, role),
         tried.about
         + (
             " Here PyTorch runs it." if role == "torch" else " Here it is exported, and ONNX Runtime runs it."
