@@ -67,8 +67,7 @@ def _print_results(results: Sequence[ExperimentResult], heading: str) -> None:
             state = result.state.replace("_", " ")
             cells = (f"{state}: {result.reason}", "", "")
         else:
-            outputs = {True: "equal", False: "differ", None: "not compared"}[result.outputs_equal]
-            cells = (figure(result.saving_ns), _verdict(result), outputs)
+            cells = (figure(result.saving_ns), _verdict(result), _outputs_text(result))
         row = (result.title, _prediction_text(result.predicted), *cells, result.flags)
         table.add_row(*(Text(one_line(cell)) for cell in row))
     console.print(table)
@@ -76,6 +75,15 @@ def _print_results(results: Sequence[ExperimentResult], heading: str) -> None:
         if result.note:
             because = {"missed": "missed, because ", "not settled": "not settled: "}.get(_verdict(result), "")
             console.print(Text(one_line(f"{result.title}: {because}{result.note}"), style="dim"))
+
+
+def _outputs_text(result: ExperimentResult) -> str:
+    """Whether the outputs stayed the same; of a change that is declared to change them, how far apart they are."""
+    worst = max(result.outputs, key=lambda output: (not output.equal, output.max_rel), default=None)
+    if worst is None or not result.changes_numbers:
+        return {True: "equal", False: "differ", None: "not compared"}[result.outputs_equal]
+    apart = worst.reason or f"{worst.max_rel:.2g} of the largest value"
+    return f"{'within' if worst.equal else 'beyond'} {worst.tolerance:g}: {apart}"
 
 
 def _verdict(result: ExperimentResult) -> str:

@@ -167,7 +167,17 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
             help="Rewrite the graph before ONNX Runtime opens it; repeatable, in order: ort-transformers, optimum-o1 to"
             " optimum-o4, onnxscript, onnxslim, float16, int8-dynamic, int8-qdq, int8-qoperator; or a single surgery:"
             " drop-nan-guard, drop-inverse-pairs, merge-duplicates, double-to-float, einsum-to-matmul,"
-            " drop-unused-outputs, drop-initializer-inputs, prune-heads.",
+            " drop-unused-outputs, drop-initializer-inputs.",
+        ),
+    ] = ()
+    compress: Annotated[
+        tuple[str, ...],
+        Option(
+            metavar="NAME[=SHARE]",
+            help="Make the PyTorch model smaller or cheaper before it is run and exported, which changes its outputs;"
+            " repeatable, in order: prune-heads (a quarter of the attention heads, or SHARE of them), int8-dynamic,"
+            " int8-weight-only.",
+            listed_after="layers",
         ),
     ] = ()
     save_models: Annotated[

@@ -69,13 +69,26 @@ class UnusedModule(_Struct, frozen=True, kw_only=True):
     parameters: int
 
 
+class Compressed(_Struct, frozen=True, kw_only=True):
+    """One lossy change of the PyTorch module, before it was run and exported.
+
+    `name` is what `--compress` calls it, with its share; `what` says what was done. `apart` is the largest difference of an
+    output that it made, relative to the largest value of that output before.
+    """
+
+    name: str
+    what: str
+    apart: float
+
+
 class Workload(_Struct, frozen=True, kw_only=True):
     """What was run. `weights` is `pretrained` or says how the random ones were made.
 
     `source` is where the model came from: `built-in`, `directory`, `hub` or `factory`.
     `padding` is the share of masked tokens, `parameters` the number of weights. `layers` is how many of the model's
     layers were built, 0 for all; `seq_len` is 0 where the inputs are no sequences. `unused` are the modules
-    whose weights took no part; None where that was not recorded.
+    whose weights took no part; None where that was not recorded. `compressed` is what `--compress` did to the model,
+    `compressible` what it could do to it then; None where that was not recorded.
     """
 
     model: str
@@ -94,6 +107,8 @@ class Workload(_Struct, frozen=True, kw_only=True):
     text: bool = False
     layers: int = 0
     unused: tuple[UnusedModule, ...] | None = None
+    compressed: tuple[Compressed, ...] = ()
+    compressible: tuple[str, ...] | None = None
 
 
 CHANGED_STATE, CHANGED_OUTPUTS = "changed_state", "changed_outputs"

@@ -72,13 +72,11 @@ class Rewriter:
         package: The package that does it, whose version is recorded.
         function: `module:function` in this package, called with a `Job`; returns its `Outcome`.
         precision: The precision that the graph computes in afterward; empty where it stays.
-        changes_model: The part of the model that it leaves out, which changes the outputs; empty for all others.
     """
 
     package: str
     function: str
     precision: str = ""
-    changes_model: str = ""
 
     def __call__(self, job: Job) -> Outcome:
         """Run the rewrite."""
@@ -91,8 +89,8 @@ def _ort(function: str, precision: str = "") -> Rewriter:
     return Rewriter(package="onnxruntime", function=function, precision=precision)
 
 
-def _own(function: str, changes_model: str = "") -> Rewriter:
-    return Rewriter(package="attrib", function=f"surgery.{function}", changes_model=changes_model)
+def _own(function: str) -> Rewriter:
+    return Rewriter(package="attrib", function=f"surgery.{function}")
 
 
 REWRITES: dict[str, Rewriter] = {
@@ -114,7 +112,6 @@ REWRITES: dict[str, Rewriter] = {
     "einsum-to-matmul": _own("einsum_to_matmul:einsum_to_matmul"),
     "drop-unused-outputs": _own("duplicates:drop_unused_outputs"),
     "drop-initializer-inputs": _own("duplicates:drop_initializer_inputs"),
-    "prune-heads": _own("prune_heads:prune_heads", "a quarter of the attention heads"),
 }
 """Name for `--optimize` -> the package and function that do it."""
 

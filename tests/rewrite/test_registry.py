@@ -124,12 +124,6 @@ def test_without_a_conversion_only_a_mismatch_is_worth_a_note():
     assert "beyond the tolerance" in note_on_outputs((row(equal=False),), options())
 
 
-def test_model_with_a_part_left_out_is_said_to_give_other_outputs():
-    note = note_on_outputs((row(equal=False),), options(optimize=("onnxslim", "prune-heads")))
-    assert "--optimize prune-heads leaves a quarter of the attention heads out of the model" in note
-    assert note_on_outputs((row(equal=True),), options(optimize=("prune-heads",))) == ""
-
-
 def graph_with_weights(size=4096, batch=2):
     weights = numpy_helper.from_array(np.arange(size, dtype=np.float32).reshape(-1, 1), "w")
     value = helper.make_tensor_value_info

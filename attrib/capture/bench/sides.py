@@ -22,6 +22,7 @@ from attrib.capture.workers.messages import Load, Loaded, Open, Opened, Outputs,
 from attrib.capture.workers.process import Worker
 from attrib.capture.workload.inputs import Arrays, inputs_hash, load_inputs
 from attrib.capture.workload.sources import Source
+from attrib.compress.registry import compressed_precision
 from attrib.errors import AttribError
 from attrib.model.capture_options import CaptureOptions
 from attrib.model.manifest import TOLERANCES, Role
@@ -179,7 +180,7 @@ class Opener:
         self._source = source
         self.inputs = BenchInputs(workers, original, source)
         self._graphs = BenchGraphs(workers, source)
-        self._weights: dict[str, str] = {}
+        self._weights: dict[tuple[object, ...], str] = {}
 
     def plan(self, options: CaptureOptions, engine: Role) -> Plan:
         """What these options mean for an engine; its graph is made here.
@@ -189,12 +190,14 @@ class Opener:
         """
         threads = thread_count(options.threads)
         if engine == "torch":
-            return Plan(command=load_command(options, self._source, threads, ""), precision=options.precision)
+            precision = compressed_precision(options.precision, options.compress)
+            return Plan(command=load_command(options, self._source, threads, ""), precision=precision)
         made = self._graphs.make(options, self.inputs.file)
         command = open_command(options, made.file, self.inputs.file, threads, "")
         command = msgspec.structs.replace(command, profiled=False, any_floats=True)
-        precision = lowest_precision(weights_precision(options), options.optimize)
-        return Plan(command=command, precision=precision, made=made)
+        began = compressed_precision(weights_precision(options), options.compress)
+        lowest = lowest_precision(began, options.optimize)
+        return Plan(command=command, precision=lowest, made=made)
 
     def open(self, name: str, plan: Plan, options: CaptureOptions) -> ReadySide:
         """Start a worker and load what is planned.
@@ -234,7 +237,9 @@ class Opener:
             loaded = side.worker.receive(Loaded)
             self.inputs.accept(loaded, command.recipe)
             side.settings = _settings(loaded.settings, side.plan.precision, loaded.threads)
-            side.notes = self._check_weights(loaded.fingerprint, command.recipe.precision)
+            side.notes = self._check_weights(
+                loaded.fingerprint, command.recipe.precision, command.recipe.compress
+            )
         else:
             self._note_session(side, side.worker.receive(Opened), opening.options)
         return side
@@ -247,14 +252,14 @@ class Opener:
         side.settings = _settings(settings, side.plan.precision, opened.threads)
         absent = [name for name in providers_of(options) if name not in opened.providers]
         missing = (f"{', '.join(absent)} could not be loaded: see `attrib doctor`",) if absent else ()
-        weights = self._check_weights(made.fingerprint, weights_precision(options))
+        weights = self._check_weights(made.fingerprint, weights_precision(options), options.compress)
         side.notes = (*made.notes, *opened.warnings, *missing, *weights)
 
-    def _check_weights(self, fingerprint: str, precision: str) -> tuple[str, ...]:
-        """A note where a model of the same precision had other weights before."""
+    def _check_weights(self, fingerprint: str, *form: object) -> tuple[str, ...]:
+        """A note where a model of the same precision and compression had other weights before."""
         if not fingerprint:
             return ()
-        return () if self._weights.setdefault(precision, fingerprint) == fingerprint else (_OTHER_WEIGHTS,)
+        return () if self._weights.setdefault(form, fingerprint) == fingerprint else (_OTHER_WEIGHTS,)
 
 
 def _settings(settings: Mapping[str, str], precision: str, threads: int) -> dict[str, str]:

@@ -8,6 +8,7 @@ from attrib.capture.config.provider_options import (
     provider_options,
 )
 from attrib.capture.config.session_options import session_options
+from attrib.compress.registry import check_compressions
 from attrib.errors import UsageError
 from attrib.model.capture_options import OPTIONS, CaptureOptions
 from attrib.model.execution_providers import SHORT_NAMES, may_be_provider, provider_name, similar_provider
@@ -42,6 +43,7 @@ def check_options(options: CaptureOptions) -> None:
         raise UsageError(f"unknown task {options.task!r}", hint=f"--task with one of: {known}")
     # Under autocast the exported graph keeps the weights' precision.
     check_rewrites(options.optimize, "fp32" if options.autocast else options.precision)
+    check_compressions(options.compress, options.precision, options.device)
     session_options(options.session_options)
     _check_combinations(options)
 
@@ -53,6 +55,10 @@ def _check_providers(requested: Sequence[str]) -> None:
             near = similar_provider(name)
             hint = f"did you mean --provider {near}?" if near else f"--provider with {', '.join(SHORT_NAMES)}"
             raise UsageError(f"there is no execution provider {name!r}", hint=hint)
+
+
+_OWN_OF_A_GRAPH = {"opset": "opset", "compress": "weights", "dynamic_shapes": "shapes"}
+"""Options that say how to export -> what a graph of the user's own brings instead."""
 
 
 def _check_combinations(options: CaptureOptions) -> None:
@@ -74,7 +80,6 @@ def _check_combinations(options: CaptureOptions) -> None:
         for declared in OPTIONS:
             if declared.option.needs_graph and getattr(options, declared.name) != declared.default:
                 raise UsageError(f"{declared.flag} has no use when PyTorch is compared with itself")
-    if options.onnx is not None and options.opset is not None:
-        raise UsageError("--opset applies to an export; --onnx brings its own opset")
-    if options.onnx is not None and options.dynamic_shapes:
-        raise UsageError("--dynamic-shapes applies to an export; --onnx brings its own shapes")
+    for name, own in _OWN_OF_A_GRAPH.items():
+        if options.onnx is not None and getattr(options, name):
+            raise UsageError(f"--{name.replace('_', '-')} applies to an export; --onnx brings its own {own}")

@@ -14,6 +14,7 @@ from attrib.capture.workers.messages import Export, Exported, Optimize, Optimize
 from attrib.capture.workers.silence import silence_libraries
 from attrib.capture.workload.build import Built, build
 from attrib.capture.workload.weights import fingerprint
+from attrib.compress.registry import compressed_precision
 from attrib.errors import AttribError, UsageError, is_full_disk, reason
 from attrib.rewrite.registry import Job, ModelArchitecture
 from attrib.rewrite.run import run_rewrites
@@ -122,6 +123,9 @@ def _failure(command: Export, why: str) -> AttribError:
         return _wrong_opset(command, why)
     other = next(name for name in EXPORTERS if name != command.exporter)
     ways = [f"--exporter {other}", "--onnx FILE with a graph of your own"]
+    if compressed_precision(command.recipe.precision, command.recipe.compress) == "int8":
+        # Neither exporter of torch 2.13 writes PyTorch's int8 products; quantizing the graph does the same to ONNX Runtime.
+        ways = ["--optimize int8-dynamic quantizes the exported graph instead"]
     if command.dynamic_shapes:
         ways.insert(0, "leave out --dynamic-shapes")
     return AttribError(

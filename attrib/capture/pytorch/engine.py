@@ -34,6 +34,7 @@ from attrib.capture.workers.steps import freeze_heap, quiet_collector, steps_of,
 from attrib.capture.workload.build import Built, build
 from attrib.capture.workload.inputs import padding_settings, save_inputs
 from attrib.capture.workload.weights import denormal_count, hash_of, tensor_prints
+from attrib.compress.run import compressible, parameter_count
 from attrib.errors import AttribError
 from attrib.model.capture_options import Device, Precision
 from attrib.model.compiled import COMPILED_FILE
@@ -145,7 +146,7 @@ class PyTorchEngine:
         return Loaded(
             weights=built.weights,
             fingerprint=hash_of(before),
-            parameters=sum(parameter.numel() for parameter in built.module.parameters()),
+            parameters=parameter_count(built.module),
             inputs=tuple(inputs),
             outputs=tuple(outputs),
             settings=_settings(built.module, prepared, command)
@@ -156,6 +157,8 @@ class PyTorchEngine:
             threads=torch.get_num_threads(),
             inputs_file=str(inputs_file),
             unused=seen.unused if seen else None,
+            compressed=built.compressed,
+            compressible=compressible(built.module),
         )
 
     def run(self, command: Run) -> Steps:

@@ -57,6 +57,7 @@ def recipe_of(options: CaptureOptions, source: Source) -> Recipe:
         padding=options.padding,
         text=options.text,
         layers=options.layers,
+        compress=options.compress,
     )
 
 

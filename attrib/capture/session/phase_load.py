@@ -60,6 +60,11 @@ def _note_model(context: SessionContext, loaded: Loaded) -> None:
     if not context.record.loaded:
         context.record.workload = workload_of(context.options, context.source, loaded, sha256)
         context.record.loaded = True
+    for change in loaded.compressed:
+        context.warn(
+            f"--compress {change.name} {change.what}: an output differs by {change.apart:.2g} of its largest value; only the"
+            " model's accuracy on real data can say whether it is still good enough"
+        )
     if not context.directory.is_complete(_INPUTS):
         context.directory.write(_INPUTS, context.inputs_file.read_bytes())
     context.write_manifest()

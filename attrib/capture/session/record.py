@@ -170,6 +170,8 @@ def workload_of(options: CaptureOptions, source: Source, loaded: Loaded, inputs_
         text=bool(options.text),
         layers=options.layers or 0,
         unused=loaded.unused,
+        compressed=loaded.compressed,
+        compressible=loaded.compressible,
     )
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from attrib.model.capture_options import Attention, Device, Exporter, OptLevel, Precision, TorchMode
 from attrib.model.disturbance import BlockEvidence
-from attrib.model.manifest import InputSpec, Overhead, Rewrite, UnusedModule
+from attrib.model.manifest import Compressed, InputSpec, Overhead, Rewrite, UnusedModule
 from attrib.model.roofline import Peaks
 from attrib.model.values import GraphValue, Kind
 
@@ -30,6 +30,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         location: Built-in name, directory, `module:factory` or file.
         seq_len: Tokens in a row; None where nobody asked for a number.
         layers: How many of the model's layers to build; None for all.
+        compress: What to do to the module once it is built, as `--compress` calls it.
     """
 
     kind: SourceKind
@@ -44,6 +45,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     padding: float
     text: tuple[str, ...] = ()
     layers: int | None = None
+    compress: tuple[str, ...] = ()
 
 
 class Load(_Message, frozen=True, kw_only=True):
@@ -235,6 +237,8 @@ class Loaded(_Message, frozen=True, kw_only=True):
         settings: What bears on speed.
         threads: Intra-op threads after that run: a model or its factory may have changed them.
         inputs_file: Where the inputs were written.
+        compressed: What `--compress` did to it.
+        compressible: What `--compress` could do to it now.
     """
 
     weights: str
@@ -246,6 +250,8 @@ class Loaded(_Message, frozen=True, kw_only=True):
     threads: int
     inputs_file: str
     unused: tuple[UnusedModule, ...] | None = None
+    compressed: tuple[Compressed, ...] = ()
+    compressible: tuple[str, ...] = ()
 
 
 class Exported(_Message, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """Building the model and its inputs from a recipe, inside a worker."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,10 @@ from attrib.capture.workload.handover import load_handover
 from attrib.capture.workload.model_inputs import model_inputs
 from attrib.capture.workload.pretrained import from_configuration, from_directory
 from attrib.capture.workload.weights import seed_everything
+from attrib.compress.run import compress
+from attrib.compress.subject import Subject
 from attrib.errors import AttribError, first_line
+from attrib.model.manifest import Compressed
 
 RETURNED = ".returned"
 """Follows the name of an output that is also that of an input, e.g. of a cache."""
@@ -62,6 +65,7 @@ class Built:
         arguments: How they are nested in the call.
         weights: How the weights were made, for the manifest.
         notes: What was changed so that the model can be exported, as settings.
+        compressed: What `--compress` did to the module.
     """
 
     module: Any
@@ -69,6 +73,7 @@ class Built:
     arguments: Arguments
     weights: str
     notes: dict[str, str] = field(default_factory=dict)
+    compressed: tuple[Compressed, ...] = ()
 
     @cached_property
     def _same_call(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -133,7 +138,17 @@ def build(recipe: Recipe) -> Built:
     for name, value in inputs.items():
         cast = value.is_floating_point() and recipe.precision != "fp32"
         placed[name] = value.detach().to(recipe.device, dtype if cast else value.dtype).contiguous()
-    return Built(module=module, inputs=placed, arguments=arguments, weights=weights, notes=notes)
+    built = Built(module=module, inputs=placed, arguments=arguments, weights=weights, notes=notes)
+    if not recipe.compress:
+        return built
+
+    def step() -> dict[str, Any]:
+        # The same numbers for a model that draws some, and none of those that its later steps draw.
+        with torch.random.fork_rng([torch.cuda.current_device()] if recipe.device == "cuda" else []):
+            return {name: value.clone() for name, value in built.first_outputs().items()}
+
+    subject = Subject(module=module, precision=recipe.precision, step=step)
+    return replace(built, compressed=compress(subject, recipe.compress))
 
 
 def _without_cache(module: Any) -> dict[str, str]:

@@ -39,10 +39,6 @@ def compare_outputs(
 def note_on_outputs(rows: tuple[OutputDifference, ...], options: CaptureOptions) -> str:
     """Write what the user must know: that outputs differ, or that a rewrite has widened the tolerance; empty otherwise."""
     agree = all(row.equal for row in rows)
-    without = [(name, what) for name in options.optimize if (what := REWRITES[name].changes_model)]
-    if without and not agree:
-        name, what = without[0]
-        return f"the outputs differ, as they must: --optimize {name} leaves {what} out of the model"
     precision = lowest_precision(options.precision, options.optimize)
     if precision == options.precision:
         return "" if agree else "the two engines' outputs differ beyond the tolerance of the precision"

@@ -22,6 +22,7 @@ def subtitle_of(document: Document) -> tuple[str, ...]:
         f"batch {work.batch_size}" if work.batch_size else "",
         f"sequence {work.seq_len}" if work.seq_len else "",
         work.precision,
+        f"compressed by {', '.join(change.name for change in work.compressed)}" if work.compressed else "",
         f"{work.attention} attention" if work.attention else "",
         f"{work.padding:.0%} padding" if work.padding else "",
         f"weights: {work.weights}",

@@ -1,1 +1,1 @@
-"""attrib's own changes of a graph, one file each; every one keeps what the graph computes, or says what it leaves out."""
+"""attrib's own changes of a graph, one file each; every one keeps what the graph computes."""

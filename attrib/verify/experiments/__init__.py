@@ -3,6 +3,7 @@
 from attrib.verify.experiments.another_exporter import EXPERIMENT as EXPORTER
 from attrib.verify.experiments.attention import EXPERIMENT as ATTENTION
 from attrib.verify.experiments.claimed_rewrites import EXPERIMENTS as CLAIMED_REWRITES
+from attrib.verify.experiments.compressions import EXPERIMENTS as COMPRESSIONS
 from attrib.verify.experiments.disabled_optimizer import EXPERIMENT as DISABLED_OPTIMIZER
 from attrib.verify.experiments.inverse_pairs import EXPERIMENT as INVERSE_PAIRS
 from attrib.verify.experiments.io_binding import EXPERIMENT as IO_BINDING
@@ -10,7 +11,6 @@ from attrib.verify.experiments.lower_precision import EXPERIMENTS as LOWER_PRECI
 from attrib.verify.experiments.offline_rewrites import EXPERIMENTS as OFFLINE_REWRITES
 from attrib.verify.experiments.opset import EXPERIMENT as OPSET
 from attrib.verify.experiments.opt_level import EXPERIMENT as OPT_LEVEL
-from attrib.verify.experiments.prune_heads import EXPERIMENT as PRUNE_HEADS
 from attrib.verify.experiments.session import EXPERIMENTS as SESSION
 from attrib.verify.experiments.static_shapes import EXPERIMENT as STATIC_SHAPES
 from attrib.verify.experiments.threads import EXPERIMENTS as THREADS
@@ -31,7 +31,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     *SESSION,
     IO_BINDING,
     *LOWER_PRECISION,
-    PRUNE_HEADS,
+    *COMPRESSIONS,
     *TORCH_MODES,
 )
 """All experiments: of the graph first, then of the session, then those that change the numbers, then of PyTorch."""
@@ -39,6 +39,9 @@ EXPERIMENTS: tuple[Experiment, ...] = (
 GENERAL: dict[str, str] = {
     "fp16": "shows what fewer bits could save; that a model computes in float32 is no finding",
     "bf16": "shows what fewer bits could save; that a model computes in float32 is no finding",
-    "prune-heads": "shows what another model could save; that a model has all its heads is no finding",
+    **{
+        one.id: "shows what a smaller model could save; that a model is whole is no finding"
+        for one in COMPRESSIONS
+    },
 }
 """Experiments that no rule names, because they prove no finding, and what they are for."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
+from attrib.analysis.match.ops import base_op
 from attrib.findings.evidence.attention import attention_regions, is_whole
 from attrib.findings.evidence.ledger_queries import nodes_of, op_counts
 from attrib.model.experiment import Prediction
@@ -11,6 +12,8 @@ from attrib.verify.predict.nodes import is_glue, is_moving, nodes, time_of_remov
 from attrib.verify.predict.prediction import at_most
 from attrib.verify.protocol import ExperimentContext
 from attrib.wording import counted
+
+_OF_LINEAR = frozenset({"linear", "addmm"})
 
 
 def moving_nodes(context: ExperimentContext) -> Prediction | None:
@@ -52,6 +55,17 @@ def products_of_weights(context: ExperimentContext, chosen: Callable[[Work], boo
         [node for node in nodes(context) if chosen(node)],
         "the products of activations and weights ({ops}) take {time}; nothing else is computed in integers",
     )
+
+
+def linear_calls(context: ExperimentContext) -> Prediction | None:
+    """Bound by PyTorch's products of Linear layers; None where there is none."""
+    found = context.evidence.work.get("torch", {}).values()
+    calls = [call.id for call in found if base_op(call.op) in _OF_LINEAR]
+    if not calls:
+        return None
+    bound, ops = context.evidence.ledger.work("torch", calls), op_counts(context.evidence, "torch", calls)
+    basis = f"The products of Linear layers ({ops}) take {format_ns(bound.median)}; nothing else gets int8 weights."
+    return at_most(context, "torch", bound, basis, calls)
 
 
 def _bound_by(context: ExperimentContext, chosen: Iterable[Work], basis: str) -> Prediction | None:

@@ -3,16 +3,20 @@
 from collections.abc import Iterator
 
 from attrib.analysis.lineage.graph import GraphNode
+from attrib.analysis.match.ops import base_op
 from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph
+from attrib.findings.evidence.ledger_queries import calls_of, rows_holding
 from attrib.model.experiment import Prediction
+from attrib.model.manifest import Role
 from attrib.units import format_ns, format_percent
-from attrib.verify.predict.nodes import ELEMENTWISE, time_of
+from attrib.verify.predict.nodes import ELEMENTWISE
 from attrib.verify.predict.prediction import PEER_MARGIN, estimate, times, widen
 from attrib.verify.protocol import ExperimentContext
 
 _PRODUCTS = frozenset({"MatMul", "FusedMatMul", "Gemm", "FusedGemm"})
 _MOVES = frozenset({"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Cast", "Flatten"})
 _BETWEEN = ELEMENTWISE | _MOVES
+_CALLS = frozenset({"linear", "addmm", "matmul", "baddbmm", "softmax", "scaled_dot_product_attention"})
 
 
 def heads_of(context: ExperimentContext) -> tuple[int, tuple[str, ...]]:
@@ -35,19 +39,26 @@ def heads_of(context: ExperimentContext) -> tuple[int, tuple[str, ...]]:
     return heads, ran.ids(members[i] for i in sorted(members))
 
 
-def without_heads(context: ExperimentContext, share: float) -> Prediction | None:
-    """Predict leaving out a share of the heads; None where no attention is seen node by node."""
+def without_heads(context: ExperimentContext, role: Role, share: float) -> Prediction | None:
+    """Predict leaving out a share of the heads; None where ONNX Runtime ran no attention node by node.
+
+    Of PyTorch it is the calls that belong to those nodes.
+    """
     heads, works = heads_of(context)
-    if heads <= 1:
+    if role == "torch":
+        known = context.evidence.work.get("torch", {})
+        calls = calls_of(rows_holding(context.evidence, works))
+        works = tuple(call for call in calls if call in known and base_op(known[call].op) in _CALLS)
+    if heads <= 1 or not works:
         return None
     gone = max(1, round(heads * share)) / heads
-    time = time_of(context, works)
+    time = context.evidence.ledger.work(role, works)
     saving = times(time, gone)
     basis = (
         f"Softmax, the products of attention and its projections take {format_ns(time.median)} for {heads} heads;"
         f" without {format_percent(gone)} of the heads they do that much less."
     )
-    return estimate(context, "onnxruntime", widen(saving, PEER_MARGIN * saving.median), basis, works)
+    return estimate(context, role, widen(saving, PEER_MARGIN * saving.median), basis, works)
 
 
 def _up(ran: ExecutedGraph, value: str, products: int) -> Iterator[GraphNode]:

@@ -16,12 +16,14 @@ from attrib.analysis.provenance import Chain
 from attrib.api import Analysis, load
 from attrib.capture.config.options import check_options
 from attrib.capture.session.request_from_manifest import recorded_options
+from attrib.compress.registry import COMPRESSIONS
 from attrib.errors import AttribError, UsageError
 from attrib.model.capture_options import CaptureOptions
 from attrib.model.document import Latency
 from attrib.verify.baseline import context_of
 from attrib.verify.experiments import EXPERIMENTS, opt_level
 from attrib.verify.experiments.threads import counts
+from attrib.verify.flags import flags_of
 from attrib.verify.predict.prediction import step_ns
 from attrib.verify.protocol import ExperimentContext, Inapplicable, Variant
 
@@ -39,8 +41,15 @@ def analysis(name: str) -> Analysis:
 
 
 def context(name: str = "bert-base-uncased", **options) -> ExperimentContext:
+    """What a sample says, with what its recorder did not write down yet: its model can be compressed in every way."""
     found = analysis(name)
-    return context_of(found, replace(recorded_options(found.directory.manifest), **options))
+    where = context_of(found, replace(recorded_options(found.directory.manifest), **options))
+    return with_compressible(where, tuple(COMPRESSIONS))
+
+
+def with_compressible(where: ExperimentContext, names: tuple[str, ...] | None) -> ExperimentContext:
+    workload = replace(where.manifest.workload, compressible=names)
+    return dataclasses.replace(where, manifest=replace(where.manifest, workload=workload))
 
 
 def offered(where: ExperimentContext) -> dict[str, Variant]:
@@ -78,7 +87,8 @@ CHOICES = st.fixed_dictionaries({
     "dynamic_shapes": st.booleans(),
     "io_binding": st.booleans(),
     "threads": st.sampled_from([None, 1, 2, 16]),
-    "optimize": st.sampled_from([(), ("onnxscript",), ("float16",), ("int8-dynamic",), ("drop-nan-guard", "prune-heads")]),
+    "optimize": st.sampled_from([(), ("onnxscript",), ("float16",), ("int8-dynamic",), ("drop-nan-guard",)]),
+    "compress": st.sampled_from([(), ("prune-heads=0.5",), ("prune-heads", "int8-dynamic")]),
     "session_options": st.sampled_from([
         (), ("session.intra_op.allow_spinning=0",), ("enable_mem_pattern=0", "execution_mode=parallel"),
         ("intra_op_num_threads=3",), ("enable_mem_pattern=1",),
@@ -95,7 +105,7 @@ def test_whatever_is_offered_is_another_capture_with_a_prediction_that_makes_sen
         check_options(options)
     except UsageError:
         return  # nobody can have captured this
-    where = context_of(analysis(name), options)
+    where = with_compressible(context_of(analysis(name), options), tuple(COMPRESSIONS))
     for identifier, variant in offered(where).items():
         check_options(variant.options)
         assert variant.options != options
@@ -197,6 +207,12 @@ def nodes(where: ExperimentContext, *ops: str) -> int:
     return where.evidence.ledger.work("onnxruntime", [i for i, w in works.items() if w.op in ops]).median
 
 
+def calls(where: ExperimentContext, op: str) -> int:
+    """Time of PyTorch's calls of an op."""
+    works = where.evidence.work["torch"]
+    return where.evidence.ledger.work("torch", [i for i, w in works.items() if w.op == f"aten::{op}"]).median
+
+
 def test_the_guard_is_predicted_by_its_own_nodes_and_the_executor():
     where = context()
     low, median, _ = predicted(where, "nan-guard")
@@ -291,9 +307,48 @@ def test_more_threads_save_at_most_what_perfect_scaling_does():
 
 def test_pruned_heads_take_their_share_of_projections_and_products():
     where = context()
-    _, median, _ = predicted(where, "prune-heads")
+    _, median, _ = predicted(where, "compress-prune-heads")
     products = nodes(where, "FusedMatMul", "MatMul", "Softmax")
     assert products / 4 < median < (nodes(where, "Gemm", "FusedGemm") + 2 * products) / 4
+    # PyTorch's: four of the six Linear layers of each of twelve blocks, the pooler apart, and the attention itself.
+    _, median, _ = predicted(where, "torch-compress-prune-heads")
+    attention, linears = calls(where, "scaled_dot_product_attention"), calls(where, "linear")
+    assert attention / 4 < median < (attention + linears) / 4
+
+
+def test_int8_saves_at_most_the_products_of_linear_layers_in_pytorch():
+    where = context()
+    low, median, _ = predicted(where, "torch-compress-int8-dynamic")
+    assert (low, median) == (0, calls(where, "linear"))
+    assert predicted(where, "torch-compress-int8-weight-only") == predicted(
+        where, "torch-compress-int8-dynamic"
+    )
+    assert "--optimize int8-dynamic" in offered(where)["compress-int8-dynamic"].unpredicted
+
+
+def test_a_model_is_compressed_only_where_the_capture_saw_layers_for_it():
+    both = {"compress-prune-heads", "torch-compress-prune-heads"}
+    where = with_compressible(context(), ("int8-dynamic",))
+    found = {name for name in offered(where) if "compress-" in name}
+    assert found == {"compress-int8-dynamic", "torch-compress-int8-dynamic"}
+    assert "no attention layer of a form" in reason(where, "compress-prune-heads")
+    older = with_compressible(where, None)
+    assert all("does not say which layers" in reason(older, name) for name in both)
+
+
+def test_what_is_offered_is_declared_to_change_the_numbers_and_says_its_flag():
+    where = context(compress=("prune-heads=0.5",))
+    for name, variant in offered(where).items():
+        if "compress-" in name:
+            assert BY_ID[name].changes_numbers
+            assert flags_of(where.options, variant.options) == BY_ID[name].flags
+            assert variant.options.compress[0] == "prune-heads=0.5"
+
+
+def test_beside_a_graph_of_the_user_only_pytorch_is_compressed():
+    where = context(onnx=Path("own.onnx"), opset=None)
+    assert "file that the user brought" in reason(where, "compress-prune-heads")
+    assert offered(where)["torch-compress-prune-heads"].options.onnx is None
 
 
 def test_nothing_is_exported_where_the_user_brought_a_graph():
