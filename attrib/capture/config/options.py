@@ -8,6 +8,7 @@ from attrib.capture.config.provider_options import (
     provider_options,
 )
 from attrib.capture.config.session_options import session_options
+from attrib.capture.config.variables import variables_of
 from attrib.errors import UsageError
 from attrib.model.capture_options import OPTIONS, CaptureOptions
 from attrib.model.execution_providers import SHORT_NAMES, may_be_provider, provider_name, similar_provider
@@ -43,6 +44,7 @@ def check_options(options: CaptureOptions) -> None:
     # Under autocast the exported graph keeps the weights' precision.
     check_rewrites(options.optimize, "fp32" if options.autocast else options.precision)
     session_options(options.session_options)
+    variables_of(options.env)
     _check_combinations(options)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
+from attrib.capture.system.heap import spare_memory
 from attrib.capture.workers.steps import TimedSteps, time_steps
 from attrib.model.capture_options import Device
 
@@ -39,6 +40,7 @@ class KinetoBlocks:
         step: Callable[[], object],
         iterations: int,
         around: Callable[[], AbstractContextManager[None]] = nullcontext,
+        fresh_bytes: int = 0,
     ) -> tuple[TimedSteps, str]:
         """Run one block; its steps, and the file of its profile.
 
@@ -46,6 +48,7 @@ class KinetoBlocks:
             step: One step. It returns when the device has done the work.
             iterations: How many.
             around: Lasts as long as the block.
+            fresh_bytes: Memory that a step gets from the system, beyond what the heap has.
         """
         numbers = iter(range(self._steps, self._steps + iterations))
 
@@ -53,10 +56,12 @@ class KinetoBlocks:
             with record_function(f"{self._name}{next(numbers)}"):
                 return step()
 
-        with around(), self._profile() as profiler:
-            timed = time_steps(run_numbered, iterations)
         file = self._folder / f"block-{self._blocks}.json"
-        profiler.export_chrome_trace(str(file))
+        with spare_memory(iterations, fresh_bytes):
+            with around(), self._profile() as profiler:
+                timed = time_steps(run_numbered, iterations)
+            profiler.export_chrome_trace(str(file))
+            del profiler  # its records are freed while there is still spare memory
         self._steps += iterations
         self._blocks += 1
         return timed, str(file)
