@@ -68,7 +68,7 @@ def judge(
     elif not reliable:
         size = "more than the step itself" if share > 1 else f"up to {whole_percent(share)} of the step"
         doubts.append(f"the split is not reliable: what is not explained may be {size}")
-    timed = table or NO_STEPS
+    timed, state, known = table or NO_STEPS, machine_state(table, sides), sides or {}
     clean, disturbed = timed.clean_rounds("plain")
     busy, significant = timed.is_busy("plain") or timed.is_busy("profiled"), headline.latency.significant
     blocks = _judged_blocks(timed)
@@ -81,7 +81,7 @@ def judge(
         named=_named(ledger) if reliable and len(ledger.sides) == len(ROLES) else (),
         rounds=len(clean),
         disturbed=dict(Counter(reason for block in blocks for reason in block.disturbed)),
-        reasons=(*_machine_reasons(machine_state(table, sides), blocks), *doubts),
+        reasons=(*_machine_reasons(state, blocks), *_other_memory(state, blocks, known), *doubts),
     )
 
 
@@ -245,20 +245,22 @@ def _machine_reasons(state: MachineState | None, blocks: Sequence[TimedBlock]) -
         if known and max(known)[0] > CHANGED * min(known)[0]:
             texts = [f"{format_ns(its)} in launch {launch + 1}" for its, launch in (min(known), max(known))]
             found.append(f"the machine changed between launches: {what} took {' and '.join(texts)}")
-    return (*found, *_two_states(state, blocks), *_other_memory(state, blocks))
+    return (*found, *_two_states(state, blocks))
 
 
-def _other_memory(state: MachineState, blocks: Sequence[TimedBlock]) -> Iterator[str]:
-    """One sentence for each engine whose profiled steps took so many more page faults that its rows are too large."""
-    for role, its in state.faults.items():
-        if its.plain is None or its.profiled is None or not its.price_ns:
+def _other_memory(
+    state: MachineState | None, blocks: Sequence[TimedBlock], sides: Mapping[Role, Side]
+) -> Iterator[str]:
+    """One sentence where profiled steps of PyTorch took so many more page faults that its rows are too large.
+
+    A profile of ONNX Runtime goes to fresh memory itself, which is in the calibrated cost of a record: of that engine
+    nothing can be said.
+    """
+    for role, its in (state.faults if state else {}).items():
+        if its.plain is None or its.profiled is None or role not in sides or sides[role].engine != "torch":
             continue
-        walls = [
-            wall
-            for block in blocks
-            if block.role == role and block.phase == "plain"
-            for wall in block.walls_ns
-        ]
+        plain = [block for block in blocks if block.role == role and block.phase == "plain" and block.counted]
+        walls = [wall for block in plain for wall in block.walls_ns]
         more = (its.profiled - its.plain) * its.price_ns
         if walls and more > OTHER_MEMORY * median(walls):
             yield (

@@ -3,6 +3,7 @@
 Only workers import this: it imports torch.
 """
 
+import mmap
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -28,6 +29,7 @@ class KinetoBlocks:
         self._record_shapes = record_shapes
         self._steps = first_step
         self._blocks = 0
+        self._missed_bytes = 0
 
     def warm(self) -> None:
         """Record a profile and drop it: the first one of a process also pays for setting Kineto up."""
@@ -57,11 +59,13 @@ class KinetoBlocks:
                 return step()
 
         file = self._folder / f"block-{self._blocks}.json"
-        with spare_memory(iterations, fresh_bytes):
+        with spare_memory(iterations, fresh_bytes + self._missed_bytes):
             with around(), self._profile() as profiler:
                 timed = time_steps(run_numbered, iterations)
             profiler.export_chrome_trace(str(file))
             del profiler  # its records are freed while there is still spare memory
+        # What a step had to get from the system all the same, the next block has.
+        self._missed_bytes += max((0, *timed.faults)) * mmap.PAGESIZE
         self._steps += iterations
         self._blocks += 1
         return timed, str(file)

@@ -71,8 +71,8 @@ def plain_of(step_ns, *, role="torch", drift=0.01, rounds=ROUNDS, launches=None)
     return headline({role: steps}, launches)
 
 
-def removed(partition, overhead, head, role="torch"):
-    return without_recording(partition, segments_of(partition), overhead, head, role)
+def removed(partition, overhead, head, role="torch", absent=None):
+    return without_recording(partition, segments_of(partition), overhead, head, role, absent or {})
 
 
 @pytest.mark.parametrize("factor", [0.4, 1.0, 2.6])
