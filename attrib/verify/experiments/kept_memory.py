@@ -36,7 +36,8 @@ def _variants(role: Role, name: str, title: str) -> Variants:
             f"A plain step takes {found.count:,.0f} page faults of {format_ns(round(found.price_ns))} each. Another"
             " process may take fewer: that is luck of where its memory lies."
         )
-        return (variant(name, title, options, at_most(context, role, found.cost_ns, basis)),)
+        works = context.evidence.work.get(role, {})
+        return (variant(name, title, options, at_most(context, role, found.cost_ns, basis, works)),)
 
     return variants
 

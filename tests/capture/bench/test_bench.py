@@ -153,6 +153,20 @@ def test_options_that_bear_on_nothing_keep_the_baseline(bench, stage):
     assert sum(label == BASE for label, command in stage.log if isinstance(command, Open)) == 3
 
 
+def test_variables_reach_the_side_that_has_them_and_make_it_another_one(bench, stage):
+    seen = {}
+
+    def note(worker):
+        if worker.engine in ("torch", "onnxruntime"):
+            seen.setdefault(worker.engine, []).append(worker.environment.get("MALLOC_TRIM_THRESHOLD_"))
+
+    stage.on_start = note
+    found = bench.compare(ORIGINAL, change(env=("MALLOC_TRIM_THRESHOLD_=7",)), "onnxruntime", ONCE)
+    assert not found.same
+    assert seen["onnxruntime"] == [None, "7"]
+    assert all(command.model for _, command in stage.log if isinstance(command, Open))
+
+
 def test_what_is_the_same_is_said(bench, stage):
     assert bench.compare(ORIGINAL, ORIGINAL, "onnxruntime", ONCE).same
     assert bench.compare(ORIGINAL, change(opset=18), "onnxruntime", ONCE).same is False
