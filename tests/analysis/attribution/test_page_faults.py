@@ -78,6 +78,13 @@ def test_faults_are_those_of_the_steps_that_the_headline_rests_on():
     assert fault_times(found, sides()) == {"torch": {0: 0}}
 
 
+@pytest.mark.parametrize(("threads", "price"), [(1, 1200), (2, PRICE)])
+def test_the_lower_of_two_prices_counts_where_as_many_threads_took_them(threads, price):
+    other = Peaks(device="cpu", threads=threads, fault_ns=1200)
+    both = sides() | {"onnxruntime": Side(engine="onnxruntime", state="complete", folder="ort", peaks=other)}
+    assert count_faults(TWO, both)["torch"].price_ns == price
+
+
 def test_without_a_price_they_are_counted_and_cost_nothing():
     (found,) = count_faults(TWO, {}).values()
     assert (found.plain, found.price_ns, found.cost_ns) == (1500, 0, None)

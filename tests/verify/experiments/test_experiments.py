@@ -380,14 +380,14 @@ def with_faults(share, role="torch", *, libc="glibc 2.36", env=None, options=Non
 
 
 @pytest.mark.parametrize(("role", "name"), [("torch", "torch-kept-memory"), ("onnxruntime", "kept-memory")])
-def test_memory_is_kept_where_page_faults_take_time_and_saves_no_more_than_they_take(role, name):
+def test_memory_is_kept_where_page_faults_take_time(role, name):
     where = with_faults(0.3, role, env={"MALLOC_TRIM_THRESHOLD_": "1", "OMP_NUM_THREADS": "1"})
     found = offered(where)
     check_prediction(where, found[name])
     assert found[name].options.env == (
         "MALLOC_TRIM_THRESHOLD_=17179869184", "OMP_NUM_THREADS=1", "MALLOC_MMAP_MAX_=0",
     )  # fmt: skip
-    assert found[name].predicted.saving_ns.median == pytest.approx(0.3 * step_ns(where, role), rel=0.01)
+    assert "luck" in found[name].unpredicted
     assert {"torch-kept-memory", "kept-memory"} & set(found) == {name}
 
 
