@@ -12,11 +12,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from attrib.capture.system.environment import memory_bytes
+
 _PIECE = 1 << 16
 """Less than the least size that glibc maps by itself: a piece comes from the heap."""
 
 _MOST_SPARE = 1 << 28
 """Bytes of spare memory; of a model whose results take more, some steps may still meet fresh memory."""
+
+_MOST_SHARE = 32
+"""No more of the memory that this process may use than one part in so many."""
 
 
 class _MallInfo(ctypes.Structure):
@@ -58,7 +63,7 @@ def spare_memory(steps: int, fresh_bytes: int = 0) -> Iterator[None]:
         yield
         return
     free = int(libc.mallinfo2().fordblks)
-    spare = min((free + fresh_bytes) * (steps + 1), _MOST_SPARE)
+    spare = min((free + fresh_bytes) * (steps + 1), _MOST_SPARE, memory_bytes() // _MOST_SHARE)
     # The gaps are filled first: what does not fit into them any more lies behind everything that is there.
     pieces = [piece for _ in range((free + spare) // _PIECE + 1) if (piece := libc.malloc(_PIECE))]
     for piece in pieces:

@@ -19,7 +19,8 @@ from attrib.capture.system.heap import _libc, spare_memory
 libc, size, records = _libc(), 4 << 20, []
 if sys.argv[1] == "gap":
     gap = libc.malloc(size + 4096)
-    behind = libc.malloc(1 << 16)
+    while libc.malloc(1 << 16) < gap:  # until one lies behind it
+        pass
     libc.free(gap)
 
 def step(recorded):
