@@ -15,6 +15,7 @@ from attrib.analysis.attribution.ledger.headline import Blocks, Headline, headli
 from attrib.analysis.attribution.ledger.interrupted import notes_on, plain_ledger
 from attrib.analysis.attribution.ledger.ledger import build_ledger
 from attrib.analysis.attribution.ledger.profiled import coverage, step_times
+from attrib.analysis.attribution.page_faults import fault_times
 from attrib.analysis.attribution.partitions import partition_of
 from attrib.analysis.attribution.roofline.peaks import machine_limits
 from attrib.analysis.attribution.roofline.roofline import rooflines
@@ -200,13 +201,14 @@ def ledger(state: AnalysisState) -> None:
             state.headline,
             overheads={role: side.overhead for role, side in sides.items()},
             provider=requested[0] if requested else "",
+            faults=fault_times(state.latency, sides) if state.latency else None,
         )
         if state.partitions
         else plain_ledger(state.headline)
     )
     # A capture of attrib's own runs one model in both engines.
     unknown = strangers(state.partitions) if state.directory.manifest is None else ""
-    state.judgement = judge(state.headline, state.ledger, state.latency, unknown)
+    state.judgement = judge(state.headline, state.ledger, state.latency, unknown, sides)
     state.trails = region_provenance(state.regions, state.partitions, state.ledger, state.chain)
 
 
@@ -223,7 +225,7 @@ def findings(state: AnalysisState) -> None:
         },
         launches=state.ledger.sampling.launches,
         judgement=state.judgement,
-        machine=machine_state(latency),
+        machine=machine_state(latency, directory.manifest.sides if directory.manifest else {}),
         manifest=directory.manifest,
         partitions=state.partitions,
         work={role: {work.id: work for work in its.work} for role, its in state.partitions.items()},

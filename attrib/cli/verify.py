@@ -105,6 +105,12 @@ def _as_in_profile(name: str, kind: "click.ParamType[Any]", default: str = "as i
     metavar="NAME=PATH",
     help="A provider library of the capture; repeatable.",
 )
+@click.option(
+    "--env",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An environment variable of the capture that is no number of a known kind; repeatable.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 @click.option("--no-report", is_flag=True, help="Do not rewrite report.html and report.json.")
 def command(trace_dir: Path, **options: Any) -> None:

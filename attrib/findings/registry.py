@@ -44,6 +44,7 @@ from attrib.findings.rules.kernels.unfused_quantization import RULE as UNFUSED_Q
 from attrib.findings.rules.kernels.unsupported_precision import RULE as UNSUPPORTED_PRECISION
 from attrib.findings.rules.session.first_shape_cost import RULE as FIRST_SHAPE_COST
 from attrib.findings.rules.session.framework_overhead import RULE as FRAMEWORK_OVERHEAD
+from attrib.findings.rules.session.page_faults import RULE as PAGE_FAULTS
 from attrib.findings.rules.session.python_overhead import RULE as PYTHON_OVERHEAD
 from attrib.findings.rules.session.unbound_inputs import RULE as UNBOUND_INPUTS
 
@@ -57,6 +58,7 @@ RULES: tuple[Rule, ...] = (
     UNSTABLE_MEASUREMENT,
     COMPETING_POOLS,
     DENORMAL_VALUES,
+    PAGE_FAULTS,
     FIRST_SHAPE_COST,
     ENGINE_REBUILD,
     LAUNCH_BOUND,

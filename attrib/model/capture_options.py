@@ -23,7 +23,9 @@ OptLevel = Literal["disabled", "basic", "extended", "all"]
 Attention = Literal["sdpa", "eager"]
 TorchMode = Literal["eager", "compile", "jit"]
 
-Recorded = Literal["value", "presence", "count", "names", "entries", "provider entries", "nothing"]
+Recorded = Literal[
+    "value", "presence", "count", "names", "entries", "variables", "provider entries", "nothing"
+]
 """What the manifest's request holds of an option. A trace directory names no file, code or sentence, so that of an option
 which does, it holds less than its value: whether it was given, how many there were, or the names without their files.
 """
@@ -283,6 +285,16 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
             " and nodes are then matched by names, order and shapes only.",
         ),
     ] = False
+    env: Annotated[
+        tuple[str, ...],
+        Option(
+            metavar="NAME=VALUE",
+            help="Set an environment variable of the engines' processes, e.g. MALLOC_TRIM_THRESHOLD_=17179869184;"
+            " repeatable.",
+            recorded="variables",
+            named_again=True,
+        ),
+    ] = ()
     io_binding: Annotated[
         bool,
         Option(

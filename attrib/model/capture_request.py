@@ -29,6 +29,7 @@ _REDUCED: dict[Recorded, tuple[Any, Any]] = {
     "count": (int, 0),
     "names": (tuple[str, ...], ()),
     "entries": (dict[str, str], {}),
+    "variables": (dict[str, str], {}),
     "provider entries": (dict[str, dict[str, str]], {}),
 }
 """Type and default of what is kept of an option that is not kept as it is."""

@@ -39,6 +39,7 @@ class BlockEvidence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         stolen_ns: Processor time that the host gave to other machines.
         pressure_ns: Time in which some process of the machine waited for a processor (`/proc/pressure/cpu`).
         faults: Page faults of the worker.
+        major_faults: Those of them that waited for a disk.
         frequency_khz: Mean clock of the processors at the end.
     """
 
@@ -52,6 +53,7 @@ class BlockEvidence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     pressure_ns: int = UNSEEN
     faults: int = UNSEEN
     frequency_khz: int = UNSEEN
+    major_faults: int = UNSEEN
 
 
 REASONS = {

@@ -22,7 +22,7 @@ SCHEMA_VERSION = 1
 
 Cause = Literal[
     "kernel", "decomposed", "fused", "cast", "layout", "shape_arithmetic", "memcpy", "fallback", "quantize",
-    "extra_work", "missing_work", "framework", "device_idle", "profiler_overhead", "unattributed",
+    "extra_work", "missing_work", "framework", "page_faults", "device_idle", "profiler_overhead", "unattributed",
 ]  # fmt: skip
 """Why a ledger row's delta exists. A closed list; `CAUSES` gives each a title and a sentence for the reader."""
 
@@ -50,6 +50,10 @@ CAUSES: dict[Cause, CauseText] = {
     "extra_work": CauseText("Work only in ONNX Runtime", "Nodes with no PyTorch counterpart."),
     "missing_work": CauseText("Work only in PyTorch", "Calls with no ONNX counterpart."),
     "framework": CauseText("Framework overhead", "Dispatch, Python, the executor, the session and the API."),
+    "page_faults": CauseText(
+        "Page faults",
+        "Fresh memory that plain steps had to get from the system, page by page, and profiled ones had.",
+    ),
     "device_idle": CauseText("Device idle", "The device waited for the host."),
     "profiler_overhead": CauseText(
         "Profiler overhead",
@@ -123,6 +127,28 @@ class LaunchState(_Struct, frozen=True, kw_only=True):
     caches: Caches = ""
 
 
+class PageFaults(_Struct, frozen=True, kw_only=True):
+    """Page faults of the steps of one engine that count: means over launches, of the middle half of the steps of each.
+
+    Attributes:
+        plain: Of a plain step; None where nobody counted.
+        profiled: Of a profiled step.
+        major: Those of a plain step that waited for a disk.
+        profiled_major: Those of a profiled step.
+        launches: Of a plain step, launch by launch.
+        price_ns: What one costs on this machine; 0 where that was not measured.
+        cost_ns: What those of a plain step cost, at most the step; None without a price.
+    """
+
+    plain: float | None = None
+    profiled: float | None = None
+    major: float | None = None
+    profiled_major: float | None = None
+    launches: tuple[float, ...] = ()
+    price_ns: float = 0.0
+    cost_ns: Delta | None = None
+
+
 class MachineState(_Struct, frozen=True, kw_only=True):
     """What the machine was like while it measured. It marks figures that may not be compared, and never corrects them.
 
@@ -131,12 +157,14 @@ class MachineState(_Struct, frozen=True, kw_only=True):
         watched: Blocks beside which the machine showed anything that would tell a disturbance.
         disturbances: What was disturbed, how often, why, and what came of it, one sentence each; empty where all was quiet.
         unseen: What it did not show, in words.
+        faults: Page faults of the engines that counted them.
     """
 
     launches: tuple[LaunchState, ...] = ()
     watched: int = 0
     disturbances: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
+    faults: dict[Role, PageFaults] = {}
 
 
 class PlainBlock(_Struct, frozen=True, kw_only=True, gc=False):

@@ -28,6 +28,12 @@ BLOCK_COLUMNS = ("launch", "attempt", *REFERENCES, *EVIDENCE_COLUMNS)
 `launch` numbers the starts of the engines' processes, `attempt` the times that a block was measured, both from 0.
 """
 
+STEP_FAULTS = "step_faults"
+"""Column of the page faults of a single step; captures of older versions lack it, too."""
+
+OPTIONAL_COLUMNS = (*BLOCK_COLUMNS, STEP_FAULTS)
+"""What `LatencyTable.more` may hold."""
+
 Int64s = npt.NDArray[np.int64]
 
 
@@ -53,6 +59,7 @@ class TimedBlock:
         walls_ns: Its steps, in order of time.
         disturbed: Why it is disturbed: keys of `REASONS`.
         evidence: What was counted beside it.
+        faults: Page faults of each step; `UNSEEN` where a step has no count of its own.
         counted: It counts: for the headline, or for the shares.
         product_ns: What the fixed product took in that round; `UNSEEN` where none was timed.
         copy_ns: What the fixed copy took.
@@ -68,11 +75,21 @@ class TimedBlock:
     walls_ns: tuple[int, ...]
     disturbed: tuple[str, ...] = ()
     evidence: BlockEvidence
+    faults: tuple[int, ...] = ()
     counted: bool = True
     product_ns: int = UNSEEN
     copy_ns: int = UNSEEN
     own_ns: int = UNSEEN
     shared_ns: int = UNSEEN
+
+    @property
+    def step_faults(self) -> tuple[float, ...]:
+        """Page faults of each step, the block's mean where single steps have no count; nothing where nobody counted."""
+        if self.faults and min(self.faults) != UNSEEN:
+            return self.faults
+        if self.evidence.faults == UNSEEN:
+            return ()
+        return (self.evidence.faults / len(self.walls_ns),) * len(self.walls_ns)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -80,7 +97,7 @@ class LatencyTable:
     """Every timed step of both sides; row `i` of each column is step `i`.
 
     `block` numbers the interleaved rounds of a phase, over all launches: block 3 of one side was measured beside block 3
-    of the other. `more` holds the columns of `BLOCK_COLUMNS` that were recorded.
+    of the other. `more` holds the columns of `OPTIONAL_COLUMNS` that were recorded.
     """
 
     engine: Sequence[Role]
@@ -95,7 +112,7 @@ class LatencyTable:
         return len(self.wall_ns)
 
     def column(self, name: str) -> Int64s:
-        """A column of `BLOCK_COLUMNS`; where it was not recorded, all 0 (launch, attempt) or `UNSEEN`."""
+        """A column of `OPTIONAL_COLUMNS`; where it was not recorded, all 0 (launch, attempt) or `UNSEEN`."""
         missing = 0 if name in ("launch", "attempt") else UNSEEN
         return self.more[name] if name in self.more else np.full(len(self), missing, dtype=np.int64)
 
@@ -191,6 +208,7 @@ class LatencyTable:
                         launch=its.pop("launch"),
                         attempt=its.pop("attempt"),
                         walls_ns=tuple(self.wall_ns[rows].tolist()),
+                        faults=tuple(self.column(STEP_FAULTS)[rows].tolist()),
                         disturbed=self._disturbed.get(key, ()),
                         counted=key in self._counted,
                         **{name: its.pop(name) for name in REFERENCES},

@@ -222,6 +222,7 @@ class Environment(_Struct, frozen=True, kw_only=True):
     `load_before` and `load_after` are the cores that were busy just before the capture and at its end.
 
     Attributes:
+        libc: The C library, e.g. `glibc 2.36`; empty where it does not say.
         cpu_flags: Instruction sets that matrix products may use, as the system names them, e.g. `amx_bf16`.
         affinity: Processors that this process may run on; 0 where unknown.
         cpu_quota: The smallest cgroup quota above it, in cores; 0 where there is none.
@@ -240,6 +241,7 @@ class Environment(_Struct, frozen=True, kw_only=True):
     accelerators: tuple[str, ...] = ()
     load_before: float = 0.0
     load_after: float = 0.0
+    libc: str = ""
     cpu_flags: tuple[str, ...] = ()
     affinity: int = 0
     cpu_quota: float = 0.0

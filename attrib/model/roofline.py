@@ -50,6 +50,7 @@ class Peaks(_Struct, frozen=True, kw_only=True):
         products: The highest rate of large matrix products by element type (ONNX's spelling), operations a second.
         streams: Bandwidth by size of what is touched, the smallest first; the last is beyond every cache.
         floor_ns: What one operator on a single element takes: less is not to be had, however little there is to do.
+        fault_ns: What a page fault costs that these threads take at the same time; 0 where it was not measured.
     """
 
     device: str
@@ -57,6 +58,7 @@ class Peaks(_Struct, frozen=True, kw_only=True):
     products: dict[str, Rate] = {}
     streams: tuple[Stream, ...] = ()
     floor_ns: float = 0.0
+    fault_ns: float = 0.0
 
     def bandwidth(self, size: int) -> Rate | None:
         """The best rate at which `size` bytes can be streamed; None where nothing was measured.

@@ -70,6 +70,7 @@ class Settings:
         ort_python: The interpreter that runs ONNX Runtime, where the capture had one.
         provider_options: Provider options of the capture that may name a file.
         provider_libraries: The provider libraries of the capture.
+        env: Environment variables of the capture that may name a file or code.
         rounds: Interleaved rounds at most; None for the capture's.
         launches: Starts of the processes; None for the capture's.
         tolerance: Half interval, in percent of the slower step, that is narrow enough; None for the capture's.
@@ -86,6 +87,7 @@ class Settings:
     ort_python: Path | None = None
     provider_options: tuple[str, ...] = ()
     provider_libraries: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
     rounds: int | None = None
     launches: int | None = None
     tolerance: float | None = None
@@ -136,6 +138,7 @@ class Baseline:
             ort_python=settings.ort_python,
             provider_options=settings.provider_options,
             provider_libraries=settings.provider_libraries,
+            env=settings.env,
         )
         if found.ort_python is not None:
             path = checked_interpreter(self.manifest, found.ort_python)

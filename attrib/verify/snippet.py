@@ -1,6 +1,7 @@
 """A Python program that runs one configuration of ONNX Runtime by itself, without attrib."""
 
 import pprint
+import shlex
 from string import Template
 
 from attrib.capture.config.session_options import ATTRIBUTES, session_options
@@ -21,7 +22,7 @@ _PROGRAM = Template('''\
 # Runs $model in ONNX Runtime as `attrib verify --best` found it fastest, and prints the median step time.
 #
 # 1. Save the graph with its weights: $command --save-models models --no-report -o trace
-# 2. Run it on the inputs of the capture: python best.py models/$graph TRACE_DIR [OUTPUTS.npz]
+# 2. Run it on the inputs of the capture: ${variables}python best.py models/$graph TRACE_DIR [OUTPUTS.npz]
 import statistics
 import sys
 import time
@@ -169,6 +170,7 @@ def snippet_of(options: CaptureOptions, threads: int) -> str:
         # Names come from a manifest and a command line, and end up in comments.
         model=_one_line(options.model),
         command=_one_line(command_of(options)),
+        variables=_one_line("".join(f"{shlex.quote(pair)} " for pair in options.env)),
         graph=f"rewritten-{rewrites}.onnx" if rewrites else "exported.onnx",
         settings=pprint.pformat(settings, width=_WIDTH, sort_dicts=False),
     )

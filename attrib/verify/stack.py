@@ -25,8 +25,8 @@ def changed_fields(before: CaptureOptions, after: CaptureOptions) -> tuple[str, 
 def merge_options(base: CaptureOptions, stack: CaptureOptions, other: CaptureOptions) -> CaptureOptions:
     """Make the changes from `base` to `other` to `stack` as well.
 
-    Lists (`optimize`, `session_options`, `disabled_optimizers`) are appended to. Of any other field the stack keeps its own
-    value: it came first, because it saves more.
+    Lists (`optimize`, `session_options`, `disabled_optimizers`, `env`) are appended to. Of any other field the stack keeps
+    its own value: it came first, because it saves more.
 
     Raises:
         Conflict: Both set one field to different values, or the result makes no sense.
@@ -50,7 +50,7 @@ def _merge_field(name: str, base: Any, stack: Any, other: Any) -> Any:
     if not isinstance(base, tuple) or any(value[: len(base)] != base for value in (stack, other)):
         raise Conflict(f"{FLAGS[name]} is set by a change that saves more")
     new = tuple(item for item in other[len(base) :] if item not in stack)
-    if name == "session_options":
+    if name in ("session_options", "env"):
         own = {item.partition("=")[0] for item in stack}
         taken = [key for item in new if (key := item.partition("=")[0]) in own]
         if taken:

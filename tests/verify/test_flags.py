@@ -24,7 +24,7 @@ OPTIONS = st.builds(
     onnx=st.none() | WORDS.map(lambda name: Path(f"d/{name}")),
     batch_size=COUNTS, seq_len=COUNTS, layers=COUNTS, opset=COUNTS, threads=COUNTS, iterations=COUNTS, warmup=COUNTS,
     device=st.sampled_from(["cpu", "cuda"]),
-    providers=LISTS, optimize=LISTS, session_options=LISTS, disabled_optimizers=LISTS, text=LISTS,
+    providers=LISTS, optimize=LISTS, session_options=LISTS, disabled_optimizers=LISTS, text=LISTS, env=LISTS,
     precision=st.sampled_from(["fp32", "fp16", "bf16"]),
     exporter=st.sampled_from(["dynamo", "torchscript"]),
     opt_level=st.sampled_from(["disabled", "basic", "extended", "all"]),

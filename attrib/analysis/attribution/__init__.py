@@ -3,4 +3,4 @@
 Knows no rule and no rendering.
 """
 
-__all__ = ["judgement", "partitions", "timeline"]
+__all__ = ["judgement", "page_faults", "partitions", "timeline"]

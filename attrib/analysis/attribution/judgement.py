@@ -11,10 +11,11 @@ import numpy as np
 
 from attrib.analysis.attribution.ledger.headline import Headline
 from attrib.analysis.attribution.ledger.rows import Ledger
+from attrib.analysis.attribution.page_faults import count_faults
 from attrib.model.disturbance import REASONS, UNSEEN, UNSEEN_NAMES, unseen
 from attrib.model.document import Caches, Cause, Judgement, LaunchState, MachineState, PlainBlock
 from attrib.model.latency import EVIDENCE_COLUMNS, REFERENCES, LatencyTable, TimedBlock
-from attrib.model.manifest import ROLES, Role
+from attrib.model.manifest import ROLES, Role, Side
 from attrib.units import format_ns, whole_percent
 from attrib.wording import counted, listed
 
@@ -32,6 +33,8 @@ CHANGED = 1.25
 """Ratio of a fixed reference between two launches, above which the machine was not the same. In nine quiet captures of
 BERT-base the bandwidth of large copies told two states of one machine apart: 60 to 75 against 35 to 45 GB/s."""
 
+OTHER_MEMORY = 0.05
+"""Share of a plain step that more page faults of the profiled ones may cost before it is said."""
 
 APART = 0.75
 """What two threads take to read the same memory over what they take for memory of their own, from which on their cores
@@ -39,7 +42,13 @@ share no cache. A choice: of captures on one virtual machine of two cores, the m
 either side of it, in which PyTorch's step of BERT-base took about 130 and 155 ms."""
 
 
-def judge(headline: Headline, ledger: Ledger, table: LatencyTable | None, strangers: str = "") -> Judgement:
+def judge(
+    headline: Headline,
+    ledger: Ledger,
+    table: LatencyTable | None,
+    strangers: str = "",
+    sides: Mapping[Role, Side] | None = None,
+) -> Judgement:
     """Judge the measurement.
 
     Args:
@@ -47,6 +56,7 @@ def judge(headline: Headline, ledger: Ledger, table: LatencyTable | None, strang
         ledger: The split.
         table: All steps; None where none was timed.
         strangers: Why the two sides cannot be of one model; empty where they can.
+        sides: What the capture says of the engines.
     """
     share = unexplained_share(headline, ledger)
     reliable = bool(ledger.sides) and share <= REMAINDER_LIMIT and not strangers
@@ -58,7 +68,7 @@ def judge(headline: Headline, ledger: Ledger, table: LatencyTable | None, strang
     elif not reliable:
         size = "more than the step itself" if share > 1 else f"up to {whole_percent(share)} of the step"
         doubts.append(f"the split is not reliable: what is not explained may be {size}")
-    timed = table or NO_STEPS
+    timed, state, known = table or NO_STEPS, machine_state(table, sides), sides or {}
     clean, disturbed = timed.clean_rounds("plain")
     busy, significant = timed.is_busy("plain") or timed.is_busy("profiled"), headline.latency.significant
     blocks = _judged_blocks(timed)
@@ -71,7 +81,7 @@ def judge(headline: Headline, ledger: Ledger, table: LatencyTable | None, strang
         named=_named(ledger) if reliable and len(ledger.sides) == len(ROLES) else (),
         rounds=len(clean),
         disturbed=dict(Counter(reason for block in blocks for reason in block.disturbed)),
-        reasons=(*_machine_reasons(machine_state(table), blocks), *doubts),
+        reasons=(*_machine_reasons(state, blocks), *_other_memory(state, blocks, known), *doubts),
     )
 
 
@@ -138,8 +148,15 @@ def _disturbances(table: LatencyTable, blocks: Sequence[TimedBlock]) -> tuple[st
     return tuple(found)
 
 
-def machine_state(table: LatencyTable | None) -> MachineState | None:
-    """What the machine was like in each launch; None where the capture recorded neither a reference nor evidence."""
+def machine_state(
+    table: LatencyTable | None, sides: Mapping[Role, Side] | None = None
+) -> MachineState | None:
+    """What the machine was like in each launch; None where the capture recorded neither a reference nor evidence.
+
+    Args:
+        table: All steps.
+        sides: What the capture says of the engines; it has the price of a page fault.
+    """
     if table is None or not {*REFERENCES, *EVIDENCE_COLUMNS} & set(table.more):
         return None
     blocks = _judged_blocks(table)
@@ -156,6 +173,7 @@ def machine_state(table: LatencyTable | None) -> MachineState | None:
         watched=sum(block.evidence.elapsed_ns != UNSEEN for block in blocks),
         disturbances=_disturbances(table, blocks),
         unseen=unseen([block.evidence for block in blocks]),
+        faults=count_faults(table, sides or {}),
     )
 
 
@@ -228,6 +246,27 @@ def _machine_reasons(state: MachineState | None, blocks: Sequence[TimedBlock]) -
             texts = [f"{format_ns(its)} in launch {launch + 1}" for its, launch in (min(known), max(known))]
             found.append(f"the machine changed between launches: {what} took {' and '.join(texts)}")
     return (*found, *_two_states(state, blocks))
+
+
+def _other_memory(
+    state: MachineState | None, blocks: Sequence[TimedBlock], sides: Mapping[Role, Side]
+) -> Iterator[str]:
+    """One sentence where profiled steps of PyTorch took so many more page faults that its rows are too large.
+
+    A profile of ONNX Runtime goes to fresh memory itself, which is in the calibrated cost of a record: of that engine
+    nothing can be said.
+    """
+    for role, its in (state.faults if state else {}).items():
+        if its.plain is None or its.profiled is None or role not in sides or sides[role].engine != "torch":
+            continue
+        plain = [block for block in blocks if block.role == role and block.phase == "plain" and block.counted]
+        walls = [wall for block in plain for wall in block.walls_ns]
+        more = (its.profiled - its.plain) * its.price_ns
+        if walls and more > OTHER_MEMORY * median(walls):
+            yield (
+                f"profiled steps of {_NAMES[role]} took {its.profiled:,.0f} page faults and plain ones {its.plain:,.0f}:"
+                f" its calls are shown up to {format_ns(round(more))} a step too long"
+            )
 
 
 def plain_blocks(table: LatencyTable | None) -> tuple[PlainBlock, ...]:

@@ -35,6 +35,9 @@ from attrib.wording import counted
 _BUSY_SHARE = 0.10
 """Of one core while the other side runs: then the waiting side is no longer idle."""
 
+_MANY_FAULTS = 100
+"""Page faults of a step: at one or two microseconds each, so many are felt in a step of some milliseconds."""
+
 _TITLES = ("the baseline", "the variant")
 VARIANT = "variant"
 
@@ -296,7 +299,21 @@ def notes_on(timed: Timed, effort: Effort) -> Iterator[str]:
             yield f"{title} was still changing after {runner.warmup} warm-up steps"
         if runner.idle_cpu_share > _BUSY_SHARE:
             yield f"{title} used {runner.idle_cpu_share:.0%} of a core while the other one ran"
+    yield from _page_faults(timed.latencies.table())
     yield from _disturbances(timed.latencies.table())
+
+
+def _page_faults(table: LatencyTable) -> Iterator[str]:
+    """How many page faults a step of either side took, where one took many more than the other."""
+    blocks = [block for block in table.every_block("plain") if block.counted]
+    counts = [
+        [count for block in blocks if block.role == role for count in block.step_faults] for role in ROLES
+    ]
+    if not all(counts):
+        return
+    baseline, variant = (sum(its) / len(its) for its in counts)
+    if abs(baseline - variant) >= _MANY_FAULTS:
+        yield f"a step of {_TITLES[0]} took {baseline:,.0f} page faults, one of {_TITLES[1]} {variant:,.0f}"
 
 
 def _disturbances(table: LatencyTable) -> Iterator[str]:

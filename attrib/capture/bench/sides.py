@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from attrib.capture.bench.graphs import BenchGraphs, MadeGraph
+from attrib.capture.config.variables import variables_of
 from attrib.capture.session.commands import (
     load_command,
     open_command,
@@ -114,11 +115,13 @@ class Plan:
     Attributes:
         command: What its worker is told, but for the folder.
         precision: The roughest precision that takes part.
+        env: Environment variables of its worker.
         made: The graph; None for PyTorch.
     """
 
     command: Load | Open
     precision: str
+    env: tuple[str, ...] = ()
     made: MadeGraph | None = field(default=None, compare=False)
 
     @property
@@ -131,7 +134,7 @@ class Plan:
         if self.made is None or other.made is None or not isinstance(other.command, Open):
             return self == other
         mine = msgspec.structs.replace(self.command, model=other.command.model)
-        return mine == other.command and self.made.same(other.made)
+        return self.env == other.env and mine == other.command and self.made.same(other.made)
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -191,13 +194,14 @@ class Opener:
         threads = thread_count(options.threads)
         if engine == "torch":
             precision = compressed_precision(options.precision, options.compress)
-            return Plan(command=load_command(options, self._source, threads, ""), precision=precision)
+            command = load_command(options, self._source, threads, "")
+            return Plan(command=command, precision=precision, env=options.env)
         made = self._graphs.make(options, self.inputs.file)
-        command = open_command(options, made.file, self.inputs.file, threads, "")
-        command = msgspec.structs.replace(command, profiled=False, any_floats=True)
+        opening = open_command(options, made.file, self.inputs.file, threads, "")
+        opening = msgspec.structs.replace(opening, profiled=False, any_floats=True)
         began = compressed_precision(weights_precision(options), options.compress)
         lowest = lowest_precision(began, options.optimize)
-        return Plan(command=command, precision=lowest, made=made)
+        return Plan(command=opening, precision=lowest, env=options.env, made=made)
 
     def open(self, name: str, plan: Plan, options: CaptureOptions) -> ReadySide:
         """Start a worker and load what is planned.
@@ -212,7 +216,7 @@ class Opener:
     def start(self, name: str, plan: Plan, options: CaptureOptions) -> Opening:
         """Start a worker. Two that are started, told to load, and only then waited for, share the wait."""
         folder = self._workers.folder(name)
-        worker = self._workers.start(name, plan.engine)
+        worker = self._workers.start(name, plan.engine, variables_of(plan.env))
         side = ReadySide(name=name, plan=plan, worker=worker, folder=folder, settings={})
         return Opening(side=side, options=options)
 

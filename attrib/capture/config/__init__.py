@@ -3,4 +3,4 @@
 Imports no engine, starts no process and writes no file.
 """
 
-__all__ = ["options", "progress", "provider_options", "session_options", "user_supplied"]
+__all__ = ["options", "progress", "provider_options", "session_options", "user_supplied", "variables"]

@@ -8,6 +8,7 @@ from attrib.capture.config.provider_options import (
     provider_options,
 )
 from attrib.capture.config.session_options import session_options
+from attrib.capture.config.variables import variables_of
 from attrib.compress.registry import check_compressions
 from attrib.errors import UsageError
 from attrib.model.capture_options import OPTIONS, CaptureOptions
@@ -45,6 +46,7 @@ def check_options(options: CaptureOptions) -> None:
     check_rewrites(options.optimize, "fp32" if options.autocast else options.precision)
     check_compressions(options.compress, options.precision, options.device)
     session_options(options.session_options)
+    variables_of(options.env)
     _check_combinations(options)
 
 

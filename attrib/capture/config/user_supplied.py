@@ -29,7 +29,8 @@ class UserSupplied(_Fields):  # type: ignore[misc]  # made of the options
     The fields are the options that are declared as `named_again`, each left out where the capture had none, or where what
     it recorded holds: `model` is needed for one that is not built in, `onnx` where the capture ran a file of the user's,
     `text` where it ran on sentences, `ort_python` where another interpreter ran ONNX Runtime, `provider_options` for those
-    that may name a file, `provider_libraries` where it had some; `save_models` and `timeout` never.
+    that may name a file, `env` for variables that may, `provider_libraries` where it had some; `save_models` and `timeout`
+    never.
     """
 
     def fields(self) -> dict[str, Any]:

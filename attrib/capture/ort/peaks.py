@@ -13,6 +13,7 @@ from attrib.capture.system.peaks import (
     Call,
     best_product,
     beyond_caches,
+    fault_cost,
     last_level_cache,
     product_file,
     stream_file,
@@ -56,6 +57,7 @@ def peaks_of(like: Any, threads: int, folder: Path, dtypes: Collection[str]) -> 
         threads=threads,
         products={dtype: rate for dtype, rate in products.items() if rate is not None},
         streams=found,
+        fault_ns=round(fault_cost(threads or 1), 1),
     )
 
 

@@ -1,6 +1,7 @@
 """PyTorch inside its worker: plain blocks, profiled blocks, outputs, and the profiler's cost."""
 
 import contextlib
+import mmap
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -168,7 +169,8 @@ class PyTorchEngine:
             lead = time_steps(step, command.lead_in)
             if command.profiled:
                 assert self._blocks is not None  # noqa: S101  (made when the model was loaded)
-                timed, trace = self._blocks.record(step, command.iterations, scopes)
+                fresh = max((0, *lead.faults)) * mmap.PAGESIZE
+                timed, trace = self._blocks.record(step, command.iterations, scopes, fresh)
             else:
                 timed, trace = time_steps(step, command.iterations), ""
         return steps_of(lead, timed, trace)

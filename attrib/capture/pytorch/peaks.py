@@ -14,6 +14,7 @@ from attrib.capture.system.peaks import (
     Timed,
     best_product,
     beyond_caches,
+    fault_cost,
     last_level_cache,
     sample_times,
     streams_of,
@@ -49,6 +50,7 @@ def peaks_of(device: str, dtypes: Collection[str]) -> Peaks:
         products={dtype: rate for dtype, rate in products.items() if rate is not None},
         streams=streams_of(streams, beyond, timed),
         floor_ns=round(min(sample_times(lambda: torch.neg(one, out=one), timed)), 1),
+        fault_ns=round(fault_cost(torch.get_num_threads()), 1),
     )
 
 

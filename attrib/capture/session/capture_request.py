@@ -12,6 +12,7 @@ from attrib.capture.config.options import check_options
 from attrib.capture.config.provider_options import provider_libraries
 from attrib.capture.config.session_options import session_options
 from attrib.capture.config.user_supplied import UserSupplied
+from attrib.capture.config.variables import variables_of
 from attrib.capture.session.commands import provider_options_of, shareable, shareable_entries
 from attrib.capture.session.request_from_manifest import (
     CAPTURE_AGAIN,
@@ -49,8 +50,8 @@ def _record(declared: Declared, options: CaptureOptions) -> Any:
             return len(value)
         case "names":
             return tuple(provider_libraries(value))
-        case "entries":
-            return shareable_entries(session_options(value))
+        case "entries" | "variables" as kind:
+            return shareable_entries((session_options if kind == "entries" else variables_of)(value))
         case "provider entries":
             # Only what the user gave: the option that `--cuda-graph` stands for is recorded as itself.
             return shareable(provider_options_of(msgspec.structs.replace(options, cuda_graph=False)))
@@ -99,7 +100,7 @@ def options_to_resume(manifest: Manifest, supplied: UserSupplied, *, live: bool 
     found["session_options"] = session_options_from_entries(request.session_options)
     found["command"] = manifest.command
     options = options_from_fields(
-        found | supplied.fields() | take_from_user(workload, side, supplied, RESUME)
+        found | supplied.fields() | take_from_user(workload, side, supplied, RESUME, request.env)
     )
     check_options(options)
     return options

@@ -9,7 +9,7 @@ import numpy as np
 
 from attrib.capture.workers.messages import Steps
 from attrib.model.disturbance import UNSEEN
-from attrib.model.latency import BLOCK_COLUMNS, LATENCY_COLUMNS, REFERENCES, LatencyTable, StepPhase
+from attrib.model.latency import LATENCY_COLUMNS, OPTIONAL_COLUMNS, REFERENCES, LatencyTable, StepPhase
 from attrib.model.manifest import ROLES, Role
 
 Row = tuple[Any, ...]
@@ -35,7 +35,7 @@ class Attempt:
 
 @dataclass(slots=True)
 class Latencies:
-    """Every timed step so far, in the order of `LATENCY_COLUMNS` and `BLOCK_COLUMNS`.
+    """Every timed step so far, in the order of `LATENCY_COLUMNS` and `OPTIONAL_COLUMNS`.
 
     A block's lead-in counts as warm-up: it is timed, but the other engine has just emptied the caches.
     """
@@ -48,7 +48,7 @@ class Latencies:
     def from_table(cls, table: LatencyTable) -> "Latencies":
         """The steps of an earlier start, to be added to."""
         integers = (table.block, table.iteration, table.start_ns, table.wall_ns)
-        columns = [*integers, *(table.column(name) for name in BLOCK_COLUMNS)]
+        columns = [*integers, *(table.column(name) for name in OPTIONAL_COLUMNS)]
         rows = zip(table.engine, table.phase, *(column.tolist() for column in columns), strict=True)
         found = cls(rows=[*rows])
         found._warmup_blocks = {
@@ -61,7 +61,7 @@ class Latencies:
     def table(self) -> LatencyTable:
         """The steps so far, as they are read back."""
         columns: list[Any] = list(zip(*self.rows, strict=True)) or [()] * (
-            len(LATENCY_COLUMNS) + len(BLOCK_COLUMNS)
+            len(LATENCY_COLUMNS) + len(OPTIONAL_COLUMNS)
         )
         integers = [np.array(column, dtype=np.int64) for column in columns[_TEXTS:]]
         own = len(LATENCY_COLUMNS) - _TEXTS
@@ -73,7 +73,7 @@ class Latencies:
             iteration=iteration,
             start_ns=start_ns,
             wall_ns=wall_ns,
-            more=dict(zip(BLOCK_COLUMNS, integers[own:], strict=True)),
+            more=dict(zip(OPTIONAL_COLUMNS, integers[own:], strict=True)),
         )
 
     def keep(self, wanted: Callable[[Row], bool]) -> None:
@@ -102,15 +102,17 @@ class Latencies:
         number = self._warmup_blocks.get(role, 0)
         if lead_in:
             self._warmup_blocks[role] = number + 1
-        times = list(zip(steps.start_ns, steps.wall_ns, strict=True))
+        faults = steps.faults or (UNSEEN,) * len(steps.wall_ns)
+        times = list(zip(steps.start_ns, steps.wall_ns, faults, strict=True))
         beside = (
             attempt.launch,
             attempt.number,
             *attempt.reference,
             *msgspec.structs.astuple(steps.evidence),
         )
-        self.rows += [(role, "warmup", number, i, *time, *beside) for i, time in enumerate(times[:lead_in])]
-        self.rows += [(role, phase, block, i, *time, *beside) for i, time in enumerate(times[lead_in:])]
+        lead, own = times[:lead_in], times[lead_in:]
+        self.rows += [(role, "warmup", number, i, *at, *beside, seen) for i, (*at, seen) in enumerate(lead)]
+        self.rows += [(role, phase, block, i, *at, *beside, seen) for i, (*at, seen) in enumerate(own)]
 
     def count(self, role: Role, phase: StepPhase) -> int:
         """Steps of one side and phase."""
@@ -121,7 +123,7 @@ class Latencies:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        names = (*LATENCY_COLUMNS, *BLOCK_COLUMNS)
+        names = (*LATENCY_COLUMNS, *OPTIONAL_COLUMNS)
         columns = list(zip(*self.rows, strict=True)) or [()] * len(names)
         types = (pa.string(), pa.string(), *(pa.int64() for _ in names[_TEXTS:]))
         arrays = [pa.array(list(column), kind) for column, kind in zip(columns, types, strict=True)]

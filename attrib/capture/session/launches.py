@@ -4,6 +4,7 @@ from pathlib import Path
 
 import msgspec
 
+from attrib.capture.config.variables import variables_of
 from attrib.capture.ort.profile_merge import LaunchProfile
 from attrib.capture.session.commands import load_command, open_command
 from attrib.capture.session.context import SessionContext
@@ -34,7 +35,7 @@ def launch_again(context: SessionContext, chain: GraphChain | None, launch: int)
     for role in context.runners:
         context.workers.stop(role)
     for role in context.runners:
-        context.workers.start(role, context.sides.engines[role])
+        context.workers.start(role, context.sides.engines[role], variables_of(context.options.env))
         _send(context, chain, role, launch)
     for role, runner in list(context.runners.items()):
         try:

@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from attrib.capture.config.variables import variables_of
 from attrib.capture.session.commands import load_command
 from attrib.capture.session.context import SessionContext
 from attrib.capture.session.graphs import GraphMaker
@@ -29,7 +30,7 @@ def load(context: SessionContext) -> None:
     if "torch" not in wanted.values():
         wanted[LOADER] = "torch"
     for name, engine in wanted.items():
-        context.workers.start(name, engine)
+        context.workers.start(name, engine, variables_of(context.options.env))
     loaders = [name for name, engine in wanted.items() if engine == "torch"]
     for name in loaders:
         folder = str(context.workers.folder(name))

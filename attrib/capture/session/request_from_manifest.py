@@ -13,6 +13,7 @@ import msgspec
 
 from attrib.capture.config.options import check_options
 from attrib.capture.config.user_supplied import UserSupplied, check_text, take_model, take_onnx_file
+from attrib.capture.config.variables import recorded_variables, take_variables
 from attrib.capture.session.providers_from_manifest import (
     recorded_provider_options,
     take_interpreter,
@@ -48,7 +49,8 @@ def options_of(manifest: Manifest, **named: Any) -> CaptureOptions:
     """
     recorded = recorded_options(manifest)
     supplied = UserSupplied(**named)
-    choices = take_from_user(manifest.workload, manifest.sides["onnxruntime"], supplied, VERIFY)
+    side = manifest.sides["onnxruntime"]
+    choices = take_from_user(manifest.workload, side, supplied, VERIFY, _variables(manifest))
     options = msgspec.structs.replace(recorded, **choices)
     if is_factory(options.model):
         options = msgspec.structs.replace(options, **_defaults(_SIZES))
@@ -56,7 +58,15 @@ def options_of(manifest: Manifest, **named: Any) -> CaptureOptions:
     return options
 
 
-def take_from_user(workload: Workload, side: Side, supplied: UserSupplied, command: str) -> dict[str, Any]:
+def _variables(manifest: Manifest) -> Mapping[str, str]:
+    """Environment variables that the capture gave to the engines."""
+    found: Mapping[str, str] = manifest.asked.env if manifest.asked else {}
+    return found
+
+
+def take_from_user(
+    workload: Workload, side: Side, supplied: UserSupplied, command: str, variables: Mapping[str, str]
+) -> dict[str, Any]:
     """Take from the user what a directory must not decide, as fields of the options.
 
     Args:
@@ -64,6 +74,7 @@ def take_from_user(workload: Workload, side: Side, supplied: UserSupplied, comma
         side: ONNX Runtime's, as far as it is known.
         supplied: What the user names.
         command: The command line that needs it, for the hints.
+        variables: Environment variables of the engines, as they are recorded.
 
     Raises:
         UsageError: The user has to name something, or names what the capture did not have.
@@ -76,6 +87,7 @@ def take_from_user(workload: Workload, side: Side, supplied: UserSupplied, comma
         "ort_python": take_interpreter(side, supplied.ort_python),
         "provider_options": take_provider_options(side, supplied.provider_options),
         "provider_libraries": take_libraries(side, supplied.provider_libraries),
+        "env": take_variables(variables, supplied.env),
     }
 
 
@@ -110,6 +122,7 @@ def recorded_options(manifest: Manifest) -> CaptureOptions:
         # A model without attention names none.
         "attention": torch.settings.get("attention") or _DEFAULTS.attention,
         **_of_runtime(ort),
+        "env": recorded_variables(_variables(manifest)),
         "threads": threads or None,
         "rounds": manifest.protocol.rounds if manifest.protocol else _DEFAULTS.rounds,
         "iterations": manifest.protocol.iterations if manifest.protocol else None,

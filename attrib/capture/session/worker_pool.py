@@ -1,6 +1,7 @@
 """The worker processes of one capture or bench, and the temporary folder that goes with them."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from attrib.capture.storage.interrupts import Interrupts
@@ -39,12 +40,19 @@ class Workers:
         offline = source.kind in ("configuration", "directory")
         self._environment = worker_environment(self.temporary, offline=offline)
 
-    def start(self, name: str, engine: str) -> Worker:
-        """Start a process; an interruption waits until it can be found and stopped."""
+    def start(self, name: str, engine: str, variables: Mapping[str, str] | None = None) -> Worker:
+        """Start a process; an interruption waits until it can be found and stopped.
+
+        Args:
+            name: What it is called here.
+            engine: What it runs.
+            variables: What it gets in its environment beside what every worker has.
+        """
         self.folder(name).mkdir(exist_ok=True)
         interpreter = self._interpreters.get(engine, sys.executable)
         with self._interrupts.defer():
-            worker = Worker(engine, self._environment, interpreter, timeout_s=self._timeout_s)
+            environment = self._environment | dict(variables or {})
+            worker = Worker(engine, environment, interpreter, timeout_s=self._timeout_s)
             self._running[name] = worker
             self._folder.note_started(worker.pid)
         return worker

@@ -7,6 +7,7 @@ __all__ = [
     "disturbance",
     "doctor_checks",
     "environment",
+    "heap",
     "interpreter",
     "machine",
     "peaks",

@@ -159,6 +159,7 @@ def describe_environment(root: Path = ROOT) -> Environment:
         memory_bytes=memory_bytes(root),
         system=scrub(f"{platform.system()} {platform.release()}".strip()),
         python=platform.python_version(),
+        libc=" ".join(platform.libc_ver()).strip(),
         packages=package_versions(),
         accelerators=accelerators(),
         load_before=current_load(),

@@ -5,13 +5,18 @@ use, and the rate at which memory is streamed, by size of what is touched. The l
 takes the better of the two. Importing this imports no engine.
 """
 
+import ctypes
 import math
+import mmap
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import numpy as np
 
+from attrib.capture.system.disturbance import page_faults
+from attrib.model.disturbance import UNSEEN
 from attrib.model.roofline import Rate, Stream
 
 Call = Callable[[], object]
@@ -128,6 +133,53 @@ def _bytes(text: str) -> int:
     factor = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}.get(text[-1:], 1)
     digits = text.rstrip("KMG")
     return int(digits) * factor if digits.isdecimal() else 0
+
+
+_FAULT_BYTES = 8 * _MB
+_FAULT_SAMPLES = 12
+
+
+def fault_cost(threads: int) -> float:
+    """Measure what one page fault costs: to get a page of fresh memory, and to give it back; nanoseconds.
+
+    Several threads touch a part each at once, as an engine's threads do with a result, and what is told is wall time.
+    Touching the same memory once more, when it is there, is taken off. 0 where the system does not count page faults.
+    """
+    if page_faults() == UNSEEN or not hasattr(mmap, "MAP_PRIVATE"):
+        return 0.0
+    samples = [_fault_sample(threads) for _ in range(_FAULT_SAMPLES)]
+    fresh, again = (float(np.quantile(times, _QUIET)) for times in zip(*samples, strict=True))
+    return max(fresh - again, 0.0)
+
+
+def _fault_sample(threads: int) -> tuple[float, float]:
+    """Time for a page, nanoseconds: to get it, write to it and give it back; and to write to it when it is there."""
+    part = _FAULT_BYTES // threads
+    memory = mmap.mmap(-1, part * threads, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    view = ctypes.c_char.from_buffer(memory)
+    begin = ctypes.addressof(view)
+    before = page_faults()
+    first = _touch_at_once(begin, part, threads)
+    faults = page_faults() - before
+    second = _touch_at_once(begin, part, threads)
+    del view
+    closing = time.perf_counter_ns()
+    memory.close()
+    closed = time.perf_counter_ns()
+    return (first + closed - closing) / max(faults, 1), second / max(faults, 1)
+
+
+def _touch_at_once(begin: int, size: int, count: int) -> int:
+    """Nanoseconds in which so many threads write to parts of that size, one after another in memory."""
+    starts = [begin + size * number for number in range(count)]
+    others = [threading.Thread(target=ctypes.memset, args=(start, 1, size)) for start in starts[1:]]
+    started = time.perf_counter_ns()
+    for thread in others:
+        thread.start()
+    ctypes.memset(begin, 1, size)
+    for thread in others:
+        thread.join()
+    return time.perf_counter_ns() - started
 
 
 def product_file(folder: Path, dtype: str, side: int) -> Path:

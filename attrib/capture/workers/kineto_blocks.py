@@ -3,6 +3,7 @@
 Only workers import this: it imports torch.
 """
 
+import mmap
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile, record_function
 
+from attrib.capture.system.heap import spare_memory
 from attrib.capture.workers.steps import TimedSteps, time_steps
 from attrib.model.capture_options import Device
 
@@ -27,6 +29,7 @@ class KinetoBlocks:
         self._record_shapes = record_shapes
         self._steps = first_step
         self._blocks = 0
+        self._missed_bytes = 0
 
     def warm(self) -> None:
         """Record a profile and drop it: the first one of a process also pays for setting Kineto up."""
@@ -39,6 +42,7 @@ class KinetoBlocks:
         step: Callable[[], object],
         iterations: int,
         around: Callable[[], AbstractContextManager[None]] = nullcontext,
+        fresh_bytes: int = 0,
     ) -> tuple[TimedSteps, str]:
         """Run one block; its steps, and the file of its profile.
 
@@ -46,6 +50,7 @@ class KinetoBlocks:
             step: One step. It returns when the device has done the work.
             iterations: How many.
             around: Lasts as long as the block.
+            fresh_bytes: Memory that a step gets from the system, beyond what the heap has.
         """
         numbers = iter(range(self._steps, self._steps + iterations))
 
@@ -53,10 +58,14 @@ class KinetoBlocks:
             with record_function(f"{self._name}{next(numbers)}"):
                 return step()
 
-        with around(), self._profile() as profiler:
-            timed = time_steps(run_numbered, iterations)
         file = self._folder / f"block-{self._blocks}.json"
-        profiler.export_chrome_trace(str(file))
+        with spare_memory(iterations, fresh_bytes + self._missed_bytes):
+            with around(), self._profile() as profiler:
+                timed = time_steps(run_numbered, iterations)
+            profiler.export_chrome_trace(str(file))
+            del profiler  # its records are freed while there is still spare memory
+        # What a step had to get from the system all the same, the next block has.
+        self._missed_bytes += max((0, *timed.faults)) * mmap.PAGESIZE
         self._steps += iterations
         self._blocks += 1
         return timed, str(file)

@@ -308,6 +308,7 @@ class Steps(_Message, frozen=True, kw_only=True):
     Attributes:
         start_ns: Nanoseconds since the epoch.
         wall_ns: Duration of each step.
+        faults: Page faults of each step, `UNSEEN` where the system does not count them; empty where nobody counted.
         lead_in: How many of them are the lead-in.
         idle_cpu_ns: Processor time used between the previous reply and this command.
         idle_wall_ns: Wall time of the same.
@@ -317,6 +318,7 @@ class Steps(_Message, frozen=True, kw_only=True):
 
     start_ns: tuple[int, ...]
     wall_ns: tuple[int, ...]
+    faults: tuple[int, ...] = ()
     lead_in: int
     idle_cpu_ns: int = 0
     idle_wall_ns: int = 0

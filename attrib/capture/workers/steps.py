@@ -6,16 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from attrib.capture.system.disturbance import BlockMeter
+from attrib.capture.system.disturbance import BlockMeter, page_faults
 from attrib.capture.workers.messages import Steps
-from attrib.model.disturbance import BlockEvidence
+from attrib.model.disturbance import UNSEEN, BlockEvidence
 
 
 class TimedSteps(NamedTuple):
-    """Starts (nanoseconds since the epoch) and durations (nanoseconds) of steps, and what went on beside them."""
+    """Starts (nanoseconds since the epoch), durations (nanoseconds) and page faults of steps, and what went on beside."""
 
     starts: list[int]
     walls: list[int]
+    faults: list[int]
     evidence: BlockEvidence
 
 
@@ -43,15 +44,18 @@ def quiet_collector() -> Iterator[None]:
 
 def time_steps(step: Callable[[], object], count: int) -> TimedSteps:
     """Run `count` steps."""
-    starts, walls = [0] * count, [0] * count
+    starts, walls, faults = [0] * count, [0] * count, [UNSEEN] * count
     clock, epoch = time.perf_counter_ns, time.time_ns
     meter = BlockMeter()
     for i in range(count):
+        before = page_faults()
         starts[i] = epoch()
         begin = clock()
         step()
         walls[i] = clock() - begin
-    return TimedSteps(starts, walls, meter.end())
+        if before != UNSEEN:
+            faults[i] = page_faults() - before
+    return TimedSteps(starts, walls, faults, meter.end())
 
 
 def steps_of(lead: TimedSteps, timed: TimedSteps, trace: str) -> Steps:
@@ -65,6 +69,7 @@ def steps_of(lead: TimedSteps, timed: TimedSteps, trace: str) -> Steps:
     return Steps(
         start_ns=(*lead.starts, *timed.starts),
         wall_ns=(*lead.walls, *timed.walls),
+        faults=(*lead.faults, *timed.faults),
         lead_in=len(lead.walls),
         trace=trace,
         evidence=timed.evidence,

@@ -14,6 +14,7 @@ __all__ = [
     "ledger_queries",
     "linear_layers",
     "numerics",
+    "page_faults",
     "placement",
     "reference_cost",
     "significance",

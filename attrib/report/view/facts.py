@@ -1,9 +1,10 @@
 """What a reader is told about the workload, the machine and the measurement, as pairs of label and text."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from attrib.model.document import Document, MachineState
-from attrib.model.manifest import PROFILE_ZERO, Protocol, Side
+from attrib.model.document import Document, MachineState, PageFaults
+from attrib.model.manifest import PROFILE_ZERO, Protocol, Role, Side
+from attrib.report.view.verdict import side_names
 from attrib.units import format_ns, format_percent
 from attrib.wording import counted
 
@@ -66,6 +67,7 @@ def machine_facts(document: Document) -> Facts:
         ("Memory", f"{env.memory_bytes / 2**30:.1f} GiB" if env.memory_bytes else ""),
         ("Accelerators", ", ".join(env.accelerators)),
         ("System", env.system),
+        ("C library", env.libc),
         ("Python", env.python),
         ("Load before and after", load),
     )
@@ -87,7 +89,7 @@ def method_facts(document: Document) -> Facts:
             ("Launches", _launches(document, protocol)),
             ("Timer", protocol.timer),
         ]
-    facts += _machine_state(document.state)
+    facts += _machine_state(document.state, side_names(document))
     if document.workload.parameters:
         facts.append(("Parameters", f"{document.workload.parameters:,}"))
     for output in document.outputs:
@@ -130,7 +132,7 @@ def _launches(document: Document, protocol: Protocol) -> str:
     return f"{text}: half the interval is {reached} of the slower step, {wanted} was asked for"
 
 
-def _machine_state(state: MachineState | None) -> Iterable[tuple[str, str]]:
+def _machine_state(state: MachineState | None, names: Mapping[Role, str]) -> Iterable[tuple[str, str]]:
     """How fast the machine was by itself, launch by launch, and what it does not show."""
     if state is None:
         return
@@ -138,7 +140,22 @@ def _machine_state(state: MachineState | None) -> Iterable[tuple[str, str]]:
         known = [format_ns(its) for launch in state.launches if (its := getattr(launch, what)) is not None]
         more = f", {len(known) - _MOST_LAUNCHES:,} more" if len(known) > _MOST_LAUNCHES else ""
         yield label, f"{', '.join(known[:_MOST_LAUNCHES])}{more} (launch by launch)" if known else ""
+    for role, its in state.faults.items():
+        yield f"Page faults of a step of {names[role]}", _faults(its)
     yield "Not shown by this machine", ", ".join(state.unseen)
+
+
+def _faults(faults: PageFaults) -> str:
+    """How many a plain and a profiled step take, how many of them waited for a disk, and what they cost."""
+    kinds = (("plain", faults.plain, faults.major), ("profiled", faults.profiled, faults.profiled_major))
+    parts = [
+        f"{count:,.0f} {kind}" + (f" ({major:,.1f} from a disk)" if major else "")
+        for kind, count, major in kinds
+        if count is not None
+    ]
+    if faults.price_ns:
+        parts.append(f"{format_ns(round(faults.price_ns))} each")
+    return ", ".join(parts)
 
 
 def _drop_empty(facts: Iterable[tuple[str, str]]) -> Facts:

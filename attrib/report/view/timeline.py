@@ -55,6 +55,7 @@ STYLES: Mapping[Paint, Style] = {
     "shape_arithmetic": Style(*_OLIVE, hatched=True),
     "cast": Style(*_ROSE, hatched=True),
     "memcpy": Style(*_RED, hatched=True),
+    "page_faults": Style(*_VIOLET, hatched=True),
     "missing_work": Style(*_INK, hatched=True),
     "device_idle": Style(*_LIGHT, hatched=True),
     "unattributed": Style(*_GRAY, hatched=True),

@@ -12,7 +12,7 @@ from typing import Any, cast, get_args
 import numpy as np
 
 from attrib.errors import AttribError
-from attrib.model.latency import BLOCK_COLUMNS, LATENCY_COLUMNS, LatencyTable, StepPhase
+from attrib.model.latency import LATENCY_COLUMNS, OPTIONAL_COLUMNS, LatencyTable, StepPhase
 from attrib.model.manifest import LATENCY, ROLES
 from attrib.traces.directory.manifest_file import INTACT_COPY
 
@@ -73,7 +73,9 @@ def read_latency(path: Path) -> LatencyTable:
     for name, least in _LEAST.items():
         if (lowest := columns[name].min(initial=least)) < least:
             raise AttribError(f"{path}: column {name} holds {lowest}", hint=INTACT_COPY)
-    more = {name: _integer_column(path, table, name) for name in BLOCK_COLUMNS if name in table.column_names}
+    more = {
+        name: _integer_column(path, table, name) for name in OPTIONAL_COLUMNS if name in table.column_names
+    }
     return LatencyTable(**columns, more=more)
 
 
@@ -95,7 +97,7 @@ def join_latencies(tables: Sequence[LatencyTable]) -> LatencyTable:
         wall_ns=np.concatenate([table.wall_ns for table in tables]),
         more={
             name: np.concatenate([table.column(name) for table in tables])
-            for name in BLOCK_COLUMNS
+            for name in OPTIONAL_COLUMNS
             if any(name in table.more for table in tables)
         },
     )

@@ -7,6 +7,7 @@ from attrib.verify.experiments.compressions import EXPERIMENTS as COMPRESSIONS
 from attrib.verify.experiments.disabled_optimizer import EXPERIMENT as DISABLED_OPTIMIZER
 from attrib.verify.experiments.inverse_pairs import EXPERIMENT as INVERSE_PAIRS
 from attrib.verify.experiments.io_binding import EXPERIMENT as IO_BINDING
+from attrib.verify.experiments.kept_memory import EXPERIMENTS as KEPT_MEMORY
 from attrib.verify.experiments.lower_precision import EXPERIMENTS as LOWER_PRECISION
 from attrib.verify.experiments.offline_rewrites import EXPERIMENTS as OFFLINE_REWRITES
 from attrib.verify.experiments.opset import EXPERIMENT as OPSET
@@ -30,6 +31,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     *THREADS,
     *SESSION,
     IO_BINDING,
+    *KEPT_MEMORY,
     *LOWER_PRECISION,
     *COMPRESSIONS,
     *TORCH_MODES,

@@ -1,4 +1,4 @@
-"""spinning-off, parallel-execution, memory-pattern-off, arena-off, denormals-as-zero: change options of the session.
+"""spinning-off, parallel-execution, memory-pattern-off, arena-off, arena-on, denormals-as-zero: options of the session.
 
 What they change is part of every node's own time, which a profile taken without them does not split any further. So none of
 them predicts anything, and each says why.
@@ -7,6 +7,7 @@ them predicts anything, and each says why.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from attrib.findings.evidence.page_faults import ARENA, is_arena_off
 from attrib.verify.experiments.change import (
     Variants,
     experiment,
@@ -91,11 +92,20 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="arena-off",
-        flags="--session-option enable_cpu_mem_arena=0",
+        flags=f"--session-option {ARENA}=0",
         title="No arena",
         about="Takes memory from the system for each result, and gives it back, instead of keeping it in an arena.",
-        entries=lambda _: {"enable_cpu_mem_arena": "0"},
+        entries=lambda _: {ARENA: "0"},
         unpredicted="allocation is part of the nodes' own time, and the profile cannot separate it",
+    ),
+    Setting(
+        name="arena-on",
+        flags=f"--session-option {ARENA}=1",
+        title="An arena",
+        about="Keeps freed memory in ONNX Runtime's arena, which is its default, instead of giving it back.",
+        entries=lambda _: {ARENA: "1"},
+        unpredicted="allocation is part of the nodes' own time, and the profile cannot separate it",
+        useless=lambda context: "" if is_arena_off(context.manifest) else "the capture ran with it already",
     ),
     Setting(
         name="denormals-as-zero",

@@ -1,6 +1,7 @@
 """Workers that answer without an engine: what they were asked is kept, and each can be told to fail."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,6 +53,7 @@ class Stage:
     log: list[tuple[str, object]] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
     running: list["FakeWorker"] = field(default_factory=list)
+    on_start: Callable[["FakeWorker"], object] = lambda _: None
     traffic: list[tuple[str, str, type]] = field(default_factory=list)
     fails_after: dict[str, int] = field(default_factory=dict)
     evidence: dict[str, list[BlockEvidence]] = field(default_factory=dict)
@@ -70,7 +72,9 @@ class FakeWorker:
     def __init__(self, stage: Stage, engine: str, environment, interpreter, *, timeout_s=None) -> None:
         self.stage, self.engine, self.timeout_s = stage, engine, timeout_s
         self.interpreter = interpreter
+        self.environment = environment
         self.label, self.waiting = engine, []
+        stage.on_start(self)
         stage.started.append(engine)
         stage.running.append(self)
 

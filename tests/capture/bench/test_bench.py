@@ -147,10 +147,37 @@ def test_machine_that_never_rests_is_called_busy(bench, stage):
     assert "the machine was busy, and 4 of 4 rounds stayed disturbed" in found.notes[0]
 
 
+@pytest.mark.parametrize(
+    ("faults", "said"),
+    [(2000, ["a step of the baseline took 1,000 page faults, one of the variant 0"]), (100, [])],
+)
+def test_page_faults_of_one_side_are_noted(bench, stage, faults, said):
+    counted = {BASE: faults, DISABLED: 0}
+    stage.evidence = {
+        side: [msgspec.structs.replace(evidence(), faults=count)] * 9 for side, count in counted.items()
+    }
+    found = bench.compare(ORIGINAL, change(opt_level="disabled"), "onnxruntime", ONCE)
+    assert [note for note in found.notes if "page faults" in note] == said
+
+
 def test_options_that_bear_on_nothing_keep_the_baseline(bench, stage):
     bench.compare(ORIGINAL, ORIGINAL, "onnxruntime", ONCE)
     bench.compare(change(rounds=3, command="other"), ORIGINAL, "onnxruntime", ONCE)
     assert sum(label == BASE for label, command in stage.log if isinstance(command, Open)) == 3
+
+
+def test_variables_reach_the_side_that_has_them_and_make_it_another_one(bench, stage):
+    seen = {}
+
+    def note(worker):
+        if worker.engine in ("torch", "onnxruntime"):
+            seen.setdefault(worker.engine, []).append(worker.environment.get("MALLOC_TRIM_THRESHOLD_"))
+
+    stage.on_start = note
+    found = bench.compare(ORIGINAL, change(env=("MALLOC_TRIM_THRESHOLD_=7",)), "onnxruntime", ONCE)
+    assert not found.same
+    assert seen["onnxruntime"] == [None, "7"]
+    assert all(command.model for _, command in stage.log if isinstance(command, Open))
 
 
 def test_what_is_the_same_is_said(bench, stage):

@@ -374,10 +374,11 @@ def test_full_disk_keeps_what_was_complete(factories, monkeypatch):
 
 
 THREADS = """
+import os
 import torch
 
 def net():
-    torch.set_num_threads(1)
+    torch.set_num_threads(int(os.environ.get("NET_THREADS", "1")))
     return torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.GELU()), (torch.randn(2, 3, 8),)
 """
 
@@ -395,11 +396,13 @@ def test_manifest_says_what_was_set_behind_the_options(tmp_path):
         ),
         disabled_optimizers=("MatMulAddFusion",),
         io_binding=True,
+        env=("NET_THREADS=4",),
         **QUICK | {"threads": 2},
     )
-    sides = manifest_of(capture(options)).sides
-    torch, ort = sides["torch"], sides["onnxruntime"]
-    assert (torch.threads, ort.threads) == (1, 3)
+    manifest = manifest_of(capture(options))
+    torch, ort = manifest.sides["torch"], manifest.sides["onnxruntime"]
+    assert (torch.threads, ort.threads) == (4, 3)
+    assert manifest.asked.env == {"NET_THREADS": "4"}
     assert ort.session_options == dict(pair.split("=") for pair in options.session_options)
     assert ort.disabled_optimizers == ("MatMulAddFusion",)
     expected = {"execution_mode": "parallel", "inter_op_threads": "2", "preallocated_outputs": "true"}

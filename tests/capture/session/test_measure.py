@@ -187,7 +187,7 @@ def test_idle_share_leaves_out_the_first_round():
 def test_latency_file_holds_the_published_columns(tmp_path):
     import pyarrow.parquet as pq
 
-    from attrib.model.latency import BLOCK_COLUMNS, LATENCY_COLUMNS
+    from attrib.model.latency import LATENCY_COLUMNS, OPTIONAL_COLUMNS
 
     _, runners = sides()
     latencies = Latencies()
@@ -195,7 +195,7 @@ def test_latency_file_holds_the_published_columns(tmp_path):
     with (tmp_path / "latency.parquet").open("wb") as stream:
         latencies.write(stream)
     table = pq.read_table(tmp_path / "latency.parquet")
-    assert tuple(table.column_names) == (*LATENCY_COLUMNS, *BLOCK_COLUMNS)
+    assert tuple(table.column_names) == (*LATENCY_COLUMNS, *OPTIONAL_COLUMNS)
     assert table.num_rows == 2 * (6 * 6 + 6 * 3)
     warmup = [row for row in table.to_pylist() if row["phase"] == "warmup" and row["engine"] == "torch"]
     assert sorted(row["block"] for row in warmup) == list(range(12))

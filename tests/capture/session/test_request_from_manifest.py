@@ -5,6 +5,7 @@ import pytest
 from msgspec.structs import replace
 from onnx import TensorProto, helper
 
+from attrib.capture.session.capture_request import request_from_options
 from attrib.capture.session.commands import new_side
 from attrib.capture.session.request_from_manifest import options_of, recorded_options
 from attrib.errors import AttribError, UsageError
@@ -30,6 +31,16 @@ def test_small_example_gives_the_options_that_made_it():
         model="two-linears", batch_size=64, opset=20, threads=2, providers=("CPUExecutionProvider",)
     )
     assert options_of(fakes.manifest_of()) == expected
+
+
+def test_numbers_among_the_variables_come_back_and_anything_else_is_named_again():
+    given = CaptureOptions(model="two-linears", env=("MALLOC_TRIM_THRESHOLD_=1024", "CACHE=/home/somebody/x"))
+    manifest = replace(fakes.manifest_of(), asked=request_from_options(given))
+    assert manifest.asked.env == {"MALLOC_TRIM_THRESHOLD_": "1024", "CACHE": "x"}
+    assert recorded_options(manifest).env == ("MALLOC_TRIM_THRESHOLD_=1024",)
+    with pytest.raises(UsageError, match="variable CACHE"):
+        options_of(manifest)
+    assert options_of(manifest, env=("CACHE=/y",)).env == ("MALLOC_TRIM_THRESHOLD_=1024", "CACHE=/y")
 
 
 def test_everything_that_bears_on_speed_comes_back():

@@ -45,7 +45,7 @@ def test_options_come_back_as_they_were_asked_for():
         provider_options=("device_type=CPU",), session_options=("execution_mode=parallel",), opset=18, padding=0.3,
         disabled_optimizers=("MatMulAddFusion",), optimize=("onnxslim",), dynamic_shapes=False, threads=2, rounds=5,
         warmup=7, iterations=9, seed=4, io_binding=True, task="text-classification", timeout=30.0, attention="eager",
-        command="attrib profile ...",
+        command="attrib profile ...", env=("MALLOC_TRIM_THRESHOLD_=1024",),
     )  # fmt: skip
     found = options_to_resume(
         manifest(request_from_options(given), model=given.model, command="attrib profile ..."), UserSupplied()
@@ -65,6 +65,7 @@ def test_options_come_back_as_they_were_asked_for():
         (CaptureRequest(text=2), {}, "sentences"),
         (CaptureRequest(ort_python=True), {}, "another interpreter"),
         (CaptureRequest(provider_libraries=("plugin",)), {}, "provider libraries"),
+        (CaptureRequest(env={"LD_PRELOAD": "libx.so"}), {}, "LD_PRELOAD"),
         (
             CaptureRequest(provider_options={"CPUExecutionProvider": {"load_config": "/etc/x"}}),
             {},

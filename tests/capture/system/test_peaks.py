@@ -1,5 +1,6 @@
 """Measuring what the machine can do: the sampling with a clock of its own, and the real thing on both engines."""
 
+import ctypes
 import json
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from attrib.capture.system.peaks import (
     streams_of,
 )
 from attrib.capture.workers.messages import MeasurePeaks
+from attrib.model.disturbance import UNSEEN
 from attrib.model.roofline import Peaks
 
 MB = 1 << 20
@@ -34,6 +36,22 @@ def clock(ns_of_call):
 
     timed.calls = calls
     return timed
+
+
+class TestPageFaults:
+    @pytest.mark.parametrize("threads", [1, 2])
+    def test_fresh_memory_has_a_price(self, threads):
+        assert peaks.fault_cost(threads) > 0
+
+    def test_nothing_is_priced_that_is_not_counted(self, monkeypatch):
+        monkeypatch.setattr(peaks, "page_faults", lambda: UNSEEN)
+        assert peaks.fault_cost(1) == 0
+
+    def test_each_thread_writes_its_own_part(self):
+        memory = bytearray(12)
+        view = (ctypes.c_char * 12).from_buffer(memory)
+        peaks._touch_at_once(ctypes.addressof(view), 3, 4)
+        assert memory == b"\x01" * 12
 
 
 class TestSampling:

@@ -18,8 +18,11 @@ from attrib.capture.config.options import check_options
 from attrib.capture.session.request_from_manifest import recorded_options
 from attrib.compress.registry import COMPRESSIONS
 from attrib.errors import AttribError, UsageError
+from attrib.findings.evidence.page_faults import KEEP_MEMORY
 from attrib.model.capture_options import CaptureOptions
-from attrib.model.document import Latency
+from attrib.model.capture_request import CaptureRequest
+from attrib.model.document import Latency, MachineState, PageFaults
+from attrib.model.estimate import Delta
 from attrib.verify.baseline import context_of
 from attrib.verify.experiments import EXPERIMENTS, opt_level
 from attrib.verify.experiments.threads import counts
@@ -135,7 +138,7 @@ def test_a_reason_for_every_experiment_that_would_change_nothing():
     assert all(r.reason for r in reasons.values() if isinstance(r, Inapplicable))
     assert {name for name, r in reasons.items() if isinstance(r, Inapplicable)} == {
         "static-shapes", "inverse-pairs", "double-islands", "einsum", "duplicates", "unused-outputs", "bf16",
-        "initializer-inputs",
+        "initializer-inputs", "kept-memory", "torch-kept-memory", "arena-on",
     }  # fmt: skip
 
 
@@ -404,3 +407,59 @@ def test_the_opset_is_the_users_choice_only_where_the_command_says_so():
         trails=where.trails,
     )
     assert offered(chosen)["opset-default"].options.opset is None
+
+
+def with_faults(share, role="torch", *, libc="glibc 2.36", env=None, options=None):
+    """The sample as if page faults took a share of an engine's step."""
+    where = context(env=tuple(f"{name}={value}" for name, value in (env or {}).items()))
+    latency = where.evidence.latency
+    step = (latency.torch_ns if role == "torch" else latency.onnxruntime_ns).median
+    cost = round(share * step)
+    faults = PageFaults(
+        plain=cost / 1500, profiled=0, price_ns=1500,
+        cost_ns=Delta(median=cost, low=cost // 2, high=cost * 3 // 2),
+    )  # fmt: skip
+    manifest = where.manifest
+    sides = manifest.sides | {
+        "onnxruntime": replace(manifest.sides["onnxruntime"], session_options=options or {})
+    }
+    manifest = replace(
+        manifest,
+        environment=replace(manifest.environment, libc=libc),
+        sides=sides,
+        asked=replace(manifest.asked or CaptureRequest(), env=env or {}),
+    )
+    machine = replace(where.evidence.machine or MachineState(), faults={role: faults})
+    evidence = dataclasses.replace(where.evidence, machine=machine, manifest=manifest)
+    return dataclasses.replace(where, evidence=evidence, manifest=manifest)
+
+
+@pytest.mark.parametrize(("role", "name"), [("torch", "torch-kept-memory"), ("onnxruntime", "kept-memory")])
+def test_memory_is_kept_where_page_faults_take_time(role, name):
+    where = with_faults(0.3, role, env={"MALLOC_TRIM_THRESHOLD_": "1", "OMP_NUM_THREADS": "1"})
+    found = offered(where)
+    check_prediction(where, found[name])
+    assert found[name].options.env == (
+        "MALLOC_TRIM_THRESHOLD_=17179869184", "OMP_NUM_THREADS=1", "MALLOC_MMAP_MAX_=0",
+    )  # fmt: skip
+    assert "luck" in found[name].unpredicted
+    assert {"torch-kept-memory", "kept-memory"} & set(found) == {name}
+
+
+@pytest.mark.parametrize(
+    ("where", "why"),
+    [
+        (lambda: with_faults(0.001), "nothing to save"),
+        (lambda: with_faults(0.3, libc=""), "glibc"),
+        (lambda: with_faults(0.3, env=KEEP_MEMORY), "already"),
+        (lambda: with_faults(0.3, "onnxruntime"), "count and price"),
+    ],
+)
+def test_memory_that_would_stay_as_it_is_gives_a_reason(where, why):
+    assert why in reason(where(), "torch-kept-memory")
+
+
+def test_the_arena_is_switched_on_where_it_was_off():
+    assert "already" in reason(with_faults(0.3), "arena-on")
+    where = with_faults(0.3, options={"enable_cpu_mem_arena": "0"})
+    assert offered(where)["arena-on"].options.session_options == ("enable_cpu_mem_arena=1",)

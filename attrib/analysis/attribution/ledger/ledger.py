@@ -35,6 +35,14 @@ MAX_SHAPES = 8
 FRAMEWORK_MATCH = Match(
     method="none", confidence=1.0, evidence=("time inside the step that no operator owns",)
 )
+FAULTS = "(memory)/page faults"
+"""Region of the time that plain steps spend on page faults which profiled ones do not have."""
+
+FAULTS_MATCH = Match(
+    method="none",
+    confidence=1.0,
+    evidence=("page faults of a plain step that a profiled one did not have, times what one costs here",),
+)
 OVERHEAD_MATCH = Match(
     method="none",
     confidence=1.0,
@@ -91,6 +99,7 @@ def build_ledger(
     *,
     overheads: Mapping[Role, Overhead | None],
     provider: str,
+    faults: Mapping[Role, Mapping[int, float]] | None = None,
 ) -> Ledger:
     """Split the delta into rows.
 
@@ -100,15 +109,24 @@ def build_ledger(
         headline: The plain steps.
         overheads: Calibrated cost per profiler event, by role.
         provider: The execution provider that was asked for first.
+        faults: What plain steps spend on page faults that profiled ones do not have, by role and launch, nanoseconds.
     """
     partitions = with_module_parts(partitions)
+    missing = {
+        role: its for role, its in (faults or {}).items() if role in headline.medians and any(its.values())
+    }
     sampling = _sampling(partitions, headline)
     split = {role: segments_of(p) for role, p in partitions.items()}
     times = {
-        role: _side_times(p, split[role], overheads.get(role), headline, sampling, role)
+        role: _side_times(
+            p, split[role], overheads.get(role), headline, sampling, role, missing.get(role, {})
+        )
         for role, p in partitions.items()
     }
     drafts = [*_region_drafts(partitions, split, regions, provider), *_framework_drafts(partitions, split)]
+    paying = {role: [len(split[role].owner)] for role in partitions if role in missing}
+    if paying:
+        drafts.append(_Draft(FAULTS, "", "page_faults", FAULTS_MATCH, segments=paying))
     values = {role: [0] * len(drafts) for role in ROLES}
     for role, its in times.items():
         exact = row_values([draft.segments for draft in drafts], role, its)
@@ -135,7 +153,10 @@ def build_ledger(
         table,
         sampling,
         times,
-        {role: segments.ids(partitions[role]) for role, segments in split.items()},
+        {
+            role: (*segments.ids(partitions[role]), *((FAULTS,) if role in paying else ()))
+            for role, segments in split.items()
+        },
         tuple(drafts[i].segments for i in order),
     )
     ledger.self_check(plain)
@@ -190,9 +211,13 @@ def _side_times(
     headline: Headline,
     sampling: Sampling,
     role: Role,
+    faults: Mapping[int, float],
 ) -> SideTimes:
-    """Average each segment over the middle steps, the cost of recording it removed."""
-    samples = without_recording(partition, split, overhead, headline, role)
+    """Average each segment over the middle steps, the cost of recording it removed; page faults are the last one."""
+    samples = without_recording(partition, split, overhead, headline, role, faults)
+    if faults:
+        launches = [headline.of_round.get(number, 0) for number in partition.blocks.tolist()]
+        samples = np.vstack([samples, [faults.get(launch, 0.0) for launch in launches]])
     whole, columns = step_weights(partition.walls_ns, partition.blocks, sampling)
     return SideTimes(samples @ whole, samples, columns)
 

@@ -108,11 +108,24 @@ def plain_steps(headline: Headline, role: Role, blocks: Int64s) -> Mapping[int, 
 
 
 def without_recording(
-    partition: Partition, split: Segments, overhead: Overhead | None, headline: Headline, role: Role
+    partition: Partition,
+    split: Segments,
+    overhead: Overhead | None,
+    headline: Headline,
+    role: Role,
+    absent: Mapping[int, float],
 ) -> Floats:
     """The time of each segment in each profiled step, the cost of recording removed: nanoseconds `[segments, steps]`.
 
     Where a side was not timed in a launch, the calibrated cost is what is removed.
+
+    Args:
+        partition: Profiled steps.
+        split: Their segments.
+        overhead: The calibrated cost.
+        headline: The plain steps.
+        role: The side.
+        absent: What plain steps spend that no segment of a profiled one holds, by launch (page faults), nanoseconds.
     """
     if overhead is None:
         return split.samples
@@ -123,7 +136,11 @@ def without_recording(
         own = launch == number
         if own.any():
             factor[own] = _factors(
-                records, split.samples[:, own], partition.walls_ns[own], partition.blocks[own], step_ns
+                records,
+                split.samples[:, own],
+                partition.walls_ns[own],
+                partition.blocks[own],
+                step_ns - absent.get(number, 0.0),
             )
     return records.left(split.samples, factor)
 

@@ -44,6 +44,7 @@ def _combine(own: Peaks, measured: Mapping[Role, Peaks]) -> Peaks:
         products=products,
         streams=streams,
         floor_ns=own.floor_ns,
+        fault_ns=own.fault_ns,
     )
 
 

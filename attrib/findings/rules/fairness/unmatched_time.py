@@ -25,7 +25,7 @@ UNSURE_LIMIT = 0.10
 LOW_CONFIDENCE = 0.5
 """Below this a match rests on order or shape alone."""
 
-NO_REGION = frozenset({"framework", "profiler_overhead", "device_idle"})
+NO_REGION = frozenset({"framework", "profiler_overhead", "device_idle", "page_faults"})
 """Causes that have no counterpart by their nature."""
 
 

@@ -48,13 +48,15 @@ def plain(median, *, blocks=8, noise=0.01, seed=1):
     }
 
 
-def ledger_of(torch, ort, head, overheads=None):
+def ledger_of(torch, ort, head, overheads=None, faults=None):
     calls = torch.work if torch else ()
     nodes = ort.work if ort else ()
     sides = {"torch": torch, "onnxruntime": ort}
     found = regions(calls, nodes)
     partitions = {role: p for role, p in sides.items() if p}
-    return build_ledger(partitions, found, head, overheads=overheads or {}, provider="CPU")
+    return build_ledger(
+        partitions, found, head, overheads=overheads or {}, provider="CPU", faults=faults or {}
+    )
 
 
 @settings(max_examples=25, deadline=None)
@@ -75,6 +77,43 @@ def test_rows_sum_to_the_headline_to_the_nanosecond(torch, ort, cost):
     assert sum(cause.delta_ns for cause in ledger.causes()) == head.latency.delta_ns.median
     assert all(row.low_ns <= row.delta_ns <= row.high_ns for row in ledger.rows)
     assert len({row.id for row in ledger.rows}) == len(ledger.rows)
+
+
+def test_page_faults_that_profiled_steps_lack_are_a_row_and_the_rows_still_sum():
+    rounds = {number: number // 4 for number in range(8)}
+    step = {number: 1_400_000 if launch == 0 else 1_200_000 for number, launch in rounds.items()}
+    head = headline(
+        {
+            "torch": {number: np.full(5, wall) for number, wall in step.items()},
+            "onnxruntime": plain(1_000_000, seed=2),
+        },
+        rounds,
+    )
+    ledger = ledger_of(
+        partition("torch", [900_000], [100_000], blocks=8),
+        partition("onnxruntime", [900_000], [100_000], blocks=8),
+        head,
+        faults={"torch": {0: 400_000.0, 1: 200_000.0}, "onnxruntime": {0: 0.0, 1: 0.0}},
+    )
+    row = next(row for row in ledger.rows if row.cause == "page_faults")
+    assert (row.torch_ns, row.onnxruntime_ns) == (300_000, 0)
+    assert row.low_ns < -300_000 < row.high_ns
+    overhead = next(row for row in ledger.rows if row.cause == "profiler_overhead")
+    assert overhead.torch_ns == 0
+    assert sum(row.torch_ns for row in ledger.rows) == head.latency.torch_ns.median
+    assert sum(row.delta_ns for row in ledger.rows) == head.latency.delta_ns.median
+    assert ledger.times("torch")[row.region] == 300_000
+
+
+def test_without_page_faults_there_is_no_row_of_them():
+    head = headline({"torch": plain(1_000_000), "onnxruntime": plain(1_000_000, seed=2)})
+    ledger = ledger_of(
+        partition("torch", [900_000], [100_000]),
+        partition("onnxruntime", [900_000], [600_000]),
+        head,
+        faults={"torch": {0: 0.0}},
+    )
+    assert "page_faults" not in {row.cause for row in ledger.rows}
 
 
 def test_a_slow_profiler_is_a_row_and_not_blamed_on_operators():

@@ -71,8 +71,8 @@ def plain_of(step_ns, *, role="torch", drift=0.01, rounds=ROUNDS, launches=None)
     return headline({role: steps}, launches)
 
 
-def removed(partition, overhead, head, role="torch"):
-    return without_recording(partition, segments_of(partition), overhead, head, role)
+def removed(partition, overhead, head, role="torch", absent=None):
+    return without_recording(partition, segments_of(partition), overhead, head, role, absent or {})
 
 
 @pytest.mark.parametrize("factor", [0.4, 1.0, 2.6])
@@ -168,3 +168,12 @@ def test_the_range_of_a_step_is_paid_by_dispatch_and_the_nodes_records_also_by_t
     ort = ort_side([2_000] * 3, 500, 900)
     cost = records_of(ort, segments_of(ort), Overhead(session_ns=100)).cost_ns
     assert cost.tolist() == [0, 0, 0, 0, 300, 0]
+
+
+def test_what_plain_steps_spend_beside_their_calls_does_not_make_records_cheap():
+    calls, dispatch = [400.0] * 1000, 200_000
+    side = torch_side(calls, dispatch, factor=2.0)
+    plain_ns = sum(calls) + dispatch
+    without = removed(side, CALL, plain_of(plain_ns)).sum(axis=0)
+    beside = removed(side, CALL, plain_of(plain_ns + 500_000), absent={0: 500_000.0}).sum(axis=0)
+    assert np.median(beside) == pytest.approx(np.median(without), rel=0.02)

@@ -5,7 +5,11 @@ import dataclasses
 import msgspec
 import pytest
 
+from attrib.findings.evidence.page_faults import KEEP_MEMORY
 from attrib.findings.runner import run
+from attrib.model.capture_request import CaptureRequest
+from attrib.model.document import MachineState, PageFaults
+from attrib.model.estimate import Delta
 from attrib.model.manifest import EXPORTED, OPTIMIZED, Rewrite
 from attrib.model.work import Work
 from tests.findings.evidence_factory import (
@@ -417,3 +421,60 @@ class TestPaddedTokens:
     def test_images_have_no_tokens(self):
         found = finding("padded-tokens", evidence(manifest=manifest(workload={"seq_len": 0})))
         assert found.state == "not_applicable"
+
+
+class TestPageFaults:
+    def faults(self, share, *, onnxruntime=0.0, env=None, libc="glibc 2.36", options=None, rows=()):
+        """Steps of 200 ms of which page faults take these shares; half of it in one launch, the double in another."""
+
+        def counted(part):
+            cost = round(part * STEP_NS)
+            return PageFaults(
+                plain=cost / 1500, profiled=0, launches=(cost / 3000, cost / 1000), price_ns=1500,
+                cost_ns=Delta(median=cost, low=cost * 9 // 10, high=cost * 11 // 10),
+            )  # fmt: skip
+
+        ran = {"session_options": options or {}}
+        found = manifest(onnxruntime=ran, environment={"libc": libc})
+        return evidence(
+            *rows,
+            manifest=msgspec.structs.replace(found, asked=CaptureRequest(env=env or {})),
+            machine=MachineState(faults={"torch": counted(share), "onnxruntime": counted(onnxruntime)}),
+        )
+
+    @pytest.mark.rule("page-faults", "fires")
+    def test_a_step_that_gets_its_memory_anew_is_priced_and_the_allocator_told(self):
+        found = finding("page-faults", self.faults(0.5))
+        assert found.title == "Page faults take 100 ms of a step of PyTorch (50 %), 66,667 of them"
+        assert (
+            "`attrib profile --env MALLOC_MMAP_MAX_=0 --env MALLOC_TRIM_THRESHOLD_=17179869184`" in found.fix
+        )
+        assert "33,333, 100,000" in found.evidence[0].text
+        assert (found.saving_ns, found.explains_ns) == (0, 0)
+
+    @pytest.mark.rule("page-faults", "passes")
+    def test_below_a_twentieth_of_the_step_it_passes_with_the_figures(self):
+        found = finding("page-faults", self.faults(0.049))
+        assert (found.state, found.fix) == ("passed", "")
+        assert "4.90 % of its time" in found.summary
+
+    def test_what_onnx_runtime_wastes_is_a_saving_and_its_arena_is_the_fix(self):
+        rows = (row("kernel", 100 * MS, 150 * MS), row("framework", 100 * MS, 50 * MS))
+        off = self.faults(0.0, onnxruntime=0.1, options={"enable_cpu_mem_arena": "0"}, rows=rows)
+        found = finding("page-faults", off)
+        assert found.saving_ns == 20 * MS
+        assert "--session-option enable_cpu_mem_arena=1" in found.fix
+        assert "MALLOC" not in found.fix
+
+    @pytest.mark.parametrize(
+        "changes", [{"libc": ""}, {"libc": "glibc 2.36", "env": KEEP_MEMORY}], ids=["musl", "given already"]
+    )
+    def test_no_setting_is_named_that_would_change_nothing(self, changes):
+        found = finding("page-faults", self.faults(0.5, **changes))
+        assert found.state == "failed"
+        assert "--env" not in found.fix
+
+    def test_without_counts_or_a_price_it_does_not_apply(self):
+        unpriced = MachineState(faults={"torch": PageFaults(plain=5000, profiled=0)})
+        assert finding("page-faults", evidence(machine=unpriced)).state == "not_applicable"
+        assert finding("page-faults", evidence()).state == "not_applicable"
