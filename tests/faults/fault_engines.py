@@ -111,14 +111,18 @@ class FakeEngine:
 
     def run(self, command: Run) -> Steps:
         count = command.lead_in + command.iterations
-        starts, walls, _ = time_steps(lambda: time.sleep(_STEP_S[self.name]), count)
+        timed = time_steps(lambda: time.sleep(_STEP_S[self.name]), count)
         trace = ""
         if command.profiled:
-            spans = list(zip(starts, walls, strict=True))[command.lead_in :]
+            spans = list(zip(timed.starts, timed.walls, strict=True))[command.lead_in :]
             self.runs += spans
             trace = self._block(spans) if self.name == "torch" else ""
         return Steps(
-            start_ns=tuple(starts), wall_ns=tuple(walls), lead_in=command.lead_in, idle_wall_ns=1, trace=trace
+            start_ns=tuple(timed.starts),
+            wall_ns=tuple(timed.walls),
+            lead_in=command.lead_in,
+            idle_wall_ns=1,
+            trace=trace,
         )
 
     def _block(self, spans: list[tuple[int, int]]) -> str:

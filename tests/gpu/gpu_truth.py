@@ -128,6 +128,6 @@ def walls_by_events(step, stream, count: int) -> tuple[list[int], list[float]]:
         step()
         end.record(stream)
 
-    _, walls, _ = time_steps(marked, count)
+    walls = time_steps(marked, count).walls
     torch.cuda.synchronize()
     return walls, [begin.elapsed_time(end) * 1e6 for begin, end in events]
