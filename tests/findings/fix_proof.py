@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 
+from attrib.capture.config.variables import variables_of
 from attrib.cli.main import attrib
 from attrib.model.capture_options import OPTIONS
 from attrib.verify.experiments import EXPERIMENTS
@@ -60,6 +61,8 @@ class Proof:
                 continue
             if code.startswith("attrib "):
                 self._start(code)
+            elif code.startswith("export "):
+                variables_of(code.split()[1:])
             elif code.startswith("-"):
                 # only what the reader has to leave out himself, because nobody knows his command
                 assert f"without `{code}`" in fix, fix

@@ -10,6 +10,8 @@ from attrib.analysis.attribution.ledger.ledger import build_ledger
 from attrib.analysis.lineage.graph import Graph, GraphNode
 from attrib.findings.protocol import Evidence
 from attrib.model.device import DeviceUse
+from attrib.model.document import MachineState, PageFaults
+from attrib.model.estimate import Delta
 from attrib.model.manifest import EXPORTED, OPTIMIZED, OutputDifference
 from attrib.model.region import Match, Region
 from attrib.model.tensor import Tensor
@@ -263,8 +265,8 @@ class Chances:
     """What is drawn beside the pieces: the seed of all times, and how they were measured.
 
     `plain` is the plain step over the profiled one: the profiler costs time, or so much was taken out that too little is
-    left. `spread` is that of the units' times (sigma of their logarithm), `noise` that of one unit between steps, and
-    `favor` is ONNX Runtime's time over PyTorch's.
+    left. `spread` is that of the units' times (sigma of their logarithm), `noise` that of one unit between steps, `favor`
+    ONNX Runtime's time over PyTorch's, and `faults` the share of the plain step that page faults take.
     """
 
     seed: int = 0
@@ -277,6 +279,7 @@ class Chances:
     threads: tuple[int, int] = (2, 2)
     padding: float = 0.0
     on_gpu: bool = False
+    faults: float = 0.0
 
 
 def analysis_of(pieces, chances: Chances) -> Evidence:
@@ -340,7 +343,7 @@ def analysis_of(pieces, chances: Chances) -> Evidence:
             "requested_providers": (provider,), "providers": tuple(dict.fromkeys((provider, CPU))),
         },
         workload={"seq_len": TOKENS, "padding": chances.padding},
-        environment={"usable_cores": 4.0},
+        environment={"usable_cores": 4.0, "libc": "glibc 2.36"},
     )  # fmt: skip
     return Evidence(
         ledger=ledger,
@@ -356,7 +359,18 @@ def analysis_of(pieces, chances: Chances) -> Evidence:
             role: tuple(tuple(block.tolist()) for block in its.values()) for role, its in plain.items()
         },
         launches=chances.launches,
+        machine=MachineState(faults={role: _faults(top, role, chances.faults) for role in partitions}),
     )
+
+
+def _faults(top, role, share) -> PageFaults:
+    """Page faults that cost a share of the plain step, of a microsecond each."""
+    step = top.latency.torch_ns if role == "torch" else top.latency.onnxruntime_ns
+    low, cost, high = (round(step.median * share * part) for part in (0.9, 1, 1.1))
+    return PageFaults(
+        plain=cost / 1000, launches=(cost / 1000,), price_ns=1000,
+        cost_ns=Delta(median=cost, low=low, high=min(high, step.median)),
+    )  # fmt: skip
 
 
 def _partition(engine, works, parts, chances, draw, favor, heavy) -> Partition:

@@ -38,6 +38,7 @@ CHANCES = st.builds(
     threads=st.sampled_from([(2, 2), (1, 4), (4, 1)]),
     padding=st.sampled_from([0.0, 0.5]),
     on_gpu=st.booleans(),
+    faults=st.sampled_from([0.0, 0.5, 1.0]),
 )
 MODELS = st.lists(st.sampled_from(PIECES), min_size=1, max_size=8, unique=True)
 
@@ -118,6 +119,7 @@ def test_every_rule_with_a_figure_is_among_those_that_were_tried():
             threads=(1, 4),
             padding=0.5,
             spread=0.3,
+            faults=0.5,
         )
         evidence = analysis_of((piece, linear), chances)
         for found, result in judged(evidence):
@@ -126,6 +128,7 @@ def test_every_rule_with_a_figure_is_among_those_that_were_tried():
     measuring = {
         "blocked-optimization",
         "padded-tokens",
+        "page-faults",
         "thread-mismatch",
     }  # they claim time that is no cause
     assert claimed == {rule.id for rule in RULES if rule.cause is not None} | measuring

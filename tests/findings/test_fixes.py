@@ -100,7 +100,8 @@ def analyses(plain):
         analysis_of(
             (*group, linear),
             Chances(
-                favor=favor, spread=0.3, padding=0.5, level="basic", threads=(1, 4), plain=plain, on_gpu=on_the_host in group
+                favor=favor, spread=0.3, padding=0.5, level="basic", threads=(1, 4), plain=plain, faults=0.5,
+                on_gpu=on_the_host in group,
             ),
         )
         for group in groups

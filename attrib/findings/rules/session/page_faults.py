@@ -61,8 +61,8 @@ def _fix(evidence: Evidence, role: Role) -> str:
     flags = " ".join(f"--env {name}={value}" for name, value in KEEP_MEMORY.items())
     words = " ".join(f"{name}={value}" for name, value in KEEP_MEMORY.items())
     return (
-        f"Let the process keep what is freed: `attrib profile {flags}`; for your own, `{words}` in its environment before"
-        " it starts. It then stays as large as it once was."
+        f"Let the process keep what is freed: `attrib profile {flags}`; for your own, `export {words}` before it"
+        " starts. It then stays as large as it once was."
     )
 
 
