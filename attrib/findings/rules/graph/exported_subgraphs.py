@@ -3,6 +3,7 @@
 from collections import Counter
 
 from attrib.analysis.lineage.graph import GraphNode
+from attrib.analysis.match.ops import node_role
 from attrib.findings.evidence.branches import is_inside
 from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph
 from attrib.findings.evidence.ledger_queries import (
@@ -21,6 +22,9 @@ from attrib.units import format_ns
 from attrib.wording import counted, listed
 
 LOOPS = frozenset({"Loop", "Scan", "SequenceMap"})
+BOOKKEEPING = frozenset({"bool", "int32", "int64"})
+"""Element types of indices, counters and conditions."""
+
 STANDARD = frozenset(
     {"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc"}
 )
@@ -28,7 +32,7 @@ STANDARD = frozenset(
 
 
 def audit(evidence: Evidence) -> RuleResult:
-    """Weigh loops with their bodies, branches by themselves, and functions by the regions that they became."""
+    """Weigh what only loops need, branches by themselves, and functions by the regions that they became."""
     ran = executed_graph(evidence)
     inside = [node for node in ran.graph.nodes if node.op in LOOPS or is_inside(ran.graph, node, LOOPS)]
     holders = [node for node in inside if node.op in LOOPS]
@@ -41,10 +45,13 @@ def audit(evidence: Evidence) -> RuleResult:
             failed=False, summary="Every operator was exported as one: no loop, branch or function ran."
         )
     rows = rows_holding(evidence, nodes)
-    known = set(nodes)
+    known = {name for _, its in functions for name in its}
     calls = tuple(call for row in rows if known.issuperset(row.onnx_nodes) for call in row.torch_calls)
+    shared = {name for row in rows if row.torch_calls for name in row.onnx_nodes}
+    needed = {name for name in ran.ids(inside) if name in shared and _computes(evidence, name)} - known
+    claimed = tuple(name for name in nodes if name not in needed)
     terms = Terms()
-    terms.add(weight_once(nodes))
+    terms.add(weight_once(claimed))
     terms.add_calls(weight_once(calls), -1)
     parts = [f"{count} {op}" for op, count in Counter(node.op for node in holders).items()]
     parts += [f"{len(branches)} If"] if branches else []
@@ -54,9 +61,14 @@ def audit(evidence: Evidence) -> RuleResult:
         failed=True,
         rows=ids(rows),
         claim=evidence.ledger.weigh({"onnxruntime": terms.nodes, "torch": terms.calls}),
-        works=(*nodes, *calls),
+        works=(*claimed, *calls),
         detail=listed(parts),
-        summary=f"{listed(parts)}: {op_counts(evidence, 'onnxruntime', nodes)}; {both_times(rows)} in their rows.",
+        summary=f"{listed(parts)}: {op_counts(evidence, 'onnxruntime', nodes)}; {both_times(rows)} in their rows."
+        + (
+            f" {counted(len(needed), 'of the nodes computes', 'of the nodes compute')} what PyTorch computes as well."
+            if needed
+            else ""
+        ),
         evidence=(
             *(_holder_line(ran, node) for node in held[:MOST_GROUPS]),
             *(
@@ -68,6 +80,13 @@ def audit(evidence: Evidence) -> RuleResult:
         " operators that ONNX has, or give the exporter a translation: `torch.onnx.export(...,"
         " custom_translation_table={...})`. For a choice that never changes export with a Python bool.",
     )
+
+
+def _computes(evidence: Evidence, name: str) -> bool:
+    """Whether a node computes with real numbers: not with indices and conditions, and not only moving what is there."""
+    work = evidence.work["onnxruntime"][name]
+    real = any(tensor.dtype not in BOOKKEEPING for tensor in work.outputs)
+    return real and node_role(work) == "compute" and work.op not in LOOPS
 
 
 def _functions(evidence: Evidence) -> list[tuple[str, tuple[str, ...]]]:
@@ -103,8 +122,9 @@ RULE = Rule(
     about=(
         "What ONNX has no operator for is exported as a subgraph: a scripted loop as Loop or Scan, a choice as If, an exotic"
         " operator as a function of many nodes. The executor enters a subgraph anew in each pass, with its own bookkeeping,"
-        " and no fusion reaches across its border. The rule claims the time of loops with their bodies, of If nodes"
-        " themselves, and of the nodes that functions became, beyond PyTorch's calls for the same regions."
+        " and no fusion reaches across its border. The rule claims what only the loop needs (its own time, and the nodes of"
+        " its body that move data, count or compare, or compute what PyTorch does not), the time of If nodes themselves, and"
+        " that of the nodes that functions became, beyond PyTorch's calls for the same regions."
     ),
     cause="extra_work",
     needs=("delta", "partitions", "optimized"),

@@ -347,10 +347,11 @@ class TestUnfusedQuantization:
 
 
 class TestExportedSubgraphs:
-    def loop(self, ns):
-        inner = node("Add", ["x", "x"], ["a"], name="in the body")
+    def loop(self, ns, op="Add", result=HIDDEN, **body):
+        inner = node(op, ["x", "x"], ["a"], name="in the body")
         holder = node("Loop", ["n", "c", "a"], ["y"], name="loop")
-        evidence_given = given(Ran(inner, ns, cause="extra_work"), Ran(holder, ns, cause="extra_work"))
+        held = Ran(inner, ns, result, cause="extra_work", **body)
+        evidence_given = given(held, Ran(holder, ns, cause="extra_work"))
         optimized = evidence_given.graphs[OPTIMIZED]
         nodes = (msgspec.structs.replace(optimized.nodes[0], parent=1, branch="body"), optimized.nodes[1])
         evidence_given.graphs[OPTIMIZED] = msgspec.structs.replace(optimized, nodes=nodes)
@@ -362,6 +363,18 @@ class TestExportedSubgraphs:
         assert found.title == "Exported as subgraphs: 1 Loop"
         assert found.saving_ns == pytest.approx(6 * MS, rel=0.02)
         assert "Loop loop takes 3 ms itself, and 1 node in it 3 ms" in texts(found)
+
+    def test_what_pytorch_computes_as_well_has_to_be_done_anyway(self):
+        called = {"calls": (("add", "aten::add"),), "torch_ns": MS}
+        found = finding("exported-subgraphs", self.loop(3 * MS, **called))
+        assert found.saving_ns == pytest.approx(3 * MS, rel=0.02)  # the loop's own
+        assert "1 of the nodes computes what PyTorch computes as well" in found.summary
+
+    @pytest.mark.parametrize(("op", "result"), [("Unsqueeze", HIDDEN), ("Add", tensor(1, 32, dtype="int64"))])
+    def test_what_only_moves_or_counts_belongs_to_the_loop(self, op, result):
+        called = {"calls": (("add", "aten::add"),), "torch_ns": MS}
+        found = finding("exported-subgraphs", self.loop(3 * MS, op, result, **called))
+        assert found.saving_ns == pytest.approx(6 * MS, rel=0.02)
 
     @pytest.mark.rule("exported-subgraphs", "passes")
     def test_plain_nodes_pass(self):
