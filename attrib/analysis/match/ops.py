@@ -142,6 +142,26 @@ WHOLE: dict[str, frozenset[str]] = {
 }
 """The ops that stand for an aten op as a whole; the others in `EMITS` are pieces of it, which other calls emit too."""
 
+PRODUCT_CALLS = frozenset(
+    {
+        "addbmm",
+        "addmm",
+        "baddbmm",
+        "bmm",
+        "conv1d",
+        "conv2d",
+        "conv3d",
+        "convolution",
+        "linear",
+        "matmul",
+        "mm",
+    }
+)
+"""Aten ops that are one product of matrices, or one convolution."""
+
+PRODUCT_NODES = frozenset({"Conv", "Gemm", "MatMul"})
+"""The ONNX ops that they are exported as; `SPELLED` has what these are called after an optimizer."""
+
 SPELLED: dict[str, str] = {
     **dict.fromkeys(("FusedMatMul", "TransposeMatMul", "QLinearMatMul", "MatMulInteger", "MatMulIntegerToFloat",
                      "DynamicQuantizeMatMul", "MatMulNBits", "MatMulBnb4", "MatMulFpQ4", "FusedMatMulActivation"),
@@ -276,3 +296,8 @@ def computes(call: Work) -> bool:
 def role(work: Work) -> OpRole:
     """What a unit of work of either engine is there for."""
     return call_role(work) if work.engine == "torch" else node_role(work)
+
+
+def is_product(node_op: str) -> bool:
+    """Whether a node is a product of matrices or a convolution, whatever it took in."""
+    return SPELLED.get(node_op, node_op) in PRODUCT_NODES

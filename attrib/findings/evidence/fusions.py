@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from attrib.analysis.lineage.rewrites import MARKS
+from attrib.analysis.match.ops import is_product
 from attrib.findings.evidence.ledger_queries import both_times, delta_ns, ids, nodes_of, op_of
 from attrib.findings.protocol import Evidence
 from attrib.model.document import EvidenceRow, LedgerRow
@@ -24,13 +25,27 @@ def optimizers_of(evidence: Evidence, rows: Iterable[LedgerRow]) -> tuple[str, .
     return tuple(dict.fromkeys(found))
 
 
-def group_by_fusion(rows: tuple[LedgerRow, ...]) -> list[tuple[str, list[LedgerRow]]]:
-    """Rows by what was fused into what, the largest difference first."""
+def group_by_fusion(evidence: Evidence, rows: tuple[LedgerRow, ...]) -> list[tuple[str, list[LedgerRow]]]:
+    """Rows by what was fused into what, the largest difference first.
+
+    A row without nodes holds what a node of another row of its region took in: that node is named.
+    """
     groups: dict[str, list[LedgerRow]] = defaultdict(list)
     for row in rows:
-        calls, nodes = (" + ".join(dict.fromkeys(ops)) for ops in (row.torch_ops, row.onnx_ops))
+        ops = row.onnx_ops or tuple(op_of(evidence, "onnxruntime", name) for name in taking_in(evidence, row))
+        calls, nodes = (" + ".join(dict.fromkeys(names)) for names in (row.torch_ops, ops))
         groups[f"{calls} → {nodes}"].append(row)
     return sorted(groups.items(), key=lambda item: (-abs(delta_ns(item[1])), item[0]))
+
+
+def taking_in(evidence: Evidence, row: LedgerRow) -> tuple[str, ...]:
+    """The nodes into which the calls of a row were fused: its own, else the products of its region."""
+    if row.onnx_nodes:
+        return row.onnx_nodes
+    region = evidence.regions.get(row.region)
+    nodes = region.nodes if region is not None else ()
+    products = [n for n in nodes if is_product(op_of(evidence, "onnxruntime", n))]
+    return tuple(products or nodes)
 
 
 def fusion_line(evidence: Evidence, kind: str, group: list[LedgerRow]) -> EvidenceRow:

@@ -9,13 +9,22 @@
    `extra_work`, calls without any node `missing_work`.
 6. A node that its provider compiled stands for all calls of its region, views and casts among them: nothing is split off.
 7. One call for several nodes is `decomposed`, several calls for fewer nodes `fused`, else it is the `kernel`.
+8. Where a node for a product took in what other calls do (an activation, a scale, a batch norm), only these are `fused`: the
+   product is the `kernel` on both sides. Fusing saves no more than the time of what it took in.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from attrib.analysis.match.compiled import is_compiled
-from attrib.analysis.match.ops import IDENTITY_OPS, OpRole, base_op, role
+from attrib.analysis.match.ops import (
+    IDENTITY_OPS,
+    PRODUCT_CALLS,
+    OpRole,
+    base_op,
+    is_product,
+    role,
+)
 from attrib.model.document import Cause
 from attrib.model.region import Origin
 from attrib.model.work import Work
@@ -50,12 +59,27 @@ def by_cause(
     computing: Cause = "kernel" if origin == "alone" else _compute_cause(calls, nodes, provider)
     if any(is_compiled(node) for node in nodes):
         return {computing: (list(calls), list(nodes))}  # 6
+    product = _product_of(calls, nodes) if computing == "fused" else None
     split: dict[Cause, tuple[list[Work], list[Work]]] = {}
     for side, works in enumerate((calls, nodes)):
         for work in works:
             cause = ROLE_CAUSES.get(role(work), computing)  # 3
+            if cause == "fused" and product is not None and (work is product or _is_bare(work)):
+                cause = "kernel"  # 8
             split.setdefault(cause, ([], []))[side].append(work)
     return split
+
+
+def _product_of(calls: Sequence[Work], nodes: Sequence[Work]) -> Work | None:
+    """The one call of a region that is a product, where one of its nodes is one too (case 8)."""
+    products = [call for call in calls if base_op(call.op) in PRODUCT_CALLS]
+    made = any(is_product(node.op) for node in nodes)
+    return products[0] if len(products) == 1 and made else None
+
+
+def _is_bare(work: Work) -> bool:
+    """Whether a unit of work is a node, or a call that computes nothing (case 8)."""
+    return work.engine != "torch" or base_op(work.op) in IDENTITY_OPS
 
 
 def _compute_cause(calls: Sequence[Work], nodes: Sequence[Work], provider: str) -> Cause:

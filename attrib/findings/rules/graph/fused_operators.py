@@ -1,13 +1,12 @@
 """fused-operators: what ONNX Runtime gains by running several calls as fewer nodes."""
 
 from attrib.findings.evidence.advice import try_compiled
-from attrib.findings.evidence.fusions import fusion_line, group_by_fusion
+from attrib.findings.evidence.fusions import fusion_line, group_by_fusion, taking_in
 from attrib.findings.evidence.ledger_queries import (
     MOST_GROUPS,
     both_times,
     delta_ns,
     ids,
-    nodes_of,
     rows_of,
 )
 from attrib.findings.protocol import Evidence, Rule, RuleResult
@@ -19,11 +18,12 @@ def audit(evidence: Evidence) -> RuleResult:
     rows = rows_of(evidence, "fused")
     if not rows:
         return RuleResult(failed=False, summary="ONNX Runtime fused no operators that PyTorch runs apart.")
-    groups = group_by_fusion(rows)
+    groups = group_by_fusion(evidence, rows)
+    nodes = dict.fromkeys(node for row in rows for node in taking_in(evidence, row))
     return RuleResult(
         failed=delta_ns(rows) < 0,
         rows=ids(rows),
-        detail=counted(len(nodes_of(rows)), "fused node is", "fused nodes are"),
+        detail=counted(len(nodes), "fused node is", "fused nodes are"),
         summary=f"What several calls do in PyTorch and fewer nodes in ONNX Runtime takes {both_times(rows)}.",
         evidence=tuple(fusion_line(evidence, kind, group) for kind, group in groups[:MOST_GROUPS]),
         fix="Nothing needs to change in ONNX Runtime."

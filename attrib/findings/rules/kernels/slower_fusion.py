@@ -9,7 +9,7 @@ from attrib.wording import counted, listed
 
 def audit(evidence: Evidence) -> RuleResult:
     """Find the kinds of fusions that cost time."""
-    groups = group_by_fusion(rows_of(evidence, "fused"))
+    groups = group_by_fusion(evidence, rows_of(evidence, "fused"))
     totals = [evidence.ledger.total(ids(group)) for _, group in groups]
     slow = [
         pair

@@ -1,0 +1,49 @@
+"""Which cause the work of a region has."""
+
+import pytest
+
+from attrib.analysis.attribution.ledger.causes import by_cause
+from attrib.model.work import Work
+
+
+def split(calls, nodes):
+    """The ops under each cause: those of PyTorch, and those of ONNX Runtime."""
+    works = [
+        [Work(id=f"{engine} {i} {op}", engine=engine, op=op) for i, op in enumerate(ops.split())]
+        for engine, ops in (("torch", calls), ("onnxruntime", nodes))
+    ]
+    found = by_cause(*works, "both", "")
+    return {
+        cause: tuple(" ".join(work.op for work in side) for side in sides) for cause, sides in found.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("calls", "nodes", "expected"),
+    [
+        ("aten::linear", "Gemm", {"kernel": ("aten::linear", "Gemm")}),
+        ("aten::gelu", "Mul Erf Add Mul", {"decomposed": ("aten::gelu", "Mul Erf Add Mul")}),
+        ("aten::add aten::layer_norm", "SkipLayerNormalization",
+         {"fused": ("aten::add aten::layer_norm", "SkipLayerNormalization")}),
+    ],
+)  # fmt: skip
+def test_one_for_several_is_decomposed_and_several_for_one_is_fused(calls, nodes, expected):
+    assert split(calls, nodes) == expected
+
+
+@pytest.mark.parametrize(
+    ("product", "absorbed", "node"),
+    [
+        ("aten::linear", "aten::relu", "FusedGemm"),
+        ("aten::conv2d", "aten::relu", "FusedConv"),
+        ("aten::conv2d", "aten::batch_norm", "Conv"),
+        ("aten::matmul", "aten::mul", "FusedMatMul"),
+    ],
+)
+def test_a_product_is_a_kernel_and_only_what_it_took_in_is_fused(product, absorbed, node):
+    assert split(f"{product} {absorbed}", node) == {"kernel": (product, node), "fused": (absorbed, "")}
+
+
+def test_products_that_became_one_are_fused():
+    calls = "aten::linear aten::linear aten::linear"
+    assert split(calls, "Gemm") == {"fused": (calls, "Gemm")}
