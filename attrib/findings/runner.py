@@ -4,7 +4,7 @@ Missing evidence makes a rule not applicable, a bug in a rule makes an error row
 its rows.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -161,14 +161,16 @@ def examine(
     """Yield each rule with its finding, and with its result where that accounts for time; the narrowest tier first.
 
     Each tier gets the ledger without the work that findings of narrower tiers account for. A rule that passes on what is
-    left says which findings have the rest.
+    left, and would fail on the whole, says which findings have the rest.
     """
-    whole, taken = evidence.ledger.rows, dict[str, str]()
+    whole, taken = evidence, dict[str, str]()
     for tier in TIERS:
         rows, works, owners = set[str](), set[str](), dict[str, str]()
         for rule in (rule for rule in rules if rule.tier == tier):
             try:
                 finding, result = _judge(rule, evidence)
+                if taken and finding.state == "passed":
+                    finding = _apart(rule, finding, whole, taken)
             except Exception as error:  # noqa: BLE001 - a bug in one rule must not cost the reader the report
                 line = " ".join(f"{type(error).__name__}: {error}".split())
                 reason = f"the rule {rule.id} failed, which is a bug in attrib: {line}"
@@ -182,7 +184,7 @@ def examine(
                 works.update(result.works)
                 rows.update(own)
                 owners.update(dict.fromkeys((*result.works, *own), rule.id))
-            yield rule, _apart(finding, whole, taken), result
+            yield rule, finding, result
         taken |= owners
         # What is left of one side alone is no difference any more: its counterpart is explained.
         rows.update(row.id for row in evidence.ledger.rows if _is_halved(row, works))
@@ -190,21 +192,23 @@ def examine(
             evidence = replace(evidence, ledger=evidence.ledger.without(rows, works))
 
 
-def _apart(finding: Finding, rows: Iterable[LedgerRow], taken: Mapping[str, str]) -> Finding:
-    """The finding; one that passes names the findings that account for rows, calls or nodes of its cause."""
+def _apart(rule: Rule, finding: Finding, whole: Evidence, taken: Mapping[str, str]) -> Finding:
+    """A finding that passes; where its rule fails on the whole ledger, it names the findings that account for the rest."""
+    _, result = _judge(rule, whole)
+    chosen = set(result.rows) if result is not None else set()
     own = [
         name
-        for row in rows
-        if row.cause == finding.cause
+        for row in whole.ledger.rows
+        if row.id in chosen
         for name in (row.id, *row.torch_calls, *row.onnx_nodes)
     ]
-    others = list(dict.fromkeys(taken[name] for name in own if name in taken))
-    if finding.state != "passed" or not others:
+    others = listed(list(dict.fromkeys(taken[name] for name in own if name in taken)))
+    if not others:
         return finding
     return msgspec.structs.replace(
         finding,
-        title=f"{finding.title} (apart from {listed(others)})",
-        summary=f"Apart from {listed(others)}: {finding.summary}" if finding.summary else "",
+        title=f"{finding.title} (apart from {others})",
+        summary=f"Apart from {others}: {finding.summary}" if finding.summary else "",
     )
 
 

@@ -13,7 +13,7 @@ from attrib.model.document import LedgerRow
 from attrib.model.manifest import OPTIMIZED, OutputDifference
 from attrib.model.region import Match, Region
 from attrib.model.work import Work
-from tests.findings.evidence_factory import MS, evidence, graph, node, row, tensor
+from tests.findings.evidence_factory import MS, FakeLedger, evidence, graph, node, row, tensor
 from tests.findings.graph_evidence import Ran, given
 
 HIDDEN = tensor(1, 32, 768)
@@ -265,9 +265,10 @@ class TestDoubleInPyTorch:
         assert finding("double-in-pytorch", given(fed_float, calls={"back": works[1]})).state == "passed"
 
     def test_what_the_graph_does_not_compute_is_not_computed_in_float(self):
-        folded = row("missing_work", 9 * MS, 0, calls=[("anchors", "aten::mul")])
+        folded = (row("missing_work", 9 * MS, 0, calls=[("anchors", "aten::mul")]),)
         call = Work(id="anchors", engine="torch", op="aten::mul", inputs=(tensor(8400, 2, dtype="double"),))
-        alone = evidence(folded, works={"torch": {"anchors": call}, "onnxruntime": {}})
+        works = {"torch": {"anchors": call}, "onnxruntime": {}}
+        alone = evidence(*folded, works=works, ledger=FakeLedger(folded, {"anchors": 9 * MS}))
         assert finding("double-in-pytorch", alone).state == "passed"
 
     @pytest.mark.rule("double-in-pytorch", "passes")
@@ -617,10 +618,30 @@ class TestSlowModule:
             ["dropout", "dropout", "add", "view"],
             ["matmul", "div", "add", "softmax", "matmul"],
             ["linear", "linear", "linear"],
+            ["zeros", "zeros", "lstm"],
+            ["rnn_tanh", *["add"] * 8],
+            ["conv_transpose2d", "add", "mul"],
+            ["full", "new_zeros", "ones_like", "add"],
         ],
     )
     def test_usual_modules_pass(self, calls):
         assert finding("slow-module", self.by_hand(calls)).state == "passed"
+
+    def test_calls_that_are_explained_elsewhere_are_no_part_of_the_formula(self):
+        """Of four calls that were written out three belong to other causes: what is left is one operator."""
+        whole = self.by_hand(["mul", "erf", "add", "mul"])
+        named = [(call.id, call.op) for call in whole.work["torch"].values()]
+        rows = (
+            row(
+                "kernel", 9 * MS, MS, module="encoder.layer.0.act", calls=named[:1], nodes=[("gelu", "Gelu")]
+            ),
+            row(
+                "decomposed", 9 * MS, MS, module="encoder.layer.0.act", calls=named[1:], nodes=[("n", "Erf")]
+            ),
+        )
+        assert finding("slow-module", evidence(*rows, works=whole.work)).state == "failed"
+        apart = (rows[0], msgspec.structs.replace(rows[1], cause="layout"))
+        assert finding("slow-module", evidence(*apart, works=whole.work)).state == "passed"
 
     def test_the_model_itself_and_what_was_folded_are_not_named(self):
         formula = ["mul", "erf", "add", "mul"]
