@@ -161,7 +161,7 @@ def examine(
     """Yield each rule with its finding, and with its result where that accounts for time; the narrowest tier first.
 
     Each tier gets the ledger without the work that findings of narrower tiers account for. A rule that passes on what is
-    left, and would fail on the whole, says which findings have the rest.
+    left speaks of the whole all the same: where it would fail on that, it says which findings have the rest.
     """
     whole, taken = evidence, dict[str, str]()
     for tier in TIERS:
@@ -193,8 +193,10 @@ def examine(
 
 
 def _apart(rule: Rule, finding: Finding, whole: Evidence, taken: Mapping[str, str]) -> Finding:
-    """A finding that passes; where its rule fails on the whole ledger, it names the findings that account for the rest."""
-    _, result = _judge(rule, whole)
+    """A finding that passes, about the whole ledger; where its rule fails on that, it names who accounts for the rest."""
+    alone, result = _judge(rule, whole)
+    if alone.state == "passed":
+        return alone
     chosen = set(result.rows) if result is not None else set()
     own = [
         name

@@ -162,6 +162,13 @@ class TestDoublePrecision:
         assert casts.title == "No measurable time is lost to casts (apart from double-precision)"
         assert casts.summary == "Apart from double-precision: ONNX Runtime converts no element types."
 
+    def test_casts_that_are_faster_here_are_no_finding_and_still_told(self):
+        first, *rest = self.island()
+        slow = dataclasses.replace(first, calls=(("to", "aten::to"),), torch_ns=20 * MS)
+        casts = finding("redundant-casts", given(slow, *rest, gemm(1, 5 * MS)))
+        assert casts.title == "No measurable time is lost to casts"
+        assert casts.summary.startswith("2 Cast nodes")
+
     def test_elementwise_work_without_a_peer_counts_half(self):
         gelu = Ran(node("Gelu", ["x"], ["y"]), 8 * MS, result=DOUBLE)
         assert finding("double-precision", given(gelu)).saving_ns == pytest.approx(4 * MS, rel=0.02)
