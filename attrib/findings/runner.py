@@ -4,7 +4,7 @@ Missing evidence makes a rule not applicable, a bug in a rule makes an error row
 its rows.
 """
 
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -19,6 +19,7 @@ from attrib.model.document import Finding, LedgerRow
 from attrib.model.estimate import Delta
 from attrib.model.manifest import ROLES, Role
 from attrib.units import format_interval, format_ns
+from attrib.wording import listed
 
 NEGLIGIBLE_SHARE = 0.005
 """A share of the engine's own step below which a cause is listed as checked, however narrow its interval."""
@@ -157,15 +158,19 @@ def run(evidence: Evidence, rules: tuple[Rule, ...] = RULES) -> tuple[Finding, .
 def examine(
     evidence: Evidence, rules: tuple[Rule, ...] = RULES
 ) -> Iterator[tuple[Rule, Finding, RuleResult | None]]:
-    """Yield each rule with its finding, and with its result where that explains time; the narrowest tier first.
+    """Yield each rule with its finding, and with its result where that accounts for time; the narrowest tier first.
 
-    Each tier gets the ledger without the work that findings of narrower tiers account for.
+    Each tier gets the ledger without the work that findings of narrower tiers account for. A rule that passes on what is
+    left speaks of the whole all the same: where it would fail on that, it says which findings have the rest.
     """
+    whole, taken = evidence, dict[str, str]()
     for tier in TIERS:
-        rows, works = set[str](), set[str]()
+        rows, works, owners = set[str](), set[str](), dict[str, str]()
         for rule in (rule for rule in rules if rule.tier == tier):
             try:
                 finding, result = _judge(rule, evidence)
+                if taken and finding.state == "passed":
+                    finding = _apart(rule, finding, whole, taken)
             except Exception as error:  # noqa: BLE001 - a bug in one rule must not cost the reader the report
                 line = " ".join(f"{type(error).__name__}: {error}".split())
                 reason = f"the rule {rule.id} failed, which is a bug in attrib: {line}"
@@ -175,13 +180,38 @@ def examine(
                     None,
                 )
             if result is not None:
+                own = result.rows if not result.works and not result.claim else ()
                 works.update(result.works)
-                rows.update(result.rows if not result.works and not result.claim else ())
+                rows.update(own)
+                owners.update(dict.fromkeys((*result.works, *own), rule.id))
             yield rule, finding, result
+        taken |= owners
         # What is left of one side alone is no difference any more: its counterpart is explained.
         rows.update(row.id for row in evidence.ledger.rows if _is_halved(row, works))
         if rows or works:
             evidence = replace(evidence, ledger=evidence.ledger.without(rows, works))
+
+
+def _apart(rule: Rule, finding: Finding, whole: Evidence, taken: Mapping[str, str]) -> Finding:
+    """A finding that passes, about the whole ledger; where its rule fails on that, it names who accounts for the rest."""
+    alone, result = _judge(rule, whole)
+    if alone.state == "passed":
+        return alone
+    chosen = set(result.rows) if result is not None else set()
+    own = [
+        name
+        for row in whole.ledger.rows
+        if row.id in chosen
+        for name in (row.id, *row.torch_calls, *row.onnx_nodes)
+    ]
+    others = listed(list(dict.fromkeys(taken[name] for name in own if name in taken)))
+    if not others:
+        return finding
+    return msgspec.structs.replace(
+        finding,
+        title=f"{finding.title} (apart from {others})",
+        summary=f"Apart from {others}: {finding.summary}" if finding.summary else "",
+    )
 
 
 def _is_halved(row: LedgerRow, works: Set[str]) -> bool:
@@ -191,7 +221,7 @@ def _is_halved(row: LedgerRow, works: Set[str]) -> bool:
 
 
 def _judge(rule: Rule, evidence: Evidence) -> tuple[Finding, RuleResult | None]:
-    """Run one rule; the result is returned only where it explains time."""
+    """Run one rule; the result is returned only where it accounts for time: part of the difference, or what both waste."""
     missing = [NEEDS[need] for need in rule.all_needs if not NEEDS[need].met(evidence)]
     reason = "; ".join(f"needs {need.what}: {need.how}" for need in missing)
     result = rule.audit(evidence) if not missing else None
@@ -201,7 +231,7 @@ def _judge(rule: Rule, evidence: Evidence) -> tuple[Finding, RuleResult | None]:
             id=rule.id, state="not_applicable", title=rule.passed, cause=rule.cause, reason=reason
         ), None
     finding = _weigh(rule, result, evidence)
-    return finding, result if finding.explains_ns else None
+    return finding, result if finding.explains_ns or finding.saving_ns else None
 
 
 def _weigh(rule: Rule, result: RuleResult, evidence: Evidence) -> Finding:

@@ -245,7 +245,9 @@ def is_whole(call_op: str, node_op: str) -> bool:
     return emits(call_op, node_op) and (base not in WHOLE or node_op in WHOLE[base])
 
 
-SEQUENCES = frozenset({"scaled_dot_product_attention", "multi_head_attention_forward", "lstm", "gru"})
+SEQUENCES = frozenset({
+    "scaled_dot_product_attention", "multi_head_attention_forward", "lstm", "gru", "rnn_tanh", "rnn_relu",
+})  # fmt: skip
 """Aten ops that are several computations in a row, each of which reads what the one before it made."""
 
 

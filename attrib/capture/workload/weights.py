@@ -74,7 +74,8 @@ def denormal_count(parameters: Any) -> int:
     """Count the denormal values among the weights; of a large tensor an even sample stands for the rest.
 
     A processor computes with denormal numbers in microcode. IEEE 754: a number that is not zero and smaller in magnitude
-    than the smallest normal one, 1.2e-38 in float32.
+    than the smallest normal one, 1.2e-38 in float32. Narrower types are computed in float32, in which what is denormal in
+    float16 is an ordinary number.
 
     Args:
         parameters: Tensors, e.g. `module.parameters()`. Those that hold no floating-point numbers count as none.
@@ -86,8 +87,9 @@ def denormal_count(parameters: Any) -> int:
         if not tensor.is_floating_point() or not tensor.numel():
             continue
         values = tensor.detach().reshape(-1)
-        sample = values[:: -(-values.numel() // MOST)]
-        tiny = torch.finfo(tensor.dtype).smallest_normal
+        computed = tensor.dtype if tensor.dtype == torch.float64 else torch.float32
+        sample = values[:: -(-values.numel() // MOST)].to(computed)
+        tiny = torch.finfo(computed).smallest_normal
         found = int(((sample != 0) & (sample.abs() < tiny)).sum())
         count += round(found / sample.numel() * values.numel())
     return count

@@ -1,6 +1,11 @@
 import pytest
 
-from attrib.capture.workload.weights import fingerprint, make_distinct, seed_everything
+from attrib.capture.workload.weights import (
+    denormal_count,
+    fingerprint,
+    make_distinct,
+    seed_everything,
+)
 
 pytestmark = pytest.mark.engines
 
@@ -58,3 +63,18 @@ def test_another_seed_gives_another_model():
     make_distinct(first, 0)
     make_distinct(second, 1)
     assert fingerprint(first) != fingerprint(second)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "denormal"),
+    [("float64", 1), ("float32", 2), ("bfloat16", 2), ("float16", 0), ("float8_e4m3fn", 0)],
+)
+def test_denormal_is_what_the_processor_computes_with(dtype, denormal):
+    """In float16 and float8 the smallest numbers are denormal, and ordinary once they are converted to float32."""
+    import torch
+
+    smallest = torch.tensor([1.0, 2e-3, 1e-7, 1e-39, 4e-39, 0.0], dtype=torch.float64)
+    if dtype == "float64":
+        smallest[3] = 1e-310
+    assert denormal_count([smallest.to(getattr(torch, dtype))]) == denormal
+    assert denormal_count([torch.arange(4)]) == 0

@@ -30,7 +30,7 @@ def audit(evidence: Evidence) -> RuleResult:
     return RuleResult(
         failed=bool(large),
         detail=f"{format_ns(abs(left[worst]))} of a step of {ENGINE_NAMES[worst]} ({format_percent(shares[worst])})",
-        summary="Profiled minus plain steps, after the calibrated cost of recording was taken out:"
+        summary="Plain minus profiled steps, after the calibrated cost of recording was taken out of these:"
         f" {'; '.join(texts.values())}."
         + (
             f" Shares of {rough} are rough. The headline is not affected: it rests on plain steps."

@@ -1,19 +1,22 @@
 """slow-module: a module that PyTorch computes in many small calls.
 
-Numbered cases, cited in the code. Calls that compute nothing (views, dropout) do not count. A module counts by its own
-calls if
+Numbered cases, cited in the code. Calls that compute nothing (views, dropout, a tensor of zeros) do not count. A module
+counts by its own calls if
 
 1. there are at least three and no matrix product among them: a formula that was written out; or
-2. there are many, and no softmax or attention among them: work that was cut into pieces.
+2. there are many, and no softmax, attention or recurrent layer among them: work that was cut into pieces.
 
-The model itself is none: it prepares masks and positions for all the others.
+Its rows must hold as many of them as case 1 asks for: where other causes have the rest, no formula is left. The model itself
+is none: it prepares masks and positions for all the others.
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 
-from attrib.analysis.match.ops import IDENTITY_OPS, base_op, call_role
+from attrib.analysis.match.ops import SEQUENCES, base_op, computes
 from attrib.findings.evidence.advice import try_compiled
 from attrib.findings.evidence.attention import ATTENTION_CALLS
+from attrib.findings.evidence.kernels import MATRIX_CALLS
 from attrib.findings.evidence.ledger_queries import (
     MOST_GROUPS,
     both_times,
@@ -37,9 +40,15 @@ WRITTEN_OUT = 3
 IN_PIECES = 8
 """Computing calls of one module, products included. An eager attention has five."""
 
-PRODUCTS = frozenset({"linear", "addmm", "matmul", "baddbmm", "einsum", "convolution", "conv1d", "conv2d"})
-WHOLE = ATTENTION_CALLS | {"softmax"}
-"""Calls that tell an attention, which is a module of several calls by its nature."""
+PRODUCTS = MATRIX_CALLS | {
+    "bilinear", "einsum", "convolution", "conv1d", "conv2d", "conv3d",
+    "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+}  # fmt: skip
+WHOLE = ATTENTION_CALLS | SEQUENCES | {"softmax"}
+"""Calls that tell an attention, which is a module of several calls by its nature, or that are many computations in one."""
+
+FILLS = frozenset({"zeros", "ones", "full", "empty", "arange", "scalar_tensor"})
+"""Calls that make a tensor out of nothing; `new_` before or `_like` behind tells what it takes after."""
 
 CAUSES = frozenset({"kernel", "fused", "decomposed", "missing_work"})
 
@@ -47,7 +56,9 @@ CAUSES = frozenset({"kernel", "fused", "decomposed", "missing_work"})
 def audit(evidence: Evidence) -> RuleResult:
     """Name the modules, and weigh their rows."""
     slow = modules_written_out(evidence)
-    rows = [row for row in evidence.ledger.rows if row.cause in CAUSES and _module(evidence, row) in slow]
+    chosen = [row for row in evidence.ledger.rows if row.cause in CAUSES and _module(evidence, row) in slow]
+    left = Counter(call.scope for call in _computing(evidence, chosen))
+    rows = [row for row in chosen if left[_module(evidence, row)] >= WRITTEN_OUT]
     if not rows:
         return RuleResult(
             failed=False, summary="No module of PyTorch computes in many calls what an operator could do."
@@ -87,15 +98,18 @@ def modules_written_out(evidence: Evidence) -> frozenset[str]:
 
 
 def _computes(call: Work) -> bool:
-    return call_role(call) == "compute" and base_op(call.op) not in IDENTITY_OPS and not call.members
+    filled = base_op(call.op).removeprefix("new_").removesuffix("_like")
+    return computes(call) and filled not in FILLS and not call.members
+
+
+def _computing(evidence: Evidence, rows: Iterable[LedgerRow]) -> list[Work]:
+    calls = (evidence.work["torch"].get(name) for name in calls_of(rows))
+    return [call for call in calls if call is not None and _computes(call)]
 
 
 def _module(evidence: Evidence, row: LedgerRow) -> str:
     """The module with the most of a row's computing calls; empty where it has none, or was folded into a constant."""
-    calls = [
-        call for name in row.torch_calls if (call := evidence.work["torch"].get(name)) and _computes(call)
-    ]
-    counts = Counter(call.scope for call in calls)
+    counts = Counter(call.scope for call in _computing(evidence, [row]))
     return "" if row.match.method == "folded" else max(counts, key=lambda scope: counts[scope], default="")
 
 
@@ -109,7 +123,8 @@ RULE = Rule(
         " into pieces, runs one call after the other in eager PyTorch, each of which reads and writes whole tensors. ONNX"
         " Runtime recognizes many such formulas and runs one node, and spends less on each call where it does not. The rule"
         " names the modules with at least three small calls of their own, or eight of any kind, and weighs their rows: they"
-        " explain why ONNX Runtime is faster, and what could be faster in PyTorch."
+        " explain why ONNX Runtime is faster, and what could be faster in PyTorch. A recurrent layer is one operator, and a"
+        " tensor of zeros is no part of a formula."
     ),
     cause="fused",
     needs=("delta", "partitions", "regions"),

@@ -1,5 +1,7 @@
 """double-in-pytorch: calls of PyTorch in float64 for what ONNX Runtime computes in float32."""
 
+from collections import defaultdict
+
 from attrib.analysis.match.ops import call_role
 from attrib.findings.evidence.ledger_queries import (
     calls_of,
@@ -24,28 +26,28 @@ def audit(evidence: Evidence) -> RuleResult:
     """Weigh the calls in double, and the casts of their modules, against the same work in float."""
     calls = tuple(evidence.work["torch"].values())
     nodes = evidence.work.get("onnxruntime", {})
-    both = {  # calls whose nodes are in double, too
-        call
-        for row in evidence.ledger.rows
-        if any(t.dtype == DOUBLE for name in row.onnx_nodes if name in nodes for t in nodes[name].outputs)
-        for call in row.torch_calls
-    }
-    island = [call for call in calls if call.id not in both and _in_double(call)]
+    counterparts = defaultdict[str, list[Work]](list)
+    for row in evidence.ledger.rows:
+        counterparts[row.region] += [nodes[name] for name in row.onnx_nodes if name in nodes]
+    both, floats = set[str](), set[str]()  # calls whose nodes are in double, too, and those with other nodes
+    for row in evidence.ledger.rows:
+        if known := counterparts[row.region]:
+            (both if any(map(_has_double, known)) else floats).update(row.torch_calls)
+    island = [call for call in calls if call.id in floats and call_role(call) != "cast" and _in_double(call)]
     if not island:
         return RuleResult(
             failed=False, summary="PyTorch computes nothing in double that ONNX Runtime does not."
         )
     scopes = {call.scope for call in island}
     casts = [
-        call for call in calls if call_role(call) == "cast" and call.scope in scopes and call not in island
+        call for call in calls if call_role(call) == "cast" and call.scope in scopes and call.id not in both
     ]
     names = tuple(call.id for call in (*island, *casts))
     terms = Terms()
     terms.add_calls(dict.fromkeys(names, -1.0))
     in_float = [call for call in calls if any(t.dtype == FLOAT for t in call.inputs) and not _in_double(call)]
     for call in island:
-        if call_role(call) != "cast":  # float needs none
-            terms.add_calls(weights_at_call_rate(in_float, call) or {call.id: HALF})
+        terms.add_calls(weights_at_call_rate(in_float, call) or {call.id: HALF})
     rows = rows_holding(evidence, names)
     spent = evidence.ledger.work("torch", [call.id for call in casts]).median
     lines = []
@@ -64,6 +66,11 @@ def audit(evidence: Evidence) -> RuleResult:
         fix="In PyTorch leave out `.double()`, and numpy and Python constants of type float64; where a sum needs them,"
         " convert the sum and not the weights. Nothing needs to change in ONNX Runtime.",
     )
+
+
+def _has_double(node: Work) -> bool:
+    """Whether a node reads or gives doubles: an ArgMax of doubles gives none."""
+    return any(t.dtype == DOUBLE for t in (*node.inputs, *node.outputs))
 
 
 def _in_double(call: Work) -> bool:

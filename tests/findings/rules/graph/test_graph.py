@@ -13,7 +13,7 @@ from attrib.model.document import LedgerRow
 from attrib.model.manifest import OPTIMIZED, OutputDifference
 from attrib.model.region import Match, Region
 from attrib.model.work import Work
-from tests.findings.evidence_factory import MS, evidence, graph, node, row, tensor
+from tests.findings.evidence_factory import MS, FakeLedger, evidence, graph, node, row, tensor
 from tests.findings.graph_evidence import Ran, given
 
 HIDDEN = tensor(1, 32, 768)
@@ -158,7 +158,16 @@ class TestDoublePrecision:
         assert found.saving_ns == pytest.approx(17 * MS, rel=0.02)  # 22 ms less 5 ms
         assert found.title == "1 node computes in double precision"
         assert "double-to-float" in found.fix
-        assert finding("redundant-casts", given(*self.island(), gemm(1, 5 * MS))).state == "passed"
+        casts = finding("redundant-casts", given(*self.island(), gemm(1, 5 * MS)))
+        assert casts.title == "No measurable time is lost to casts (apart from double-precision)"
+        assert casts.summary == "Apart from double-precision: ONNX Runtime converts no element types."
+
+    def test_casts_that_are_faster_here_are_no_finding_and_still_told(self):
+        first, *rest = self.island()
+        slow = dataclasses.replace(first, calls=(("to", "aten::to"),), torch_ns=20 * MS)
+        casts = finding("redundant-casts", given(slow, *rest, gemm(1, 5 * MS)))
+        assert casts.title == "No measurable time is lost to casts"
+        assert casts.summary.startswith("2 Cast nodes")
 
     def test_elementwise_work_without_a_peer_counts_half(self):
         gelu = Ran(node("Gelu", ["x"], ["y"]), 8 * MS, result=DOUBLE)
@@ -185,6 +194,23 @@ class TestDoublePrecision:
         assert (found.state, found.explains_ns) == ("failed", 0)
         assert found.saving_ns == pytest.approx(15 * MS, rel=0.02)
         assert "PyTorch computes in double, too" in found.summary
+
+    def test_what_both_waste_is_not_saved_again_by_the_kernel(self):
+        call = Work(id="s", engine="torch", op="aten::sigmoid", inputs=(tensor(1, 32, 768, dtype="double"),))
+        sigmoid = Ran(
+            node("Sigmoid", ["x"], ["y"]),
+            20 * MS,
+            result=DOUBLE,
+            reads=(DOUBLE,),
+            calls=(("s", "aten::sigmoid"),),
+            torch_ns=5 * MS,
+        )
+        beside = given(sigmoid, gemm(1, 5 * MS), calls={"s": call})
+        found = finding("double-precision", beside)
+        assert (found.explains_ns, found.saving_ns) == (0, pytest.approx(10 * MS, rel=0.02))
+        kernel = finding("slower-kernel", beside)
+        assert not any("Sigmoid" in line.text for line in kernel.evidence)
+        assert kernel.saving_ns <= 2 * MS  # the product's
 
     @pytest.mark.rule("double-precision", "passes")
     def test_float_passes(self):
@@ -220,6 +246,37 @@ class TestDoubleInPyTorch:
 
     def test_what_onnx_runtime_computes_in_double_too_is_another_rule_s(self):
         assert finding("double-in-pytorch", self.given(DOUBLE)).state == "passed"
+
+    def test_a_cast_back_to_float_is_no_island(self):
+        """The nodes give no double here either: one reads doubles, as its call does."""
+        double = tensor(1, 32, 768, dtype="double")
+        works = [
+            Work(id="find", engine="torch", op="aten::argmax", scope="head", inputs=(double,)),
+            Work(id="back", engine="torch", op="aten::to", scope="head", inputs=(double,)),
+        ]
+        ran = [
+            Ran(
+                node(op, ["x"], [op], name=op),
+                MS,
+                result=result,
+                reads=(double,),
+                calls=((call.id, call.op),),
+                torch_ns=9 * MS,
+            )
+            for call, op, result in zip(
+                works, ("ArgMax", "Cast"), (tensor(1, 32, dtype="int64"), WIDE), strict=True
+            )
+        ]
+        assert finding("double-in-pytorch", given(*ran, calls={w.id: w for w in works})).state == "passed"
+        fed_float = dataclasses.replace(ran[1], reads=(WIDE,))
+        assert finding("double-in-pytorch", given(fed_float, calls={"back": works[1]})).state == "passed"
+
+    def test_what_the_graph_does_not_compute_is_not_computed_in_float(self):
+        folded = (row("missing_work", 9 * MS, 0, calls=[("anchors", "aten::mul")]),)
+        call = Work(id="anchors", engine="torch", op="aten::mul", inputs=(tensor(8400, 2, dtype="double"),))
+        works = {"torch": {"anchors": call}, "onnxruntime": {}}
+        alone = evidence(*folded, works=works, ledger=FakeLedger(folded, {"anchors": 9 * MS}))
+        assert finding("double-in-pytorch", alone).state == "passed"
 
     @pytest.mark.rule("double-in-pytorch", "passes")
     def test_float_passes(self):
@@ -295,7 +352,9 @@ class TestUnsupportedPrecision:
         assert found.title == "2 casts around nodes without a float16 kernel"
         assert found.saving_ns == pytest.approx(6 * MS, rel=0.02)
         assert "They serve 1 Add." in found.summary
-        assert finding("redundant-casts", self.casts(3 * MS)).state == "passed"
+        casts = finding("redundant-casts", self.casts(3 * MS))
+        assert casts.state == "passed"
+        assert casts.summary.startswith("Apart from unsupported-precision: ")
 
     @pytest.mark.rule("unsupported-precision", "passes")
     def test_the_exporters_casts_and_other_types_are_not_its_concern(self):
@@ -579,10 +638,30 @@ class TestSlowModule:
             ["dropout", "dropout", "add", "view"],
             ["matmul", "div", "add", "softmax", "matmul"],
             ["linear", "linear", "linear"],
+            ["zeros", "zeros", "lstm"],
+            ["rnn_tanh", *["add"] * 8],
+            ["conv_transpose2d", "add", "mul"],
+            ["full", "new_zeros", "ones_like", "add"],
         ],
     )
     def test_usual_modules_pass(self, calls):
         assert finding("slow-module", self.by_hand(calls)).state == "passed"
+
+    def test_calls_that_are_explained_elsewhere_are_no_part_of_the_formula(self):
+        """Of four calls that were written out three belong to other causes: what is left is one operator."""
+        whole = self.by_hand(["mul", "erf", "add", "mul"])
+        named = [(call.id, call.op) for call in whole.work["torch"].values()]
+        rows = (
+            row(
+                "kernel", 9 * MS, MS, module="encoder.layer.0.act", calls=named[:1], nodes=[("gelu", "Gelu")]
+            ),
+            row(
+                "decomposed", 9 * MS, MS, module="encoder.layer.0.act", calls=named[1:], nodes=[("n", "Erf")]
+            ),
+        )
+        assert finding("slow-module", evidence(*rows, works=whole.work)).state == "failed"
+        apart = (rows[0], msgspec.structs.replace(rows[1], cause="layout"))
+        assert finding("slow-module", evidence(*apart, works=whole.work)).state == "passed"
 
     def test_the_model_itself_and_what_was_folded_are_not_named(self):
         formula = ["mul", "erf", "add", "mul"]

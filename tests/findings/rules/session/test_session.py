@@ -223,6 +223,10 @@ class TestUnfairTiming:
         found = finding("unfair-timing", evidence(plain_ns=self.plain(*[(300 * MS, *[200 * MS] * 4)] * 12)))
         assert "the first step of a block of ONNX Runtime takes 1.50×" in found.title
 
+    def test_a_cold_first_step_among_hundreds_moves_nothing(self):
+        found = finding("unfair-timing", evidence(plain_ns=self.plain(*[(5 * MS, *[MS] * 448)] * 12)))
+        assert found.state == "passed"
+
     @pytest.mark.rule("unfair-timing", "fires")
     def test_inputs_that_nobody_compared(self):
         found = finding("unfair-timing", evidence(manifest=manifest(workload={"inputs_sha256": ""})))
@@ -363,6 +367,7 @@ class TestProfilerOverhead:
     def test_a_small_rest_passes_with_both_figures(self):
         found = finding("profiler-overhead", evidence(row("profiler_overhead", -5 * MS, MS)))
         assert found.state == "passed"
+        assert found.summary.startswith("Plain minus profiled steps")  # the row makes the sum the plain step
         assert "−5 ms" in found.summary
 
 
