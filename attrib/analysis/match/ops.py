@@ -3,6 +3,7 @@
 Tables, not branches. The aten-to-ONNX table lists what torch's two exporters emit; it decides only where no fx node says.
 """
 
+import re
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -52,6 +53,23 @@ IDENTITY_OPS = frozenset({
     "alpha_dropout", "resolve_conj", "resolve_neg", "is_nonzero", "item",
 })  # fmt: skip
 """Calls that compute nothing in inference (or only answer a question), so that an exporter leaves them out."""
+
+_DRAWING = re.compile("Random|Sampling|Multinomial|Bernoulli")
+"""What the names of the ops of ONNX and of ONNX Runtime that draw random numbers hold."""
+
+_NORMAL = frozenset({"RandomNormal", "RandomNormalLike"})
+_UNIFORM = frozenset({"RandomUniform", "RandomUniformLike"})
+
+DRAWS: dict[str, frozenset[str]] = {
+    **dict.fromkeys(("normal", "randn", "randn_like"), _NORMAL),
+    **dict.fromkeys(("uniform", "rand", "rand_like", "randint", "randint_like", "random"), _UNIFORM),
+    "bernoulli": frozenset({"Bernoulli"}) | _UNIFORM,
+    "multinomial": frozenset({"Multinomial"}),
+    **dict.fromkeys(
+        ("dropout", "feature_dropout", "native_dropout"), frozenset({"Dropout", "Bernoulli"}) | _UNIFORM
+    ),
+}
+"""Aten ops that draw random numbers, and the node that draws where an exporter writes them."""
 
 _ARITHMETIC = frozenset({"Add", "Sub", "Mul", "Div", "Cast"})
 _SHAPING = frozenset(
@@ -216,6 +234,11 @@ def emits(call_op: str, node_op: str) -> bool:
     base = base_op(call_op)
     known = EMITS.get(base)
     return node_op.lower() == base.replace("_", "") if known is None else node_op in known
+
+
+def is_random(op: str) -> bool:
+    """Whether an ONNX op draws random numbers, which are others in each run."""
+    return _DRAWING.search(op) is not None
 
 
 @lru_cache(OPS_KEPT)

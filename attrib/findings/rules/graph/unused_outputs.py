@@ -22,6 +22,7 @@ def audit(evidence: Evidence) -> RuleResult:
     """Weigh what only the surplus outputs need: nodes, and the copies that the API makes."""
     ran = executed_graph(evidence)
     extra = {output.name for output in evidence.outputs if output.reason == "PyTorch has no such output"}
+    returned = {output.name for output in evidence.outputs} - extra
     surplus = [name for name in ran.graph.outputs if name in extra]
     if not surplus:
         return RuleResult(
@@ -53,7 +54,9 @@ def audit(evidence: Evidence) -> RuleResult:
         summary=f"{listed(surplus)}: {needed}, and about {moved} to copy them out of the session in every run.",
         evidence=tuple(lines),
         fix=either(
-            phrase("take them out of the graph: {}", rewritten(evidence, "drop-unused-outputs")),
+            phrase("take them out of the graph: {}", rewritten(evidence, "drop-unused-outputs"))
+            if returned <= set(ran.graph.outputs)  # it finds them by name
+            else "",
             "export a module that returns what is read, and nothing else",
             "ask for the others by name: `session.run(names, inputs)`",
         ),
