@@ -3,7 +3,6 @@
 Tables, not branches. The aten-to-ONNX table lists what torch's two exporters emit; it decides only where no fx node says.
 """
 
-import re
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -54,22 +53,17 @@ IDENTITY_OPS = frozenset({
 })  # fmt: skip
 """Calls that compute nothing in inference (or only answer a question), so that an exporter leaves them out."""
 
-_DRAWING = re.compile("Random|Sampling|Multinomial|Bernoulli")
-"""What the names of the ops of ONNX and of ONNX Runtime that draw random numbers hold."""
-
 _NORMAL = frozenset({"RandomNormal", "RandomNormalLike"})
 _UNIFORM = frozenset({"RandomUniform", "RandomUniformLike"})
 
 DRAWS: dict[str, frozenset[str]] = {
     **dict.fromkeys(("normal", "randn", "randn_like"), _NORMAL),
-    **dict.fromkeys(("uniform", "rand", "rand_like", "randint", "randint_like", "random"), _UNIFORM),
+    **dict.fromkeys(("uniform", "rand", "rand_like", "randint", "randint_like"), _UNIFORM),
     "bernoulli": frozenset({"Bernoulli"}) | _UNIFORM,
     "multinomial": frozenset({"Multinomial"}),
-    **dict.fromkeys(
-        ("dropout", "feature_dropout", "native_dropout"), frozenset({"Dropout", "Bernoulli"}) | _UNIFORM
-    ),
+    **dict.fromkeys(("dropout", "native_dropout"), frozenset({"Dropout"})),
 }
-"""Aten ops that draw random numbers, and the node that draws where an exporter writes them."""
+"""Aten ops that draw random numbers (dropout in training only), and the nodes by which exporters draw them."""
 
 _ARITHMETIC = frozenset({"Add", "Sub", "Mul", "Div", "Cast"})
 _SHAPING = frozenset(
@@ -137,6 +131,11 @@ EMITS: dict[str, frozenset[str]] = {
     "batch_norm": frozenset({"BatchNormalization"}),
     "max_pool2d": frozenset({"MaxPool"}),
     "adaptive_avg_pool2d": frozenset({"GlobalAveragePool", "ReduceMean"}),
+    **DRAWS,
+    **dict.fromkeys(("normal", "uniform"), _NORMAL | _UNIFORM | {"Mul", "Add"}),
+    **dict.fromkeys(("randint", "randint_like"), _UNIFORM | {"Mul", "Add", "Floor", "Cast"}),
+    "bernoulli": DRAWS["bernoulli"] | {"Less", "Cast"},
+    "multinomial": DRAWS["multinomial"] | {"Log", "Cast"},
 }
 
 READS_BIAS = frozenset({("linear", "Add"), ("addmm", "Add"), ("conv1d", "Add"), ("conv2d", "Add")})
@@ -157,6 +156,7 @@ WHOLE: dict[str, frozenset[str]] = {
     "slice": frozenset({"Slice"}),
     "expand": frozenset({"Expand"}),
     "index": frozenset({"GatherND"}),
+    **DRAWS,
 }
 """The ops that stand for an aten op as a whole; the others in `EMITS` are pieces of it, which other calls emit too."""
 
@@ -234,11 +234,6 @@ def emits(call_op: str, node_op: str) -> bool:
     base = base_op(call_op)
     known = EMITS.get(base)
     return node_op.lower() == base.replace("_", "") if known is None else node_op in known
-
-
-def is_random(op: str) -> bool:
-    """Whether an ONNX op draws random numbers, which are others in each run."""
-    return _DRAWING.search(op) is not None
 
 
 @lru_cache(OPS_KEPT)

@@ -17,9 +17,10 @@ A twin is a duplicate only
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterator, Mapping
 
+from attrib.analysis.lineage.components import draws
 from attrib.analysis.lineage.disjoint_sets import DisjointSets
 from attrib.analysis.lineage.graph import GraphNode
-from attrib.analysis.match.ops import SPELLED, emits, is_random, node_role
+from attrib.analysis.match.ops import SPELLED, emits, node_role
 from attrib.findings.evidence.advice import phrase, rewritten
 from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph, explained_works
 from attrib.findings.evidence.ledger_queries import (
@@ -137,7 +138,7 @@ def _kinds(ran: ExecutedGraph, weights: Mapping[str, Hashable]) -> list[int]:
             node.parent,
             tuple(sorted(node.attributes.items())),
             tuple(weights.get(name) or kinds.get(name, name) for name in node.inputs),
-            (result.dtype, result.shape) if result is not None and not is_random(node.op) else node.index,
+            (result.dtype, result.shape) if result is not None and not draws(node) else node.index,
         )
         found.append(numbers.setdefault(key, len(numbers)))
         kinds |= {name: (found[-1], place) for place, name in enumerate(node.outputs) if name}
