@@ -102,7 +102,7 @@ def _nearest(name: str, own: npt.NDArray[Any], others: Arrays, tolerance: float)
 
 def note_on_outputs(rows: tuple[OutputDifference, ...], options: CaptureOptions) -> str:
     """Write what the user must know: that outputs differ, or that a rewrite has widened the tolerance; empty otherwise."""
-    agree = all(row.equal for row in rows)
+    agree = not any(row.differs for row in rows)
     precision = lowest_precision(options.precision, options.optimize)
     if precision == options.precision:
         return "" if agree else "the two engines' outputs differ beyond the tolerance of the precision"

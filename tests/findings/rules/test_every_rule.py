@@ -534,6 +534,12 @@ class TestOutputMismatch:
         found = finding("output-mismatch", evidence(outputs=(self.output(False, reason="NaN in both"),)))
         assert texts(found) == "logits: NaN in both"
 
+    def test_what_only_onnx_runtime_returns_is_no_other_number(self):
+        surplus = self.output(False, reason="PyTorch has no such output")
+        assert finding("output-mismatch", evidence(outputs=(self.output(True), surplus))).state == "passed"
+        found = finding("output-mismatch", evidence(outputs=(self.output(False), surplus)))
+        assert found.title == "1 of 1 output differ between the engines"
+
     @pytest.mark.rule("output-mismatch", "passes")
     def test_equal_outputs_pass(self):
         assert finding("output-mismatch", evidence(outputs=(self.output(True),))).state == "passed"
