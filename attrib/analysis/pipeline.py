@@ -215,7 +215,7 @@ def ledger(state: AnalysisState) -> None:
 def findings(state: AnalysisState) -> None:
     """Run the rules over the evidence, and set beside each finding what an experiment has shown."""
     directory, latency = state.directory, state.latency
-    flow = directory.flow("torch")
+    flow, recorded = directory.flow("torch"), directory.values("onnxruntime")
     state.evidence = Evidence(
         ledger=state.ledger,
         latency=state.headline.latency,
@@ -238,6 +238,7 @@ def findings(state: AnalysisState) -> None:
         warmup_ns={role: latency.before_plain(role) for role in state.plain} if latency else {},
         placement=directory.placement("onnxruntime"),
         input_free=flow.input_free if flow else None,
+        numbers=recorded.graphs.get(OPTIMIZED, {}) if recorded else {},
     )
     state.experiments = by_saving(directory.experiments())
     found = with_verified(run(state.evidence), state.experiments)

@@ -10,6 +10,7 @@ from attrib.model.estimate import Delta
 from attrib.model.manifest import EXPORTED, OPTIMIZED, PARTITIONED, Manifest, OutputDifference, Role, Side
 from attrib.model.placement import Placement
 from attrib.model.region import Region
+from attrib.model.values import GraphValue
 from attrib.model.work import Partition, Work
 
 Need = Literal[
@@ -69,6 +70,7 @@ class Evidence:
         machine: What the machine was like; None where it was not recorded.
         placement: Which provider took which nodes; None where the session did not say.
         input_free: Calls of PyTorch that depend on no input of the model; None where nobody watched.
+        numbers: By value of the graph that ran, which of PyTorch's tensors hold the same numbers, where these were compared.
         memo: Results that several rules share. Whoever takes one checks that it belongs to the same graph and steps.
     """
 
@@ -88,6 +90,7 @@ class Evidence:
     machine: MachineState | None = None
     placement: Placement | None = None
     input_free: frozenset[str] | None = None
+    numbers: Mapping[str, GraphValue] = field(default_factory=dict)
     memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def side(self, role: Role) -> Side | None:

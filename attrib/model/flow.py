@@ -27,7 +27,7 @@ class FlowCall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     Attributes:
         id: As in the analysis: `scope/aten::op#n`.
         sources: Position of each call whose result it reads, and of the output; weights and the model's inputs left out.
-        fed: It depends on something that the model's inputs hold.
+        fed: It depends on something that the model's inputs hold, or on drawn random numbers: no export can store it.
     """
 
     id: str

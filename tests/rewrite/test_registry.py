@@ -13,7 +13,7 @@ from attrib.capture.session.graphs import SavedModels
 from attrib.capture.workload.differences import note_on_outputs
 from attrib.errors import UsageError
 from attrib.model.capture_options import CaptureOptions
-from attrib.model.manifest import TOLERANCES, OutputDifference
+from attrib.model.manifest import SURPLUS, TOLERANCES, OutputDifference
 from attrib.rewrite.convert import vary
 from attrib.rewrite.files import copy_graph, save_graph, shapes_of
 from attrib.rewrite.fuse import rename_invented
@@ -101,9 +101,16 @@ def test_roughest_precision_decides_the_tolerance(precision, names, lowest):
     assert TOLERANCES[lowest] >= TOLERANCES[precision]
 
 
-def row(*, equal):
+def row(*, equal, reason=""):
     return OutputDifference(
-        name="y", shape=(1,), max_abs=0.5, max_rel=0.5, cosine=0.9, tolerance=0.1, equal=equal
+        name="y",
+        shape=(1,),
+        max_abs=0.5,
+        max_rel=0.5,
+        cosine=0.9,
+        tolerance=0.1,
+        equal=equal,
+        reason=reason,
     )
 
 
@@ -122,6 +129,7 @@ def test_widened_tolerance_is_said_even_where_the_outputs_agree():
 def test_without_a_conversion_only_a_mismatch_is_worth_a_note():
     assert note_on_outputs((row(equal=True),), options(optimize=("onnxslim",))) == ""
     assert "beyond the tolerance" in note_on_outputs((row(equal=False),), options())
+    assert note_on_outputs((row(equal=True), row(equal=False, reason=SURPLUS)), options()) == ""
 
 
 def graph_with_weights(size=4096, batch=2):

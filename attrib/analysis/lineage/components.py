@@ -22,6 +22,7 @@ the same tensors as what lies between them on the other. Numbered cases, cited i
 8. A node that a rewrite put into a branch or a loop to carry a value of that body belongs to the node that holds the body.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
@@ -141,6 +142,15 @@ def _by_readers(sets: DisjointSets, values: Sequence[Vanished]) -> dict[frozense
 
 SHAPE_OPS = frozenset({"Shape", "Size"})
 
+_DRAWING = re.compile("Random|Sampling|Multinomial|Bernoulli")
+"""What the names of the ops of ONNX and of ONNX Runtime hold that draw random numbers whatever they are given."""
+
+
+def draws(node: GraphNode) -> bool:
+    """Whether a node draws random numbers, which are others in each run; a Dropout does so where it may train."""
+    may_train = 3  # inputs: data, ratio, and whether it trains
+    return _DRAWING.search(node.op) is not None or (node.op == "Dropout" and len(node.inputs) >= may_train)
+
 
 class Component(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Nodes of the graphs of a chain that compute the same tensors.
@@ -163,13 +173,13 @@ class Component(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def input_free_values(graph: Graph) -> frozenset[str]:
-    """Names of the values that depend on no input of the model: constants, and shapes (case 2).
+    """Names of the values that depend on no input of the model, nor on chance: constants, and shapes (case 2).
 
     Relies on the topological order that ONNX prescribes for the nodes of a graph.
     """
     free = {"", *graph.constants}
     for node in graph.nodes:
-        if node.op in SHAPE_OPS or all(name in free for name in node.inputs):
+        if node.op in SHAPE_OPS or (all(name in free for name in node.inputs) and not draws(node)):
             free.update(node.outputs)
     return frozenset(free)
 

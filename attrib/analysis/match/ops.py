@@ -53,6 +53,18 @@ IDENTITY_OPS = frozenset({
 })  # fmt: skip
 """Calls that compute nothing in inference (or only answer a question), so that an exporter leaves them out."""
 
+_NORMAL = frozenset({"RandomNormal", "RandomNormalLike"})
+_UNIFORM = frozenset({"RandomUniform", "RandomUniformLike"})
+
+DRAWS: dict[str, frozenset[str]] = {
+    **dict.fromkeys(("normal", "randn", "randn_like"), _NORMAL),
+    **dict.fromkeys(("uniform", "rand", "rand_like", "randint", "randint_like"), _UNIFORM),
+    "bernoulli": frozenset({"Bernoulli"}) | _UNIFORM,
+    "multinomial": frozenset({"Multinomial"}),
+    **dict.fromkeys(("dropout", "native_dropout"), frozenset({"Dropout"})),
+}
+"""Aten ops that draw random numbers (dropout in training only), and the nodes by which exporters draw them."""
+
 _ARITHMETIC = frozenset({"Add", "Sub", "Mul", "Div", "Cast"})
 _SHAPING = frozenset(
     {"Shape", "Gather", "Concat", "Unsqueeze", "Slice", "Cast", "Reshape", "Expand", "ConstantOfShape"}
@@ -119,6 +131,11 @@ EMITS: dict[str, frozenset[str]] = {
     "batch_norm": frozenset({"BatchNormalization"}),
     "max_pool2d": frozenset({"MaxPool"}),
     "adaptive_avg_pool2d": frozenset({"GlobalAveragePool", "ReduceMean"}),
+    **DRAWS,
+    **dict.fromkeys(("normal", "uniform"), _NORMAL | _UNIFORM | {"Mul", "Add"}),
+    **dict.fromkeys(("randint", "randint_like"), _UNIFORM | {"Mul", "Add", "Floor", "Cast"}),
+    "bernoulli": DRAWS["bernoulli"] | {"Less", "Cast"},
+    "multinomial": DRAWS["multinomial"] | {"Log", "Cast"},
 }
 
 READS_BIAS = frozenset({("linear", "Add"), ("addmm", "Add"), ("conv1d", "Add"), ("conv2d", "Add")})
@@ -139,6 +156,7 @@ WHOLE: dict[str, frozenset[str]] = {
     "slice": frozenset({"Slice"}),
     "expand": frozenset({"Expand"}),
     "index": frozenset({"GatherND"}),
+    **DRAWS,
 }
 """The ops that stand for an aten op as a whole; the others in `EMITS` are pieces of it, which other calls emit too."""
 

@@ -337,7 +337,7 @@ def _disturbances(table: LatencyTable) -> Iterator[str]:
 def compare_by_name(
     baseline: Arrays, variant: Arrays, precisions: tuple[str, str]
 ) -> tuple[tuple[OutputDifference, ...], tuple[str, ...]]:
-    """Compare the outputs that both have: by name, or by position where no name is shared and their number is the same.
+    """Compare the outputs that both have: by name, or otherwise where no name is shared and their number is the same.
 
     Args:
         baseline: Outputs by name.
@@ -352,8 +352,7 @@ def compare_by_name(
     notes = [f"{_TITLES[1]} has no output {name!r}" for name in baseline if name not in variant]
     notes += [f"{_TITLES[0]} has no output {name!r}" for name in variant if name not in baseline]
     if not shared and len(baseline) == len(variant):
-        pairs = ", ".join(f"{own} with {other}" for own, other in zip(baseline, variant, strict=True))
-        notes = [f"the outputs have other names and were compared by position: {pairs}"]
-        return compare_outputs(baseline, variant, precision, _TITLES), tuple(notes)
+        compared = compare_outputs(baseline, variant, precision, _TITLES)
+        return compared.rows, (compared.note,)
     ours, theirs = ({name: side[name] for name in shared} for side in (baseline, variant))
-    return compare_outputs(ours, theirs, precision, _TITLES), tuple(notes)
+    return compare_outputs(ours, theirs, precision, _TITLES).rows, tuple(notes)

@@ -70,6 +70,15 @@ def trace_dataflow(module: Any, inputs: Iterable[Any], step: Callable[[], object
     return Dataflow(tuple(unused), Flow(calls=tracer.flow()))
 
 
+def _draws(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether an op draws random numbers; an attention does so only for a dropout."""
+    if torch.Tag.nondeterministic_seeded not in func.tags:
+        return False
+    given = {argument.name: argument.default_value for argument in func._schema.arguments}  # noqa: SLF001
+    given |= dict(zip(given, args, strict=False)) | kwargs
+    return bool(given.get("dropout_p", True))
+
+
 class DataflowMode(TorchDispatchMode):  # type: ignore[misc]  # torch is not type-checked here
     """Notes the identity of every tensor that an op takes, and follows results to their readers.
 
@@ -116,6 +125,7 @@ class DataflowMode(TorchDispatchMode):  # type: ignore[misc]  # torch is not typ
         op, made = func._schema.name, tensors_in(result)  # noqa: SLF001
         self._alive += made
         fed = op not in _SHAPE_ONLY and any(storage_of(tensor) in self._fed for tensor in given)
+        fed = fed or _draws(func, args, kwargs)
         if fed:
             self._fed.update(storage_of(tensor) for tensor in made)
         sources = dict.fromkeys(self._made[id(tensor)] for tensor in given if id(tensor) in self._made)

@@ -93,10 +93,11 @@ def compare(context: SessionContext) -> None:
         return
     values = [load_inputs(files[role]) for role in ROLES]
     precision = lowest_precision(context.options.precision, context.options.optimize)
-    rows = compare_outputs(values[0], values[1], precision)
-    write_outputs(context.directory, rows)
-    if note := note_on_outputs(rows, context.options):
-        context.warn(note)
+    compared = compare_outputs(values[0], values[1], precision)
+    write_outputs(context.directory, compared.rows)
+    for note in (compared.note, note_on_outputs(compared.rows, context.options)):
+        if note:
+            context.warn(note)
 
 
 def calibrate(context: SessionContext) -> None:

@@ -1,6 +1,7 @@
 """Comparing the outputs of two sides: how far apart they are, and whether that is within the tolerance."""
 
-from typing import Any
+from collections import Counter
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +14,21 @@ from attrib.rewrite.registry import REWRITES, lowest_precision
 _ENGINES = ("PyTorch", "ONNX Runtime")
 
 
+_NEAREST = 4.0
+"""An output so many times as far away as the nearest one is not meant."""
+
+
+class OutputComparison(NamedTuple):
+    """How far the outputs differ, and a note where some were paired by something else than their names."""
+
+    rows: tuple[OutputDifference, ...]
+    note: str = ""
+
+
 def compare_outputs(
     first: Arrays, second: Arrays, precision: str, sides: tuple[str, str] = _ENGINES
-) -> tuple[OutputDifference, ...]:
-    """Compare outputs by name; where the names differ throughout but the number agrees, by order.
+) -> OutputComparison:
+    """Compare outputs; a row bears the name of the first side, where both have such an output.
 
     Args:
         first: Outputs of the side to which the differences are relative.
@@ -25,20 +37,72 @@ def compare_outputs(
         sides: What to call the sides.
     """
     tolerance = TOLERANCES[precision]
-    if first.keys() != second.keys() and len(first) == len(second):
-        second = dict(zip(first, second.values(), strict=True))
-    rows = [_compare(name, value, second.get(name), tolerance, sides) for name, value in first.items()]
-    rows += [
-        _incomparable(name, value, tolerance, f"{sides[0]} has no such output")
-        for name, value in second.items()
-        if name not in first
+    pairs, otherwise = _pair_outputs(first, second, tolerance)
+    rows = [
+        _compare(name, value, second[pairs[name]] if name in pairs else None, tolerance, sides)
+        for name, value in first.items()
     ]
-    return tuple(rows)
+    # Which of the others an output without a counterpart is, is not known: none of them is surplus then.
+    lost = [name for name in first if name not in pairs]
+    reason = f"it may be {' or '.join(lost)} of {sides[0]}" if lost else f"{sides[0]} has no such output"
+    taken = set(pairs.values())
+    rows += [
+        _incomparable(name, value, tolerance, reason) for name, value in second.items() if name not in taken
+    ]
+    told = "; ".join(
+        f"by {how}: {', '.join(f'{own} -> {other}' for own, other in its.items())}"
+        for how, its in otherwise.items()
+        if its
+    )
+    return OutputComparison(
+        tuple(rows), f"{sides[1]} names its outputs otherwise; they were matched {told}" if told else ""
+    )
+
+
+def _pair_outputs(
+    first: Arrays, second: Arrays, tolerance: float
+) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """The second side's output for each of the first's; and those not paired by name, by what they were paired.
+
+    1. By name where one side has all names of the other: it may return less.
+    2. Else by what they hold, where only one is as near.
+    3. What is left by name; then in order, where as many are left of a shape, or as many in all.
+    """
+    if first.keys() <= second.keys() or second.keys() <= first.keys():
+        return {name: name for name in first if name in second}, {}
+    nearest = {name: _nearest(name, value, second, tolerance) for name, value in first.items()}
+    chosen = Counter(its[0] for its in nearest.values() if len(its) == 1)
+    pairs = {name: its[0] for name, its in nearest.items() if len(its) == 1 and chosen[its[0]] == 1}
+    by_value = {own: other for own, other in pairs.items() if own != other}
+    taken = set(pairs.values())
+    pairs |= {name: name for name in first if name not in pairs and name in second and name not in taken}
+    by_order: dict[str, str] = {}
+    for shape in (*dict.fromkeys(value.shape for value in first.values()), None):
+        left = [
+            [name for name, value in side.items() if name not in known and shape in (None, value.shape)]
+            for side, known in (
+                (first, {**pairs, **by_order}),
+                (second, {*pairs.values(), *by_order.values()}),
+            )
+        ]
+        if len(left[0]) == len(left[1]):
+            by_order |= dict(zip(*left, strict=True))
+    return pairs | by_order, {"what they hold": by_value, "order": by_order}
+
+
+def _nearest(name: str, own: npt.NDArray[Any], others: Arrays, tolerance: float) -> list[str]:
+    """The names of those that hold the same as an output within the tolerance, and none of them much nearer."""
+    rows = [_compare(other, own, value, tolerance, _ENGINES) for other, value in others.items()]
+    apart = {row.name: row.max_rel for row in rows if row.equal}
+    if name in apart:
+        return [name]
+    limit = _NEAREST * min(apart.values(), default=0.0)
+    return [other for other, distance in apart.items() if distance <= limit]
 
 
 def note_on_outputs(rows: tuple[OutputDifference, ...], options: CaptureOptions) -> str:
     """Write what the user must know: that outputs differ, or that a rewrite has widened the tolerance; empty otherwise."""
-    agree = all(row.equal for row in rows)
+    agree = not any(row.differs for row in rows)
     precision = lowest_precision(options.precision, options.optimize)
     if precision == options.precision:
         return "" if agree else "the two engines' outputs differ beyond the tolerance of the precision"

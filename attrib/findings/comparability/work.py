@@ -18,16 +18,17 @@ from attrib.findings.evidence.numerics import (
     why_outputs_differ,
 )
 from attrib.findings.evidence.placement import runs_on_gpu
+from attrib.model.manifest import SURPLUS
 from attrib.units import format_percent
 from attrib.wording import counted, listed
 
 
 def outputs_agree(facts: Facts) -> Answer:
     """Check that the outputs agree within the tolerance of the precision."""
-    outputs = facts.evidence.outputs
+    outputs = [output for output in facts.evidence.outputs if output.reason != SURPLUS]
     if not outputs:
         return unknown("the outputs were not compared", "`attrib profile` compares them")
-    wrong = [output for output in outputs if not output.equal]
+    wrong = [output for output in outputs if output.differs]
     if wrong:
         return failed(
             f"{len(wrong)} of {counted(len(outputs), 'output')}: {describe_difference(wrong[0])}",

@@ -142,10 +142,11 @@ def differing_groups(
 
 
 def kernel_groups(evidence: Evidence) -> tuple[KernelGroup, ...]:
-    """All kernel rows, grouped by ops and shapes."""
+    """All kernel rows with work on both sides, grouped by ops and shapes; of others a wider rule has explained a side."""
     by_key: dict[tuple[tuple[str, ...], ...], list[LedgerRow]] = defaultdict(list)
     for row in rows_of(evidence, "kernel"):
-        by_key[(row.torch_ops, row.onnx_ops, row.shapes)].append(row)
+        if row.torch_calls and row.onnx_nodes:
+            by_key[(row.torch_ops, row.onnx_ops, row.shapes)].append(row)
     found = []
     for (calls, nodes, shapes), rows in sorted(by_key.items()):
         label = " → ".join(" + ".join(dict.fromkeys(ops)) for ops in (calls, nodes))

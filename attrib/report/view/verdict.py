@@ -268,7 +268,7 @@ def failed_conditions(document: Document, *, busy: bool) -> tuple[str, ...]:
     clauses = (
         "the input is damaged" if document.damage else "",
         "the requested execution provider was not used" if elsewhere else "",
-        "the outputs differ" if any(not output.equal for output in document.outputs) else "",
+        "the outputs differ" if any(output.differs for output in document.outputs) else "",
         *(
             _as_clause(check.title) if check.title else f"“{check.check}” does not hold"
             for check in document.comparability
@@ -396,7 +396,7 @@ def alerts_of(document: Document) -> tuple[Alert, ...]:
     ]
     wrong = []
     for output in document.outputs:
-        if not output.equal:
+        if output.differs:
             apart = f"largest difference {output.max_abs:.3g}, tolerance {output.tolerance:.3g}"
             wrong.append(AlertLine(f"{output.name}: {output.reason or apart}"))
     failed = [

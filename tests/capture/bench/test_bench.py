@@ -315,7 +315,7 @@ def test_inputs_of_the_torch_baseline_are_taken_where_there_are_none_yet(bench, 
         (["a", "b"], ["b", "a"], ["a", "b"], []),
         (["a", "b"], ["a"], ["a"], ["the variant has no output 'b'"]),
         (["a"], ["a", "c"], ["a"], ["the baseline has no output 'c'"]),
-        (["a"], ["x"], ["a"], ["compared by position: a with x"]),
+        (["a"], ["x"], ["a"], ["what they hold: a -> x"]),
         (["a"], ["x", "y"], [], ["no output 'a'", "no output 'x'", "no output 'y'"]),
     ],
 )

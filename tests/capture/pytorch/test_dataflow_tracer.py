@@ -130,6 +130,20 @@ def test_calls_that_depend_on_no_input_are_told(torch):
     assert "/aten::add#0" not in found
 
 
+def test_what_is_drawn_could_not_be_stored(torch):
+    class Model(torch.nn.Module):
+        def forward(self, x):
+            noise = torch.normal(0.0, 1.0, size=(2, 4)) * 2
+            attention = torch.nn.functional.scaled_dot_product_attention
+            ones = torch.ones(1, 1, 2, 4)
+            dropped = torch.nn.functional.dropout(torch.zeros(2, 4), 0.5, training=True)
+            return x + noise + attention(ones, ones, ones)[0, 0] + dropped
+
+    found = watch(Model().eval(), torch.randn(2, 4)).flow.input_free
+    assert {"/aten::ones#0", "/aten::zeros#0", "/aten::scaled_dot_product_attention#0"} <= found
+    assert found.isdisjoint({"/aten::normal#0", "/aten::mul#0", "/aten::dropout#0"})
+
+
 def test_ids_are_those_of_the_profile(torch):
     """The n-th call of an op in a module, nested calls left out."""
     module = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4)).eval()

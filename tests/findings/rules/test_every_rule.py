@@ -248,6 +248,14 @@ class TestKernels:
         assert (found.state, found.saving_ns, found.explains_ns) == ("failed", 0, -36 * MS)
         assert "Intel MKL" in texts(found)
 
+    def test_a_group_with_nothing_on_one_side_is_no_comparison(self):
+        alone = [
+            row("kernel", 6 * MS, 0, calls=[(f"l{i}", "aten::linear")], region=f"r{i}") for i in range(3)
+        ]
+        assert finding("faster-kernel", evidence(*alone)).state == "passed"
+        alone = [row("kernel", 0, 6 * MS, nodes=[(f"g{i}", "Gemm")], region=f"r{i}") for i in range(3)]
+        assert finding("slower-kernel", evidence(*alone)).state == "passed"
+
     def test_each_direction_leaves_the_other_rule_passed(self):
         given_evidence = evidence(*self.linears(6 * MS, 3 * MS))
         assert finding("slower-kernel", given_evidence).state == "passed"
@@ -525,6 +533,12 @@ class TestOutputMismatch:
     def test_a_reason_stands_for_itself(self):
         found = finding("output-mismatch", evidence(outputs=(self.output(False, reason="NaN in both"),)))
         assert texts(found) == "logits: NaN in both"
+
+    def test_what_only_onnx_runtime_returns_is_no_other_number(self):
+        surplus = self.output(False, reason="PyTorch has no such output")
+        assert finding("output-mismatch", evidence(outputs=(self.output(True), surplus))).state == "passed"
+        found = finding("output-mismatch", evidence(outputs=(self.output(False), surplus)))
+        assert found.title == "1 of 1 output differ between the engines"
 
     @pytest.mark.rule("output-mismatch", "passes")
     def test_equal_outputs_pass(self):

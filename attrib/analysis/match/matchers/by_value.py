@@ -20,10 +20,11 @@ from collections import defaultdict
 from collections.abc import Callable, Container, Iterator, Mapping
 from itertools import product
 
+from attrib.analysis.lineage.components import draws
 from attrib.analysis.lineage.disjoint_sets import DisjointSets
 from attrib.analysis.lineage.graph import GraphNode
 from attrib.analysis.match.candidates import Link, Matcher, MatchState
-from attrib.analysis.match.ops import onnx_role, op_role
+from attrib.analysis.match.ops import DRAWS, base_op, onnx_role, op_role
 from attrib.model.values import GraphValue
 from attrib.model.work import Work
 
@@ -232,6 +233,8 @@ def _is_inside(node: GraphNode, state: MatchState) -> bool:
     """Whether a node only makes numbers that PyTorch's step has nowhere, or what tells nothing from such numbers."""
     if node.parent >= 0:
         return True  # 4
+    if draws(node):
+        return False  # what is drawn is nowhere else
     made = [state.graph_values.get(name) for name in node.outputs if name]
     if any(map(_is_nowhere, made)):
         return True  # of several results one may be there by chance
@@ -275,6 +278,6 @@ def _calls_between(state: MatchState, matcher: Matcher) -> list[Link]:
 def _is_new(state: MatchState, call: int, there: Container[int]) -> bool:
     """Whether a call only makes numbers that the graph has nowhere."""
     its = state.call_classes.get(call)
-    if its is None or not its.outputs:
+    if its is None or not its.outputs or base_op(state.calls[call].op) in DRAWS:
         return False
     return all(state.kinds[number] == "numbers" and number not in there for number in its.outputs)

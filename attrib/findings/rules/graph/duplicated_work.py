@@ -1,16 +1,24 @@
 """duplicated-work: nodes that compute once more what another node computes, and PyTorch calls once.
 
-Numbered cases, cited in the code. Two nodes are twins if they have the same op, attributes and result size, and read the
-same values or results of twins; weights count as the same where their sizes agree, because a trace directory holds no
-weights. That alone proves nothing (the query and the key of an attention are twins). A twin is a duplicate only
+Numbered cases, cited in the code. Two nodes look alike if they have the same op, attributes and result size, and read the
+same values or results of nodes that look alike; of weights only the sizes count, because a trace directory holds none. That
+proves nothing (the query and the key of an attention look alike). They are twins only
 
-1. if it belongs to no PyTorch call while its twin does, and no call of that kind is left over on PyTorch's side; or
-2. if it shares its region with its twin, and the region has fewer calls of that kind than twins.
+1. if they read the very same values, weights among them, or what such nodes made of those;
+2. if the recorded step says that their results are the same numbers; or
+3. if nobody but twins reads their results, so that one of them goes with its reader.
+
+A twin is a duplicate only
+
+4. if it belongs to no PyTorch call while its twin does, and no call of that kind is left over on PyTorch's side; or
+5. if it shares its region with its twin, and the region has fewer calls of that kind than twins.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterator, Mapping
 
+from attrib.analysis.lineage.components import draws
+from attrib.analysis.lineage.disjoint_sets import DisjointSets
 from attrib.analysis.lineage.graph import GraphNode
 from attrib.analysis.match.ops import SPELLED, emits, node_role
 from attrib.findings.evidence.advice import phrase, rewritten
@@ -46,8 +54,8 @@ def audit(evidence: Evidence) -> RuleResult:
         claim=spent,
         works=explained_works([row for row in rows if not row.torch_calls], nodes),
         detail=counted(len(nodes), "node computes", "nodes compute"),
-        summary=f"{op_counts(evidence, 'onnxruntime', nodes)} repeat other nodes of the graph, with the same inputs and"
-        f" weights of the same size, and PyTorch has no second call.",
+        summary=f"{op_counts(evidence, 'onnxruntime', nodes)} repeat other nodes of the graph: they read the same values"
+        " or give the same numbers, and PyTorch has no second call.",
         price="They take {} of a step.",
         evidence=tuple(
             nodes_line(evidence, f"{name} repeats {copies[name]}: ", [name]) for name in slowest[:MOST_GROUPS]
@@ -86,15 +94,42 @@ def duplicates(ran: ExecutedGraph) -> Copies:
 
 
 def twin_groups(ran: ExecutedGraph) -> list[list[GraphNode]]:
-    """Nodes of the graph that compute the same as far as a graph without weights can tell."""
-    weights = {  # they count as the same where their sizes agree
+    """Nodes of the graph that are proved to compute the same (cases 1 to 3)."""
+    graph = ran.graph
+    sizes = {
         name: ("constant", tensor.dtype, tensor.shape)
-        for name, tensor in ran.graph.values.items()
-        if name in ran.graph.constants
+        for name, tensor in graph.values.items()
+        if name in graph.constants
     }
+    read = _kinds(ran, {})
+    alike: dict[int, list[GraphNode]] = defaultdict(list)
+    for node, kind in zip(graph.nodes, _kinds(ran, sizes), strict=True):
+        alike[kind].append(node)
+    readers: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for node in graph.nodes:
+        for place, name in enumerate(node.inputs):
+            readers[name].append((node.index, place))
+    proved = DisjointSets(len(graph.nodes))
+    for kind in sorted(alike, reverse=True):  # what reads a node is of a later kind
+        first: dict[Hashable, int] = {}
+        for node in alike[kind] if len(alike[kind]) > 1 else ():
+            keys: list[Hashable] = [read[node.index]]  # 1
+            made = [value for name in node.outputs if (value := ran.evidence.numbers.get(name)) is not None]
+            if made and all(value.kind == "numbers" and value.same for value in made):
+                keys.append(("made", *(value.same for value in made)))  # 2
+            reading = [[(proved.find(i), place) for i, place in readers[name]] for name in node.outputs]
+            if any(reading) and not set(node.outputs).intersection(graph.outputs):
+                keys.append(("serves", *map(frozenset, reading)))  # 3
+            for key in keys:
+                proved.union(first.setdefault(key, node.index), node.index)
+    return [[graph.nodes[i] for i in group] for group in proved.groups() if len(group) > 1]
+
+
+def _kinds(ran: ExecutedGraph, weights: Mapping[str, Hashable]) -> list[int]:
+    """A number for each node, equal for two that read the same; weights may count as the same as others."""
     kinds: dict[str, Hashable] = {}
     numbers: dict[Hashable, int] = {}
-    groups: dict[int, list[GraphNode]] = defaultdict(list)
+    found = []
     for node in ran.graph.nodes:
         result = ran.result(node)
         key = (
@@ -103,12 +138,11 @@ def twin_groups(ran: ExecutedGraph) -> list[list[GraphNode]]:
             node.parent,
             tuple(sorted(node.attributes.items())),
             tuple(weights.get(name) or kinds.get(name, name) for name in node.inputs),
-            (result.dtype, result.shape) if result is not None else node.index,
+            (result.dtype, result.shape) if result is not None and not draws(node) else node.index,
         )
-        number = numbers.setdefault(key, len(numbers))
-        groups[number].append(node)
-        kinds |= {name: (number, place) for place, name in enumerate(node.outputs) if name}
-    return [nodes for nodes in groups.values() if len(nodes) > 1]
+        found.append(numbers.setdefault(key, len(numbers)))
+        kinds |= {name: (found[-1], place) for place, name in enumerate(node.outputs) if name}
+    return found
 
 
 def _repeated(
@@ -134,9 +168,9 @@ def _repeated(
     kept = [works[0].id for region, works in regions.items() if called[region]]
     for region, works in regions.items():
         if called[region]:
-            yield from ((work.id, works[0].id) for work in works[len(called[region]) :])  # 2
+            yield from ((work.id, works[0].id) for work in works[len(called[region]) :])  # 5
         elif kept and not any(call in spare for calls in called.values() for call in calls):
-            yield from ((work.id, kept[0]) for work in works)  # 1
+            yield from ((work.id, kept[0]) for work in works)  # 4
 
 
 RULE = Rule(
@@ -147,8 +181,9 @@ RULE = Rule(
     about=(
         "A graph that was put together from parts, or exported from a module that is called twice, may hold the same branch"
         " twice. ONNX Runtime merges nodes only if they read the very same values, so that a copy of a weight is enough to"
-        " keep both. The rule looks for nodes that are the same up to the values of their weights, of which PyTorch's side"
-        " has fewer calls than the graph has nodes, and claims the time of the surplus."
+        " keep both. The rule looks for nodes of one kind that read the same values, or that gave the same numbers in the"
+        " step that the capture watched, and of which PyTorch's side has fewer calls than the graph has nodes. It claims the"
+        " time of the surplus."
     ),
     cause="extra_work",
     needs=("delta", "partitions", "regions", "optimized"),

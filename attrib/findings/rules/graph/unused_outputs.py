@@ -10,6 +10,7 @@ from attrib.findings.evidence.numerics import bytes_of
 from attrib.findings.evidence.reference_cost import Terms, weight_once
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
+from attrib.model.manifest import SURPLUS
 from attrib.units import format_ns
 from attrib.wording import counted, listed
 
@@ -21,7 +22,8 @@ MOVERS = frozenset({"Transpose", "Concat", "Slice", "Expand", "Split", "Pad", "T
 def audit(evidence: Evidence) -> RuleResult:
     """Weigh what only the surplus outputs need: nodes, and the copies that the API makes."""
     ran = executed_graph(evidence)
-    extra = {output.name for output in evidence.outputs if output.reason == "PyTorch has no such output"}
+    extra = {output.name for output in evidence.outputs if output.reason == SURPLUS}
+    returned = {output.name for output in evidence.outputs} - extra
     surplus = [name for name in ran.graph.outputs if name in extra]
     if not surplus:
         return RuleResult(
@@ -53,7 +55,9 @@ def audit(evidence: Evidence) -> RuleResult:
         summary=f"{listed(surplus)}: {needed}, and about {moved} to copy them out of the session in every run.",
         evidence=tuple(lines),
         fix=either(
-            phrase("take them out of the graph: {}", rewritten(evidence, "drop-unused-outputs")),
+            phrase("take them out of the graph: {}", rewritten(evidence, "drop-unused-outputs"))
+            if returned <= set(ran.graph.outputs)  # it finds them by name
+            else "",
             "export a module that returns what is read, and nothing else",
             "ask for the others by name: `session.run(names, inputs)`",
         ),

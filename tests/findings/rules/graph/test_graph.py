@@ -12,6 +12,7 @@ from attrib.findings.runner import run
 from attrib.model.document import LedgerRow
 from attrib.model.manifest import OPTIMIZED, OutputDifference
 from attrib.model.region import Match, Region
+from attrib.model.values import GraphValue
 from attrib.model.work import Work
 from tests.findings.evidence_factory import MS, FakeLedger, evidence, graph, node, row, tensor
 from tests.findings.graph_evidence import Ran, given
@@ -471,9 +472,11 @@ class TestDuplicatedWork:
             region=region or f"region {i}",
         )
 
-    def graph_of(self, *ran):
+    SAME = {name: GraphValue("numbers", (4,)) for name in ("y0", "y1")}  # noqa: RUF012
+
+    def graph_of(self, *ran, numbers=SAME):
         weights = {f"w{i}": tensor(768, 768) for i in range(3)}
-        return given(*ran, constants=tuple(weights), values=weights)
+        return given(*ran, constants=tuple(weights), values=weights, numbers=numbers)
 
     @pytest.mark.rule("duplicated-work", "fires")
     def test_a_copy_without_a_call_is_a_duplicate(self):
@@ -488,6 +491,56 @@ class TestDuplicatedWork:
     def test_two_nodes_for_one_call_in_one_region(self):
         ran = (self.branch(0, called=True, region="r"), self.branch(1, called=False, region="r"))
         assert "gemm 1 repeats gemm 0" in texts(finding("duplicated-work", self.graph_of(*ran)))
+
+    @pytest.mark.parametrize(
+        "numbers",
+        [
+            {},
+            {"y0": GraphValue("numbers", (4,)), "y1": GraphValue("numbers", (5,))},
+            {"y0": GraphValue("numbers", (4,)), "y1": GraphValue("numbers", ())},
+            {name: GraphValue("numbers", ()) for name in ("y0", "y1")},
+            {name: GraphValue("constant", (4,)) for name in ("y0", "y1")},
+        ],
+    )
+    def test_weights_of_one_size_prove_nothing(self, numbers):
+        ran = (self.branch(0, called=True), self.branch(1, called=False))
+        assert finding("duplicated-work", self.graph_of(*ran, numbers=numbers)).state == "passed"
+
+    def test_the_same_weights_prove_it_without_numbers(self):
+        again = Ran(
+            node("Gemm", ["x", "w0"], ["y1"], name="gemm 1"), MS, cause="unattributed", region="region 1"
+        )
+        ran = self.graph_of(self.branch(0, called=True), again, numbers={})
+        assert "gemm 1 repeats gemm 0" in texts(finding("duplicated-work", ran))
+
+    def test_what_only_twins_read_goes_with_them(self):
+        ran = [
+            Ran(
+                node(op, [source.format(i), f"w{i}"], [f"{result}{i}"], name=f"{op} {i}"),
+                MS,
+                calls=((f"linear {i}", "aten::linear"),) if op == "MatMul" and not i else (),
+                region=f"region {i}",
+                cause="unattributed" if i else "kernel",
+            )
+            for i in range(2)
+            for op, source, result in (("MatMul", "x", "h"), ("Add", "h{}", "y"))
+        ]
+        assert "MatMul 1 repeats MatMul 0" in texts(finding("duplicated-work", self.graph_of(*ran)))
+        other = self.graph_of(*ran, numbers={"y0": GraphValue("numbers", (4,))})
+        assert finding("duplicated-work", other).state == "passed"
+
+    def test_random_numbers_are_drawn_anew_each_time(self):
+        ran = [
+            Ran(
+                node("RandomNormalLike", ["x"], [f"y{i}"], name=f"draw {i}"),
+                MS,
+                calls=() if i else (("draw", "aten::randn_like"),),
+                region=f"region {i}",
+                cause="unattributed" if i else "kernel",
+            )
+            for i in range(2)
+        ]
+        assert finding("duplicated-work", self.graph_of(*ran, numbers={})).state == "passed"
 
     @pytest.mark.rule("duplicated-work", "passes")
     def test_query_and_key_are_no_duplicates(self):
@@ -542,6 +595,16 @@ class TestUnusedOutputs:
             7 * MS, rel=0.02
         )  # 5 ms, and 2 ms to copy as much as the Transpose
         assert "drop-unused-outputs" in found.fix
+
+    def test_no_surgery_by_name_where_the_names_differ(self):
+        compared = (output("output"), output("h", "PyTorch has no such output"))
+        ran = (
+            Ran(node("Gemm", ["x", "w"], ["y"], name="gemm"), 9 * MS),
+            Ran(node("Neg", ["y"], ["h"], name="neg"), 3 * MS),
+        )
+        found = finding("unused-outputs", self.given(*ran, compared=compared))
+        assert found.title == "1 output of 2 are not among PyTorch's"
+        assert "drop-unused-outputs" not in found.fix
 
     @pytest.mark.rule("unused-outputs", "passes")
     def test_outputs_that_pytorch_returns_pass(self):
