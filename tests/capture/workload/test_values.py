@@ -13,8 +13,9 @@ def test_denormal_values_are_neither_zero_nor_normal():
     assert denormal_count([values]) == 2
 
 
-def test_each_type_has_its_own_smallest_number():
-    assert denormal_count([torch.tensor([1e-6, 1.0], dtype=torch.float16)]) == 1
+def test_what_counts_is_the_smallest_number_of_the_type_that_is_computed_in():
+    assert denormal_count([torch.tensor([1e-6, 1.0], dtype=torch.float16)]) == 0  # computed in float32
+    assert denormal_count([torch.tensor([1e-40, 1.0], dtype=torch.float32)]) == 1
     assert denormal_count([torch.tensor([1e-40], dtype=torch.float64)]) == 0
 
 
