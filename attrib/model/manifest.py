@@ -18,6 +18,9 @@ Role = Literal["torch", "onnxruntime"]
 
 ROLES: tuple[Role, Role] = ("torch", "onnxruntime")
 
+ENGINE_NAMES: dict[Role, str] = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
+"""What a reader calls the engines."""
+
 PROFILE_ZERO = "profiling_start_ns"
 """Key of a side's settings: epoch time of an ORT profile's zero, from `get_profiling_start_time_ns`."""
 

@@ -15,7 +15,7 @@ from attrib.analysis.attribution.page_faults import count_faults
 from attrib.model.disturbance import REASONS, UNSEEN, UNSEEN_NAMES, unseen
 from attrib.model.document import Caches, Cause, Judgement, LaunchState, MachineState, PlainBlock
 from attrib.model.latency import EVIDENCE_COLUMNS, REFERENCES, LatencyTable, TimedBlock
-from attrib.model.manifest import ROLES, Role, Side
+from attrib.model.manifest import ENGINE_NAMES, ROLES, Role, Side
 from attrib.units import format_ns, whole_percent
 from attrib.wording import counted, listed
 
@@ -216,7 +216,7 @@ def _two_states(state: MachineState, blocks: Iterable[TimedBlock]) -> Iterator[s
         found = []
         for role in ROLES:
             walls = [wall for number in numbers for wall in steps.get((number, role), ())]
-            found += [f"{_NAMES[role]} {format_ns(round(median(walls)))}"] if walls else []
+            found += [f"{ENGINE_NAMES[role]} {format_ns(round(median(walls)))}"] if walls else []
         words = "launch" if len(numbers) == 1 else "launches"
         which = f"{words} {listed([str(number + 1) for number in numbers])}"
         return f"{which} ({', '.join(found)})" if found else which
@@ -225,9 +225,6 @@ def _two_states(state: MachineState, blocks: Iterable[TimedBlock]) -> Iterator[s
         "the machine was in two states: going by how fast two threads read the same memory, its cores share a cache in"
         f" {told('shared')}, and none in {told('apart')}"
     )
-
-
-_NAMES: dict[Role, str] = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
 
 
 def _machine_reasons(state: MachineState | None, blocks: Sequence[TimedBlock]) -> tuple[str, ...]:
@@ -264,8 +261,8 @@ def _other_memory(
         more = (its.profiled - its.plain) * its.price_ns
         if walls and more > OTHER_MEMORY * median(walls):
             yield (
-                f"profiled steps of {_NAMES[role]} took {its.profiled:,.0f} page faults and plain ones {its.plain:,.0f}:"
-                f" its calls are shown up to {format_ns(round(more))} a step too long"
+                f"profiled steps of {ENGINE_NAMES[role]} took {its.profiled:,.0f} page faults and plain ones"
+                f" {its.plain:,.0f}: its calls are shown up to {format_ns(round(more))} a step too long"
             )
 
 

@@ -19,11 +19,6 @@ from attrib.model.manifest import Role, Side
 from attrib.scrub import scrub
 
 
-def engine_title(engine: Role) -> str:
-    """The engine's name for a reader."""
-    return {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}[engine]
-
-
 def providers_of(options: CaptureOptions) -> tuple[str, ...]:
     """Execution providers to request, by their full names: those asked for, else the device's own."""
     return tuple(map(provider_name, options.providers or (options.device,)))

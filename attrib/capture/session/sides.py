@@ -4,12 +4,12 @@ from typing import Any
 
 import msgspec
 
-from attrib.capture.session.commands import engine_title, new_side
+from attrib.capture.session.commands import new_side
 from attrib.capture.session.measure import BlockRunner
 from attrib.capture.session.record import Record
 from attrib.errors import AttribError
 from attrib.model.capture_options import CaptureOptions
-from attrib.model.manifest import ROLES, Overhead, Role
+from attrib.model.manifest import ENGINE_NAMES, ROLES, Overhead, Role
 from attrib.model.roofline import Peaks
 from attrib.scrub import scrub
 
@@ -35,7 +35,7 @@ class Sides:
 
     def title(self, role: Role) -> str:
         """What a reader calls the engine of a side."""
-        return engine_title(self.engines[role])
+        return ENGINE_NAMES[self.engines[role]]
 
     def folder(self, role: Role) -> str:
         """Where a side's traces go: `torch` and `ort`, or `torch` and `torch-2`."""

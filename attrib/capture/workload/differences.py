@@ -8,10 +8,10 @@ import numpy.typing as npt
 
 from attrib.capture.workload.inputs import Arrays
 from attrib.model.capture_options import CaptureOptions
-from attrib.model.manifest import TOLERANCES, OutputDifference
+from attrib.model.manifest import ENGINE_NAMES, TOLERANCES, OutputDifference
 from attrib.rewrite.registry import REWRITES, lowest_precision
 
-_ENGINES = ("PyTorch", "ONNX Runtime")
+_ENGINES = (ENGINE_NAMES["torch"], ENGINE_NAMES["onnxruntime"])
 
 
 _NEAREST = 4.0

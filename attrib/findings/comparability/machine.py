@@ -2,7 +2,6 @@
 
 from attrib.findings.comparability.check import AGAIN, Answer, Facts, failed, is_off, passed, unknown
 from attrib.findings.evidence.advice import phrase, spinning_off
-from attrib.findings.evidence.ledger_queries import ENGINE_NAMES
 from attrib.findings.evidence.stability import (
     IDLE_LIMIT,
     LOAD_LIMIT,
@@ -11,7 +10,7 @@ from attrib.findings.evidence.stability import (
     load_per_core,
     threads_by_role,
 )
-from attrib.model.manifest import COMPILED_BY_MODEL, ROLES, Environment
+from attrib.model.manifest import COMPILED_BY_MODEL, ENGINE_NAMES, ROLES, Environment
 from attrib.units import format_percent
 from attrib.wording import counted, listed
 

@@ -2,7 +2,7 @@
 
 from attrib.findings.comparability.check import Answer, Facts, failed, is_off, is_on, passed, unknown
 from attrib.findings.evidence.advice import in_one_precision
-from attrib.findings.evidence.ledger_queries import ENGINE_NAMES
+from attrib.model.manifest import ENGINE_NAMES
 
 LOW_PRECISION_REWRITES = {
     "int8": "int8",

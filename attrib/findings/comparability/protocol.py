@@ -2,8 +2,8 @@
 
 from attrib.findings.comparability.check import Answer, Facts, failed, passed, unknown
 from attrib.findings.evidence.advice import longer_warm_up
-from attrib.findings.evidence.ledger_queries import ENGINE_NAMES
 from attrib.findings.evidence.stability import DRIFT_LIMIT, drift
+from attrib.model.manifest import ENGINE_NAMES
 from attrib.units import format_percent
 from attrib.wording import counted
 

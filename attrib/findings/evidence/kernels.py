@@ -9,20 +9,12 @@ from typing import Literal
 from attrib.analysis.attribution.roofline.peaks import machine_limits
 from attrib.analysis.attribution.roofline.roofline import row_limits
 from attrib.analysis.match.ops import base_op
-from attrib.findings.evidence.ledger_queries import (
-    ENGINE_NAMES,
-    MOST_GROUPS,
-    both_times,
-    ids,
-    rows_of,
-    side_ns,
-    step_ns,
-)
+from attrib.findings.evidence.ledger_queries import MOST_GROUPS, both_times, ids, rows_of, side_ns, step_ns
 from attrib.findings.evidence.significance import is_certain
 from attrib.findings.protocol import Evidence, RuleResult
 from attrib.model.document import EvidenceRow, LedgerRow
 from attrib.model.estimate import Delta
-from attrib.model.manifest import ROLES, Role
+from attrib.model.manifest import ENGINE_NAMES, ROLES, Role
 from attrib.model.roofline import Bound
 from attrib.model.work import Work
 from attrib.units import format_ns, whole_percent

@@ -15,8 +15,6 @@ from attrib.wording import listed
 MOST_GROUPS = 6
 """Lines of evidence that a reader takes in; what is behind them is in the ledger."""
 
-ENGINE_NAMES: dict[Role, str] = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
-
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 
 

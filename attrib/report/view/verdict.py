@@ -6,7 +6,7 @@ from typing import Literal
 
 from attrib.model.document import CAUSES, Cause, CauseRow, Document, Judgement
 from attrib.model.estimate import Delta, Ratio
-from attrib.model.manifest import ROLES, Role
+from attrib.model.manifest import ENGINE_NAMES, ROLES, Role
 from attrib.units import Unit, format_ends, format_interval, format_ratio, format_ratios, unit_for
 
 Tone = Literal["faster", "slower", "same", "none"]
@@ -31,8 +31,6 @@ WRONG_DEVICE = "provider-not-used"
 
 REMAINDERS: tuple[Cause, ...] = ("profiler_overhead", "unattributed")
 """Causes that explain nothing: what the profiler cost, and what was not matched. They are always shown, as the last."""
-
-_ENGINES: dict[str, str] = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +83,8 @@ def side_names(document: Document) -> dict[Role, str]:
     """What the two sides are called; in an A/A capture, which ran one engine twice, they are told apart by letter."""
     engines = {role: document.sides[role].engine if role in document.sides else role for role in ROLES}
     if engines["torch"] != engines["onnxruntime"]:
-        return {role: _ENGINES[engine] for role, engine in engines.items()}
-    name = _ENGINES[engines["torch"]]
+        return {role: ENGINE_NAMES[engine] for role, engine in engines.items()}
+    name = ENGINE_NAMES[engines["torch"]]
     return {"torch": f"{name} (A)", "onnxruntime": f"{name} (B)"}
 
 

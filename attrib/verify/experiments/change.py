@@ -10,12 +10,10 @@ from attrib.errors import UsageError
 from attrib.model.capture_options import CaptureOptions
 from attrib.model.execution_providers import CPU_PROVIDER
 from attrib.model.experiment import Prediction
-from attrib.model.manifest import Role
+from attrib.model.manifest import ENGINE_NAMES, Role
 from attrib.verify.protocol import Experiment, ExperimentContext, Inapplicable, Variant
 
 Variants = Callable[[ExperimentContext], tuple[Variant, ...] | Inapplicable]
-
-_NAMES: dict[Role, str] = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
 
 
 def experiment(name: str, title: str, about: str, side: Role, variants: Variants, **facts: Any) -> Experiment:
@@ -24,7 +22,7 @@ def experiment(name: str, title: str, about: str, side: Role, variants: Variants
     def valid_variants(context: ExperimentContext) -> tuple[Variant, ...] | Inapplicable:
         ran = context.manifest.sides.get(side)
         if ran is None or ran.engine != side:
-            return Inapplicable(reason=f"the capture has no side that ran {_NAMES[side]}")
+            return Inapplicable(reason=f"the capture has no side that ran {ENGINE_NAMES[side]}")
         found = variants(context)
         if isinstance(found, Inapplicable):
             return found

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from attrib.findings.evidence.advice import either, fused_as_transformer, more_work, phrase, replayed
-from attrib.findings.evidence.ledger_queries import ENGINE_NAMES
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
-from attrib.model.manifest import ROLES, Role
+from attrib.model.manifest import ENGINE_NAMES, ROLES, Role
 from attrib.units import format_ns, format_percent
 
 BUSY_LIMIT = 0.5

@@ -2,10 +2,10 @@
 
 from attrib.findings.comparability.check import is_off
 from attrib.findings.evidence.advice import SPINNING, either, phrase, spinning_off
-from attrib.findings.evidence.ledger_queries import ENGINE_NAMES
 from attrib.findings.evidence.stability import IDLE_LIMIT
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
+from attrib.model.manifest import ENGINE_NAMES
 from attrib.units import format_percent
 
 

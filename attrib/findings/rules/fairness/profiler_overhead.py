@@ -1,10 +1,10 @@
 """profiler-overhead: recording changed the steps so much that the shares are rough."""
 
 from attrib.findings.evidence.advice import more_work, phrase
-from attrib.findings.evidence.ledger_queries import ENGINE_NAMES, ids, rows_of, side_ns
+from attrib.findings.evidence.ledger_queries import ids, rows_of, side_ns
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
-from attrib.model.manifest import ROLES
+from attrib.model.manifest import ENGINE_NAMES, ROLES
 from attrib.units import format_ns, format_percent
 
 SHARE_LIMIT = 0.10

@@ -1,12 +1,12 @@
 """thread-mismatch: the engines compute with different threads, or with more than there are cores."""
 
 from attrib.findings.evidence.kernels import is_product
-from attrib.findings.evidence.ledger_queries import ENGINE_NAMES, ids, rows_holding
+from attrib.findings.evidence.ledger_queries import ids, rows_holding
 from attrib.findings.evidence.stability import threads_by_role
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
 from attrib.model.estimate import Delta
-from attrib.model.manifest import Manifest, Role
+from attrib.model.manifest import ENGINE_NAMES, Manifest, Role
 from attrib.model.work import Work
 
 PARALLEL_ELEMENTS = 32_768

@@ -3,10 +3,10 @@
 from statistics import median, quantiles
 
 from attrib.findings.evidence.advice import longer_blocks, longer_warm_up
-from attrib.findings.evidence.ledger_queries import ENGINE_NAMES
 from attrib.findings.evidence.stability import LEAST_BLOCKS, block_medians
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
+from attrib.model.manifest import ENGINE_NAMES
 from attrib.units import format_ratio
 
 COLD_FIRST = 0.05

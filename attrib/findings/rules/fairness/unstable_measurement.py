@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from attrib.findings.evidence.advice import longer_blocks, longer_warm_up
-from attrib.findings.evidence.ledger_queries import ENGINE_NAMES, step_ns
+from attrib.findings.evidence.ledger_queries import step_ns
 from attrib.findings.evidence.stability import (
     DRIFT_LIMIT,
     LOAD_LIMIT,
@@ -15,6 +15,7 @@ from attrib.findings.evidence.stability import (
 )
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
+from attrib.model.manifest import ENGINE_NAMES
 from attrib.units import format_interval, format_percent
 from attrib.wording import counted
 

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from statistics import median
 
 from attrib.findings.evidence.advice import change, either
-from attrib.findings.evidence.ledger_queries import ENGINE_NAMES
 from attrib.findings.evidence.placement import runs_on_gpu
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
-from attrib.model.manifest import ROLES, Role
+from attrib.model.manifest import ENGINE_NAMES, ROLES, Role
 from attrib.units import format_ns, format_ratio
 
 LEAST_STEPS = 10

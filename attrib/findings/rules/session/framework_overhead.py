@@ -4,16 +4,10 @@ import numpy as np
 
 from attrib.analysis.attribution.device.parts import DEVICE_PARTS
 from attrib.findings.evidence.advice import bound, phrase, try_compiled
-from attrib.findings.evidence.ledger_queries import (
-    ENGINE_NAMES,
-    both_times,
-    ids,
-    rows_of,
-    side_ns,
-)
+from attrib.findings.evidence.ledger_queries import both_times, ids, rows_of, side_ns
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
-from attrib.model.manifest import Role
+from attrib.model.manifest import ENGINE_NAMES, Role
 from attrib.units import format_ns, format_ratio
 
 

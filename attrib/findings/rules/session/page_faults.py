@@ -1,10 +1,10 @@
 """page-faults: an engine gets memory from the system anew in each step, page by page."""
 
-from attrib.findings.evidence.ledger_queries import ENGINE_NAMES, ids
+from attrib.findings.evidence.ledger_queries import ids
 from attrib.findings.evidence.page_faults import ARENA, KEEP_MEMORY, fault_cost, is_arena_off, why_not_kept
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
-from attrib.model.manifest import ROLES, Role
+from attrib.model.manifest import ENGINE_NAMES, ROLES, Role
 from attrib.units import format_ns, format_percent
 
 LEAST_SHARE = 0.05
