@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from attrib.analysis.attribution.host.torch_kernels import is_wrapper
+from attrib.traces.recording.clocks import is_run_range
 from attrib.traces.recording.recording import RANGE
 
 _KEPT_METADATA = frozenset({"process_name", "process_labels", "process_sort_index", "thread_name"})
@@ -150,7 +151,7 @@ def _metadata(raw: msgspec.Raw, kind: _Kind) -> bytes:
 
 def _is_known(name: str) -> bool:
     """Whether attrib or torch names a range so; any other name is the model's, and its words may be anything."""
-    return RANGE.match(name) is not None or is_wrapper(name)
+    return is_run_range(name) or RANGE.match(name) is not None or is_wrapper(name)
 
 
 def _unnamed(data: bytes) -> bytes:

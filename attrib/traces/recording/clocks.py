@@ -23,6 +23,11 @@ RESIDUAL_LIMIT_NS = 50_000
 _RANGE = re.compile(rf"{re.escape(RUN_RANGE)}\d+")
 
 
+def is_run_range(name: str) -> bool:
+    """Whether a range is that of a recorded run of ONNX Runtime."""
+    return _RANGE.fullmatch(name) is not None
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class ClockJoin:
     """Recorded ranges with the run that lies in each; one entry a pair, in order of time.
@@ -75,7 +80,7 @@ class ClockJoin:
 def range_rows(device: Recording) -> Rows:
     """Rows of the ranges around the recorded runs in a Kineto trace, in order of time."""
     rows = device.annotations()
-    return device.by_start(rows[device.has_name(rows, lambda name: _RANGE.fullmatch(name) is not None)])
+    return device.by_start(rows[device.has_name(rows, is_run_range)])
 
 
 def join_clocks(profile: Recording, zero_ns: int, device: Recording) -> ClockJoin:

@@ -8,13 +8,14 @@ import pytest
 from attrib.capture.storage.interrupts import Interrupts
 
 
-def press():
-    os.kill(os.getpid(), signal.SIGINT)
+def press(number=signal.SIGINT):
+    os.kill(os.getpid(), number)
 
 
-def test_a_signal_raises():
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_either_signal_raises(number):
     with Interrupts(), pytest.raises(KeyboardInterrupt):
-        press()
+        press(number)
 
 
 def test_a_deferred_signal_waits_for_the_end_of_the_outermost_block():
@@ -87,3 +88,21 @@ def test_a_forgotten_signal_is_gone():
             press()
         with interrupts.defer():
             pass
+
+
+def test_handlers_are_put_back():
+    before = signal.getsignal(signal.SIGTERM)
+    with Interrupts():
+        assert signal.getsignal(signal.SIGTERM) != before
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_ignored_interrupt_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Interrupts():
+            signal.raise_signal(signal.SIGINT)
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from attrib.capture.storage.interrupts import Interrupts
 from attrib.capture.workers.messages import Calibrate, Calibrated, Finish, Outputs, Written
 from attrib.capture.workers.process import Worker, WorkerError, worker_environment
 from attrib.errors import InternalError
@@ -129,51 +128,3 @@ def test_files_of_the_user_do_not_replace_modules_of_a_worker(tmp_path, monkeypa
     started = Worker("onnxruntime", worker_environment(tmp_path / "temporary", offline=True))
     assert started.ready()
     started.stop()
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_either_signal_interrupts_once(number):
-    with Interrupts():
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(number)
-        signal.raise_signal(number)
-
-
-def test_signal_is_held_back_where_something_must_be_whole():
-    steps = []
-
-    def whole(interrupts):
-        with interrupts.defer():
-            signal.raise_signal(signal.SIGINT)
-            steps.append("whole")
-        steps.append("not reached")
-
-    with Interrupts() as interrupts, pytest.raises(KeyboardInterrupt):
-        whole(interrupts)
-    assert steps == ["whole"]
-
-
-def test_signal_during_the_end_is_forgotten():
-    with Interrupts() as interrupts:
-        with interrupts.defer(forget=True):
-            signal.raise_signal(signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt):  # the next one is the first that counts
-            signal.raise_signal(signal.SIGINT)
-
-
-def test_handlers_are_put_back():
-    before = signal.getsignal(signal.SIGTERM)
-    with Interrupts():
-        assert signal.getsignal(signal.SIGTERM) != before
-    assert signal.getsignal(signal.SIGTERM) == before
-
-
-def test_ignored_interrupt_stays_ignored():
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with Interrupts():
-            signal.raise_signal(signal.SIGINT)
-            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGINT, before)
