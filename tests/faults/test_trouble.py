@@ -262,7 +262,9 @@ def test_everything_killed_at_once_is_cleaned_by_the_next_capture(launcher, plac
     (folder,) = place.private.iterdir()
     remove_stale(place.private)
     assert folder.exists(), "the folder of a living capture was removed"
-    for number in (watchdog, pid, *place.workers()):
+    workers = place.workers()
+    os.kill(pid, signal.SIGSTOP)  # or it would clean up after its workers, and they after it
+    for number in (watchdog, *workers, pid):
         kill(number)
     launcher.wait()
     place.wait_until_gone()
