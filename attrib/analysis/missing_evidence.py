@@ -16,8 +16,6 @@ from attrib.model.region import Region
 from attrib.model.work import Partition
 from attrib.units import whole_percent
 
-_PYTORCH = "PyTorch's step"
-
 MOSTLY = 0.5
 """Share of the node time from which on a way of matching is that of the whole directory."""
 
@@ -108,9 +106,9 @@ def find_missing_evidence(recorded: Recorded) -> tuple[Gap, ...]:
     )
     unread = (
         Gap(
-            what=f"some values of {_PYTORCH if where == 'torch' else where}",
+            what="some values of " + ("PyTorch's step" if where == "torch" else where),
             cost=f"what they would have shown rests on names, weights and order instead: {why}",
-            how="nothing is to be done where a value cannot be read; a longer capture (`--rounds`) has more time for them",
+            how="nothing is to be done where a value cannot be read; a capture that takes longer has more time for them",
         )
         for where, why in recorded.unread.items()
     )

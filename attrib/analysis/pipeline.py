@@ -6,7 +6,7 @@ Each stage reads the fields of `AnalysisState` that the stages before it filled 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,7 @@ from attrib.findings.runner import run
 from attrib.findings.verified import by_saving, with_verified, without_steps
 from attrib.model.document import Document
 from attrib.model.manifest import EXPORTED, OPTIMIZED, ROLES, Environment, Manifest, Role, Workload
-from attrib.model.values import ROUGH
+from attrib.model.values import ROUGH, Values
 from attrib.version import __version__
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ class AnalysisState:
     graphs: dict[str, Graph] = field(init=False)
     """The captured graphs by path, first to last."""
     regions: tuple[Region, ...] = field(init=False)
-    unread: Mapping[str, str] = field(init=False)
-    """What the comparison of values left out, and why."""
+    values: Values | None = field(init=False)
+    """What both sides were seen to compute."""
     chain: Chain = field(init=False)
 
     # ledger
@@ -162,9 +162,8 @@ def match(state: AnalysisState) -> None:
     work: dict[Role, tuple[Work, ...]] = {
         role: partitions[role].work if role in partitions else () for role in ROLES
     }
-    recorded = directory.values("onnxruntime")
+    recorded = state.values = directory.values("onnxruntime")
     values = StepValues(recorded) if recorded else None
-    state.unread = recorded.unread if recorded else {}
     state.regions = regions(
         work["torch"],
         work["onnxruntime"],
@@ -215,7 +214,7 @@ def ledger(state: AnalysisState) -> None:
 def findings(state: AnalysisState) -> None:
     """Run the rules over the evidence, and set beside each finding what an experiment has shown."""
     directory, latency = state.directory, state.latency
-    flow, recorded = directory.flow("torch"), directory.values("onnxruntime")
+    flow, recorded = directory.flow("torch"), state.values
     state.evidence = Evidence(
         ledger=state.ledger,
         latency=state.headline.latency,
@@ -298,7 +297,7 @@ def document(state: AnalysisState) -> None:
                 partitions=partitions,
                 regions=state.regions,
                 peaks=bool(limits),
-                unread=state.unread,
+                unread=state.values.unread if state.values else {},
             )
         ),
         command=manifest.command,

@@ -85,9 +85,9 @@ class TimedBlock:
     @property
     def step_faults(self) -> tuple[float, ...]:
         """Page faults of each step, the block's mean where single steps have no count; nothing where nobody counted."""
-        if self.faults and min(self.faults) != UNSEEN:
+        if self.faults and min(self.faults) >= 0:
             return self.faults
-        if self.evidence.faults == UNSEEN:
+        if self.evidence.faults < 0:
             return ()
         return (self.evidence.faults / len(self.walls_ns),) * len(self.walls_ns)
 

@@ -4,7 +4,7 @@ The roofline model: Williams, Waterman, Patterson, "Roofline: an insightful visu
 architectures", Communications of the ACM 52(4), 2009.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -58,7 +58,7 @@ class Peaks(_Struct, frozen=True, kw_only=True):
     products: dict[str, Rate] = {}
     streams: tuple[Stream, ...] = ()
     floor_ns: float = 0.0
-    fault_ns: float = 0.0
+    fault_ns: Annotated[float, msgspec.Meta(ge=0, le=1e9)] = 0.0
 
     def bandwidth(self, size: int) -> Rate | None:
         """The best rate at which `size` bytes can be streamed; None where nothing was measured.

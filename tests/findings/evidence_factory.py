@@ -13,6 +13,7 @@ from attrib.model.document import Latency, LedgerRow
 from attrib.model.estimate import Delta, Estimate
 from attrib.model.manifest import EXPORTED, OPTIMIZED, Environment, Manifest, Protocol, Side, Workload
 from attrib.model.region import Match, Region
+from attrib.model.roofline import Peaks, Rate, Stream
 from attrib.model.tensor import Tensor
 from attrib.model.work import Partition, Work
 
@@ -249,3 +250,19 @@ def steady(blocks=12, steps=5):
     """Plain steps that repeat within a percent."""
     one = tuple(tuple(STEP_NS + (i + j) % 3 * MS // 2 for j in range(steps)) for i in range(blocks))
     return {"torch": one, "onnxruntime": one}
+
+
+G, MB = 1e9, 1 << 20
+
+
+def rate(per_s):
+    return Rate(per_s=per_s, typical_per_s=per_s, samples=9)
+
+
+PEAKS = Peaks(
+    device="cpu",
+    threads=2,
+    products={"float": rate(400 * G)},
+    streams=(Stream(bytes=16 * MB, rate=rate(100 * G)), Stream(bytes=128 * MB, rate=rate(40 * G))),
+)
+"""What a machine of two threads can do at most."""

@@ -258,7 +258,8 @@ def _other_memory(
             continue
         plain = [block for block in blocks if block.role == role and block.phase == "plain" and block.counted]
         walls = [wall for block in plain for wall in block.walls_ns]
-        more = (its.profiled - its.plain) * its.price_ns
+        longest = max((wall for b in blocks if b.role == role for wall in b.walls_ns), default=0)
+        more = min((its.profiled - its.plain) * its.price_ns, longest)
         if walls and more > OTHER_MEMORY * median(walls):
             yield (
                 f"profiled steps of {ENGINE_NAMES[role]} took {its.profiled:,.0f} page faults and plain ones"

@@ -318,6 +318,6 @@ def role(work: Work) -> OpRole:
     return call_role(work) if work.engine == "torch" else node_role(work)
 
 
-def is_product(node_op: str) -> bool:
+def is_product_op(node_op: str) -> bool:
     """Whether a node is a product of matrices or a convolution, whatever it took in."""
     return SPELLED.get(node_op, node_op) in PRODUCT_NODES

@@ -131,11 +131,8 @@ class ValueCheck:
         values = {name: self._values[name] for name in leaving if name in self._values}
         telling = {name: value for name, value in values.items() if value.kind != "constant"}
         unread = any(name not in values and name not in self._free_values for name in leaving)
-        if (
-            reason := "something that leaves it was not read"
-            if unread
-            else _uncheckable(values, telling, ours)
-        ):
+        reason = "something that leaves it was not read" if unread else _uncheckable(values, telling, ours)
+        if reason:
             return ValueVerdict(state="unchecked", reason=reason)
         returned = {number for call in ours.values() for number in call.outputs}
         taken = {number for call in ours.values() for number in call.inputs}

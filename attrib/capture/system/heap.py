@@ -52,17 +52,17 @@ def spare_memory(steps: int, fresh_bytes: int = 0) -> Iterator[None]:
 
     Each step may spoil all the gaps that the one before it left, so that there is as much as all gaps together for each.
     What took it is freed at the end, garbage included, and then the heap is as long as before. Nothing happens where the C
-    library is another one.
+    library is another one, or where the gaps alone, which have to be filled first, hold more than `_MOST_SPARE`.
 
     Args:
         steps: How many steps will run meanwhile.
         fresh_bytes: What a step takes beyond the gaps.
     """
     libc = _libc()
-    if libc is None:
+    free = int(libc.mallinfo2().fordblks) if libc is not None else 0
+    if libc is None or free > _MOST_SPARE:
         yield
         return
-    free = int(libc.mallinfo2().fordblks)
     spare = min((free + fresh_bytes) * (steps + 1), _MOST_SPARE, memory_bytes() // _MOST_SHARE)
     # The gaps are filled first: what does not fit into them any more lies behind everything that is there.
     pieces = [piece for _ in range((free + spare) // _PIECE + 1) if (piece := libc.malloc(_PIECE))]

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from attrib.analysis.lineage.rewrites import MARKS
-from attrib.analysis.match.ops import is_product
+from attrib.analysis.match.ops import is_product_op
 from attrib.findings.evidence.ledger_queries import both_times, delta_ns, ids, nodes_of, op_of
 from attrib.findings.protocol import Evidence
 from attrib.model.document import EvidenceRow, LedgerRow
@@ -44,7 +44,7 @@ def taking_in(evidence: Evidence, row: LedgerRow) -> tuple[str, ...]:
         return row.onnx_nodes
     region = evidence.regions.get(row.region)
     nodes = region.nodes if region is not None else ()
-    products = [n for n in nodes if is_product(op_of(evidence, "onnxruntime", n))]
+    products = [n for n in nodes if is_product_op(op_of(evidence, "onnxruntime", n))]
     return tuple(products or nodes)
 
 

@@ -5,6 +5,7 @@ from attrib.analysis.attribution.roofline.peaks import machine_limits
 from attrib.analysis.attribution.roofline.roofline import limit_of
 from attrib.findings.evidence.executed_graph import executed_graph
 from attrib.findings.protocol import Evidence
+from attrib.model.execution_providers import CPU_PROVIDER
 
 PACKING_OPS = frozenset(
     {"Conv", "ConvTranspose", "FusedConv", "FusedGemm", "FusedMatMul", "Gemm", "GRU", "LSTM", "MatMul"}
@@ -22,11 +23,12 @@ def beyond_the_peak(evidence: Evidence) -> dict[str, float]:
     node faster than that, so the share of its time beyond is the most that packing can save.
 
     Returns:
-        Nothing where no weight may be replaced, or no peak was measured; no node whose cost is unknown.
+        Nothing where no weight may be replaced, or no peak of a CPU was measured; no node whose cost is unknown, or that ran
+        elsewhere.
     """
     graph, manifest = evidence.optimized, evidence.manifest
     peaks = machine_limits(manifest.sides).get("onnxruntime") if manifest else None
-    if graph is None or not graph.overridable or peaks is None:
+    if graph is None or not graph.overridable or peaks is None or peaks.device != "cpu":
         return {}
     ran = executed_graph(evidence)
     found = {}
@@ -34,6 +36,8 @@ def beyond_the_peak(evidence: Evidence) -> dict[str, float]:
         work = ran.work(node)
         weight = node.inputs[WEIGHT] if len(node.inputs) > WEIGHT else ""
         if work is None or node.op not in PACKING_OPS or weight not in graph.overridable:
+            continue
+        if work.provider not in ("", CPU_PROVIDER):
             continue
         cost, spent = cost_of(work), evidence.ledger.work("onnxruntime", [work.id]).median
         limit = limit_of([cost], peaks) if cost is not None else None

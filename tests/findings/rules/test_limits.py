@@ -7,24 +7,14 @@ import pytest
 
 from attrib.findings.evidence.kernels import limit_sentence
 from attrib.model.manifest import Side
-from attrib.model.roofline import Peaks, Rate, Stream
 from attrib.model.work import Work
 from tests.findings import evidence_factory as given
 
-G, MB = 1e9, 1 << 20
+G, MB = given.G, given.MB
 MS = given.MS
 
 
-def rate(per_s):
-    return Rate(per_s=per_s, typical_per_s=per_s, samples=9)
-
-
-PEAKS = Peaks(
-    device="cpu",
-    threads=2,
-    products={"float": rate(400 * G)},
-    streams=(Stream(bytes=16 * MB, rate=rate(100 * G)), Stream(bytes=128 * MB, rate=rate(40 * G))),
-)
+PEAKS, rate = given.PEAKS, given.rate
 LINEAR = Work(
     id="c", engine="torch", op="aten::linear",
     inputs=(given.tensor(1, 128, 768), given.tensor(3072, 768), given.tensor(3072)),

@@ -22,7 +22,7 @@ from attrib.analysis.match.ops import (
     PRODUCT_CALLS,
     OpRole,
     base_op,
-    is_product,
+    is_product_op,
     role,
 )
 from attrib.model.document import Cause
@@ -64,7 +64,7 @@ def by_cause(
     for side, works in enumerate((calls, nodes)):
         for work in works:
             cause = ROLE_CAUSES.get(role(work), computing)  # 3
-            if cause == "fused" and product is not None and (work is product or _is_bare(work)):
+            if cause == "fused" and product is not None and _goes_with(product, work):
                 cause = "kernel"  # 8
             split.setdefault(cause, ([], []))[side].append(work)
     return split
@@ -73,13 +73,15 @@ def by_cause(
 def _product_of(calls: Sequence[Work], nodes: Sequence[Work]) -> Work | None:
     """The one call of a region that is a product, where one of its nodes is one too (case 8)."""
     products = [call for call in calls if base_op(call.op) in PRODUCT_CALLS]
-    made = any(is_product(node.op) for node in nodes)
+    made = any(is_product_op(node.op) for node in nodes)
     return products[0] if len(products) == 1 and made else None
 
 
-def _is_bare(work: Work) -> bool:
-    """Whether a unit of work is a node, or a call that computes nothing (case 8)."""
-    return work.engine != "torch" or base_op(work.op) in IDENTITY_OPS
+def _goes_with(product: Work, work: Work) -> bool:
+    """Whether a unit of work is the product itself: the call, a node for it, or a call that computes nothing (case 8)."""
+    if work.engine != "torch":
+        return is_product_op(work.op)
+    return work is product or base_op(work.op) in IDENTITY_OPS
 
 
 def _compute_cause(calls: Sequence[Work], nodes: Sequence[Work], provider: str) -> Cause:

@@ -4,7 +4,8 @@ What an exporter writes to bring drawn numbers to another mean and deviation, or
 after the draw that read nothing but drawn numbers and constants, each op once, and only what exporters write for that call.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Container, Mapping, Sequence
 
 from attrib.analysis.lineage.components import draws, input_free_values
 from attrib.analysis.match.candidates import Link, Matcher, MatchState
@@ -33,30 +34,39 @@ def _in_order(state: MatchState, matcher: Matcher, calls: Sequence[int], nodes: 
         return []
     if not all(state.graph.nodes[node].op in kinds for (_, kinds), node in zip(drawing, nodes, strict=True)):
         return []
-    links = []
+    links, free, readers = [], input_free_values(state.graph), _readers(state)
     for (call, _), node in zip(drawing, nodes, strict=True):
         work = state.calls[call]
-        for position in (node, *_after(state, work.op, node)):
+        for position in (node, *_after(state, work.op, node, free, readers)):
             said = f"{module_phrase(work)}: {state.graph.nodes[position].op} follows from {work.op}, in order of the draws"
             links.append(matcher.link(call, position, said))
     return links
 
 
-def _after(state: MatchState, call_op: str, node: int) -> list[int]:
-    """The open nodes that only turn what a node draws into what the call returns."""
-    nodes, free = state.graph.nodes, input_free_values(state.graph)
-    drawn, ops, found = set(nodes[node].outputs), {nodes[node].op}, list[int]()
+def _readers(state: MatchState) -> dict[str, list[int]]:
+    """The open nodes that read each value."""
+    found: dict[str, list[int]] = defaultdict(list)
     for position in state.open_nodes:
-        after = nodes[position]
-        if (
-            position <= node
-            or after.op in ops
-            or drawn.isdisjoint(after.inputs)
-            or not emits(call_op, after.op)
-        ):
-            continue
-        if all(name in drawn or name in free for name in after.inputs):
-            drawn.update(after.outputs)
-            ops.add(after.op)
-            found.append(position)
+        for name in state.graph.nodes[position].inputs:
+            found[name].append(position)
+    return found
+
+
+def _after(
+    state: MatchState, call_op: str, node: int, free: Container[str], readers: Mapping[str, Sequence[int]]
+) -> list[int]:
+    """The open nodes that only turn what a node draws into what the call returns."""
+    nodes = state.graph.nodes
+    drawn, ops, found = set(nodes[node].outputs), {nodes[node].op}, list[int]()
+    waiting = list(nodes[node].outputs)
+    while waiting:
+        for position in readers.get(waiting.pop(), ()):
+            after = nodes[position]
+            if after.op in ops or not emits(call_op, after.op):
+                continue
+            if all(name in drawn or name in free for name in after.inputs):
+                drawn.update(after.outputs)
+                waiting += after.outputs
+                ops.add(after.op)
+                found.append(position)
     return found

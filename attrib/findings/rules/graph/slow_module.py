@@ -13,10 +13,9 @@ is none: it prepares masks and positions for all the others.
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from attrib.analysis.match.ops import SEQUENCES, base_op, computes
+from attrib.analysis.match.ops import PRODUCT_CALLS, SEQUENCES, base_op, computes
 from attrib.findings.evidence.advice import try_compiled
 from attrib.findings.evidence.attention import ATTENTION_CALLS
-from attrib.findings.evidence.kernels import MATRIX_CALLS
 from attrib.findings.evidence.ledger_queries import (
     MOST_GROUPS,
     both_times,
@@ -40,9 +39,8 @@ WRITTEN_OUT = 3
 IN_PIECES = 8
 """Computing calls of one module, products included. An eager attention has five."""
 
-PRODUCTS = MATRIX_CALLS | {
-    "bilinear", "einsum", "convolution", "conv1d", "conv2d", "conv3d",
-    "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+PRODUCTS = PRODUCT_CALLS | {
+    "bilinear", "einsum", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
 }  # fmt: skip
 WHOLE = ATTENTION_CALLS | SEQUENCES | {"softmax"}
 """Calls that tell an attention, which is a module of several calls by its nature, or that are many computations in one."""

@@ -44,6 +44,14 @@ def test_a_product_is_a_kernel_and_only_what_it_took_in_is_fused(product, absorb
     assert split(f"{product} {absorbed}", node) == {"kernel": (product, node), "fused": (absorbed, "")}
 
 
+def test_what_is_fused_apart_from_the_product_stays_with_its_node():
+    found = split("aten::linear aten::add aten::layer_norm", "Gemm SkipLayerNormalization")
+    assert found == {
+        "kernel": ("aten::linear", "Gemm"),
+        "fused": ("aten::add aten::layer_norm", "SkipLayerNormalization"),
+    }
+
+
 def test_products_that_became_one_are_fused():
     calls = "aten::linear aten::linear aten::linear"
     assert split(calls, "Gemm") == {"fused": (calls, "Gemm")}

@@ -5,25 +5,12 @@ import pytest
 
 from attrib.findings.runner import run
 from attrib.model.manifest import EXPORTED, OPTIMIZED
-from attrib.model.roofline import Peaks, Rate, Stream
-from tests.findings.evidence_factory import MS, manifest, node, tensor
+from tests.findings.evidence_factory import MS, PEAKS, manifest, node, tensor
 from tests.findings.graph_evidence import Ran, given
 
-G, MB = 1e9, 1 << 20
 OPS = 2 * 128 * 768 * 3072
 LIMIT_NS = OPS / 400
-
-
-def rate(per_s):
-    return Rate(per_s=per_s, typical_per_s=per_s, samples=9)
-
-
-PEAKS = Peaks(
-    device="cpu",
-    threads=2,
-    products={"float": rate(400 * G)},
-    streams=(Stream(bytes=16 * MB, rate=rate(100 * G)), Stream(bytes=128 * MB, rate=rate(40 * G))),
-)
+ON_A_GPU = msgspec.structs.replace(PEAKS, device="cuda")
 
 
 def found(overridable, peaks=PEAKS):
@@ -49,7 +36,10 @@ def test_what_lies_beyond_the_peak_is_the_most_that_packing_saves():
     assert "the most that constants save" in finding.summary
 
 
-@pytest.mark.parametrize(("overridable", "peaks"), [({"x2"}, PEAKS), ({"w"}, None)])
+@pytest.mark.parametrize(
+    ("overridable", "peaks"),
+    [({"x2"}, PEAKS), ({"w"}, None), ({"w"}, ON_A_GPU)],
+)
 def test_without_a_peak_or_a_weight_that_is_packed_no_figure_is_given(overridable, peaks):
     finding = found(overridable, peaks)
     assert (finding.state, finding.saving_ns) == ("failed", 0)
