@@ -262,7 +262,8 @@ class Protocol(_Struct, frozen=True, kw_only=True):
     Attributes:
         launches: Starts of the engines' processes among which the rounds divide, `rounds_per_launch` each.
         fewest_launches: So many are measured before the width of the interval is looked at.
-        tolerance: Half interval of the difference, as a share of the slower step, at which no further round is measured.
+        tolerance: Half interval of the difference that the launches show, as a share of the slower step, at which no
+            further round is measured.
         half_width: What was reached, as such a share; None where it was not computed.
         ended: Why there were no more rounds: `narrow`, `rounds` (the most were measured) or `time`; empty until then.
         seconds: What the rounds took, launches included.

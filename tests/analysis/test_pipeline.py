@@ -94,10 +94,12 @@ def test_an_error_of_the_user_is_passed_on_as_it_is(sample, monkeypatch):
 
 
 ROUNDS_OF_A_LAUNCH = 2
+LAUNCHES, ROUNDS = 4, 8
+"""Of the sample."""
 
 
 def watched(table, disturbed=lambda _: False):
-    """The steps as three launches of two rounds, on a machine that shows which rounds were disturbed."""
+    """The steps as launches of two rounds, on a machine that shows which rounds were disturbed."""
     waited = np.array([disturbed(block) for block in table.block.tolist()])
     more = {
         "launch": table.block // ROUNDS_OF_A_LAUNCH,
@@ -117,16 +119,16 @@ def analyzed(sample, monkeypatch, disturbed=lambda _: False):
 def test_a_capture_of_launches_rests_on_them_in_every_figure(sample, monkeypatch):
     state = analyzed(sample, monkeypatch)
     latency, document = state.document.latency, state.document
-    assert (latency.launches, state.ledger.sampling.launches, state.evidence.launches) == (3, 3, 3)
+    assert (latency.launches, state.ledger.sampling.launches, state.evidence.launches) == (LAUNCHES,) * 3
     steps = [
         np.concatenate([its for n, its in state.plain["torch"].items() if n // ROUNDS_OF_A_LAUNCH == launch])
-        for launch in range(3)
+        for launch in range(LAUNCHES)
     ]
     assert latency.torch_ns.median == round(np.mean([np.median(its) for its in steps]))
     assert sum(row.delta_ns for row in document.ledger) == latency.delta_ns.median
     assert all(row.low_ns <= row.delta_ns <= row.high_ns for row in (*document.ledger, *document.causes))
-    assert [launch.copy_ns for launch in document.state.launches] == [10**7] * 3
-    assert {block.launch for block in document.plain_blocks} == {0, 1, 2}
+    assert [launch.copy_ns for launch in document.state.launches] == [10**7] * LAUNCHES
+    assert {block.launch for block in document.plain_blocks} == set(range(LAUNCHES))
     assert "error" not in {finding.state for finding in document.findings}
     quiet = next(check for check in document.comparability if check.check == "Quiet machine")
     assert (quiet.state, document.judgement.busy) == ("passed", False)
@@ -134,9 +136,9 @@ def test_a_capture_of_launches_rests_on_them_in_every_figure(sample, monkeypatch
 
 def test_disturbed_rounds_stay_in_the_document_and_do_not_count(sample, monkeypatch):
     some = analyzed(sample, monkeypatch, lambda block: block in (1, 5)).document
-    assert some.judgement.rounds == 4
+    assert some.judgement.rounds == ROUNDS - 2
     assert {block.number for block in some.plain_blocks if not block.counted} == {1, 5}
-    assert len(some.plain_ns["torch"]) == 4
+    assert len(some.plain_ns["torch"]) == ROUNDS - 2
     assert not some.judgement.busy
     assert "disturbed (its threads waited for a processor)" in some.judgement.reasons[0]
 
@@ -144,7 +146,7 @@ def test_disturbed_rounds_stay_in_the_document_and_do_not_count(sample, monkeypa
 def test_a_busy_machine_is_said_and_all_its_rounds_count(sample, monkeypatch):
     busy = analyzed(sample, monkeypatch, lambda block: block != 5).document
     assert (busy.judgement.busy, busy.judgement.inconclusive, busy.judgement.rounds) == (True, False, 1)
-    assert len(busy.plain_ns["torch"]) == 6
+    assert len(busy.plain_ns["torch"]) == ROUNDS
     failed = {check.check for check in busy.comparability if check.state == "failed"}
     assert "Quiet machine" in failed
     assert analyzed(sample, monkeypatch, lambda _: True).document.judgement.inconclusive

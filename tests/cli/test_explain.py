@@ -18,7 +18,7 @@ def test_a_node_is_explained_in_the_terminal(cli, sample):
 def test_a_module_lists_its_regions_and_causes(cli, sample):
     done = cli("explain", sample, "encoder.layer.0", env={"COLUMNS": "60"})
     assert done.returncode == 0, done.stderr
-    assert "17 regions, in ms" in done.stdout
+    assert "18 regions, in ms" in done.stdout
     assert "Kernel speed" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 60
 
@@ -34,7 +34,7 @@ def test_json_holds_the_same_as_data(cli, sample):
         == region["onnxruntime_ns"] - region["torch_ns"]
         == sum(r["delta_ns"] for r in region["rows"])
     )
-    assert region["match"]["method"] == "fx-node"
+    assert region["match"]["method"] == "values"
 
 
 @pytest.mark.parametrize(

@@ -294,7 +294,7 @@ class PairedBlocks:
 
 
 def half_width(latencies: Latencies, fewest_launches: int = 1) -> float:
-    """Half the interval of the difference, as a share of the slower step; infinite where it is not known yet.
+    """Half the interval of the difference that launches show, as a share of the slower step; infinite where not known yet.
 
     Args:
         latencies: The steps so far; what was disturbed does not count.
@@ -302,13 +302,11 @@ def half_width(latencies: Latencies, fewest_launches: int = 1) -> float:
     """
     table = latencies.table()
     plain = {role: table.blocks(role, "plain") for role in ROLES}
-    found = headline(plain, table.launches()).latency
-    if found.delta_ns is None or found.torch_ns is None or found.onnxruntime_ns is None:
+    found = headline(plain, table.launches())
+    half, slower = found.half_width_ns, max(found.medians.values(), default=0)
+    if half is None or not slower or found.latency.launches < fewest_launches:
         return math.inf
-    if found.launches < fewest_launches:
-        return math.inf
-    slower = max(found.torch_ns.median, found.onnxruntime_ns.median)
-    return (found.delta_ns.high - found.delta_ns.low) / 2 / slower if slower else math.inf
+    return half / slower
 
 
 def is_narrow(latencies: Latencies, protocol: Protocol, rounds: int) -> bool:

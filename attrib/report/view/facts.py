@@ -129,7 +129,7 @@ def _launches(document: Document, protocol: Protocol) -> str:
     if protocol.half_width is None or not slower:
         return text
     reached, wanted = (format_percent(share) for share in (round(protocol.half_width, 4), protocol.tolerance))
-    return f"{text}: half the interval is {reached} of the slower step, {wanted} was asked for"
+    return f"{text}: half the interval that they show is {reached} of the slower step, {wanted} was asked for"
 
 
 def _machine_state(state: MachineState | None, names: Mapping[Role, str]) -> Iterable[tuple[str, str]]:

@@ -18,7 +18,8 @@ def test_method_says_how_long_was_measured_why_it_ended_and_what_the_machine_was
     state = MachineState(launches=launches, watched=24, unseen=("the clock of the processors",))
     facts = dict(method_facts(factory.document(protocol=protocol, state=state)))
     assert facts["Launches"] == (
-        "3 in 41 s, until the interval of the difference was narrow enough: half the interval is 1.49 % of the slower step,"
+        "3 in 41 s, until the interval of the difference was narrow enough: half the interval that they show"
+        " is 1.49 % of the slower step,"
         " 2 % was asked for"
     )
     assert facts["Fixed product"] == "5.40 ms, 5.40 ms, 5.40 ms (launch by launch)"

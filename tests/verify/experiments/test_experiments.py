@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from attrib.analysis.attribution.ledger.sampling import DRIFT
 from attrib.analysis.provenance import Chain
 from attrib.api import Analysis, load
 from attrib.capture.config.options import check_options
@@ -137,7 +138,7 @@ def test_a_reason_for_every_experiment_that_would_change_nothing():
     reasons = {e.id: e.variants(context()) for e in EXPERIMENTS}
     assert all(r.reason for r in reasons.values() if isinstance(r, Inapplicable))
     assert {name for name, r in reasons.items() if isinstance(r, Inapplicable)} == {
-        "static-shapes", "inverse-pairs", "double-islands", "einsum", "duplicates", "unused-outputs", "bf16",
+        "static-shapes", "inverse-pairs", "double-islands", "einsum", "batch-norms", "duplicates", "unused-outputs", "bf16",
         "initializer-inputs", "kept-memory", "torch-kept-memory", "arena-on",
     }  # fmt: skip
 
@@ -246,7 +247,9 @@ def test_beside_compiled_parts_the_guard_saves_at_least_its_own_time():
 
 def test_a_slow_fused_kernel_is_found_and_its_parts_are_told_by_others():
     low, median, high = predicted(context(), "without-SkipLayerNormFusion")
-    assert 0 < low < median < high < nodes(context(), "SkipLayerNormalization")
+    most = nodes(context(), "SkipLayerNormalization")
+    assert 0 < low < median < most
+    assert median < high < (1 + DRIFT) * most
 
 
 def test_what_an_optimizer_saved_is_predicted_as_a_loss():

@@ -154,6 +154,16 @@ class Headline:
             sides["onnxruntime"] = self.latency.onnxruntime_ns.median
         return sides
 
+    @property
+    def half_width_ns(self) -> float | None:
+        """Half the interval of the difference as far as more rounds and launches narrow it; None without a difference."""
+        delta = self.latency.delta_ns
+        if delta is None or self.sampling is None:
+            return None
+        values = self.replicates["onnxruntime"] - self.replicates["torch"]
+        low, high = self.sampling.shown(np.array([float(delta.median)]), values[None, :])
+        return float(high[0] - low[0]) / 2
+
     def launches(self, rounds: Sequence[int]) -> set[int]:
         """The launches of some rounds."""
         return {self.of_round.get(number, 0) for number in rounds}

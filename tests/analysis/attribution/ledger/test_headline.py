@@ -12,6 +12,7 @@ from attrib.analysis.attribution.ledger.headline import (
     number_blocks,
     paired_difference,
 )
+from attrib.analysis.attribution.ledger.sampling import DRIFT
 from attrib.model.latency import LatencyTable
 
 
@@ -95,8 +96,8 @@ def test_what_all_launches_share_cancels_out_of_the_ratio():
         {"torch": number_blocks(first), "onnxruntime": number_blocks(second)}, dict(enumerate(launches))
     ).latency
     assert latency.ratio.value == pytest.approx(2, abs=1e-5)
-    assert latency.ratio.low == pytest.approx(2, abs=1e-4)
-    assert latency.ratio.high == pytest.approx(2, abs=1e-4)
+    assert latency.ratio.low == pytest.approx(2 ** (1 - DRIFT), abs=1e-4)
+    assert latency.ratio.high == pytest.approx(2 ** (1 + DRIFT), abs=1e-4)
     assert not latency.significant  # the difference is 0.5, 0.75 and 2 ms: of another launch it may be 0
 
 

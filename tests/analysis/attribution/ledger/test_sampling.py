@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attrib.analysis.attribution.ledger.sampling import Launches, Rounds, student_quantile
+from attrib.analysis.attribution.ledger.sampling import DRIFT, Launches, Rounds, student_quantile
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,24 @@ def test_the_columns_of_launches_are_their_rounds():
     assert [picks.tolist() for picks in sampling.picks()] == [[[0, 1]], [[3]]]
     assert sampling.counts(np.array([0, 2, 3, 1])).tolist() == [[1, 0, 0, 1], [0, 0, 1, 0]]
     assert (sampling.columns, sampling.launches) == (2, 2)
+
+
+def test_the_interval_of_another_capture_is_wider_than_what_launches_show_by_a_share_of_the_figure():
+    sampling = Launches((0, 1, 2), {})
+    values, estimates = np.array([[99.0, 100.0, 101.0]]), np.array([100.0])
+    shown, told = sampling.shown(estimates, values), sampling.bounds(estimates, values)
+    half = float(shown[1][0] - shown[0][0]) / 2
+    assert half == pytest.approx(4.303 / 3**0.5, abs=1e-3)
+    assert float(told[1][0] - told[0][0]) / 2 == pytest.approx((half**2 + (DRIFT * 100) ** 2) ** 0.5)
+
+
+def test_a_difference_of_nothing_gets_nothing_of_it():
+    sampling = Launches((0, 1, 2), {})
+    values, estimates = np.array([[-1.0, 0.0, 1.0]]), np.array([0.0])
+    assert sampling.bounds(estimates, values) == sampling.shown(estimates, values)
+
+
+def test_resampled_rounds_know_of_nothing_else():
+    sampling = Rounds((0, 1, 2, 3))
+    values = np.random.default_rng(0).normal(50, 1, (1, sampling.columns))
+    assert sampling.bounds(np.array([50.0]), values)[0] == sampling.shown(np.array([50.0]), values)[0]
