@@ -31,6 +31,7 @@ from attrib.findings.rules.graph.nan_guard import RULE as NAN_GUARD
 from attrib.findings.rules.graph.redundant_casts import RULE as REDUNDANT_CASTS
 from attrib.findings.rules.graph.shape_arithmetic import RULE as SHAPE_ARITHMETIC
 from attrib.findings.rules.graph.slow_module import RULE as SLOW_MODULE
+from attrib.findings.rules.graph.unfolded_batch_norms import RULE as UNFOLDED_BATCH_NORMS
 from attrib.findings.rules.graph.unfused_layers import RULE as UNFUSED_LAYERS
 from attrib.findings.rules.graph.untaken_branches import RULE as UNTAKEN_BRANCHES
 from attrib.findings.rules.graph.unused_outputs import RULE as UNUSED_OUTPUTS
@@ -76,6 +77,7 @@ RULES: tuple[Rule, ...] = (
     DOUBLE_PRECISION,
     DOUBLE_IN_PYTORCH,
     EINSUM_PRODUCTS,
+    UNFOLDED_BATCH_NORMS,
     DUPLICATED_WORK,
     UNUSED_OUTPUTS,
     INVERSE_TRANSPOSES,

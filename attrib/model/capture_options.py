@@ -169,7 +169,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
             help="Rewrite the graph before ONNX Runtime opens it; repeatable, in order: ort-transformers, optimum-o1 to"
             " optimum-o4, onnxscript, onnxslim, float16, int8-dynamic, int8-qdq, int8-qoperator; or a single surgery:"
             " drop-nan-guard, drop-inverse-pairs, merge-duplicates, double-to-float, einsum-to-matmul,"
-            " drop-unused-outputs, drop-initializer-inputs.",
+            " fold-batch-norms, drop-unused-outputs, drop-initializer-inputs.",
         ),
     ] = ()
     compress: Annotated[

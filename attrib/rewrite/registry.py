@@ -110,6 +110,7 @@ REWRITES: dict[str, Rewriter] = {
     "merge-duplicates": _own("duplicates:merge_duplicates"),
     "double-to-float": _own("double_to_float:double_to_float"),
     "einsum-to-matmul": _own("einsum_to_matmul:einsum_to_matmul"),
+    "fold-batch-norms": _own("fold_batch_norms:fold_batch_norms"),
     "drop-unused-outputs": _own("duplicates:drop_unused_outputs"),
     "drop-initializer-inputs": _own("duplicates:drop_initializer_inputs"),
 }

@@ -136,6 +136,16 @@ def einsum(m):
     linear(m)
 
 
+def batch_norm(m):
+    rows = tensor(512, 768)
+    norm = m.node(
+        "BatchNormalization", ["x", "const", "const", "const", "const"], "bn", result=rows, reads=(rows,)
+    )
+    m.region([m.call("batch_norm", reads=(rows,))], [norm])
+    product = m.node("Gemm", ["bn", "const"], "behind", result=rows, reads=(rows, tensor(768, 768)))
+    m.region([m.call("linear", reads=(rows, tensor(768, 768)))], [product])
+
+
 def double(m):
     into = m.node("Cast", ["x"], "xd", result=tensor(1, TOKENS, 768, dtype="double"))
     product = m.node("MatMul", ["xd", "const"], "yd", result=DOUBLE, reads=(HIDDEN, WEIGHTS))
@@ -258,7 +268,7 @@ def bias(m):
 PIECES = (
     linear, attention, unfused_gelu, unfused_norm, fused, einsum, double, double_in_pytorch, inverse_transposes, moved,
     casts, twins, loop, branches, compiled, quantized, shapes, index, extra, folded, written_out, on_the_host, surplus,
-    unknown, bias,
+    unknown, bias, batch_norm,
 )  # fmt: skip
 
 

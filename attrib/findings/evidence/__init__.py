@@ -9,6 +9,7 @@ __all__ = [
     "attention",
     "branches",
     "executed_graph",
+    "foldable_norms",
     "fusions",
     "kernels",
     "ledger_queries",

@@ -1,4 +1,4 @@
-"""initializer-inputs, nan-guard, double-islands, einsum, duplicates, unused-outputs: surgery that a rule has priced."""
+"""initializer-inputs, nan-guard, einsum, batch-norms, duplicates and others: surgery that a rule has priced."""
 
 from attrib.findings.evidence.unpacked_weights import beyond_the_peak
 from attrib.findings.protocol import Rule
@@ -6,6 +6,7 @@ from attrib.findings.rules.graph.blocked_optimization import RULE as BLOCKED_OPT
 from attrib.findings.rules.graph.duplicated_work import RULE as DUPLICATED_WORK
 from attrib.findings.rules.graph.einsum_products import RULE as EINSUM_PRODUCTS
 from attrib.findings.rules.graph.nan_guard import RULE as NAN_GUARD
+from attrib.findings.rules.graph.unfolded_batch_norms import RULE as UNFOLDED_BATCH_NORMS
 from attrib.findings.rules.graph.unused_outputs import RULE as UNUSED_OUTPUTS
 from attrib.findings.rules.kernels.double_precision import RULE as DOUBLE_PRECISION
 from attrib.verify.experiments.change import NO_GRAPH, Variants, experiment, variant, with_rewrite
@@ -111,6 +112,22 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         ),
         flags="--optimize einsum-to-matmul",
         basis="what Einsum takes beyond the rate of the other products of the run",
+    ),
+    experiment(
+        "batch-norms",
+        "Batch norms in the weights",
+        "Folds batch norms of constant statistics into the product of matrices before or behind them, and checks that the"
+        " outputs stay within the tolerance.",
+        "onnxruntime",
+        surgery(
+            "batch-norms",
+            "fold-batch-norms",
+            "Batch norms in the weights",
+            UNFOLDED_BATCH_NORMS,
+            "no batch norm of the graph that ran stands beside a product whose weights could hold it",
+        ),
+        flags="--optimize fold-batch-norms",
+        basis="the time of the batch norms, and of the executor for them",
     ),
     experiment(
         "duplicates",

@@ -378,6 +378,99 @@ def test_einsum_that_stretches_a_size_of_one_stays(bed):
     assert done.settings == {"rewritten": "nothing", "products": "0", "left": "bsh,oh->bso"}
 
 
+def norm(source, result, size, **more):
+    return N(
+        "BatchNormalization",
+        [source, *(f"{what}{size}" for what in ("scale", "bias", "mean", "var"))],
+        [result],
+        **more,
+    )
+
+
+def statistics(size):
+    values = {"scale": 1.5, "bias": 0.3, "mean": -0.2, "var": 0.7}
+    return [const(f"{what}{size}", value + 0.1 * np.arange(size)) for what, value in values.items()]
+
+
+NORMS = {
+    "in front of a product": [norm("x", "n", 4), N("MatMul", ["n", "w"], ["y"])],
+    "in front of a product and its bias": [
+        norm("x", "n", 4),
+        N("MatMul", ["n", "w"], ["p"]),
+        N("Add", ["b", "p"], ["y"]),
+    ],
+    "in front of a Gemm": [
+        norm("x", "n", 4),
+        N("Gemm", ["n", "v", "b"], ["y"], transB=1, alpha=0.5, beta=2.0),
+    ],
+    "behind a Gemm": [N("Gemm", ["x", "v"], ["p"], transB=1), norm("p", "y", 5, epsilon=0.1)],
+    "behind a product": [N("MatMul", ["x", "w"], ["p"]), norm("p", "y", 5)],
+    "behind a product and its bias": [
+        N("MatMul", ["x", "w"], ["p"]),
+        N("Add", ["p", "b"], ["q"]),
+        norm("q", "y", 5),
+    ],
+    "two around one product": [norm("x", "n", 4), N("Gemm", ["n", "w", "b"], ["p"]), norm("p", "y", 5)],
+}
+ROWS_OF_FOUR = {"inputs": [("x", FLOAT, [3, 4])]}
+
+
+def weights(nodes):
+    """Those of them that the nodes read."""
+    given = {"w": (4, 5), "v": (5, 4), "b": (5,), "left": (2, 3), "tall": (3, 2)}
+    every = [
+        const(name, random_input(shape, seed)) for seed, (name, shape) in enumerate(given.items(), start=1)
+    ]
+    every += [*statistics(4), *statistics(5)]
+    read = {name for node in nodes for name in node.input}
+    return [tensor for tensor in every if tensor.name in read]
+
+
+@pytest.mark.parametrize("case", NORMS)
+def test_batch_norm_goes_into_the_weights_beside_it(bed, case):
+    model = model_of(NORMS[case], [("y", FLOAT)], constants=weights(NORMS[case]), **ROWS_OF_FOUR)
+    done = bed.rewrite("fold-batch-norms", model, {"x": random_input((3, 4))})
+    assert done.ops == ["Gemm"]
+    np.testing.assert_allclose(done.after["y"], done.before["y"], rtol=1e-5, atol=1e-5)
+    assert done.settings["left"] == "0"
+    assert "changes the outputs by" in done.notes[0]
+    assert len(done.model.graph.initializer) == 2
+
+
+CUBE = [3, 4, 5]
+UNFOLDED = {
+    "something between": (
+        [norm("x", "n", 4), N("Relu", ["n"], ["r"]), N("MatMul", ["r", "w"], ["y"])],
+        [3, 4],
+    ),
+    "read twice": (
+        [
+            norm("x", "n", 4),
+            N("MatMul", ["n", "w"], ["p"]),
+            N("ReduceSum", ["n"], ["s"]),
+            N("Add", ["p", "s"], ["y"]),
+        ],
+        [3, 4],
+    ),
+    "the weights of the product": ([norm("x", "n", 4), N("MatMul", ["left", "n"], ["y"])], [3, 4]),
+    "no constant weights": ([norm("x", "n", 4), N("MatMul", ["n", "square"], ["y"])], [4, 4]),
+    "channels that nothing sums over": ([norm("x", "n", 4), N("MatMul", ["n", "v"], ["y"])], CUBE),
+    "a transposed product": ([norm("x", "n", 4), N("Gemm", ["n", "tall"], ["y"], transA=1)], [3, 4]),
+}
+
+
+@pytest.mark.parametrize("case", UNFOLDED)
+def test_batch_norm_that_no_weight_can_hold_stays(bed, case):
+    nodes, shape = UNFOLDED[case]
+    if case == "no constant weights":
+        nodes = [N("Exp", ["x"], ["square"]), *nodes]
+    model = model_of(nodes, [("y", FLOAT)], constants=weights(nodes), inputs=[("x", FLOAT, shape)])
+    done = bed.rewrite("fold-batch-norms", model, {"x": random_input(shape)})
+    done.assert_bit_equal()
+    assert "BatchNormalization" in done.ops
+    assert done.settings == {"folded": "0", "left": "1"}
+
+
 def hidden_states():
     nodes = [
         N("Exp", ["x"], ["h1"]),

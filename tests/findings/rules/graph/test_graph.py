@@ -145,6 +145,74 @@ class TestEinsumProducts:
         assert einsum_flops(equation, shapes) == flops
 
 
+class TestUnfoldedBatchNorms:
+    ROWS = tensor(8000, 64)
+    WEIGHTS = (tensor(8000, 64), tensor(64, 64))
+    CONSTANTS = ("w", "scale", "bias", "mean", "var")
+
+    def norm(self, source, result, ns=3 * MS, **more):
+        return Ran(
+            node(
+                "BatchNormalization", [source, "scale", "bias", "mean", "var"], [result], name="norm", **more
+            ),
+            ns,
+            result=self.ROWS,
+            calls=(("bn", "aten::batch_norm"),),
+            torch_ns=MS,
+        )
+
+    def product(self, op="FusedGemm", inputs=("n", "w"), result="y", **more):
+        return Ran(node(op, inputs, [result], name=op, **more), 2 * MS, result=self.ROWS, reads=self.WEIGHTS)
+
+    @pytest.mark.rule("unfolded-batch-norms", "fires")
+    @pytest.mark.parametrize("order", ["in front", "behind"])
+    def test_the_node_counts_whole_and_is_no_difference(self, order):
+        ran = {
+            "in front": (self.norm("x", "n"), self.product()),
+            "behind": (self.product("Gemm", ("x", "w"), "p"), self.norm("p", "y")),
+        }[order]
+        found = finding("unfolded-batch-norms", given(*ran, constants=self.CONSTANTS))
+        assert (found.state, found.saving_ns, found.explains_ns) == ("failed", 3 * MS, 0)
+        assert found.title == "1 batch norm runs that weights could hold"
+        assert "--optimize fold-batch-norms" in found.fix
+
+    def test_it_is_a_difference_where_pytorch_computes_none(self):
+        alone = dataclasses.replace(self.norm("x", "n"), calls=(), torch_ns=0)
+        found = finding("unfolded-batch-norms", given(alone, self.product(), constants=self.CONSTANTS))
+        assert found.explains_ns == 3 * MS
+
+    def test_it_is_not_told_again_as_a_slower_kernel(self):
+        ran = given(self.norm("x", "n", 9 * MS), self.product(), constants=self.CONSTANTS)
+        assert finding("slower-kernel", ran).state == "passed"
+
+    @pytest.mark.rule("unfolded-batch-norms", "passes")
+    @pytest.mark.parametrize(
+        "case", ["training", "own weights", "transposed", "activation", "shared", "cube", "input"]
+    )
+    def test_what_cannot_be_folded_passes(self, case):
+        norm, product, constants, changes = self.norm("x", "n"), self.product(), self.CONSTANTS, {}
+        if case == "training":
+            norm = self.norm("x", "n", training_mode="1")
+        elif case == "own weights":
+            constants = ("scale", "bias", "mean", "var")
+        elif case == "transposed":
+            product = self.product("Gemm", transA="1")
+        elif case == "activation":
+            norm, product = self.norm("p", "y"), self.product(inputs=("x", "w"), result="p")
+        elif case == "shared":
+            changes = {"outputs": ("n", "y")}
+        elif case == "cube":
+            norm = dataclasses.replace(norm, result=tensor(8, 64, 100))
+        found = given(norm, product, constants=constants, **changes)
+        if case == "input":
+            free = msgspec.structs.replace(found.optimized, overridable=frozenset({"w"}))
+            found = dataclasses.replace(found, graphs={OPTIMIZED: free})
+        assert finding("unfolded-batch-norms", found).state == "passed"
+
+    def test_without_batch_norms_there_is_nothing_to_fold(self):
+        assert "No batch norm" in finding("unfolded-batch-norms", given(self.product())).summary
+
+
 class TestDoublePrecision:
     def island(self, ns=20 * MS):
         return (
