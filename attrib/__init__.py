@@ -1,6 +1,7 @@
 """attrib explains why a model is slower or faster in ONNX Runtime than in PyTorch.
 
-The entry points, `profile`, `load` and `verify.run`, are imported on first use, so that `import attrib` stays light.
+The entry points, `profile`, `compare`, `load`, `diff` and `verify.run`, are imported on first use: `import attrib` stays
+light.
 """
 
 import importlib
@@ -8,14 +9,18 @@ from typing import Any
 
 from attrib.version import __version__
 
-__all__ = ["__version__", "load", "profile", "verify"]
+__all__ = ["__version__", "compare", "diff", "load", "profile", "verify"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("load", "profile"):
+    if name in ("compare", "diff", "load", "profile"):
         from attrib import api
 
         return getattr(api, name)
     if name == "verify":
         return importlib.import_module("attrib.verify")
     raise AttributeError(f"module 'attrib' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -36,7 +36,7 @@ class GateError(AttribError):
 
 
 class InconclusiveError(AttribError):
-    """Under `--strict`: the measurement cannot answer the question."""
+    """The measurement cannot answer the question: of a gate always, elsewhere under `--strict`."""
 
     exit_code = 4
 

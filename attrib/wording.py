@@ -1,6 +1,11 @@
-"""Phrases for a reader: a count with its noun, and lists that end before they tire."""
+"""Phrases for a reader: a count with its noun, lists that end before they tire, and names that differ only by a number."""
 
 from collections.abc import Sequence
+
+DEEPEST = 40
+"""Parts of a qualified name that are told apart. Models have about ten, a hostile trace any number."""
+
+_LONGEST_NUMBER = 6
 
 MOST_NAMES = 4
 """Names in one sentence."""
@@ -21,3 +26,18 @@ def listed(names: Sequence[str], most: int = MOST_NAMES) -> str:
     """Names in one phrase: `a, b, c, d and 3 more` where there are more than `most`."""
     shown = ", ".join(names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+def path_parts(path: str) -> list[str]:
+    """The parts of a qualified name; what lies deeper than `DEEPEST` stays in one."""
+    return path.split(".", DEEPEST) if path else []
+
+
+def is_number(part: str) -> bool:
+    """Whether a part of a qualified name is the number of a layer."""
+    return part.isascii() and part.isdigit() and len(part) <= _LONGEST_NUMBER
+
+
+def fold_numbers(path: str, mark: str = "*") -> str:
+    """A qualified name with a mark for its numbers: the same for `encoder.layer.0.output` and `encoder.layer.1.output`."""
+    return ".".join(mark if is_number(part) else part for part in path_parts(path))

@@ -15,10 +15,14 @@ from attrib.version import __version__
 COMMANDS = {
     "profile": "Run a model in PyTorch and in ONNX Runtime and report what makes the difference.",
     "report": "Rebuild the report of a trace directory, without PyTorch or ONNX Runtime.",
+    "diff": "Show what changed between two captures.",
+    "check": "Hold a capture against limits, alone or beside a baseline.",
+    "export": "Write a trace directory for other programs: Perfetto, Parquet, CSV, trackers of benchmarks.",
     "verify": "Apply the suggested fixes and measure what each saves.",
     "explain": "Show what is behind one node, call or module of a trace directory.",
     "inspect": "Show what one trace file holds.",
     "doctor": "Check versions, execution providers and threads on this machine.",
+    "schema": "Print the JSON Schema of report.json, or of a diff.",
     "rules": "List the rules, or explain one.",
     "completion": "Print the shell completion script.",
 }

@@ -9,6 +9,7 @@ __all__ = [
     "compiled",
     "damage",
     "device",
+    "diff",
     "disturbance",
     "document",
     "estimate",

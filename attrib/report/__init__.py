@@ -3,4 +3,4 @@
 Analyzes nothing: what is not in the document is not shown.
 """
 
-__all__ = ["files"]
+__all__ = ["files", "json_report", "schema"]

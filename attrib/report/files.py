@@ -4,9 +4,16 @@ import contextlib
 import os
 import secrets
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attrib.errors import AttribError, UsageError
+from attrib.model.diff import Diff
 from attrib.model.document import Document
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
 
 FORMATS_BY_SUFFIX = {".html": "html", ".json": "json", ".md": "markdown", ".txt": "terminal"}
 
@@ -32,15 +39,40 @@ def render(document: Document, format_: str, *, static: bool = False) -> bytes:
         from attrib.report.markdown.summary import to_markdown
 
         return to_markdown(document).encode()
+    from attrib.report.terminal.summary import print_summary
+
+    return _printed(lambda console: print_summary(document, console))
+
+
+def _printed(show: "Callable[[Console], None]") -> bytes:
+    """What is printed on a console without color, 100 characters wide."""
     from io import StringIO
 
     from rich.console import Console
 
-    from attrib.report.terminal.summary import print_summary
-
     text = StringIO()
-    print_summary(document, Console(file=text, width=100, color_system=None))
+    show(Console(file=text, width=100, color_system=None))
     return text.getvalue().encode()
+
+
+def render_diff(diff: Diff, format_: str) -> bytes:
+    """Write a diff in one format: `html`, `json`, `markdown` or `terminal`."""
+    if format_ == "html":
+        from attrib.report.html.diff_page import diff_to_html
+
+        return diff_to_html(diff)
+    if format_ == "json":
+        from attrib.report.json_report import diff_to_json
+
+        return diff_to_json(diff)
+    if format_ == "markdown":
+        from attrib.report.markdown.diff import diff_to_markdown
+
+        return diff_to_markdown(diff).encode()
+    from attrib.report.terminal.diff import print_diff
+    from attrib.report.view.diff import diff_view
+
+    return _printed(lambda console: print_diff(diff_view(diff), console))
 
 
 def format_of(path: Path) -> str:

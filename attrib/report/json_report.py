@@ -6,8 +6,10 @@ from typing import Any
 import msgspec
 
 from attrib.errors import AttribError, InternalError
+from attrib.model.diff import Diff
 from attrib.model.document import SCHEMA_VERSION, Document
 from attrib.model.estimate import Delta, Ratio
+from attrib.report.view.diff import diff_view
 from attrib.report.view.verdict import verdict_of
 
 _WRITE_ANEW = "attrib report TRACE_DIR writes a new one"
@@ -47,8 +49,14 @@ class Report(Document, frozen=True, kw_only=True):
 
 def report_of(document: Document) -> Report:
     """The document with its verdict in words, which are never read back."""
-    said, fields = verdict_of(document), Document.__struct_fields__
-    verdict = VerdictText(
+    fields = {name: getattr(document, name) for name in Document.__struct_fields__}
+    return Report(**fields, verdict=verdict_text(document))
+
+
+def verdict_text(document: Document) -> VerdictText:
+    """The verdict in words."""
+    said = verdict_of(document)
+    return VerdictText(
         sentence=said.sentence,
         ratio=document.latency.ratio,
         interval_ns=document.latency.delta_ns,
@@ -57,7 +65,6 @@ def report_of(document: Document) -> Report:
         significant=said.significant,
         reasons=said.reasons,
     )
-    return Report(**{name: getattr(document, name) for name in fields}, verdict=verdict)
 
 
 def to_json(document: Document, *, indent: int = 1) -> bytes:
@@ -75,7 +82,22 @@ def to_json(document: Document, *, indent: int = 1) -> bytes:
         for name in ("max_abs", "max_rel", "cosine", "tolerance"):
             if not math.isfinite(getattr(output, name)):
                 raise InternalError(f"outputs[{output.name!r}].{name} is not finite")
-    report = report_of(document)
+    return _encoded(report_of(document), indent)
+
+
+class DiffReport(Diff, frozen=True, kw_only=True):
+    """The diff and its verdict in words."""
+
+    sentence: str
+
+
+def diff_to_json(diff: Diff, *, indent: int = 1) -> bytes:
+    """A diff as JSON with its sentence, the same bytes for the same diff; see `to_json`."""
+    fields = {name: getattr(diff, name) for name in Diff.__struct_fields__}
+    return _encoded(DiffReport(**fields, sentence=diff_view(diff).sentence), indent)
+
+
+def _encoded(report: msgspec.Struct, indent: int) -> bytes:
     try:
         packed = msgspec.json.encode(report, order="deterministic")
     except UnicodeEncodeError:  # lone surrogates: no UTF-8 for them, so their escapes are written out

@@ -1,4 +1,4 @@
-"""The JSON Schema of `report.json`, generated from the structs: `python -m attrib.report.schema`."""
+"""The JSON Schemas of `report.json` and of a diff, generated from the structs: `attrib schema`."""
 
 import inspect
 import json
@@ -7,19 +7,24 @@ from typing import Any
 
 import msgspec
 
+from attrib.model.diff import DIFF_VERSION
 from attrib.model.document import SCHEMA_VERSION
-from attrib.report.json_report import Report
+from attrib.report.json_report import DiffReport, Report
+
+SCHEMAS = {"report": (Report, SCHEMA_VERSION), "diff": (DiffReport, DIFF_VERSION)}
+"""What is written as JSON, with the version of its schema."""
 
 
-def report_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of `report.json`. Unknown keys are allowed: later minor versions add some."""
-    schema: dict[str, Any] = msgspec.json.schema(Report)
-    body = schema["$defs"]["Report"]
-    body["properties"]["schema_version"] = {"const": SCHEMA_VERSION}
+def schema_of(kind: str) -> dict[str, Any]:
+    """JSON Schema (2020-12) of `report.json` or of a diff. Unknown keys are allowed: later minor versions add some."""
+    struct, version = SCHEMAS[kind]
+    schema: dict[str, Any] = msgspec.json.schema(struct)
+    body = schema["$defs"][struct.__name__]
+    body["properties"]["schema_version"] = {"const": version}
     body["required"] = ["schema_version", *body["required"]]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"attrib report, version {SCHEMA_VERSION}",
+        "title": f"attrib {kind}, version {version}",
         **_clean(schema),
     }
 
@@ -36,9 +41,9 @@ def _clean(node: Any) -> Any:
     return cleaned
 
 
-def schema_text() -> str:
-    """The schema as it is published in `docs/report.schema.json`."""
-    return json.dumps(report_schema(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+def schema_text(kind: str = "report") -> str:
+    """A schema as text; that of the report is published in `docs/report.schema.json`."""
+    return json.dumps(schema_of(kind), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

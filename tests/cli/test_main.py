@@ -22,7 +22,7 @@ def shell(line, *args, **env):
     [
         ("profle", "did you mean `attrib profile`?"),
         ("reports", "did you mean `attrib report`?"),
-        ("xyz", "one of profile, report, verify"),
+        ("xyz", "one of profile, report, diff, check"),
     ],
 )
 def test_a_command_that_there_is_not(cli, word, said):

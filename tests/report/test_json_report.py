@@ -10,7 +10,7 @@ import pytest
 
 from attrib.errors import AttribError, InternalError
 from attrib.report.json_report import from_json, to_json
-from attrib.report.schema import report_schema, schema_text
+from attrib.report.schema import schema_of, schema_text
 from tests.report.factory import document, hostile, huge, mismatched, not_significant, one_sided
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "report.schema.json"
@@ -31,11 +31,11 @@ def test_published_schema_is_the_one_of_the_structs():
     assert PUBLISHED.read_text(encoding="utf-8") == schema_text(), (
         "run: python -m attrib.report.schema > docs/report.schema.json"
     )
-    jsonschema.Draft202012Validator.check_schema(report_schema())
+    jsonschema.Draft202012Validator.check_schema(schema_of("report"))
 
 
 def test_schema_refuses_another_version_and_allows_new_keys():
-    validator = jsonschema.Draft202012Validator(report_schema())
+    validator = jsonschema.Draft202012Validator(schema_of("report"))
     body = json.loads(to_json(document()))
     assert validator.is_valid(body | {"added_later": 1})
     assert not validator.is_valid(body | {"schema_version": 2})

@@ -3,4 +3,4 @@
 Chooses no words: they come from `report.view`.
 """
 
-__all__ = ["embed", "page"]
+__all__ = ["diff_page", "embed", "page"]

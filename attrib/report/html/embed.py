@@ -12,6 +12,8 @@ from pathlib import Path
 from attrib.errors import AttribError
 
 _UNKNOWN_SYSTEM = 255
+NOTHING = "'none'"
+"""Source of a policy that allows nothing."""
 
 
 def pack(data: bytes, *, level: int = 6) -> str:
@@ -76,7 +78,7 @@ def policy(*, scripts: Iterable[str], styles: Iterable[str]) -> str:
     return "; ".join(
         (
             "default-src 'none'",
-            f"script-src {' '.join(map(sha256_source, scripts))}",
+            f"script-src {' '.join(map(sha256_source, scripts)) or NOTHING}",
             f"style-src {' '.join(map(sha256_source, styles))}",
             "img-src data: blob:",  # plotly.js draws an image of a chart, to be saved, through these
             "base-uri 'none'",

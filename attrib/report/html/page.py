@@ -102,9 +102,9 @@ def lighter_data(document: Document, room: int) -> tuple[str, str]:
 
 def _page(view: View, *, data: str, data_note: str = "", interactive: bool) -> str:
     plotly, library = pack_plotly() if interactive else ("", "")
-    style = _static("report.css") + column_rules(view.operators.columns)
+    style = static_text("report.css") + column_rules(view.operators.columns)
     files = ("report.js", "trail.js", *(("timeline.js", "charts.js") if interactive else ()))
-    script = Markup("").join(map(_static, files))
+    script = Markup("").join(map(static_text, files))
     csp = policy(
         scripts=[script, *([plotly] if interactive else [])],
         styles=[style, *([""] if interactive else [])],  # plotly.js fills an empty style element rule by rule
@@ -148,7 +148,7 @@ def column_rules(columns: tuple[TableColumn, ...]) -> Markup:
 
 
 @functools.cache
-def _static(name: str) -> Markup:
+def static_text(name: str) -> Markup:
     """A script or style sheet of our own without its indentation and its lines of comment."""
     text = resources.files("attrib.report.html").joinpath("static", name).read_text(encoding="utf-8")
     lines = (line.lstrip() for line in text.splitlines(keepends=True))

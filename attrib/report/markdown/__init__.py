@@ -3,4 +3,4 @@
 Chooses no words: they come from `report.view`.
 """
 
-__all__ = ["summary"]
+__all__ = ["diff", "summary", "text"]

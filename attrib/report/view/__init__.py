@@ -5,6 +5,7 @@ No markup in here.
 
 __all__ = [
     "breakdown",
+    "diff",
     "experiment_row",
     "experiments",
     "explain",

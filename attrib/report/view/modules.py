@@ -6,7 +6,7 @@ from typing import Literal
 
 from attrib.model.document import CAUSES, Cause, LedgerRow
 from attrib.report.view.operators import sum_rows
-from attrib.wording import counted
+from attrib.wording import counted, fold_numbers, is_number, path_parts
 
 NODE_LIMIT = 700
 
@@ -14,9 +14,6 @@ NodeKind = Literal["module", "group", "cause"]
 
 _FOLD_FROM = 2
 _NAMED_GAPS = 4
-_DEEPEST = 40
-"""Levels of the tree; what lies deeper stays in one label. Real models have about ten, a hostile trace any number."""
-_LONGEST_NUMBER = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +67,7 @@ def module_tree(rows: Iterable[LedgerRow], root_label: str) -> ModuleNode:
     root = _Branch()
     for row in rows:
         branch = root
-        for part in _parts(row.module):
+        for part in path_parts(row.module):
             branch = branch.children.setdefault(part, _Branch())
         branch.rows.append(row)
     return _node(root, root_label, "", fold_chain=False)
@@ -81,7 +78,7 @@ def _node(branch: _Branch, label: str, path: str, *, fold_chain: bool = True) ->
     while fold_chain and not branch.rows and len(branch.children) == 1:
         name, branch = next(iter(branch.children.items()))
         label, path = f"{label}.{name}", _below(path, name)
-    numbered = sorted(filter(_is_number, branch.children), key=int)
+    numbered = sorted(filter(is_number, branch.children), key=int)
     folded = numbered if len(numbered) >= _FOLD_FROM else []
     rest = branch.children.keys() - set(folded)
     nodes = [_node(branch.children[name], name, _below(path, name)) for name in sorted(rest)]
@@ -192,20 +189,12 @@ def repeated_modules(rows: Iterable[LedgerRow]) -> tuple[RepeatedModule, ...]:
 
 def place_key(module: str) -> str:
     """A key that is the same for modules that differ only by the number of their layer."""
-    return ".".join("\0" if _is_number(part) else part for part in _parts(module))
-
-
-def _parts(module: str) -> list[str]:
-    return module.split(".", _DEEPEST) if module else []
-
-
-def _is_number(part: str) -> bool:
-    return part.isascii() and part.isdigit() and len(part) <= _LONGEST_NUMBER
+    return fold_numbers(module, "\0")
 
 
 def folded_path(paths: Iterable[str]) -> str:
     """One path for modules of one `place_key`, e.g. `encoder.layer.{0..11}.output`."""
-    columns = zip(*(_parts(path) for path in sorted(set(paths))), strict=True)
+    columns = zip(*(path_parts(path) for path in sorted(set(paths))), strict=True)
     return ".".join(
         column[0] if len(set(column)) == 1 else format_range(sorted(set(column), key=int))
         for column in columns

@@ -1,6 +1,6 @@
 """The headline in words, and what the reader must know before any attribution."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -81,10 +81,15 @@ class Alert:
 
 def side_names(document: Document) -> dict[Role, str]:
     """What the two sides are called; in an A/A capture, which ran one engine twice, they are told apart by letter."""
-    engines = {role: document.sides[role].engine if role in document.sides else role for role in ROLES}
-    if engines["torch"] != engines["onnxruntime"]:
-        return {role: ENGINE_NAMES[engine] for role, engine in engines.items()}
-    name = ENGINE_NAMES[engines["torch"]]
+    return engine_titles({role: side.engine for role, side in document.sides.items()})
+
+
+def engine_titles(engines: Mapping[Role, Role]) -> dict[Role, str]:
+    """What the sides are called by the engines that ran on them; a side that is not there has the engine of its name."""
+    whole = {role: engines.get(role, role) for role in ROLES}
+    if whole["torch"] != whole["onnxruntime"]:
+        return {role: ENGINE_NAMES[engine] for role, engine in whole.items()}
+    name = ENGINE_NAMES[whole["torch"]]
     return {"torch": f"{name} (A)", "onnxruntime": f"{name} (B)"}
 
 

@@ -1,0 +1,58 @@
+"""Differences and quotients of figures from two captures, with their intervals."""
+
+import math
+from typing import Protocol
+
+from attrib.model.estimate import Delta, Ratio
+
+
+class WithInterval(Protocol):
+    """A figure with its 95 % interval."""
+
+    @property
+    def median(self) -> int:
+        """The figure."""
+        ...
+
+    @property
+    def low(self) -> int:
+        """Lower end."""
+        ...
+
+    @property
+    def high(self) -> int:
+        """Upper end."""
+        ...
+
+
+def change_of(before: WithInterval, after: WithInterval) -> Delta:
+    """After minus before, of two captures that know nothing of each other.
+
+    Each end is as far from the difference as the root of the sum of the squares of the two distances that move it there:
+    the method of variance estimates recovery (Zou and Donner, "Construction of confidence limits about effect measures",
+    Statistics in Medicine 27, 2008).
+    """
+    median = after.median - before.median
+    below = math.hypot(after.median - after.low, before.high - before.median)
+    above = math.hypot(after.high - after.median, before.median - before.low)
+    return Delta(median=median, low=math.floor(median - below), high=math.ceil(median + above))
+
+
+def quotient(one: Ratio | None, other: Ratio | None) -> Ratio | None:
+    """One over the other by the same method on logarithms; None where a value or an end is not positive, or unknown."""
+    if one is None or other is None or min(one.low, one.value, other.low, other.value) <= 0:
+        return None
+    value = math.log(one.value / other.value)
+    below = math.hypot(math.log(one.value / one.low), math.log(other.high / other.value))
+    above = math.hypot(math.log(one.high / one.value), math.log(other.value / other.low))
+    return Ratio(value=math.exp(value), low=math.exp(value - below), high=math.exp(value + above))
+
+
+def as_ratio(measured: WithInterval) -> Ratio:
+    """A figure with its interval as numbers that may be divided."""
+    return Ratio(value=measured.median, low=measured.low, high=measured.high)
+
+
+def excludes_zero(delta: Delta) -> bool:
+    """Whether a change keeps its sign over its whole interval."""
+    return delta.low > 0 or delta.high < 0

@@ -1,0 +1,117 @@
+"""`attrib check` as continuous integration meets it: one line a limit, and the exit code."""
+
+import json
+
+import msgspec
+import pytest
+
+from attrib.model.document import Judgement
+from attrib.report.json_report import from_json, to_json
+
+
+@pytest.fixture(scope="module")
+def saved(sample_analysis, tmp_path_factory):
+    """report.json of the sample, as if its step were known to half a percent."""
+    doc = sample_analysis.document
+    ort = doc.latency.onnxruntime_ns
+    known = msgspec.structs.replace(ort, low=round(ort.median * 0.995), high=round(ort.median * 1.005))
+    latency = msgspec.structs.replace(doc.latency, onnxruntime_ns=known)
+    path = tmp_path_factory.mktemp("saved") / "report.json"
+    path.write_bytes(
+        to_json(msgspec.structs.replace(doc, latency=latency, judgement=Judgement(significant=True)))
+    )
+    return path
+
+
+@pytest.fixture
+def slower(saved, tmp_path):
+    """Writes the report with another step of ONNX Runtime; the fixture is called with the factor."""
+
+    def write(factor, **changes):
+        doc = from_json(saved.read_bytes())
+        ort = doc.latency.onnxruntime_ns
+        scaled = {name: round(getattr(ort, name) * factor) for name in ("median", "low", "high")}
+        latency = msgspec.structs.replace(doc.latency, onnxruntime_ns=msgspec.structs.replace(ort, **scaled))
+        path = tmp_path / "report.json"
+        path.write_bytes(to_json(msgspec.structs.replace(doc, latency=latency, **changes)))
+        return path
+
+    return write
+
+
+def test_a_capture_beside_itself_passes(cli, saved):
+    done = cli("check", saved, "--baseline", saved, "--max-delta", "5%")
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert done.stdout.startswith("passed: max-delta: ONNX Runtime's step changed by")
+
+
+def test_a_regression_fails_with_1(cli, saved, slower):
+    done = cli("check", slower(1.2), "--baseline", saved, "--max-delta", "5%")
+    assert done.returncode == 1
+    assert done.stdout.startswith("failed: max-delta")
+    assert "broken: max-delta" in done.stderr
+
+
+def test_a_busy_machine_is_inconclusive_with_4_and_the_way_to_decide(cli, saved, slower):
+    done = cli(
+        "check", slower(1.01, judgement=Judgement(busy=True)), "--baseline", saved, "--max-delta", "5%"
+    )
+    assert done.returncode == 4
+    assert "to decide it, on a machine that does nothing else: `attrib profile" in done.stdout
+
+
+def test_a_missing_baseline_or_capture_is_3(cli, saved, tmp_path):
+    assert cli("check", saved, "--baseline", tmp_path / "none", "--max-delta", "5%").returncode == 3
+    assert cli("check", tmp_path / "none", "--max-delta", "5%").returncode == 3
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ((), "no limit to check"),
+        (("--max-delta", "five"), "is no limit"),
+        (("--rule", "nothing=fail"), "there is no rule"),
+        (("--rule", "layout-churn=loud"), "is no level"),
+        (("--rule", "layout-churn"), "no level"),
+        (("--max-ratio", "-1"), "no positive number"),
+    ],
+)
+def test_what_makes_no_sense_is_2_and_one_line(cli, saved, tmp_path, args, said):
+    done = cli("check", saved, *args, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "table"), [("pyproject.toml", "tool.attrib.check"), ("attrib.toml", "check")]
+)
+def test_limits_may_stand_in_a_file_and_options_come_first(cli, saved, slower, tmp_path, name, table):
+    report = slower(1.2)
+    (tmp_path / name).write_text(
+        f'[{table}]\nmax-delta = "5%"\nbaseline = "{saved.as_posix()}"\n[{table}.rules]\nlayout-churn = "ignore"\n'
+    )
+    assert cli("check", report, cwd=tmp_path).returncode == 1
+    assert cli("check", report, "--max-delta", "50%", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "not toml [",
+        "[tool.attrib]\ncheck = 3\n",
+        "[tool.attrib.check]\nfaster = true\n",
+        '[tool.attrib.check]\nrules = "all"\n',
+    ],
+)
+def test_a_broken_file_is_one_line(cli, saved, tmp_path, text):
+    (tmp_path / "pyproject.toml").write_text(text)
+    done = cli("check", saved, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_json_and_markdown(cli, saved):
+    done = cli("check", saved, "--max-ratio", "0.9", "--format", "json")
+    assert json.loads(done.stdout)[0]["name"] == "max-ratio"
+    assert "**max-ratio** passed" in cli("check", saved, "--max-ratio", "0.9", "--format", "markdown").stdout
