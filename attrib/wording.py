@@ -1,6 +1,6 @@
 """Phrases for a reader: a count with its noun, lists that end before they tire, and names that differ only by a number."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 DEEPEST = 40
 """Parts of a qualified name that are told apart. Models have about ten, a hostile trace any number."""
@@ -26,6 +26,12 @@ def listed(names: Sequence[str], most: int = MOST_NAMES) -> str:
     """Names in one phrase: `a, b, c, d and 3 more` where there are more than `most`."""
     shown = ", ".join(names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+def enumerated(parts: Iterable[str]) -> str:
+    """Clauses in one phrase: `a, b and c`; empty ones are left out."""
+    texts = list(filter(None, parts))
+    return " and ".join(filter(None, (", ".join(texts[:-1]), *texts[-1:])))
 
 
 def path_parts(path: str) -> list[str]:

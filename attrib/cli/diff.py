@@ -32,14 +32,18 @@ def command(
     PyTorch's calls, so that the graphs may differ.
     """
     from attrib.api import diff
-    from attrib.cli.report import check_target
+    from attrib.cli.report import check_target, spare_capture
     from attrib.cli.streams import binary_stdout
     from attrib.report.files import atomic_write, format_of, render_diff
+    from attrib.traces.directory.trace_directory import open_directory
 
     path = check_target(Path(output), force=force) if output not in (None, "-") else None
     wanted = format_ or (format_of(path) if path is not None else "terminal")
     found = diff(before, after)
     if path is not None:
+        for directory in (before, after):
+            if directory.is_dir():
+                spare_capture(open_directory(directory), path)
         atomic_write(path, render_diff(found, wanted))
         click.echo(output)
     elif wanted == "terminal" and output is None:

@@ -41,7 +41,7 @@ def command(
 ) -> None:
     """Write TRACE_DIR for other programs: trace readers, tables, trackers of benchmarks, model-explorer."""
     from attrib.api import load
-    from attrib.cli.report import check_target
+    from attrib.cli.report import check_target, spare_capture
     from attrib.report.export.node_data import to_node_data
     from attrib.report.export.perfetto import to_perfetto
     from attrib.report.export.tables import tables_of, write_tables
@@ -64,6 +64,8 @@ def command(
         for name in ("ledger", "nodes", "calls"):
             check_target(folder / f"{name}.{format_}", force=force)
     analysis = load(trace_dir)
+    for path, _ in files:
+        spare_capture(analysis.directory, path)
     for path, make in files:
         click.echo(str(atomic_write(path, make(analysis))))
     for folder, format_ in folders:

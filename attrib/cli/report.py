@@ -3,10 +3,14 @@
 import gc
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from attrib.errors import UsageError
+
+if TYPE_CHECKING:
+    from attrib.traces.directory.trace_directory import TraceDirectory
 
 FORMATS = ("html", "json", "markdown", "terminal")
 
@@ -57,10 +61,7 @@ def command(
     elif stdout is not None:
         stdout.write(render(document, wanted, static=static))
     elif path is not None:
-        if path.exists() and analysis.directory.owns(path):
-            raise UsageError(
-                f"{path}: is a file of the capture, not a report", hint="choose another name with -o"
-            )
+        spare_capture(analysis.directory, path)
         atomic_write(path, render(document, wanted, static=static))
         click.echo(output)
 
@@ -80,3 +81,13 @@ def check_target(path: Path, *, force: bool) -> Path:
     if not force:
         raise UsageError(f"{path}: exists", hint="choose another name, or add --force")
     return path
+
+
+def spare_capture(directory: "TraceDirectory", path: Path) -> None:
+    """Refuse a file to write that is one of a capture's.
+
+    Raises:
+        UsageError: It is.
+    """
+    if path.exists() and directory.owns(path):
+        raise UsageError(f"{path}: is a file of the capture, not a report", hint="choose another name")

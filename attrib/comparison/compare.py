@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 
-from attrib.comparison.conditions import conditions_of, obstacles_of, remarks_of
+from attrib.analysis.attribution.ledger.sampling import RESAMPLES
+from attrib.comparison.conditions import conditions_of, obstacles_of, remarks_of, steps_of
 from attrib.comparison.figures import as_ratio, change_of, excludes_zero, quotient
 from attrib.comparison.work import SharedWork, alike, shared_work, side_of
 from attrib.findings.evidence.significance import is_certain
 from attrib.findings.runner import DIFFERENT_SHARE
 from attrib.model.diff import CauseChange, Diff, FindingChange, FindingKind, Snapshot, StepChange, WorkChange
 from attrib.model.document import Cause, CauseRow, Document, Finding
-from attrib.model.estimate import Delta, Estimate
-from attrib.model.manifest import ROLES, Role
+from attrib.model.estimate import Delta
+from attrib.model.manifest import ROLES
 from attrib.version import __version__
 
 
@@ -27,8 +28,8 @@ def compare(before: Document, after: Document, *, names: tuple[str, str] = ("bef
     fair = not obstacles
     first, second = before.latency.delta_ns, after.latency.delta_ns
     delta = change_of(first, second) if first is not None and second is not None else None
-    launches = min(document.latency.launches or 1 for document in (before, after))
-    step = max((its.median for document in (before, after) for its in _steps(document).values()), default=0)
+    launches = min(RESAMPLES, *(document.latency.launches or 1 for document in (before, after)))
+    step = max((its.median for document in (before, after) for its in steps_of(document).values()), default=0)
     judge = _Judge(fair=fair, launches=launches, least=round(DIFFERENT_SHARE * step))
     return Diff(
         attrib_version=__version__,
@@ -65,14 +66,6 @@ class _Judge:
         return self.fair and large and excludes_zero(change) and is_certain(change, tests, self.launches)
 
 
-def _steps(document: Document) -> dict[Role, Estimate]:
-    found: dict[Role, Estimate | None] = {
-        "torch": document.latency.torch_ns,
-        "onnxruntime": document.latency.onnxruntime_ns,
-    }
-    return {role: its for role, its in found.items() if its is not None}
-
-
 def _snapshot(document: Document, name: str) -> Snapshot:
     return Snapshot(
         name=name,
@@ -80,14 +73,14 @@ def _snapshot(document: Document, name: str) -> Snapshot:
         created=document.created,
         attrib_version=document.attrib_version,
         engines={role: side.engine for role, side in document.sides.items()},
-        steps=_steps(document),
+        steps=steps_of(document),
         delta_ns=document.latency.delta_ns,
         ratio=document.latency.ratio,
     )
 
 
 def _step_changes(before: Document, after: Document, *, fair: bool) -> list[StepChange]:
-    found, one, other = [], _steps(before), _steps(after)
+    found, one, other = [], steps_of(before), steps_of(after)
     for role in ROLES:
         if role in one and role in other:
             change = change_of(one[role], other[role])

@@ -5,7 +5,8 @@ from statistics import median
 
 from attrib.model.diff import ConditionChange, ConditionKind
 from attrib.model.document import Document, LaunchState
-from attrib.model.manifest import ENGINE_NAMES, PROFILE_ZERO, ROLES, Side
+from attrib.model.estimate import Estimate
+from attrib.model.manifest import ENGINE_NAMES, PROFILE_ZERO, ROLES, Role, Side
 from attrib.units import format_ns, format_percent
 from attrib.wording import counted, listed
 
@@ -45,8 +46,10 @@ def obstacles_of(
         if one.kind == "workload" and one.what in OTHER_WORK
     ]
     for name, document in (("first", before), ("second", after)):
-        if document.latency.delta_ns is None and not _steps(document):
+        if not (steps := steps_of(document)):
             found.append(f"the {name} capture has no plain steps")
+        if not all(0 <= its.low <= its.median <= its.high and its.median for its in steps.values()):
+            found.append(f"the steps of the {name} capture are no measurement")
         if document.judgement.busy or document.judgement.inconclusive:
             found.append(f"the machine was busy in the {name} capture")
         if document.damage:
@@ -77,8 +80,13 @@ def other_machine(conditions: tuple[ConditionChange, ...]) -> bool:
     return any(one.kind == "machine" and one.what in _MACHINE for one in conditions)
 
 
-def _steps(document: Document) -> bool:
-    return document.latency.torch_ns is not None or document.latency.onnxruntime_ns is not None
+def steps_of(document: Document) -> dict[Role, Estimate]:
+    """The plain step of each side that was timed."""
+    found: dict[Role, Estimate | None] = {
+        "torch": document.latency.torch_ns,
+        "onnxruntime": document.latency.onnxruntime_ns,
+    }
+    return {role: its for role, its in found.items() if its is not None}
 
 
 def _other_state(before: Document, after: Document) -> Iterator[str]:

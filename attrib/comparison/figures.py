@@ -5,6 +5,9 @@ from typing import Protocol
 
 from attrib.model.estimate import Delta, Ratio
 
+_MOST = 700
+"""Logarithm of about the largest number that there is: a stranger's report may hold any."""
+
 
 class WithInterval(Protocol):
     """A figure with its 95 % interval."""
@@ -39,13 +42,20 @@ def change_of(before: WithInterval, after: WithInterval) -> Delta:
 
 
 def quotient(one: Ratio | None, other: Ratio | None) -> Ratio | None:
-    """One over the other by the same method on logarithms; None where a value or an end is not positive, or unknown."""
+    """One over the other by the same method on logarithms; None where a value or an end is not positive, or no number is."""
     if one is None or other is None or min(one.low, one.value, other.low, other.value) <= 0:
         return None
-    value = math.log(one.value / other.value)
-    below = math.hypot(math.log(one.value / one.low), math.log(other.high / other.value))
-    above = math.hypot(math.log(one.high / one.value), math.log(other.value / other.low))
-    return Ratio(value=math.exp(value), low=math.exp(value - below), high=math.exp(value + above))
+    (low, value, high), (other_low, other_value, other_high) = (
+        [math.log(part) for part in (its.low, its.value, max(its.high, its.value))] for its in (one, other)
+    )
+    middle = value - other_value
+    below, above = (
+        math.hypot(value - low, other_high - other_value),
+        math.hypot(high - value, other_value - other_low),
+    )
+    if max(abs(middle - below), abs(middle + above)) > _MOST:
+        return None
+    return Ratio(value=math.exp(middle), low=math.exp(middle - below), high=math.exp(middle + above))
 
 
 def as_ratio(measured: WithInterval) -> Ratio:

@@ -23,7 +23,7 @@ RuleLevel = Literal["fail", "warn", "ignore"]
 RULE_LEVELS: tuple[RuleLevel, ...] = ("fail", "warn", "ignore")
 
 _UNITS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
-_LIMIT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(%|ns|us|µs|ms|s)\s*")
+_LIMIT = re.compile(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(%|ns|us|µs|ms|s)\s*")
 _PERCENT = 100
 
 

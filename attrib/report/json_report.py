@@ -115,7 +115,7 @@ def from_json(data: bytes) -> Document:
     """
     try:
         version = msgspec.json.decode(data, type=_Head).schema_version
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise AttribError(f"report.json cannot be read: {error}", hint=_WRITE_ANEW) from error
     if version is None:
         raise AttribError("report.json names no schema_version", hint=_WRITE_ANEW)

@@ -1,7 +1,7 @@
 """Whether the 95 % interval of a single capture holds what many captures say: record, then score and resample.
 
     python tests/benchmarks/coverage.py record FOLDER [--configuration 12ms]... [--condition bursts]... [--captures 20]
-    python tests/benchmarks/coverage.py score FOLDER
+    python tests/benchmarks/coverage.py score FOLDER [--drift SHARE]
     python tests/benchmarks/coverage.py resample FOLDER [--rounds N] [--consecutive]
 
 `record` makes captures by the command, of a step of about 12 ms (BERT, two layers, 64 tokens) and of about 150 ms
@@ -48,6 +48,7 @@ from coverage_stopping import (
 from coverage_stopping import table as rule_table
 from neighbour_loads import LOADS, planted
 
+from attrib.analysis.attribution.ledger import sampling
 from attrib.api import Analysis, load
 from attrib.capture.session.measure import FEWEST_LAUNCHES
 from attrib.model.latency import LatencyTable
@@ -101,6 +102,7 @@ def latency_of(folder: Path) -> LatencyTable:
 
 def score(given: argparse.Namespace) -> str:
     """Both tables of what was recorded; `given.met` says whether all that is asked holds."""
+    sampling.DRIFT = given.drift
     found, compared, groups = [], {}, chosen(given)
     for group, folders in groups.items():
         say(f"{group}: reading {len(folders)} captures")
@@ -214,6 +216,13 @@ def _arguments() -> argparse.Namespace:
     one.add_argument("--model", default=MODEL)
     two = modes.add_parser("score", help="count how many intervals hold the median")
     two.set_defaults(run=score)
+    two.add_argument(
+        "--drift",
+        type=float,
+        default=sampling.DRIFT,
+        metavar="SHARE",
+        help="as if that were added to intervals",
+    )
     three = modes.add_parser("resample", help="simulate captures under the stopping rule")
     three.set_defaults(run=resample)
     three.add_argument(

@@ -26,3 +26,12 @@ def test_nothing_asked_and_a_file_that_is_there(cli, sample, tmp_path, args, cod
     assert done.returncode == code
     assert "Traceback" not in done.stderr
     assert (tmp_path / "there.json").read_text() == "mine"
+
+
+def test_a_file_of_the_capture_is_not_replaced(cli, sample_copy):
+    trace = sample_copy / "torch" / "trace.json.gz"
+    before = trace.read_bytes()
+    done = cli("export", sample_copy, "--perfetto", trace, "--force")
+    assert done.returncode == 2
+    assert "is a file of the capture" in done.stderr
+    assert trace.read_bytes() == before

@@ -248,3 +248,22 @@ def test_every_kind_of_layer_is_one_entry():
     layers = [work for work in diff.work if work.module.startswith("encoder.layer.*")]
     assert {work.count for work in layers} == {12}
     assert len(layers) < len(LAYER)  # rows of one region stand together
+
+
+class TestStrangersReports:
+    """A report.json may hold any number."""
+
+    def test_steps_that_are_no_measurement_are_not_compared(self):
+        doc = document()
+        step = changed(doc.latency.onnxruntime_ns, median=-5, low=7, high=-9)
+        wrong = changed(doc, latency=changed(doc.latency, onnxruntime_ns=step))
+        assert compare(doc, wrong).obstacles == ("the steps of the second capture are no measurement",)
+
+    def test_launches_without_number_cost_no_time(self):
+        doc = document()
+        many = changed(doc, latency=changed(doc.latency, launches=10**15))
+        assert not compare(many, many).obstacles
+
+    def test_a_quotient_beyond_all_numbers_is_none(self):
+        far = Ratio(value=1e308, low=1e-308, high=1e308)
+        assert quotient(far, Ratio(value=1e-308, low=1e-308, high=1e308)) is None

@@ -12,6 +12,9 @@ PRODUCTS_BEHIND = frozenset({"FusedGemm", "Gemm", "MatMul"})
 PRODUCTS_BEFORE = PRODUCTS_BEHIND - {"FusedGemm"}
 """What a batch norm goes into where it reads the product: nothing may lie between the two."""
 
+PARTS = 5
+"""Inputs of a batch norm: what it turns, scale, bias, mean and variance."""
+
 WEIGHT = 1
 """The input of such a product that may be constant."""
 
@@ -26,7 +29,8 @@ def foldable_norms(ran: ExecutedGraph) -> Iterator[GraphNode]:
     `x (W a) + (b a + c)`: the same graph with other weights and without the node. ONNX Runtime does this for convolutions.
     """
     for node in ran.graph.nodes:
-        if node.op == BATCH_NORM and _is_affine(ran, node) and (_in_front(ran, node) or _behind(ran, node)):
+        whole = node.op == BATCH_NORM and not node.domain and len(node.inputs) == PARTS and bool(node.outputs)
+        if whole and _is_affine(ran, node) and (_in_front(ran, node) or _behind(ran, node)):
             yield node
 
 
@@ -49,7 +53,7 @@ def _in_front(ran: ExecutedGraph, node: GraphNode) -> bool:
         and product.op in PRODUCTS_BEHIND
         and product.inputs[0] == node.outputs[0]
         and product.attributes.get("transA", "0") == "0"
-        and _is_fixed(ran, product.inputs[WEIGHT])
+        and _has_fixed_weights(ran, product)
     )
 
 
@@ -60,8 +64,12 @@ def _behind(ran: ExecutedGraph, node: GraphNode) -> bool:
         product is not None
         and product.op in PRODUCTS_BEFORE
         and ran.reader(node.inputs[0]) is node
-        and _is_fixed(ran, product.inputs[WEIGHT])
+        and _has_fixed_weights(ran, product)
     )
+
+
+def _has_fixed_weights(ran: ExecutedGraph, product: GraphNode) -> bool:
+    return len(product.inputs) > WEIGHT and _is_fixed(ran, product.inputs[WEIGHT])
 
 
 def _is_fixed(ran: ExecutedGraph, value: str) -> bool:

@@ -1,6 +1,6 @@
 """What a reader is told about two captures: one sentence, what is not the same, and what that changed."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from attrib.model.diff import (
@@ -13,11 +13,11 @@ from attrib.model.diff import (
     WorkChange,
 )
 from attrib.model.document import CAUSES
-from attrib.model.estimate import Delta, Ratio
+from attrib.model.estimate import Delta
 from attrib.model.manifest import Role
-from attrib.report.view.verdict import Tone, engine_titles
+from attrib.report.view.verdict import Tone, engine_titles, turned
 from attrib.units import Unit, format_interval, format_ns, format_ratio, format_ratios, unit_for
-from attrib.wording import counted, listed
+from attrib.wording import counted, enumerated, listed
 
 MOST_ROWS = 25
 """Rows of work and conditions that are shown; the rest is counted, and summed where it has figures."""
@@ -163,13 +163,13 @@ def _tone(change: Delta, *, certain: bool) -> Tone:
 def _sentence(diff: Diff, names: Mapping[Role, str]) -> str:
     """What became of the steps, ONNX Runtime's first."""
     if diff.obstacles:
-        return f"These captures cannot be compared: {_joined(diff.obstacles)}"
+        return f"These captures cannot be compared: {enumerated(diff.obstacles)}"
     if not diff.steps:
         return "These captures have no engine in common"
     steps = sorted(diff.steps, key=lambda step: step.role != "onnxruntime")
     changed = [step for step in steps if step.certain]
     if not changed:
-        return f"No significant change of {_joined([names[step.role] for step in steps])}"
+        return f"No significant change of {enumerated([names[step.role] for step in steps])}"
     told = [f"{names[step.role]} became {_factor(step)}" for step in changed]
     same = [names[step.role] for step in steps if not step.certain]
     return ", and ".join((*told, *(f"{name} did not change significantly" for name in same)))
@@ -180,14 +180,8 @@ def _factor(step: StepChange) -> str:
     word = "faster" if step.change_ns.median < 0 else "slower"
     if step.ratio is None:
         return word
-    value, low, high = format_ratios(*_turned(step.ratio, word))
+    value, low, high = format_ratios(*turned(step.ratio, word))
     return f"{value} {word} ({low} to {high})"
-
-
-def _turned(ratio: Ratio, word: str) -> tuple[float, float, float]:
-    if word == "faster":
-        return ratio.value, ratio.low, ratio.high
-    return 1 / ratio.value, 1 / ratio.high, 1 / ratio.low
 
 
 def _figures(diff: Diff, names: Mapping[Role, str]) -> str:
@@ -312,8 +306,3 @@ def _finding_line(change: FindingChange) -> FindingLine:
 def _interval(change: Delta, unit: Unit) -> str:
     text = format_interval(change.median, change.low, change.high, scale=unit)
     return text.removesuffix(f" {unit.symbol}").replace(f" {unit.symbol} (", " (")
-
-
-def _joined(parts: Iterable[str]) -> str:
-    texts = list(parts)
-    return " and ".join(filter(None, (", ".join(texts[:-1]), *texts[-1:])))

@@ -1,6 +1,6 @@
 """The headline in words, and what the reader must know before any attribution."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,6 +8,7 @@ from attrib.model.document import CAUSES, Cause, CauseRow, Document, Judgement
 from attrib.model.estimate import Delta, Ratio
 from attrib.model.manifest import ENGINE_NAMES, ROLES, Role
 from attrib.units import Unit, format_ends, format_interval, format_ratio, format_ratios, unit_for
+from attrib.wording import enumerated
 
 Tone = Literal["faster", "slower", "same", "none"]
 Level = Literal["error", "warning", "note"]
@@ -209,7 +210,7 @@ def sentence_of(
     told = conditions if len(conditions) <= _MOST_CONDITIONS else conditions[:1]
     if hidden := len(conditions) - len(told):
         told = (*told, f"{hidden} more conditions of a fair comparison do not hold")
-    against = _joined((*told, *([_BUSY] if judged.busy or judged.inconclusive else ())))
+    against = enumerated((*told, *([_BUSY] if judged.busy or judged.inconclusive else ())))
     if judged.inconclusive:
         return f"Inconclusive: {against}"
     if not judged.significant:
@@ -226,7 +227,7 @@ def sentence_of(
 def _factor(document: Document, word: str) -> str:
     """`1.37× faster`; of a report without a ratio the quotient of its steps; `faster` where one took no time."""
     if (ratio := document.latency.ratio) is not None:
-        return f"{format_ratios(*_turned(ratio, word))[0]} {word}"
+        return f"{format_ratios(*turned(ratio, word))[0]} {word}"
     torch, ort = document.latency.torch_ns, document.latency.onnxruntime_ns
     small, large = sorted((torch.median, ort.median)) if torch and ort else (0, 0)
     return f"{format_ratio(large / small)} {word}" if small > 0 else word
@@ -235,11 +236,11 @@ def _factor(document: Document, word: str) -> str:
 def _factor_ends(ratio: Ratio | None, word: str) -> str:
     if ratio is None:
         return ""
-    _, low, high = format_ratios(*_turned(ratio, word))
+    _, low, high = format_ratios(*turned(ratio, word))
     return f" ({low} to {high})"
 
 
-def _turned(ratio: Ratio, word: str) -> tuple[float, float, float]:
+def turned(ratio: Ratio, word: str) -> tuple[float, float, float]:
     """Value and ends of a ratio as the factor by which ONNX Runtime is `faster`; the inverse where it is `slower`."""
     if word == "faster" or min(ratio.value, ratio.low, ratio.high) <= 0:
         return ratio.value, ratio.low, ratio.high
@@ -254,7 +255,7 @@ def may_be(judged: Judgement, ratio: Ratio | None) -> str:
     if ratio is None or ratio.low <= 0:
         return ""
     if ratio.low > 1 or ratio.high < 1:
-        _, low, high = format_ratios(*_turned(ratio, "faster" if ratio.low > 1 else "slower"))
+        _, low, high = format_ratios(*turned(ratio, "faster" if ratio.low > 1 else "slower"))
         return f"between {low}× and {high}×" if judged.significant else ""
     return f"between {format_ratio(1 / ratio.low)} slower and {format_ratio(ratio.high)} faster"
 
@@ -299,10 +300,6 @@ def _not_yet_said(document: Document, judged: Judgement, why: str) -> list[str]:
 
 def _sentences(parts: Iterable[str]) -> str:
     return " ".join(f"{part[:1].upper()}{part[1:].rstrip('.')}." for part in parts)
-
-
-def _joined(parts: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
 
 
 def describe_causes(document: Document, judged: Judgement, *, sure: bool) -> str:

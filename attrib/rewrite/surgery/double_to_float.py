@@ -5,19 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from attrib.errors import AttribError
 from attrib.rewrite.registry import Job, Outcome
 from attrib.rewrite.surgery.graph import (
     Array,
+    check_outputs,
     constant,
     forget,
     holds_graph,
-    largest_difference,
     new_constant,
     operate,
     redirect,
     sweep,
-    tolerance_of,
     type_name,
 )
 from attrib.wording import counted
@@ -41,13 +39,7 @@ def double_to_float(job: Job) -> Outcome:
     outcome = operate(job, _convert)
     if outcome.settings["islands"] == "0":
         return outcome
-    apart = largest_difference(job.run(job.source), job.run(job.target))
-    allowed = tolerance_of(job.source)
-    if not apart <= allowed:
-        raise AttribError(
-            f"computing the double islands in float changes an output by {apart:.2g} of its largest value on the"
-            f" workload's inputs, more than its precision allows ({allowed:g})"
-        )
+    apart = check_outputs(job, "computing the double islands in float")
     note = (
         f"--optimize double-to-float computes {counted(int(outcome.settings['islands']), 'island')} of double in float;"
         f" on the workload's inputs that changes the outputs by {apart:.1g} of the largest value at most"

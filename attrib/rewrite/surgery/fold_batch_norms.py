@@ -12,19 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from attrib.errors import AttribError
 from attrib.rewrite.registry import Job, Outcome
 from attrib.rewrite.surgery.graph import (
     Array,
+    check_outputs,
     constant,
     is_read_once,
-    largest_difference,
     new_constant,
     new_node,
     operate,
     redirect,
     sweep,
-    tolerance_of,
 )
 from attrib.wording import counted
 
@@ -71,13 +69,7 @@ def fold_batch_norms(job: Job) -> Outcome:
     folded = int(outcome.settings["folded"])
     if not folded:
         return outcome
-    apart = largest_difference(job.run(job.source), job.run(job.target))
-    allowed = tolerance_of(job.source)
-    if not apart <= allowed:
-        raise AttribError(
-            f"folding the batch norms changes an output by {apart:.2g} of its largest value on the workload's inputs, more"
-            f" than its precision allows ({allowed:g})"
-        )
+    apart = check_outputs(job, "folding the batch norms")
     note = (
         f"--optimize fold-batch-norms folded {counted(folded, 'batch norm')} into weights; on the workload's inputs that"
         f" changes the outputs by {apart:.1g} of the largest value at most"

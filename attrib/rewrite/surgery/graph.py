@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from attrib.errors import AttribError
 from attrib.model.manifest import TOLERANCES
 from attrib.rewrite.files import INLINE, copy_graph, load_graph
 from attrib.rewrite.registry import Arrays, Job, Outcome
@@ -295,6 +296,25 @@ def largest_difference(own: Arrays, other: Arrays) -> float:
         apart = float(np.max(np.abs(a[both] - b[both]), initial=0.0))
         found.append(apart / scale if scale else apart)
     return max(found)
+
+
+def check_outputs(job: Job, doing: str) -> float:
+    """Compare what a rewrite's two graphs give on the workload's inputs; the largest relative difference of an output.
+
+    Args:
+        job: The rewrite, whose target is written.
+        doing: What it does, for the error, e.g. `folding the batch norms`.
+
+    Raises:
+        AttribError: It is more than the precision of the weights allows.
+    """
+    apart, allowed = largest_difference(job.run(job.source), job.run(job.target)), tolerance_of(job.source)
+    if not apart <= allowed:
+        raise AttribError(
+            f"{doing} changes an output by {apart:.2g} of its largest value on the workload's inputs, more than its"
+            f" precision allows ({allowed:g})"
+        )
+    return apart
 
 
 def tolerance_of(file: Path) -> float:

@@ -30,11 +30,11 @@ AT_ONCE = 125
 DRIFT = 0.08
 """Half width, as a share of a figure, that is added to what the launches of a capture show: the root of the sum of squares.
 
-Launches follow each other within a minute or two, in which a machine keeps its mood. In eighty captures of two models, quiet
-and beside bursts, on one virtual machine (docs/benchmarks.md, coverage), captures of one thing differed by more than their
-launches, by standard deviations of up to 10 % of a figure, most often 4 to 6 %. With 8 %, two of the latter, at least 16
-of 20 intervals hold of every figure that was looked at; with 6 % one falls short. No further launch narrows it, and it takes
-certainty only from a figure whose interval all but reaches 0 already.
+Launches follow each other within a minute or two, and a machine may differ more from one minute to another. In eighty
+captures of two models, half of them beside bursts, on one virtual machine, captures of one thing differed by more than their
+launches (docs/benchmarks.md; `tests/benchmarks/coverage.py score --drift SHARE` prints what other choices give). With 8 % at
+least 16 of 20 intervals held of every figure that was looked at. No further launch narrows it, and it takes certainty only
+from a figure whose interval all but reaches 0 already.
 """
 
 LEVEL = 0.95
