@@ -54,6 +54,17 @@ def calls_of(rows: Iterable[LedgerRow]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(call for row in rows for call in row.torch_calls))
 
 
+def calls_behind(evidence: Evidence, row: LedgerRow) -> tuple[str, ...]:
+    """Ids of a row's calls; of nodes that only stand beside a product, those of their region."""
+    region = evidence.regions.get(row.region)
+    return row.torch_calls or (region.calls if region is not None else ())
+
+
+def ops_behind(evidence: Evidence, row: LedgerRow) -> tuple[str, ...]:
+    """Op types of those calls."""
+    return row.torch_ops or tuple(op_of(evidence, "torch", call) for call in calls_behind(evidence, row))
+
+
 def delta_ns(rows: Iterable[LedgerRow]) -> int:
     """Sum of the rows' deltas in ns."""
     return sum(row.delta_ns for row in rows)

@@ -13,6 +13,7 @@ from attrib.findings.evidence.ledger_queries import (
     ids,
     nodes_ns,
     op_counts,
+    ops_behind,
     rows_holding,
     rows_of,
 )
@@ -150,7 +151,8 @@ def decomposed_layers(evidence: Evidence) -> dict[str, list[LedgerRow]]:
     attention = attention_regions(decomposed)
     found: dict[str, list[LedgerRow]] = defaultdict(list)
     for row in decomposed:
-        calls, nodes = {base_op(op) for op in row.torch_ops}, set(row.onnx_ops)
+        calls = {base_op(op) for op in ops_behind(evidence, row)}
+        nodes = set(row.onnx_ops)
         fitting = (
             layer
             for layer in FUSIBLE_LAYERS

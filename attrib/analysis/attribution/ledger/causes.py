@@ -9,8 +9,9 @@
    `extra_work`, calls without any node `missing_work`.
 6. A node that its provider compiled stands for all calls of its region, views and casts among them: nothing is split off.
 7. One call for several nodes is `decomposed`, several calls for fewer nodes `fused`, else it is the `kernel`.
-8. Where a node for a product took in what other calls do (an activation, a scale, a batch norm), only these are `fused`: the
-   product is the `kernel` on both sides. Fusing saves no more than the time of what it took in.
+8. Where one call and one node of a region are products (of matrices, or a convolution), these two are the `kernel`. Only
+   what stands beside them is `fused` (calls that the node took in: an activation, a scale, a batch norm) or `decomposed`
+   (nodes that the call needs none of: a bias added apart): fusing saves no more than its time.
 """
 
 from collections import Counter
@@ -59,29 +60,27 @@ def by_cause(
     computing: Cause = "kernel" if origin == "alone" else _compute_cause(calls, nodes, provider)
     if any(is_compiled(node) for node in nodes):
         return {computing: (list(calls), list(nodes))}  # 6
-    product = _product_of(calls, nodes) if computing == "fused" else None
+    products = _products_of(calls, nodes) if computing in ("fused", "decomposed") else ()
     split: dict[Cause, tuple[list[Work], list[Work]]] = {}
     for side, works in enumerate((calls, nodes)):
         for work in works:
             cause = ROLE_CAUSES.get(role(work), computing)  # 3
-            if cause == "fused" and product is not None and _goes_with(product, work):
+            if cause == computing and products and _goes_with(products, work):
                 cause = "kernel"  # 8
             split.setdefault(cause, ([], []))[side].append(work)
     return split
 
 
-def _product_of(calls: Sequence[Work], nodes: Sequence[Work]) -> Work | None:
-    """The one call of a region that is a product, where one of its nodes is one too (case 8)."""
-    products = [call for call in calls if base_op(call.op) in PRODUCT_CALLS]
-    made = any(is_product_op(node.op) for node in nodes)
-    return products[0] if len(products) == 1 and made else None
+def _products_of(calls: Sequence[Work], nodes: Sequence[Work]) -> tuple[Work, ...]:
+    """The call and the node that are the one product of a region; empty where there are none, or several (case 8)."""
+    called = [call for call in calls if base_op(call.op) in PRODUCT_CALLS]
+    ran = [node for node in nodes if is_product_op(node.op)]
+    return (*called, *ran) if len(called) == len(ran) == 1 else ()
 
 
-def _goes_with(product: Work, work: Work) -> bool:
-    """Whether a unit of work is the product itself: the call, a node for it, or a call that computes nothing (case 8)."""
-    if work.engine != "torch":
-        return is_product_op(work.op)
-    return work is product or base_op(work.op) in IDENTITY_OPS
+def _goes_with(products: Sequence[Work], work: Work) -> bool:
+    """Whether a unit of work is the product itself, or a call that computes nothing (case 8)."""
+    return work in products or (work.engine == "torch" and base_op(work.op) in IDENTITY_OPS)
 
 
 def _compute_cause(calls: Sequence[Work], nodes: Sequence[Work], provider: str) -> Cause:

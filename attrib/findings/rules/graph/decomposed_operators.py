@@ -13,13 +13,14 @@ from attrib.findings.evidence.ledger_queries import (
     ids,
     nodes_of,
     op_counts,
+    ops_behind,
     rows_line,
     rows_of,
 )
 from attrib.findings.evidence.single_operators import decomposed_layers
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import LedgerRow
-from attrib.wording import counted
+from attrib.wording import counted, listed
 
 
 def audit(evidence: Evidence) -> RuleResult:
@@ -30,14 +31,25 @@ def audit(evidence: Evidence) -> RuleResult:
     by_call: dict[str, list[LedgerRow]] = defaultdict(list)
     for row in decomposed:
         if row.region not in elsewhere:
-            by_call[" + ".join(dict.fromkeys(map(base_op, row.torch_ops)))].append(row)
+            name = " + ".join(dict.fromkeys(map(base_op, ops_behind(evidence, row))))
+            by_call[name if row.torch_calls else f"beside {name}"].append(row)
     groups = sorted(by_call.items(), key=lambda item: (-delta_ns(item[1]), item[0]))
     rows = tuple(row for _, group in groups for row in group)
     if not rows:
         return RuleResult(
             failed=False, summary="No call became several nodes, attention and fused layers apart."
         )
-    calls, nodes = calls_of(rows), nodes_of(rows)
+    whole, beside = [row for row in rows if row.torch_calls], [row for row in rows if not row.torch_calls]
+    calls, nodes, extra = calls_of(whole), nodes_of(whole), nodes_of(beside)
+    details, said = [], []
+    if whole:
+        details.append(f"{counted(len(calls), 'call')} became {len(nodes)} nodes")
+        said.append(
+            f"{op_counts(evidence, 'torch', calls)} became {op_counts(evidence, 'onnxruntime', nodes)}"
+        )
+    if beside:
+        details.append(f"{counted(len(extra), 'node')} beside products")
+        said.append(f"{op_counts(evidence, 'onnxruntime', extra)} stand beside products that are one call")
     lines = []
     for name, group in groups[:MOST_GROUPS]:
         ops = op_counts(evidence, "onnxruntime", nodes_of(group))
@@ -45,9 +57,8 @@ def audit(evidence: Evidence) -> RuleResult:
     return RuleResult(
         failed=delta_ns(rows) > 0,
         rows=ids(rows),
-        detail=f"{counted(len(calls), 'call')} became {len(nodes)} nodes",
-        summary=f"{op_counts(evidence, 'torch', calls)} became {op_counts(evidence, 'onnxruntime', nodes)}:"
-        f" {both_times(rows)}.",
+        detail=listed(details),
+        summary=f"{listed(said)}: {both_times(rows)}.",
         evidence=tuple(lines),
         fix=either(
             phrase("let torch's other exporter write them: {}", other_exporter(evidence)),

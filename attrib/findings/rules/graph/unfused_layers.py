@@ -6,6 +6,7 @@ from attrib.findings.evidence.advice import either, phrase, rewritten
 from attrib.findings.evidence.executed_graph import explained_works
 from attrib.findings.evidence.ledger_queries import (
     both_times,
+    calls_behind,
     calls_of,
     delta_ns,
     ids,
@@ -41,7 +42,10 @@ def audit(evidence: Evidence) -> RuleResult:
     }
     rows = (*rows_holding(evidence, nodes), *(row for group in rest.values() for row in group))
     parts = [f"{count} {name}" for name, count in sorted(Counter(layer.layer for layer in layers).items())]
-    parts += [f"{len(calls_of(group))} {name}" for name, group in rest.items()]
+    parts += [
+        f"{len({call for row in group for call in calls_behind(evidence, row)})} {name}"
+        for name, group in rest.items()
+    ]
     terms = excess_of(layers)
     for group in rest.values():
         terms.add(weight_once(nodes_of(group)))

@@ -55,3 +55,29 @@ def test_what_is_fused_apart_from_the_product_stays_with_its_node():
 def test_products_that_became_one_are_fused():
     calls = "aten::linear aten::linear aten::linear"
     assert split(calls, "Gemm") == {"fused": (calls, "Gemm")}
+
+
+@pytest.mark.parametrize(
+    ("call", "nodes", "product", "beside"),
+    [
+        ("aten::linear", "MatMul Add", "MatMul", "Add"),
+        ("aten::linear", "Max Gemm", "Gemm", "Max"),
+        ("aten::conv2d", "Conv Mul Add", "Conv", "Mul Add"),
+    ],
+)
+def test_a_product_is_a_kernel_and_only_what_stands_beside_it_is_decomposed(call, nodes, product, beside):
+    assert split(call, nodes) == {"kernel": (call, product), "decomposed": ("", beside)}
+
+
+@pytest.mark.parametrize(
+    ("call", "nodes"),
+    [
+        (
+            "aten::linear",
+            "MatMul MatMul Max",
+        ),  # computed twice, or in two halves: which is the call's is not known
+        ("aten::scaled_dot_product_attention", "MatMul Softmax MatMul"),
+    ],
+)
+def test_of_several_products_none_is_the_kernel(call, nodes):
+    assert split(call, nodes) == {"decomposed": (call, nodes)}
