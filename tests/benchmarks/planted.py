@@ -19,6 +19,9 @@ planted pair and the unplanted pair are captured, and the reports are compared. 
   engine's plain step. Where that is more than 5 % in every unplanted capture, another one is made; the one with the
   least drift is taken.
 - Error: attributed over true cost, minus 1; each as a share of the planted step that it was measured in.
+- What is attributed is settled where its interval is as narrow; where it is not, both pairs are captured again with
+  twelve launches instead of a user's three, and that capture is what counts. What is not settled even then is neither
+  right nor wrong: it has a rank, and no error.
 - Right finding: the first failed finding of the planted report, in the report's order, that the table names for the
   plant and that is new or larger than in the unplanted report: one that says the same without the plant names nothing.
   Its figure is its saving, or the share that it explains where it has no saving, beyond that in the unplanted report.
@@ -28,7 +31,7 @@ planted pair and the unplanted pair are captured, and the reports are compared. 
 - Innocents: rows that are not right are added up by cause and part of the model (either half of a layer, and what lies
   outside the layers). Each sum's growth on the planted side counts as far as its interval stays away from 0; together
   they are given as a share of the step. The row `profiler overhead`, which blames nobody, is not among them.
-- Top-1, top-3, errors and innocents over all are those of the plants above the noise.
+- Top-1, top-3 and innocents over all are those of the plants above the noise, errors those of the settled ones.
 
 `--aa N` captures each engine against itself, N captures in all, and counts failed findings with a saving. Everything
 that is measured is kept in `--out` and not measured again, so that the command can be stopped and called again;

@@ -35,14 +35,27 @@ def measure(plants: Sequence[Plant], site: Site, *, again: bool) -> None:
             for folder in site.captures_of(plant.name):
                 if _capture(site.planted(plant, output=folder), site.neighbor, again=again):
                     _steady(site, plant, folder, known)
+            _settle(site, plant, known, again=again)
         except AttribError as error:
             say(f"{plant.name} was not measured: {error}")
+
+
+def _settle(site: Site, plant: Plant, known: dict[Path, Analysis], *, again: bool) -> None:
+    """Capture a plant that counts with more launches, where those of a user's protocol leave open what it costs."""
+    found = _score(plant, site.captures_of(plant.name), site, known)[1]
+    if not found.counts or found.settled:
+        return
+    if not site.unplanted(plant.baseline, longer=True):
+        _measure_unplanted(site, plant.baseline, longer=True)
+    folder = site.longer_of(plant.name)
+    if _capture(site.planted(plant, output=folder, longer=True), site.neighbor, again=again):
+        _steady(site, plant, folder, known)
 
 
 def _steady(site: Site, plant: Plant, folder: Path, known: dict[Path, Analysis]) -> None:
     """Capture the pair without the plant again if the machine has changed since."""
     if abs(pair_of(plant, folder, site, known).drift - 1) > STEADY:
-        _measure_unplanted(site, plant.baseline)
+        _measure_unplanted(site, plant.baseline, longer=folder == site.longer_of(plant.name))
 
 
 def measure_against_itself(site: Site, count: int) -> None:
@@ -53,8 +66,9 @@ def measure_against_itself(site: Site, count: int) -> None:
         _capture(site.against_itself(engine, folder), site.neighbor, again=False)
 
 
-def _measure_unplanted(site: Site, baseline: str) -> None:
-    options = site.baseline(baseline, output=site.next_unplanted(baseline))
+def _measure_unplanted(site: Site, baseline: str, *, longer: bool = False) -> None:
+    output = site.next_unplanted(baseline, longer=longer)
+    options = site.baseline(baseline, output=output, longer=longer)
     _capture(options, site.neighbor, again=False)
 
 
@@ -97,17 +111,18 @@ def say(line: str) -> None:
 
 
 def pairs(plants: Sequence[Plant], site: Site) -> Iterator[tuple[Plant, Pair, Score]]:
-    """Every plant that was measured, with the capture whose attributed cost is the median of its captures'."""
+    """Every plant that was measured, with its longer capture, or the one whose attributed cost is the median."""
     known: dict[Path, Analysis] = {}
     for plant in plants:
         made = [folder for folder in site.captures_of(plant.name) if (folder / MANIFEST).is_file()]
+        longer = site.longer_of(plant.name)
+        made = [longer] if (longer / MANIFEST).is_file() else made
         if made and site.truth_of(plant).is_file():
-            yield plant, *_median(plant, made, site, known)
+            yield plant, *_score(plant, made, site, known)
 
 
-def _median(
-    plant: Plant, made: Sequence[Path], site: Site, known: dict[Path, Analysis]
-) -> tuple[Pair, Score]:
+def _score(plant: Plant, made: Sequence[Path], site: Site, known: dict[Path, Analysis]) -> tuple[Pair, Score]:
+    """The pair whose attributed cost is the median, and its score."""
     truth = msgspec.json.decode(site.truth_of(plant).read_bytes(), type=Truth)
     found = [pair_of(plant, folder, site, known) for folder in made]
     scores = [score(pair, truth) for pair in found]
@@ -127,10 +142,11 @@ def pair_of(plant: Plant, folder: Path, site: Site, known: dict[Path, Analysis])
         known: Reports that were read before; those that are read now are added.
     """
     planted = load(folder)
-    for other in site.unplanted(plant.baseline):
+    others = site.unplanted(plant.baseline, longer=folder == site.longer_of(plant.name))
+    for other in others:
         if other not in known:
             known[other] = load(other)
-    found = [Pair(plant, planted, known[other]) for other in site.unplanted(plant.baseline)]
+    found = [Pair(plant, planted, known[other]) for other in others]
     return min(found, key=lambda pair: abs(pair.drift - 1))
 
 

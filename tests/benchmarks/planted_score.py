@@ -21,7 +21,8 @@ TELLING = 0.2
 """Share of the step that innocent rows must have to tell how fast the machine was."""
 
 KNOWN = 0.25
-"""Half-width of the true cost's interval, as a share of the cost, up to which an error of 40 % can be told."""
+"""Half-width of an interval, of the true or of the attributed cost, as a share of the true cost, up to which an error of
+40 % can be told."""
 
 OVERHEAD = "profiler_overhead"
 
@@ -79,6 +80,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
         drift: How much slower the same work ran in the planted capture.
         rivals: Ids of the findings before the right one.
         errors: Of every capture of the plant, in order; this is the one in the middle.
+        launches: Of the planted capture.
     """
 
     plant: str
@@ -93,6 +95,14 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     drift: float
     rivals: tuple[str, ...] = ()
     errors: tuple[float, ...] = ()
+    launches: int = 0
+
+    @property
+    def settled(self) -> bool:
+        """Whether the attributed cost is known well enough to be right or wrong."""
+        found = self.attributed_ns
+        true = self.truth.cost_ns.median / self.truth.variant_ns.median * self.step_ns
+        return found.high - found.low <= 2 * KNOWN * true
 
     @property
     def counts(self) -> bool:
@@ -164,6 +174,7 @@ def score(pair: Pair, truth: Truth) -> Score:
         overhead=pair.growth(lambda row: row.cause == OVERHEAD).median / step,
         drift=pair.drift,
         rivals=rivals,
+        launches=pair.planted.ledger_rows.sampling.launches,
     )
 
 
@@ -228,7 +239,8 @@ def _time(analysis: Analysis, side: Role, rows: Iterable[LedgerRow]) -> Delta:
         return Delta(median=value, low=value, high=value)
     work = [w for row in chosen for w in (row.torch_calls if side == "torch" else row.onnx_nodes)]
     parts = [row.region for row in chosen if row.cause == "framework"]
-    return analysis.ledger_rows.work(side, [*work, *parts])
+    # The drift between the captures is taken out by the innocent rows.
+    return analysis.ledger_rows.work(side, [*work, *parts], drift=False)
 
 
 def _difference(after: Delta, before: Delta, scale: float) -> Delta:

@@ -16,6 +16,10 @@ from attrib.errors import UsageError
 MODULES = Path(__file__).parent / "plants" / "modules.py"
 EXPORTED = "exported.onnx"
 
+LAUNCHES = 12
+"""Launches of a capture where those of a user's protocol do not settle what is attributed: their interval is some four times
+as narrow as that of three."""
+
 
 class Size(msgspec.Struct, frozen=True, kw_only=True):
     """The BERT that is planted in, and how often each pair is captured, by the protocol that a user gets."""
@@ -81,6 +85,10 @@ class Site:
         """The trace directories of a planted pair."""
         return [self._captures / f"{name}-{number:02}" for number in range(self.size.captures)]
 
+    def longer_of(self, name: str) -> Path:
+        """The one with more launches."""
+        return self._captures / f"{name}-longer"
+
     @property
     def _captures(self) -> Path:
         return self.root / ("captures" + f"-{self.neighbor}" * bool(self.neighbor))
@@ -89,13 +97,14 @@ class Site:
         """What the plant costs, measured plainly."""
         return self.root / "truth" / f"{plant.name}.json"
 
-    def unplanted(self, baseline: str) -> list[Path]:
-        """Captures of pairs that nothing was planted in."""
-        return sorted(self._captures.glob(f"unplanted-{baseline}-[0-9][0-9]"))
+    def unplanted(self, baseline: str, *, longer: bool = False) -> list[Path]:
+        """Captures of pairs that nothing was planted in, with as many launches as a user gets, or with more."""
+        return sorted(self._captures.glob(f"unplanted-{baseline}{'-longer' * longer}-[0-9][0-9]"))
 
-    def next_unplanted(self, baseline: str) -> Path:
+    def next_unplanted(self, baseline: str, *, longer: bool = False) -> Path:
         """Where another one goes."""
-        return self._captures / f"unplanted-{baseline}-{len(self.unplanted(baseline)):02}"
+        number = len(self.unplanted(baseline, longer=longer))
+        return self._captures / f"unplanted-{baseline}{'-longer' * longer}-{number:02}"
 
     # Graphs
 
@@ -139,5 +148,9 @@ class Site:
         graph = self.graph("plain") if engine == "onnxruntime" else None
         return self._options("plain", graph, against_itself=engine, output=output, force=True)
 
-    def _options(self, factory: str, graph: Path | None, **more: Any) -> CaptureOptions:
+    def _options(
+        self, factory: str, graph: Path | None, *, longer: bool = False, **more: Any
+    ) -> CaptureOptions:
+        if longer:
+            more |= {"launches": LAUNCHES, "rounds": 4 * LAUNCHES, "max_time": 60.0 * LAUNCHES}
         return CaptureOptions(model=f"{MODULES}:{factory}", onnx=graph, **more)

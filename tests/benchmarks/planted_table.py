@@ -10,8 +10,8 @@ from plants.plant import Plant
 from attrib.model.estimate import Delta
 
 HEADER = (
-    "| planted | where | side | true cost, ms | of the step | attributed, ms | error | right finding | its figure, ms"
-    " | rank (raw) | innocents |\n|---|---|---|---|---|---|---|---|---|---|---|"
+    "| planted | where | side | true cost, ms | of the step | attributed, ms | launches | error"
+    " | right finding | its figure, ms | rank (raw) | innocents |\n|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
 AA_HEADER = "| engine | captures | headline off by | failed findings with a saving |\n|---|---|---|---|"
 
@@ -20,7 +20,8 @@ class Overall(msgspec.Struct, frozen=True, kw_only=True):
     """All plants whose cost is above the noise.
 
     Attributes:
-        top_1: Share of them whose right finding is ranked first.
+        settled: How many of them have an attributed cost that is known well enough; errors are of these only.
+        top_1: Share of all of them whose right finding is ranked first.
         top_3: The same for the first three places.
         median_error: Median of the absolute relative errors of the attributed cost.
         worst_error: The largest of them.
@@ -31,6 +32,7 @@ class Overall(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     plants: int
+    settled: int
     top_1: float
     top_3: float
     median_error: float
@@ -48,18 +50,20 @@ def overall(scores: Sequence[Score]) -> Overall | None:
     if not counted:
         return None
     ranks = [score.named.rank if score.named else None for score in counted]
-    errors = [abs(score.error) for score in counted]
-    captures = [abs(error) for score in counted for error in score.errors or (score.error,)]
-    figures = [abs(error) for s in counted if (error := s.figure_error) is not None]
+    settled = [score for score in counted if score.settled]
+    errors = [abs(score.error) for score in settled]
+    captures = [abs(error) for score in settled for error in score.errors or (score.error,)]
+    figures = [abs(error) for s in settled if (error := s.figure_error) is not None]
     innocents = [score.innocents for score in counted]
     return Overall(
         plants=len(counted),
+        settled=len(settled),
         top_1=sum(rank == 1 for rank in ranks) / len(ranks),
         top_3=sum(rank is not None and rank <= 3 for rank in ranks) / len(ranks),
-        median_error=statistics.median(errors),
-        worst_error=max(errors),
-        median_capture_error=statistics.median(captures),
-        worst_capture_error=max(captures),
+        median_error=statistics.median(errors) if settled else 1.0,
+        worst_error=max(errors, default=1.0),
+        median_capture_error=statistics.median(captures) if settled else 1.0,
+        worst_capture_error=max(captures, default=1.0),
         median_figure_error=statistics.median(figures) if figures else 1.0,
         median_innocents=statistics.median(innocents),
         worst_innocents=max(innocents),
@@ -82,6 +86,7 @@ def _line(plant: Plant, score: Score) -> str:
         _interval(cost),
         f"{cost.median / score.truth.variant_ns.median:+.1%}",
         _interval(score.attributed_ns),
+        str(score.launches),
         _error(score),
         score.named.finding if score.named else "none",
         _ms(score.named.figure_ns) if score.named else "",
@@ -93,7 +98,7 @@ def _line(plant: Plant, score: Score) -> str:
 
 def _error(score: Score) -> str:
     if score.counts:
-        return f"{score.error:+.0%}"
+        return f"{score.error:+.0%}" if score.settled else "not settled"
     if score.void:
         return "void"
     return "a gain" if score.truth.cost_ns.high < 0 else "in the noise"
@@ -101,7 +106,7 @@ def _error(score: Score) -> str:
 
 def _summary(found: Overall) -> list[str]:
     return [
-        f"{found.plants} plants above the noise",
+        f"{found.plants} plants above the noise, of {found.settled} the attributed cost is settled",
         f"right finding first: {found.top_1:.0%}; in the first three: {found.top_3:.0%}",
         f"error of the attributed cost: median {found.median_error:.0%}, worst {found.worst_error:.0%}",
         f"the same in single captures: median {found.median_capture_error:.0%}, worst {found.worst_capture_error:.0%}",

@@ -42,7 +42,8 @@ def finding(name: str, saving: int) -> Finding:
 def report(rows, findings=(), *, ort=10_000, torch=20_000, half=0):
     """What of an analysis the score reads; every sum of work has an interval of `half` to either side."""
 
-    def work(_side, ids):
+    def work(_side, ids, *, drift):
+        assert not drift, "the pair takes it out"
         total = sum(r.onnxruntime_ns for r in rows if set(ids) & {*r.onnx_nodes, r.region})
         return Delta(median=total, low=total - half, high=total + half)
 
@@ -52,7 +53,11 @@ def report(rows, findings=(), *, ort=10_000, torch=20_000, half=0):
     latency = Latency(torch_ns=estimate(torch), onnxruntime_ns=estimate(ort), delta_ns=None, significant=True)
     document = SimpleNamespace(ledger=tuple(rows), findings=tuple(findings), latency=latency)
     directory = SimpleNamespace(root=Path("nowhere"))
-    return SimpleNamespace(document=document, ledger_rows=SimpleNamespace(work=work), directory=directory)
+    return SimpleNamespace(
+        document=document,
+        ledger_rows=SimpleNamespace(work=work, sampling=SimpleNamespace(launches=3)),
+        directory=directory,
+    )
 
 
 def truth(cost=1000, low=900, high=1100):
@@ -165,6 +170,14 @@ def test_without_the_right_finding_there_is_no_rank():
 )
 def test_a_plant_counts_if_its_cost_is_above_the_noise(cost, counts):
     assert scored(report([]), report([]), **cost).counts is counts
+
+
+@pytest.mark.parametrize(("half", "settled"), [(250, True), (251, False)])
+def test_an_attributed_cost_that_is_known_too_roughly_is_not_settled(half, settled):
+    found = scored(report([row("encoder.layer.0", "cast", 900)], half=half), report([]), cost=1000)
+    assert found.counts
+    assert found.settled is settled
+    assert (overall([found]).plants, overall([found]).settled) == (1, settled)
 
 
 def test_single_captures_are_summed_up_beside_their_median():

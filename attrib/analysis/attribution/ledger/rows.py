@@ -57,11 +57,11 @@ class Ledger:
             found[name] = found.get(name, 0.0) + value
         return found
 
-    def work(self, role: Role, ids: Iterable[str]) -> Delta:
-        """Time of the named calls or nodes on one side, with the 95 % interval of that sum."""
-        return self.weigh({role: dict.fromkeys(ids, 1.0)})
+    def work(self, role: Role, ids: Iterable[str], *, drift: bool = True) -> Delta:
+        """Time of the named calls or nodes on one side, with the 95 % interval of that sum (see `Sampling.interval`)."""
+        return self.weigh({role: dict.fromkeys(ids, 1.0)}, drift=drift)
 
-    def weigh(self, weights: Mapping[Role, Mapping[str, float]]) -> Delta:
+    def weigh(self, weights: Mapping[Role, Mapping[str, float]], *, drift: bool = True) -> Delta:
         """Sum of the times of calls and nodes, each times its weight, with the 95 % interval of that sum.
 
         A negative weight takes away: what some nodes take beyond others of the same kind.
@@ -72,7 +72,7 @@ class Ledger:
             if chosen:
                 total += float(self.sides[role].values[chosen] @ factors)
                 drawn = drawn + factors @ self.sides[role].replicates(chosen)
-        low, high = self.sampling.interval(round(total), drawn)
+        low, high = self.sampling.interval(round(total), drawn, drift=drift)
         return Delta(median=round(total), low=low, high=high)
 
     def within(self, row: int, role: Role, ids: Iterable[str]) -> tuple[int, Floats]:

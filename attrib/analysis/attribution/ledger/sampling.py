@@ -117,9 +117,16 @@ class Sampling(ABC):
         """Ends of the 95 % interval of another capture; those that the repetitions show, where they know of nothing else."""
         return self.shown(estimates, values)
 
-    def interval(self, estimate: float, values: Floats) -> tuple[int, int]:
-        """95 % interval around an estimate, in whole nanoseconds, rounded outwards and holding the estimate."""
-        low, high = self.bounds(np.array([estimate], dtype=np.float64), values[None, :])
+    def interval(self, estimate: float, values: Floats, *, drift: bool = True) -> tuple[int, int]:
+        """95 % interval around an estimate, in whole nanoseconds, rounded outwards and holding the estimate.
+
+        Args:
+            estimate: The estimate.
+            values: Its value in each column.
+            drift: Of another capture; else what the repetitions show, for who knows the drift between captures.
+        """
+        ends = self.bounds if drift else self.shown
+        low, high = ends(np.array([estimate], dtype=np.float64), values[None, :])
         return int(np.floor(min(low[0], estimate))), int(np.ceil(max(high[0], estimate)))
 
     def intervals(self, estimates: Sequence[int], values: Floats) -> list[tuple[int, int]]:

@@ -8,7 +8,8 @@ Numbered cases, cited in the code:
    Those that also read the same numbers are preferred. Several on both sides are left to the other matchers.
 3. Numbers that the other side has nowhere belong to whatever is made of them: all ways forward lead to results of one call.
    Where they lead to several, the other matchers decide. A constant or integers made of such numbers (a guard against NaN)
-   go with them.
+   go with them. Where calls and nodes lead to one call (a tool rounds what its projections read, so that nothing is equal
+   before the attention), fx nodes and weights divide them first: values bound them, so that names can only err inside.
 4. Nodes inside a branch or a loop cannot be watched: they go with the node that holds them.
 5. What hands numbers on without any call that does so (the transpositions around a recurrent layer, which PyTorch makes
    inside its call) goes with the one call for which it prepares them, or else with the call that made them.
@@ -17,14 +18,17 @@ Numbered cases, cited in the code:
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 
 from attrib.analysis.lineage.components import draws
 from attrib.analysis.lineage.disjoint_sets import DisjointSets
 from attrib.analysis.lineage.graph import GraphNode
 from attrib.analysis.match.candidates import Link, Matcher, MatchState
-from attrib.analysis.match.ops import DRAWS, base_op, onnx_role, op_role
+from attrib.analysis.match.matchers.fx_nodes import fx_nodes
+from attrib.analysis.match.matchers.weight_names import weight_names
+from attrib.analysis.match.ops import DRAWS, base_op, emits, onnx_role, op_role
 from attrib.model.values import GraphValue
 from attrib.model.work import Work
 
@@ -36,12 +40,64 @@ _MOST = 64
 
 
 def equal_values(state: MatchState, matcher: Matcher) -> list[Link]:
-    """Link the calls and nodes that make the same numbers, then what only one side has and leads to them."""
-    links = _same_results(state, matcher)
-    if not links:
+    """Link the calls and nodes that make the same numbers."""
+    return _same_results(state, matcher)
+
+
+def fx_nodes_inside(state: MatchState, matcher: Matcher) -> list[Link]:
+    """Divide what leads to one call by the fx nodes that the exporter named (case 3)."""
+    return _divide(state, matcher, fx_nodes)
+
+
+def weights_inside(state: MatchState, matcher: Matcher) -> list[Link]:
+    """Divide what leads to one call by the weights that nodes read (case 3)."""
+    return _divide(state, matcher, weight_names)
+
+
+def _divide(
+    state: MatchState, matcher: Matcher, find: Callable[[MatchState, Matcher], list[Link]]
+) -> list[Link]:
+    """The links that another matcher finds among what leads to one call, call by call."""
+    calls: dict[int, list[int]] = defaultdict(list)
+    for call, end in _calls_between(state):
+        calls[end].append(call)
+    if not calls:
         return []
-    state = state.without(links)
-    return [*links, *_nodes_between(state, matcher), *_calls_between(state, matcher)]
+    nodes: dict[int, list[int]] = defaultdict(list)
+    for link in _nodes_between(state, matcher):
+        nodes[link.call].append(link.node)
+    found = []
+    for end in sorted(calls.keys() & nodes.keys()):
+        block = replace(
+            state,
+            open_calls=tuple(sorted((*calls[end], *_partly_open(state, end, nodes[end])))),
+            open_nodes=tuple(sorted(nodes[end])),
+        )
+        found += [link for link in find(block, matcher) if not state.contradicts(link)]
+    return found
+
+
+def _partly_open(state: MatchState, end: int, nodes: Sequence[int]) -> tuple[int, ...]:
+    """The call at the end of a block, where some nodes of the block are of the fx node that it is linked to."""
+    own = {state.graph.nodes[link.node].fx_node for link in state.links if link.call == end} - {""}
+    return (end,) if any(state.graph.nodes[node].fx_node in own for node in nodes) else ()
+
+
+def leading_to_equal(state: MatchState, matcher: Matcher) -> list[Link]:
+    """Link what only one side has, and leads to what both have."""
+    if not state.links:
+        return []
+    nodes_of = state.nodes_by_call()
+    links = _nodes_between(state, matcher)
+    left = state.without(links)
+    named = left.by_scope(i for i in left.open_nodes if _is_inside(state.graph.nodes[i], state))
+    for call, end in _calls_between(state):
+        work = state.calls[call]
+        if any(emits(work.op, state.graph.nodes[i].op) for i in named.get(work.scope, ())):
+            continue  # its own node is there, and leads elsewhere as well: names decide
+        said = f"{work.op} makes numbers that no node returns, and only {state.calls[end].op} reads them"
+        links.append(matcher.link(call, nodes_of[end][0], said))
+    return links
 
 
 def _same_results(state: MatchState, matcher: Matcher, *, paired: bool = False) -> list[Link]:
@@ -246,33 +302,28 @@ def _is_nowhere(value: GraphValue | None) -> bool:
     return value is not None and value.kind == "numbers" and not value.same
 
 
-def _calls_between(state: MatchState, matcher: Matcher) -> list[Link]:
-    """Open calls whose numbers no value of the graph has, and which lead to one call with a node (case 3)."""
-    if not state.flow:
-        return []
-    waiting, nodes_of = set(state.open_calls), state.nodes_by_call()
+def _calls_between(state: MatchState) -> Iterator[tuple[int, int]]:
+    """Open calls whose numbers no value of the graph has, each with the one call with a node that it leads to (case 3)."""
+    waiting, first = set(state.open_calls), _first_of_region(state)
+    ends = {link.call: first[link.call] for link in state.links}
     there = {number for value in state.graph_values.values() for number in value.same}
     readers: dict[int, set[int]] = defaultdict(set)
     for call, sources in state.flow.items():
         for above, _ in sources:
             readers[above].add(call)
     ahead: dict[int, frozenset[int]] = {}
-    links = []
     for call in sorted(state.flow, reverse=True):
         found = set[int]()
         for reader in readers[call]:
-            found |= {reader} if reader in nodes_of else ahead.get(reader, frozenset())
+            found |= {ends[reader]} if reader in ends else ahead.get(reader, frozenset())
         if not readers[call] or (
             call in state.call_classes and not there.isdisjoint(state.call_classes[call].made)
         ):
             found.add(_END)
         ahead[call] = frozenset(sorted(found)[:_MOST])
         if call in waiting and len(found) == 1 and _END not in found and _is_new(state, call, there):
-            (end,) = found
-            said = f"{state.calls[call].op} makes numbers that no node returns, and only {state.calls[end].op} reads them"
-            links.append(matcher.link(call, nodes_of[end][0], said))
-            nodes_of[call] = nodes_of[end]
-    return links
+            (ends[call],) = found
+            yield call, ends[call]
 
 
 def _is_new(state: MatchState, call: int, there: Container[int]) -> bool:

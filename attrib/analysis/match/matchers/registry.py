@@ -1,6 +1,8 @@
 """The matchers, in the order in which they are tried: each sees only what the ones before it left open.
 
-1. `equal_values`: the call and the node make the same numbers, or numbers that only lead to such.
+1. `equal_values`: the call and the node make the same numbers; then what makes numbers that only lead to such: divided by
+   fx nodes and weights where several calls do (`fx_nodes_inside`, `weights_inside`), else with what it leads to
+   (`leading_to_equal`).
 2. `fx_nodes`: the exporter wrote the module and the fx node; inside one module, fx nodes and calls of one op are in the
    same order, if there are as many of each.
 3. `random_draws`: what draws random numbers, whose numbers agree with none: by module, or over the graph, and in order.
@@ -28,7 +30,14 @@ as the row has them.
 from attrib.analysis.match.candidates import Matcher
 from attrib.analysis.match.matchers.absorbed import folded_norms, followers
 from attrib.analysis.match.matchers.between import between
-from attrib.analysis.match.matchers.by_value import equal_values, handed_on, in_order
+from attrib.analysis.match.matchers.by_value import (
+    equal_values,
+    fx_nodes_inside,
+    handed_on,
+    in_order,
+    leading_to_equal,
+    weights_inside,
+)
 from attrib.analysis.match.matchers.data_flow import data_flow
 from attrib.analysis.match.matchers.fx_nodes import fx_nodes, fx_runs
 from attrib.analysis.match.matchers.inserted import inserted_conversions, inserted_layouts
@@ -39,6 +48,9 @@ from attrib.analysis.match.matchers.weight_names import weight_names
 
 MATCHERS: tuple[Matcher, ...] = (
     Matcher(equal_values, "values", 0.999, needs=("values",)),  # 1
+    Matcher(fx_nodes_inside, "fx-node", 0.99, needs=("links", "values", "data flow", "fx nodes")),  # 1
+    Matcher(weights_inside, "weight-name", 0.9, needs=("links", "values", "data flow", "weights")),  # 1
+    Matcher(leading_to_equal, "values", 0.999, needs=("links", "values")),  # 1
     Matcher(fx_nodes, "fx-node", 0.99, needs=("modules", "fx nodes"), constants=True),  # 2
     Matcher(random_draws, "scope-order", 0.9, needs=("modules",), constants=True),  # 3
     Matcher(random_draws, "shape-order", 0.5, constants=True),  # 3

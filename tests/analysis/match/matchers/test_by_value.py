@@ -36,12 +36,21 @@ class Step:
         *,
         nowhere: str = "",
         scope: str | None = None,
+        modules: Sequence[str] = (),
+        origins: Sequence[int] = (),
     ) -> None:
+        """`modules`: of each call; `origins`: by node, the call whose module and fx node the exporter wrote into it."""
         letters = sorted({letter for _, taken, made in calls for letter in taken + made})
         number = {letter: i for i, letter in enumerate(letters)}
         kinds: tuple[Kind, ...] = tuple("constant" if letter.isupper() else "numbers" for letter in letters)
         self.calls = tuple(
-            Work(id=f"/aten::{op}#{i}", engine="torch", op=f"aten::{op}", scope="", inputs=(X,))
+            Work(
+                id=f"/aten::{op}#{i}",
+                engine="torch",
+                op=f"aten::{op}",
+                scope=modules[i] if modules else "",
+                inputs=(X,),
+            )
             for i, (op, _, _) in enumerate(calls)
         )
         makers: dict[str, int] = {}
@@ -54,7 +63,9 @@ class Step:
         self.flow = Flow(calls=tuple(flow))
         graph_nodes = tuple(
             GraphNode(name=f"{i} {op}", index=i, op=op, domain="", inputs=tuple(ins.split()), outputs=tuple(outs.split()),
-                      scope=scope)
+                      scope=modules[origins[i]] if origins else scope,
+                      fx_node=f"fx_{origins[i]}" if origins else "",
+                      fx_target=f"aten.{calls[origins[i]][0]}.default" if origins else "")
             for i, (op, ins, outs) in enumerate(nodes)
         )  # fmt: skip
         self.graph = Graph(
@@ -283,3 +294,61 @@ def test_every_unit_of_work_is_in_one_region_whatever_is_equal(size, chance):
     for region in found:
         if region.match.method == "values":
             assert region.origin == "both"
+
+
+ROUNDED = {
+    "calls": [("linear", "x", "q"), ("addmm", "x", "k"), ("attention", "qk", "s"), ("relu", "s", "r")],
+    "nodes": [
+        ("Cast", "x", "p"), ("Gemm", "p W", "q"), ("Cast", "x", "o"), ("Gemm", "o W", "k"),
+        ("MatMul", "q k", "m"), ("Softmax", "m", "s"), ("Relu", "s", "r"),
+    ],
+}  # fmt: skip
+"""A tool rounds what two projections read: only from the attention on are the numbers equal."""
+
+
+class TestInside:
+    def step(self, **more):
+        return Step(ROUNDED["calls"], ROUNDED["nodes"], "r", nowhere="pqokm", **more)
+
+    def test_what_leads_to_one_call_goes_with_it_where_no_name_divides_it(self):
+        assert matched(self.step()) == {
+            "linear addmm attention = Cast Gemm Cast Gemm MatMul Softmax",
+            "relu = Relu",
+        }
+
+    def test_fx_nodes_divide_it(self):
+        step = self.step(modules=("q", "k", "a", "r"), origins=(0, 0, 1, 1, 2, 2, 3))
+        assert matched(step) == {
+            "linear = Cast Gemm",
+            "addmm = Cast Gemm",
+            "attention = MatMul Softmax",
+            "relu = Relu",
+        }
+        assert {region.match.method for region in step.regions()} == {"fx-node", "values"}
+
+    def test_a_part_is_verified_by_what_its_results_lead_to(self):
+        step = self.step(modules=("q", "k", "a", "r"), origins=(0, 0, 1, 1, 2, 2, 3))
+        assert set(step.states().values()) == {"verified"}
+
+    def test_a_part_whose_results_never_become_pytorchs_is_not(self):
+        step = Step(
+            ROUNDED["calls"], ROUNDED["nodes"], "r", nowhere="pqokmsr",
+            modules=("q", "k", "a", "r"), origins=(0, 0, 1, 1, 2, 2, 3),
+        )  # fmt: skip
+        states = step.states()
+        assert states["linear = Cast Gemm"] == "wrong"  # here the numbers begin to differ
+        assert states["attention = MatMul Softmax"] == states["relu = Relu"] == "unchecked"
+
+    def test_a_part_whose_result_leaves_the_model_is_not_verified_by_its_other_readers(self):
+        step = Step(
+            ROUNDED["calls"], ROUNDED["nodes"], "r q", nowhere="pqokm",
+            modules=("q", "k", "a", "r"), origins=(0, 0, 1, 1, 2, 2, 3),
+        )  # fmt: skip
+        assert matched(step) == {
+            "linear = Cast Gemm",
+            "addmm = Cast Gemm",
+            "attention = MatMul Softmax",
+            "relu = Relu",
+        }
+        states = step.states()
+        assert (states["linear = Cast Gemm"], states["addmm = Cast Gemm"]) == ("wrong", "verified")
