@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from attrib.analysis.lineage.graph import GraphNode
 from attrib.findings.evidence.advice import either, phrase, rewritten
 from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph, explained_works
-from attrib.findings.evidence.ledger_queries import MOST_GROUPS, both_times, ids, nodes_ns, rows_holding
+from attrib.findings.evidence.ledger_queries import (
+    MOST_GROUPS,
+    both_times,
+    calls_of,
+    ids,
+    nodes_ns,
+    rows_holding,
+)
 from attrib.findings.evidence.reference_cost import Terms, weight_once, weights_at_product_rate
 from attrib.findings.protocol import Evidence, Rule, RuleResult
 from attrib.model.document import EvidenceRow
@@ -33,9 +40,16 @@ def audit(evidence: Evidence) -> RuleResult:
         terms.add(weights_at_product_rate(every, flops, work.outputs[0].dtype), -1)
     nodes = tuple(name for node, _, _ in found for name in _with_bias(ran, node))
     rows = rows_holding(evidence, nodes)
-    claim = evidence.ledger.weigh({"onnxruntime": terms.nodes})
-    spent = nodes_ns(evidence, nodes)
     has_peers = len(terms.nodes) > len(nodes)
+    if not has_peers:
+        terms.add_calls(weight_once(calls_of(rows)), -1)
+    claim = evidence.ledger.weigh({"onnxruntime": terms.nodes, "torch": terms.calls})
+    spent = nodes_ns(evidence, nodes)
+    reference = (
+        "they would take at the rate of the graph's other matrix products"
+        if has_peers
+        else "PyTorch takes for them"
+    )
     lines = []
     for node, work, flops in found[:MOST_GROUPS]:
         held, own = rows_holding(evidence, [work.id]), nodes_ns(evidence, [work.id])
@@ -44,16 +58,14 @@ def audit(evidence: Evidence) -> RuleResult:
         text = f"{work.id} computes {equation} in {format_ns(own)}{rate}; its region: {both_times(held)}"
         lines.append(EvidenceRow(text=text, rows=ids(held), value_ns=own))
     return RuleResult(
-        failed=has_peers,
+        failed=has_peers or bool(terms.calls),
         rows=ids(rows),
         claim=claim,
         works=explained_works(rows, nodes),
         detail=counted(len(found), "matrix product is", "matrix products are"),
         summary=f"{counted(len(found), 'product')} by Einsum: {format_ns(spent)}, with the bias."
         + ("" if has_peers else " The graph holds no other product to compare them with."),
-        price="That is {} more than they would take at the rate of the graph's other matrix products."
-        if has_peers and claim.median > 0
-        else "",
+        price=f"That is {{}} more than {reference}." if claim.median > 0 else "",
         evidence=tuple(lines),
         fix=either(
             phrase(
@@ -99,7 +111,7 @@ RULE = Rule(
         "Einsum is the general form of a product, and ONNX Runtime computes it in a general way: it transposes and"
         " reshapes its factors in every run, also the weights, and no optimizer fuses it with the bias behind it. The rule"
         " finds the Einsum nodes that are matrix products, and claims what they take beyond the rate that MatMul and Gemm"
-        " nodes of the same graph reach."
+        " nodes of the same graph reach; where it has none, beyond what PyTorch takes for them."
     ),
     cause="kernel",
     needs=("delta", "partitions", "optimized"),

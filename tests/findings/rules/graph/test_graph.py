@@ -113,6 +113,15 @@ class TestEinsumProducts:
         assert (lonely.state, lonely.saving_ns) == ("passed", 0)
         assert "no other product" in lonely.summary
 
+    def test_without_another_product_the_measure_is_what_pytorch_takes_for_it(self):
+        alone = Ran(
+            node("Einsum", ["x", "w"], ["e"], equation="bsi,io->bso", name="einsum"), 10 * MS, result=WIDE, reads=LINEAR,
+            calls=(("l", "aten::einsum"),), torch_ns=3 * MS,
+        )  # fmt: skip
+        found = finding("einsum-products", given(alone, constants=("w",)))
+        assert (found.state, found.saving_ns) == ("failed", 7 * MS)
+        assert "more than PyTorch takes for them" in found.summary
+
     def test_its_region_is_not_blamed_on_the_kernel_again(self):
         ran = (
             Ran(
