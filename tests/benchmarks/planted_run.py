@@ -54,7 +54,8 @@ def _settle(site: Site, plant: Plant, known: dict[Path, Analysis], *, again: boo
 
 def _steady(site: Site, plant: Plant, folder: Path, known: dict[Path, Analysis]) -> None:
     """Capture the pair without the plant again if the machine has changed since."""
-    if abs(pair_of(plant, folder, site, known).drift - 1) > STEADY:
+    pair = pair_of(plant, folder, site, known)
+    if pair.unlike or abs(pair.drift - 1) > STEADY:
         _measure_unplanted(site, plant.baseline, longer=folder == site.longer_of(plant.name))
 
 
@@ -133,7 +134,7 @@ def _score(plant: Plant, made: Sequence[Path], site: Site, known: dict[Path, Ana
 
 
 def pair_of(plant: Plant, folder: Path, site: Site, known: dict[Path, Analysis]) -> Pair:
-    """The reports of one plant; of the captures without it the one between which and it the machine drifted least.
+    """The reports of one plant; of the captures without it one in a like state, between which the machine drifted least.
 
     Args:
         plant: The plant.
@@ -147,7 +148,7 @@ def pair_of(plant: Plant, folder: Path, site: Site, known: dict[Path, Analysis])
         if other not in known:
             known[other] = load(other)
     found = [Pair(plant, planted, known[other]) for other in others]
-    return min(found, key=lambda pair: abs(pair.drift - 1))
+    return min(found, key=lambda pair: (pair.unlike, abs(pair.drift - 1)))
 
 
 def against_itself(site: Site) -> list[tuple[Role, list[float], list[str]]]:

@@ -145,6 +145,15 @@ class Pair:
             return 1.0  # planted in the inputs: both engines have it
         return _median(self.planted, other) / _median(self.unplanted, other)
 
+    @property
+    def unlike(self) -> bool:
+        """Whether no launch of one capture met the machine in a state of the other's, where both know theirs."""
+        known = [
+            {launch.caches for launch in a.document.state.launches} - {""} if a.document.state else set()
+            for a in (self.planted, self.unplanted)
+        ]
+        return all(known) and known[0].isdisjoint(known[1])
+
     def _innocent(self, analysis: Analysis) -> list[LedgerRow]:
         return [
             row for row in analysis.document.ledger if row.cause != OVERHEAD and not is_right(self.plant, row)

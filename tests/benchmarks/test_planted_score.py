@@ -39,7 +39,7 @@ def finding(name: str, saving: int) -> Finding:
     )
 
 
-def report(rows, findings=(), *, ort=10_000, torch=20_000, half=0):
+def report(rows, findings=(), *, ort=10_000, torch=20_000, half=0, caches=()):
     """What of an analysis the score reads; every sum of work has an interval of `half` to either side."""
 
     def work(_side, ids, *, drift):
@@ -51,7 +51,12 @@ def report(rows, findings=(), *, ort=10_000, torch=20_000, half=0):
         return Estimate(median=value, low=value, high=value, n=1)
 
     latency = Latency(torch_ns=estimate(torch), onnxruntime_ns=estimate(ort), delta_ns=None, significant=True)
-    document = SimpleNamespace(ledger=tuple(rows), findings=tuple(findings), latency=latency)
+    document = SimpleNamespace(
+        ledger=tuple(rows),
+        findings=tuple(findings),
+        latency=latency,
+        state=SimpleNamespace(launches=[SimpleNamespace(caches=one) for one in caches]),
+    )
     directory = SimpleNamespace(root=Path("nowhere"))
     return SimpleNamespace(
         document=document,
@@ -91,6 +96,20 @@ def test_attributed_is_the_growth_of_the_right_rows_beyond_the_machines_drift():
     assert found.drift == pytest.approx(1.1)
     assert found.attributed_ns.median == 1400 - 440
     assert found.error == pytest.approx(-0.04)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "unlike"),
+    [
+        (["shared"], ["apart"], True),
+        (["shared", "apart"], ["apart"], False),
+        (["shared"], [""], False),
+        ([], ["apart"], False),
+    ],
+)
+def test_captures_in_no_common_state_of_the_machine_are_unlike(before, after, unlike):
+    pair = Pair(PLANT, report([], caches=after), report([], caches=before))
+    assert pair.unlike is unlike
 
 
 def test_growth_elsewhere_is_blamed_on_the_innocent_as_far_as_its_interval_is_from_nothing():
