@@ -18,6 +18,8 @@ sys.path.insert(0, str(ROOT))
 import msgspec  # noqa: E402
 
 from attrib.model.document import Document  # noqa: E402
+from attrib.model.estimate import Estimate  # noqa: E402
+from attrib.model.manifest import Role  # noqa: E402
 
 MANIFEST, REPORT = "manifest.json", "report.json"
 
@@ -53,6 +55,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         ended: Why there were no more: the interval was `narrow`, the most `rounds` were measured, or the `time` was up.
         disturbed: Why blocks were disturbed, and how often.
         saving: Failed findings with a saving.
+        left: What the split leaves over of either engine's step (`REMAINDERS`, without their signs), as a share of it.
     """
 
     seconds: float = 0.0
@@ -73,6 +76,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     ended: str = ""
     disturbed: dict[str, int] = {}
     saving: tuple[str, ...] = ()
+    left: dict[Role, float] = {}
 
     @property
     def half_width(self) -> float:
@@ -161,7 +165,20 @@ def figures_of(document: Document, *, seconds: float = 0.0) -> Figures:
         ended=document.protocol.ended if document.protocol else "",
         disturbed=dict(judgement.disturbed),
         saving=tuple(f.id for f in document.findings if f.state == "failed" and f.saving_ns),
+        left=_left(document),
     )
+
+
+def _left(document: Document) -> dict[Role, float]:
+    """What is left over of each side's step."""
+    rows = [row for row in document.ledger if row.cause in REMAINDERS]
+    sides: dict[Role, tuple[Estimate | None, list[int]]] = {
+        "torch": (document.latency.torch_ns, [row.torch_ns for row in rows]),
+        "onnxruntime": (document.latency.onnxruntime_ns, [row.onnxruntime_ns for row in rows]),
+    }
+    return {
+        role: sum(map(abs, left)) / step.median for role, (step, left) in sides.items() if step is not None
+    }
 
 
 def spent(phases: Sequence[tuple[str, float]]) -> tuple[float, float]:
