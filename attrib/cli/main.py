@@ -8,6 +8,7 @@ from difflib import get_close_matches
 
 import click
 
+from attrib.cli.command import write_examples
 from attrib.cli.streams import drop_stdout, is_stdout_full, prepare_streams
 from attrib.errors import AttribError, InternalError, UsageError
 from attrib.version import __version__
@@ -27,6 +28,15 @@ COMMANDS = {
     "completion": "Print the shell completion script.",
 }
 """Every subcommand and its one line of help, so that `attrib --help` imports none of them."""
+
+EXAMPLES = (
+    (
+        "attrib profile --model bert-base-uncased",
+        "Both engines, side by side, and the report of what differs.",
+    ),
+    ("attrib verify TRACE_DIR", "The fixes that the report suggests, measured."),
+    ("attrib check TRACE_DIR --max-ratio 0.8", "A gate for continuous integration."),
+)
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -65,6 +75,11 @@ class LazyGroup(click.Group):
         """List the subcommands from `COMMANDS` alone."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Give the examples."""
+        with formatter.section("Examples"):
+            write_examples(formatter, EXAMPLES)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
