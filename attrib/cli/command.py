@@ -16,10 +16,8 @@ from attrib.cli.configuration import (
     options_from,
     options_of,
 )
+from attrib.cli.main import write_examples
 from attrib.errors import UsageError
-
-Examples = Sequence[tuple[str, str]]
-"""Whole commands, each with what it is for."""
 
 _NOT_ABOUT_RESULTS = ("quiet", "verbose", "open_page")
 
@@ -49,7 +47,7 @@ class Command(click.Command):
         self,
         *args: Any,
         groups: Mapping[str, Sequence[str]] | None = None,
-        examples: Examples = (),
+        examples: Sequence[tuple[str, str]] = (),
         quiet: str = "",
         verbose: bool = False,
         **kwargs: Any,
@@ -144,14 +142,6 @@ class Command(click.Command):
     def heeded(self, ctx: click.Context) -> Sequence[str]:  # noqa: ARG002
         """Names of the options that bear on this call."""
         return [str(option.name) for option in options_of(self)]
-
-
-def write_examples(formatter: click.HelpFormatter, examples: Examples) -> None:
-    """Each command on a line that can be copied, and below it what it is for."""
-    for line, purpose in examples:
-        formatter.write(f"{'':{formatter.current_indent}}{line}\n")
-        with formatter.indentation():
-            formatter.write_text(purpose)
 
 
 def words_of(

@@ -3,12 +3,11 @@
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 import click
 
-from attrib.cli.command import write_examples
 from attrib.cli.streams import drop_stdout, is_stdout_full, prepare_streams
 from attrib.errors import AttribError, InternalError, UsageError
 from attrib.version import __version__
@@ -40,6 +39,14 @@ EXAMPLES = (
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+
+
+def write_examples(formatter: click.HelpFormatter, examples: Iterable[tuple[str, str]]) -> None:
+    """Each command on a line that can be copied, and below it what it is for."""
+    for line, purpose in examples:
+        formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+        with formatter.indentation():
+            formatter.write_text(purpose)
 
 
 class LazyGroup(click.Group):
