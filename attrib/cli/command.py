@@ -82,7 +82,16 @@ class Command(click.Command):
             ctx.default_map = options_from(found, ctx) if found else {}
         except UsageError as error:
             problem = error
-        rest = super().parse_args(ctx, args)  # `--help` ends here, whatever a file says
+        try:
+            rest = super().parse_args(ctx, args)  # `--help` ends here, whatever a file says
+        except click.BadParameter as error:
+            option = error.param
+            if (
+                option is None
+                or ctx.get_parameter_source(option.name or "") is not ParameterSource.ENVIRONMENT
+            ):
+                raise
+            raise UsageError(f"{option.envvar} in the environment: {error.message}") from error
         if ctx.resilient_parsing:
             return rest
         if problem is not None:
@@ -133,7 +142,9 @@ class Command(click.Command):
         """Say which options a file gave, and run the command."""
         found: Configuration | None = ctx.meta.get("attrib.configuration")
         words = words_of(ctx, (ParameterSource.DEFAULT_MAP,), self.heeded(ctx))
-        if found is not None and words and not is_quiet():
+        # A file cannot hide that it is there.
+        hidden = is_quiet() and ctx.get_parameter_source("quiet") is not ParameterSource.DEFAULT_MAP
+        if found is not None and words and not hidden:
             import shlex
 
             click.echo(f"attrib: from {found.file}: {_one_line(shlex.join(words))}", err=True)

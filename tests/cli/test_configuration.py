@@ -145,6 +145,17 @@ def test_a_misspelled_variable_is_bad_usage(place, profile, monkeypatch):
     assert caught.value.hint == "did you mean ATTRIB_PROFILE_LAUNCHES?"
 
 
+def test_a_value_that_no_option_takes_names_its_variable(place, profile, monkeypatch):
+    monkeypatch.setenv("ATTRIB_PROFILE_ROUNDS", "many")
+    with pytest.raises(
+        UsageError, match="ATTRIB_PROFILE_ROUNDS in the environment: 'many' is not a valid integer"
+    ):
+        profile()
+    monkeypatch.setenv("ATTRIB_PROFILE_ROUNDS", "3")
+    with pytest.raises(click.BadParameter):
+        profile("--rounds", "many")
+
+
 def test_help_is_given_whatever_a_file_says(cli, tmp_path):
     (tmp_path / "attrib.toml").write_text("[profile]\nlaunchs = 3\n")
     assert cli("profile", "--help", cwd=tmp_path, quickly=False).returncode == 0
@@ -266,6 +277,9 @@ def test_who_reads_a_report_is_told_which_file_gave_options(cli, sample_copy, tm
     assert (done.returncode, done.stderr) == (0, "attrib: from attrib.toml: --static\n")
     quiet = cli("report", "-q", sample_copy, cwd=tmp_path)
     assert quiet.stderr == ""
+    (tmp_path / "attrib.toml").write_text("[report]\nquiet = true\n")
+    hiding = cli("report", sample_copy, cwd=tmp_path)
+    assert hiding.stderr == "attrib: from attrib.toml: --quiet\n"
     first, *others = quiet.stdout.splitlines()
     assert first.startswith("ONNX Runtime is ")
     assert [line.rpartition("/")[2] for line in others] == ["report.html", "report.json"]
