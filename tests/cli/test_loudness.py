@@ -7,6 +7,7 @@ import pytest
 
 from attrib.cli import progress
 from attrib.cli.command import Command, is_quiet, is_verbose
+from attrib.model.experiment import ExperimentResult
 
 
 @pytest.fixture
@@ -14,12 +15,13 @@ def said(monkeypatch, tmp_path):
     """What a command with both switches makes of its arguments."""
     monkeypatch.chdir(tmp_path)
 
-    def run(*args):
+    def run(*args, then=lambda: None):
         seen = []
 
         @click.command("talk", cls=Command, quiet="Say less.", verbose=True)
         def talk():
             seen.append((is_quiet(), is_verbose()))
+            then()
 
         talk.main([*args], standalone_mode=False)
         return seen[0]
@@ -34,6 +36,15 @@ def test_the_command_line_decides_between_the_two(said, monkeypatch, tmp_path):
     monkeypatch.setenv("ATTRIB_TALK_QUIET", "1")
     assert said() == (True, False)
     assert said("-v") == (False, True)
+
+
+def test_a_file_that_wants_quiet_is_told_all_the_same(said, tmp_path, capsys):
+    (tmp_path / "attrib.toml").write_text("[talk]\nquiet = true\n")
+    assert said() == (True, False)
+    assert capsys.readouterr().err == "attrib: from attrib.toml: --quiet\n"
+    assert said("-v") == (False, True)
+    assert said("-q") == (True, False)
+    assert capsys.readouterr().err == "", "the command line says otherwise, or the same"
 
 
 def test_both_at_once_make_no_sense(cli):
@@ -60,6 +71,24 @@ def test_a_line_of_an_engine_is_shown_with_its_name_and_controls_nothing():
     stream = io.StringIO()
     progress.PlainProgress(stream, hears_engines=True).hear("onnxruntime", "\x1b[31mred\x1b[0m")
     assert stream.getvalue() == "onnxruntime: \\x1b[31mred\\x1b[0m\n"
+
+
+def test_quiet_leaves_the_results_of_experiments_without_their_notes(said, tmp_path, capsys):
+    from attrib.cli.verify_output import show_results
+
+    row = ExperimentResult(
+        id="opset-23",
+        title="Opset 23",
+        side="onnxruntime",
+        state="failed",
+        reason="no kernel",
+        note="a long story",
+    )
+    for args in ((), ("-q",)):
+        said(*args, then=lambda: show_results([row], as_json=False, root=tmp_path))
+        out = capsys.readouterr().out
+        assert "failed: no kernel" in out
+        assert ("a long story" in out) == (args == ())
 
 
 SPEAKING = """
