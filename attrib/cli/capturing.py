@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from attrib.cli.command import is_verbose, words_from_elsewhere
 from attrib.errors import AttribError, UsageError
 from attrib.model.capture_options import OPTIONS
 
@@ -43,7 +44,7 @@ def check_resume(context: click.Context, resume: Path | None, options: dict[str,
 
 
 def run_capture(
-    resumed: Path | None, options: dict[str, Any], progress: "Progress"
+    context: click.Context, resumed: Path | None, options: dict[str, Any], progress: "Progress"
 ) -> tuple[Path, AttribError | None]:
     """Run a new capture or the rest of one; the directory, and the failure of one engine where the other was measured."""
     from attrib.capture import (
@@ -58,7 +59,8 @@ def run_capture(
     try:
         if resumed is None:
             given = {name: value for name, value in options.items() if value is not None}
-            words = shlex.join(["attrib", *sys.argv[1:]])
+            # What the environment and a file gave belongs to the command that gives this capture again.
+            words = shlex.join(["attrib", *sys.argv[1:], *words_from_elsewhere(context)])
             return capture(CaptureOptions(**given, command=words), progress=progress), None
         supplied = UserSupplied(**{name: options[name] for name in _NAMED_AGAIN})
         if not resume(resumed, supplied, progress=progress):
@@ -75,7 +77,7 @@ def run_capture(
 
 
 def _show_details(error: AttribError) -> None:
-    """Print the worker's traceback of an error, where `ATTRIB_DEBUG` is set."""
+    """Print the worker's traceback of an error, where `ATTRIB_DEBUG` is set, or `-v` given."""
     details = getattr(error, "details", "")
-    if details and os.environ.get("ATTRIB_DEBUG"):
+    if details and (os.environ.get("ATTRIB_DEBUG") or is_verbose()):
         click.echo(details, err=True)

@@ -1,6 +1,6 @@
 """`attrib check`: a gate for continuous integration."""
 
-import tomllib
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from attrib.cli.command import Command, is_quiet
+from attrib.cli.configuration import nearest
 from attrib.errors import AttribError, GateError, InconclusiveError, UsageError
 
 if TYPE_CHECKING:
@@ -15,13 +17,26 @@ if TYPE_CHECKING:
 
     from attrib.comparison import Gate, Limits
 
-CONFIGURATIONS = (("attrib.toml", ("check",)), ("pyproject.toml", ("tool", "attrib", "check")))
-"""Files of the current directory that may hold limits, the first that does counts, and the table in each."""
-
 _MARKS = {"passed": "✅", "failed": "❌", "inconclusive": "❔", "warned": "⚠️"}
 
 
-@click.command("check")
+@click.command(
+    "check",
+    cls=Command,
+    groups={
+        "Limits": ("baseline", "max_delta", "max_ratio", "rules"),
+        "What is shown": ("format_", "quiet"),
+    },
+    examples=(
+        ("attrib check now --baseline before --max-delta 15%", "Not much slower than another capture was."),
+        (
+            "attrib check now --max-ratio 0.8",
+            "ONNX Runtime in at most 0.8 times PyTorch's time, on this machine.",
+        ),
+        ("attrib check now --rule provider-not-used=fail", "No finding of this rule."),
+    ),
+    quiet="Print only the limits that do not hold.",
+)
 @click.argument("trace_dir", type=click.Path(path_type=Path))
 @click.option("--baseline", type=click.Path(path_type=Path), help="Capture, or report.json, to compare with.")
 @click.option(
@@ -46,7 +61,10 @@ _MARKS = {"passed": "✅", "failed": "❌", "inconclusive": "❔", "warned": "�
     default="terminal",
     show_default=True,
 )
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     trace_dir: Path,
     baseline: Path | None,
     max_delta: str | None,
@@ -58,25 +76,25 @@ def command(
 
     Exits with 0 where all hold, 1 where one is broken, 4 where the measurement cannot tell, and 3 where the capture or the
     baseline is missing. A limit is broken only where the figure is beyond it and its interval shows that there is a change.
-    Limits may stand in `[tool.attrib.check]` of pyproject.toml, or `[check]` of attrib.toml: options come first.
     """
     from attrib.api import diff, document_at
     from attrib.comparison import gates
 
-    given = {"max-delta": max_delta, "max-ratio": max_ratio, "rules": dict(map(_level, rules))}
-    kept = _configuration(Path())
-    limits = _limits({**kept, **{k: v for k, v in given.items() if v}}, kept)
-    where = baseline or (Path(str(kept["baseline"])) if "baseline" in kept else None)
+    # The levels of a file hold for the rules that nothing else names.
+    levels = dict(map(_level, (*(context.lookup_default("rules") or ()), *rules)))
+    limits = _limits(max_delta, max_ratio, levels)
     document = document_at(trace_dir)
     change = None
-    if where is not None:
-        if not where.exists():
+    if baseline is not None:
+        if not baseline.exists():
             raise AttribError(
-                f"{where}: there is no baseline", hint="record one with attrib profile, or name another"
+                f"{baseline}: there is no baseline", hint="record one with attrib profile, or name another"
             )
-        change = diff(where, document)
+        change = diff(baseline, document)
     found = gates(document, limits, change)
-    click.echo(_rendered(found, format_))
+    told = [gate for gate in found if gate.state != "passed"] if is_quiet() and format_ != "json" else found
+    if told:
+        click.echo(_rendered(told, format_))
     _raise(found)
 
 
@@ -87,31 +105,8 @@ def _level(text: str) -> tuple[str, str]:
     return name, level
 
 
-def _configuration(folder: Path) -> dict[str, Any]:
-    """The table of limits of the first file that has one; empty without any.
-
-    Raises:
-        UsageError: A file is no TOML, or what it has is no table.
-    """
-    for name, keys in CONFIGURATIONS:
-        file = folder / name
-        if not file.is_file():
-            continue
-        try:
-            found: Any = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise UsageError(f"{name}: is no TOML: {error}") from error
-        for key in keys:
-            found = found.get(key, {}) if isinstance(found, dict) else found
-        if not isinstance(found, dict):
-            raise UsageError(f"{name}: {'.'.join(keys)} is no table")
-        if found:
-            return found
-    return {}
-
-
-def _limits(given: Mapping[str, Any], kept: Mapping[str, Any]) -> "Limits":
-    """The limits of the options, and of the file where no option names them.
+def _limits(max_delta: str | None, max_ratio: float | None, levels: Mapping[str, Any]) -> "Limits":
+    """The limits, read.
 
     Raises:
         UsageError: There is none, or one of them means nothing.
@@ -119,30 +114,20 @@ def _limits(given: Mapping[str, Any], kept: Mapping[str, Any]) -> "Limits":
     from attrib.comparison import RULE_LEVELS, Limits, parse_limit
     from attrib.findings.registry import RULES
 
-    unknown = sorted(set(given) - {"max-delta", "max-ratio", "rules", "baseline"})
-    if unknown:
-        raise UsageError(
-            f"the table of limits has an unknown key {unknown[0]!r}",
-            hint="max-delta, max-ratio, rules, baseline",
-        )
-    if not all(isinstance(its.get("rules", {}), dict) for its in (kept, given)):
-        raise UsageError("rules is no table", hint='layout-churn = "fail"')
-    levels = {**kept.get("rules", {}), **given.get("rules", {})}
     known = {rule.id for rule in RULES}
     for name, level in levels.items():
         if name not in known:
-            raise UsageError(f"there is no rule {name!r}", hint="attrib rules lists them")
+            raise UsageError(
+                f"there is no rule {name!r}", hint=nearest(name, known, "attrib rules lists them")
+            )
         if level not in RULE_LEVELS:
             raise UsageError(f"{name}: {level!r} is no level", hint=", ".join(RULE_LEVELS))
-    most, ratio = given.get("max-delta"), given.get("max-ratio")
-    if most is None and ratio is None and not levels:
+    if max_delta is None and max_ratio is None and not levels:
         raise UsageError("no limit to check", hint="--max-delta 5%, --max-ratio 0.8 or --rule ID=fail")
-    if ratio is not None and not (isinstance(ratio, int | float) and ratio > 0):
-        raise UsageError(f"max-ratio: {ratio!r} is no positive number")
+    if max_ratio is not None and not 0 < max_ratio < math.inf:
+        raise UsageError(f"--max-ratio: {max_ratio:g} is no positive number")
     return Limits(
-        max_delta=parse_limit(str(most)) if most is not None else None,
-        max_ratio=float(ratio) if ratio is not None else None,
-        rules=levels,
+        max_delta=parse_limit(max_delta) if max_delta is not None else None, max_ratio=max_ratio, rules=levels
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from attrib.cli.command import Command
 from attrib.errors import AttribError
 from attrib.report.view.text import one_line
 
@@ -23,7 +24,7 @@ MARK_WIDTH = 4
 GUTTER = 2
 
 
-@click.command("doctor")
+@click.command("doctor", cls=Command)
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option(
     "--ort-python",

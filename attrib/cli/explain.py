@@ -5,8 +5,10 @@ from pathlib import Path
 
 import click
 
+from attrib.cli.command import Command
 
-@click.command("explain")
+
+@click.command("explain", cls=Command)
 @click.argument("trace_dir", type=click.Path(path_type=Path))
 @click.argument("name", metavar="NODE|CALL|MODULE")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from attrib.cli.command import Command
 from attrib.errors import UsageError
 
 if TYPE_CHECKING:
     from attrib.api import Analysis
 
 
-@click.command("export")
+@click.command("export", cls=Command)
 @click.argument("trace_dir", type=click.Path(path_type=Path))
 @click.option(
     "--perfetto", metavar="FILE", help="One step of both engines as a trace for Perfetto or chrome://tracing."

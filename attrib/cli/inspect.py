@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from attrib.cli.command import Command
 from attrib.errors import UsageError
 from attrib.report.view.text import one_line
 
@@ -34,7 +35,7 @@ _DIRECTIONS: "dict[CopyDirection, str]" = {
 }
 
 
-@click.command("inspect")
+@click.command("inspect", cls=Command)
 @click.argument("file")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option(

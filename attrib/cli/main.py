@@ -3,7 +3,7 @@
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 import click
@@ -28,8 +28,25 @@ COMMANDS = {
 }
 """Every subcommand and its one line of help, so that `attrib --help` imports none of them."""
 
+EXAMPLES = (
+    (
+        "attrib profile --model bert-base-uncased",
+        "Both engines, side by side, and the report of what differs.",
+    ),
+    ("attrib verify TRACE_DIR", "The fixes that the report suggests, measured."),
+    ("attrib check TRACE_DIR --max-ratio 0.8", "A gate for continuous integration."),
+)
+
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+
+
+def write_examples(formatter: click.HelpFormatter, examples: Iterable[tuple[str, str]]) -> None:
+    """Each command on a line that can be copied, and below it what it is for."""
+    for line, purpose in examples:
+        formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+        with formatter.indentation():
+            formatter.write_text(purpose)
 
 
 class LazyGroup(click.Group):
@@ -65,6 +82,11 @@ class LazyGroup(click.Group):
         """List the subcommands from `COMMANDS` alone."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Give the examples."""
+        with formatter.section("Examples"):
+            write_examples(formatter, EXAMPLES)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from attrib.capture.config.progress import Progress
+from attrib.capture.config.progress import NoProgress, Progress
+from attrib.cli.command import is_quiet, is_verbose
 from attrib.report.view.text import one_line
 
 if TYPE_CHECKING:
@@ -32,11 +33,23 @@ SAID_EVERY = 30.0
 """Seconds after which the reader of a log wonders."""
 
 
-class PlainProgress:
-    """Progress for logs and pipes: one line per phase, and one every half a minute of a long one."""
+class OnlyWarnings(NoProgress):
+    """What `-q` leaves of the progress."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+
+    def warn(self, message: str) -> None:
+        """Print a warning."""
+        print(f"attrib: warning: {one_line(message)}", file=self._stream, flush=True)
+
+
+class PlainProgress:
+    """Progress for logs and pipes: one line per phase, and one every half a minute of a long one."""
+
+    def __init__(self, stream: TextIO, *, hears_engines: bool = False) -> None:
+        self._stream = stream
+        self.hears_engines = hears_engines
         self._begin = self._said = time.monotonic()
         self._name = ""
 
@@ -59,6 +72,10 @@ class PlainProgress:
         """Print a warning on a line of its own."""
         self._print(f"attrib: warning: {one_line(message)}")
 
+    def hear(self, engine: str, line: str) -> None:
+        """Print what an engine said, with its name."""
+        self._print(f"{engine}: {one_line(line)}")
+
     def _print(self, line: str) -> None:
         print(line, file=self._stream, flush=True)
 
@@ -66,9 +83,10 @@ class PlainProgress:
 class LiveProgress:
     """Progress for a terminal: finished phases with their times, and a bar with the time left for the current one."""
 
-    def __init__(self, console: "Console", bars: "Bars") -> None:
+    def __init__(self, console: "Console", bars: "Bars", *, hears_engines: bool = False) -> None:
         self._console = console
         self._bars = bars
+        self.hears_engines = hears_engines
         self._task: int | None = None
         self._name = ""
         self._begin = 0.0
@@ -91,6 +109,12 @@ class LiveProgress:
 
         self._console.print(Text(f"warning: {one_line(message)}", style="yellow"))
 
+    def hear(self, engine: str, line: str) -> None:
+        """Print what an engine said above the bar, with its name."""
+        from rich.text import Text
+
+        self._console.print(Text(f"{engine}: {one_line(line)}", style="dim"))
+
     def finish(self) -> None:
         """End the phase that is shown: its bar becomes a line with its time."""
         if self._task is None:
@@ -105,9 +129,11 @@ class LiveProgress:
 
 @contextmanager
 def show_progress() -> Iterator[Progress]:
-    """Show progress in the form that fits stderr: live at a terminal, plain lines elsewhere."""
-    if not sys.stderr.isatty():
-        yield PlainProgress(sys.stderr)
+    """Show progress in the form that fits stderr: live at a terminal, plain lines elsewhere; with `-q` only warnings."""
+    if is_quiet() or not sys.stderr.isatty():
+        yield (
+            OnlyWarnings(sys.stderr) if is_quiet() else PlainProgress(sys.stderr, hears_engines=is_verbose())
+        )
         return
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
@@ -122,7 +148,7 @@ def show_progress() -> Iterator[Progress]:
     )
     # Drawing takes processor time from the engines: twice a second is enough.
     with Bars(*columns, console=console, transient=True, refresh_per_second=2) as bars:
-        live = LiveProgress(console, bars)
+        live = LiveProgress(console, bars, hears_engines=is_verbose())
         try:
             yield live
         finally:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from attrib.cli.command import is_quiet
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
@@ -20,8 +22,8 @@ SHOWN_EVERY = 0.1
 
 @contextmanager
 def reading_progress() -> "Iterator[Progress | None]":
-    """What to hand to a reader of traces; None where stderr is no terminal, so that pipes and logs stay clean."""
-    if not sys.stderr.isatty():
+    """What to hand to a reader of traces; None with `-q`, and where stderr is no terminal: pipes and logs stay clean."""
+    if is_quiet() or not sys.stderr.isatty():
         yield None
         return
     shown = _LateBar()

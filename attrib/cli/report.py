@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from attrib.cli.command import Command
+from attrib.cli.page import open_in_browser, open_option
 from attrib.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,7 +17,21 @@ if TYPE_CHECKING:
 FORMATS = ("html", "json", "markdown", "terminal")
 
 
-@click.command("report")
+@click.command(
+    "report",
+    cls=Command,
+    groups={
+        "What to write": ("output", "format_", "static", "force"),
+        "What to read": ("lenient",),
+        "What is shown": ("open_page", "quiet"),
+    },
+    examples=(
+        ("attrib report traces", "Rewrite traces/report.html and traces/report.json, and print the summary."),
+        ("attrib report traces -o page.html --open", "One page in another place, opened in the browser."),
+        ("attrib report traces -o - --format markdown", "For a comment on a pull request."),
+    ),
+    quiet="Print the verdict and where the report is: no causes, no progress.",
+)
 @click.argument("trace_dir", type=click.Path(path_type=Path))
 @click.option(
     "-o", "--output", help="File to write; `-` for stdout. Default: report.html and report.json in TRACE_DIR."
@@ -28,8 +44,15 @@ FORMATS = ("html", "json", "markdown", "terminal")
     "--lenient", is_flag=True, help="Recover what can be read of damaged traces, and say what was lost."
 )
 @click.option("--force", is_flag=True, help="Overwrite the file that -o names.")
+@open_option
 def command(
-    trace_dir: Path, output: str | None, format_: str | None, static: bool, lenient: bool, force: bool
+    trace_dir: Path,
+    output: str | None,
+    format_: str | None,
+    static: bool,
+    lenient: bool,
+    force: bool,
+    open_page: bool,
 ) -> None:
     """Rebuild the report of TRACE_DIR, without PyTorch or ONNX Runtime."""
     gc.disable()  # a process of a second or two: collecting costs a tenth of it and frees nothing
@@ -47,6 +70,10 @@ def command(
         path = check_target(path, force=force)
     # Whatever makes the command fail does so now, before anything is read.
     wanted = format_ or (format_of(path or Path("-")) if output is not None else "")
+    if open_page and wanted and (path is None or wanted != "html"):
+        raise UsageError(
+            "--open opens a page, and none is written", hint="-o report.html, or no -o and no --format"
+        )
     stdout = binary_stdout() if to_stdout else None
     # Without -o and --format, HTML is among the default reports.
     if not static and wanted in ("", "html"):
@@ -55,7 +82,7 @@ def command(
         analysis = load(trace_dir, lenient=lenient, progress=progress)
     document = analysis.document
     if not wanted:
-        report_by_default(document, trace_dir, static=static)
+        report_by_default(document, trace_dir, static=static, open_page=open_page)
     elif output is None and wanted == "terminal":
         show_document(document)
     elif stdout is not None:
@@ -64,6 +91,8 @@ def command(
         spare_capture(analysis.directory, path)
         atomic_write(path, render(document, wanted, static=static))
         click.echo(output)
+        if open_page:
+            open_in_browser(path)
 
 
 def check_target(path: Path, *, force: bool) -> Path:

@@ -6,6 +6,7 @@ from itertools import groupby
 
 import click
 
+from attrib.cli.command import Command
 from attrib.cli.rulebook import SHARE_OF_NONE, RuleText, rule_texts
 from attrib.errors import UsageError
 
@@ -13,7 +14,7 @@ NAME_GAP = 2
 WIDEST = 100
 
 
-@click.command("rules")
+@click.command("rules", cls=Command)
 @click.argument("rule_id", metavar="[ID]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def command(rule_id: str | None, *, as_json: bool) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from attrib.cli.capturing import InterruptedCommand
+from attrib.cli.command import Command
 from attrib.errors import UsageError
 from attrib.model.capture_options import OPTIONS
 
@@ -26,7 +27,28 @@ def _as_in_profile(name: str, kind: "click.ParamType[Any]", default: str = "as i
     )
 
 
-@click.command("verify")
+@click.command(
+    "verify",
+    cls=Command,
+    groups={
+        "What to try": (
+            "findings", "experiments", "everything", "best", "accept_changed_numbers", "ablate", "list_only",
+        ),
+        "Measurement": ("rounds", "launches", "tolerance", "max_time", "iterations", "timeout", "again"),
+        "What only you can name of the capture": (
+            "model", "onnx", "text", "ort_python", "provider_options", "provider_libraries", "env",
+        ),
+        "Output": ("as_json", "no_report", "quiet", "verbose"),
+    },
+    examples=(
+        ("attrib verify traces", "The fix of every failed finding."),
+        ("attrib verify traces --list", "What could be tried, and what the profile predicts."),
+        ("attrib verify traces --best", "Combine what saves time: a command line and a Python script."),
+        ("attrib verify traces --ablate node_linear_4", "What one part of the graph costs."),
+    ),
+    quiet="Print the results only: no progress, no notes.",
+    verbose=True,
+)  # fmt: skip
 @click.argument("trace_dir", type=click.Path(path_type=Path))
 @click.option(
     "--finding",

@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from attrib.cli.command import is_quiet
 from attrib.model.estimate import Delta
 from attrib.model.experiment import BOUND_WORDS, ExperimentResult, Prediction
 from attrib.report.view.experiment_row import figure
@@ -72,7 +73,7 @@ def _print_results(results: Sequence[ExperimentResult], heading: str) -> None:
         table.add_row(*(Text(one_line(cell)) for cell in row))
     console.print(table)
     for result in results:
-        if result.note:
+        if result.note and not is_quiet():
             because = {"missed": "missed, because ", "not settled": "not settled: "}.get(_verdict(result), "")
             console.print(Text(one_line(f"{result.title}: {because}{result.note}"), style="dim"))
 

@@ -25,8 +25,12 @@ UNKNOWN_BASE = ("attrib", "profile", "--model", "MODEL")
 _FLAGS = {name: option for option in OPTIONS for name in (option.flag, option.option.short) if name}
 
 _START = ("attrib", "profile")
-_PLACES = {"-o": 1, "--output": 1, "--resume": 1, "--save-models": 1, "--force": 0, "--no-report": 0}
-"""Options that say where a capture goes, and how many words follow: another one must not go there too."""
+_PLACES = {
+    "-o": 1, "--output": 1, "--resume": 1, "--save-models": 1, "--force": 0, "--no-report": 0, "--open": 0, "-q": 0,
+    "--quiet": 0, "-v": 0, "--verbose": 0,
+}  # fmt: skip
+"""Options that say where a capture goes, and how many words follow: another one must not go there too; and those that say
+what is shown of it."""
 
 _LONGEST = 2_000
 """Characters of a command; a person types a tenth of it."""

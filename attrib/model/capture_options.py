@@ -23,6 +23,11 @@ OptLevel = Literal["disabled", "basic", "extended", "all"]
 Attention = Literal["sdpa", "eager"]
 TorchMode = Literal["eager", "compile", "jit"]
 
+Group = Literal[
+    "Model and inputs", "Both engines", "PyTorch", "Export and graph", "ONNX Runtime", "Measurement", "Output"
+]
+"""Headings of the help, in its order."""
+
 Recorded = Literal[
     "value", "presence", "count", "names", "entries", "variables", "provider entries", "nothing"
 ]
@@ -44,7 +49,7 @@ class Option:
         show_default: The help shows the default.
         hidden: The help leaves it out.
         on_command_line: `attrib profile` has it; others are set from Python only.
-        listed_after: The field after which the help lists it; empty for the place of the field itself.
+        group: The heading under which the help lists it.
         at_least: The smallest number that it takes; None where it is none, or any goes.
         needs_graph: It has no use where PyTorch is compared with itself, and is refused there.
         recorded: What the manifest's request holds of it.
@@ -61,7 +66,7 @@ class Option:
     show_default: bool = False
     hidden: bool = False
     on_command_line: bool = True
-    listed_after: str = ""
+    group: Group | Literal[""] = ""
     at_least: int | None = None
     needs_graph: bool = False
     recorded: Recorded = "value"
@@ -79,6 +84,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     model: Annotated[
         str,
         Option(
+            group="Model and inputs",
             metavar="NAME|DIR|module:factory|file.py:factory",
             help=f"What to run: {', '.join(ARCHITECTURES)}; a small example: {', '.join(EXAMPLES)}; a Hugging Face"
             " directory or hub id; or a factory that returns (module, example_inputs).",
@@ -89,6 +95,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     onnx: Annotated[
         Path | None,
         Option(
+            group="Model and inputs",
             needs_graph=True,
             help="Run this ONNX file instead of exporting.",
             recorded="presence",
@@ -97,23 +104,45 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
     output: Annotated[
         Path | None,
-        Option(short="-o", help="Trace directory to write.", recorded="nothing", chooses_what_runs=False),
+        Option(
+            group="Output",
+            short="-o",
+            help="Trace directory to write.",
+            recorded="nothing",
+            chooses_what_runs=False,
+        ),
     ] = None
     batch_size: Annotated[
         int | None,
-        Option(at_least=1, help=f"Rows of the inputs.  [default: 1; {EXAMPLE_BATCH} for a small example]"),
+        Option(
+            group="Model and inputs",
+            at_least=1,
+            help=f"Rows of the inputs.  [default: 1; {EXAMPLE_BATCH} for a small example]",
+        ),
     ] = None
     seq_len: Annotated[
-        int | None, Option(at_least=1, help="Tokens in a row of a text model.  [default: 128]")
+        int | None,
+        Option(
+            group="Model and inputs",
+            at_least=1,
+            help="Tokens in a row of a text model.  [default: 128]",
+        ),
     ] = None
     layers: Annotated[
         int | None,
-        Option(at_least=1, help="Build only so many layers, or stages of a convolutional network."),
+        Option(
+            group="Model and inputs",
+            at_least=1,
+            help="Build only so many layers, or stages of a convolutional network.",
+        ),
     ] = None
-    device: Annotated[Device, Option(show_default=True, help="Device that both engines run on.")] = "cpu"
+    device: Annotated[
+        Device, Option(group="Both engines", show_default=True, help="Device that both engines run on.")
+    ] = "cpu"
     providers: Annotated[
         tuple[str, ...],
         Option(
+            group="ONNX Runtime",
             flag="--provider",
             metavar="NAME",
             help="Execution provider, e.g. openvino or OpenVINOExecutionProvider; repeatable, in order.",
@@ -122,6 +151,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     provider_options: Annotated[
         tuple[str, ...],
         Option(
+            group="ONNX Runtime",
             needs_graph=True,
             flag="--provider-option",
             metavar="[PROVIDER:]KEY=VALUE",
@@ -133,6 +163,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     provider_libraries: Annotated[
         tuple[str, ...],
         Option(
+            group="ONNX Runtime",
             needs_graph=True,
             flag="--provider-library",
             metavar="NAME=PATH",
@@ -144,6 +175,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     ort_python: Annotated[
         Path | None,
         Option(
+            group="ONNX Runtime",
             needs_graph=True,
             metavar="PYTHON",
             help="Run ONNX Runtime under this interpreter, e.g. of an environment with onnxruntime-openvino.",
@@ -151,19 +183,30 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
             named_again=True,
         ),
     ] = None
-    precision: Annotated[Precision, Option(show_default=True, help="Precision that the model runs in.")] = (
-        "fp32"
-    )
-    exporter: Annotated[Exporter, Option(show_default=True, help="PyTorch's exporter to ONNX.")] = "dynamo"
+    precision: Annotated[
+        Precision, Option(group="Both engines", show_default=True, help="Precision that the model runs in.")
+    ] = "fp32"
+    exporter: Annotated[
+        Exporter, Option(group="Export and graph", show_default=True, help="PyTorch's exporter to ONNX.")
+    ] = "dynamo"
     opset: Annotated[
-        int | None, Option(at_least=1, help="Opset to export.  [default: the exporter's choice]")
+        int | None,
+        Option(
+            group="Export and graph", at_least=1, help="Opset to export.  [default: the exporter's choice]"
+        ),
     ] = None
     dynamic_shapes: Annotated[
-        bool, Option(needs_graph=True, help="Export with symbolic batch and sequence dimensions.")
+        bool,
+        Option(
+            group="Export and graph",
+            needs_graph=True,
+            help="Export with symbolic batch and sequence dimensions.",
+        ),
     ] = False
     optimize: Annotated[
         tuple[str, ...],
         Option(
+            group="Export and graph",
             needs_graph=True,
             metavar="NAME",
             help="Rewrite the graph before ONNX Runtime opens it; repeatable, in order: ort-transformers, optimum-o1 to"
@@ -175,16 +218,17 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     compress: Annotated[
         tuple[str, ...],
         Option(
+            group="Model and inputs",
             metavar="NAME[=SHARE]",
             help="Make the PyTorch model smaller or cheaper before it is run and exported, which changes its outputs;"
             " repeatable, in order: prune-heads (a quarter of the attention heads, or SHARE of them), int8-dynamic,"
             " int8-weight-only.",
-            listed_after="layers",
         ),
     ] = ()
     save_models: Annotated[
         Path | None,
         Option(
+            group="Output",
             needs_graph=True,
             metavar="DIR",
             help="Keep the graphs with their weights in DIR.",
@@ -193,12 +237,13 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
             chooses_what_runs=False,
         ),
     ] = None
-    opt_level: Annotated[OptLevel, Option(show_default=True, help="ONNX Runtime's graph optimization.")] = (
-        "all"
-    )
+    opt_level: Annotated[
+        OptLevel, Option(group="ONNX Runtime", show_default=True, help="ONNX Runtime's graph optimization.")
+    ] = "all"
     session_options: Annotated[
         tuple[str, ...],
         Option(
+            group="ONNX Runtime",
             needs_graph=True,
             flag="--session-option",
             metavar="KEY=VALUE",
@@ -210,6 +255,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     disabled_optimizers: Annotated[
         tuple[str, ...],
         Option(
+            group="ONNX Runtime",
             needs_graph=True,
             flag="--disable-optimizer",
             metavar="NAME",
@@ -217,21 +263,30 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = ()
     attention: Annotated[
-        Attention, Option(show_default=True, help="Attention implementation of the model.")
+        Attention, Option(group="PyTorch", show_default=True, help="Attention implementation of the model.")
     ] = "sdpa"
-    torch_mode: Annotated[TorchMode, Option(show_default=True, help="How PyTorch runs the model.")] = "eager"
+    torch_mode: Annotated[
+        TorchMode, Option(group="PyTorch", show_default=True, help="How PyTorch runs the model.")
+    ] = "eager"
     autocast: Annotated[
-        bool, Option(help="Keep fp32 weights; run PyTorch under autocast to --precision.")
+        bool, Option(group="PyTorch", help="Keep fp32 weights; run PyTorch under autocast to --precision.")
     ] = False
     threads: Annotated[
-        int | None, Option(at_least=1, help="Threads of each engine.  [default: the usable cores]")
+        int | None,
+        Option(group="Both engines", at_least=1, help="Threads of each engine.  [default: the usable cores]"),
     ] = None
     iterations: Annotated[
-        int | None, Option(at_least=1, help="Steps in a plain block.  [default: 5, more for fast models]")
+        int | None,
+        Option(
+            group="Measurement",
+            at_least=1,
+            help="Steps in a plain block.  [default: 5, more for fast models]",
+        ),
     ] = None
     rounds: Annotated[
         int,
         Option(
+            group="Measurement",
             at_least=1,
             show_default=True,
             chooses_what_runs=False,
@@ -241,6 +296,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     launches: Annotated[
         int | None,
         Option(
+            group="Measurement",
             at_least=1,
             chooses_what_runs=False,
             help="Starts of the engines' processes, among which the rounds divide.  [default: 3 to 6, as --tolerance"
@@ -250,6 +306,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     tolerance: Annotated[
         float,
         Option(
+            group="Measurement",
             at_least=0,
             show_default=True,
             chooses_what_runs=False,
@@ -260,6 +317,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_time: Annotated[
         float | None,
         Option(
+            group="Measurement",
             at_least=0,
             chooses_what_runs=False,
             metavar="SECONDS",
@@ -267,11 +325,17 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
     warmup: Annotated[
-        int | None, Option(at_least=0, help="Warm-up steps.  [default: until the blocks agree]")
+        int | None,
+        Option(
+            group="Measurement",
+            at_least=0,
+            help="Warm-up steps.  [default: until the blocks agree]",
+        ),
     ] = None
     seed: Annotated[
         int,
         Option(
+            group="Measurement",
             at_least=0,
             show_default=True,
             help="Seed of weights, inputs and order of blocks.",
@@ -280,6 +344,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     no_values: Annotated[
         bool,
         Option(
+            group="Measurement",
             chooses_what_runs=False,
             help="Do not compare what both engines compute, which takes one more run of each beside what is timed; calls"
             " and nodes are then matched by names, order and shapes only.",
@@ -288,6 +353,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     env: Annotated[
         tuple[str, ...],
         Option(
+            group="Both engines",
             metavar="NAME=VALUE",
             help="Set an environment variable of the engines' processes, e.g. MALLOC_TRIM_THRESHOLD_=17179869184;"
             " repeatable.",
@@ -298,12 +364,14 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     io_binding: Annotated[
         bool,
         Option(
-            help="Bind ONNX Runtime's inputs and outputs once: on the GPU with --device cuda, instead of numpy arrays."
+            group="ONNX Runtime",
+            help="Bind ONNX Runtime's inputs and outputs once: on the GPU with --device cuda, instead of numpy arrays.",
         ),
     ] = False
     cuda_graph: Annotated[
         bool,
         Option(
+            group="ONNX Runtime",
             needs_graph=True,
             help="Let ONNX Runtime capture a CUDA graph and replay it in the timed runs (binds inputs and outputs).",
         ),
@@ -311,17 +379,19 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     task: Annotated[
         str,
         Option(
+            group="Model and inputs",
             choices=tuple(name for name in TASKS if name),
             help="Task head on the encoder.",
-            listed_after="layers",
         ),
     ] = ""
-    padding: Annotated[float, Option(help="Share of masked tokens, e.g. 0.3.", listed_after="layers")] = 0.0
+    padding: Annotated[float, Option(group="Model and inputs", help="Share of masked tokens, e.g. 0.3.")] = (
+        0.0
+    )
     text: Annotated[
         tuple[str, ...],
         Option(
+            group="Model and inputs",
             help="A real sentence for the tokenizer; repeatable.",
-            listed_after="padding",
             recorded="count",
             named_again=True,
         ),
@@ -329,6 +399,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     force: Annotated[
         bool,
         Option(
+            group="Output",
             help="Write into an output directory that is not empty.",
             recorded="nothing",
             chooses_what_runs=False,
@@ -338,11 +409,11 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     timeout: Annotated[
         float | None,
         Option(
+            group="Measurement",
             at_least=0,
             metavar="SECONDS",
             help="The longest that an engine may stay silent in one command (load, export, create a session, run a block)"
             " before it counts as hung and the other one goes on; 0 for no limit.  [default: 3600]",
-            listed_after="seed",
             named_again=True,
             chooses_what_runs=False,
         ),

@@ -102,6 +102,7 @@ def test_limits_may_stand_in_a_file_and_options_come_first(cli, saved, slower, t
         "[tool.attrib]\ncheck = 3\n",
         "[tool.attrib.check]\nfaster = true\n",
         '[tool.attrib.check]\nrules = "all"\n',
+        "[tool.attrib.check.rules]\nlayout-churn = 3\n",
     ],
 )
 def test_a_broken_file_is_one_line(cli, saved, tmp_path, text):
@@ -109,6 +110,34 @@ def test_a_broken_file_is_one_line(cli, saved, tmp_path, text):
     done = cli("check", saved, cwd=tmp_path)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+def test_a_level_on_the_command_line_leaves_the_file_s_levels_of_other_rules(cli, saved, tmp_path):
+    (tmp_path / "attrib.toml").write_text('[check.rules]\nlayout-churn = "loud"\n')
+    done = cli("check", saved, "--rule", "page-faults=ignore", cwd=tmp_path)
+    assert (done.returncode, "layout-churn: 'loud' is no level" in done.stderr) == (2, True), done.stderr
+
+
+def test_a_baseline_in_a_file_lies_beside_that_file(cli, saved, tmp_path):
+    (tmp_path / "perf").mkdir()
+    (tmp_path / "perf/base.json").write_bytes(saved.read_bytes())
+    (tmp_path / "attrib.toml").write_text('[check]\nmax-delta = "5%"\nbaseline = "perf/base.json"\n')
+    below = tmp_path / "src" / "deep"
+    below.mkdir(parents=True)
+    done = cli("check", saved, cwd=below)
+    assert done.returncode == 0, done.stderr
+    assert "passed: max-delta" in done.stdout
+
+
+def test_quiet_prints_what_does_not_hold_only(cli, saved, slower):
+    limits = ("--baseline", saved, "--max-delta", "5%", "--max-ratio", "0.9")
+    done = cli("check", "-q", saved, *limits)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    broken = cli("check", "-q", slower(1.2), *limits)
+    assert broken.returncode == 1
+    assert [line.split(": ")[:2] for line in broken.stdout.splitlines()] == [["failed", "max-delta"]]
+    every = cli("check", "-q", saved, *limits, "--format", "json")
+    assert len(json.loads(every.stdout)) == 2
 
 
 def test_json_and_markdown(cli, saved):

@@ -59,6 +59,7 @@ def test_where_nobody_says_what_was_captured_the_reader_names_the_model(told):
     [
         ("attrib profile -o x --model m", "attrib profile --model m"),
         ("attrib profile --output=x --model m --resume d", "attrib profile --model m"),
+        ("attrib profile -q --open --model m -v --quiet", "attrib profile --model m"),
         ("attrib profile --model 'm; rm x'", "attrib profile --model 'm; rm x'"),
     ],
 )

@@ -138,6 +138,7 @@ class Bench:
                     self._interrupts,
                     timeout_s=self._timeout_s,
                     ort_python=self._original.ort_python,
+                    progress=self._progress,
                 )
                 self._opener = Opener(self._workers, self._original, self._source)
         return self._workers, self._opener

@@ -4,7 +4,13 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """A capture's progress: phases one after another, each with a share that is done."""
+    """A capture's progress: phases one after another, each with a share that is done.
+
+    Attributes:
+        hears_engines: Who watches wants to see what the engines print.
+    """
+
+    hears_engines: bool
 
     def phase(self, name: str) -> None:
         """Begin a phase; the one before it has ended."""
@@ -18,9 +24,15 @@ class Progress(Protocol):
         """Show what the reader of the result should know."""
         ...
 
+    def hear(self, engine: str, line: str) -> None:
+        """Show a line that an engine's process printed; called from a thread of its own."""
+        ...
+
 
 class NoProgress:
     """A progress that is shown nowhere."""
+
+    hears_engines = False
 
     def phase(self, name: str) -> None:
         """Do nothing."""
@@ -29,4 +41,7 @@ class NoProgress:
         """Do nothing."""
 
     def warn(self, message: str) -> None:
+        """Do nothing."""
+
+    def hear(self, engine: str, line: str) -> None:
         """Do nothing."""

@@ -23,7 +23,7 @@ from attrib.capture.ort.overhead import measure_overhead
 from attrib.capture.ort.peaks import peaks_of
 from attrib.capture.ort.placement import compiles, partitioned_level, placement_of, write_placement
 from attrib.capture.ort.session import (
-    ERRORS_ONLY,
+    LOG_SEVERITY,
     MODES,
     beyond_cpu,
     own_threads,
@@ -88,7 +88,7 @@ class OrtEngine:
 
     def __init__(self) -> None:
         silence_libraries()
-        ort.set_default_logger_severity(ERRORS_ONLY)
+        ort.set_default_logger_severity(LOG_SEVERITY)
         self.version = str(ort.__version__)
         self.package = package_name()
         self._values = GraphValues()

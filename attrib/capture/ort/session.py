@@ -1,5 +1,6 @@
 """Creating ONNX Runtime's sessions, inside the worker: options, providers, and what to do where one is refused."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from attrib.capture.config.session_options import EXECUTION_MODES, set_options
 from attrib.capture.ort.optimizers import find_optimizers
 from attrib.capture.ort.placement import RECORD
 from attrib.capture.workers.messages import Open
+from attrib.capture.workers.silence import SPEAKS
 from attrib.errors import AttribError, first_line
 from attrib.model.execution_providers import CPU_PROVIDER, ONNX_RUNTIME, package_of
 
@@ -25,7 +27,8 @@ LEVELS = {
 MODES = dict(
     zip(EXECUTION_MODES, (ort.ExecutionMode.ORT_SEQUENTIAL, ort.ExecutionMode.ORT_PARALLEL), strict=True)
 )
-ERRORS_ONLY = 3
+LOG_SEVERITY = 2 if os.environ.get(SPEAKS) else 3
+"""Warnings where somebody wants to hear them, else errors only."""
 _LARGE = 1_500_000_000
 """Above this, folded weights could push a saved graph over protobuf's 2 GB: they go into a file beside it."""
 
@@ -160,7 +163,7 @@ def _options(command: Open, profile: Path | None, graph: Path | None) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = command.threads
     options.graph_optimization_level = LEVELS[command.opt_level]
-    options.log_severity_level = ERRORS_ONLY
+    options.log_severity_level = LOG_SEVERITY
     # A parallel executor with one thread runs one node after another.
     parallel = command.session_options.get("execution_mode") == "parallel"
     options.inter_op_num_threads = command.threads if parallel else 1

@@ -89,7 +89,11 @@ class SessionContext:
         limit = TIMEOUT_S if self.options.timeout is None else self.options.timeout
         try:
             return Workers(
-                self.source, self.interrupts, timeout_s=limit or None, ort_python=self.options.ort_python
+                self.source,
+                self.interrupts,
+                timeout_s=limit or None,
+                ort_python=self.options.ort_python,
+                progress=self.progress,
             )
         except AttribError:
             if self.checkpoint is None:

@@ -4,9 +4,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from attrib.capture.config.progress import Progress
 from attrib.capture.storage.interrupts import Interrupts
 from attrib.capture.storage.temporary import TemporaryFolder
 from attrib.capture.workers.process import Worker, stop_all, worker_environment
+from attrib.capture.workers.silence import SPEAKS
 from attrib.capture.workload.sources import Source
 
 RUNTIME = "onnxruntime"
@@ -29,8 +31,17 @@ class Workers:
         *,
         timeout_s: float | None = None,
         ort_python: Path | None = None,
+        progress: Progress | None = None,
     ) -> None:
-        """`timeout_s` bounds every wait for a worker; `ort_python` is the interpreter that runs ONNX Runtime."""
+        """Start nothing yet.
+
+        Args:
+            source: The model.
+            interrupts: What holds an interruption back while a process starts.
+            timeout_s: The longest wait for a worker.
+            ort_python: The interpreter that runs ONNX Runtime.
+            progress: Who may want to hear what the engines print.
+        """
         self._folder = TemporaryFolder()
         self.temporary = self._folder.path
         self._interrupts = interrupts
@@ -39,6 +50,9 @@ class Workers:
         self._running: dict[str, Worker] = {}
         offline = source.kind in ("configuration", "directory")
         self._environment = worker_environment(self.temporary, offline=offline)
+        self._hear = progress.hear if progress is not None and progress.hears_engines else None
+        if self._hear is not None:
+            self._environment[SPEAKS] = "1"
 
     def start(self, name: str, engine: str, variables: Mapping[str, str] | None = None) -> Worker:
         """Start a process; an interruption waits until it can be found and stopped.
@@ -52,7 +66,7 @@ class Workers:
         interpreter = self._interpreters.get(engine, sys.executable)
         with self._interrupts.defer():
             environment = self._environment | dict(variables or {})
-            worker = Worker(engine, environment, interpreter, timeout_s=self._timeout_s)
+            worker = Worker(engine, environment, interpreter, timeout_s=self._timeout_s, hear=self._hear)
             self._running[name] = worker
             self._folder.note_started(worker.pid)
         return worker

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -69,12 +69,22 @@ class Worker:
         interpreter: str = sys.executable,
         *,
         timeout_s: float | None = None,
+        hear: Callable[[str, str], None] | None = None,
     ) -> None:
-        """Start it. Another `interpreter` than this one must have what the engine imports: see `check_interpreter`."""
+        """Start it.
+
+        Args:
+            engine: What it runs.
+            environment: Its variables.
+            interpreter: What runs it; another than this one must have what the engine imports: see `check_interpreter`.
+            timeout_s: The longest wait for an answer; None for ever.
+            hear: Is told each line that it prints, with the name of the engine.
+        """
         self.engine = engine
         self.facts: Ready | None = None
         own = interpreter == sys.executable
         self._timeout_s = timeout_s
+        self._hear = hear
         read_end, write_end = os.pipe()
         try:
             start = [interpreter, "-P", "-c", _START if own else _START_ELSEWHERE]
@@ -110,7 +120,13 @@ class Worker:
         assert stream is not None  # noqa: S101  (Popen was given a pipe)
         with contextlib.suppress(ValueError, OSError):
             for line in stream:
-                self._tail.append(line[:2000].decode(errors="replace").rstrip())
+                text = line[:2000].decode(errors="replace").rstrip()
+                self._tail.append(text)
+                if self._hear is not None and text:
+                    with contextlib.suppress(
+                        ValueError, OSError
+                    ):  # whoever listened is gone; the worker goes on
+                        self._hear(self.engine, text)
 
     def ready(self) -> str:
         """Wait until the engine is imported; returns its version. `facts` holds what else it says of itself."""

@@ -15,8 +15,14 @@ ENVIRONMENT = {
 """What every worker's environment gets on top of the parent's."""
 
 
+SPEAKS = "ATTRIB_ENGINES_SPEAK"
+"""The variable of a worker whose libraries may say what they like: `-v` shows it."""
+
+
 def silence_libraries() -> None:
-    """Turn off the warnings and log lines of the engines and exporters in this process."""
+    """Turn off the warnings and log lines of the engines and exporters in this process, unless somebody wants them."""
+    if os.environ.get(SPEAKS):
+        return
     warnings.simplefilter("ignore")
     logging.disable(logging.ERROR)
     os.environ.update(ENVIRONMENT)

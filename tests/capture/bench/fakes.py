@@ -69,9 +69,11 @@ class FakeWorker:
 
     pid = 0
 
-    def __init__(self, stage: Stage, engine: str, environment, interpreter, *, timeout_s=None) -> None:
+    def __init__(
+        self, stage: Stage, engine: str, environment, interpreter, *, timeout_s=None, hear=None
+    ) -> None:
         self.stage, self.engine, self.timeout_s = stage, engine, timeout_s
-        self.interpreter = interpreter
+        self.interpreter, self.hear = interpreter, hear
         self.environment = environment
         self.label, self.waiting = engine, []
         stage.on_start(self)

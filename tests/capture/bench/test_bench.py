@@ -16,6 +16,7 @@ from attrib.capture.storage.interrupts import Interrupts
 from attrib.capture.system.disturbance import ReferenceTimes
 from attrib.capture.workers.messages import Export, Load, Open, Optimize, Outputs, Run
 from attrib.capture.workers.process import WorkerError
+from attrib.capture.workers.silence import SPEAKS
 from attrib.capture.workload.inputs import inputs_hash
 from attrib.capture.workload.sources import resolve_source
 from attrib.errors import AttribError, UsageError
@@ -366,6 +367,18 @@ def test_interruption_stops_everything(stage, tmp_path, monkeypatch):
         made.compare(ORIGINAL, ORIGINAL, "onnxruntime", ONCE)
     assert stage.running == []
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("hears", [False, True])
+def test_engines_may_speak_where_somebody_wants_to_hear_them(stage, hears):
+    class Watching(NoProgress):
+        hears_engines = hears
+
+    watching = Watching()
+    with Bench(ORIGINAL, resolve_source(ORIGINAL), interrupts=Interrupts(), progress=watching) as made:
+        made.compare(ORIGINAL, ORIGINAL, "onnxruntime", ONCE)
+        assert {worker.hear for worker in stage.running} == {watching.hear if hears else None}
+        assert {SPEAKS in worker.environment for worker in stage.running} == {hears}
 
 
 def test_settings_of_the_variant_are_told(bench):

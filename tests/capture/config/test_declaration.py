@@ -19,7 +19,7 @@ import attrib.model.capture_options as declaration
 from attrib.model.capture_options import Option, declared_options
 
 class CaptureOptions(declaration.CaptureOptions, frozen=True, kw_only=True):
-    shade: Annotated[Literal["light", "dark"], Option(help="A dummy.", listed_after="layers")] = "light"
+    shade: Annotated[Literal["light", "dark"], Option(help="A dummy.", group="PyTorch")] = "light"
 
 # The declaration is all that is touched; whatever follows from it is imported later.
 declaration.CaptureOptions, declaration.OPTIONS = CaptureOptions, declared_options(CaptureOptions)
@@ -39,7 +39,7 @@ parameters = {parameter.name: parameter for parameter in command.params}
 assert parameters["shade"].type.choices == ("light", "dark")
 lines = CliRunner().invoke(command, ["--help"]).output.splitlines()
 place = next(number for number, line in enumerate(lines) if "--shade" in line)
-assert "A dummy." in lines[place] and any("--layers" in line for line in lines[place - 3:place])
+assert "A dummy." in lines[place] and [line for line in lines[:place] if line.endswith(":")][-1] == "PyTorch:"
 
 dark = CaptureOptions(model="two-linears", shade="dark")
 manifest = Manifest(
@@ -102,6 +102,7 @@ def test_no_declared_option_is_missing_where_it_belongs(declared: Declared):
     if option.on_command_line:
         assert declared.flag in parameters[name].opts
         assert parameters[name].hidden == option.hidden
+        assert option.hidden or name in command.groups[option.group], "the help lists it under a heading"
     # What the manifest does not hold is named again, or bears on nothing that is measured.
     assert (name in CaptureRequest.__struct_fields__) == (option.recorded != "nothing")
     assert option.recorded != "nothing" or option.named_again or not option.chooses_what_runs
@@ -110,7 +111,7 @@ def test_no_declared_option_is_missing_where_it_belongs(declared: Declared):
 
 
 def test_every_option_of_the_command_is_declared_or_about_the_command_itself():
-    own = {"resume", "no_report", "strict"}
+    own = {"resume", "no_report", "strict", "open_page", "quiet", "verbose"}
     names = {parameter.name for parameter in command.params if isinstance(parameter, click.Option)}
     assert names - own == {declared.name for declared in OPTIONS if declared.option.on_command_line}
 

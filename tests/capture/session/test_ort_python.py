@@ -155,7 +155,7 @@ def test_only_onnx_runtime_moves(monkeypatch, tmp_path):
     class SideProfiles:
         pid = 0
 
-        def __init__(self, engine, environment, interpreter, *, timeout_s):
+        def __init__(self, engine, environment, interpreter, *, timeout_s, hear):
             started[engine] = interpreter
 
         def stop(self):

@@ -64,6 +64,24 @@ def test_worker_that_cannot_start_shows_its_last_line(tmp_path):
     started.stop()
 
 
+def test_who_listens_hears_what_a_worker_prints(tmp_path):
+    heard = []
+
+    def hear(engine, line):
+        heard.append((engine, line))
+        raise BrokenPipeError  # who listened is gone: the worker is read all the same
+
+    # Python complains of these, a line each.
+    environment = worker_environment(tmp_path, offline=True) | {"PYTHONWARNINGS": "first,second"}
+    started = Worker("no-such-engine", environment, hear=hear)
+    with pytest.raises(WorkerError):
+        started.ready()
+    started.stop()
+    assert [engine for engine, _ in heard] == ["no-such-engine"] * 2
+    assert "first" in heard[0][1]
+    assert "second" in heard[1][1]
+
+
 def test_stop_ends_the_process_and_can_be_repeated(worker):
     worker.ready()
     worker.stop()
