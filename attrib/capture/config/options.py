@@ -27,6 +27,9 @@ def check_options(options: CaptureOptions) -> None:
     Raises:
         UsageError: An option is out of range, or two of them contradict each other.
     """
+    if bool(options.model) == bool(options.sentence_transformer):
+        named = "both name" if options.model else "say nothing of"
+        raise UsageError(f"--model and --sentence-transformer {named} what to run", hint="give one of them")
     for declared in OPTIONS:
         value, least = getattr(options, declared.name), declared.option.at_least
         if value is not None and least is not None and value < least:
