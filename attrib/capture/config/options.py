@@ -87,4 +87,7 @@ def _check_combinations(options: CaptureOptions) -> None:
                 raise UsageError(f"{declared.flag} has no use when PyTorch is compared with itself")
     for name, own in _OWN_OF_A_GRAPH.items():
         if options.onnx is not None and getattr(options, name):
-            raise UsageError(f"--{name.replace('_', '-')} applies to an export; --onnx brings its own {own}")
+            brings = "--onnx" if options.sentence_transformer is None else f"the model's {options.onnx.name}"
+            raise UsageError(
+                f"--{name.replace('_', '-')} applies to an export; {brings} brings its own {own}"
+            )

@@ -167,3 +167,11 @@ def test_either_a_model_or_a_sentence_transformer_is_named():
         check_options(CaptureOptions(model="bert-base-uncased", sentence_transformer="x"))
     with pytest.raises(UsageError, match="say nothing of what to run"):
         check_options(CaptureOptions())
+
+
+def test_option_of_an_export_is_refused_where_the_directory_has_a_graph(model):
+    from attrib.capture import capture
+
+    put(model, "onnx/model.onnx")
+    with pytest.raises(UsageError, match=r"the model's model\.onnx brings its own opset"):
+        capture(CaptureOptions(sentence_transformer=str(model), opset=17))
