@@ -140,6 +140,7 @@ def _directory(folder: Path) -> Source:
 def _find_sentence_model(name: str, onnx: Path | None) -> Source:
     """A directory of sentence-transformers, or one of the hub, with the ONNX file that its onnx backend runs."""
     folder, source = Path(name).expanduser(), "directory"
+    lacking = f"the model has no onnx/{MODEL_FILE}, so that the onnx backend would export one"
     if not folder.is_dir():
         if name.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(name):
             raise AttribError(
@@ -154,16 +155,16 @@ def _find_sentence_model(name: str, onnx: Path | None) -> Source:
                 f"{name} is no directory, and the hub cannot be reached", hint="--sentence-transformer DIR"
             )
         folder = found
+        if not online:
+            lacking = f"the local cache has no onnx/{MODEL_FILE} of the model, and the hub cannot be reached"
     found_model = read_sentence_model(folder.resolve())
     _check_weights(found_model.folder)
     file = onnx_file_of(found_model.folder, onnx)
     note = ""
     if file is None:
         others = ", ".join(onnx_files_in(found_model.folder))
-        note = (
-            f"the model has no onnx/{MODEL_FILE}, so that the onnx backend would export one; what ran is attrib's own export"
-            + (f" (--onnx runs one of {others})" if others else "")
-        )
+        note = f"{lacking}; what ran is attrib's own export"
+        note += f" (--onnx runs one of {others})" if others else ""
     return Source(
         kind="sentence-transformer",
         location=str(folder.resolve()),

@@ -175,3 +175,34 @@ def test_option_of_an_export_is_refused_where_the_directory_has_a_graph(model):
     put(model, "onnx/model.onnx")
     with pytest.raises(UsageError, match=r"the model's model\.onnx brings its own opset"):
         capture(CaptureOptions(sentence_transformer=str(model), opset=17))
+
+
+def test_of_a_repository_the_graph_that_runs_is_fetched_with_its_weights_and_no_other(monkeypatch):
+    import huggingface_hub
+    from huggingface_hub.utils import filter_repo_objects
+
+    asked = {}
+    monkeypatch.setattr(
+        huggingface_hub, "snapshot_download", lambda _repository, **options: asked.update(options) or "/x"
+    )
+    wanted = ["modules.json", "1_Pooling/config.json", "model.safetensors", "tokenizer.json", "vocab.txt"]
+    graph = ["onnx/model.onnx", "onnx/model.onnx_data"]
+    others = ["onnx/model_O3.onnx", "openvino/model.xml", "pytorch_model.bin", "own.py"]
+
+    def fetched():
+        patterns = {name: asked[name] for name in ("allow_patterns", "ignore_patterns")}
+        return list(filter_repo_objects([*wanted, *graph, *others], **patterns))
+
+    sources._download("org/model", "model.onnx")
+    assert fetched() == [*wanted, *graph]
+    sources._download("org/model", "onnx/model_O3.onnx")
+    assert fetched() == [*wanted, "onnx/model_O3.onnx"]
+    sources._download("org/model")
+    assert fetched() == wanted
+
+
+def test_cache_without_a_graph_is_not_taken_for_the_model_s_files(model, monkeypatch):
+    monkeypatch.setattr(sources, "_cached", lambda _repository: model)
+    monkeypatch.setattr(sources, "hub_reachable", lambda: False)
+    source = resolve("org/model")
+    assert source.note.startswith("the local cache has no onnx/model.onnx of the model, and the hub cannot")
