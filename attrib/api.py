@@ -214,7 +214,9 @@ def document_at(path: Path) -> Document:
     return from_json(data)
 
 
-def profile(model: Any, inputs: Any = None, *, output: str | Path | None = None, **options: Any) -> Analysis:
+def profile(
+    model: Any = None, inputs: Any = None, *, output: str | Path | None = None, **options: Any
+) -> Analysis:
     """Run a model in PyTorch and in ONNX Runtime, and analyze the difference.
 
     Args:
@@ -222,19 +224,20 @@ def profile(model: Any, inputs: Any = None, *, output: str | Path | None = None,
             class can be imported.
         inputs: Example inputs of a live module: a mapping by name, or a sequence by position.
         output: The trace directory to write; by default `attrib-<model>-<date>-<time>`.
-        options: Further fields of `attrib.capture.CaptureOptions`, e.g. `batch_size=8`.
+        options: Further fields of `attrib.capture.CaptureOptions`, e.g. `batch_size=8`; `sentence_transformer="DIR"` stands
+            for a model.
 
     Raises:
         AttribError: Nothing could be measured, or an option is wrong.
     """
     from attrib.capture import CaptureOptions, Handover, capture
 
-    named = isinstance(model, str | Path)
+    named = model is None or isinstance(model, str | Path)
     if named != (inputs is None):
         raise UsageError("a model by name brings its own inputs, and a live module needs some")
     known: dict[str, Any] = {
         "output": Path(output) if output else None,
-        "model": str(model) if named else type(model).__name__,
+        "model": str(model or "") if named else type(model).__name__,
     }
     unknown = sorted(set(options) - set(CaptureOptions.__struct_fields__))
     if unknown:

@@ -67,6 +67,16 @@ def test_a_live_module_is_compared_with_a_live_session(tmp_path, monkeypatch):
     assert all(output.equal for output in analysis.document.outputs)
 
 
+def test_a_model_of_sentence_transformers_stands_for_a_model():
+    import attrib
+    from attrib.errors import AttribError, UsageError
+
+    with pytest.raises(AttribError, match="there is no directory nowhere"):
+        attrib.profile(sentence_transformer="./nowhere")
+    with pytest.raises(UsageError, match="say nothing of what to run"):
+        attrib.profile()
+
+
 def test_a_session_of_bytes_is_refused_in_one_line():
     import attrib
     from attrib.errors import UsageError

@@ -31,7 +31,7 @@ def check_resume(context: click.Context, resume: Path | None, options: dict[str,
     """Refuse a new capture without a model, and other options than the capture's own for one that is resumed."""
     parameters = {parameter.name: parameter for parameter in context.command.params}
     if resume is None:
-        if options["model"] is None:
+        if options["model"] is None and options["sentence_transformer"] is None:
             raise click.MissingParameter(ctx=context, param=parameters["model"])
         return
     for name in options:

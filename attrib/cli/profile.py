@@ -152,7 +152,7 @@ def _check_usage(context: click.Context, options: Mapping[str, Any]) -> None:
     """
     if context.args:
         hint = "leave it out, or quote the value that it is a part of"
-        if options["model"] is None:
+        if options["model"] is None and options["sentence_transformer"] is None:
             hint = f"did you mean `attrib profile --model {shlex.quote(context.args[0])}`?"
         raise UsageError(f"{context.args[0]!r} belongs to no option", hint=hint)
     if context.params["open_page"] and context.params["no_report"]:

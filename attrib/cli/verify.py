@@ -105,6 +105,11 @@ def _as_in_profile(name: str, kind: "click.ParamType[Any]", default: str = "as i
 @click.option(
     "--model", metavar="NAME|DIR|file.py:factory", help="The captured model, if it is not built in."
 )
+@click.option(
+    "--sentence-transformer",
+    metavar="ID|DIR",
+    help="The captured model, if the capture had --sentence-transformer.",
+)
 @click.option("--onnx", type=click.Path(path_type=Path), help="The ONNX file, if the capture ran one.")
 @click.option("--text", multiple=True, help="The sentences of the capture, if it had any; repeatable.")
 @click.option(

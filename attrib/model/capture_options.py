@@ -91,13 +91,25 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
             recorded="nothing",
             named_again=True,
         ),
-    ]
+    ] = ""
+    sentence_transformer: Annotated[
+        str | None,
+        Option(
+            group="Model and inputs",
+            metavar="ID|DIR",
+            help="What to run, of sentence-transformers: the transformer of its torch backend against that of its onnx"
+            " backend, on what `encode` gives them.",
+            recorded="presence",
+            named_again=True,
+        ),
+    ] = None
     onnx: Annotated[
         Path | None,
         Option(
             group="Model and inputs",
             needs_graph=True,
-            help="Run this ONNX file instead of exporting.",
+            help="Run this ONNX file instead of exporting; with --sentence-transformer, the one of that name in its"
+            " directory, e.g. onnx/model_O3.onnx.",
             recorded="presence",
             named_again=True,
         ),
@@ -428,7 +440,7 @@ class Declared:
     Attributes:
         name: Of the field.
         type: Its type, without None where that only means "the capture chooses".
-        default: Its default; `msgspec.NODEFAULT` for `model`.
+        default: Its default.
         option: Its declaration.
     """
 

@@ -65,6 +65,7 @@ class Settings:
 
     Attributes:
         model: The model, where it is not built in.
+        sentence_transformer: The model of sentence-transformers, where the capture ran one.
         onnx: The ONNX file, where the capture ran one.
         text: The sentences of the capture.
         ort_python: The interpreter that runs ONNX Runtime, where the capture had one.
@@ -82,6 +83,7 @@ class Settings:
     """
 
     model: str | None = None
+    sentence_transformer: str | None = None
     onnx: Path | None = None
     text: tuple[str, ...] = ()
     ort_python: Path | None = None
@@ -133,6 +135,7 @@ class Baseline:
         found = options_of(
             self.manifest,
             model=settings.model,
+            sentence_transformer=settings.sentence_transformer,
             onnx=settings.onnx,
             text=settings.text,
             ort_python=settings.ort_python,

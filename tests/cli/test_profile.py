@@ -89,6 +89,11 @@ def processes_of(workplace):
         (("--model", "mine.py:linear", "--onnx", "mine.py"), 3, "mine.py is not an ONNX model"),
         (("--model", "mine.py:linear", "-o", "mine.py"), 2, "mine.py exists and is not a directory"),
         (("--model", "mine.py:linear", "-o", "."), 2, "not empty"),
+        (
+            ("--sentence-transformer", "org/model"),
+            3,
+            "org/model is no directory, and the hub cannot be reached",
+        ),
         ((), 2, "--model"),
     ],
 )

@@ -27,6 +27,9 @@ def check_options(options: CaptureOptions) -> None:
     Raises:
         UsageError: An option is out of range, or two of them contradict each other.
     """
+    if bool(options.model) == bool(options.sentence_transformer):
+        named = "both name" if options.model else "say nothing of"
+        raise UsageError(f"--model and --sentence-transformer {named} what to run", hint="give one of them")
     for declared in OPTIONS:
         value, least = getattr(options, declared.name), declared.option.at_least
         if value is not None and least is not None and value < least:
@@ -84,4 +87,7 @@ def _check_combinations(options: CaptureOptions) -> None:
                 raise UsageError(f"{declared.flag} has no use when PyTorch is compared with itself")
     for name, own in _OWN_OF_A_GRAPH.items():
         if options.onnx is not None and getattr(options, name):
-            raise UsageError(f"--{name.replace('_', '-')} applies to an export; --onnx brings its own {own}")
+            brings = "--onnx" if options.sentence_transformer is None else f"the model's {options.onnx.name}"
+            raise UsageError(
+                f"--{name.replace('_', '-')} applies to an export; {brings} brings its own {own}"
+            )

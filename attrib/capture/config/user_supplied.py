@@ -27,10 +27,10 @@ class UserSupplied(_Fields):  # type: ignore[misc]  # made of the options
     """What the user names (again) to resume a capture or to verify it.
 
     The fields are the options that are declared as `named_again`, each left out where the capture had none, or where what
-    it recorded holds: `model` is needed for one that is not built in, `onnx` where the capture ran a file of the user's,
-    `text` where it ran on sentences, `ort_python` where another interpreter ran ONNX Runtime, `provider_options` for those
-    that may name a file, `env` for variables that may, `provider_libraries` where it had some; `save_models` and `timeout`
-    never.
+    it recorded holds: `model` is needed for one that is not built in, `sentence_transformer` where it had that, `onnx`
+    where it ran a file of the user's, `text` where it ran on sentences, `ort_python` where another interpreter ran ONNX
+    Runtime, `provider_options` for those that may name a file, `env` for variables that may, `provider_libraries` where it
+    had some; `save_models` and `timeout` never.
     """
 
     def fields(self) -> dict[str, Any]:
@@ -66,6 +66,21 @@ def take_model(workload: Workload, named: str | None, command: str) -> str:
             hint=f"--model {workload.model} for what lies here, or run the command elsewhere",
         )
     return workload.model
+
+
+def take_sentence_transformer(captured: bool, named: str | None, command: str) -> None:
+    """Check that the user names a model of sentence-transformers where the capture ran one, and only there.
+
+    Raises:
+        UsageError: It has to be named, or there was none.
+    """
+    if named is not None and not captured:
+        raise UsageError("--sentence-transformer: the capture ran no model of sentence-transformers")
+    if captured and named is None:
+        raise UsageError(
+            "the captured model is one of sentence-transformers, and attrib runs none because a trace directory names it",
+            hint=f"name it yourself: {command} --sentence-transformer DIR",
+        )
 
 
 def take_onnx_file(brought: bool, named: Path | None, command: str) -> Path | None:

@@ -19,7 +19,7 @@ from attrib.errors import AttribError, UsageError, is_full_disk, reason
 from attrib.rewrite.registry import Job, ModelArchitecture
 from attrib.rewrite.run import run_rewrites
 
-_TOKEN_KINDS = ("configuration", "directory")
+_TOKEN_KINDS = ("configuration", "directory", "sentence-transformer")
 
 
 class ExportEngine:

@@ -78,6 +78,7 @@ def capture(
     check_options(options)
     options = with_interpreter(options)
     source = source_of_module(options) if handover else resolve_source(options)
+    options = with_graph_of(source, options)
     output = options.output or default_output(source)
     told = progress or NoProgress()
 
@@ -104,6 +105,19 @@ def with_interpreter(options: CaptureOptions) -> CaptureOptions:
 def source_of_module(options: CaptureOptions) -> Source:
     """The source of a live module, which has only a name."""
     return Source(kind="saved", location="", model=options.model, source="module")
+
+
+def with_graph_of(source: Source, options: CaptureOptions) -> CaptureOptions:
+    """The options with the ONNX file that the source brings, where it brings one.
+
+    Raises:
+        UsageError: An option says how to export, and nothing is exported.
+    """
+    if source.onnx is None:
+        return options
+    found = msgspec.structs.replace(options, onnx=source.onnx)
+    check_options(found)
+    return found
 
 
 def run_session(make: Callable[[Interrupts], Session]) -> Path:

@@ -100,7 +100,7 @@ def options_to_resume(manifest: Manifest, supplied: UserSupplied, *, live: bool 
     found["session_options"] = session_options_from_entries(request.session_options)
     found["command"] = manifest.command
     options = options_from_fields(
-        found | supplied.fields() | take_from_user(workload, side, supplied, RESUME, request.env)
+        found | supplied.fields() | take_from_user(workload, side, supplied, RESUME, request)
     )
     check_options(options)
     return options

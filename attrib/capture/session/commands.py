@@ -53,6 +53,7 @@ def recipe_of(options: CaptureOptions, source: Source) -> Recipe:
         text=options.text,
         layers=options.layers,
         compress=options.compress,
+        graph=str(options.onnx.resolve()) if options.onnx else "",
     )
 
 

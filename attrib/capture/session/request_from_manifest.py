@@ -12,7 +12,13 @@ from typing import Any
 import msgspec
 
 from attrib.capture.config.options import check_options
-from attrib.capture.config.user_supplied import UserSupplied, check_text, take_model, take_onnx_file
+from attrib.capture.config.user_supplied import (
+    UserSupplied,
+    check_text,
+    take_model,
+    take_onnx_file,
+    take_sentence_transformer,
+)
 from attrib.capture.config.variables import recorded_variables, take_variables
 from attrib.capture.session.providers_from_manifest import (
     recorded_provider_options,
@@ -21,8 +27,10 @@ from attrib.capture.session.providers_from_manifest import (
     take_provider_options,
 )
 from attrib.capture.workload.factory import is_factory
+from attrib.capture.workload.sources import resolve_source
 from attrib.errors import AttribError
 from attrib.model.capture_options import OPTIONS, CaptureOptions
+from attrib.model.capture_request import CaptureRequest
 from attrib.model.execution_providers import CUDA_PROVIDER
 from attrib.model.manifest import Manifest, Side, Workload
 from attrib.zoo.examples import EXAMPLES
@@ -50,7 +58,7 @@ def options_of(manifest: Manifest, **named: Any) -> CaptureOptions:
     recorded = recorded_options(manifest)
     supplied = UserSupplied(**named)
     side = manifest.sides["onnxruntime"]
-    choices = take_from_user(manifest.workload, side, supplied, VERIFY, _variables(manifest))
+    choices = take_from_user(manifest.workload, side, supplied, VERIFY, manifest.asked)
     options = msgspec.structs.replace(recorded, **choices)
     if is_factory(options.model):
         options = msgspec.structs.replace(options, **_defaults(_SIZES))
@@ -58,14 +66,8 @@ def options_of(manifest: Manifest, **named: Any) -> CaptureOptions:
     return options
 
 
-def _variables(manifest: Manifest) -> Mapping[str, str]:
-    """Environment variables that the capture gave to the engines."""
-    found: Mapping[str, str] = manifest.asked.env if manifest.asked else {}
-    return found
-
-
 def take_from_user(
-    workload: Workload, side: Side, supplied: UserSupplied, command: str, variables: Mapping[str, str]
+    workload: Workload, side: Side, supplied: UserSupplied, command: str, request: CaptureRequest | None
 ) -> dict[str, Any]:
     """Take from the user what a directory must not decide, as fields of the options.
 
@@ -74,20 +76,25 @@ def take_from_user(
         side: ONNX Runtime's, as far as it is known.
         supplied: What the user names.
         command: The command line that needs it, for the hints.
-        variables: Environment variables of the engines, as they are recorded.
+        request: What the capture was asked for, where that is recorded.
 
     Raises:
         UsageError: The user has to name something, or names what the capture did not have.
     """
     check_text(workload.text, supplied.text)
+    named, onnx = supplied.sentence_transformer, supplied.onnx
+    take_sentence_transformer(bool(request and request.sentence_transformer), named, command)
+    if named is not None:  # whose directory holds the file
+        onnx = resolve_source(CaptureOptions(sentence_transformer=named, onnx=onnx)).onnx
     return {
-        "model": take_model(workload, supplied.model, command),
-        "onnx": take_onnx_file(side.exporter == "file", supplied.onnx, command),
+        "model": (supplied.model or "") if named else take_model(workload, supplied.model, command),
+        "sentence_transformer": named,
+        "onnx": take_onnx_file(side.exporter == "file", onnx, command),
         "text": tuple(supplied.text),
         "ort_python": take_interpreter(side, supplied.ort_python),
         "provider_options": take_provider_options(side, supplied.provider_options),
         "provider_libraries": take_libraries(side, supplied.provider_libraries),
-        "env": take_variables(variables, supplied.env),
+        "env": take_variables(request.env if request else {}, supplied.env),
     }
 
 
@@ -122,7 +129,7 @@ def recorded_options(manifest: Manifest) -> CaptureOptions:
         # A model without attention names none.
         "attention": torch.settings.get("attention") or _DEFAULTS.attention,
         **_of_runtime(ort),
-        "env": recorded_variables(_variables(manifest)),
+        "env": recorded_variables(manifest.asked.env if manifest.asked else {}),
         "threads": threads or None,
         "rounds": manifest.protocol.rounds if manifest.protocol else _DEFAULTS.rounds,
         "iterations": manifest.protocol.iterations if manifest.protocol else None,

@@ -6,7 +6,12 @@ import msgspec
 
 from attrib.capture.config.progress import NoProgress, Progress
 from attrib.capture.config.user_supplied import UserSupplied
-from attrib.capture.session.capture import run_session, source_of_module, with_interpreter
+from attrib.capture.session.capture import (
+    run_session,
+    source_of_module,
+    with_graph_of,
+    with_interpreter,
+)
 from attrib.capture.session.capture_request import options_to_resume
 from attrib.capture.session.checkpoint import Checkpoint
 from attrib.capture.session.latencies import Latencies
@@ -56,6 +61,7 @@ def resume(
     )
     options = msgspec.structs.replace(options, output=root)
     source = source_of_module(options) if handover else resolve_source(options)
+    options = with_graph_of(source, options)
     told = progress or NoProgress()
 
     def make(interrupts: Interrupts) -> Session:

@@ -13,7 +13,7 @@ from attrib.model.manifest import Compressed, InputSpec, Overhead, Rewrite, Unus
 from attrib.model.roofline import Peaks
 from attrib.model.values import GraphValue, Kind
 
-SourceKind = Literal["configuration", "directory", "example", "factory", "saved"]
+SourceKind = Literal["configuration", "directory", "sentence-transformer", "example", "factory", "saved"]
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -25,12 +25,13 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         kind: `configuration`: a built-in architecture with random weights; `directory`: a Hugging Face directory;
-            `example`: a small example of the zoo; `factory`: the user's function; `saved`: a module that this process
-            handed over in its temporary folder.
+            `sentence-transformer`: one of sentence-transformers; `example`: a small example of the zoo; `factory`: the
+            user's function; `saved`: a module that this process handed over in its temporary folder.
         location: Built-in name, directory, `module:factory` or file.
         seq_len: Tokens in a row; None where nobody asked for a number.
         layers: How many of the model's layers to build; None for all.
         compress: What to do to the module once it is built, as `--compress` calls it.
+        graph: The ONNX file that runs in place of an exported one; empty where the model is exported.
     """
 
     kind: SourceKind
@@ -46,6 +47,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     text: tuple[str, ...] = ()
     layers: int | None = None
     compress: tuple[str, ...] = ()
+    graph: str = ""
 
 
 class Load(_Message, frozen=True, kw_only=True):

@@ -131,7 +131,8 @@ def build(recipe: Recipe) -> Built:
     for parameter in module.parameters():  # not `module.requires_grad_`, which scripted modules lack
         parameter.requires_grad_(requires_grad=False)
     dtype = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[recipe.precision]
-    if recipe.precision != "fp32":
+    # transformers loads weights in the type in which they are stored. What a factory gives is in the type that it wants.
+    if recipe.precision != "fp32" or recipe.kind == "directory":
         module.to(dtype)
     module.to(recipe.device)
     placed = {}
@@ -172,6 +173,13 @@ def _with_inputs(recipe: Recipe, module: Any, weights: str) -> _Parts:
     return module, inputs, Arguments.by_name(inputs), weights
 
 
+def _from_sentence_transformer(recipe: Recipe) -> _Parts:
+    from attrib.capture.workload.sentence_transformer import from_sentence_transformer
+
+    module, inputs, weights = from_sentence_transformer(recipe)
+    return module, inputs, Arguments.by_name(inputs), weights
+
+
 def _from_example(recipe: Recipe) -> _Parts:
     from attrib.zoo.modules import BUILDERS
 
@@ -182,6 +190,7 @@ def _from_example(recipe: Recipe) -> _Parts:
 _BUILDERS: dict[SourceKind, Callable[[Recipe], _Parts]] = {
     "configuration": lambda recipe: _with_inputs(recipe, *from_configuration(recipe)),
     "directory": lambda recipe: _with_inputs(recipe, *from_directory(recipe)),
+    "sentence-transformer": _from_sentence_transformer,
     "example": _from_example,
     "factory": lambda recipe: (*call_factory(recipe.location, Path.cwd()), "made by the factory"),
     "saved": lambda recipe: (*load_handover(recipe.location), "of the module that was passed in"),

@@ -78,6 +78,11 @@ def _call(what: str, make: Callable[[], Any]) -> Any:
     try:
         return make()
     except Exception as error:
+        if "trust_remote_code" in str(error):
+            raise AttribError(
+                "the model needs code of its own, and attrib runs no code because a model's directory holds it",
+                hint="--model file.py:factory with a function that returns the model and its inputs",
+            ) from error
         hint = "--attention eager" if "attention implementation" in str(error) else ""
         raise AttribError(f"transformers cannot {what} the model: {first_line(error)}", hint=hint) from error
 

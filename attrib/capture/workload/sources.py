@@ -11,6 +11,12 @@ from typing import Any
 
 from attrib.capture.workers.messages import SourceKind
 from attrib.capture.workload.factory import EXAMPLE, functions_in, is_factory, split_factory
+from attrib.capture.workload.sentence_directory import (
+    MODEL_FILE,
+    onnx_file_of,
+    onnx_files_in,
+    read_sentence_model,
+)
 from attrib.errors import AttribError, UsageError
 from attrib.model.capture_options import CaptureOptions
 from attrib.zoo.architectures import PublishedModel, find_architecture
@@ -20,7 +26,8 @@ from attrib.zoo.names import BUILT_IN, similar_names
 _HUB_TIMEOUT_S = 2.0
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _FILES = ("*.json", "*.safetensors", "tokenizer*", "vocab*", "merges.txt", "*.model")
-_VARIANTS = ("*.fp16.safetensors", "onnx/*", "openvino/*", "coreml/*", "*.h5.json")
+_ONNX = "onnx/*"
+_VARIANTS = ("*.fp16.safetensors", _ONNX, "openvino/*", "coreml/*", "*.h5.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +42,7 @@ class Source:
         note: What the reader should know about how it was found; may be empty.
         task: The task it is built for where none is asked for.
         batch_size: Rows of its inputs where no number is asked for.
+        onnx: The ONNX file that belongs to it, which runs in place of an exported one.
     """
 
     kind: SourceKind
@@ -44,28 +52,32 @@ class Source:
     note: str = ""
     task: str = ""
     batch_size: int = 1
+    onnx: Path | None = None
 
 
 _CANNOT_CHANGE: dict[SourceKind, tuple[str, ...]] = {
+    "sentence-transformer": ("layers", "task", "padding"),
     "example": ("seq_len", "layers", "task", "padding", "text"),
     "factory": ("batch_size", "seq_len", "layers", "task", "padding", "text"),
 }
 """Options that a kind of source leaves no room for, because it brings its inputs or its whole model."""
 
 _BRINGS: dict[SourceKind, str] = {
+    "sentence-transformer": "its transformer runs as its own `encode` runs it",
     "example": "a small example is what it is",
     "factory": "the factory makes the model and its inputs",
 }
 
 
 def resolve_source(options: CaptureOptions) -> Source:
-    """Find the model that `--model` names, without loading it.
+    """Find the model that `--model` or `--sentence-transformer` names, without loading it.
 
     Raises:
         UsageError: An option does not apply to this kind of model.
         AttribError: It cannot be found, or has no weights that may be read.
     """
-    source = _find(options.model)
+    named = options.sentence_transformer
+    source = _find(options.model) if named is None else _find_sentence_model(named, options.onnx)
     for field in _CANNOT_CHANGE.get(source.kind, ()):
         if getattr(options, field):
             option = f"--{field.replace('_', '-')}"
@@ -122,6 +134,45 @@ def _directory(folder: Path) -> Source:
     _check_weights(folder)
     return Source(
         kind="directory", location=str(folder.resolve()), model=folder.resolve().name, source="directory"
+    )
+
+
+def _find_sentence_model(name: str, onnx: Path | None) -> Source:
+    """A directory of sentence-transformers, or one of the hub, with the ONNX file that its onnx backend runs."""
+    folder, source = Path(name).expanduser(), "directory"
+    lacking = f"the model has no onnx/{MODEL_FILE}, so that the onnx backend would export one"
+    if not folder.is_dir():
+        if name.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(name):
+            raise AttribError(
+                f"there is no directory {folder}", hint="--sentence-transformer DIR or a hub id"
+            )
+        # sentence-transformers finds its own models without their owner's name, too.
+        repository = name if "/" in name else f"sentence-transformers/{name}"
+        online, source = hub_reachable(), "hub"
+        found = _download(repository, str(onnx or MODEL_FILE)) if online else _cached(repository)
+        if found is None:
+            raise AttribError(
+                f"{name} is no directory, and the hub cannot be reached", hint="--sentence-transformer DIR"
+            )
+        folder = found
+        if not online:
+            lacking = f"the local cache has no onnx/{MODEL_FILE} of the model, and the hub cannot be reached"
+    found_model = read_sentence_model(folder.resolve())
+    _check_weights(found_model.folder)
+    file = onnx_file_of(found_model.folder, onnx)
+    note = ""
+    if file is None:
+        others = ", ".join(onnx_files_in(found_model.folder))
+        note = f"{lacking}; what ran is attrib's own export"
+        note += f" (--onnx runs one of {others})" if others else ""
+    return Source(
+        kind="sentence-transformer",
+        location=str(folder.resolve()),
+        model=name if source == "hub" else folder.resolve().name,
+        source=source,
+        note=note,
+        task=found_model.task,
+        onnx=file,
     )
 
 
@@ -196,8 +247,8 @@ def _answers(endpoint: str) -> bool:
         return False
 
 
-def _download(repository: str) -> Path:
-    """Fetch configuration, tokenizer and safetensors into the hub's own cache.
+def _download(repository: str, onnx: str = "") -> Path:
+    """Fetch configuration, tokenizer, safetensors, and the ONNX file of that name, into the hub's own cache.
 
     Raises:
         AttribError: There is no such model, or it could not be fetched.
@@ -208,13 +259,13 @@ def _download(repository: str) -> Path:
 
     disable_progress_bars()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    patterns: Any = list(_FILES)
+    patterns: Any = [*_FILES, *([f"*{onnx}*"] if onnx else [])]
     try:
         return Path(
             snapshot_download(
                 repository,
                 allow_patterns=patterns,
-                ignore_patterns=list(_VARIANTS),
+                ignore_patterns=[name for name in _VARIANTS if not onnx or name != _ONNX],
                 etag_timeout=_HUB_TIMEOUT_S,
             )
         )

@@ -63,6 +63,7 @@ def test_options_come_back_as_they_were_asked_for():
         (CaptureRequest(), {"source": "module", "model": "Linear"}, "live module"),
         (CaptureRequest(onnx=True), {}, "an ONNX file of the user's"),
         (CaptureRequest(text=2), {}, "sentences"),
+        (CaptureRequest(sentence_transformer=True), {}, "one of sentence-transformers"),
         (CaptureRequest(ort_python=True), {}, "another interpreter"),
         (CaptureRequest(provider_libraries=("plugin",)), {}, "provider libraries"),
         (CaptureRequest(env={"LD_PRELOAD": "libx.so"}), {}, "LD_PRELOAD"),

@@ -104,3 +104,25 @@ def test_task_that_transformers_has_no_class_for_is_one_line():
     with pytest.raises(AttribError, match="transformers cannot build the model: ValueError") as caught:
         build(recipe("resnet-18", layers=1, task="question-answering"))
     assert "\n" not in str(caught.value)
+
+
+def test_stored_weights_are_loaded_in_the_precision_that_was_asked_for(tmp_path):
+    import torch
+
+    from attrib.capture.workload.build import build
+    from tests.capture.sentence_model import write_model
+
+    model = write_model(tmp_path)
+    from transformers import BertModel
+
+    BertModel.from_pretrained(model).half().save_pretrained(model)
+    for precision, dtype in (("fp32", torch.float32), ("fp16", torch.float16)):
+        values = {
+            "kind": "directory",
+            "location": str(model),
+            "task": "",
+            "precision": precision,
+            "seq_len": 8,
+        }
+        module = build(recipe("bert-base-uncased", **values)).module
+        assert {parameter.dtype for parameter in module.parameters()} == {dtype}
