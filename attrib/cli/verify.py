@@ -36,7 +36,7 @@ def _as_in_profile(name: str, kind: "click.ParamType[Any]", default: str = "as i
         ),
         "Measurement": ("rounds", "launches", "tolerance", "max_time", "iterations", "timeout", "again"),
         "What only you can name of the capture": (
-            "model", "onnx", "text", "ort_python", "provider_options", "provider_libraries", "env",
+            "model", "sentence_transformer", "onnx", "text", "ort_python", "provider_options", "provider_libraries", "env",
         ),
         "Output": ("as_json", "no_report", "quiet", "verbose"),
     },
