@@ -1,6 +1,6 @@
 """`attrib verify`: apply the fixes of the findings, measure each beside the original, and keep the results."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,17 @@ import click
 from attrib.cli.capturing import InterruptedCommand
 from attrib.errors import UsageError
 from attrib.model.capture_options import OPTIONS
+from attrib.wording import listed
+
+_CHOOSING = {
+    "findings": "--finding",
+    "experiments": "--experiment",
+    "everything": "--all",
+    "best": "--best",
+    "list_only": "--list",
+    "ablate": "--ablate",
+}
+"""Options that choose experiments, by their names."""
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -24,6 +35,13 @@ def _as_in_profile(name: str, kind: "click.ParamType[Any]", default: str = "as i
         metavar=declared.option.metavar or None,
         help=f"{words}  [default: {default}]",
     )
+
+
+def _check_alone(options: Mapping[str, Any]) -> None:
+    """Check that nothing else is to be measured: another build is no change of the captured one."""
+    others = [flag for name, flag in _CHOOSING.items() if options[name]]
+    if others:
+        raise UsageError(f"--against-ort compares two builds and tries no change: leave out {listed(others)}")
 
 
 @click.command("verify")
@@ -65,6 +83,13 @@ def _as_in_profile(name: str, kind: "click.ParamType[Any]", default: str = "as i
     metavar="NODE|REGION",
     help="Remove this from the graph and measure how much time that saves. Takes any name that `attrib explain` knows;"
     " repeatable.",
+)
+@click.option(
+    "--against-ort",
+    type=click.Path(path_type=Path),
+    metavar="PYTHON",
+    help="Measure and profile the ONNX Runtime of this interpreter (another version or package) beside the captured one,"
+    " and show what changed node by node.",
 )
 @_as_in_profile("rounds", click.IntRange(min=2))
 @_as_in_profile("launches", click.IntRange(min=1))
@@ -133,6 +158,9 @@ def command(trace_dir: Path, **options: Any) -> None:
 
     if options["accept_changed_numbers"] and not options["best"]:
         raise UsageError("--accept-changed-numbers works only with --best")
+    against = options["against_ort"]
+    if against is not None:
+        _check_alone(options)
     request = Request(**{name: options[name] for name in Request.__dataclass_fields__})
     settings = Settings(
         **{name: value for name, value in options.items() if name in Settings.__dataclass_fields__}
@@ -144,7 +172,9 @@ def command(trace_dir: Path, **options: Any) -> None:
         return
     try:
         with show_progress() as progress, Verification(baseline, progress) as run:
-            results = run.perform(request, best=options["best"])
+            results = (
+                run.perform(request, best=options["best"]) if against is None else (run.against(against),)
+            )
     except VerifyInterrupted as stop:
         raise InterruptedCommand(stop.message, hint=stop.hint) from stop
     if not results:
