@@ -69,6 +69,8 @@ def compare_nodes(
     graphs: Sequence[Graph],
     launches: Mapping[int, int],
     remarks: Iterable[str] = (),
+    *,
+    fair: bool = True,
 ) -> BuildComparison:
     """Say what became of the time of each node; entries sum to the change of the nodes' time exactly.
 
@@ -78,6 +80,7 @@ def compare_nodes(
         graphs: The exported graph and what rewrites made of it; both builds were given the last.
         launches: The launch of each round.
         remarks: What the reader should know about the measurement.
+        fair: Nothing disturbed most rounds; else no change is certain.
 
     Raises:
         AttribError: No profiled round has steps of both.
@@ -95,7 +98,7 @@ def compare_nodes(
     by_graph = before.optimized is not None and after.optimized is not None
     shared = _by_graph(runs, graphs) if by_graph else _by_name(runs)
     step = max(time.step_ns for time in times)
-    judge = Judge(fair=True, launches=sampling.launches, least=round(DIFFERENT_SHARE * step))
+    judge = Judge(fair=fair, launches=sampling.launches, least=round(DIFFERENT_SHARE * step))
     teller = _Teller(runs, graphs, times, sampling)
     groups = teller.alike(shared)
     changes = sorted(

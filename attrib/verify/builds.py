@@ -34,6 +34,7 @@ from attrib.verify.bench_like import Measured
 from attrib.verify.measuring import Setup, with_figures
 
 PREFIX = "against-"
+_BUSY = "most profiled rounds stayed disturbed, so that no change of a node counts as certain"
 
 
 class Profiled(Measured, Protocol):
@@ -170,8 +171,9 @@ def compare_builds(bench: ProfilingBench, setup: Setup, build: OtherBuild) -> Ex
     assert pair is not None  # noqa: S101  (the bench was asked to profile)
     graphs = [_graph_at(file) for file in pair.graphs]
     before, after = (_run_of(pair, side, role) for side, role in zip(pair.sides, ROLES, strict=True))
-    remarks = (*found.notes, *_remarks_on((before, after)))
-    compared = compare_nodes(before, after, graphs, pair.latencies.launches(), remarks)
+    busy = pair.latencies.is_busy("profiled")
+    remarks = (*found.notes, *_remarks_on((before, after)), *((_BUSY,) if busy else ()))
+    compared = compare_nodes(before, after, graphs, pair.latencies.launches(), remarks, fair=not busy)
     return replace(with_figures(row, found), builds=compared)
 
 
