@@ -22,14 +22,14 @@ from attrib.capture.session.providers_from_manifest import check_runtime
 from attrib.capture.system.interpreter import AGAINST_ORT, ORT_PYTHON, check_interpreter
 from attrib.capture.system.providers import RuntimeInfo, probe_runtime
 from attrib.capture.workers.process import WorkerError
-from attrib.comparison.nodes import BuildRun, compare_nodes
+from attrib.comparison import BuildRun, compare_nodes
 from attrib.errors import AttribError
 from attrib.model.capture_options import CaptureOptions
 from attrib.model.execution_providers import package_of
 from attrib.model.experiment import ExperimentResult
 from attrib.model.manifest import ROLES, Manifest, Role
 from attrib.rewrite.files import strip_graph
-from attrib.traces.reader import read_ort_profile
+from attrib.traces import read_ort_profile
 from attrib.verify.bench_like import Measured
 from attrib.verify.measuring import Setup, with_figures
 

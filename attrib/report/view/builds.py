@@ -7,7 +7,7 @@ from attrib.model.builds import BuildComparison, BuildNodes, NodeChange
 from attrib.model.experiment import ExperimentResult
 from attrib.report.view.diff import ChangeRow, interval_text, tone_of
 from attrib.report.view.verdict import Tone, turned
-from attrib.units import Unit, format_interval, format_ns, format_ratios, unit_for
+from attrib.units import Unit, format_interval, format_ratios, unit_for
 from attrib.wording import counted, listed
 
 MOST_NODES = 15
@@ -67,9 +67,9 @@ def builds_view(result: ExperimentResult, *, most_rows: int = MOST_NODES) -> Bui
         sentence=_sentence(result, names, tone),
         figures="; ".join(filter(None, (_steps(result, names), _outputs(result)))),
         profile=(
-            f"Profiled, with the cost of recording: {builds.before.nodes:,} nodes take {format_ns(totals[0])}, then"
-            f" {builds.after.nodes:,} take {format_ns(totals[1])}; outside the nodes a step takes {format_ns(outside[0])},"
-            f" then {format_ns(outside[1])}"
+            f"Profiled, with the cost of recording: {builds.before.nodes:,} nodes take {unit.text(totals[0])}, then"
+            f" {builds.after.nodes:,} take {unit.text(totals[1])}; outside the nodes a step takes {unit.text(outside[0])},"
+            f" then {unit.text(outside[1])}"
         ),
         unit=unit,
         nodes=tuple(_rows(builds, unit, most_rows)),
@@ -215,5 +215,5 @@ def _ops(side: BuildNodes) -> str:
 
 def _nodes(side: BuildNodes) -> str:
     shown = ", ".join(side.nodes[:_MOST_NAMES]) or "none"
-    more = len(side.nodes) - _MOST_NAMES + side.more
+    more = max(len(side.nodes) - _MOST_NAMES, 0) + side.more
     return f"{shown} and {more} more" if more > 0 else shown
