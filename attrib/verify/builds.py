@@ -152,10 +152,14 @@ def compare_builds(bench: ProfilingBench, setup: Setup, build: OtherBuild) -> Ex
     Raises:
         AttribError: Either cannot run the model.
     """
+    from attrib.capture.bench.bench import BaselineError
+
     row = build_row(build)
     other = replace(setup.options, ort_python=build.python)
     try:
         found = bench.compare(setup.options, other, row.side, setup.effort, profiled=True)
+    except BaselineError:
+        raise
     except WorkerError as error:
         hint = "attrib profile --opset N with an opset that both read" if "opset" in str(error) else ""
         raise AttribError(

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from msgspec.structs import replace
 
+from attrib.capture.bench.bench import BaselineError
 from attrib.capture.system.providers import RuntimeInfo
 from attrib.capture.workers.process import WorkerError
 from attrib.errors import AttribError, UsageError
@@ -117,6 +118,12 @@ def test_graph_that_the_build_cannot_read_names_it_and_the_option():
         compare_builds(bench, SETUP, OTHER)
     assert "--opset N" in caught.value.hint
     assert bench.asked == [(None, PYTHON, "onnxruntime", True)]
+
+
+def test_captured_build_that_fails_is_not_blamed_on_the_other_one():
+    with pytest.raises(BaselineError) as caught:
+        compare_builds(Bench(error=BaselineError("could not be run")), SETUP, OTHER)
+    assert "1.22.1" not in str(caught.value)
 
 
 def test_build_that_lands_on_another_provider_is_not_compared():

@@ -198,7 +198,7 @@ def _short_names(builds: BuildComparison) -> tuple[str, str]:
 def _detail(change: NodeChange, names: tuple[str, str]) -> str:
     """What ran, and where the builds ran other ops, what either optimizer did and which nodes these are."""
     if not change.rewritten:
-        return _ops(change.after)
+        return "" if change.after.ops == change.exported else _ops(change.after)
     sides = (change.before, change.after)
     became = " → ".join(map(_ops, sides))
     optimizers = (
