@@ -1,19 +1,31 @@
 """Another build of ONNX Runtime: what is refused before and while it is measured, and what its row says."""
 
+import contextlib
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
 
 from attrib.capture.bench.bench import BaselineError
+from attrib.capture.bench.profiles import ProfiledPair, ProfiledSide
 from attrib.capture.system.providers import RuntimeInfo
+from attrib.capture.workers.messages import Ready
 from attrib.capture.workers.process import WorkerError
 from attrib.errors import AttribError, UsageError
+from attrib.model.latency import LatencyTable
+from attrib.model.manifest import EXPORTED, OPTIMIZED, PROFILE_ZERO, OutputDifference
+from attrib.traces import open_directory
 from attrib.verify import builds
+from attrib.verify.baseline import Baseline
 from attrib.verify.builds import OtherBuild, build_row, check_build, compare_builds
 from attrib.verify.measuring import Setup
+from attrib.verify.results import Results
+from attrib.verify.runner import VerifyInterrupted
+from attrib.verify.verification import Verification
 from tests.verify import fakes
 
 CPU = ("CPUExecutionProvider",)
@@ -130,3 +142,91 @@ def test_build_that_lands_on_another_provider_is_not_compared():
     bench = Bench(providers=("CUDAExecutionProvider,CPUExecutionProvider", "CPUExecutionProvider"))
     with pytest.raises(AttribError, match="ran on CPUExecutionProvider, and the captured one on CUDA"):
         compare_builds(bench, SETUP, OTHER)
+
+
+@dataclass
+class Recorded:
+    """What a bench gives of two builds that did exactly what the sample's ONNX Runtime did."""
+
+    profiles: ProfiledPair
+    baseline_ns: tuple[tuple[int, ...], ...] = ((fakes.STEP,) * 5,) * 8
+    variant_ns: tuple[tuple[int, ...], ...] = ((fakes.STEP + 10,) * 5,) * 8
+    launches: tuple[int, ...] = fakes.LAUNCHES
+    outputs: tuple[OutputDifference, ...] = (fakes.difference(equal=True),)
+    notes: tuple[str, ...] = ("one of 8 rounds was disturbed",)
+    same: bool = False
+    busy: bool = False
+    settings: dict[str, str] = field(default_factory=dict)
+    baseline_settings: dict[str, str] = field(default_factory=dict)
+
+
+@pytest.fixture
+def recorded(sample):
+    directory = open_directory(sample)
+    table = directory.latency()
+    own = table.select("onnxruntime", "profiled")
+    rows = np.concatenate([own, own])
+    latencies = LatencyTable(
+        engine=["torch"] * len(own) + ["onnxruntime"] * len(own), phase=["profiled"] * len(rows),
+        block=table.block[rows], iteration=table.iteration[rows], start_ns=table.start_ns[rows],
+        wall_ns=table.wall_ns[rows], more={"launch": table.column("launch")[rows]},
+    )  # fmt: skip
+    (profile,) = sample.glob("ort/profile.json*")
+    side = ProfiledSide(
+        facts=Ready(version="1.31.0", package="onnxruntime", python="3.11.7"), profile=profile,
+        zero_ns=int(directory.manifest.sides["onnxruntime"].settings[PROFILE_ZERO]), optimized=sample / OPTIMIZED,
+    )  # fmt: skip
+    other = dataclasses.replace(side, facts=replace(side.facts, version="1.22.1"))
+    pair = ProfiledPair(sides=(side, other), latencies=latencies, graphs=(sample / EXPORTED,))
+    return Recorded(profiles=pair)
+
+
+def test_row_holds_what_was_measured_and_what_was_profiled(recorded):
+    result = compare_builds(SimpleNamespace(compare=lambda *_, **__: recorded), SETUP, OTHER)
+    found = result.builds
+    assert (found.before.name, found.after.name) == ("onnxruntime 1.31.0", "onnxruntime 1.22.1")
+    assert (found.matched, found.same) == ("graph", False)
+    assert found.before.nodes > 100
+    assert sum(change.before.ns for change in found.changes) == found.before.node_ns == found.after.node_ns
+    assert {change.change_ns.median for change in found.changes} == {0}
+    assert not any(change.rewritten or change.certain for change in found.changes)
+    assert sum(change.module.startswith("encoder.layer.*") for change in found.changes) > 5
+    assert {
+        change.count % 12 for change in found.changes if change.module.startswith("encoder.layer.*.output")
+    } == {0}
+    assert "one of 8 rounds was disturbed" in found.remarks
+    assert (result.saving_ns.median, result.outputs_equal) == (-10, True)
+
+
+def verification_of(root, bench, monkeypatch):
+    """A run on a directory without a capture's traces, with a bench that is there already."""
+    monkeypatch.setattr("attrib.verify.verification.check_build", lambda *_: OTHER)
+    baseline = Baseline(root=root)
+    own = fakes.captured(root)
+    baseline.__dict__.update(
+        manifest=own, options=fakes.ORIGINAL, setup=SETUP, results=Results(root, own, ())
+    )
+    return Verification(baseline, start_bench=lambda *_: contextlib.nullcontext(bench))
+
+
+def test_result_is_kept_and_measured_anew(tmp_path, recorded, monkeypatch):
+    asked = []
+    bench = SimpleNamespace(inputs_sha256="same", compare=lambda *_, **__: asked.append(1) or recorded)
+    with verification_of(tmp_path / "trace", bench, monkeypatch) as run:
+        first = run.against(PYTHON)
+        again = run.against(PYTHON)
+    assert first == again
+    assert len(asked) == 2
+    assert (tmp_path / "trace/verify/against-onnxruntime-1.22.1.json").is_file()
+    assert str(PYTHON) not in (tmp_path / "trace/verify/against-onnxruntime-1.22.1.json").read_text()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), WorkerError("it died")])
+def test_what_was_not_measured_leaves_no_result(tmp_path, monkeypatch, error):
+    bench = Bench(error=error)
+    bench.inputs_sha256 = "same"
+    run = verification_of(tmp_path / "trace", bench, monkeypatch)
+    with run, pytest.raises((VerifyInterrupted, AttribError)) as caught:
+        run.against(PYTHON)
+    assert "interrupted" in str(caught.value) or "it died" in str(caught.value)
+    assert not (tmp_path / "trace/verify").exists()

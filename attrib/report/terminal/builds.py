@@ -16,6 +16,13 @@ _WIDEST = 84
 """Characters of the names of nodes; the terminal may leave them less."""
 
 
+def print_claim(console: "Console", view: BuildsView) -> None:
+    """Print what became of a step with another build, and leave its nodes to the page."""
+    print_line(console, text_of(view.sentence, _STYLES[view.tone], limit=_SENTENCE_LIMIT), indent=2)
+    for text in (view.figures, *view.remarks, "The nodes of both are in report.html."):
+        print_line(console, text_of(text, "dim", limit=_SENTENCE_LIMIT), indent=4)
+
+
 def print_builds(console: "Console", view: BuildsView) -> None:
     """Print what became of a step with another build, and of its nodes."""
     print_line(console, text_of(view.sentence, _STYLES[view.tone], limit=_SENTENCE_LIMIT))
