@@ -157,8 +157,9 @@ def _by_name(runs: Sequence[BuildRun]) -> list[_Work]:
 def _by_graph(runs: Sequence[BuildRun], graphs: Sequence[Graph]) -> list[_Work]:
     """Put nodes together that come from a common node of the exported graph; others by name, in the order of the graph."""
     pieces = [components((*graphs, run.optimized)) for run in runs if run.optimized is not None]
-    names = {(work.id, work.op): 0 for run in runs for work in run.partition.work}
-    names = {key: number for number, key in enumerate(names)}
+    known = dict.fromkeys((work.id, work.op) for run in runs for work in run.partition.work)
+    names = {key: number for number, key in enumerate(known)}
+    # Numbers of the sets: exported nodes, the pieces of either graph, and names.
     exported = len(graphs[0].nodes)
     starts = [exported, exported + len(pieces[0])]
     last = starts[1] + len(pieces[1])

@@ -29,6 +29,7 @@ from attrib.model.execution_providers import package_of
 from attrib.model.experiment import ExperimentResult
 from attrib.model.manifest import ROLES, Manifest, Role
 from attrib.rewrite.files import strip_graph
+from attrib.scrub import scrub
 from attrib.traces import read_ort_profile
 from attrib.verify.bench_like import Measured
 from attrib.verify.measuring import Setup, with_figures
@@ -177,7 +178,9 @@ def compare_builds(bench: ProfilingBench, setup: Setup, build: OtherBuild) -> Ex
     before, after = (_run_of(pair, side, role) for side, role in zip(pair.sides, ROLES, strict=True))
     busy = pair.latencies.is_busy("profiled")
     remarks = (*found.notes, *_remarks_on((before, after)), *((_BUSY,) if busy else ()))
-    compared = compare_nodes(before, after, graphs, pair.latencies.launches(), remarks, fair=not busy)
+    compared = compare_nodes(
+        before, after, graphs, pair.latencies.launches(), map(scrub, remarks), fair=not busy
+    )
     return replace(with_figures(row, found), builds=compared)
 
 
