@@ -1,5 +1,6 @@
 """Phrases for a reader: a count with its noun, lists that end before they tire, and names that differ only by a number."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 DEEPEST = 40
@@ -26,6 +27,11 @@ def listed(names: Sequence[str], most: int = MOST_NAMES) -> str:
     """Names in one phrase: `a, b, c, d and 3 more` where there are more than `most`."""
     shown = ", ".join(names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+def counted_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Each name once, in order of the alphabet, with its number where it occurs several times: `Add, MatMul ×2`."""
+    return tuple(f"{name} ×{count}" if count > 1 else name for name, count in sorted(Counter(names).items()))
 
 
 def enumerated(parts: Iterable[str]) -> str:

@@ -1,6 +1,6 @@
 """`attrib verify`: apply the fixes of the findings, measure each beside the original, and keep the results."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,17 @@ from attrib.cli.capturing import InterruptedCommand
 from attrib.cli.command import Command
 from attrib.errors import UsageError
 from attrib.model.capture_options import OPTIONS
+from attrib.wording import listed
+
+_CHOOSING = {
+    "findings": "--finding",
+    "experiments": "--experiment",
+    "everything": "--all",
+    "best": "--best",
+    "list_only": "--list",
+    "ablate": "--ablate",
+}
+"""Options that choose experiments, by their names."""
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -27,12 +38,20 @@ def _as_in_profile(name: str, kind: "click.ParamType[Any]", default: str = "as i
     )
 
 
+def _check_alone(options: Mapping[str, Any]) -> None:
+    """Check that nothing else is to be measured: another build is no change of the captured one."""
+    others = [flag for name, flag in _CHOOSING.items() if options[name]]
+    if others:
+        raise UsageError(f"--against-ort compares two builds and tries no change: leave out {listed(others)}")
+
+
 @click.command(
     "verify",
     cls=Command,
     groups={
         "What to try": (
-            "findings", "experiments", "everything", "best", "accept_changed_numbers", "ablate", "list_only",
+            "findings", "experiments", "everything", "best", "accept_changed_numbers", "ablate", "against_ort",
+            "list_only",
         ),
         "Measurement": ("rounds", "launches", "tolerance", "max_time", "iterations", "timeout", "again"),
         "What only you can name of the capture": (
@@ -44,6 +63,7 @@ def _as_in_profile(name: str, kind: "click.ParamType[Any]", default: str = "as i
         ("attrib verify traces", "The fix of every failed finding."),
         ("attrib verify traces --list", "What could be tried, and what the profile predicts."),
         ("attrib verify traces --best", "Combine what saves time: a command line and a Python script."),
+        ("attrib verify traces --against-ort ort122/bin/python", "Another build of ONNX Runtime, node by node."),
         ("attrib verify traces --ablate node_linear_4", "What one part of the graph costs."),
     ),
     quiet="Print the results only: no progress, no notes.",
@@ -87,6 +107,13 @@ def _as_in_profile(name: str, kind: "click.ParamType[Any]", default: str = "as i
     metavar="NODE|REGION",
     help="Remove this from the graph and measure how much time that saves. Takes any name that `attrib explain` knows;"
     " repeatable.",
+)
+@click.option(
+    "--against-ort",
+    type=click.Path(path_type=Path),
+    metavar="PYTHON",
+    help="Measure and profile the ONNX Runtime of this interpreter (another version or package) beside the captured one,"
+    " and show what changed node by node.",
 )
 @_as_in_profile("rounds", click.IntRange(min=2))
 @_as_in_profile("launches", click.IntRange(min=1))
@@ -160,6 +187,9 @@ def command(trace_dir: Path, **options: Any) -> None:
 
     if options["accept_changed_numbers"] and not options["best"]:
         raise UsageError("--accept-changed-numbers works only with --best")
+    against = options["against_ort"]
+    if against is not None:
+        _check_alone(options)
     request = Request(**{name: options[name] for name in Request.__dataclass_fields__})
     settings = Settings(
         **{name: value for name, value in options.items() if name in Settings.__dataclass_fields__}
@@ -171,7 +201,9 @@ def command(trace_dir: Path, **options: Any) -> None:
         return
     try:
         with show_progress() as progress, Verification(baseline, progress) as run:
-            results = run.perform(request, best=options["best"])
+            results = (
+                run.perform(request, best=options["best"]) if against is None else (run.against(against),)
+            )
     except VerifyInterrupted as stop:
         raise InterruptedCommand(stop.message, hint=stop.hint) from stop
     if not results:

@@ -16,6 +16,8 @@ from rich.text import Text
 from attrib.cli.command import is_quiet
 from attrib.model.estimate import Delta
 from attrib.model.experiment import BOUND_WORDS, ExperimentResult, Prediction
+from attrib.report.terminal.builds import print_builds
+from attrib.report.view.builds import builds_view
 from attrib.report.view.experiment_row import figure
 from attrib.report.view.text import one_line
 from attrib.verify.best import BEST
@@ -31,7 +33,10 @@ def show_results(results: Sequence[ExperimentResult], *, as_json: bool, root: Pa
     if as_json:
         _print_json([msgspec.structs.replace(result, plain_ns={}) for result in results])
         return
-    single = [result for result in results if result.id != BEST]
+    for result in results:
+        if (builds := builds_view(result)) is not None:
+            print_builds(_console(), builds)
+    single = [result for result in results if result.id != BEST and result.builds is None]
     keeping = [result for result in single if not result.changes_numbers]
     changing = [result for result in single if result.changes_numbers]
     _print_results(keeping, "")

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 from attrib.analysis.attribution.ledger.sampling import RESAMPLES
 from attrib.comparison.conditions import conditions_of, obstacles_of, remarks_of, steps_of
-from attrib.comparison.figures import as_ratio, change_of, excludes_zero, quotient
+from attrib.comparison.figures import Judge, as_ratio, change_of, excludes_zero, quotient
 from attrib.comparison.work import SharedWork, alike, shared_work, side_of
-from attrib.findings.evidence.significance import is_certain
 from attrib.findings.runner import DIFFERENT_SHARE
 from attrib.model.diff import CauseChange, Diff, FindingChange, FindingKind, Snapshot, StepChange, WorkChange
 from attrib.model.document import Cause, CauseRow, Document, Finding
@@ -30,7 +29,7 @@ def compare(before: Document, after: Document, *, names: tuple[str, str] = ("bef
     delta = change_of(first, second) if first is not None and second is not None else None
     launches = min(RESAMPLES, *(document.latency.launches or 1 for document in (before, after)))
     step = max((its.median for document in (before, after) for its in steps_of(document).values()), default=0)
-    judge = _Judge(fair=fair, launches=launches, least=round(DIFFERENT_SHARE * step))
+    judge = Judge(fair=fair, launches=launches, least=round(DIFFERENT_SHARE * step))
     return Diff(
         attrib_version=__version__,
         before=_snapshot(before, names[0]),
@@ -46,24 +45,6 @@ def compare(before: Document, after: Document, *, names: tuple[str, str] = ("bef
         work=_work_changes(before, after, judge),
         findings=_finding_changes(before.findings, after.findings, fair=fair),
     )
-
-
-class _Judge:
-    """Which of many changes may be believed.
-
-    Attributes:
-        fair: Nothing forbids to compare.
-        launches: Launches behind the intervals of either capture, the fewer.
-        least: The smallest change that two captures of the same thing do not show by themselves, see `DIFFERENT_SHARE`.
-    """
-
-    def __init__(self, *, fair: bool, launches: int, least: int) -> None:
-        self.fair, self.launches, self.least = fair, launches, least
-
-    def certain(self, change: Delta, tests: int, *, small: bool = False) -> bool:
-        """Whether a change is no chance among so many that were looked at; `small` ones count where work is another."""
-        large = small or abs(change.median) >= self.least
-        return self.fair and large and excludes_zero(change) and is_certain(change, tests, self.launches)
 
 
 def _snapshot(document: Document, name: str) -> Snapshot:
@@ -97,7 +78,7 @@ def _step_changes(before: Document, after: Document, *, fair: bool) -> list[Step
     return found
 
 
-def _cause_changes(before: Document, after: Document, judge: _Judge) -> tuple[CauseChange, ...]:
+def _cause_changes(before: Document, after: Document, judge: Judge) -> tuple[CauseChange, ...]:
     """Every cause of either, the largest change first."""
     pairs: dict[Cause, list[CauseRow | None]] = {}
     for number, document in enumerate((before, after)):
@@ -125,7 +106,7 @@ def _delta(row: CauseRow | None) -> Delta:
     return Delta(median=row.delta_ns, low=row.low_ns, high=row.high_ns)
 
 
-def _work_changes(before: Document, after: Document, judge: _Judge) -> tuple[WorkChange, ...]:
+def _work_changes(before: Document, after: Document, judge: Judge) -> tuple[WorkChange, ...]:
     """All work, the largest change first; what is certain, and what became other nodes, before the rest."""
     groups = alike(shared_work(before.ledger, after.ledger))
     found = [_work_change(group, judge, len(groups)) for group in groups]
@@ -136,7 +117,7 @@ def _work_changes(before: Document, after: Document, judge: _Judge) -> tuple[Wor
     )
 
 
-def _work_change(group: Sequence[SharedWork], judge: _Judge, tests: int) -> WorkChange:
+def _work_change(group: Sequence[SharedWork], judge: Judge, tests: int) -> WorkChange:
     one, other = (side_of(group, after=after) for after in (False, True))
     change = change_of(*(_sum(group, after=after) for after in (False, True)))
     rewritten = one.nodes != other.nodes

@@ -3,6 +3,7 @@
 import math
 from typing import Protocol
 
+from attrib.findings.evidence.significance import is_certain
 from attrib.model.estimate import Delta, Ratio
 
 _MOST = 700
@@ -66,3 +67,21 @@ def as_ratio(measured: WithInterval) -> Ratio:
 def excludes_zero(delta: Delta) -> bool:
     """Whether a change keeps its sign over its whole interval."""
     return delta.low > 0 or delta.high < 0
+
+
+class Judge:
+    """Which of many changes may be believed.
+
+    Attributes:
+        fair: Nothing forbids to compare.
+        launches: Launches behind the intervals of either capture, the fewer.
+        least: The smallest change that two captures of the same thing do not show by themselves, see `DIFFERENT_SHARE`.
+    """
+
+    def __init__(self, *, fair: bool, launches: int, least: int) -> None:
+        self.fair, self.launches, self.least = fair, launches, least
+
+    def certain(self, change: Delta, tests: int, *, small: bool = False) -> bool:
+        """Whether a change is no chance among so many that were looked at; `small` ones count where work is another."""
+        large = small or abs(change.median) >= self.least
+        return self.fair and large and excludes_zero(change) and is_certain(change, tests, self.launches)

@@ -1,12 +1,12 @@
 """The same work in two captures, whatever nodes it became, and what is the same kind of work in numbered modules."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from attrib.model.diff import WorkSide
 from attrib.model.document import LedgerRow
-from attrib.wording import fold_numbers
+from attrib.wording import counted_names, fold_numbers
 
 
 @dataclass(slots=True)
@@ -30,7 +30,9 @@ class SharedWork:
     @property
     def calls(self) -> tuple[str, ...]:
         """Ops of the calls, with a count where one occurs several times; those of the second capture where there are any."""
-        return _ops(op for row in (self.after or self.before) for op in row.torch_ops)
+        return counted_names(
+            op.removeprefix("aten::") for row in (self.after or self.before) for op in row.torch_ops
+        )
 
 
 def shared_work(before: Sequence[LedgerRow], after: Sequence[LedgerRow]) -> list[SharedWork]:
@@ -78,18 +80,11 @@ def side_of(work: Sequence[SharedWork], *, after: bool) -> WorkSide:
     sides = [one.after if after else one.before for one in work]
     rows = [row for side in sides for row in side]
     return WorkSide(
-        nodes=_ops(op for row in sides[0] for op in row.onnx_ops),
+        nodes=counted_names(op for row in sides[0] for op in row.onnx_ops),
         causes=tuple(sorted({row.cause for row in sides[0]})),
         rows=tuple(row.id for row in rows),
         torch_ns=sum(row.torch_ns for row in rows),
         onnxruntime_ns=sum(row.onnxruntime_ns for row in rows),
-    )
-
-
-def _ops(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(
-        f"{name} ×{count}" if count > 1 else name
-        for name, count in sorted(Counter(name.removeprefix("aten::") for name in names).items())
     )
 
 

@@ -4,6 +4,7 @@ Imports nothing of attrib but errors.
 """
 
 __all__ = [
+    "builds",
     "capture_options",
     "capture_request",
     "compiled",

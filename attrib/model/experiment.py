@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from attrib.model.builds import BuildComparison
 from attrib.model.estimate import Delta, Estimate, Ratio
 from attrib.model.manifest import OutputDifference, Role
 
@@ -80,6 +81,7 @@ class ExperimentResult(msgspec.Struct, frozen=True, kw_only=True):
         launches: Which start of the processes each round belongs to; empty in results of older versions, which had one.
         busy: Something else disturbed most rounds, however often they were measured.
         snippet: Python that runs the change by itself; kept for `best`.
+        builds: Node by node, where the change is another build of ONNX Runtime.
     """
 
     format_version: int = EXPERIMENT_VERSION
@@ -108,6 +110,7 @@ class ExperimentResult(msgspec.Struct, frozen=True, kw_only=True):
     launches: tuple[int, ...] = ()
     busy: bool = False
     snippet: str = ""
+    builds: BuildComparison | None = None
 
     @property
     def saved_share(self) -> float | None:

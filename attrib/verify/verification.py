@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from attrib.capture.config.progress import NoProgress, Progress
 from attrib.capture.storage.interrupts import Interrupts
@@ -16,20 +16,26 @@ from attrib.model.experiment import ExperimentResult
 from attrib.verify.ablation import AblationBench, ablate, ablation_row
 from attrib.verify.baseline import Baseline, Settings
 from attrib.verify.best import BEST, Search, wins_of
+from attrib.verify.builds import ProfilingBench, build_row, check_build, compare_builds
 from attrib.verify.identity import check_inputs
 from attrib.verify.measuring import ExperimentJob, Measuring
 from attrib.verify.plan import Planned, Request
 from attrib.verify.runner import ExperimentRunner
 from attrib.verify.snippet import snippet_of
 
+
+class VerifyBench(ProfilingBench, AblationBench, Protocol):
+    """All that a run asks of its bench; `attrib.capture.bench.bench.Bench` is one."""
+
+
 StartBench = Callable[
-    [CaptureOptions, Settings, Progress, Interrupts], contextlib.AbstractContextManager[AblationBench]
+    [CaptureOptions, Settings, Progress, Interrupts], contextlib.AbstractContextManager[VerifyBench]
 ]
 
 
 def real_bench(
     options: CaptureOptions, settings: Settings, progress: Progress, interrupts: Interrupts
-) -> contextlib.AbstractContextManager[AblationBench]:
+) -> contextlib.AbstractContextManager[VerifyBench]:
     """Make the bench that runs both engines."""
     from attrib.capture.bench.bench import Bench
 
@@ -55,7 +61,7 @@ class Verification:
         self._start_bench = start_bench
         self._stack = contextlib.ExitStack()
         self._interrupts = Interrupts()
-        self._running: AblationBench | None = None
+        self._running: VerifyBench | None = None
 
     def __enter__(self) -> "Verification":
         self._stack.enter_context(self._interrupts)
@@ -100,6 +106,23 @@ class Verification:
         ]
         return (*results, *others, self._find_best(candidates))
 
+    def against(self, python: Path) -> ExperimentResult:
+        """Compare the captured ONNX Runtime with that of another interpreter, node by node; always measured anew.
+
+        Raises:
+            UsageError: There is no such interpreter.
+            AttribError: Its ONNX Runtime cannot run the model, or not as the capture did.
+            VerifyInterrupted: Ctrl-C or SIGTERM; an earlier result is kept.
+        """
+        baseline = self._baseline
+        build = check_build(baseline.manifest, baseline.options, python)
+        row = build_row(build)
+        self._progress.phase(row.title)
+        try:
+            return self._runner.keep(compare_builds(self._bench(), baseline.setup, build))
+        except KeyboardInterrupt as stop:
+            raise self._runner.interruption() from stop
+
     def _find_best(self, candidates: tuple[Planned, ...]) -> ExperimentResult:
         """Stack the candidates that were measured and save time; an earlier answer is given again where it still holds."""
         settings, results = self._baseline.settings, self._baseline.results
@@ -129,7 +152,7 @@ class Verification:
             baseline.results, self._progress, self._interrupts, prepare=self._bench, again=again
         )
 
-    def _bench(self) -> AblationBench:
+    def _bench(self) -> VerifyBench:
         """Start the bench when it is first needed: a run that has all its results starts none."""
         if self._running is None:
             baseline = self._baseline

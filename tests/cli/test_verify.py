@@ -101,6 +101,10 @@ def test_list_shows_only_what_is_named(attrib, sample_copy):
         (("--onnx", "x.onnx"), 2, "brought no file"),
         (("--text", "hello"), 2, "without sentences"),
         (("--rounds", "1"), 2, "--rounds"),
+        (("--against-ort", "nowhere/python"), 2, "--against-ort: there is no"),
+        (("--against-ort", "/"), 2, "is a directory"),
+        (("--against-ort", sys.executable, "--all", "--best"), 2, "leave out --all, --best"),
+        (("--against-ort", "/bin/sh"), 3, "is no Python interpreter that works"),
     ],
 )
 def test_mistake_is_refused_before_anything_runs(attrib, sample_copy, arguments, code, says):

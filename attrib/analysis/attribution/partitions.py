@@ -47,11 +47,7 @@ def partition_of(directory: TraceDirectory, role: Role, latency: LatencyTable | 
     side = directory.manifest.sides.get(role) if directory.manifest else None
     engine: Engine = side.engine if side else role
     rows = recording.steps()
-    timed: list[TimedStep] = []
-    if latency is not None:
-        profiled = latency.select(role, "profiled")
-        columns = (column[profiled].tolist() for column in (latency.start_ns, latency.wall_ns, latency.block))
-        timed = [TimedStep(*step) for step in zip(*columns, strict=True)]
+    timed = _timed_steps(latency, role) if latency is not None else []
     zero = _profile_zero(side) if side and engine == "onnxruntime" else 0
     steps = step_windows(recording, rows, timed, zero)
     if not steps and engine == "torch" and not timed:  # of a trace that annotates none
@@ -68,6 +64,32 @@ def partition_of(directory: TraceDirectory, role: Role, latency: LatencyTable | 
     needs_nodes = bool(recording.runs().nodes.size) or not _has_no_nodes(directory)
     partition = _ort_partition(recording, steps, directory.device_events(role), zero, needs_nodes=needs_nodes)
     return dataclasses.replace(partition, earlier_ns=earlier)
+
+
+def partition_of_profile(
+    recording: Recording, latency: LatencyTable, role: Role, zero: int
+) -> Partition | None:
+    """Split the profiled steps of a profile of ONNX Runtime that lies in no trace directory.
+
+    Args:
+        recording: The profile.
+        latency: The steps as the caller timed them.
+        role: The side that they have there.
+        zero: Epoch time of the profile's own zero.
+
+    Returns:
+        None where it holds none of the steps.
+    """
+    steps = step_windows(recording, recording.steps(), _timed_steps(latency, role), zero)
+    if not steps:
+        return None
+    return _ort_partition(recording, steps, None, zero, needs_nodes=bool(recording.runs().nodes.size))
+
+
+def _timed_steps(latency: LatencyTable, role: Role) -> list[TimedStep]:
+    profiled = latency.select(role, "profiled")
+    columns = (column[profiled].tolist() for column in (latency.start_ns, latency.wall_ns, latency.block))
+    return [TimedStep(*step) for step in zip(*columns, strict=True)]
 
 
 def _has_no_nodes(directory: TraceDirectory) -> bool:

@@ -1,6 +1,6 @@
 """Variants of one model timed in turn: what `attrib verify` measures with.
 
-Profiles nothing and writes no trace directory.
+Writes no trace directory, and profiles only where two builds of ONNX Runtime are compared node by node.
 """
 
-__all__ = ["ablation", "ablation_engine", "bench", "launches"]
+__all__ = ["ablation", "ablation_engine", "bench", "launches", "profiles"]

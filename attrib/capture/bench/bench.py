@@ -1,7 +1,7 @@
 """Plain comparison of two configurations of one engine, in the protocol of a capture.
 
 Either configuration has a worker process of its own and gets the same inputs; both are warmed up, and then their plain
-blocks alternate in random order while the other worker waits. Nothing is profiled. `attrib.capture.bench.launches` says how
+blocks alternate in random order while the other worker waits. `attrib.capture.bench.launches` says how
 long, and when the processes are started anew.
 """
 
@@ -14,6 +14,7 @@ from types import TracebackType
 
 from attrib.capture.bench.ablation import Cut, cut_graph, optimized_graph
 from attrib.capture.bench.launches import Blocks, Effort, Timed, measure
+from attrib.capture.bench.profiles import ProfiledPair, ProfileKeeper, pair_of, profiled_plan
 from attrib.capture.bench.sides import Opener, Plan, ReadySide
 from attrib.capture.config.options import check_options
 from attrib.capture.config.progress import Progress
@@ -61,6 +62,7 @@ class Comparison:
         baseline_settings: The same of the baseline.
         busy: Something else disturbed most rounds, however often they were measured.
         notes: What the reader should know.
+        profiles: What was recorded beside it; None where nobody asked.
     """
 
     baseline_ns: Blocks
@@ -73,6 +75,7 @@ class Comparison:
     baseline_settings: dict[str, str]
     busy: bool = False
     notes: tuple[str, ...] = ()
+    profiles: ProfiledPair | None = None
 
 
 class Bench:
@@ -144,7 +147,13 @@ class Bench:
         return self._workers, self._opener
 
     def compare(
-        self, baseline: CaptureOptions, variant: CaptureOptions, role: Role, effort: Effort
+        self,
+        baseline: CaptureOptions,
+        variant: CaptureOptions,
+        role: Role,
+        effort: Effort,
+        *,
+        profiled: bool = False,
     ) -> Comparison:
         """Measure two configurations of one engine side by side.
 
@@ -153,6 +162,7 @@ class Bench:
             variant: Options of the other one.
             role: Which engine runs them.
             effort: How long. Where it does not say how many steps a block or the warm-up has, the original's hold.
+            profiled: Record what ONNX Runtime's nodes take, too, in blocks of their own.
 
         Raises:
             UsageError: The options contradict each other, or cannot be had.
@@ -172,6 +182,10 @@ class Bench:
             with self._blamed_on_baseline(role):
                 plans = [opener.plan(baseline, role)]
             plans.append(opener.plan(variant, role))
+            if profiled:
+                return self._record(
+                    role, [profiled_plan(plan) for plan in plans], (baseline, variant), effort
+                )
             return self._measure(role, plans, (baseline, variant), effort)
         finally:
             workers.stop(VARIANT)
@@ -248,14 +262,31 @@ class Bench:
                 self._baselines[role] = opener.finish(baseline)
         return self._baselines[role], opener.finish(variant)
 
-    def _measure(
+    def _record(
         self, role: Role, plans: Sequence[Plan], options: Sequence[CaptureOptions], effort: Effort
+    ) -> Comparison:
+        """Measure two sides whose profiled sessions end with each launch, so that no later comparison has them."""
+        temporary = self._open()[0].temporary
+        keepers = [ProfileKeeper(temporary / f"{name}-profile.json") for name in ("baseline", "variant")]
+        try:
+            return self._measure(role, plans, options, effort, keepers)
+        finally:
+            self._forget(role)
+
+    def _measure(
+        self,
+        role: Role,
+        plans: Sequence[Plan],
+        options: Sequence[CaptureOptions],
+        effort: Effort,
+        keepers: Sequence[ProfileKeeper] = (),
     ) -> Comparison:
         sides: list[ReadySide] = []
         # As in an A/A capture, a role only names the side: the baseline is the first.
         runners: list[BlockRunner] = []
 
         def launch() -> None:
+            self._take_profiles(role, keepers, sides)
             sides[:] = self._launch(role, plans, options, anew=bool(sides))
             known = runners or [
                 BlockRunner(name, side.worker) for name, side in zip(ROLES, sides, strict=True)
@@ -265,7 +296,7 @@ class Bench:
             runners[:] = known
 
         try:
-            timed = measure(runners, launch, effort, self._progress.update)
+            timed = measure(runners, launch, effort, self._progress.update, profiled=bool(keepers))
         except WorkerError:
             with self._blamed_on_baseline(role):
                 if runners and runners[0].error is not None:
@@ -276,8 +307,10 @@ class Bench:
             expected = first.outputs()
         precisions = (first.plan.precision, second.plan.precision)
         outputs, about = compare_by_name(expected, second.outputs(), precisions)
+        self._take_profiles(role, keepers, sides)
         baseline_ns, variant_ns, launches = timed.paired()
         return Comparison(
+            profiles=pair_of(keepers, sides, timed.latencies.table()) if keepers else None,
             baseline_ns=baseline_ns,
             variant_ns=variant_ns,
             launches=launches,
@@ -289,6 +322,15 @@ class Bench:
             busy=timed.latencies.table().is_busy("plain"),
             notes=(*notes_on(timed, effort), *second.notes, *about),
         )
+
+    def _take_profiles(
+        self, role: Role, keepers: Sequence[ProfileKeeper], sides: Sequence[ReadySide]
+    ) -> None:
+        """Take what the processes of one launch recorded; nothing before the first."""
+        if keepers and sides:
+            with self._blamed_on_baseline(role):
+                keepers[0].take(sides[0])
+            keepers[1].take(sides[1])
 
 
 def notes_on(timed: Timed, effort: Effort) -> Iterator[str]:

@@ -14,6 +14,7 @@ from attrib.capture.session.measure import (
     LEAD_IN,
     MOST_TIMES,
     NS,
+    PHASES,
     BlockRunner,
     PairedBlocks,
     is_narrow,
@@ -98,6 +99,8 @@ def measure(
     launch: Callable[[], None],
     effort: Effort,
     tell: Tell = lambda *_: None,
+    *,
+    profiled: bool = False,
 ) -> Timed:
     """Measure two sides in turns.
 
@@ -106,13 +109,14 @@ def measure(
         launch: Gives both a process, from the second time on a new one.
         effort: How long.
         tell: Called with the share that is done and the seconds left at most.
+        profiled: Follow the plain blocks of each round with profiled ones, as a capture does.
 
     Raises:
         WorkerError: A side failed.
     """
     begin, latencies = time.monotonic(), Latencies()
-    _start(runners, launch, effort, latencies)
-    timed = Timed(runners=runners, latencies=latencies, protocol=_plan(runners, effort))
+    _start(runners, launch, effort, latencies, profiled=profiled)
+    timed = Timed(runners=runners, latencies=latencies, protocol=_plan(runners, effort, profiled=profiled))
     protocol = timed.protocol
     deadline = begin + _allowed_s(runners, effort, protocol, time.monotonic() - begin)
     pairs = PairedBlocks(protocol, latencies, deadline)
@@ -122,12 +126,13 @@ def measure(
             if timed.launches >= protocol.fewest_launches and time.monotonic() + took > deadline:
                 timed.ended = "time"
                 return timed
-            _start(runners, launch, effort, latencies)
+            _start(runners, launch, effort, latencies, profiled=profiled)
             timed.launches += 1
-        pairs.measure(order, "plain", number)
-        for runner in order:
-            if runner.error is not None:
-                raise runner.error
+        for phase in PHASES if profiled else PHASES[:1]:
+            pairs.measure(order, phase, number)
+            for runner in order:
+                if runner.error is not None:
+                    raise runner.error
         timed.rounds = number + 1
         tell(*_progress(timed.rounds / protocol.rounds, time.monotonic() - begin, deadline - begin))
         if timed.is_narrow():
@@ -138,23 +143,28 @@ def measure(
 
 
 def _start(
-    runners: Sequence[BlockRunner], launch: Callable[[], None], effort: Effort, latencies: Latencies
+    runners: Sequence[BlockRunner],
+    launch: Callable[[], None],
+    effort: Effort,
+    latencies: Latencies,
+    *,
+    profiled: bool,
 ) -> None:
     """Start both sides and warm them up."""
     launch()
     for runner in runners:
         try:
-            warm_up(runner, latencies, effort.warmup, profiled=False)
+            warm_up(runner, latencies, effort.warmup, profiled=profiled)
         except WorkerError as error:
             runner.error = error
             raise
 
 
-def _plan(runners: Sequence[BlockRunner], effort: Effort) -> Protocol:
-    """Plan as a capture does, without profiled blocks; where steps take seconds, there are fewer rounds."""
+def _plan(runners: Sequence[BlockRunner], effort: Effort, *, profiled: bool) -> Protocol:
+    """Plan as a capture does, without profiled blocks unless asked; where steps take seconds, there are fewer rounds."""
 
     def planned(rounds: int) -> Protocol:
-        return plan_protocol(
+        protocol = plan_protocol(
             [runner.step_ns for runner in runners],
             rounds=rounds,
             iterations=effort.iterations,
@@ -162,17 +172,23 @@ def _plan(runners: Sequence[BlockRunner], effort: Effort) -> Protocol:
             launches=effort.launches,
             tolerance=effort.tolerance,
         )
+        if profiled:
+            return protocol
+        return msgspec.structs.replace(protocol, profiled_rounds=0, profiled_iterations=0)
 
     protocol = planned(effort.rounds)
     affordable = int(_LONGEST_S / _round_s(runners, protocol))
     if affordable < effort.rounds:
         protocol = planned(min(effort.rounds, max(FEWEST_ROUNDS, affordable)))
-    return msgspec.structs.replace(protocol, profiled_rounds=0, profiled_iterations=0)
+    return protocol
 
 
 def _round_s(runners: Sequence[BlockRunner], protocol: Protocol) -> float:
     """What a round takes, seconds."""
-    return max(1.0, sum(runner.step_ns for runner in runners)) / NS * (protocol.iterations + LEAD_IN)
+    steps = protocol.iterations + LEAD_IN
+    if protocol.profiled_rounds:
+        steps += protocol.profiled_iterations + LEAD_IN
+    return max(1.0, sum(runner.step_ns for runner in runners)) / NS * steps
 
 
 def _allowed_s(runners: Sequence[BlockRunner], effort: Effort, protocol: Protocol, launch_s: float) -> float:

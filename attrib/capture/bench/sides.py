@@ -116,12 +116,14 @@ class Plan:
         command: What its worker is told, but for the folder.
         precision: The roughest precision that takes part.
         env: Environment variables of its worker.
+        ort_python: The interpreter that runs ONNX Runtime; None for attrib's own.
         made: The graph; None for PyTorch.
     """
 
     command: Load | Open
     precision: str
     env: tuple[str, ...] = ()
+    ort_python: Path | None = None
     made: MadeGraph | None = field(default=None, compare=False)
 
     @property
@@ -134,7 +136,8 @@ class Plan:
         if self.made is None or other.made is None or not isinstance(other.command, Open):
             return self == other
         mine = msgspec.structs.replace(self.command, model=other.command.model)
-        return self.env == other.env and mine == other.command and self.made.same(other.made)
+        beside = (self.env, self.ort_python) == (other.env, other.ort_python)
+        return beside and mine == other.command and self.made.same(other.made)
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -148,6 +151,7 @@ class ReadySide:
         folder: Where it writes.
         settings: What bears on its speed, as in a manifest, and `threads`.
         notes: What the user should know about it.
+        optimized: The graph that ONNX Runtime made and saved; None where it saved none.
     """
 
     name: str
@@ -156,6 +160,7 @@ class ReadySide:
     folder: Path
     settings: dict[str, str]
     notes: tuple[str, ...] = ()
+    optimized: Path | None = None
     _outputs: Arrays | None = None
 
     def outputs(self) -> Arrays:
@@ -201,7 +206,9 @@ class Opener:
         opening = msgspec.structs.replace(opening, profiled=False, any_floats=True)
         began = compressed_precision(weights_precision(options), options.compress)
         lowest = lowest_precision(began, options.optimize)
-        return Plan(command=opening, precision=lowest, env=options.env, made=made)
+        return Plan(
+            command=opening, precision=lowest, env=options.env, ort_python=options.ort_python, made=made
+        )
 
     def open(self, name: str, plan: Plan, options: CaptureOptions) -> ReadySide:
         """Start a worker and load what is planned.
@@ -216,7 +223,7 @@ class Opener:
     def start(self, name: str, plan: Plan, options: CaptureOptions) -> Opening:
         """Start a worker. Two that are started, told to load, and only then waited for, share the wait."""
         folder = self._workers.folder(name)
-        worker = self._workers.start(name, plan.engine, variables_of(plan.env))
+        worker = self._workers.start(name, plan.engine, variables_of(plan.env), ort_python=plan.ort_python)
         side = ReadySide(name=name, plan=plan, worker=worker, folder=folder, settings={})
         return Opening(side=side, options=options)
 
@@ -253,6 +260,7 @@ class Opener:
         assert made is not None  # noqa: S101  (a plan for ONNX Runtime has a graph)
         settings = opened.settings | made.chain.side_facts(options)["settings"]
         settings["providers"] = ",".join(opened.providers)
+        side.optimized = Path(opened.optimized) if opened.optimized else None
         side.settings = _settings(settings, side.plan.precision, opened.threads)
         absent = [name for name in providers_of(options) if name not in opened.providers]
         missing = (f"{', '.join(absent)} could not be loaded: see `attrib doctor`",) if absent else ()

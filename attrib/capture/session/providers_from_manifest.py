@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from attrib.capture.config.provider_options import Options, option_pairs, provider_options
-from attrib.capture.system.interpreter import check_interpreter
+from attrib.capture.system.interpreter import ORT_PYTHON, check_interpreter
 from attrib.capture.system.providers import RuntimeInfo, probe_runtime
 from attrib.errors import AttribError, UsageError
 from attrib.model.execution_providers import package_of
@@ -131,20 +131,25 @@ def checked_interpreter(manifest: Manifest, named: Path) -> Path:
     return path
 
 
-def check_runtime(side: Side, runtime: RuntimeInfo) -> None:
+def check_runtime(side: Side, runtime: RuntimeInfo, where: str = ORT_PYTHON) -> None:
     """Check that an ONNX Runtime is the one that was captured.
+
+    Args:
+        side: What the capture says of it.
+        runtime: What was found.
+        where: The option that led there, or another word for the place.
 
     Raises:
         AttribError: It cannot be imported, or is another one.
     """
     if runtime.error:
-        raise AttribError(f"--ort-python: ONNX Runtime cannot be imported there: {runtime.error}")
+        raise AttribError(f"{where}: ONNX Runtime cannot be imported there: {runtime.error}")
     same_package = not side.package or not runtime.package or side.package == runtime.package
     if same_package and (not side.version or side.version == runtime.version):
         return
     found = f"{runtime.package or 'onnxruntime'} {runtime.version}"
     package = side.package or package_of(side.requested_providers)
     raise AttribError(
-        f"--ort-python has {found}, and the capture ran {runtime_name(side)}: the two cannot be compared",
+        f"{where} has {found}, and the capture ran {runtime_name(side)}: the two cannot be compared",
         hint=f"install {package}=={side.version} there, or capture again with `attrib profile`",
     )

@@ -54,16 +54,25 @@ class Workers:
         if self._hear is not None:
             self._environment[SPEAKS] = "1"
 
-    def start(self, name: str, engine: str, variables: Mapping[str, str] | None = None) -> Worker:
+    def start(
+        self,
+        name: str,
+        engine: str,
+        variables: Mapping[str, str] | None = None,
+        *,
+        ort_python: Path | None = None,
+    ) -> Worker:
         """Start a process; an interruption waits until it can be found and stopped.
 
         Args:
             name: What it is called here.
             engine: What it runs.
             variables: What it gets in its environment beside what every worker has.
+            ort_python: The interpreter of a worker of ONNX Runtime, where it is another than the others'.
         """
         self.folder(name).mkdir(exist_ok=True)
-        interpreter = self._interpreters.get(engine, sys.executable)
+        interpreters = self._interpreters | ({RUNTIME: str(ort_python)} if ort_python else {})
+        interpreter = interpreters.get(engine, sys.executable)
         with self._interrupts.defer():
             environment = self._environment | dict(variables or {})
             worker = Worker(engine, environment, interpreter, timeout_s=self._timeout_s, hear=self._hear)

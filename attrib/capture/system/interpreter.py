@@ -16,6 +16,9 @@ import msgspec
 from attrib.errors import AttribError, UsageError
 from attrib.model.execution_providers import ONNX_RUNTIME, package_of
 
+ORT_PYTHON, AGAINST_ORT = "--ort-python", "--against-ort"
+"""The options that name such an interpreter."""
+
 OLDEST = (3, 11)
 """The oldest Python that attrib runs on (pyproject.toml)."""
 
@@ -45,7 +48,7 @@ class _Answer(msgspec.Struct, frozen=True):
     missing: tuple[str, ...] = ()
 
 
-def find_interpreter(named: str | Path) -> Path:
+def find_interpreter(named: str | Path, option: str = ORT_PYTHON) -> Path:
     """Find an interpreter; its absolute path, whose links are kept, because a virtual environment's is one.
 
     Raises:
@@ -56,22 +59,23 @@ def find_interpreter(named: str | Path) -> Path:
     path = Path(on_path or text).expanduser().absolute()
     if path.is_dir():
         inside = next((p for p in (path / "bin/python", path / "Scripts/python.exe") if p.is_file()), None)
-        hint = f"--ort-python {inside}" if inside else "name the interpreter itself: ENVIRONMENT/bin/python"
-        raise UsageError(f"--ort-python: {path} is a directory", hint=hint)
+        hint = f"{option} {inside}" if inside else "name the interpreter itself: ENVIRONMENT/bin/python"
+        raise UsageError(f"{option}: {path} is a directory", hint=hint)
     if not path.is_file():
         hint = "python3 -m venv ENVIRONMENT makes one, whose interpreter is ENVIRONMENT/bin/python"
-        raise UsageError(f"--ort-python: there is no {path}", hint=hint)
+        raise UsageError(f"{option}: there is no {path}", hint=hint)
     if not os.access(path, os.X_OK):
-        raise UsageError(f"--ort-python: {path} is not executable", hint="name a Python interpreter")
+        raise UsageError(f"{option}: {path} is not executable", hint="name a Python interpreter")
     return path
 
 
-def check_interpreter(named: str | Path, providers: Sequence[str] = ()) -> Path:
+def check_interpreter(named: str | Path, providers: Sequence[str] = (), *, option: str = ORT_PYTHON) -> Path:
     """Check that an interpreter can run the worker of ONNX Runtime.
 
     Args:
         named: As the user named it.
         providers: Those requested; they tell which package of ONNX Runtime to install.
+        option: The option that names it.
 
     Returns:
         Its absolute path.
@@ -80,25 +84,25 @@ def check_interpreter(named: str | Path, providers: Sequence[str] = ()) -> Path:
         UsageError: There is no such interpreter.
         AttribError: It is no Python, too old, or lacks a package.
     """
-    path = find_interpreter(named)
-    answer = _ask(path)
+    path = find_interpreter(named, option)
+    answer = _ask(path, option)
     version = ".".join(map(str, answer.version))
     if answer.version[:2] < OLDEST:
         oldest = ".".join(map(str, OLDEST))
         raise AttribError(
-            f"--ort-python: {path} is Python {version}, and attrib needs {oldest} or later",
+            f"{option}: {path} is Python {version}, and attrib needs {oldest} or later",
             hint=f"make the environment with python{oldest} or later",
         )
     if answer.missing:
         packages = [package_of(providers) if name == ONNX_RUNTIME else name for name in answer.missing]
         raise AttribError(
-            f"--ort-python: {path} has no {', '.join(answer.missing)}",
+            f"{option}: {path} has no {', '.join(answer.missing)}",
             hint=shlex.join([str(path), "-m", "pip", "install", *packages]),
         )
     return path
 
 
-def _ask(path: Path) -> _Answer:
+def _ask(path: Path, option: str) -> _Answer:
     """Ask an interpreter for its version and for the packages that it lacks."""
     try:
         done = subprocess.run(  # noqa: S603  (the program that the user named, for this purpose)
@@ -107,23 +111,23 @@ def _ask(path: Path) -> _Answer:
             env=foreign_environment(os.environ), cwd=path.parent,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        raise _no_python(path, f"no answer within {_TIMEOUT_S:g} s") from error
+        raise _no_python(path, f"no answer within {_TIMEOUT_S:g} s", option) from error
     except OSError as error:
-        raise _no_python(path, error.strerror or str(error)) from error
+        raise _no_python(path, error.strerror or str(error), option) from error
     for line in done.stdout.decode(errors="replace").splitlines():
         if line.startswith(_MARK):
             try:
                 return msgspec.json.decode(line[len(_MARK) :], type=_Answer)
             except msgspec.MsgspecError as error:
-                raise _no_python(path, "it answered in a form that attrib does not know") from error
+                raise _no_python(path, "it answered in a form that attrib does not know", option) from error
     said = [line.strip() for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
-    raise _no_python(path, printable(said[-1]) if said else "")
+    raise _no_python(path, printable(said[-1]) if said else "", option)
 
 
-def _no_python(path: Path, why: str) -> AttribError:
+def _no_python(path: Path, why: str, option: str) -> AttribError:
     reason = f" ({why[:_LONGEST_REASON]})" if why else ""
     return AttribError(
-        f"--ort-python: {path} is no Python interpreter that works{reason}",
+        f"{option}: {path} is no Python interpreter that works{reason}",
         hint="name the interpreter of an environment with ONNX Runtime: ENVIRONMENT/bin/python",
     )
 
@@ -133,7 +137,7 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-_PATHS = {"--ort-python": "PYTHON", "--provider-library": "NAME=LIBRARY"}
+_PATHS = {ORT_PYTHON: "PYTHON", "--provider-library": "NAME=LIBRARY"}
 """Options whose values are places on this machine -> what a command shows instead."""
 
 

@@ -1,13 +1,10 @@
 """A diff as Markdown for a pull request: the sentence first, what is not the same, tables, bounded in bytes."""
 
-from collections.abc import Sequence
-
 from attrib.model.diff import Diff
+from attrib.report.markdown.changes import changes_table
 from attrib.report.markdown.summary import BYTE_LIMIT
 from attrib.report.markdown.text import code, escape, fold, table_row
-from attrib.report.view.diff import MOST_ROWS, ChangeRow, DiffView, diff_view
-
-_MARKS = {"slower": "▲", "faster": "▼", "same": "", "none": ""}
+from attrib.report.view.diff import MOST_ROWS, DiffView, diff_view
 
 
 def diff_to_markdown(diff: Diff, *, limit_bytes: int = BYTE_LIMIT) -> str:
@@ -34,8 +31,8 @@ def _parts(view: DiffView) -> list[str]:
         "\n".join(f"- {escape(text)}" for text in view.remarks),
         f"{code(view.title)} · before: {code(first)} · after: {code(second)}",
         _conditions(view),
-        _table("Cause", view, view.causes),
-        fold("By work", _table("Work", view, view.work)) if view.work else "",
+        changes_table("Cause", view.unit, view.causes),
+        fold("By work", changes_table("Work", view.unit, view.work, details=True)) if view.work else "",
         _findings(view),
     ]
 
@@ -53,18 +50,6 @@ def _conditions(view: DiffView) -> str:
         "\n".join((table_row("", "What is not the same", "Before", "After"), "|:--|:--|:--|:--|", *rows))
         + more
     )
-
-
-def _table(title: str, view: DiffView, rows: Sequence[ChangeRow]) -> str:
-    if not rows:
-        return ""
-    head = table_row(title, "Before", "After", f"Change, {view.unit.symbol}")
-    lines = [head, "|:--|--:|--:|--:|"]
-    for row in rows:
-        label = " ".join(filter(None, (_MARKS[row.tone], escape(row.label))))
-        detail = f"<br>{escape(row.detail)}" if title == "Work" and row.detail else ""
-        lines.append(table_row(f"{label}{detail}", row.before, row.after, row.change))
-    return "\n".join(lines)
 
 
 def _findings(view: DiffView) -> str:

@@ -1,6 +1,8 @@
 """Experiments in Markdown: what each finding's fix gave, and one folded table of what was tried."""
 
+from attrib.report.markdown.changes import changes_table
 from attrib.report.markdown.text import code, escape, fence_code, fold, summary, table_row
+from attrib.report.view.builds import BuildsView
 from attrib.report.view.experiment_row import ExperimentRow
 from attrib.report.view.experiments import PROVE_HINT
 from attrib.report.view.view import FindingView, View
@@ -8,6 +10,7 @@ from attrib.units import format_interval
 from attrib.wording import counted
 
 _MOST_ROWS = 40
+_MOST_NODES = 12
 _MOST_OF_A_FINDING = 5
 
 
@@ -55,7 +58,24 @@ def experiments(view: View) -> str:
     if tried.idle:
         unmeasured.append(f"- {len(tried.idle)} more would change nothing here")
     title = f"Experiments ({tried.count}). {summary(tried.score)}"
-    return best + fold(title, "\n".join(lines), escape(tried.torch, 600), "\n".join(unmeasured))
+    rest = ("\n".join(lines), escape(tried.torch, 600), "\n".join(unmeasured))
+    changes = best + fold(title, *rest) if any((best, *rest)) else ""
+    return "\n\n".join(filter(None, (*map(other_build, tried.builds), changes)))
+
+
+def other_build(view: BuildsView) -> str:
+    """Another build of ONNX Runtime: what became of the step, and folded, of the nodes."""
+    told = view.nodes[:_MOST_NODES]
+    # The last row is the sum of all; what lies between is left to the page.
+    rows = (*told, *view.nodes[max(len(told), len(view.nodes) - 1) :])
+    hidden = len(view.nodes) - len(rows)
+    more = f"and {hidden} more in report.html" if hidden else ""
+    notes = "\n".join(f"- {escape(note, 300)}" for note in (view.profile, *view.remarks[:6]))
+    title = f"Nodes: before {summary(view.names[0])}, after {summary(view.names[1])}"
+    table = changes_table("Nodes", view.unit, rows, details=True)
+    return f"**{escape(view.sentence, 300)}.** {escape(view.figures, 600)}.\n\n" + fold(
+        title, notes, table, more
+    )
 
 
 def experiment_row(row: ExperimentRow) -> str:

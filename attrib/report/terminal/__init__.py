@@ -3,4 +3,4 @@
 Chooses no words: they come from `report.view`.
 """
 
-__all__ = ["diff", "explain", "summary"]
+__all__ = ["builds", "diff", "explain", "summary"]

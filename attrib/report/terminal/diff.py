@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from attrib.report.terminal.text import print_line, text_of
 from attrib.report.view.diff import ChangeRow, DiffView
+from attrib.units import Unit
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,8 +37,10 @@ def print_diff(view: DiffView, console: "Console") -> None:
             print_line(console, text_of(text), indent=2)
     if view.more_conditions:
         print_line(console, text_of(f"and {view.more_conditions} more", "dim"), indent=2)
-    _print_table(console, view, "Difference between the engines, by cause", view.causes)
-    _print_table(console, view, "By work", view.work)
+    for title, rows in (("Difference between the engines, by cause", view.causes), ("By work", view.work)):
+        print_changes(console, view.unit, title, rows)
+        told = (row for row in rows[:_MOST_ROWS] if row.tone in ("slower", "faster"))
+        print_details(console, [row for row in told if " → " in row.detail])
     if view.findings:
         console.print()
     for line in view.findings[:_MOST_FINDINGS]:
@@ -47,24 +50,29 @@ def print_diff(view: DiffView, console: "Console") -> None:
         print_line(console, text_of(f"and {len(view.findings) - _MOST_FINDINGS} more findings", "dim"))
 
 
-def _print_table(console: "Console", view: DiffView, title: str, rows: Sequence[ChangeRow]) -> None:
-    """One line a row; of more than fit, the last ones are the sums and stay."""
+def print_changes(
+    console: "Console", unit: Unit, title: str, rows: Sequence[ChangeRow], *, widest: int = 44
+) -> None:
+    """Print a table of changes, one line a row."""
     from rich.table import Table
 
     if not rows:
         return
     console.print()
     table = Table.grid(padding=(0, 2), expand=False)
-    table.add_column(overflow="fold", max_width=44)
+    table.add_column(overflow="fold", max_width=widest)
     for _ in range(3):
         table.add_column(justify="right", no_wrap=True)
-    unit = text_of(f"change, {view.unit.symbol}", "dim")
-    table.add_row(text_of(title, "bold"), text_of("before", "dim"), text_of("after", "dim"), unit)
+    heads = ("before", "after", f"change, {unit.symbol}")
+    table.add_row(text_of(title, "bold"), *(text_of(head, "dim") for head in heads))
     for row in rows:
         style = _ROW_STYLES[row.tone]
         figures = (text_of(text, style) for text in (row.before, row.after, row.change))
         table.add_row(text_of(f"  {row.label}", "" if style == "dim" else style), *figures)
     console.print(table)
-    for row in rows[:_MOST_ROWS]:
-        if row.tone in ("slower", "faster") and " → " in row.detail:
-            print_line(console, text_of(f"{row.label}: {row.detail}", "dim", limit=_SENTENCE_LIMIT), indent=2)
+
+
+def print_details(console: "Console", rows: Sequence[ChangeRow]) -> None:
+    """Print what rows of a table became."""
+    for row in rows:
+        print_line(console, text_of(f"{row.label}: {row.detail}", "dim", limit=_SENTENCE_LIMIT), indent=2)

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from attrib.report.terminal.builds import print_claim
 from attrib.report.terminal.text import print_line, text_of
 from attrib.report.view.experiment_row import ExperimentRow
 from attrib.report.view.experiments import PROVE_HINT, Best, Group
@@ -43,6 +44,8 @@ def print_experiments(console: "Console", view: View) -> None:
     print_line(console, text_of(f"Experiments: {tried.count}. {tried.score}".strip(), "bold"))
     if tried.best:
         print_best(console, tried.best)
+    for builds in tried.builds:
+        print_claim(console, builds)
     for group in tried.groups:
         print_group(console, group)
     if tried.torch:

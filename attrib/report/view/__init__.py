@@ -5,6 +5,7 @@ No markup in here.
 
 __all__ = [
     "breakdown",
+    "builds",
     "diff",
     "experiment_row",
     "experiments",

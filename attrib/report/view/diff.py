@@ -152,11 +152,12 @@ def _tone_of_steps(diff: Diff) -> Tone:
     if diff.obstacles:
         return "none"
     return next(
-        (_tone(s.change_ns, certain=s.certain) for s in diff.steps if s.role == "onnxruntime"), "same"
+        (tone_of(s.change_ns, certain=s.certain) for s in diff.steps if s.role == "onnxruntime"), "same"
     )
 
 
-def _tone(change: Delta, *, certain: bool) -> Tone:
+def tone_of(change: Delta, *, certain: bool) -> Tone:
+    """How a change is marked: only a certain one is."""
     return "same" if not certain else "slower" if change.median > 0 else "faster"
 
 
@@ -214,8 +215,8 @@ def _step_row(step: StepChange, names: Mapping[Role, str], unit: Unit) -> Change
         label=names[step.role],
         before=unit.number(step.before.median),
         after=unit.number(step.after.median),
-        change=_interval(step.change_ns, unit),
-        tone=_tone(step.change_ns, certain=step.certain),
+        change=interval_text(step.change_ns, unit),
+        tone=tone_of(step.change_ns, certain=step.certain),
         change_ns=step.change_ns.median,
     )
 
@@ -227,8 +228,8 @@ def _cause_rows(diff: Diff, unit: Unit) -> Iterator[ChangeRow]:
             detail=CAUSES[cause.cause].meaning,
             before=unit.number(cause.before_ns, sign=True),
             after=unit.number(cause.after_ns, sign=True),
-            change=_interval(cause.change_ns, unit),
-            tone=_tone(cause.change_ns, certain=cause.certain),
+            change=interval_text(cause.change_ns, unit),
+            tone=tone_of(cause.change_ns, certain=cause.certain),
             change_ns=cause.change_ns.median,
         )
     if diff.causes:
@@ -257,8 +258,8 @@ def _work_rows(diff: Diff, names: Mapping[Role, str], unit: Unit, most: int) -> 
             detail=_became(work, names, unit),
             before=unit.number(work.before.delta_ns, sign=True),
             after=unit.number(work.after.delta_ns, sign=True),
-            change=_interval(work.change_ns, unit),
-            tone=_tone(work.change_ns, certain=work.certain),
+            change=interval_text(work.change_ns, unit),
+            tone=tone_of(work.change_ns, certain=work.certain),
             change_ns=work.change_ns.median,
         )
     for label, its in (("All other work", left), ("Sum", diff.work)):
@@ -303,6 +304,7 @@ def _finding_line(change: FindingChange) -> FindingLine:
     )
 
 
-def _interval(change: Delta, unit: Unit) -> str:
+def interval_text(change: Delta, unit: Unit) -> str:
+    """A change with its interval for a column whose heading says the unit."""
     text = format_interval(change.median, change.low, change.high, scale=unit)
     return text.removesuffix(f" {unit.symbol}").replace(f" {unit.symbol} (", " (")

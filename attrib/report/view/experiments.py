@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from attrib.model.document import Document, Latency
 from attrib.model.estimate import Delta, Estimate, Ratio
 from attrib.model.experiment import ExperimentResult
+from attrib.report.view.builds import BuildsView, builds_view
 from attrib.report.view.dot_chart import chart_row, common_axis
 from attrib.report.view.experiment_row import ExperimentRow, experiment_row
 from attrib.report.view.operators import unique_anchors
@@ -53,7 +54,8 @@ class Experiments:
     Attributes:
         count: How many experiments there are.
         best: The one that combines the wins.
-        groups: What was measured.
+        builds: Other builds of ONNX Runtime.
+        groups: What else was measured.
         torch: The headline against what PyTorch could do; empty where no such experiment was measured.
         unmeasured: What did not come to a figure, with the reason.
         idle: What would change nothing here.
@@ -63,6 +65,7 @@ class Experiments:
 
     count: int
     best: Best | None
+    builds: tuple[BuildsView, ...]
     groups: tuple[Group, ...]
     torch: str
     unmeasured: tuple[ExperimentRow, ...]
@@ -78,7 +81,7 @@ def experiments_of(document: Document) -> Experiments | None:
         return None
     anchors = unique_anchors(result.id for result in results)
     rows = [experiment_row(result, anchors[result.id]) for result in results]
-    single = [row for row in rows if row.result.id != BEST]
+    single = [row for row in rows if row.result.id != BEST and row.result.builds is None]
     by_finding: dict[str, tuple[ExperimentRow, ...]] = {}
     for row in rows:
         for finding in row.result.findings:
@@ -86,6 +89,7 @@ def experiments_of(document: Document) -> Experiments | None:
     return Experiments(
         count=len(results),
         best=next((describe_best(row, document) for row in rows if row.result.id == BEST), None),
+        builds=tuple(view for result in results if (view := builds_view(result)) is not None),
         groups=group_rows(single, document),
         torch=compare_with_torch(document),
         unmeasured=tuple(row for row in single if row.state and row.result.state != "not_applicable"),

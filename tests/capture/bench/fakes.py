@@ -10,6 +10,7 @@ import numpy as np
 from attrib.capture.workers.messages import (
     Export,
     Exported,
+    Finish,
     Load,
     Loaded,
     Open,
@@ -17,6 +18,7 @@ from attrib.capture.workers.messages import (
     Optimize,
     Optimized,
     Outputs,
+    Ready,
     Run,
     Steps,
     Written,
@@ -24,7 +26,7 @@ from attrib.capture.workers.messages import (
 from attrib.capture.workers.process import WorkerError
 from attrib.capture.workload.inputs import save_inputs
 from attrib.model.disturbance import BlockEvidence
-from attrib.model.manifest import Rewrite
+from attrib.model.manifest import PROFILE_ZERO, Rewrite
 
 MS = 1_000_000
 
@@ -43,6 +45,7 @@ class Stage:
         running: Those that run.
         traffic: `(sent or received, label, kind of command)` of what was sent ahead, in order.
         evidence: What is seen beside the blocks of a label, in order; nothing after the last.
+        opened: How many profiled sessions there were.
         fails_after: How often a label is opened before it fails, by label.
     """
 
@@ -55,6 +58,7 @@ class Stage:
     running: list["FakeWorker"] = field(default_factory=list)
     on_start: Callable[["FakeWorker"], object] = lambda _: None
     traffic: list[tuple[str, str, type]] = field(default_factory=list)
+    opened: int = 0
     fails_after: dict[str, int] = field(default_factory=dict)
     evidence: dict[str, list[BlockEvidence]] = field(default_factory=dict)
     fingerprints: list[str] = field(default_factory=lambda: ["same"])
@@ -79,6 +83,12 @@ class FakeWorker:
         stage.on_start(self)
         stage.started.append(engine)
         stage.running.append(self)
+
+    profiling = False
+
+    @property
+    def facts(self) -> Ready:
+        return Ready(version="1.0", package="onnxruntime", python=self.interpreter)
 
     def ready(self) -> str:
         return "1.0"
@@ -139,13 +149,25 @@ class FakeWorker:
 
     def open(self, command: Open) -> Opened:
         assert Path(command.inputs).is_file()
+        self.profiling, self.folder = command.profiled, Path(command.folder)
+        settings = {"execution_mode": "sequential"}
+        if command.profiled:
+            self.stage.opened += 1
+            settings[PROFILE_ZERO] = str(self.stage.opened * MS)
         return Opened(
-            providers=("CPUExecutionProvider",), outputs=("y",), optimized="", settings={"execution_mode": "sequential"},
-            threads=command.threads, warnings=(),
+            providers=("CPUExecutionProvider",), outputs=("y",), settings=settings, threads=command.threads, warnings=(),
+            optimized=str(self.folder / "optimized.onnx") if command.profiled else "",
         )  # fmt: skip
 
+    def finish(self, command: Finish) -> Written:
+        assert self.profiling
+        self.profiling = False
+        file = self.folder / "profile.json"
+        file.write_text(f'[\n{{"cat" : "Node", "name" :"{self.label} of {self.interpreter}", "ts" :0}}\n]\n')
+        return Written(files=(str(file),))
+
     def run(self, command: Run) -> Steps:
-        assert not command.profiled
+        assert not command.profiled or self.profiling, "a block is profiled whose session is not"
         count = command.iterations + command.lead_in
         walls = (self.stage.wall_ns.get(self.label, 10 * MS),) * count
         seen = self.stage.evidence.get(self.label, []) if command.lead_in else []

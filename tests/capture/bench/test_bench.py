@@ -1,6 +1,8 @@
 """The bench with workers that answer without an engine: who is started, asked, kept and stopped."""
 
+import json
 import shutil
+import sys
 from collections import Counter
 from dataclasses import replace
 from functools import partial
@@ -14,7 +16,7 @@ from attrib.capture.bench.bench import BaselineError, Bench
 from attrib.capture.bench.launches import Effort
 from attrib.capture.storage.interrupts import Interrupts
 from attrib.capture.system.disturbance import ReferenceTimes
-from attrib.capture.workers.messages import Export, Load, Open, Optimize, Outputs, Run
+from attrib.capture.workers.messages import Export, Finish, Load, Open, Optimize, Outputs, Run
 from attrib.capture.workers.process import WorkerError
 from attrib.capture.workers.silence import SPEAKS
 from attrib.capture.workload.inputs import inputs_hash
@@ -386,3 +388,66 @@ def test_settings_of_the_variant_are_told(bench):
     assert (found.settings["threads"], found.baseline_settings["threads"]) == ("1", "2")
     assert found.settings["execution_mode"] == "sequential"
     assert found.settings["shapes"] == "static"
+
+
+class TestOtherBuild:
+    """Another interpreter for one side only, and profiles beside the plain blocks."""
+
+    OTHER = change(ort_python="other/python")
+
+    def test_only_the_variant_runs_in_the_other_interpreter(self, bench, stage):
+        seen = []
+        stage.on_start = lambda worker: seen.append((worker.engine, worker.interpreter))
+        found = bench.compare(ORIGINAL, self.OTHER, "onnxruntime", ONCE)
+        assert [python for engine, python in seen if engine == "onnxruntime"] == [
+            sys.executable,
+            "other/python",
+        ]
+        assert {python for engine, python in seen if engine != "onnxruntime"} == {sys.executable}
+        assert not found.same
+        assert found.profiles is None
+
+    def test_interpreter_of_the_original_is_that_of_the_baseline(self, stage):
+        seen = []
+        stage.on_start = lambda worker: seen.append((worker.engine, worker.interpreter))
+        source = resolve_source(ORIGINAL)
+        with Bench(self.OTHER, source, interrupts=Interrupts(), progress=NoProgress()) as bench:
+            bench.compare(self.OTHER, change(ort_python="third/python"), "onnxruntime", ONCE)
+        assert [python for engine, python in seen if engine == "onnxruntime"] == [
+            "other/python",
+            "third/python",
+        ]
+
+    def test_profiled_blocks_follow_the_plain_ones_of_each_round(self, bench, stage):
+        found = bench.compare(ORIGINAL, self.OTHER, "onnxruntime", replace(ONCE, rounds=4), profiled=True)
+        blocks = [c.profiled for _, c in stage.log if isinstance(c, Run) and c.lead_in]
+        assert blocks == [False, False, True, True] * 4
+        table = found.profiles.latencies
+        assert {len(table.blocks(role, "profiled")) for role in ("torch", "onnxruntime")} == {4}
+        assert found.baseline_ns == found.variant_ns == ((10 * MS,) * 2,) * 4
+
+    def test_profiles_of_all_launches_are_kept_apart_by_side(self, bench, stage):
+        effort = Effort(launches=3, rounds=6, tolerance=0)
+        found = bench.compare(ORIGINAL, self.OTHER, "onnxruntime", effort, profiled=True)
+        assert len(stage.of(Finish)) == 6
+        for side, python in zip(found.profiles.sides, (sys.executable, "other/python"), strict=True):
+            events = json.loads(side.profile.read_text())
+            assert len(events) == 3
+            assert all(event["name"].endswith(f"of {python}") for event in events)
+            # The times of later launches are counted from the zero of the first.
+            assert sorted(event["ts"] for event in events) == [0, 2000, 4000]
+            assert side.facts.python == python
+            assert side.optimized.name == "optimized.onnx"
+        assert [file.name for file in found.profiles.graphs] == ["exported.onnx"]
+
+    def test_later_comparison_starts_its_baseline_anew_and_profiles_nothing(self, bench, stage):
+        bench.compare(ORIGINAL, self.OTHER, "onnxruntime", ONCE, profiled=True)
+        assert stage.running == []
+        stage.log.clear()
+        bench.compare(ORIGINAL, change(opt_level="disabled"), "onnxruntime", ONCE)
+        assert not any(command.profiled for command in (*stage.of(Open), *stage.of(Run)))
+
+    def test_side_that_cannot_write_its_profile_is_told_apart(self, bench, stage):
+        stage.fails = {BASE: Finish}
+        with pytest.raises(BaselineError):
+            bench.compare(ORIGINAL, self.OTHER, "onnxruntime", ONCE, profiled=True)
