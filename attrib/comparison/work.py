@@ -1,12 +1,12 @@
-"""The same work in two captures, whatever nodes it became, and what is the same kind of work in numbered modules."""
+"""The same work in two captures, whatever nodes it became."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from attrib.model.diff import WorkSide
 from attrib.model.document import LedgerRow
-from attrib.wording import fold_numbers
+from attrib.model.repeats import count_ops, fold_repeats, pattern_of
 
 
 @dataclass(slots=True)
@@ -24,13 +24,12 @@ class SharedWork:
     @property
     def module(self) -> str:
         """The module of the row that takes the most, its numbers as `*`."""
-        largest = max(self.rows, key=lambda row: (max(row.torch_ns, row.onnxruntime_ns), row.id))
-        return fold_numbers(largest.module) or largest.region
+        return pattern_of(self.rows)
 
     @property
     def calls(self) -> tuple[str, ...]:
         """Ops of the calls, with a count where one occurs several times; those of the second capture where there are any."""
-        return _ops(op for row in (self.after or self.before) for op in row.torch_ops)
+        return count_ops(op for row in (self.after or self.before) for op in row.torch_ops)
 
 
 def shared_work(before: Sequence[LedgerRow], after: Sequence[LedgerRow]) -> list[SharedWork]:
@@ -66,11 +65,7 @@ def shared_work(before: Sequence[LedgerRow], after: Sequence[LedgerRow]) -> list
 
 def alike(work: Iterable[SharedWork]) -> list[list[SharedWork]]:
     """Put work together that differs in nothing but a number in its module's name."""
-    groups: dict[tuple[object, ...], list[SharedWork]] = defaultdict(list)
-    for one in work:
-        sides = (side_of([one], after=False), side_of([one], after=True))
-        groups[(one.module, one.calls, *((side.nodes, side.causes) for side in sides))].append(one)
-    return list(groups.values())
+    return fold_repeats(work, lambda one: (one.before, one.after))
 
 
 def side_of(work: Sequence[SharedWork], *, after: bool) -> WorkSide:
@@ -78,18 +73,11 @@ def side_of(work: Sequence[SharedWork], *, after: bool) -> WorkSide:
     sides = [one.after if after else one.before for one in work]
     rows = [row for side in sides for row in side]
     return WorkSide(
-        nodes=_ops(op for row in sides[0] for op in row.onnx_ops),
+        nodes=count_ops(op for row in sides[0] for op in row.onnx_ops),
         causes=tuple(sorted({row.cause for row in sides[0]})),
         rows=tuple(row.id for row in rows),
         torch_ns=sum(row.torch_ns for row in rows),
         onnxruntime_ns=sum(row.onnxruntime_ns for row in rows),
-    )
-
-
-def _ops(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(
-        f"{name} ×{count}" if count > 1 else name
-        for name, count in sorted(Counter(name.removeprefix("aten::") for name in names).items())
     )
 
 
