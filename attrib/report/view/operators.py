@@ -215,7 +215,7 @@ COLUMNS: tuple[TableColumn, ...] = (
             else f"{item.row.match.method} {format_percent(item.row.match.confidence)}",
             remark="the sides contradict each other" if item.contradicted else "",
             alarming=True,
-            detail="; ".join(item.row.match.evidence[:3]),
+            detail="; ".join(item.row.match.evidence[:2]),
         ),
         small=True,
         width=7,

@@ -250,7 +250,23 @@ def test_pages_of_the_samples_are_short(name, interactive):
     assert 1_000 < len(body.split()) <= MOST_WORDS
 
 
-@pytest.mark.parametrize("make", [document, huge, slower_document, tried_document])
+def many_op_types():
+    """Both sides ran sixty kinds of operators, and each call is of a kind of its own without a counterpart."""
+    base = document()
+    ops = {f"op{number}": 1_000 * (number + 1) for number in range(60)}
+    profiled = {
+        role: msgspec.structs.replace(t, by_op_ns=ops, counts={}) for role, t in base.profiled.items()
+    }
+    rows = tuple(
+        msgspec.structs.replace(
+            row, torch_ops=(f"op{number}",), torch_calls=(f"call{number}",), onnx_nodes=()
+        )
+        for number, row in enumerate(ledger(3))
+    )
+    return document(rows, profiled=profiled)
+
+
+@pytest.mark.parametrize("make", [document, huge, slower_document, tried_document, many_op_types])
 def test_no_table_has_more_rows_than_a_reader_takes_in(make):
     data = static(make()).decode()
     tables = re.findall(r'<table class="data[^"]*"[^>]*>.*?</table>', data, re.DOTALL)
