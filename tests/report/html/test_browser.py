@@ -575,8 +575,7 @@ def test_print_shows_tables_whole_and_hides_what_only_works_on_screen(opened, fi
 MOST_PAGES = 6
 
 
-@pytest.mark.parametrize("script", [True, False])
-@pytest.mark.parametrize("interactive", [True, False])
+@pytest.mark.parametrize(("interactive", "script"), [(True, True), (False, False)])
 def test_bert_base_prints_on_few_pages(opened, tmp_path, interactive, script):
     place = tmp_path / "sample.html"
     place.write_bytes(to_html(from_json(SAMPLE.read_bytes()), interactive=interactive))
