@@ -1,4 +1,4 @@
-"""The same work in two captures, whatever nodes it became, and what is the same kind of work in numbered modules."""
+"""The same work in two captures, whatever nodes it became."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from attrib.model.diff import WorkSide
 from attrib.model.document import LedgerRow
-from attrib.wording import counted_names, fold_numbers
+from attrib.model.repeats import fold_repeats, pattern_of
+from attrib.wording import counted_names
 
 
 @dataclass(slots=True)
@@ -24,8 +25,7 @@ class SharedWork:
     @property
     def module(self) -> str:
         """The module of the row that takes the most, its numbers as `*`."""
-        largest = max(self.rows, key=lambda row: (max(row.torch_ns, row.onnxruntime_ns), row.id))
-        return fold_numbers(largest.module) or largest.region
+        return pattern_of(self.rows)
 
     @property
     def calls(self) -> tuple[str, ...]:
@@ -68,11 +68,7 @@ def shared_work(before: Sequence[LedgerRow], after: Sequence[LedgerRow]) -> list
 
 def alike(work: Iterable[SharedWork]) -> list[list[SharedWork]]:
     """Put work together that differs in nothing but a number in its module's name."""
-    groups: dict[tuple[object, ...], list[SharedWork]] = defaultdict(list)
-    for one in work:
-        sides = (side_of([one], after=False), side_of([one], after=True))
-        groups[(one.module, one.calls, *((side.nodes, side.causes) for side in sides))].append(one)
-    return list(groups.values())
+    return fold_repeats(work, lambda one: (one.before, one.after))
 
 
 def side_of(work: Sequence[SharedWork], *, after: bool) -> WorkSide:

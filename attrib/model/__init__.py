@@ -1,6 +1,6 @@
 """The vocabulary that every layer speaks: frozen structs and column tables, with no behavior beyond checking themselves.
 
-Imports nothing of attrib but errors.
+Imports nothing of attrib but errors and wording.
 """
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "placement",
     "provenance",
     "region",
+    "repeats",
     "roofline",
     "tensor",
     "timeline",

@@ -10,21 +10,19 @@ from markupsafe import Markup
 
 from attrib.model.document import CAUSES, Document
 from attrib.report.html.embed import pack, pack_plotly, policy
-from attrib.report.html.filters import environment
+from attrib.report.html.filters import environment, short_text
 from attrib.report.html.roofline_chart import roofline_drawing
 from attrib.report.html.svg import STRIP_HEIGHT, drawing_of, strip_drawing
 from attrib.report.json_report import to_json
 from attrib.report.view.experiments import PROVE_HINT
-from attrib.report.view.operators import CONTRADICTS, ROW_LIMIT, TableColumn
+from attrib.report.view.operators import ROW_LIMIT, Cell, TableColumn
 from attrib.report.view.roofline import BOUNDS
 from attrib.report.view.timeline import COLUMNS, STYLES
 from attrib.report.view.view import View, view_of
+from attrib.wording import listed
 
 PAGE_LIMIT = 2_500_000
 """Bytes of a page, whatever the model: reports of 48 MB and more are what people complain about in other tools."""
-
-STATIC_SIZE = 400_000
-"""Bytes that a page without interactive charts keeps to where fewer rows make that possible: it goes into reviews."""
 
 _EVIDENCE_LEFT_OUT = (
     "The data in this page leaves out what is behind the rows, to stay small: report.json holds it."
@@ -32,9 +30,14 @@ _EVIDENCE_LEFT_OUT = (
 _ROWS_LEFT_OUT = "The data in this page holds only the largest rows, to stay small: report.json holds all."
 _NOTHING_FITS = "The data did not fit into this page: report.json holds it."
 
-_ROW_LIMITS = (ROW_LIMIT, 200, 60, 15)
+_ROWS_SHARE = 3
+"""The single rows of the operator table take at most one part in so many of a page: the report itself has the rest."""
+
+_LEVEL = 7
+"""Of gzip, for the report: the two levels above take three times as long for a sixteenth less."""
+
+_NAMES = 4
 _COMMENT = re.compile(r"/\*[^*]*\*/\n")
-_STATIC_ROW_LIMITS = (ROW_LIMIT, 400, 320, 260, 200)
 
 
 def to_html(document: Document, *, interactive: bool = True) -> bytes:
@@ -47,33 +50,51 @@ def to_html(document: Document, *, interactive: bool = True) -> bytes:
     Raises:
         AttribError: The interactive charts were asked for and plotly is not installed.
     """
-    whole = pack(to_json(document), level=9)
-    if not interactive and (small := small_page(document, whole)):
-        return small
+    whole = pack(to_json(document), level=_LEVEL)
+    view = view_of(document)
+    rows = pack_rows(view)
     # Neither a model's author nor chance can put this into the document: it is the hash of the document.
     mark = f"data-{hashlib.sha256(whole.encode()).hexdigest()}"
-    limit, data, note = _ROW_LIMITS[-1], "", _NOTHING_FITS
-    for limit in _ROW_LIMITS:
-        page = _page(view_of(document, row_limit=limit), data=mark, interactive=interactive)
-        room = PAGE_LIMIT - len(page.encode())
-        if room > len(whole):
-            return page.replace(mark, whole).encode()
-        data, note = lighter_data(document, room)
-        if data:
+    page = _page(view, data=mark, rows=rows, interactive=interactive)
+    room = PAGE_LIMIT - len(page.encode())
+    if room > len(whole):
+        return page.replace(mark, whole).encode()
+    data, note = lighter_data(document, room)
+    return _page(view, data=data, data_note=note, rows=rows, interactive=interactive).encode()
+
+
+def pack_rows(view: View) -> str:
+    """All rows of the operator table, packed, for the script that opens lines and filters.
+
+    Of each row its anchor, place, delta, cells and limit. Where all take too much of a page, only the largest are in it.
+    """
+    table, limits = view.operators, view.roofline.rows if view.roofline else {}
+    for rows in (table.rows, table.rows[:ROW_LIMIT]):
+        told = [
+            (
+                item.anchor,
+                item.place,
+                item.row.delta_ns,
+                [_told(column.cell(item, view.unit)) for column in table.columns],
+                limits.get(item.row.id, ""),
+            )
+            for item in rows
+        ]
+        packed = pack(msgspec.json.encode(told), level=_LEVEL)
+        if len(packed) <= PAGE_LIMIT // _ROWS_SHARE:
             break
-    view = view_of(document, row_limit=limit)
-    return _page(view, data=data, data_note=note, interactive=interactive).encode()
+    return packed
 
 
-def small_page(document: Document, data: str) -> bytes:
-    """The page with as many rows as fit into the size of a static one; empty where its data alone is too large."""
-    if len(data) > STATIC_SIZE // 2:
-        return b""
-    for limit in dict.fromkeys(min(limit, max(len(document.ledger), 1)) for limit in _STATIC_ROW_LIMITS):
-        page = _page(view_of(document, row_limit=limit), data=data, interactive=False).encode()
-        if len(page) < STATIC_SIZE:
-            return page
-    return b""
+def _told(cell: Cell) -> str | list[str]:
+    """A cell as text that is fit to be shown; with its remark, and `bad` for bad news, where it has one."""
+    text = _told_names(cell.names) if cell.names else short_text(cell.text, 200)
+    return [text, cell.remark, "bad" if cell.alarming else "noise"] if cell.remark else text
+
+
+@functools.lru_cache(maxsize=1024)
+def _told_names(names: tuple[str, ...]) -> str:
+    return listed([short_text(name, 64) for name in names], _NAMES)
 
 
 def lighter_data(document: Document, room: int) -> tuple[str, str]:
@@ -94,16 +115,22 @@ def lighter_data(document: Document, room: int) -> tuple[str, str]:
     largest = sorted(rows, key=lambda r: (-abs(r.delta_ns), r.id))[:ROW_LIMIT]
     for kept, note in ((rows, _EVIDENCE_LEFT_OUT), (largest, _ROWS_LEFT_OUT)):
         lighter = msgspec.structs.replace(document, ledger=tuple(kept), regions=(), timeline={})
-        data = pack(to_json(lighter), level=9)
+        data = pack(to_json(lighter), level=_LEVEL)
         if len(data) + 2 * len(note) <= room:
             return data, note
     return "", _NOTHING_FITS
 
 
-def _page(view: View, *, data: str, data_note: str = "", interactive: bool) -> str:
+def _page(view: View, *, data: str, data_note: str = "", rows: str, interactive: bool) -> str:
     plotly, library = pack_plotly() if interactive else ("", "")
     style = static_text("report.css") + column_rules(view.operators.columns)
-    files = ("report.js", "trail.js", *(("timeline.js", "charts.js") if interactive else ()))
+    files = (
+        "report.js",
+        "rows.js",
+        "trail.js",
+        "markdown.js",
+        *(("timeline.js", "charts.js") if interactive else ()),
+    )
     script = Markup("").join(map(static_text, files))
     csp = policy(
         scripts=[script, *([plotly] if interactive else [])],
@@ -118,7 +145,6 @@ def _page(view: View, *, data: str, data_note: str = "", interactive: bool) -> s
         roofline=roofline_drawing(view.roofline) if view.roofline else None,
         bounds=BOUNDS,
         causes=CAUSES,
-        contradicts=CONTRADICTS,
         prove_hint=PROVE_HINT,
         cause_titles={cause: text.title for cause, text in CAUSES.items()},
         columns=COLUMNS,
@@ -131,6 +157,7 @@ def _page(view: View, *, data: str, data_note: str = "", interactive: bool) -> s
         library=library,
         data=data,
         data_note=data_note,
+        rows=rows,
     )
 
 
@@ -143,7 +170,11 @@ def column_rules(columns: tuple[TableColumn, ...]) -> Markup:
         if column.figure:
             rules.append(f"#rows td:nth-child({number}) {{ text-align: right; white-space: nowrap; }}\n")
         if column.small:
-            rules.append(f"#rows td:nth-child({number}) {{ font-size: 12px; }}\n")
+            rules.append(f"@media screen {{ #rows td:nth-child({number}) {{ font-size: 12px; }} }}\n")
+        if number > 1 and not column.colored:  # a narrow page stacks what a row is and its delta
+            rules.append(
+                f"@media screen and (max-width: 720px) {{ #rows td:nth-child({number}) {{ display: none; }} }}\n"
+            )
     return Markup("".join(rules))  # noqa: S704 - figures of our own
 
 

@@ -3,6 +3,7 @@
 from attrib.model.document import Document
 from attrib.report.markdown import sections
 from attrib.report.markdown.experiments import experiments
+from attrib.report.view.operators import ROW_LIMIT
 from attrib.report.view.view import view_of
 
 BYTE_LIMIT = 60_000
@@ -20,7 +21,7 @@ def to_markdown(document: Document, *, limit_bytes: int = BYTE_LIMIT) -> str:
     view = view_of(document)
     head = sections.headline(view)
     findings = [sections.finding(item) for item in view.findings]
-    rows = [sections.operator_row(view, item) for item in view.operators.rows]
+    rows = [sections.operator_row(view, item) for item in view.operators.rows[:ROW_LIMIT]]
     tried, unmatched, notes = experiments(view), sections.unmatched(view), sections.notes(view)
     causes = len(view.causes)
     while True:

@@ -6,7 +6,7 @@ from attrib.model.document import Document, StepTimes
 from attrib.model.manifest import ROLES, Role
 from attrib.wording import counted
 
-_ROWS = 40
+_ROWS = 22
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

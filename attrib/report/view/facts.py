@@ -20,8 +20,7 @@ def subtitle_of(document: Document) -> tuple[str, ...]:
     parts = (
         work.task,
         counted(work.layers, "layer") if work.layers else "",
-        f"batch {work.batch_size}" if work.batch_size else "",
-        f"sequence {work.seq_len}" if work.seq_len else "",
+        *_sizes(document),
         work.precision,
         f"compressed by {', '.join(change.name for change in work.compressed)}" if work.compressed else "",
         f"{work.attention} attention" if work.attention else "",
@@ -30,6 +29,18 @@ def subtitle_of(document: Document) -> tuple[str, ...]:
         *devices,
     )
     return tuple(part for part in parts if part)
+
+
+def shape_of(document: Document) -> str:
+    """How large the inputs of a step were, in a few words; the first input where that has no batch size."""
+    inputs = document.workload.inputs
+    return ", ".join(_sizes(document)) or (str(inputs[0].tensor) if inputs else "")
+
+
+def _sizes(document: Document) -> tuple[str, ...]:
+    work = document.workload
+    sizes = (("batch", work.batch_size), ("sequence", work.seq_len))
+    return tuple(f"{name} {size}" for name, size in sizes if size)
 
 
 def side_facts(side: Side) -> Facts:

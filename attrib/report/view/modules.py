@@ -1,14 +1,13 @@
-"""Ledger rows rolled up along the module tree, with repeated layers folded into one group."""
+"""Ledger rows rolled up along the module tree, with repeated layers that do alike folded into one."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from attrib.model.document import CAUSES, Cause, LedgerRow
-from attrib.report.view.operators import sum_rows
 from attrib.wording import counted, fold_numbers, is_number, path_parts
 
-NODE_LIMIT = 700
+NODE_LIMIT = 200
 
 NodeKind = Literal["module", "group", "cause"]
 
@@ -18,25 +17,29 @@ _NAMED_GAPS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleNode:
-    """A module with everything inside it, or a group of modules that differ only by a number in their path.
+    """A module with everything inside it, or several that differ only by a number in their path, in one.
 
     Attributes:
-        label: What is added to the parent's path, e.g. `attention.self` or `layer.{0..11}`.
+        label: What is added to the parent's path, e.g. `attention.self` or `layer.*`.
         path: Full path; empty for the root.
         kind: `module`, `group` (repeated layers) or `cause` (work directly here, of one cause).
         members: How many modules a group folds.
+        least_ns: The smallest delta of a member of a group.
+        most_ns: The largest.
         rows: Ledger rows inside.
         torch_ns: Sum over these rows.
         onnxruntime_ns: Sum over these rows.
         delta_ns: Sum over these rows.
         own: Ids of the ledger rows that a node without children shows.
-        children: Largest delta first; members of a group in their order.
+        children: Largest delta first.
     """
 
     label: str
     path: str
     kind: NodeKind
-    members: int
+    members: int = 0
+    least_ns: int = 0
+    most_ns: int = 0
     rows: int
     torch_ns: int
     onnxruntime_ns: int
@@ -44,22 +47,29 @@ class ModuleNode:
     own: tuple[str, ...] = ()
     children: tuple["ModuleNode", ...] = ()
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RepeatedModule:
-    """The same module across repeated layers, e.g. `encoder.layer.{0..11}.attention.self.query`."""
-
-    pattern: str
-    modules: int
-    torch_ns: int
-    onnxruntime_ns: int
-    delta_ns: int
+    @property
+    def mean_ns(self) -> int:
+        """The mean delta of the members of a group."""
+        return round(self.delta_ns / max(self.members, 1))
 
 
 @dataclass(slots=True)
 class _Branch:
     rows: list[LedgerRow] = field(default_factory=list)
     children: dict[str, "_Branch"] = field(default_factory=dict)
+
+    def everything(self, below: str = "") -> Iterator[tuple[str, LedgerRow]]:
+        """The rows of the whole subtree, each with its module's path from here, numbers as `*`."""
+        for row in self.rows:
+            yield below, row
+        for name, child in self.children.items():
+            yield from child.everything(f"{below}.{fold_numbers(name)}")
+
+    def add(self, other: "_Branch") -> None:
+        """Take in what another branch holds, module by module."""
+        self.rows += other.rows
+        for name, child in other.children.items():
+            self.children.setdefault(name, _Branch()).add(child)
 
 
 def module_tree(rows: Iterable[LedgerRow], root_label: str) -> ModuleNode:
@@ -79,13 +89,17 @@ def _node(branch: _Branch, label: str, path: str, *, fold_chain: bool = True) ->
         name, branch = next(iter(branch.children.items()))
         label, path = f"{label}.{name}", _below(path, name)
     numbered = sorted(filter(is_number, branch.children), key=int)
-    folded = numbered if len(numbered) >= _FOLD_FROM else []
-    rest = branch.children.keys() - set(folded)
-    nodes = [_node(branch.children[name], name, _below(path, name)) for name in sorted(rest)]
-    if folded:
-        members = tuple(_node(branch.children[name], name, _below(path, name)) for name in folded)
-        span = format_range(folded)
-        nodes.append(_sum_up(span, _below(path, span), "group", (), members))
+    nodes = [
+        _node(branch.children[name], name, _below(path, name))
+        for name in sorted(branch.children.keys() - set(numbered))
+    ]
+    groups: dict[Hashable, list[str]] = {}
+    for name in numbered:
+        groups.setdefault(_does(branch.children[name]), []).append(name)
+    for names in groups.values():
+        gapless = int(numbered[-1]) - int(numbered[0]) == len(numbered) - 1
+        span = "*" if gapless and len(names) == len(numbered) else format_range(names)
+        nodes.append(_group([branch.children[name] for name in names], names, span, path))
     if nodes:
         # What the module does itself, by cause, so that the children always sum to their parent.
         by_cause: dict[Cause, list[LedgerRow]] = {}
@@ -96,6 +110,28 @@ def _node(branch: _Branch, label: str, path: str, *, fold_chain: bool = True) ->
         return replace(nodes[0], label=f"{label}.{nodes[0].label}")
     nodes.sort(key=lambda n: (n.kind == "cause", -abs(n.delta_ns), n.label))
     return _sum_up(label, path, "module", branch.rows if not nodes else (), tuple(nodes))
+
+
+def _does(branch: _Branch) -> Hashable:
+    """What layers have in common that do alike: their modules with the ops of their calls, or else of their nodes.
+
+    A node that only one layer runs, such as a mask that the first one makes, does not tell them apart.
+    """
+    rows = list(branch.everything())
+    calls = [(below, row.torch_ops) for below, row in rows if row.torch_ops]
+    return frozenset(calls or [(below, row.onnx_ops) for below, row in rows])
+
+
+def _group(branches: Sequence[_Branch], names: list[str], span: str, path: str) -> ModuleNode:
+    """One node for layers that do alike, as if they were one layer; one alone keeps its number."""
+    if len(names) < _FOLD_FROM:
+        return _node(branches[0], names[0], _below(path, names[0]))
+    deltas = [sum(row.delta_ns for _, row in branch.everything()) for branch in branches]
+    whole = _Branch()
+    for branch in branches:
+        whole.add(branch)
+    made = _node(whole, span, _below(path, span), fold_chain=False)
+    return replace(made, kind="group", members=len(names), least_ns=min(deltas), most_ns=max(deltas))
 
 
 def _sum_up(
@@ -111,7 +147,6 @@ def _sum_up(
         label=label,
         path=path,
         kind=kind,
-        members=len(children) if kind == "group" else 0,
         rows=len(own) + sum(child.rows for child in children),
         torch_ns=sum(part.torch_ns for part in parts),
         onnxruntime_ns=sum(part.onnxruntime_ns for part in parts),
@@ -164,27 +199,6 @@ def first_children(node: ModuleNode, count: int) -> tuple[ModuleNode, ...]:
 
 def _rebuild(node: ModuleNode, kept: dict[int, tuple[ModuleNode, ...]]) -> ModuleNode:
     return replace(node, children=tuple(_rebuild(child, kept) for child in kept.get(id(node), ())))
-
-
-def repeated_modules(rows: Iterable[LedgerRow]) -> tuple[RepeatedModule, ...]:
-    """Modules that occur in several numbered places, summed over those places; largest delta first."""
-    by_pattern: dict[str, list[LedgerRow]] = {}
-    for row in rows:
-        by_pattern.setdefault(place_key(row.module), []).append(row)
-    found = []
-    for members in by_pattern.values():
-        paths = {row.module for row in members}
-        if len(paths) >= _FOLD_FROM:
-            sums = sum_rows(members)
-            repeated = RepeatedModule(
-                pattern=folded_path(paths),
-                modules=len(paths),
-                torch_ns=sums.torch_ns,
-                onnxruntime_ns=sums.onnxruntime_ns,
-                delta_ns=sums.delta_ns,
-            )
-            found.append(repeated)
-    return tuple(sorted(found, key=lambda r: (-abs(r.delta_ns), r.pattern)))
 
 
 def place_key(module: str) -> str:

@@ -1,51 +1,68 @@
-"""The table of matched operators: its rows and its columns.
+"""The table of matched operators: its rows, the lines that fold them, and its columns.
 
-The rows are those of the ledger; the small ones are rolled up into one that keeps the sum. The columns are declared in
-`COLUMNS`, and the page and the Markdown follow that declaration: to add a column, add a row there.
+The rows are those of the ledger. A line stands for what repeated layers do alike; the small lines are rolled up into one
+that keeps the sum. The columns are declared in `COLUMNS`, and the page and the Markdown follow that declaration: to add a
+column, add a row there.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+
+import msgspec
 
 from attrib.model.document import CAUSES, LedgerRow
 from attrib.model.manifest import Role
-from attrib.model.provenance import RegionTrail
+from attrib.model.repeats import fold_repeats, pattern_of
 from attrib.report.view.text import anchor, count_names
 from attrib.units import Unit, format_ends, format_percent
 
 ROW_LIMIT = 500
+"""Rows that a table in Markdown, or a page whose data must stay small, holds; the others are summed."""
+
+LINES = 23
+"""Lines of the page's table. With one that sums the others, and the sum, no table is longer than 25 lines."""
+
 CONTRADICTS = " DIFFER"
 """What a line of a match's evidence holds where the two sides contradict each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorRow:
-    """One ledger row, the id by which links find it, its place in the document, and what rewrote its nodes.
-
-    `same` is an earlier row of the region that says the same of match and rewrites, so that a page need not repeat it.
-    """
+    """One ledger row, the id by which links find it, and its place in the document."""
 
     anchor: str
     row: LedgerRow
     place: int = -1
-    steps: tuple[str, ...] = ()
-    same: "OperatorRow | None" = None
-
-    @property
-    def evidence(self) -> tuple[str, ...]:
-        """Why the two sides belong together; the row's own module is not named again."""
-        prefix = f"module {self.row.module}: "
-        return tuple(line.removeprefix(prefix) for line in self.row.match.evidence)
 
     @property
     def contradicted(self) -> bool:
         """Whether the sides read or compute tensors that cannot be the same."""
-        return any(CONTRADICTS in line for line in self.row.match.evidence)
+        return _contradicted(self.row)
 
     @property
     def noise(self) -> bool:
         """Whether the interval holds 0."""
         return self.row.low_ns <= 0 <= self.row.high_ns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorLine(OperatorRow):
+    """What repeated layers do alike: `row` holds the sums of its rows and the weakest of their matches.
+
+    Attributes:
+        members: Positions of its rows in the table, the largest first.
+        least_ns: The smallest delta of a row.
+        most_ns: The largest.
+    """
+
+    members: tuple[int, ...]
+    least_ns: int
+    most_ns: int
+
+    @property
+    def mean_ns(self) -> int:
+        """The mean delta of its rows."""
+        return round(self.row.delta_ns / len(self.members))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +87,16 @@ def sum_rows(rows: Collection[LedgerRow]) -> RowSums:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """What a column shows of one row: a text, or names in a list, and behind it a remark; `alarming` if it is bad news."""
+    """What a column shows of one row: a text, or names in a list, and behind it a remark; `alarming` if it is bad news.
+
+    `detail` is what a pointer that rests on it is told.
+    """
 
     text: str = ""
     names: tuple[str, ...] = ()
     remark: str = ""
     alarming: bool = False
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,21 +145,21 @@ COLUMNS: tuple[TableColumn, ...] = (
         key="region",
         title="Where",
         cell=lambda item, _: Cell(names=(item.row.region,)),
-        width=28,
+        width=26,
         markdown=70,
     ),
     TableColumn(
         key="cause",
         title="Cause",
         cell=lambda item, _: Cell(text=CAUSES[item.row.cause].title),
-        width=10,
+        width=9,
         markdown=40,
     ),
     TableColumn(
         key="torch_ops",
         title="{torch} calls",
         cell=lambda item, _: Cell(names=count_names(item.row.torch_ops)),
-        width=12,
+        width=11,
         markdown=60,
     ),
     TableColumn(
@@ -153,7 +174,7 @@ COLUMNS: tuple[TableColumn, ...] = (
         title="{torch}",
         cell=lambda item, unit: Cell(text=unit.number(item.row.torch_ns)),
         figure=True,
-        width=8,
+        width=7,
         total=lambda sums, unit: unit.number(sums.torch_ns),
     ),
     TableColumn(
@@ -161,7 +182,7 @@ COLUMNS: tuple[TableColumn, ...] = (
         title="{onnxruntime}",
         cell=lambda item, unit: Cell(text=unit.number(item.row.onnxruntime_ns)),
         figure=True,
-        width=8,
+        width=7,
         total=lambda sums, unit: unit.number(sums.onnxruntime_ns),
     ),
     TableColumn(
@@ -183,7 +204,7 @@ COLUMNS: tuple[TableColumn, ...] = (
         ),
         figure=True,
         small=True,
-        width=11,
+        width=14,
     ),
     TableColumn(
         key="match",
@@ -194,8 +215,10 @@ COLUMNS: tuple[TableColumn, ...] = (
             else f"{item.row.match.method} {format_percent(item.row.match.confidence)}",
             remark="the sides contradict each other" if item.contradicted else "",
             alarming=True,
+            detail="; ".join(item.row.match.evidence[:2]),
         ),
         small=True,
+        width=7,
         markdown=40,
     ),
 )
@@ -204,21 +227,24 @@ COLUMNS: tuple[TableColumn, ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorTable:
-    """The columns, the rows by size of their delta, and the sums of all rows, shown or not."""
+    """The columns, all rows by size of their delta, the lines of a page that fold them, and the sums of all rows."""
 
     columns: tuple[TableColumn, ...]
     rows: tuple[OperatorRow, ...]
+    lines: tuple[OperatorLine, ...]
     total: RowSums
 
     @property
     def other(self) -> RowSums | None:
-        """The rows that the table does not show; None where it shows all."""
-        return self.rest(len(self.rows))
+        """The rows that no line holds; None where there is none."""
+        return self._without([self.rows[position] for line in self.lines for position in line.members])
 
     def rest(self, shown: int) -> RowSums | None:
         """What is left beside the first rows; None where that is no row."""
-        first = sum_rows([item.row for item in self.rows[:shown]])
-        total = self.total
+        return self._without(self.rows[:shown])
+
+    def _without(self, shown: Sequence[OperatorRow]) -> RowSums | None:
+        first, total = sum_rows([item.row for item in shown]), self.total
         left = RowSums(
             count=total.count - first.count,
             torch_ns=total.torch_ns - first.torch_ns,
@@ -228,38 +254,68 @@ class OperatorTable:
         return left if left.count else None
 
 
-def operator_table(
-    ledger: Collection[LedgerRow],
-    anchors: dict[str, str],
-    *,
-    trails: Collection[RegionTrail] = (),
-    limit: int = ROW_LIMIT,
-) -> OperatorTable:
-    """Put the `limit` rows with the largest deltas (or, without deltas, times) into a table.
+def operator_table(ledger: Collection[LedgerRow], anchors: dict[str, str]) -> OperatorTable:
+    """Put all rows into a table, those with the largest deltas (or, without deltas, times) first, and fold them into lines.
 
     Args:
         ledger: All rows.
         anchors: The link fragment of each row, by its id.
-        trails: What is behind the regions, for the rewrites of their nodes.
-        limit: Lines of the table; where there are more rows, one line sums up the others.
     """
-    rewrites = {
-        trail.id: tuple(dict.fromkeys(step.text for step in trail.steps if step.kind != "unchanged"))
-        for trail in trails
-    }
     places = {row.id: place for place, row in enumerate(ledger)}
-    ordered = sorted(ledger, key=lambda r: (-abs(r.delta_ns), -max(r.torch_ns, r.onnxruntime_ns), r.id))
-    rows = []
-    said: dict[tuple[object, ...], OperatorRow] = {}
-    for row in ordered if len(ordered) <= limit else ordered[: limit - 1]:
-        steps = rewrites.get(row.region, ())
-        told = (row.region, row.match, steps)
-        item = OperatorRow(
-            anchor=anchors[row.id], row=row, place=places[row.id], steps=steps, same=said.get(told)
+    ordered = sorted(ledger, key=_by_size)
+    rows = tuple(OperatorRow(anchor=anchors[row.id], row=row, place=places[row.id]) for row in ordered)
+    return OperatorTable(columns=COLUMNS, rows=rows, lines=_lines(rows), total=sum_rows(ordered))
+
+
+def _by_size(row: LedgerRow) -> tuple[int, int, str]:
+    return -abs(row.delta_ns), -max(row.torch_ns, row.onnxruntime_ns), row.id
+
+
+def _lines(rows: Sequence[OperatorRow]) -> tuple[OperatorLine, ...]:
+    groups = fold_repeats(range(len(rows)), lambda position: [[rows[position].row]])
+    summed = sorted(
+        ((_sum_alike([rows[position].row for position in group]), group) for group in groups),
+        key=lambda found: _by_size(found[0]),
+    )
+    shown = summed if len(summed) <= LINES + 1 else summed[:LINES]
+    lines = []
+    for row, group in shown:
+        deltas = [rows[position].row.delta_ns for position in group]
+        first = min((rows[position] for position in group), key=lambda item: item.place)
+        line = OperatorLine(
+            anchor=f"{'rows' if len(group) > 1 else 'row'}/{first.anchor}",
+            row=row,
+            members=tuple(group),
+            least_ns=min(deltas),
+            most_ns=max(deltas),
         )
-        said.setdefault(told, item)
-        rows.append(item)
-    return OperatorTable(columns=COLUMNS, rows=tuple(rows), total=sum_rows(ordered))
+        lines.append(line)
+    return tuple(lines)
+
+
+def _sum_alike(rows: Sequence[LedgerRow]) -> LedgerRow:
+    """One row with the sums of rows that are alike; the ends of their intervals are added, and no match is better."""
+    if len(rows) == 1:
+        return rows[0]
+    pattern, sums = pattern_of(rows), sum_rows(rows)
+    works = {row.region.removeprefix(row.module).partition("#")[0] for row in rows}
+    region = pattern + (works.pop() if len(works) == 1 else "")
+    return msgspec.structs.replace(
+        rows[0],
+        id=f"{region}:{rows[0].cause}",
+        region=region,
+        module=pattern,
+        torch_ns=sums.torch_ns,
+        onnxruntime_ns=sums.onnxruntime_ns,
+        delta_ns=sums.delta_ns,
+        low_ns=sum(row.low_ns for row in rows),
+        high_ns=sum(row.high_ns for row in rows),
+        match=min(rows, key=lambda row: (not _contradicted(row), row.match.confidence)).match,
+    )
+
+
+def _contradicted(row: LedgerRow) -> bool:
+    return any(CONTRADICTS in line for line in row.match.evidence)
 
 
 def unique_anchors(ids: Iterable[str]) -> dict[str, str]:

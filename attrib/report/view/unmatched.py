@@ -11,7 +11,7 @@ from attrib.report.view.text import count_names, shorten
 from attrib.units import Unit
 from attrib.wording import counted
 
-SHOWN = 40
+SHOWN = 23
 """Entries that a table shows; the others are summed."""
 _REASON_LIMIT = 300
 

@@ -8,16 +8,14 @@ from attrib.model.manifest import ROLES, Role
 from attrib.report.view.breakdown import Breakdown, breakdowns_of
 from attrib.report.view.experiment_row import ExperimentRow
 from attrib.report.view.experiments import Experiments, experiments_of
-from attrib.report.view.facts import Facts, machine_facts, method_facts, side_facts, subtitle_of
+from attrib.report.view.facts import Facts, machine_facts, method_facts, shape_of, side_facts, subtitle_of
 from attrib.report.view.modules import (
     NODE_LIMIT,
     ModuleNode,
-    RepeatedModule,
     module_tree,
     prune_tree,
-    repeated_modules,
 )
-from attrib.report.view.operators import ROW_LIMIT, OperatorTable, operator_table, unique_anchors
+from attrib.report.view.operators import OperatorLine, OperatorTable, operator_table, unique_anchors
 from attrib.report.view.roofline import RooflineView, roofline_of
 from attrib.report.view.strip import Strip, strip_of
 from attrib.report.view.timeline import TimelineView, timeline_of
@@ -33,8 +31,7 @@ from attrib.report.view.verdict import (
 )
 from attrib.report.view.waterfall import Waterfall, waterfall_of
 from attrib.units import MICROSECONDS, MILLISECONDS, Unit, format_interval, format_ns, format_percent
-
-_REPEATED_ROWS = 60
+from attrib.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +50,11 @@ class Gain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingView:
-    """A finding, its link fragment, its experiments, and the ledger rows of it that are shown: ids and places."""
+    """A finding, its link fragment, its experiments, the lines that show its rows, and those rows' places in the table."""
 
     anchor: str
     finding: Finding
-    rows: tuple[str, ...]
+    lines: tuple[OperatorLine, ...]
     positions: tuple[int, ...]
     experiments: tuple[ExperimentRow, ...] = ()
 
@@ -80,15 +77,26 @@ class FindingView:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class FoldedChecks:
+    """Checks with nothing to tell but that they were made: a mark, its tone, one sentence, and each one's id and text."""
+
+    mark: str
+    tone: str
+    sentence: str
+    items: tuple[tuple[str, str], ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """What every rendering shows, in the order of the page.
 
-    `causes` are without the remainders, which are no causes: `remainders`. `cause_rows` gives the largest row of each cause
-    that is shown, by its link fragment.
+    `causes` are without the remainders, which are no causes: `remainders`. `links` gives the link fragment of the line that
+    shows a row, by the row's id; `cause_rows` that of the largest line of each cause.
     """
 
     title: str
+    shape: str
     subtitle: tuple[str, ...]
     names: dict[Role, str]
     verdict: Verdict
@@ -106,17 +114,17 @@ class View:
     timeline: TimelineView | None
     modules: ModuleNode | None
     module_scale: int
-    repeated: tuple[RepeatedModule, ...]
     operators: OperatorTable
-    anchors: dict[str, str]
+    line_scale: int
+    links: dict[str, str]
     places: dict[str, int]
-    shown: frozenset[str]
     roofline: RooflineView | None
     unmatched: UnmatchedView | None
     breakdowns: tuple[Breakdown, ...]
     passed: tuple[Finding, ...]
     checks: tuple[Check, ...]
     unknown_checks: tuple[Check, ...]
+    folded_checks: tuple[FoldedChecks, ...]
     not_applicable: tuple[Finding, ...]
     errors: tuple[Finding, ...]
     sides: tuple[tuple[str, Facts], ...]
@@ -130,17 +138,10 @@ class View:
     has_delta: bool
 
 
-def view_of(document: Document, *, row_limit: int = ROW_LIMIT, node_limit: int = NODE_LIMIT) -> View:
-    """Compute the view of a document; pure, and the same for the same document.
-
-    Args:
-        document: What was measured and attributed.
-        row_limit: Rows of the operator table; the rest is rolled up into one.
-        node_limit: Nodes of the module tree; the rest is rolled up level by level.
-    """
+def view_of(document: Document) -> View:
+    """Compute the view of a document; pure, and the same for the same document."""
     names, causes = side_names(document), order_causes(document)
-    anchors = unique_anchors(row.id for row in document.ledger)
-    table = operator_table(document.ledger, anchors, trails=document.regions, limit=row_limit)
+    table = operator_table(document.ledger, unique_anchors(row.id for row in document.ledger))
     tree = module_tree(document.ledger, document.workload.model) if document.ledger else None
     tried = experiments_of(document)
     findings = failed_findings(document, table, tried.by_finding if tried else {})
@@ -148,6 +149,7 @@ def view_of(document: Document, *, row_limit: int = ROW_LIMIT, node_limit: int =
     sides = [(names[role], side_facts(document.sides[role])) for role in ROLES if role in document.sides]
     return View(
         title=document.workload.model,
+        shape=shape_of(document),
         subtitle=subtitle_of(document),
         names=names,
         verdict=verdict_of(document),
@@ -158,24 +160,24 @@ def view_of(document: Document, *, row_limit: int = ROW_LIMIT, node_limit: int =
         matched=describe_matched(document),
         causes=tuple(cause for cause in causes if cause.cause not in REMAINDERS),
         remainders=tuple(cause for cause in causes if cause.cause in REMAINDERS),
-        cause_rows={item.row.cause: item.anchor for item in reversed(table.rows)},
+        cause_rows={line.row.cause: line.anchor for line in reversed(table.lines)},
         findings=findings,
         experiments=tried,
         provable=tried is None and any_is_provable(findings),
         timeline=timeline_of(document),
-        modules=prune_tree(tree, node_limit) if tree else None,
+        modules=prune_tree(tree, NODE_LIMIT) if tree else None,
         module_scale=max((abs(child.delta_ns) for child in tree.children), default=0) if tree else 0,
-        repeated=repeated_modules(document.ledger)[:_REPEATED_ROWS],
         operators=table,
-        anchors=anchors,
+        line_scale=max((abs(line.row.delta_ns) for line in table.lines), default=0),
+        links={table.rows[place].row.id: line.anchor for line in table.lines for place in line.members},
         places={row.id: place for place, row in enumerate(document.ledger)},
-        shown=frozenset(item.row.id for item in table.rows),
         roofline=roofline_of(document),
         unmatched=unmatched_of(document),
         breakdowns=breakdowns_of(document, names),
         passed=findings_in(document, "passed"),
         checks=tuple(check for check in document.comparability if check.state == "passed"),
         unknown_checks=tuple(check for check in document.comparability if check.state == "unknown"),
+        folded_checks=tuple(folded_checks(document)),
         not_applicable=findings_in(document, "not_applicable"),
         errors=findings_in(document, "error"),
         sides=tuple(sides),
@@ -203,31 +205,61 @@ def findings_in(document: Document, state: FindingState) -> tuple[Finding, ...]:
     return tuple(sorted((f for f in document.findings if f.state == state), key=lambda f: f.id))
 
 
+def folded_checks(document: Document) -> Iterable[FoldedChecks]:
+    """What passed and what does not apply, each kind in one line."""
+    kinds: tuple[tuple[FindingState, str, str, str, str], ...] = (
+        ("passed", "✓", "ok", "rule found nothing to change", "rules found nothing to change"),
+        ("not_applicable", "–", "", "rule does not apply here", "rules do not apply here"),
+    )
+    for state, mark, tone, one, several in kinds:
+        if findings := findings_in(document, state):
+            items = tuple((f.id, _told(f.title, f.reason or f.summary)) for f in findings)
+            yield FoldedChecks(mark, tone, counted(len(items), one, several), items)
+    if held := [check for check in document.comparability if check.state == "passed"]:
+        sentence = counted(
+            len(held), "condition of a fair comparison holds", "conditions of a fair comparison hold"
+        )
+        yield FoldedChecks("✓", "ok", sentence, tuple(("", _told(c.check, c.detail)) for c in held))
+
+
+def _told(title: str, detail: str) -> str:
+    return f"{title}: {detail}" if detail else title
+
+
 def failed_findings(
     document: Document, table: OperatorTable, tried: dict[str, tuple[ExperimentRow, ...]]
 ) -> tuple[FindingView, ...]:
-    """The failed rules: by what the fix can save, then by what they explain.
+    """The failed rules: those whose fix was measured and saves first, then by what it can save, then by what they explain.
 
     Args:
         document: Where they are from.
         table: The operator table, for the rows that they name.
         tried: The experiments of each finding, by its id.
     """
-    failed = sorted(findings_in(document, "failed"), key=lambda f: (-f.saving_ns, -abs(f.explains_ns), f.id))
+    failed = sorted(
+        findings_in(document, "failed"),
+        key=lambda f: (not _proven(f), -f.saving_ns, -abs(f.explains_ns), f.id),
+    )
     anchors = unique_anchors(finding.id for finding in failed)
-    shown = {item.row.id: position for position, item in enumerate(table.rows)}
+    places = {item.row.id: position for position, item in enumerate(table.rows)}
     views = []
     for finding in failed:
-        rows = dict.fromkeys(row for piece in finding.evidence for row in piece.rows if row in shown)
+        named = {places[row] for piece in finding.evidence for row in piece.rows if row in places}
         view = FindingView(
             anchor=anchors[finding.id],
             finding=finding,
-            rows=tuple(rows),
-            positions=tuple(sorted(shown[row] for row in rows)),
+            lines=tuple(line for line in table.lines if not named.isdisjoint(line.members)),
+            positions=tuple(sorted(named)),
             experiments=tried.get(finding.id, ()),
         )
         views.append(view)
     return tuple(views)
+
+
+def _proven(finding: Finding) -> bool:
+    """Whether its fix was applied, saved time for certain, and left the outputs as they were."""
+    tried = finding.verified
+    return tried is not None and tried.low_ns > 0 and tried.outputs_equal
 
 
 def any_is_provable(findings: Iterable[FindingView]) -> bool:

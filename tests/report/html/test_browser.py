@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from attrib.report.html.page import to_html
-from attrib.report.json_report import to_json
+from attrib.report.json_report import from_json, to_json
+from attrib.report.view.view import view_of
 from tests.report.factory import (
     SNIPPET,
     compiled,
@@ -23,6 +24,7 @@ from tests.report.html.browsing import eventually
 from tests.report.screens import SCREENS
 
 pytestmark = pytest.mark.browser
+SAMPLE = Path(__file__).parents[3] / "reports" / "bert-base-uncased.json"
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +67,10 @@ def test_first_screen_fits_and_nothing_on_it_overlaps(opened, screens, name, wid
 def test_name_of_a_cause_leads_to_its_rows(opened, files):
     page = opened(files["static"]).page
     page.locator(".wf a", has_text="Fused operators").click()
+    count = sum(row.cause == "fused" for row in document().ledger)
+    eventually(lambda: page.locator("#rows tbody tr").count() == count)
     rows = page.locator("#rows tbody tr:visible td:nth-child(2)").all_text_contents()
     assert {row.strip() for row in rows} == {"Fused operators"}
-    assert len(rows) == sum(row.cause == "fused" for row in document().ledger)
     assert -1 <= page.locator("#operators").bounding_box()["y"] <= 900
 
 
@@ -156,7 +159,7 @@ def test_hostile_strings_stay_text_even_in_charts(opened, files):
     assert page.evaluate("window.pwned") is None
     assert page.locator("img").count() == 0
     assert page.locator("main a:not([href^='#'])").count() == 0
-    assert page.locator("body script").count() == 3
+    assert page.locator("body script").count() == 4
 
 
 def test_sorting_turns_the_table_and_says_so(opened, files):
@@ -183,16 +186,88 @@ def test_filter_shows_matching_rows_and_their_exact_sum(opened, files):
         if row.module.startswith("encoder.layer.3.") and "Gemm" in row.onnx_ops and row.cause == "kernel"
     ]
     shown = page.locator("#rows tbody tr:visible")
-    assert shown.count() == len(rows) == 6
+    eventually(lambda: shown.count() == 6)
+    assert len(rows) == 6
     total = f"{abs(sum(row.delta_ns for row in rows)) / 1e6:.3f}"
     assert page.locator("#filter-sum").text_content() == f"6 of {len(document().ledger)} rows, Δ −{total}"
+    assert {row.get_attribute("id") for row in shown.all()} == {f"row/{row.id}" for row in rows}
     page.click("#filter-clear")
-    assert shown.count() == len(document().ledger)
+    eventually(lambda: shown.count() == len(view_of(document()).operators.lines))
+
+
+def test_search_reaches_rows_of_lines_and_of_no_line_and_what_is_behind_them(opened, files):
+    page = opened(files["static"]).page
+    lines = view_of(document()).operators.lines
+    held = {position for line in lines for position in line.members}
+    rolled_up = next(
+        item.row for position, item in enumerate(view_of(document()).operators.rows) if position not in held
+    )
+    page.fill("#filter", rolled_up.id)
+    eventually(lambda: page.locator("#filter-sum").text_content().startswith("1 of "))
+    assert page.locator("#rows tbody tr").get_attribute("id") == f"row/{rolled_up.id}"
+    page.fill("#filter", "node_gelu_7/biasgelu")
+    eventually(lambda: page.locator("#rows tbody th").all_inner_texts() != [rolled_up.region])
+    assert page.locator("#rows tbody tr").count() == 1
+    assert "layer.7" in page.locator("#rows tbody th").inner_text()
+
+
+def test_slash_goes_to_the_search_but_not_from_a_field(opened, files):
+    page = opened(files["static"]).page
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.id") == "filter"
+    assert page.locator("#filter").input_value() == ""
+    page.keyboard.press("/")
+    assert page.locator("#filter").input_value() == "/"
+
+
+def test_line_opens_to_its_rows_which_sum_to_it_and_closes_again(opened, files):
+    page = opened(files["static"]).page
+    line = next(line for line in view_of(document()).operators.lines if len(line.members) == 12)
+    row = page.locator(f"[id='{line.anchor}']")
+    summary = row.locator("summary")
+    summary.focus()
+    page.keyboard.press("Enter")
+    members = page.locator("#rows tbody tr.member")
+    eventually(lambda: members.count() == 12)
+    assert summary.evaluate("at => document.activeElement === at"), "the focus stays"
+    figures = [
+        float(text.replace("−", "-")) for text in members.locator("td:nth-child(7)").all_text_contents()
+    ]
+    assert sum(figures) == pytest.approx(line.row.delta_ns / 1e6, abs=0.0005 * 12)
+    page.keyboard.press("Enter")
+    eventually(lambda: members.count() == 0)
+
+
+def test_nothing_scrolls_sideways_on_a_phone_and_rows_stand_with_delta_and_bar(opened, files):
+    page = opened(files["base"], viewport={"width": 400, "height": 900}).page
+    page.click("#expand")
+    wide = page.evaluate(
+        """() => [...document.querySelectorAll('body *')].filter(e => e.scrollWidth > e.clientWidth + 1
+            && !['visible', 'clip'].includes(getComputedStyle(e).overflowX) && !e.closest('.sr'))
+            .map(e => `${e.tagName} ${e.className} ${e.id}`)"""
+    )
+    assert wide == []
+    for row in page.locator("#rows tbody tr").all()[:5]:
+        name, delta, bar = (
+            row.locator(part).bounding_box() for part in ("summary", "td:nth-child(7)", ".db")
+        )
+        assert name["x"] + name["width"] <= delta["x"] + 1
+        assert delta["y"] <= bar["y"] <= delta["y"] + delta["height"]
+        assert [cell.is_visible() for cell in row.locator("td").all()].count(True) == 1
+
+
+def test_names_of_what_passed_are_listed_when_asked(opened, files):
+    page = opened(files["static"]).page
+    names = page.locator("#checks details").first
+    assert names.locator("li").first.is_hidden()
+    names.locator("summary").click()
+    assert "All nodes run on the requested provider" in names.inner_text()
 
 
 def test_finding_shows_its_rows_in_the_table(opened, files):
     page = opened(files["static"]).page
     page.locator("[id='finding/layout-churn'] .rows-of").click()
+    eventually(lambda: page.locator("#rows tbody tr").count() == 24)
     causes = page.locator("#rows tbody tr:visible td:nth-child(2)").all_text_contents()
     assert [cause.strip() for cause in causes] == ["Layout changes"] * 24
 
@@ -202,7 +277,8 @@ def test_finding_shows_its_rows_in_the_table(opened, files):
     [
         ("finding/operator-fusion", "details.finding"),
         ("row/encoder.layer.3.attention.self/sdpa/decomposed", "th > details"),
-        ("finding/host-copies", "#not-applicable"),
+        ("rows/encoder.layer.0.intermediate.dense/linear/kernel", "th > details"),
+        ("row/encoder.layer.3.output/dropout/missing_work", "th > details"),
     ],
 )
 def test_permalink_opens_what_it_names(opened, files, fragment, inside):
@@ -232,7 +308,22 @@ def test_opened_row_links_to_itself(opened, files):
     assert link.get_attribute("href") == "#" + page.locator("#rows tbody tr").first.get_attribute("id")
 
 
+def test_link_to_a_check_that_passed_names_it(opened, files):
+    page = opened(files["static"] + "#finding/host-copies").page
+    page.wait_for_selector("[id='finding/host-copies'].hit")
+    assert "Copies between host and device" in page.locator("#status").text_content()
+
+
 LINEAR = "row/encoder.layer.3.intermediate.dense/linear/kernel"
+
+
+def unfold(page) -> None:
+    """Open every line of the operator table that folds rows."""
+    for summary in page.locator("#rows tr.fold summary").all():
+        summary.evaluate("at => at.click()")
+    lines = view_of(document()).operators.lines
+    count = len(lines) + sum(len(line.members) for line in lines if len(line.members) > 1)
+    eventually(lambda: page.locator("#rows tbody tr").count() == count)
 
 
 def test_a_compiled_node_for_many_calls_is_told_in_one_line_each(opened, files):
@@ -258,6 +349,7 @@ def evidence(page, place="#rows .trail-row") -> str:
 @pytest.mark.parametrize("how", ["mouse", "keyboard"])
 def test_row_opens_to_its_calls_nodes_and_rewrites_and_closes_again(opened, files, how):
     page = opened(files["static"]).page
+    unfold(page)
     summary = page.locator(f"[id='{LINEAR}'] summary")
 
     def act():
@@ -276,7 +368,6 @@ def test_row_opens_to_its_calls_nodes_and_rewrites_and_closes_again(opened, file
     assert "CPUExecutionProvider" in text
     assert "MatMul + Add → Gemm by MatMulAddFusion" in text
     assert "Match: identity, confidence 100 % value name linear_3 is in both graphs" in text
-    assert page.locator(f"[id='{LINEAR}'] dl").is_hidden()
     below = page.locator(f"[id='{LINEAR}'] + tr.trail-row")
     assert below.get_attribute("id") == summary.get_attribute("aria-controls")
     act()
@@ -285,6 +376,7 @@ def test_row_opens_to_its_calls_nodes_and_rewrites_and_closes_again(opened, file
 
 def test_other_work_of_the_region_is_told_apart(opened, files):
     page = opened(files["static"]).page
+    unfold(page)
     page.locator("[id='row/encoder.layer.3.attention.self.query/linear/kernel'] summary").click()
     assert "Gemm" in evidence(page)
     other = page.locator(".trail-row .lane li.other")
@@ -294,38 +386,37 @@ def test_other_work_of_the_region_is_told_apart(opened, files):
 
 def test_compiled_kernel_lists_what_it_covers(opened, files):
     page = opened(files["static"]).page
+    unfold(page)
     page.locator("[id='row/encoder.layer.3.intermediate.intermediate_act_fn/gelu/fused'] summary").click()
     assert "one compiled kernel for 1 op: aten::gelu gelu_7" in evidence(page)
 
 
 def test_opened_evidence_moves_with_its_row_and_hides_with_it(opened, files):
     page = opened(files["static"]).page
+    unfold(page)
     page.locator(f"[id='{LINEAR}'] summary").click()
     evidence(page)
     page.locator("#rows thead th").nth(0).locator("button").click()
     assert page.locator(f"[id='{LINEAR}'] + tr.trail-row").count() == 1
     page.fill("#filter", "no such thing")
-    assert page.locator("#rows tbody tr:visible").count() == 0
+    eventually(lambda: page.locator("#rows tbody tr:visible").count() == 0)
     assert page.locator("#filter-sum").text_content().startswith(f"0 of {len(document().ledger)} rows")
 
 
 @pytest.mark.parametrize("how", ["mouse", "keyboard"])
 def test_line_of_the_module_tree_opens_to_the_same_evidence(opened, files, how):
     page = opened(files["static"]).page
-    page.locator("#modules summary", has_text="encoder.layer.{0..11}").first.click()
-    page.locator("#modules summary > span:first-child", has_text=re.compile("^3$")).click()
-    leaf = page.locator("#modules .opens > details > summary:visible", has_text="intermediate.dense").first
-    if leaf.count() == 0:
-        page.locator(
-            "#modules summary:visible > span:first-child", has_text=re.compile("^intermediate$")
-        ).click()
-        leaf = page.locator("#modules .opens > details > summary:visible", has_text="dense").first
+    page.locator("#modules summary:visible > span:first-child", has_text=re.compile("^intermediate$")).click()
+    leaf = page.locator("#modules .opens > details > summary:visible", has_text="dense").first
     if how == "mouse":
         leaf.click()
     else:
         leaf.focus()
         page.keyboard.press("Enter")
-    text = evidence(page, "#modules")
+    layers = page.locator("#modules .rowed > summary")
+    eventually(lambda: layers.count() == 12)
+    layers.nth(3).click()
+    text = evidence(page, "#modules .rowed[open]")
     assert "MatMul + Add → Gemm by MatMulAddFusion" in text
     assert "aten::linear" in text
 
@@ -333,9 +424,10 @@ def test_line_of_the_module_tree_opens_to_the_same_evidence(opened, files, how):
 def test_every_kind_of_row_opens_without_trouble(opened, files):
     for name in ("hostile", "huge", "wrong"):
         page = opened(files[name]).page
-        for summary in page.locator("#rows tbody summary").all()[:14]:
-            summary.evaluate("e => e.click()")
-        page.wait_for_timeout(300)
+        for rows in ("tr:not(.member)", "tr.member"):
+            for summary in page.locator(f"#rows tbody {rows} summary").all()[:14]:
+                summary.evaluate("e => e.click()")
+            page.wait_for_timeout(300)
         assert page.evaluate("window.pwned") is None
         assert page.locator("img").count() == 0
         shown = page.locator("main").inner_text()
@@ -347,6 +439,7 @@ def test_every_kind_of_row_opens_without_trouble(opened, files):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_opened_evidence_fits_a_phone(opened, files, scheme):
     page = opened(files["static"], viewport={"width": 400, "height": 900}, color_scheme=scheme).page
+    unfold(page)
     page.locator(f"[id='{LINEAR}'] summary").click()
     evidence(page)
     box, around = (page.locator(s).bounding_box() for s in (".trail-row .trail", "#operators .scroll"))
@@ -363,6 +456,55 @@ def test_copy_gives_the_command(opened, files):
     assert one.page.evaluate("navigator.clipboard.readText()") == document().command
     one.page.locator(".fix button").first.click()
     eventually(lambda: one.page.evaluate("navigator.clipboard.readText()") == "attrib profile --opset 23")
+
+
+def test_a_section_is_copied_as_markdown_whose_table_sums_and_whose_names_are_text(opened, files):
+    one = opened(files["static"])
+    one.context.grant_permissions(["clipboard-read", "clipboard-write"])
+
+    def copied(section: str) -> str:
+        one.page.locator(f"#{section} .copy.whole").click()
+        eventually(lambda: "Markdown" in one.page.locator("#status").inner_text())
+        return one.page.evaluate("navigator.clipboard.readText()")
+
+    table = view_of(document()).operators
+    text = copied("operators")
+    lines = text.splitlines()
+    assert lines[0] == f"## Operator pairs {table.total.count}"
+    rows = [line for line in lines if line.startswith("| ")]
+    assert len({line.count(" | ") for line in rows}) == 1
+    assert len(rows) == 1 + 1 + len(table.lines) + 2
+    assert f"−{abs(table.total.delta_ns) / 1e6:.3f}" in rows[-1]
+    assert "encoder.layer.\\*.intermediate.dense/linear" in text
+    assert rows[0].startswith("| Where | Cause |")
+    assert re.search(r"^\| Kernel speed \|", copied("difference"), re.MULTILINE)
+    assert re.search(r"^  - encoder.layer.\\\* ×12 .*−", copied("modules"), re.MULTILINE)
+    assert "- 2 rules found nothing to change\n" in copied("checks")
+    assert copied("environment").count("- Version: ") == 2
+
+
+def test_hostile_names_are_inert_in_copied_markdown(opened, files):
+    one = opened(files["hostile"])
+    one.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    for section in one.page.locator("section.card").all():
+        section.locator(".copy.whole").click()
+        text = one.page.evaluate("navigator.clipboard.readText()")
+        assert text.startswith("## ")
+        outside = re.sub(r"(?ms)^(`{3,})$.*?^\1$", "", text)
+        assert not re.search(r"<(?!!-- -->)|(?<!\\)\[click|@someone|http://", outside)
+
+
+def test_the_theme_is_the_readers_choice(opened, files):
+    page = opened(files["base"], color_scheme="light").page
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(ground)
+    page.click("#theme")
+    assert page.evaluate(ground) == "rgb(14, 17, 22)" != light
+    page.emulate_media(media="print")
+    assert page.evaluate(ground) == "rgb(255, 255, 255)"
+    page.emulate_media(media="screen")
+    page.click("#theme")
+    assert page.evaluate(ground) == light
 
 
 def test_the_best_configuration_is_copied_as_a_command_and_as_a_script(opened, files):
@@ -408,13 +550,14 @@ def test_page_is_complete_without_script(opened, files):
     assert page.locator("table.wf").is_visible()
     assert page.locator(".strip .marks").is_visible()
     assert page.locator("[id='finding/layout-churn'] .body").is_visible()
-    assert page.locator("#rows tbody tr").count() == len(document().ledger)
+    table = view_of(document()).operators
+    assert page.locator("#rows tbody tr").count() == len(table.lines)
+    assert page.locator("#rows tfoot tr").count() == 2
+    figures = page.locator("#rows :is(tbody tr, .other) > :nth-child(7)").all_text_contents()
+    shown = sum(float(text.replace("−", "-")) for text in figures)
+    assert shown == pytest.approx(table.total.delta_ns / 1e6, abs=0.0005 * len(figures))
     assert page.locator("button:visible").count() == 0
-    summary = page.locator("#rows tbody summary").nth(4)
-    summary.click()
-    assert page.locator("#rows tbody dl").nth(4).is_visible()
-    page.locator("#modules summary", has_text="encoder.layer.{0..11}").click()
-    assert page.locator("#modules summary > span:first-child", has_text=re.compile("^11$")).is_visible()
+    assert page.locator("#modules summary", has_text="encoder.layer.*").first.is_visible()
 
 
 def test_print_shows_tables_whole_and_hides_what_only_works_on_screen(opened, files):
@@ -426,7 +569,19 @@ def test_print_shows_tables_whole_and_hides_what_only_works_on_screen(opened, fi
     table = page.locator("#operators .scroll").bounding_box()
     assert last["y"] + last["height"] <= table["y"] + table["height"] + 1
     assert page.locator("[id='finding/operator-fusion'] .body").is_visible()
-    assert len(page.pdf()) > 20_000
+    assert len(page.pdf(format="A4")) > 20_000
+
+
+MOST_PAGES = 6
+
+
+@pytest.mark.parametrize(("interactive", "script"), [(True, True), (False, False)])
+def test_bert_base_prints_on_few_pages(opened, tmp_path, interactive, script):
+    place = tmp_path / "sample.html"
+    place.write_bytes(to_html(from_json(SAMPLE.read_bytes()), interactive=interactive))
+    page = opened(place.as_uri(), java_script_enabled=script).page
+    pages = re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4"))
+    assert 1 < len(pages) <= MOST_PAGES
 
 
 def test_keyboard_goes_from_the_skip_link_through_the_page_in_order(opened, files):

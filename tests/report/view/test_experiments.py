@@ -284,7 +284,7 @@ def test_hostile_strings_of_an_experiment_are_text(text):
     best = msgspec.structs.replace(by_id("best"), snippet=text, flags=text, parts=(text,))
     made = tried_document(experiments=(result, failed, best), command=text)
     page = Page(static(made))
-    assert len(page.scripts) == 2, "the data and the page's own script"
+    assert len(page.scripts) == 3, "the data, the rows and the page's own script"
     assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on") or name == "style"]
     assert "\u202e" not in "".join(page.text) + to_markdown(made) + printed(made)
     assert "\x1b" not in to_markdown(made) + printed(made)

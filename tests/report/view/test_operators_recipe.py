@@ -6,9 +6,9 @@ Files to touch:
    how it is aligned and sorted, its width, and how many characters it gets in Markdown.
 2. tests/report/view/test_view.py: what the column says.
 
-Nothing else changes by hand: the head, the cells, the sums, the alignment and the sorting of the page, and the table in
-Markdown, follow from the declaration. The terminal shows no operator table. The golden reports are made again by
-`python reports/regenerate.py`.
+Nothing else changes by hand: the head, the cells of lines and of rows, the sums, the alignment and the sorting of the
+page, and the table in Markdown, follow from the declaration. The terminal shows no
+operator table. The golden reports are made again by `python reports/regenerate.py`.
 """
 
 import re
@@ -21,6 +21,7 @@ from attrib.report.view import operators
 from attrib.report.view.operators import Cell, TableColumn
 from attrib.report.view.view import view_of
 from tests.report.factory import document
+from tests.report.html.test_page import packed_rows
 
 RATIO = TableColumn(
     key="ratio",
@@ -52,14 +53,19 @@ def table(text: str) -> str:
 
 @pytest.mark.usefixtures("with_ratio")
 def test_a_declared_column_has_its_head_its_cells_and_its_sum_in_the_page():
-    made, rows = table(page()), view_of(document()).operators.rows
+    made, rows = table(page()), view_of(document()).operators
     assert '<th scope="col" class="n">ONNX Runtime per PyTorch</th></tr></thead>' in made
     body = made[made.index("<tbody>") : made.index("</tbody>")]
-    cells = [line.rpartition("<td>")[2] for line in body.splitlines() if line.startswith("<td>")]
-    assert len(cells) == len(rows)
-    first = rows[0].row
+    cells = [line.rpartition("<td>")[2].removesuffix("</td></tr>") for line in body.splitlines()[1:]]
+    assert len(cells) == len(rows.lines)
+    first = rows.lines[0].row
     assert cells[0] == f"{first.onnxruntime_ns / first.torch_ns:.2f}×"
     assert '&lt;none&gt; <span class="noise">odd</span>' in cells
+    single = rows.rows[0].row
+    last = packed_rows(to_html(document(), interactive=False))[0][3][-1]
+    assert last == f"{single.onnxruntime_ns / single.torch_ns:.2f}×", (
+        "the rows that the script opens have it too"
+    )
     whole = view_of(document()).operators.total
     assert f"<td>{whole.onnxruntime_ns / whole.torch_ns:.2f}×</td></tr>\n</tfoot>" in made
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attrib.model.document import CAUSES
-from attrib.report.view.modules import ModuleNode, module_tree, prune_tree, repeated_modules
-from attrib.report.view.operators import operator_table, unique_anchors
+from attrib.report.view.modules import ModuleNode, module_tree, prune_tree
+from attrib.report.view.operators import LINES, operator_table, unique_anchors
 from attrib.report.view.verdict import alerts_of, side_names
 from attrib.report.view.view import view_of
 from tests.report.factory import (
@@ -48,12 +48,41 @@ def test_module_tree_sums_to_the_delta_at_every_node():
     _check_sums(tree)
 
 
-def test_repeated_layers_fold_into_one_group_of_twelve():
-    tree = module_tree(ledger(), "model")
+def test_repeated_layers_fold_into_one_with_their_mean_and_their_range():
+    rows = ledger()
+    tree = module_tree(rows, "model")
     group = next(child for child in tree.children if child.kind == "group")
-    assert group.label == "encoder.layer.{0..11}"
+    assert group.label == "encoder.layer.*"
     assert group.members == 12
-    assert [child.label for child in group.children] == [str(n) for n in range(12)]
+    assert {child.label for child in group.children} == {"attention", "intermediate", "output"}
+    layers = [
+        sum(row.delta_ns for row in rows if row.module.startswith(f"encoder.layer.{number}."))
+        for number in range(12)
+    ]
+    assert (group.least_ns, group.most_ns) == (min(layers), max(layers))
+    assert group.delta_ns == sum(layers)
+    assert group.mean_ns == round(sum(layers) / 12)
+
+
+def test_layers_that_do_something_else_are_not_folded_with_the_others():
+    query, gelu = (next(row for row in ledger(1) if name in row.region) for name in ("query", "gelu"))
+    rows = [
+        msgspec.structs.replace(row, id=f"{number}", module=f"h.{number}")
+        for number, row in enumerate((query, query, gelu, query))
+    ]
+    assert sorted((node.label, node.members) for node in module_tree(rows, "model").children) == [
+        ("h.2", 0),
+        ("h.{0,1,3}", 3),
+    ] or sorted(child.label for child in module_tree(rows, "model").children[0].children) == ["2", "{0,1,3}"]
+
+
+def test_a_node_of_one_layer_alone_does_not_tell_it_apart():
+    rows = ledger(3)
+    mask = msgspec.structs.replace(
+        rows[-1], id="mask", module="encoder.layer.0", torch_ops=(), onnx_ops=("Where",)
+    )
+    group = next(child for child in module_tree((*rows, mask), "model").children if child.kind == "group")
+    assert (group.label, group.members) == ("encoder.layer.*", 3)
 
 
 def test_single_layer_is_not_a_group():
@@ -85,7 +114,6 @@ def test_any_paths_make_a_tree_that_keeps_its_sum_even_when_pruned(paths, limit)
     assert tree.delta_ns == sum(range(1, len(paths) + 1))
     _check_sums(tree)
     _check_sums(prune_tree(tree, limit))
-    assert sum(r.delta_ns for r in repeated_modules(rows)) <= tree.delta_ns
 
 
 def test_very_deep_paths_do_not_overflow():
@@ -103,32 +131,64 @@ def test_huge_trees_are_pruned():
     assert tree.delta_ns == huge().latency.delta_ns.median
 
 
-def test_repeated_modules_sum_over_their_places():
+def table_of(rows):
+    return operator_table(rows, unique_anchors(row.id for row in rows))
+
+
+def test_operator_table_rolls_up_the_small_lines_and_keeps_the_sum():
     rows = ledger()
-    found = {row.pattern: row for row in repeated_modules(rows)}
-    dense = found["encoder.layer.{0..11}.intermediate.dense"]
-    assert dense.modules == 12
-    assert dense.delta_ns == sum(r.delta_ns for r in rows if r.module.endswith("intermediate.dense"))
+    table = table_of(rows)
+    assert len(table.rows) == len(rows)
+    assert len(table.lines) == LINES
+    assert sum(line.row.delta_ns for line in table.lines) + table.other.delta_ns == sum(
+        row.delta_ns for row in rows
+    )
+    assert sum(len(line.members) for line in table.lines) + table.other.count == len(rows)
 
 
-def test_operator_table_rolls_up_the_small_rows_and_keeps_the_sum():
-    rows = huge().ledger
-    table = operator_table(rows, unique_anchors(row.id for row in rows))
-    assert len(table.rows) == 499
-    assert table.other.count == 10_000 - 499
-    assert sum(item.row.delta_ns for item in table.rows) + table.other.delta_ns == sum(
-        r.delta_ns for r in rows
+def test_however_many_layers_repeat_the_lines_stay_as_many():
+    assert len(table_of(ledger(40)).lines) == len(table_of(ledger(12)).lines)
+    assert len(table_of(huge().ledger).lines) <= LINES + 1
+
+
+def test_a_line_sums_what_repeated_layers_do_alike():
+    rows = ledger()
+    table = table_of(rows)
+    line = next(
+        line for line in table.lines if line.row.region == "encoder.layer.*.intermediate.dense/linear"
     )
-    assert min(abs(i.row.delta_ns) for i in table.rows) >= max(
-        abs(r.delta_ns) for r in rows if r.id not in {i.row.id for i in table.rows}
-    )
+    own = [row for row in rows if row.module.endswith("intermediate.dense")]
+    assert {table.rows[position].row.id for position in line.members} == {row.id for row in own}
+    assert len(own) == 12
+    for name in ("torch_ns", "onnxruntime_ns", "delta_ns", "low_ns", "high_ns"):
+        assert getattr(line.row, name) == sum(getattr(row, name) for row in own)
+    assert (line.least_ns, line.most_ns) == (min(r.delta_ns for r in own), max(r.delta_ns for r in own))
+    assert line.anchor == "rows/encoder.layer.0.intermediate.dense/linear/kernel"
+
+
+def test_a_line_has_the_weakest_match_of_its_rows_and_a_contradiction_shows():
+    rows = [row for row in ledger() if row.module.endswith("intermediate.dense")]
+    weak = msgspec.structs.replace(rows[3].match, method="shape-order", confidence=0.4)
+    rows[3] = msgspec.structs.replace(rows[3], match=weak)
+    assert table_of(rows).lines[0].row.match.method == "shape-order"
+    wrong = msgspec.structs.replace(rows[5].match, evidence=("SIZES DIFFER: by far",))
+    rows[5] = msgspec.structs.replace(rows[5], match=wrong)
+    assert table_of(rows).lines[0].contradicted
+
+
+def test_the_same_ops_by_another_cause_or_another_module_stay_apart():
+    rows = ledger()
+    table = table_of(rows)
+    for line in table.lines:
+        members = [table.rows[position].row for position in line.members]
+        assert len({(row.cause, row.torch_ops, row.onnx_ops) for row in members}) == 1
 
 
 def test_table_that_fits_has_no_other_row():
-    rows = ledger()
-    table = operator_table(rows, unique_anchors(row.id for row in rows))
+    rows = ledger(1)
+    table = table_of(rows[:20])
     assert table.other is None
-    assert table.total.count == len(table.rows) == len(rows)
+    assert table.total.count == len(table.rows) == sum(len(line.members) for line in table.lines) == 20
 
 
 def test_findings_come_by_saving_then_by_what_they_explain():
@@ -148,10 +208,27 @@ def test_a_saving_is_a_bound_and_says_whether_it_was_tried():
     assert fusion.gain.text == "explains −8.54 ms of the difference"
 
 
+def test_a_fix_that_was_measured_and_saves_comes_before_one_that_might_save_more():
+    layout, attention, *_ = document().findings
+    larger = msgspec.structs.replace(layout, saving_ns=10 * attention.saving_ns)
+    assert [item.finding.id for item in view_of(document(findings=(larger, attention))).findings] == [
+        attention.id,
+        larger.id,
+    ]
+    lost = msgspec.structs.replace(attention.verified, low_ns=-1)
+    unsure = msgspec.structs.replace(attention, verified=lost)
+    assert [item.finding.id for item in view_of(document(findings=(larger, unsure))).findings] == [
+        larger.id,
+        attention.id,
+    ]
+
+
 def test_finding_places_are_those_of_its_rows():
     view = view_of(document())
     item = view.findings[1]
-    assert {view.operators.rows[place].row.id for place in item.positions} == set(item.rows)
+    named = {row for piece in item.finding.evidence for row in piece.rows}
+    assert {view.operators.rows[place].row.id for place in item.positions} == named
+    assert all(set(line.members) & set(item.positions) for line in item.lines)
     assert {view.operators.rows[place].row.cause for place in item.positions} == {"layout"}
 
 

@@ -181,6 +181,6 @@
     }
   }
   section.addEventListener("toggle", open);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { if (section.dataset.drawn) draw(); });
+  addEventListener("themechange", () => { if (section.dataset.drawn) draw(); });
   open();
 })();

@@ -25,11 +25,6 @@
     return parsed;
   }
 
-  window.attribReport = { unpacked, reportData };
-
-  /* What trail.js shows below an opened row stays with that row. */
-  const trailRow = (row) => window.attribReport.trailRow?.(row);
-
   /* Sorting: a click sorts by the column, figures largest first; another click turns it round. */
   function cellValue(row, column, numeric) {
     const cell = row.cells[column];
@@ -38,101 +33,48 @@
     const number = Number.parseFloat(text.replace(MINUS, "-").replaceAll(",", ""));
     return Number.isNaN(number) ? -Infinity : number;
   }
-  function sortBy(table, header, column) {
-    const numeric = header.classList.contains("n");
-    const was = header.getAttribute("aria-sort");
-    const order = was === null ? (numeric ? "descending" : "ascending") : was === "ascending" ? "descending" : "ascending";
-    all("th[aria-sort]", table).forEach((th) => th.removeAttribute("aria-sort"));
-    header.setAttribute("aria-sort", order);
-    const sign = order === "ascending" ? 1 : -1;
-    const rows = all("tr:not(.trail-row)", table.tBodies[0]).map((row) => [cellValue(row, column, numeric), row]);
-    rows.sort(([a], [b]) => sign * (numeric ? (a > b) - (a < b) : a.localeCompare(b, "en", { numeric: true })));
-    table.tBodies[0].append(...rows.flatMap(([, row]) => [row, trailRow(row)].filter(Boolean)));
-  }
-  for (const table of all("table.sortable")) {
+  /* Gives `show` a function that puts rows into the chosen order. */
+  function sortable(table, show) {
     [...table.tHead.rows[0].cells].forEach((header, column) => {
       const button = document.createElement("button");
       button.type = "button";
       button.className = "sort";
       button.append(...header.childNodes);
       header.append(button);
-      button.addEventListener("click", () => sortBy(table, header, column));
-    });
-  }
-
-  /* Filter of the operator table: words that all occur, a cause, or the rows that a finding names. */
-  const table = $("rows");
-  const deltas = table ? table.dataset.ns.split(" ").map(Number) : [];
-  const written = table ? [...table.tBodies[0].rows] : [];
-  let chosen = null;
-  function applyFilter() {
-    const words = $("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
-    const cause = $("filter-cause").value;
-    let shown = 0;
-    let sum = 0;
-    for (const [place, row] of written.entries()) {
-      const text = row.textContent.toLowerCase();
-      const keep = words.every((word) => text.includes(word))
-        && (!cause || row.cells[table.dataset.cause].textContent.trim() === cause)
-        && (!chosen || chosen.has(row));
-      row.hidden = !keep;
-      const below = trailRow(row);
-      if (below) below.hidden = !keep;
-      if (keep) {
-        shown += 1;
-        sum += deltas[place];
-      }
-    }
-    const signed = (sum > 0 ? "+" : sum < 0 ? MINUS : "") + Math.abs(sum / table.dataset.size).toFixed(table.dataset.digits);
-    $("filter-sum").textContent = `${shown} of ${written.length} rows, Δ ${signed}`;
-  }
-  function clearFilter() {
-    $("filter").value = "";
-    $("filter-cause").value = "";
-    chosen = null;
-    applyFilter();
-  }
-  if (table) {
-    table.closest("section").querySelector(".filter").hidden = false;
-    $("filter").addEventListener("input", applyFilter);
-    $("filter-cause").addEventListener("change", applyFilter);
-    $("filter-clear").addEventListener("click", clearFilter);
-    applyFilter();
-    for (const button of all(".rows-of")) {
-      button.hidden = false;
       button.addEventListener("click", () => {
-        clearFilter();
-        chosen = new Set(button.dataset.rows.split(" ").map((place) => written[place]));
-        applyFilter();
-        $("operators").scrollIntoView();
-        $("filter-clear").focus({ preventScroll: true });
+        const numeric = header.classList.contains("n");
+        const was = header.getAttribute("aria-sort");
+        const order = was === null ? (numeric ? "descending" : "ascending") : was === "ascending" ? "descending" : "ascending";
+        all("th[aria-sort]", table).forEach((th) => th.removeAttribute("aria-sort"));
+        header.setAttribute("aria-sort", order);
+        const sign = order === "ascending" ? 1 : -1;
+        show((rows) => {
+          const valued = [...rows].map((row) => [cellValue(row, column, numeric), row]);
+          valued.sort(([a], [b]) => sign * (numeric ? (a > b) - (a < b) : a.localeCompare(b, "en", { numeric: true })));
+          return valued.map(([, row]) => row);
+        });
       });
-    }
-  }
-
-  /* The name of a cause leads to all its rows. */
-  for (const link of table ? all("a[data-cause]") : []) {
-    link.addEventListener("click", (event) => {
-      event.preventDefault();
-      clearFilter();
-      $("filter-cause").value = link.dataset.cause;
-      applyFilter();
-      $("operators").scrollIntoView();
-      $("filter-cause").focus({ preventScroll: true });
     });
   }
+  for (const table of all("table.sortable:not(#rows)")) {
+    const body = table.tBodies[0];
+    sortable(table, (sorted) => body.append(...sorted(body.rows)));
+  }
 
-  /* Links: open every section around the target, take it out of a filter, and go there. */
-  function follow() {
+  window.attribReport = { unpacked, reportData, sortable, say, MINUS };
+
+  /* Links: open every section around the target, bring it out of a line or a filter, and go there. */
+  async function follow() {
     const name = location.hash.slice(1);
     if (!name) return;
-    let target = $(name);
-    try { target ??= $(decodeURIComponent(name)); } catch { /* not percent-encoded text: no such place */ }
+    const names = [name];
+    try { names.push(decodeURIComponent(name)); } catch { /* not percent-encoded text: no such place */ }
+    let target = null;
+    for (const one of names) target ??= (await window.attribReport.rowOf?.(one)) ?? $(one);
     if (!target) {
-      if (name.startsWith("row/")) say("This row is rolled up into “other”: report.json holds it.");
+      if (name.startsWith("row")) say("This row is rolled up into “other”: report.json holds it.");
       return;
     }
-    if (target.hidden) clearFilter();
     for (let at = target; at; at = at.parentElement) {
       if (at.tagName === "DETAILS") at.open = true;
     }
@@ -141,19 +83,26 @@
     all(".hit").forEach((row) => row.classList.remove("hit"));
     target.classList.add("hit");
     target.scrollIntoView({ block: target.tagName === "TR" ? "center" : "start" });
+    if (target.classList.contains("tick")) say(target.title);
   }
   addEventListener("hashchange", follow);
-  follow();
+  document.addEventListener("DOMContentLoaded", follow);
 
-  /* Every opened row shows the link to itself. */
-  table?.addEventListener("toggle", ({ target }) => {
-    const row = target.closest("tr");
-    if (!target.open || target.querySelector(":scope > a")) return;
-    const link = document.createElement("a");
-    link.href = `#${row.id}`;
-    link.textContent = "link to this row";
-    target.append(link);
-  }, true);
+  /* What passed is a row of ticks; their names are listed when the reader asks. */
+  for (const ticks of all(".ticks-of")) {
+    const named = document.createElement("details");
+    named.className = "named";
+    const summary = document.createElement("summary");
+    summary.textContent = "names";
+    const list = document.createElement("ul");
+    list.append(...all(".tick", ticks).map((tick) => {
+      const item = document.createElement("li");
+      item.textContent = tick.title;
+      return item;
+    }));
+    named.append(summary, list);
+    ticks.after(named);
+  }
 
   /* Copy buttons. */
   for (const code of all(".fix code")) {
@@ -177,6 +126,19 @@
       }
     });
   }
+
+  /* The theme follows the system until the reader chooses: the rules of the dark one then hold always, or never. */
+  const dark = all("style").flatMap((style) => [...style.sheet.cssRules]).find((rule) => rule.media?.mediaText.includes("color-scheme: dark"));
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  let isDark = null;
+  $("theme").hidden = !dark;
+  $("theme").addEventListener("click", () => {
+    isDark = !(isDark ?? system.matches);
+    dark.media.mediaText = isDark ? "all" : "not all";
+    document.documentElement.style.colorScheme = isDark ? "dark" : "light";
+    dispatchEvent(new Event("themechange"));
+  });
+  system.addEventListener("change", () => dispatchEvent(new Event("themechange")));
 
   /* Open and close everything but the charts and the table rows, which have their own weight. */
   const foldable = () => all("main details").filter((d) => d.id !== "charts" && !d.closest("#rows") && !d.classList.contains("evidence"));

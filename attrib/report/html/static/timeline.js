@@ -30,10 +30,8 @@
     const [size, symbol] = scaleOf(ns);
     return `${ns / size >= 999.5 ? Math.round(ns / size) : (ns / size).toPrecision(3).replace(/\.0+$/, "")} ${symbol}`;
   }
-  /* Rows of the table, by place in the ledger: noted before anybody sorts it. */
-  const table = document.getElementById("rows");
-  const places = (table?.dataset.places ?? "").split(" ").map(Number);
-  const rowIds = new Map(table ? [...table.tBodies[0].rows].map((row, position) => [places[position], row.id]) : []);
+  /* Ids of the rows of the table, by place in the ledger. */
+  let rowIds = new Map();
   const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
   const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
@@ -478,7 +476,7 @@
       width = stage.clientWidth;
       if (width) redraw();
     }).observe(stage);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { theme(); redraw(); });
+    addEventListener("themechange", () => { theme(); redraw(); });
     stage.dataset.ready = "yes";
   }
 
@@ -486,6 +484,7 @@
     if (!seen.some((one) => one.isIntersecting)) return;
     near.disconnect();
     const report = await window.attribReport.reportData();
+    rowIds = (await window.attribReport.rowIds?.()) ?? rowIds;
     if (report.timeline && Object.keys(report.timeline).length) started(report);
   }, { rootMargin: "600px" });
   near.observe(section);

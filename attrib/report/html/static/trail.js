@@ -138,34 +138,30 @@
     return [...found].map(([region, own]) => [own, trail(region, own, rows.get(region.id))]);
   }
 
-  /* The operator table: the trail takes a row of its own below, over all columns. */
+  /* The operator table: the trail takes a row of its own below, over all columns. A line that folds rows has none. */
   const opened = new Map();
-  const numbers = table.dataset.places.split(" ").map(Number);
-  const places = new Map([...table.tBodies[0].rows].map((row, position) => [row, numbers[position]]));
   window.attribReport.trailRow = (row) => opened.get(row);
   table.addEventListener("toggle", async ({ target }) => {
     const row = target.closest("tr");
-    const note = target.querySelector("dl");
+    if (!row.dataset.i) return;
     if (!target.open) {
       opened.get(row)?.remove();
       opened.delete(row);
-      note.hidden = false;
       return;
     }
-    const [made] = await trailsOf([places.get(row)]);
+    const [made] = await trailsOf([Number(row.dataset.i)]);
     if (!made || !target.open || opened.has(row)) return;
     const cell = document.createElement("td");
     cell.colSpan = row.cells.length;
     cell.append(made[1]);
     const below = make("tr", "trail-row", cell);
-    below.id = `trail-${places.get(row)}`;
+    below.id = `trail-${row.dataset.i}`;
     target.querySelector("summary").setAttribute("aria-controls", below.id);
-    note.hidden = true;
     row.after(below);
     opened.set(row, below);
   }, true);
 
-  /* The module tree: a line without children becomes one that opens. */
+  /* The module tree: a line without children becomes one that opens; of several regions each opens by itself. */
   for (const leaf of document.querySelectorAll("#modules .leaf[data-i]")) {
     const summary = document.createElement("summary");
     summary.append(...leaf.childNodes);
@@ -175,9 +171,12 @@
     details.addEventListener("toggle", async () => {
       if (!details.open || details.dataset.filled) return;
       details.dataset.filled = "yes";
-      for (const [rows, body] of await trailsOf(leaf.dataset.i.split(" ").map(Number))) {
+      const trails = await trailsOf(leaf.dataset.i.split(" ").map(Number));
+      for (const [rows, body] of trails) {
         const figures = rows.map((row) => `${titles[row.cause]} ${time(row.torch_ns)} → ${time(row.onnxruntime_ns)}`);
-        details.append(make("div", "rowed", make("p", "", named(rows[0].region), " ", make("span", "num", figures.join(", "))), body));
+        const one = make("details", "evidence rowed", make("summary", "", named(rows[0].region), " ", make("span", "num", figures.join(", "))), body);
+        one.open = trails.length === 1;
+        details.append(one);
       }
       if (details.children.length === 1) details.append(make("p", "empty", "No call and no node: this is time of the framework or of the profiler."));
     });
