@@ -19,8 +19,8 @@ from attrib.analysis.provenance import chain_of, node_name
 from attrib.comparison.figures import Judge
 from attrib.errors import AttribError
 from attrib.findings.runner import DIFFERENT_SHARE
-from attrib.model.builds import BuildComparison, BuildNodes, NodeChange, RuntimeBuild
 from attrib.model.estimate import Delta
+from attrib.model.experiment import BuildComparison, BuildNodes, NodeChange, RuntimeBuild
 from attrib.model.manifest import EXPORTED, OPTIMIZED
 from attrib.model.work import Partition
 from attrib.units import round_to_sum

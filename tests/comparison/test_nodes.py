@@ -9,7 +9,7 @@ from attrib.analysis.lineage.graph import Graph, GraphNode
 from attrib.comparison import nodes as module
 from attrib.comparison.nodes import BuildRun, compare_nodes
 from attrib.errors import AttribError
-from attrib.model.builds import BuildComparison
+from attrib.model.experiment import BuildComparison
 from attrib.model.tensor import Tensor
 from attrib.model.work import Partition, Work
 

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from attrib.model.builds import BuildComparison, BuildNodes, NodeChange
-from attrib.model.experiment import ExperimentResult
+from attrib.model.experiment import BuildComparison, BuildNodes, ExperimentResult, NodeChange
 from attrib.report.view.diff import ChangeRow, interval_text, tone_of
 from attrib.report.view.verdict import Tone, turned
 from attrib.units import Unit, format_interval, format_ratios, unit_for

@@ -6,9 +6,8 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from attrib.model.builds import BuildComparison, BuildNodes, NodeChange, RuntimeBuild
 from attrib.model.estimate import Delta, Estimate, Ratio
-from attrib.model.experiment import ExperimentResult
+from attrib.model.experiment import BuildComparison, BuildNodes, ExperimentResult, NodeChange, RuntimeBuild
 from attrib.model.manifest import OutputDifference
 from attrib.report.files import render
 from attrib.report.terminal.builds import print_builds
