@@ -2,6 +2,7 @@
 
 import json
 import re
+from importlib.resources import files as files_of
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from tests.report.html.browsing import eventually
 from tests.report.screens import SCREENS
 
 pytestmark = pytest.mark.browser
+AXE = (files_of("axe_playwright_python") / "axe.min.js").read_text()
 SAMPLE = Path(__file__).parents[3] / "reports" / "bert-base-uncased.json"
 
 
@@ -86,6 +88,18 @@ def test_remainders_open_with_their_link(opened, files):
     page = opened(files["static"]).page
     page.locator(".wf a", has_text="Not explained").click()
     page.wait_for_selector("#remainders:visible")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("name", "width"), [("base", 1280), ("static", 400), ("tried", 1280), ("hostile", 400)]
+)
+def test_axe_finds_no_violation(opened, files, name, width, scheme):
+    page = opened(files[name], viewport={"width": width, "height": 900}, color_scheme=scheme).page
+    page.evaluate(AXE)
+    found = page.evaluate("axe.run(document)")
+    assert found["passes"]
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == []
 
 
 def draw(page) -> None:
