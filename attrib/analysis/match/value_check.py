@@ -228,8 +228,9 @@ class ValueCheck:
             state, reason = "unchecked", "quantized too coarsely to tell"
         else:
             reason = "no call returns this"
-        nowhere = frozenset(() if there or value.kind != "numbers" else values)
-        return ValueVerdict(state=state, reason=reason, value=name, elsewhere=elsewhere, strange=nowhere)
+        nowhere = all(value.kind == "numbers" and not value.same for value in values.values())
+        strange = frozenset(values if nowhere else ())
+        return ValueVerdict(state=state, reason=reason, value=name, elsewhere=elsewhere, strange=strange)
 
     def _unseen(
         self, region: Region, leaving: Iterable[GraphValue], inside: Collection[str]

@@ -73,7 +73,10 @@ def _divide(
             open_calls=tuple(sorted((*calls[end], *_partly_open(state, end, nodes[end])))),
             open_nodes=tuple(sorted(nodes[end])),
         )
-        found += [link for link in find(block, matcher) if not state.contradicts(link)]
+        inside = set(nodes[end])  # a matcher may look beyond what is open
+        found += [
+            link for link in find(block, matcher) if link.node in inside and not state.contradicts(link)
+        ]
     return found
 
 
