@@ -5,8 +5,9 @@ usually lacks several, and is analyzed all the same.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import msgspec
 
 from attrib.analysis.attribution.ledger.interrupted import RESUME
 from attrib.analysis.lineage.graph import Graph
@@ -20,8 +21,7 @@ MOSTLY = 0.5
 """Share of the node time from which on a way of matching is that of the whole directory."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Recorded:
+class Recorded(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """What a trace directory holds.
 
     Attributes:
@@ -38,7 +38,7 @@ class Recorded:
     partitions: Mapping[Role, Partition]
     regions: tuple[Region, ...]
     peaks: bool = True
-    unread: Mapping[str, str] = field(default_factory=dict)
+    unread: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def compares(self) -> bool:

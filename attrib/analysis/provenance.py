@@ -1,10 +1,10 @@
 """The provenance of every region: its calls, its nodes in each captured graph, what ran, and which rewrite made it so."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
 
+import msgspec
 from msgspec.structs import replace
 
 from attrib.analysis.attribution.ledger.rows import Ledger
@@ -28,8 +28,7 @@ from attrib.model.work import Partition, Work
 STAGE_NAMES = {EXPORTED: "exported", PARTITIONED: "partitioned", OPTIMIZED: "optimized"}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Chain:
+class Chain(msgspec.Struct, frozen=True, eq=False):
     """The captured graphs, first to last, and what turned each into the next.
 
     Attributes:
@@ -130,8 +129,7 @@ _NOTHING_RAN = "ONNX Runtime ran no node for it: "
 T = TypeVar("T", TrailCall, TrailRun)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Sources:
+class _Sources(msgspec.Struct, frozen=True, eq=False):
     """What the provenance of regions is made of, by id.
 
     Attributes:

@@ -6,8 +6,8 @@ graph, whatever either optimizer made of it: so are all that hang together by th
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 
 from attrib.analysis.attribution.ledger.sampling import Floats, Sampling, sampling_of, step_weights
@@ -33,8 +33,7 @@ _MOST_NODES = 40
 _MOST_REWRITES = 6
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class BuildRun:
+class BuildRun(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """What one build did.
 
     Attributes:
@@ -52,13 +51,12 @@ class BuildRun:
     optimized: Graph | None
 
 
-@dataclass(slots=True)
-class _Work:
+class _Work(msgspec.Struct):
     """The same work in both builds: exported nodes, and the positions and lineages of what ran on either side."""
 
-    exported: list[int] = field(default_factory=list)
-    ran: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))
-    stages: tuple[list[Sequence[Sequence[int]]], list[Sequence[Sequence[int]]]] = field(
+    exported: list[int] = msgspec.field(default_factory=list)
+    ran: tuple[list[int], list[int]] = msgspec.field(default_factory=lambda: ([], []))
+    stages: tuple[list[Sequence[Sequence[int]]], list[Sequence[Sequence[int]]]] = msgspec.field(
         default_factory=lambda: ([], [])
     )
 

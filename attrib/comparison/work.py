@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from attrib.model.diff import WorkSide
 from attrib.model.document import LedgerRow
@@ -10,12 +11,11 @@ from attrib.model.repeats import fold_repeats, pattern_of
 from attrib.wording import counted_names
 
 
-@dataclass(slots=True)
-class SharedWork:
+class SharedWork(msgspec.Struct):
     """Rows of both captures that are about the same work, as few as can be."""
 
-    before: list[LedgerRow] = field(default_factory=list)
-    after: list[LedgerRow] = field(default_factory=list)
+    before: list[LedgerRow] = msgspec.field(default_factory=list)
+    after: list[LedgerRow] = msgspec.field(default_factory=list)
 
     @property
     def rows(self) -> tuple[LedgerRow, ...]:

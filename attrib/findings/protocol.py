@@ -4,6 +4,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+import msgspec
+
 from attrib.analysis.lineage.graph import Graph
 from attrib.model.document import Cause, EvidenceRow, Judgement, Latency, LedgerRow, MachineState
 from attrib.model.estimate import Delta
@@ -120,8 +122,7 @@ class Evidence:
         return self.optimized or (graphs[-1] if graphs else None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleResult:
+class RuleResult(msgspec.Struct, frozen=True, kw_only=True):
     """What a rule found.
 
     Attributes:
@@ -151,13 +152,12 @@ class RuleResult:
     detail: str = ""
     summary: str = ""
     price: str = ""
-    evidence: tuple[EvidenceRow, ...] = field(default=())
+    evidence: tuple[EvidenceRow, ...] = msgspec.field(default=())
     fix: str = ""
     lacks: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """One rule: its texts, what it needs, and the function that judges.
 
     Attributes:

@@ -5,7 +5,7 @@ its rows.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import msgspec
 
@@ -41,8 +41,7 @@ difference: chance makes it longer or shorter, and not out of nothing.
 STATE_ORDER = {"failed": 0, "error": 1, "passed": 2, "not_applicable": 3}
 
 
-@dataclass(frozen=True, slots=True)
-class _Missing:
+class _Missing(msgspec.Struct, frozen=True):
     """Whether a need is met, and what to tell the reader where it is not."""
 
     met: Callable[[Evidence], bool]
@@ -259,7 +258,7 @@ def _weigh(rule: Rule, result: RuleResult, evidence: Evidence) -> Finding:
     if not result.rows:
         return _passed(rule, result, "no measured time belongs to it")
     total = claim_of(result, evidence)
-    result = replace(result, summary=summary_of(result, total))
+    result = msgspec.structs.replace(result, summary=summary_of(result, total))
     if doubt := _doubt(rule, result, evidence, total):
         if rule.cause is not None:
             return _passed(rule, result, doubt)

@@ -6,7 +6,6 @@ that the manifest holds (`attrib.model.capture_request`), what `attrib profile -
 (`attrib.capture.session.capture_request`), and the flags that `attrib verify` names (`attrib.verify.flags`).
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
@@ -36,8 +35,7 @@ which does, it holds less than its value: whether it was given, how many there w
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Option:
+class Option(msgspec.Struct, frozen=True, kw_only=True):
     """What one choice is on the command line, in the manifest, and to `attrib verify`.
 
     Attributes:
@@ -433,8 +431,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     command: Annotated[str, Option(on_command_line=False, recorded="nothing", chooses_what_runs=False)] = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(msgspec.Struct, frozen=True):
     """One field of `CaptureOptions`, taken apart.
 
     Attributes:

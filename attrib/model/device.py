@@ -1,9 +1,9 @@
 """What a device did for the profiled steps of one engine: in all, and for each unit of work."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -26,8 +26,7 @@ Direction = Literal["HtoD", "DtoH", "DtoD", "PtoP", "HtoH", "memset", "other"]
 CopyCause = Literal["node", "call", "input", "output", "elsewhere"]
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class DeviceUse:
+class DeviceUse(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """What the device did for each profiled step, int64 `[steps]`, nanoseconds; raw, so that anyone can recompute it.
 
     Attributes:
@@ -45,8 +44,7 @@ class DeviceUse:
     walls_ns: Int64s
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class CopyUse:
+class CopyUse(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """Copies (or memsets) of one direction that one owner caused; int64 `[steps]`.
 
     Attributes:
@@ -70,8 +68,7 @@ class CopyUse:
     bytes: Int64s
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class DeviceSplit:
+class DeviceSplit(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """How the wall time that each unit of work owns was spent, and what its kernels sum to.
 
     Attributes:

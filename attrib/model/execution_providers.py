@@ -5,9 +5,10 @@ says which providers compile parts of a graph into one node: the name of such a 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
+
+import msgspec
 
 CPU_PROVIDER = "CPUExecutionProvider"
 CUDA_PROVIDER = "CUDAExecutionProvider"
@@ -19,8 +20,7 @@ ONNX_RUNTIME = "onnxruntime"
 """The package without a provider of its own; a build with one has this prefix."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecutionProvider:
+class ExecutionProvider(msgspec.Struct, frozen=True, kw_only=True):
     """One execution provider.
 
     Attributes:

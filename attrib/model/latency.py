@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -46,8 +47,7 @@ class BlockKey(NamedTuple):
     attempt: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimedBlock:
+class TimedBlock(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt at one block: its steps, and what happened beside them.
 
     Attributes:

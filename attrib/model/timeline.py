@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -16,8 +15,7 @@ NO_OWNER = -1
 """Owner of a segment that no call, node or framework part is known for."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Lane:
+class Lane(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """What held one thread or one stream, in order of time and without overlap; times count from the step's start.
 
     Attributes:
@@ -37,8 +35,7 @@ class Lane:
     labels: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class StepLanes:
+class StepLanes(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """The lanes of one step of a partition: `step` is its position there."""
 
     step: int

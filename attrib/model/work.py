@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -77,8 +76,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     node_index: int = -1
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class ModulePython:
+class ModulePython(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """What each module spends in its own `forward`, outside its calls and the modules that it calls.
 
     Attributes:
@@ -94,8 +92,7 @@ class ModulePython:
     marks: Int64s
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Partition:
+class Partition(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """Profiled steps of one engine, split so that every instant has exactly one owner.
 
     Attributes:

@@ -4,13 +4,12 @@ The values are those of each model's published `config.json`. With them the same
 random weights, on a machine that can reach neither a cache nor a hub: speed does not depend on what the weights are.
 """
 
-from dataclasses import dataclass, field
+import msgspec
 
 ConfigValue = int | float | str | bool | list[int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedModel:
+class PublishedModel(msgspec.Struct, frozen=True, kw_only=True):
     """One published model.
 
     Attributes:
@@ -24,7 +23,7 @@ class PublishedModel:
     name: str
     repository: str
     model_type: str
-    values: dict[str, ConfigValue] = field(default_factory=dict)
+    values: dict[str, ConfigValue] = msgspec.field(default_factory=dict)
     task: str = ""
 
 

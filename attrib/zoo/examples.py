@@ -3,14 +3,13 @@
 The modules themselves are in `attrib.zoo.modules`, which imports torch.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 EXAMPLE_BATCH = 64
 """Rows of an example's batch where none is asked for: with one row, calling the engines is all that is measured."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Example:
+class Example(msgspec.Struct, frozen=True, kw_only=True):
     """One small example.
 
     Attributes:

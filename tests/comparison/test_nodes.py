@@ -1,5 +1,6 @@
 """Two builds that ran one graph: nodes are matched through it, and what changed sums exactly."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -161,9 +162,7 @@ def test_only_rounds_of_both_count():
 
 
 def _moved(partition, by):
-    import dataclasses
-
-    return dataclasses.replace(partition, blocks=partition.blocks + by)
+    return msgspec.structs.replace(partition, blocks=partition.blocks + by)
 
 
 @settings(max_examples=25)

@@ -3,11 +3,11 @@
 import functools
 import itertools
 import re
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from attrib.analysis.attribution.judgement import REMAINDER_LIMIT
 from attrib.findings.protocol import Rule, RuleResult

@@ -1,9 +1,9 @@
 """The partition of one side of a trace directory: find its profiled steps, then split them."""
 
-import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from attrib.analysis.attribution.device.partition import split_by_device
@@ -63,7 +63,7 @@ def partition_of(directory: TraceDirectory, role: Role, latency: LatencyTable | 
     earlier = tuple(recording.duration_ns[rows[recording.start_ns[rows] < steps[0].start_ns]].tolist())
     needs_nodes = bool(recording.runs().nodes.size) or not _has_no_nodes(directory)
     partition = _ort_partition(recording, steps, directory.device_events(role), zero, needs_nodes=needs_nodes)
-    return dataclasses.replace(partition, earlier_ns=earlier)
+    return msgspec.structs.replace(partition, earlier_ns=earlier)
 
 
 def partition_of_profile(
@@ -130,7 +130,7 @@ def _ort_partition(
         return warn_unseen(found.partition, recording, device)
     hosts, warnings = ort_hosts(recording, found, source, 0 if own else zero)
     partition = split_by_device(found.partition, hosts, source)
-    return dataclasses.replace(partition, warnings=(*partition.warnings, *warnings))
+    return msgspec.structs.replace(partition, warnings=(*partition.warnings, *warnings))
 
 
 def step_windows(

@@ -1,8 +1,8 @@
 """The timelines of a document: the typical step of each side, each segment tied to its row of the ledger."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from attrib.analysis.attribution.ledger.segments import framework_region
@@ -24,8 +24,7 @@ _LABEL_LENGTH = 160
 _WAITING = frozenset({"device_idle", "memcpy"})
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class LaneSegments:
+class LaneSegments(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """Segments of one lane, merged or not: int64 columns as in `TimelineLane`, and none of them empty."""
 
     gaps: Int64s

@@ -3,12 +3,12 @@
 import sys
 from collections import ChainMap, Counter
 from collections.abc import MutableMapping
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 
-@dataclass(slots=True, eq=False, kw_only=True)
-class Nested:
+
+class Nested(msgspec.Struct, eq=False, kw_only=True):
     """One node protobuf with the names of its values, unique in the whole model.
 
     Attributes:
@@ -37,11 +37,10 @@ def flatten_nodes(graph: Any, most: int = sys.maxsize) -> list[Nested]:
     return _Flattening(most).graph(graph, {}, "")[0]
 
 
-@dataclass(slots=True, eq=False)
-class _Flattening:
+class _Flattening(msgspec.Struct, eq=False):
     most: int
-    taken: Counter[str] = field(default_factory=Counter)
-    found: list[Nested] = field(default_factory=list)
+    taken: Counter[str] = msgspec.field(default_factory=Counter)
+    found: list[Nested] = msgspec.field(default_factory=list)
 
     def graph(
         self, graph: Any, outer: MutableMapping[str, str], branch: str

@@ -15,6 +15,9 @@ from attrib.analysis.lineage.components import nodes_by_name
 from attrib.analysis.lineage.graph import Graph, GraphNode
 from attrib.model.work import Work
 
+_INDEXED = re.compile(r"((?P<op>.*)_\d+)(?:#\d+)?", re.DOTALL)
+"""How a node without a name goes in a profile, and in which turn of a loop."""
+
 
 def executed_by_node(nodes: Sequence[Work], graph: Graph) -> dict[int, list[int]]:
     """Positions of executed work by position of the node in the graph that ran."""
@@ -32,7 +35,8 @@ def executed_by_node(nodes: Sequence[Work], graph: Graph) -> dict[int, list[int]
     for position, node in enumerate(nodes):
         name = node.id if node.id in named else node.id.rpartition("#")[0]
         rivals = alike.get((name, node.op)) or named.get(name, [])  # 1
-        own = re.fullmatch(rf"({re.escape(node.op)}_\d+)(?:#\d+)?", node.id)
+        indexed = _INDEXED.fullmatch(node.id)
+        own = indexed if indexed and indexed["op"] == node.op else None
         if not rivals and own:
             known = turns.get(own[1])
             name, rivals = f"{node.op}_", [known] if known else nameless.get(node.op, [])  # 2

@@ -9,15 +9,15 @@ Numbered cases, cited in the code:
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from attrib.analysis.match.ops import base_op
 from attrib.model.values import CallValues, GraphValue, Kind, Values
 from attrib.model.work import Member, Work
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CallClasses:
+class CallClasses(msgspec.Struct, frozen=True, eq=False):
     """Classes of numbers that a call took and returned.
 
     Attributes:

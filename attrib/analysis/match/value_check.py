@@ -19,7 +19,6 @@ The graph that ran is what counts; where it could not be run with more outputs, 
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -38,8 +37,7 @@ DIVIDING: frozenset[Method] = frozenset({"values", "fx-node", "weight-name", "da
 """What tells apart the parts of work that the numbers only know as a whole; order alone does not."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValueVerdict:
+class ValueVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """What the numbers say of one region.
 
     Attributes:

@@ -1,8 +1,9 @@
 """What a check of the comparison reads, and what it answers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from attrib.findings.protocol import Evidence
 from attrib.model.document import CheckState
@@ -55,8 +56,7 @@ def unknown(detail: str = NOT_RECORDED, fix: str = RECORD, *, again: bool = Fals
     return Answer("unknown", detail, fix=fix, again=again)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """The evidence as the checks read it: only sides that ran to the end."""
 
     evidence: Evidence

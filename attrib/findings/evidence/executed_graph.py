@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from attrib.analysis.lineage.graph import Graph, GraphNode
 from attrib.analysis.match.executed import executed_by_node
@@ -12,8 +14,7 @@ from attrib.model.tensor import Tensor
 from attrib.model.work import Work
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutedGraph:
+class ExecutedGraph(msgspec.Struct, frozen=True):
     """The graph that ran, and what was executed for each of its nodes.
 
     Attributes:
@@ -27,10 +28,10 @@ class ExecutedGraph:
 
     evidence: Evidence
     graph: Graph
-    executed: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    makers: dict[str, GraphNode] = field(default_factory=dict)
-    reads: Counter[str] = field(default_factory=Counter)
-    readers: dict[str, GraphNode] = field(default_factory=dict)
+    executed: dict[int, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    makers: dict[str, GraphNode] = msgspec.field(default_factory=dict)
+    reads: Counter[str] = msgspec.field(default_factory=Counter)
+    readers: dict[str, GraphNode] = msgspec.field(default_factory=dict)
 
     def ids(self, nodes: Iterable[GraphNode]) -> tuple[str, ...]:
         """Ids of what was executed for the nodes, in their order."""

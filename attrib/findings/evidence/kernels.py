@@ -3,8 +3,9 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from attrib.analysis.attribution.roofline.peaks import machine_limits
 from attrib.analysis.attribution.roofline.roofline import row_limits
@@ -67,8 +68,7 @@ MATRIX_NODES = frozenset({"Gemm", "MatMul", "FusedMatMul", "FusedGemm", "Transpo
 MATRIX_CALLS = frozenset({"linear", "addmm", "matmul", "baddbmm"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KernelGroup:
+class KernelGroup(msgspec.Struct, frozen=True, kw_only=True):
     """Kernel rows with the same ops and shapes.
 
     Attributes:

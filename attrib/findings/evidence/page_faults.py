@@ -1,6 +1,6 @@
 """What an engine's plain steps spend on page faults, and what would keep its memory in the process."""
 
-from dataclasses import dataclass
+import msgspec
 
 from attrib.findings.protocol import Evidence
 from attrib.model.estimate import Delta
@@ -16,8 +16,7 @@ To raise `MALLOC_MMAP_THRESHOLD_` instead would do on new versions only: old one
 """
 
 
-@dataclass(frozen=True, slots=True)
-class FaultCost:
+class FaultCost(msgspec.Struct, frozen=True):
     """The page faults of a plain step of one engine.
 
     Attributes:

@@ -2,7 +2,8 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from attrib.analysis.lineage.graph import Graph, GraphNode
 from attrib.analysis.match.compiled import covered_modules, is_compiled
@@ -17,8 +18,7 @@ from attrib.wording import listed
 COPY_OPS = ("MemcpyFromHost", "MemcpyToHost")
 
 
-@dataclass(frozen=True, slots=True)
-class Island:
+class Island(msgspec.Struct, frozen=True):
     """Nodes that ran one after the other outside the provider that was asked for.
 
     Attributes:

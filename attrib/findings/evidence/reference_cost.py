@@ -11,7 +11,8 @@ one of them leaves the others as they should be. Numbered cases, cited in the co
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from attrib.analysis.match.ops import base_op
 from attrib.findings.evidence.kernels import MATRIX_NODES, flops_of
@@ -22,8 +23,7 @@ NEAREST = 4
 """Matrix products whose rate is taken: enough that one disturbed node does not decide."""
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(msgspec.Struct, frozen=True):
     """A sum of weighted times, e.g. what nodes take less what the same work takes elsewhere.
 
     Attributes:
@@ -31,8 +31,8 @@ class Terms:
         calls: Weights of PyTorch calls.
     """
 
-    nodes: dict[str, float] = field(default_factory=dict)
-    calls: dict[str, float] = field(default_factory=dict)
+    nodes: dict[str, float] = msgspec.field(default_factory=dict)
+    calls: dict[str, float] = msgspec.field(default_factory=dict)
 
     def add(self, weights: Mapping[str, float], factor: float = 1.0) -> None:
         """Add weights of executed nodes."""

@@ -2,7 +2,8 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from attrib.analysis.lineage.graph import Graph
 from attrib.analysis.match.ops import base_op
@@ -30,8 +31,7 @@ from attrib.units import format_ns
 from attrib.wording import listed
 
 
-@dataclass(frozen=True, slots=True)
-class FusibleLayer:
+class FusibleLayer(msgspec.Struct, frozen=True):
     """A layer that ONNX Runtime can run as one node.
 
     Attributes:
@@ -87,8 +87,7 @@ CORES = frozenset({"Erf", "Tanh"})
 """Nodes that do most of what a fused node would: the others of the layer are passes over memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class SingleOperatorLayer:
+class SingleOperatorLayer(msgspec.Struct, frozen=True):
     """A layer that runs by single operators, and what it would take in one node.
 
     Attributes:

@@ -10,7 +10,8 @@ Numbered cases, cited in the code:
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from attrib.analysis.lineage.graph import Graph, GraphNode
 from attrib.findings.evidence.executed_graph import ExecutedGraph
@@ -25,8 +26,7 @@ LONGEST = 16
 """Nodes of one layer: the tanh form of GELU has ten."""
 
 
-@dataclass(frozen=True, slots=True)
-class UnfusedLayer:
+class UnfusedLayer(msgspec.Struct, frozen=True):
     """A layer that a graph computes by single operators.
 
     Attributes:

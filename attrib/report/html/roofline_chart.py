@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from attrib.model.manifest import ROLES, Role
 from attrib.model.roofline import Peaks
@@ -18,8 +19,7 @@ _NEAR_X, _NEAR_Y = 1.6, 16
 """Dots nearer than this, in percent and pixels, share a label."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Roof:
+class Roof(msgspec.Struct, frozen=True, kw_only=True):
     """A line that nothing is above: flat for arithmetic, rising for bandwidth; with its label."""
 
     text: str
@@ -33,8 +33,7 @@ class Roof:
     label_y: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class Point(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of operators: the place of each side, which is linked to the other's."""
 
     kind: Kind
@@ -42,8 +41,7 @@ class Point:
     ys: dict[Role, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RooflineDrawing:
+class RooflineDrawing(msgspec.Struct, frozen=True, kw_only=True):
     """The roofline chart with every mark in its place."""
 
     height: int
@@ -55,8 +53,7 @@ class RooflineDrawing:
     y_ticks: tuple[tuple[int, str], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogAxes:
+class LogAxes(msgspec.Struct, frozen=True, kw_only=True):
     """Logarithmic axes: their ranges as powers of ten."""
 
     left: float

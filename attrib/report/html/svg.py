@@ -1,7 +1,8 @@
 """Geometry of the static charts: where every mark lies, in percent of the width or in the units of its drawing."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from attrib.report.view.strip import Cloud, Mark, Shade, Strip
 from attrib.report.view.waterfall import Bar, Waterfall
@@ -15,8 +16,7 @@ _PIXEL = 0.6
 _THINNEST = 0.4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BarMark:
+class BarMark(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the waterfall: its bar, and `x` and `width` in percent."""
 
     bar: Bar
@@ -24,16 +24,14 @@ class BarMark:
     width: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drawing:
+class Drawing(msgspec.Struct, frozen=True, kw_only=True):
     """The waterfall with every bar in its place, and where 0 is."""
 
     marks: tuple[BarMark, ...]
     zero: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CloudPath:
+class CloudPath(msgspec.Struct, frozen=True, kw_only=True):
     """The steps of one side as two paths of dots: those that count, and those left out."""
 
     cloud: Cloud
@@ -41,8 +39,7 @@ class CloudPath:
     left_out: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StripDrawing:
+class StripDrawing(msgspec.Struct, frozen=True, kw_only=True):
     """The strip, in a drawing that stretches to the width: `shades` are x, width and title; `ticks` y and text."""
 
     box: str

@@ -1,6 +1,6 @@
 """How the time of the profiled steps divides among op types, for each side."""
 
-from dataclasses import dataclass
+import msgspec
 
 from attrib.model.document import Document, StepTimes
 from attrib.model.manifest import ROLES, Role
@@ -9,8 +9,7 @@ from attrib.wording import counted
 _ROWS = 22
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorTime:
+class OperatorTime(msgspec.Struct, frozen=True, kw_only=True):
     """The time of one op type in a profiled step, its calls, and its share of the step (0 to 1)."""
 
     op: str
@@ -19,8 +18,7 @@ class OperatorTime:
     share: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Breakdown:
+class Breakdown(msgspec.Struct, frozen=True, kw_only=True):
     """How the mean profiled step of one side divides among op types; `rest_ns` lies outside every op."""
 
     role: Role

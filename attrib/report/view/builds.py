@@ -1,7 +1,8 @@
 """What a reader is told about two builds of ONNX Runtime: a sentence, the steps, the outputs, and the nodes that changed."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from attrib.model.experiment import BuildComparison, BuildNodes, ExperimentResult, NodeChange
 from attrib.report.view.diff import ChangeRow, interval_text, tone_of
@@ -20,8 +21,7 @@ _MOST_NAMES = 2
 _MOST_REWRITES = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildsView:
+class BuildsView(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a rendering of such an experiment shows, in its order.
 
     Attributes:

@@ -1,7 +1,8 @@
 """What a reader is told about two captures: one sentence, what is not the same, and what that changed."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from attrib.model.diff import (
     CauseChange,
@@ -42,8 +43,7 @@ _FINEST = 3000
 _MOST_OPS = 6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeRow:
+class ChangeRow(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a table of changes.
 
     Attributes:
@@ -65,8 +65,7 @@ class ChangeRow:
     change_ns: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FindingLine:
+class FindingLine(msgspec.Struct, frozen=True, kw_only=True):
     """One finding: what became of it, its title, and its saving before and after."""
 
     kind: str
@@ -74,8 +73,7 @@ class FindingLine:
     figures: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiffView:
+class DiffView(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a rendering of a diff shows, in its order.
 
     Attributes:

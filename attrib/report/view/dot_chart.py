@@ -1,14 +1,14 @@
 """Geometry of the chart beside each experiment: predicted above measured saving, on one axis for each group."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from attrib.model.estimate import Delta
 from attrib.model.experiment import ExperimentResult
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Axis:
+class Axis(msgspec.Struct, frozen=True, kw_only=True):
     """Savings from `low` to `high`, as shares of the step; 0 is always on it.
 
     Each experiment was measured in a run of its own, so that they can stand on one axis by shares only.
@@ -32,8 +32,7 @@ class Axis:
         return not self.low <= saved <= self.high
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dot:
+class Dot(msgspec.Struct, frozen=True, kw_only=True):
     """One dot with its interval; no dot where only a bound is known, and `off` where the dot is off the axis."""
 
     x: str | None
@@ -42,8 +41,7 @@ class Dot:
     off: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChartRow:
+class ChartRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the chart: the predicted saving, where there is one, and the measured one."""
 
     zero: str

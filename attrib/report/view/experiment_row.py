@@ -1,7 +1,8 @@
 """One experiment as a reader is shown it: both figures, whether they agree, and whether the outputs stayed equal."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from attrib.model.estimate import Delta
 from attrib.model.experiment import BOUND_WORDS, ExperimentResult
@@ -19,8 +20,7 @@ _STATES = {
 Agreement = Literal["agrees", "missed", "not settled", "no prediction", ""]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExperimentRow:
+class ExperimentRow(msgspec.Struct, frozen=True, kw_only=True):
     """One experiment, in words.
 
     Attributes:

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from attrib.model.document import Document, Latency
 from attrib.model.estimate import Delta, Estimate, Ratio
@@ -26,8 +28,7 @@ _WITHOUT = "(without "
 _CHANGED = "These change the outputs. Weigh the saving against that change."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class Group(msgspec.Struct, frozen=True, kw_only=True):
     """Experiments that are read together, the largest saving first; `axis` says from where to where their chart goes."""
 
     title: str
@@ -36,8 +37,7 @@ class Group:
     rows: tuple[ExperimentRow, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Best:
+class Best(msgspec.Struct, frozen=True, kw_only=True):
     """The best configuration found: its row, what it is made of, what to type, and what it means in words."""
 
     row: ExperimentRow
@@ -47,8 +47,7 @@ class Best:
     note: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Experiments:
+class Experiments(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that was tried.
 
     Attributes:

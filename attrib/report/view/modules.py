@@ -1,8 +1,10 @@
 """Ledger rows rolled up along the module tree, with repeated layers that do alike folded into one."""
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from attrib.model.document import CAUSES, Cause, LedgerRow
 from attrib.wording import counted, fold_numbers, is_number, path_parts
@@ -15,8 +17,7 @@ _FOLD_FROM = 2
 _NAMED_GAPS = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModuleNode:
+class ModuleNode(msgspec.Struct, frozen=True, kw_only=True):
     """A module with everything inside it, or several that differ only by a number in their path, in one.
 
     Attributes:
@@ -53,10 +54,9 @@ class ModuleNode:
         return round(self.delta_ns / max(self.members, 1))
 
 
-@dataclass(slots=True)
-class _Branch:
-    rows: list[LedgerRow] = field(default_factory=list)
-    children: dict[str, "_Branch"] = field(default_factory=dict)
+class _Branch(msgspec.Struct):
+    rows: list[LedgerRow] = msgspec.field(default_factory=list)
+    children: dict[str, "_Branch"] = msgspec.field(default_factory=dict)
 
     def everything(self, below: str = "") -> Iterator[tuple[str, LedgerRow]]:
         """The rows of the whole subtree, each with its module's path from here, numbers as `*`."""

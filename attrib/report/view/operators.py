@@ -6,7 +6,6 @@ column, add a row there.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -26,8 +25,7 @@ CONTRADICTS = " DIFFER"
 """What a line of a match's evidence holds where the two sides contradict each other."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorRow:
+class OperatorRow(msgspec.Struct, frozen=True, kw_only=True):
     """One ledger row, the id by which links find it, and its place in the document."""
 
     anchor: str
@@ -45,8 +43,7 @@ class OperatorRow:
         return self.row.low_ns <= 0 <= self.row.high_ns
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorLine(OperatorRow):
+class OperatorLine(OperatorRow, frozen=True, kw_only=True):
     """What repeated layers do alike: `row` holds the sums of its rows and the weakest of their matches.
 
     Attributes:
@@ -65,8 +62,7 @@ class OperatorLine(OperatorRow):
         return round(self.row.delta_ns / len(self.members))
 
 
-@dataclass(frozen=True, slots=True)
-class RowSums:
+class RowSums(msgspec.Struct, frozen=True):
     """How many ledger rows, and the sums of their times."""
 
     count: int
@@ -85,8 +81,7 @@ def sum_rows(rows: Collection[LedgerRow]) -> RowSums:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
     """What a column shows of one row: a text, or names in a list, and behind it a remark; `alarming` if it is bad news.
 
     `detail` is what a pointer that rests on it is told.
@@ -99,8 +94,7 @@ class Cell:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableColumn:
+class TableColumn(msgspec.Struct, frozen=True, kw_only=True):
     """A column of the operator table.
 
     Attributes:
@@ -225,8 +219,7 @@ COLUMNS: tuple[TableColumn, ...] = (
 """The columns, from left to right. The first one names the row: what is behind the row opens there."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorTable:
+class OperatorTable(msgspec.Struct, frozen=True, kw_only=True):
     """The columns, all rows by size of their delta, the lines of a page that fold them, and the sums of all rows."""
 
     columns: tuple[TableColumn, ...]

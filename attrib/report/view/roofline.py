@@ -2,7 +2,8 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from attrib.analysis.attribution.roofline.peaks import machine_limits
 from attrib.model.document import Document, LedgerRow
@@ -25,8 +26,7 @@ _SCALES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, "
 _LAST_OF_A_SCALE = 999.5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class Kind(msgspec.Struct, frozen=True, kw_only=True):
     """Ledger rows with the same operators and tensors, summed.
 
     Attributes:
@@ -66,8 +66,7 @@ class Kind:
         return self.ops / spent * 1e9 if spent > 0 else 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RooflineView:
+class RooflineView(msgspec.Struct, frozen=True, kw_only=True):
     """The section about the limits of the machine: what is drawn, and what is said.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import groupby, pairwise
+
+import msgspec
 
 from attrib.model.disturbance import REASONS
 from attrib.model.document import Document, PlainBlock
@@ -22,16 +23,14 @@ _TENFOLD = 10
 _HEADROOM = 1.06
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(msgspec.Struct, frozen=True):
     """One step: where it is in time (0 to 1) and on the axis (0 at its lower end, 1 at its upper)."""
 
     x: float
     y: float
 
 
-@dataclass(frozen=True, slots=True)
-class Shade:
+class Shade(msgspec.Struct, frozen=True):
     """A disturbed block: from where to where in time (0 to 1), and why."""
 
     start: float
@@ -39,8 +38,7 @@ class Shade:
     title: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cloud:
+class Cloud(msgspec.Struct, frozen=True, kw_only=True):
     """The steps of one side: those that count, and those that do not."""
 
     role: Role
@@ -49,8 +47,7 @@ class Cloud:
     left_out: tuple[Mark, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Strip:
+class Strip(msgspec.Struct, frozen=True, kw_only=True):
     """The strip: two clouds of marks, shaded blocks, where the engines were started anew, and ticks with their text."""
 
     clouds: tuple[Cloud, ...]

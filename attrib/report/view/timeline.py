@@ -1,9 +1,10 @@
 """One step of each side on a common axis: what each thread and each device queue ran, colored by cause."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
+
+import msgspec
 
 from attrib.model.document import CAUSES, Cause, Document, LedgerRow
 from attrib.model.manifest import ROLES, Role
@@ -25,8 +26,7 @@ Paint = Cause | Literal["several", ""]
 """The cause of a segment; `several` for merged ones of more than one row, empty for nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(msgspec.Struct, frozen=True):
     """How a cause is painted: a color of the page, its value on paper, and stripes for the second cause of a color."""
 
     color: str
@@ -64,8 +64,7 @@ STYLES: Mapping[Paint, Style] = {
 SEVERAL = "Several small ones"
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(msgspec.Struct, frozen=True):
     """One segment, placed: from and to in nanoseconds, how it is painted, and its region."""
 
     start_ns: int
@@ -74,8 +73,7 @@ class Segment:
     region: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaneView:
+class LaneView(msgspec.Struct, frozen=True, kw_only=True):
     """One lane: its label, its segments, and its bars, one path a cause, in columns and pixels."""
 
     role: Role
@@ -92,16 +90,14 @@ class LaneView:
         return self.y + self.height
 
 
-@dataclass(frozen=True, slots=True)
-class Legend:
+class Legend(msgspec.Struct, frozen=True):
     """An entry of the legend: a paint, and what it stands for."""
 
     title: str
     style: Style
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimelineView:
+class TimelineView(msgspec.Struct, frozen=True, kw_only=True):
     """The drawing and what goes with it; `walls` are name and wall of each step that is shown."""
 
     lanes: tuple[LaneView, ...]

@@ -1,7 +1,8 @@
 """What has no counterpart: calls and nodes of either side with their time and the reason, largest first."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from attrib.model.document import Document, LedgerRow
 from attrib.model.manifest import ROLES, Role
@@ -16,8 +17,7 @@ SHOWN = 23
 _REASON_LIMIT = 300
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnmatchedWork:
+class UnmatchedWork(msgspec.Struct, frozen=True, kw_only=True):
     """Work of one side without a counterpart; the same work in repeated layers is one entry.
 
     Attributes:
@@ -39,8 +39,7 @@ class UnmatchedWork:
     rows: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnmatchedView:
+class UnmatchedView(msgspec.Struct, frozen=True, kw_only=True):
     """Everything without a counterpart: the entries by time, and each side's number of calls or nodes and their time."""
 
     entries: tuple[UnmatchedWork, ...]

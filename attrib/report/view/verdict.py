@@ -1,8 +1,9 @@
 """The headline in words, and what the reader must know before any attribution."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from attrib.model.document import CAUSES, Cause, CauseRow, Document, Judgement
 from attrib.model.estimate import Delta, Ratio
@@ -34,8 +35,7 @@ REMAINDERS: tuple[Cause, ...] = ("profiler_overhead", "unattributed")
 """Causes that explain nothing: what the profiler cost, and what was not matched. They are always shown, as the last."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """The first lines of every rendering.
 
     Attributes:
@@ -62,8 +62,7 @@ class Verdict:
     reasons: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class AlertLine:
+class AlertLine(msgspec.Struct, frozen=True):
     """One case of an alert: what was seen, how that may distort the result, and how to record again without it."""
 
     text: str
@@ -71,8 +70,7 @@ class AlertLine:
     fix: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alert:
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """Something that bears on whether the figures can be compared: a title and one line for each case."""
 
     level: Level

@@ -1,7 +1,8 @@
 """The view model: everything that a reader is shown, computed once from a document. No markup in here."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from attrib.model.document import CauseRow, Check, Document, Finding, FindingState, Gap
 from attrib.model.manifest import ROLES, Role
@@ -34,8 +35,7 @@ from attrib.units import MICROSECONDS, MILLISECONDS, Unit, format_interval, form
 from attrib.wording import counted
 
 
-@dataclass(frozen=True, slots=True)
-class Gain:
+class Gain(msgspec.Struct, frozen=True):
     """What a finding is worth in time: the words before its figure, the figure, and the words after it."""
 
     before: str
@@ -48,8 +48,7 @@ class Gain:
         return f"{self.before} {self.figure}{self.after}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FindingView:
+class FindingView(msgspec.Struct, frozen=True, kw_only=True):
     """A finding, its link fragment, its experiments, the lines that show its rows, and those rows' places in the table."""
 
     anchor: str
@@ -77,8 +76,7 @@ class FindingView:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class FoldedChecks:
+class FoldedChecks(msgspec.Struct, frozen=True):
     """Checks with nothing to tell but that they were made: a mark, its tone, one sentence, and each one's id and text."""
 
     mark: str
@@ -87,8 +85,7 @@ class FoldedChecks:
     items: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class View(msgspec.Struct, frozen=True, kw_only=True):
     """What every rendering shows, in the order of the page.
 
     `causes` are without the remainders, which are no causes: `remainders`. `links` gives the link fragment of the line that

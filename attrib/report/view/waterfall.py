@@ -1,8 +1,10 @@
 """The chart of causes: from the PyTorch step to the ONNX Runtime step, one bar for each cause."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from attrib.model.document import CAUSES, Document
 from attrib.model.estimate import Delta, Estimate
@@ -28,8 +30,7 @@ _FAR = 1.0
 """Steps by which an end of an interval, or a running total above the slower step, leaves the axis."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bar:
+class Bar(msgspec.Struct, frozen=True, kw_only=True):
     """One bar, from `start_ns` to `end_ns` on the axis of step time.
 
     Attributes:
@@ -57,8 +58,7 @@ class Bar:
     meaning: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waterfall:
+class Waterfall(msgspec.Struct, frozen=True, kw_only=True):
     """Bars and the axis on which they are drawn; 0 is always on it.
 
     `stepped` says that every bar starts where the one before it ended; where that would leave the axis, each starts at 0.

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 
 from attrib.traces.formats.times import UNUSABLE, nanoseconds_from_floats, nanoseconds_from_texts
 from attrib.traces.io.stream import EventSpan
@@ -101,8 +101,7 @@ class ExactEvent(msgspec.Struct, Generic[A], gc=False):
     args: A | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Batch(Generic[A]):
+class Batch(msgspec.Struct, Generic[A], frozen=True, eq=False, kw_only=True):
     """The complete events of a block.
 
     Attributes:

@@ -8,7 +8,6 @@ case this one reads on, so that damage is reported as ever.
 
 import contextlib
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, cast
@@ -82,6 +81,8 @@ class SecondProcess:
     """The process that reads the second part of a file."""
 
     def __init__(self, request: ReadRequest) -> None:
+        import subprocess  # a small file needs none
+
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter, on a module of this package
             [sys.executable, "-P", "-c", _START, "\n".join(sys.path), msgspec.json.encode(request).decode()],
             stdin=subprocess.PIPE,

@@ -1,8 +1,9 @@
 """What attrib has to know of a format of trace: one row, which the module of each format declares."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from attrib.model.manifest import Role
 from attrib.traces.formats.event import Batch
@@ -24,8 +25,7 @@ class FormatDecoder(EventDecoder[Batch[Any], Any], Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepScan:
+class StepScan(msgspec.Struct, frozen=True, kw_only=True):
     """What the blocks of a large file are looked through for, when only some of its steps are wanted.
 
     Attributes:
@@ -43,8 +43,7 @@ class StepScan:
     arrays: bool = True
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class TraceFormat:
+class TraceFormat(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """A format of trace: an array of events, alone or as `traceEvents` of an object.
 
     Attributes:

@@ -4,9 +4,10 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+import msgspec
 
 from attrib.errors import AttribError
 from attrib.traces.io.unpack import BrokenStreamError, Gzip, Raw, Unpacker, Zstd
@@ -31,8 +32,7 @@ _UNPACKERS: dict[bytes, tuple[str, Callable[[Raw], Unpacker]]] = {
 _MAGIC = max(map(len, _UNPACKERS))
 
 
-@dataclass(slots=True, eq=False)
-class Allowance:
+class Allowance(msgspec.Struct, eq=False):
     """Unpacked bytes that may still be read, of several files together."""
 
     left: int

@@ -6,8 +6,8 @@ profile cuts its times to whole microseconds: a run may seem to begin up to one 
 """
 
 import re
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -28,8 +28,7 @@ def is_run_range(name: str) -> bool:
     return _RANGE.fullmatch(name) is not None
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class ClockJoin:
+class ClockJoin(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """Recorded ranges with the run that lies in each; one entry a pair, in order of time.
 
     Attributes:

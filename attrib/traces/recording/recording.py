@@ -6,10 +6,11 @@ answer is an array of rows (positions in the columns) that is worked out once an
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import wraps
 from typing import Any, ClassVar, Concatenate, ParamSpec, Self, TypeVar
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -64,8 +65,7 @@ def distinct(codes: Codes) -> list[int]:
     return [int(code) - 1 for code in np.flatnonzero(np.bincount(codes + 1))]
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Runs:
+class Runs(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """The runs of an ORT profile and what belongs to each.
 
     Attributes:

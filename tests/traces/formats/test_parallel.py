@@ -241,7 +241,7 @@ def test_a_system_without_another_process_is_enough(write, joined, monkeypatch):
 
     path = large(write)
     monkeypatch.setattr(parallel, "HEAD_START", 0)
-    monkeypatch.setattr(parallel.subprocess, "Popen", refused)
+    monkeypatch.setattr("subprocess.Popen", refused)
     assert len(table_of(path, 0)) == 12_000
 
 

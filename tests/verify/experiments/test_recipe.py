@@ -10,7 +10,6 @@ A real experiment touches three files:
 `docs/findings.md` is generated from these: `python docs/rules/generate.py`.
 """
 
-import dataclasses
 import json
 
 import pytest
@@ -53,7 +52,7 @@ def listed(trace, capsys):
 def test_dummy_experiment_is_offered_predicted_and_named_by_a_rule_until_it_is_taken_away(trace, capsys):
     with pytest.MonkeyPatch.context() as patch:
         named = tuple(
-            dataclasses.replace(rule, experiments=(*rule.experiments, "dummy")) if rule.id == RULE else rule
+            replace(rule, experiments=(*rule.experiments, "dummy")) if rule.id == RULE else rule
             for rule in RULES
         )
         patch.setattr("attrib.verify.baseline.RULES", named)

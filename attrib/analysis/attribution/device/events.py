@@ -9,8 +9,8 @@ Numbered cases, cited in the code:
 """
 
 import re
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from attrib.model.device import Direction
@@ -37,8 +37,7 @@ _SHORT: dict[str, Direction] = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class DeviceEvents:
+class DeviceEvents(msgspec.Struct, frozen=True, eq=False):
     """Device work, in the order of the file; times in nanoseconds on the clock of the steps.
 
     Attributes:

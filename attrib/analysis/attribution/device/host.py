@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -21,8 +22,7 @@ KERNEL, COPY, SYNC, ALLOCATION, HOST, IDLE = range(len(SPENT))
 _NOTHING = np.zeros(0, dtype=np.int64)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Spans:
+class Spans(msgspec.Struct, frozen=True, eq=False):
     """Intervals with an owner each, kept in nesting order."""
 
     begin: Int64s
@@ -100,8 +100,7 @@ class HostStep:
         return np.concatenate([self.every.edges(), *(layer.edges() for layer in self.layers)])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Waits:
+class Waits(msgspec.Struct, frozen=True, eq=False):
     """Runtime calls in which the host waits for the device or asks for memory; kept in nesting order, with their thread."""
 
     spans: Spans

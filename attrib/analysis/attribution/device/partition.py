@@ -4,9 +4,9 @@ Every kernel, copy and memset belongs to the step in which its runtime call lies
 the runtime call, on the call's own thread. What no unit of work launched goes to a part with a name of its own.
 """
 
-import dataclasses
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 
 from attrib.analysis.attribution.device.copies import copies_of, outside_copies
@@ -75,7 +75,7 @@ def split_by_device(
     parts_ns = spent[:, found.works :].sum(axis=0)
     kept = [i for i, name in enumerate(found.parts) if name not in DEVICE_PARTS or parts_ns[i].any()]
     more = np.zeros(len(kept) - len(partition.parts), dtype=np.int64)
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         partition,
         parts=tuple(found.parts[i] for i in kept),
         work_ns=spent[:, : found.works].sum(axis=0),

@@ -1,6 +1,6 @@
 """Parts of a step that a device adds to those of the framework, and the cause that each is a row of."""
 
-from dataclasses import dataclass
+import msgspec
 
 from attrib.analysis.attribution.device.events import DeviceEvents
 from attrib.model.document import Cause
@@ -43,8 +43,7 @@ MEANINGS: dict[str, str] = {
 """What a reader is told about each."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Assigned:
+class Assigned(msgspec.Struct, frozen=True, eq=False):
     """Every event of the device with the step and the owner that it belongs to.
 
     Attributes:

@@ -13,9 +13,9 @@ so that the whole is kept. Nothing depends on the order of the events in the fil
 """
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from attrib.analysis.attribution.device.host import ALLOCATION, HOST, IDLE, SYNC, HostStep, Spans
@@ -26,8 +26,7 @@ from attrib.traces.recording.recording import Bools
 _SAFE = 1 << 62
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class StepWork:
+class StepWork(msgspec.Struct, frozen=True, eq=False):
     """Device work that one step launched: times, owner (unit or part), kind, and the launch's start (or its own).
 
     `foreign_*` are intervals of all other device work near the step.
@@ -42,8 +41,7 @@ class StepWork:
     foreign_end: Int64s
 
 
-@dataclass(frozen=True, slots=True)
-class Owners:
+class Owners(msgspec.Struct, frozen=True):
     """Which owners are units of work, and which position each part has: units first, then the parts.
 
     Attributes:

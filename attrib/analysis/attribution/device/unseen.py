@@ -1,6 +1,6 @@
 """Steps whose kernels were not recorded although a device had the work: their times are those of enqueuing it."""
 
-import dataclasses
+import msgspec
 
 from attrib.model.execution_providers import asynchronous_of
 from attrib.model.work import Partition
@@ -31,4 +31,4 @@ def warn_unseen(partition: Partition, recording: Recording, device: Recording | 
         what = f"ONNX Runtime's nodes ran on {', '.join(who)}, but no kernel was recorded"
     empty = ", and the trace around the runs holds none either" if device is not None else ""
     text = f"{what}{empty}: their times are enqueue time, not kernel time"
-    return dataclasses.replace(partition, unseen=who, warnings=(*partition.warnings, text))
+    return msgspec.structs.replace(partition, unseen=who, warnings=(*partition.warnings, text))

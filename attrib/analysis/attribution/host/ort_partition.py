@@ -6,8 +6,8 @@ so a node loses up to one to the executor.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from attrib.analysis.attribution.host.intervals import nesting_order, owned_ns, parents
@@ -23,8 +23,7 @@ from attrib.traces.recording.recording import Recording, Rows
 EXECUTOR, SESSION, API = "ort executor", "ort session", "ort api"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Run:
+class _Run(msgspec.Struct, frozen=True, eq=False):
     """One run.
 
     Attributes:
@@ -42,8 +41,7 @@ class _Run:
     held: Int64s
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class OrtSteps:
+class OrtSteps(msgspec.Struct, frozen=True, eq=False):
     """The partition, and the events behind each of its steps: rows of its nodes in order, and of its executors."""
 
     partition: Partition

@@ -6,9 +6,9 @@ modules usually do, its share becomes a part of its own.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
+from msgspec.structs import replace
 
 from attrib.analysis.attribution.host.intervals import parents
 from attrib.model.events import Int64s

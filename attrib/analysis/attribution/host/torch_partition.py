@@ -7,10 +7,10 @@ dispatch: `torch dispatch`.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -33,8 +33,7 @@ _MOST_HELPERS = 16
 """Autograd has a thread for each device; a trace with more threads than this has others, and each costs a look."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Rows:
+class _Rows(msgspec.Struct, frozen=True, eq=False):
     """Events of one kind on the steps' thread, in nesting order."""
 
     row: Int64s
@@ -51,8 +50,7 @@ class _Rows:
         return _Rows(self.row[first:last], self.start[first:last], self.end[first:last])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Thread:
+class _Thread(msgspec.Struct, frozen=True, eq=False):
     """What one thread did: its ops, what compilers wrapped around them, and the modules with their qualified names."""
 
     ops: _Rows
@@ -61,8 +59,7 @@ class _Thread:
     scopes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Step:
+class _Step(msgspec.Struct, frozen=True, eq=False):
     """The calls of one step: row, clipped interval, scope and op, what each covers, and the ops recorded inside.
 
     `scopes` are its module calls, `own` their nanoseconds of Python and what lies directly inside each.

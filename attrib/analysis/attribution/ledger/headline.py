@@ -1,9 +1,9 @@
 """The headline: one location of the plain steps of each side and launch, their difference and ratio, with intervals."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
 import numpy as np
 
 from attrib.analysis.attribution.ledger.sampling import Floats, Int64s, Sampling, sampling_of
@@ -132,8 +132,7 @@ def paired_difference(
     return found.torch_ns, found.onnxruntime_ns, found.delta_ns
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Headline:
+class Headline(msgspec.Struct, frozen=True, eq=False):
     """The latency and, for the ledger, what is behind its intervals.
 
     Attributes:
@@ -147,9 +146,9 @@ class Headline:
 
     latency: Latency
     sampling: Sampling | None = None
-    replicates: Mapping[Role, Floats] = field(default_factory=dict)
-    plain: Mapping[Role, Blocks] = field(default_factory=dict)
-    of_round: Mapping[int, int] = field(default_factory=dict)
+    replicates: Mapping[Role, Floats] = msgspec.field(default_factory=dict)
+    plain: Mapping[Role, Blocks] = msgspec.field(default_factory=dict)
+    of_round: Mapping[int, int] = msgspec.field(default_factory=dict)
     estimator: Location = LOCATION
 
     @property

@@ -6,8 +6,8 @@ plain step is the row `profiler overhead`. So each side's rows sum to its plain 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 
 from attrib.analysis.attribution.device.parts import DEVICE_PARTS, MEANINGS
@@ -50,17 +50,16 @@ OVERHEAD_MATCH = Match(
 )
 
 
-@dataclass(slots=True)
-class _Draft:
+class _Draft(msgspec.Struct):
     """A row before its numbers: which segments of either side it owns."""
 
     region: str
     module: str
     cause: Cause
     match: Match
-    work: dict[Role, list[Work]] = field(default_factory=dict)
+    work: dict[Role, list[Work]] = msgspec.field(default_factory=dict)
     exported: tuple[str, ...] = ()
-    segments: dict[Role, list[int]] = field(default_factory=dict)
+    segments: dict[Role, list[int]] = msgspec.field(default_factory=dict)
 
     @property
     def id(self) -> str:

@@ -193,8 +193,7 @@ class Ledger:
             raise InternalError("a ledger row's delta is not the difference of its sides")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SideTimes:
+class SideTimes(msgspec.Struct, frozen=True, eq=False):
     """Time of every segment of one side (work first, then framework parts), nanoseconds.
 
     Attributes:

@@ -6,9 +6,9 @@ order: the same digits however many rows are done at once.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
+import msgspec
 import numpy as np
 
 from attrib.analysis.attribution.device.parts import DEVICE_PARTS
@@ -42,8 +42,7 @@ _WHOLE: frozenset[OpRole] = frozenset({"memcpy"})
 """Roles whose every instant has one cause: the launch of a copy is part of what the copy costs."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Segments:
+class Segments(msgspec.Struct, frozen=True, eq=False):
     """The segments of one side, those of the work first.
 
     Attributes:

@@ -1,7 +1,8 @@
 """What a cost is, and what its formulas have in common: sizes in bytes, broadcasting, and the way to say "unknown"."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from attrib.model.tensor import Tensor
 
@@ -17,8 +18,7 @@ class UnknownCostError(Exception):
     """The tensors do not tell; `cost_of` answers with None."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class Cost(msgspec.Struct, frozen=True, kw_only=True):
     """What a unit of work has to do at least.
 
     Attributes:

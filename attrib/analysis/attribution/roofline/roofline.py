@@ -8,7 +8,8 @@ the two: what one side shows to be enough is enough for the other.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from attrib.analysis.attribution.roofline.cost import Cost
 from attrib.analysis.attribution.roofline.ops import cost_of
@@ -28,8 +29,7 @@ BEYOND_MEMORY = 1.25
 Works = Mapping[Role, Mapping[str, Work]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
+class Limit(msgspec.Struct, frozen=True, kw_only=True):
     """The least time of some work on this machine.
 
     Attributes:

@@ -14,7 +14,8 @@ Numbered cases, cited in the code:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from attrib.analysis.lineage.components import unique_names
 from attrib.analysis.lineage.graph import Graph
@@ -36,12 +37,11 @@ PLACED = 0.95
 """Confidence in a part that the session named, where its tensors agree or nothing says otherwise."""
 
 
-@dataclass(slots=True, eq=False)
-class _Pairs:
+class _Pairs(msgspec.Struct, eq=False):
     """Which part each compiled node is (both by position), and in words how it was found."""
 
-    part_of: dict[int, int] = field(default_factory=dict)
-    how: dict[int, str] = field(default_factory=dict)
+    part_of: dict[int, int] = msgspec.field(default_factory=dict)
+    how: dict[int, str] = msgspec.field(default_factory=dict)
 
 
 def covering_from_placement(nodes: Sequence[Work], graph: Graph, placement: Placement) -> Covering | None:

@@ -5,8 +5,9 @@ session said (`coverage_from_placement`), and what the nodes that ran outside le
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from attrib.analysis.lineage.components import input_free_values, unique_names
 from attrib.analysis.lineage.graph import Graph
@@ -17,8 +18,7 @@ from attrib.model.tensor import Tensor
 from attrib.model.work import Work
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Covering:
+class Covering(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """The executed work that stands for each node of the graph, and how far that is believed.
 
     Attributes:

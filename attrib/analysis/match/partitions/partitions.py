@@ -6,8 +6,8 @@ of them covers.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+import msgspec
 from msgspec.structs import replace
 
 from attrib.analysis.lineage.components import Component
@@ -38,8 +38,7 @@ def covering_of(nodes: Sequence[Work], graph: Graph, placement: Placement | None
     return found or covering_from_order(nodes, graph)
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Partitions:
+class Partitions(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """What is known of the compiled nodes of a session, to name their regions and say why they are so."""
 
     calls: Sequence[Work]

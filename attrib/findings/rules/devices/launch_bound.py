@@ -1,8 +1,9 @@
 """launch-bound: the device waits for the host to launch its work."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from statistics import median
+
+import msgspec
 
 from attrib.findings.evidence.advice import either, fused_as_transformer, more_work, phrase, replayed
 from attrib.findings.protocol import Evidence, Rule, RuleResult
@@ -17,8 +18,7 @@ LEAST_KERNELS = 10
 """A step of fewer kernels has no launching to save."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Use:
+class _Use(msgspec.Struct, frozen=True):
     """The middle step of one engine: nanoseconds, and kernels."""
 
     role: Role

@@ -11,8 +11,8 @@ Numbered cases, cited in the code:
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
+import msgspec
 from msgspec.structs import replace
 
 from attrib.analysis.lineage.graph import GraphNode
@@ -49,8 +49,7 @@ FIXES = {
 """What the export did -> what to do about it. The keys are also the reader's words, in this order."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Fate:
+class _Fate(msgspec.Struct, frozen=True):
     """What became of something that was not needed: a key of `FIXES`, what it is, and the evidence."""
 
     what: str

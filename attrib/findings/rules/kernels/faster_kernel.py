@@ -1,6 +1,6 @@
 """faster-kernel: the same operator takes less time in ONNX Runtime."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from attrib.findings.evidence.advice import try_compiled
 from attrib.findings.evidence.kernels import compare_kernels, group_flops

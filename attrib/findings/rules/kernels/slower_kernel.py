@@ -1,6 +1,6 @@
 """slower-kernel: the same operator takes longer in ONNX Runtime."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from attrib.findings.evidence.kernels import compare_kernels
 from attrib.findings.protocol import Evidence, Rule, RuleResult

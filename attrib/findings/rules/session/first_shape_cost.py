@@ -1,8 +1,9 @@
 """first-shape-cost: the first run of a shape takes far longer than the others."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from statistics import median
+
+import msgspec
 
 from attrib.findings.evidence.advice import change, either
 from attrib.findings.evidence.placement import runs_on_gpu
@@ -18,8 +19,7 @@ LEAST_NS = 100_000_000
 """A tenth of a second: below, nobody sees a slow first answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class _First:
+class _First(msgspec.Struct, frozen=True):
     """The first run of an engine, and a run of it when warm; nanoseconds."""
 
     role: Role

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -63,7 +64,7 @@ def session(*nodes, spent=MS, device=None, graphs=None, steps=3, **more):
         *rows,
         works={"torch": {}, "onnxruntime": {work.id: work for work in works}},
         partitions={
-            "torch": dataclasses.replace(torch, device=device),
+            "torch": msgspec.structs.replace(torch, device=device),
             "onnxruntime": partition("onnxruntime", works, [spent] * len(works), steps=steps),
         },
         **({"graphs": graphs} if graphs else {}),
@@ -268,7 +269,7 @@ class TestEngineRebuild:
     def steps(self, *times):
         given = session(self.PART)
         spent = np.array([times], dtype=np.int64)
-        ort = dataclasses.replace(
+        ort = msgspec.structs.replace(
             partition("onnxruntime", ran(self.PART), [0], steps=len(times)), work_ns=spent
         )
         return dataclasses.replace(given, partitions={**given.partitions, "onnxruntime": ort})

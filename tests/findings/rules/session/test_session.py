@@ -271,7 +271,7 @@ class TestFirstShapeCost:
     @pytest.mark.rule("first-shape-cost", "fires")
     def test_the_first_run_of_a_profile(self):
         given = evidence(plain_ns={})
-        ort = dataclasses.replace(
+        ort = msgspec.structs.replace(
             partition("onnxruntime", (), (), ("x",), (17 * MS,)), earlier_ns=(12_000 * MS,)
         )
         found = finding("first-shape-cost", dataclasses.replace(given, partitions={"onnxruntime": ort}))
