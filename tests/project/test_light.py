@@ -25,7 +25,30 @@ def test_report_on_a_sample_imports_no_engine(root, tmp_path):
     code = f"from attrib.cli.main import run\nassert run({argv!r}) == 0"
     loaded = modules_after(code)
     assert not loaded & {*ENGINES, "onnxscript", "onnx_ir", "pandas", "plotly", "scipy"}
+    assert not loaded & {"subprocess", "importlib.resources"}  # what only large traces, or nobody, needs
     assert (tmp_path / "r.html").stat().st_size > 100_000
+
+
+def test_what_a_report_imports_makes_its_classes_cheaply(root, tmp_path):
+    argv = ["report", str(root / "sample_traces" / "bert-base-uncased"), "-o", str(tmp_path / "r.html")]
+    code = (
+        "import dataclasses\nmade, process = [], dataclasses._process_class\n"
+        "def counted(cls, *args, **kwargs):\n    made.append(cls.__module__)\n    return process(cls, *args, **kwargs)\n"
+        "dataclasses._process_class = counted\n"
+        f"from attrib.cli.main import run\nassert run({argv!r}) == 0\n"
+        "assert sum(name.startswith('attrib.') for name in made) < 20, made"
+    )
+    assert modules_after(code)
+
+
+def test_an_ending_process_looks_for_no_garbage():
+    code = (
+        "import atexit, gc, sys\nfrom attrib.cli.main import main\n"
+        "atexit.register(lambda: print('frozen', gc.get_freeze_count() > 0))\n"
+        "sys.argv = ['attrib', '--version']\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("frozen True\n")
 
 
 @pytest.mark.parametrize("name", ["load", "profile"])

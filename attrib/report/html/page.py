@@ -60,8 +60,10 @@ def to_html(document: Document, *, interactive: bool = True) -> bytes:
     room = PAGE_LIMIT - len(page.encode())
     if room > len(whole):
         return page.replace(mark, whole).encode()
-    data, note = lighter_data(document, room)
-    return _page(view, data=data, data_note=note, rows=rows, interactive=interactive).encode()
+    if interactive:
+        room += len(pack_plotly()[1]) - len(pack_plotly(small=True)[1])
+    data, note = (whole, "") if room > len(whole) else lighter_data(document, room)
+    return _page(view, data=data, data_note=note, rows=rows, interactive=interactive, small=True).encode()
 
 
 def pack_rows(view: View) -> str:
@@ -122,8 +124,10 @@ def lighter_data(document: Document, room: int) -> tuple[str, str]:
     return "", _NOTHING_FITS
 
 
-def _page(view: View, *, data: str, data_note: str = "", rows: str, interactive: bool) -> str:
-    plotly, library = pack_plotly() if interactive else (b"", "")
+def _page(
+    view: View, *, data: str, data_note: str = "", rows: str, interactive: bool, small: bool = False
+) -> str:
+    plotly, library = pack_plotly(small=small) if interactive else (b"", "")
     style = static_text("report.css") + column_rules(view.operators.columns)
     files = (
         "report.js",

@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from attrib.model.document import EvidenceRow, Gap
-from attrib.report.html.embed import pack, plotly_source
+from attrib.report.html.embed import pack, pack_plotly, plotly_source
 from attrib.report.html.page import PAGE_LIMIT, to_html
 from attrib.report.json_report import from_json, to_json
 from attrib.report.markdown.summary import to_markdown
@@ -212,6 +212,16 @@ def test_plotly_is_read_without_being_imported():
     code = "import sys; from attrib.report.html.embed import plotly_source; plotly_source(); print('plotly' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.strip() == "False"
+
+
+def test_the_chart_library_is_packed_fast_and_smaller_where_a_page_has_little_room():
+    (source, fast), (same, small) = pack_plotly(), pack_plotly(small=True)
+    assert (
+        source == same == gzip.decompress(base64.b64decode(fast)) == gzip.decompress(base64.b64decode(small))
+    )
+    assert len(small) < len(fast)
+    assert fast in to_html(document()).decode()
+    assert small in to_html(huge()).decode()
 
 
 def test_packing_gives_the_same_text_on_every_system():

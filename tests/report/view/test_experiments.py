@@ -212,7 +212,7 @@ def test_nothing_tried_says_how_to_prove_only_where_a_failed_rule_has_an_experim
     rule = RULES[0]
     failed = Finding(id=rule.id, state="failed", title="it failed")
     for experiments, state, expected in ((("a",), "failed", 1), ((), "failed", 0), (("a",), "passed", 0)):
-        known = __import__("dataclasses").replace(rule, experiments=experiments)
+        known = msgspec.structs.replace(rule, experiments=experiments)
         monkeypatch.setattr("attrib.findings.registry.RULES", (known,))
         made = document(findings=(msgspec.structs.replace(failed, state=state),))
         assert shown(made).count("attrib verify TRACE_DIR") == expected

@@ -15,37 +15,29 @@ Blocks = Mapping[int, Int64s]
 """Wall times of plain steps by block number; blocks of two sides that share a number were measured in one round."""
 
 
-def _median(values: Floats) -> Floats:
-    """Median along the last axis, of the values that are not NaN; `np.nanmedian` imports all of numpy's masked arrays."""
-    ordered = np.sort(values, axis=-1)  # NaN comes last
-    known = np.count_nonzero(~np.isnan(ordered), axis=-1, keepdims=True)
-    middle = np.concatenate(((known - 1) // 2, known // 2), axis=-1)
-    return np.asarray(np.take_along_axis(ordered, middle, axis=-1).sum(axis=-1) / 2)
-
-
 # Estimators of location. Each takes tables `[..., blocks, steps]` whose short blocks are filled with NaN, and gives `[...]`.
 
 
 def median_of_steps(tables: Floats) -> Floats:
     """Median of all steps."""
-    return _median(tables.reshape(*tables.shape[:-2], -1))
+    return np.asarray(np.nanmedian(tables.reshape(*tables.shape[:-2], -1), axis=-1))
 
 
 def median_of_blocks(tables: Floats) -> Floats:
     """Median of the medians of blocks."""
-    return np.asarray(np.median(_median(tables), axis=-1))
+    return np.asarray(np.median(np.nanmedian(tables, axis=-1), axis=-1))
 
 
 def hodges_lehmann(tables: Floats) -> Floats:
     """Median of the means of all pairs of block medians, each with itself too (Hodges and Lehmann 1963)."""
-    blocks = _median(tables)
+    blocks = np.nanmedian(tables, axis=-1)
     first, second = np.triu_indices(blocks.shape[-1])
     return np.asarray(np.median((blocks[..., first] + blocks[..., second]) / 2, axis=-1))
 
 
 def lower_quartile(tables: Floats) -> Floats:
     """Lower quartile of the medians of blocks: what disturbs a block never makes it faster."""
-    return np.asarray(np.quantile(_median(tables), 0.25, axis=-1))
+    return np.asarray(np.quantile(np.nanmedian(tables, axis=-1), 0.25, axis=-1))
 
 
 Location = Literal["median", "median-of-blocks", "hodges-lehmann", "lower-quartile"]
