@@ -56,10 +56,10 @@ def to_html(document: Document, *, interactive: bool = True) -> bytes:
     rows = pack_rows(view)
     # Neither a model's author nor chance can put this into the document: it is the hash of the document.
     mark = f"data-{hashlib.sha256(whole.encode()).hexdigest()}"
-    page = _page(view, data=mark, rows=rows, interactive=interactive)
-    room = PAGE_LIMIT - len(page.encode())
+    page = _page(view, data=mark, rows=rows, interactive=interactive).encode()
+    room = PAGE_LIMIT - len(page)
     if room > len(whole):
-        return page.replace(mark, whole).encode()
+        return page.replace(mark.encode(), whole.encode())
     if interactive:
         room += len(pack_plotly()[1]) - len(pack_plotly(small=True)[1])
     data, note = (whole, "") if room > len(whole) else lighter_data(document, room)
@@ -159,7 +159,7 @@ def _page(
         csp=csp,
         style=style,
         script=script,
-        library=library,
+        library=Markup(library),  # noqa: S704 - base64: two megabytes need no escaping
         data=data,
         data_note=data_note,
         rows=rows,
