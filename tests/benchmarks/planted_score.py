@@ -33,12 +33,18 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         cost_ns: Planted minus unplanted.
         plain_ns: Every step by block, `baseline` and `variant`.
+        launches: The launch of each block.
+        parts: How often it was measured, minutes apart.
+        caches: States of the machine that its launches met, where known.
     """
 
     baseline_ns: Estimate
     variant_ns: Estimate
     cost_ns: Delta
     plain_ns: dict[str, tuple[tuple[int, ...], ...]] = {}
+    launches: tuple[int, ...] = ()
+    parts: int = 1
+    caches: tuple[str, ...] = ()
 
     @property
     def certain(self) -> bool:
@@ -81,6 +87,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
         rivals: Ids of the findings before the right one.
         errors: Of every capture of the plant, in order; this is the one in the middle.
         launches: Of the planted capture.
+        alike: Whether the truth and the planted capture met a common state of the machine, where both know theirs.
     """
 
     plant: str
@@ -96,13 +103,14 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     rivals: tuple[str, ...] = ()
     errors: tuple[float, ...] = ()
     launches: int = 0
+    alike: bool = True
 
     @property
     def settled(self) -> bool:
         """Whether the attributed cost is known well enough to be right or wrong."""
         found = self.attributed_ns
         true = self.truth.cost_ns.median / self.truth.variant_ns.median * self.step_ns
-        return found.high - found.low <= 2 * KNOWN * true
+        return self.alike and found.high - found.low <= 2 * KNOWN * true
 
     @property
     def counts(self) -> bool:
@@ -148,11 +156,7 @@ class Pair:
     @property
     def unlike(self) -> bool:
         """Whether no launch of one capture met the machine in a state of the other's, where both know theirs."""
-        known = [
-            {launch.caches for launch in a.document.state.launches} - {""} if a.document.state else set()
-            for a in (self.planted, self.unplanted)
-        ]
-        return all(known) and known[0].isdisjoint(known[1])
+        return not _alike(_states(self.planted), _states(self.unplanted))
 
     def _innocent(self, analysis: Analysis) -> list[LedgerRow]:
         return [
@@ -184,6 +188,7 @@ def score(pair: Pair, truth: Truth) -> Score:
         drift=pair.drift,
         rivals=rivals,
         launches=pair.planted.ledger_rows.sampling.launches,
+        alike=_alike(_states(pair.planted), set(truth.caches)),
     )
 
 
@@ -228,6 +233,16 @@ def cells_of(pair: Pair) -> list[Cell]:
 
 def _is_in(plant: Plant, key: tuple[str, str, bool], row: LedgerRow) -> bool:
     return (place_of(row), row.cause, is_right(plant, row)) == key
+
+
+def _states(analysis: Analysis) -> set[str]:
+    """States of the machine that the launches of a capture met, where it knows them."""
+    state = analysis.document.state
+    return {launch.caches for launch in state.launches} - {""} if state else set()
+
+
+def _alike(first: set[str], second: set[str]) -> bool:
+    return not (first and second) or not first.isdisjoint(second)
 
 
 def _void(pair: Pair) -> str:
