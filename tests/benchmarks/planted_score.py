@@ -10,6 +10,8 @@ from plants.graphs import void_reason
 from plants.plant import Plant
 
 from attrib.api import Analysis
+from attrib.comparison.conditions import are_apart, states_of
+from attrib.comparison.figures import change_of
 from attrib.model.document import Finding, LedgerRow
 from attrib.model.estimate import Delta, Estimate
 from attrib.model.manifest import OPTIMIZED, Role
@@ -156,7 +158,7 @@ class Pair:
     @property
     def unlike(self) -> bool:
         """Whether no launch of one capture met the machine in a state of the other's, where both know theirs."""
-        return not _alike(_states(self.planted), _states(self.unplanted))
+        return are_apart(states_of(self.planted.document), states_of(self.unplanted.document))
 
     def _innocent(self, analysis: Analysis) -> list[LedgerRow]:
         return [
@@ -167,7 +169,8 @@ class Pair:
         """Time of the chosen rows on the planted side, beyond that of the same rows in the unplanted report."""
         after = _time(self.planted, self.plant.side, filter(chosen, self.planted.document.ledger))
         before = _time(self.unplanted, self.plant.side, filter(chosen, self.unplanted.document.ledger))
-        return _difference(after, before, self.drift)
+        median, low, high = (round(self.drift * part) for part in (before.median, before.low, before.high))
+        return change_of(Delta(median=median, low=low, high=high), after)
 
 
 def score(pair: Pair, truth: Truth) -> Score:
@@ -188,7 +191,7 @@ def score(pair: Pair, truth: Truth) -> Score:
         drift=pair.drift,
         rivals=rivals,
         launches=pair.planted.ledger_rows.sampling.launches,
-        alike=_alike(_states(pair.planted), set(truth.caches)),
+        alike=not are_apart(states_of(pair.planted.document), truth.caches),
     )
 
 
@@ -235,16 +238,6 @@ def _is_in(plant: Plant, key: tuple[str, str, bool], row: LedgerRow) -> bool:
     return (place_of(row), row.cause, is_right(plant, row)) == key
 
 
-def _states(analysis: Analysis) -> set[str]:
-    """States of the machine that the launches of a capture met, where it knows them."""
-    state = analysis.document.state
-    return {launch.caches for launch in state.launches} - {""} if state else set()
-
-
-def _alike(first: set[str], second: set[str]) -> bool:
-    return not (first and second) or not first.isdisjoint(second)
-
-
 def _void(pair: Pair) -> str:
     graphs = [analysis.directory.root / OPTIMIZED for analysis in (pair.planted, pair.unplanted)]
     return void_reason(pair.plant, *graphs) if all(graph.is_file() for graph in graphs) else ""
@@ -265,18 +258,6 @@ def _time(analysis: Analysis, side: Role, rows: Iterable[LedgerRow]) -> Delta:
     parts = [row.region for row in chosen if row.cause == "framework"]
     # The drift between the captures is taken out by the innocent rows.
     return analysis.ledger_rows.work(side, [*work, *parts], drift=False)
-
-
-def _difference(after: Delta, before: Delta, scale: float) -> Delta:
-    """Independent captures: half-widths add as squares."""
-    median = round(after.median - scale * before.median)
-    up = _both(after.high - after.median, scale * (before.median - before.low))
-    down = _both(after.median - after.low, scale * (before.high - before.median))
-    return Delta(median=median, low=median - down, high=median + up)
-
-
-def _both(first: float, second: float) -> int:
-    return round((first**2 + second**2) ** 0.5)
 
 
 def _median(analysis: Analysis, role: Role) -> int:
