@@ -212,7 +212,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = _arguments(arguments)
     folder = given.folder.resolve()
     if not given.table:
-        measure(given, folder, Counts(2, 1, 1, 1) if given.quickly else Counts(20, 3, 3, 2))
+        measure(given, folder, Counts(2, 1, 1, 1) if given.quickly else Counts(20, 2, 3, 2))
     codes: dict[str, list[int]] = {}
     limits: dict[str, str] = {}
     for one in asked(folder, given.limit, given.limit_in_turns):

@@ -159,7 +159,7 @@ COLUMNS: tuple[TableColumn, ...] = (
         key="cause",
         title="Cause",
         cell=lambda item, _: Cell(text=CAUSES[item.row.cause].title),
-        width=9,
+        width=10,
         markdown=40,
     ),
     TableColumn(
@@ -211,7 +211,7 @@ COLUMNS: tuple[TableColumn, ...] = (
         ),
         figure=True,
         small=True,
-        width=14,
+        width=13,
     ),
     TableColumn(
         key="match",

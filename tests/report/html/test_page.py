@@ -18,6 +18,7 @@ import pytest
 
 from attrib.model.document import EvidenceRow, Gap
 from attrib.report.html.embed import pack, plotly_source
+from attrib.report.html.filters import op
 from attrib.report.html.page import PAGE_LIMIT, to_html
 from attrib.report.json_report import from_json, to_json
 from attrib.report.markdown.summary import to_markdown
@@ -592,3 +593,21 @@ def test_title_and_heading_say_model_shape_and_verdict(page):
     assert f"<title>{said}" in data.replace("\u00a0", " ")
     heading = re.search(r"<h1.*?</h1>", data, re.DOTALL).group(0).replace("\u00a0", " ")
     assert re.sub(r"<[^>]+>", "", heading).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("name", "broken"),
+    [
+        ("aten::scaled_dot_product_attention", "aten::|scaled_|dot_|product_|attention"),
+        ("SkipLayerNormalization", "Skip|Layer|Normalization"),
+        ("IsNaN", "IsNaN"),
+        ("Gemm", "Gemm"),
+        ("<b>::x_y", "&lt;b&gt;::|x_|y"),
+    ],
+)
+def test_names_of_ops_break_between_their_words(name, broken):
+    assert op(name, 60) == broken.replace("|", "<wbr>")
+
+
+def test_a_name_that_is_cut_is_whole_in_its_title():
+    assert op("a_" * 40, 60).startswith(f'<span title="{"a_" * 40}">a_<wbr>')
