@@ -65,6 +65,7 @@ class Page(HTMLParser):
 
     def __init__(self, data: bytes) -> None:
         super().__init__()
+        self._within = False
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.text: list[str] = []
         self.scripts: list[str] = []
@@ -75,6 +76,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
         self._raw = tag if tag in ("script", "style") else ""
+        self._within = tag == "wbr"
 
     def handle_endtag(self, tag):
         self._raw = ""
@@ -82,8 +84,11 @@ class Page(HTMLParser):
     def handle_data(self, data):
         if self._raw == "script":
             self.scripts.append(data)
+        elif self._within:
+            self.text[-1] += data  # a word that may break here is one word
         elif not self._raw:
             self.text.append(data)
+        self._within = False
 
     def attribute(self, name: str) -> list[str]:
         return [attrs[name] or "" for _, attrs in self.tags if name in attrs]
