@@ -484,10 +484,10 @@ class TestUnfusedQuantization:
 
 
 class TestExportedSubgraphs:
-    def loop(self, ns, op="Add", result=HIDDEN, **body):
+    def loop(self, ns, op="Add", result=HIDDEN, rows="extra_work", **body):
         inner = node(op, ["x", "x"], ["a"], name="in the body")
         holder = node("Loop", ["n", "c", "a"], ["y"], name="loop")
-        held = Ran(inner, ns, result, cause="extra_work", **body)
+        held = Ran(inner, ns, result, cause=rows, **body)
         evidence_given = given(held, Ran(holder, ns, cause="extra_work"))
         optimized = evidence_given.graphs[OPTIMIZED]
         nodes = (msgspec.structs.replace(optimized.nodes[0], parent=1, branch="body"), optimized.nodes[1])
@@ -507,7 +507,38 @@ class TestExportedSubgraphs:
         assert found.saving_ns == pytest.approx(3 * MS, rel=0.02)  # the loop's own
         assert "1 of the nodes computes what PyTorch computes as well" in found.summary
 
-    @pytest.mark.parametrize(("op", "result"), [("Unsqueeze", HIDDEN), ("Add", tensor(1, 32, dtype="int64"))])
+    @pytest.mark.parametrize(
+        ("op", "result"),
+        [("Less", tensor(32, 768, dtype="bool")), ("Sub", tensor(32, 768, dtype="int64")), ("Cast", HIDDEN)],
+    )
+    def test_whole_rows_are_compared_and_converted_without_a_loop_too(self, op, result):
+        called = {"calls": (("compare", "aten::lt"),), "torch_ns": MS}
+        assert finding("exported-subgraphs", self.loop(3 * MS, op, result, **called)).saving_ns == pytest.approx(
+            3 * MS, rel=0.02
+        )
+
+    def test_what_one_call_of_the_region_does_inside_is_no_work_of_the_loop_and_of_no_other_rule(self):
+        region = Region(
+            id="r",
+            module="",
+            calls=("script",),
+            nodes=("in the body", "loop"),
+            match=Match(method="fx-node", confidence=1.0),
+        )
+        held = self.loop(3 * MS, "Cast", HIDDEN, region="r", rows="cast")
+        found = {f.id: f for f in run(dataclasses.replace(held, regions={"r": region}))}
+        assert found["exported-subgraphs"].saving_ns == pytest.approx(3 * MS, rel=0.02)
+        assert found["redundant-casts"].state == "passed"
+
+    @pytest.mark.parametrize(
+        ("op", "result"),
+        [
+            ("Unsqueeze", HIDDEN),
+            ("SequenceInsert", HIDDEN),
+            ("Add", tensor(1, 32, dtype="int64")),
+            ("Less", tensor(1, dtype="bool")),
+        ],
+    )
     def test_what_only_moves_or_counts_belongs_to_the_loop(self, op, result):
         called = {"calls": (("add", "aten::add"),), "torch_ns": MS}
         found = finding("exported-subgraphs", self.loop(3 * MS, op, result, **called))
