@@ -172,9 +172,9 @@ RULE = Rule(
         " constants computed in each run. Three things keep it from them: a lower optimization level, optimizers that were"
         " left out, and initializers that are graph inputs as well, which a caller might replace (its log: `Initializer X"
         " appears in graph inputs and will not be treated as constant`, microsoft/onnxruntime#4507). The rule reads the"
-        " first two in the manifest and the third in the graph, and weighs the nodes that would have gone, what layers (GELU,"
-        " layer norm) take beyond one node where their fusion was not allowed, and what products"
-        " of such weights, which are not packed beforehand, take beyond the measured peak of the machine."
+        " first two in the manifest and the third in the graph, and weighs the nodes that would have gone, what GELU and"
+        " layer norm take beyond one node each where their fusion was not allowed, and what products of weights that are"
+        " inputs, which are not packed beforehand, take beyond the measured peak of the machine."
     ),
     cause=None,
     needs=("graph",),

@@ -93,9 +93,9 @@ def audit(evidence: Evidence) -> RuleResult:
 
 
 def _computes(evidence: Evidence, name: str) -> bool:
-    """Whether a node computes or converts data: not only indices, counters and conditions, and not only moving what is there.
+    """Whether a node computes or converts data: no indices, counters and conditions, and no moving of what is there.
 
-    A loop over rows compares and converts whole rows as the model does without a loop: what is small is what tells.
+    Whole rows are compared and converted without a loop as well: by type alone these look like conditions.
     """
     work = evidence.work["onnxruntime"][name]
     data = any(

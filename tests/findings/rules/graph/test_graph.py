@@ -80,6 +80,59 @@ class TestNanGuard:
         assert "Counted apart, under nan-guard" in found.summary
 
 
+class TestMovesAroundAttention:
+    """One node for an attention reads and writes the heads as they are: moves that only its parts need go with them."""
+
+    SDPA = (("s", "aten::scaled_dot_product_attention"),)
+
+    def attention(self, torch_ns, *more):
+        parts = [
+            ("MatMul", ["qh", "kh"], "p", {"calls": self.SDPA, "torch_ns": torch_ns}),
+            ("Add", ["p", "mask"], "m", {}),
+            ("Softmax", ["m"], "o", {}),
+            ("MatMul", ["o", "vh"], "a", {}),
+        ]
+        moves = [
+            ("Transpose", ["q"], "qh"), ("Transpose", ["k"], "kh"), ("Transpose", ["v"], "vh"),
+            ("Reshape", ["flat"], "mask"), ("Transpose", ["a"], "b"), ("Reshape", ["b"], "y"),
+        ]  # fmt: skip
+        ran = [
+            Ran(node(op, inputs, [out], name=f"{op} {out}"), MS, cause="decomposed", region="r", **how)
+            for op, inputs, out, how in parts
+        ]
+        ran += [
+            Ran(node(op, inputs, [out], name=f"{op} {out}"), MS, cause="layout") for op, inputs, out in moves
+        ]
+        found = {f.id: f for f in run(given(*ran, *more))}
+        return found["decomposed-attention"], found["layout-churn"]
+
+    @pytest.mark.rule("decomposed-attention", "fires")
+    @pytest.mark.parametrize(
+        ("torch_ns", "saving"), [(3 * MS, 6 * MS), (6 * MS, 5 * MS)], ids=["slower", "faster"]
+    )
+    def test_they_are_counted_with_parts_that_are_slower_and_without_those_that_are_not(
+        self, torch_ns, saving
+    ):
+        apart, churn = self.attention(torch_ns)
+        assert apart.saving_ns == pytest.approx(saving, rel=0.03)
+        assert f"With the moves around it, 9 ms in ONNX Runtime against {torch_ns // MS} ms" in apart.summary
+        assert "1 Reshape: moving data takes 1 ms" in churn.summary  # what brings the mask into shape
+
+    @pytest.mark.rule("decomposed-attention", "passes")
+    def test_where_all_of_it_is_faster_than_pytorch_moves_are_only_moves(self):
+        apart, churn = self.attention(12 * MS)
+        assert apart.state == "passed"
+        assert churn.saving_ns == pytest.approx(6 * MS, rel=0.03)
+
+    def test_what_another_node_reads_as_well_stays(self):
+        other = Ran(node("Relu", ["qh"], ["z"], name="other"), MS)
+        assert self.attention(3 * MS, other)[0].saving_ns == pytest.approx(5 * MS, rel=0.03)
+
+    def test_a_chain_of_moves_is_followed_to_its_end(self):
+        split = Ran(node("Reshape", ["packed"], ["q"], name="split"), MS, cause="layout")
+        assert self.attention(3 * MS, split)[0].saving_ns == pytest.approx(7 * MS, rel=0.03)
+
+
 class TestEinsumProducts:
     def einsum(self, ns, equation="bsi,io->bso"):
         return Ran(
@@ -513,9 +566,9 @@ class TestExportedSubgraphs:
     )
     def test_whole_rows_are_compared_and_converted_without_a_loop_too(self, op, result):
         called = {"calls": (("compare", "aten::lt"),), "torch_ns": MS}
-        assert finding("exported-subgraphs", self.loop(3 * MS, op, result, **called)).saving_ns == pytest.approx(
-            3 * MS, rel=0.02
-        )
+        assert finding(
+            "exported-subgraphs", self.loop(3 * MS, op, result, **called)
+        ).saving_ns == pytest.approx(3 * MS, rel=0.02)
 
     def test_what_one_call_of_the_region_does_inside_is_no_work_of_the_loop_and_of_no_other_rule(self):
         region = Region(

@@ -44,7 +44,9 @@ def test_a_level_without_fusions_leaves_the_layer_apart(level):
     assert unfused.state == "passed"
 
 
-@pytest.mark.parametrize(("specs", "name"), [(norm(power=True), "LayerNormFusion"), (norm(), "LayerNormFusion")])
+@pytest.mark.parametrize(
+    ("specs", "name"), [(norm(power=True), "LayerNormFusion"), (norm(), "LayerNormFusion")]
+)
 def test_a_layer_norm_is_left_apart_by_its_own_fusion_only(specs, name):
     peer = Ran(node("LayerNormalization", ["a", "b"], ["c"], name="peer"), 2 * MS, result=tensor(1, 32, 3072))
     assert findings(specs, peer, disabled_optimizers=(name,))[0].saving_ns == pytest.approx(7 * MS, rel=0.02)
