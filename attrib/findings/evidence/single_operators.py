@@ -90,8 +90,8 @@ CORES = frozenset({"Erf", "Tanh"})
 GELU_PATTERN = Counter({"Div": 1, "Erf": 1, "Add": 1, "Mul": 2})
 """`x (1 + erf(x / root)) / 2`, as gelu_fusion.cc has it."""
 
-NORM_PATTERN = frozenset({"ReduceMean", "Sub", "Pow", "Mul", "Add", "Sqrt", "Div"})
-"""What layer_norm_fusion.cc takes in; a Reciprocal it does not know."""
+NORM_PATTERN = frozenset({"ReduceMean", "Pow", "Add", "Sqrt", "Div", "Mul"})
+"""What layer_norm_fusion.cc asks for, beside the Sub of a mean: a square by Mul and a Reciprocal it does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,16 +141,16 @@ def find_layers_left_apart(
     return tuple(
         _with_cost(ran, found)
         for found in find_unfused_layers(ran)
-        if (fusion := _fusion_of(found)) and (low or fusion in out) and ran.ids(found.nodes)
+        if (fusion := fusion_of(found)) and (low or fusion in out) and ran.ids(found.nodes)
     )
 
 
-def _fusion_of(found: UnfusedLayer) -> str:
+def fusion_of(found: UnfusedLayer) -> str:
     """The optimizer of ONNX Runtime whose pattern a layer is (onnxruntime/core/optimizer); empty where none knows it."""
     ops = Counter(node.op for node in found.nodes if node.op != "Cast")
     if found.layer == "GELU":
         return "GeluFusion" if ops == GELU_PATTERN else ""
-    if not {"ReduceMean", "Add", "Sqrt", "Div", "Mul"} <= ops.keys() <= NORM_PATTERN:
+    if not NORM_PATTERN <= ops.keys() <= NORM_PATTERN | {"Sub"}:
         return ""
     return "LayerNormFusion" if ops["Sub"] else "SimplifiedLayerNormFusion"
 
