@@ -1,7 +1,7 @@
 """attrib explains why a model is slower or faster in ONNX Runtime than in PyTorch.
 
-The entry points, `profile`, `compare`, `load`, `diff` and `verify.run`, are imported on first use: `import attrib` stays
-light.
+The entry points, `profile`, `compare`, `load`, `diff`, `verify.run` and `verify.against_ort`, are imported on first use:
+`import attrib` stays light.
 """
 
 import importlib

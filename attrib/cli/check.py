@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
+from click.core import ParameterSource
 
 from attrib.cli.command import Command, is_quiet
 from attrib.cli.configuration import nearest
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from attrib.comparison import Gate, Limits
+    from attrib.model.document import Document
+    from attrib.model.experiment import ExperimentResult
 
 _MARKS = {"passed": "✅", "failed": "❌", "inconclusive": "❔", "warned": "⚠️"}
 
@@ -24,7 +27,7 @@ _MARKS = {"passed": "✅", "failed": "❌", "inconclusive": "❔", "warned": "�
     "check",
     cls=Command,
     groups={
-        "Limits": ("baseline", "max_delta", "max_ratio", "rules"),
+        "Limits": ("baseline", "experiment", "max_delta", "max_ratio", "rules"),
         "What is shown": ("format_", "quiet"),
     },
     examples=(
@@ -33,6 +36,10 @@ _MARKS = {"passed": "✅", "failed": "❌", "inconclusive": "❔", "warned": "�
             "attrib check now --max-ratio 0.8",
             "ONNX Runtime in at most 0.8 times PyTorch's time, on this machine.",
         ),
+        (
+            "attrib check now --experiment against-onnxruntime-1.22.1 --max-delta 5%",
+            "What `attrib verify now --against-ort PYTHON` measured in turns.",
+        ),
         ("attrib check now --rule provider-not-used=fail", "No finding of this rule."),
     ),
     quiet="Print only the limits that do not hold.",
@@ -40,9 +47,16 @@ _MARKS = {"passed": "✅", "failed": "❌", "inconclusive": "❔", "warned": "�
 @click.argument("trace_dir", type=click.Path(path_type=Path))
 @click.option("--baseline", type=click.Path(path_type=Path), help="Capture, or report.json, to compare with.")
 @click.option(
+    "--experiment",
+    metavar="ID",
+    help="Hold what `attrib verify` measured in turns with the capture's configuration against --max-delta: it settles a few"
+    " percent, which two captures do not.",
+)
+@click.option(
     "--max-delta",
     metavar="LIMIT",
-    help="How much slower ONNX Runtime's step may be than in the baseline (without one: than PyTorch's), e.g. 5% or 2ms.",
+    help="How much slower ONNX Runtime's step may be than in the baseline (without one: than PyTorch's), or than the step"
+    " beside which the experiment was measured, e.g. 5% or 2ms.",
 )
 @click.option(
     "--max-ratio", type=float, help="The most that ONNX Runtime's step over PyTorch's may be, e.g. 0.8."
@@ -67,6 +81,7 @@ def command(
     /,
     trace_dir: Path,
     baseline: Path | None,
+    experiment: str | None,
     max_delta: str | None,
     max_ratio: float | None,
     rules: tuple[str, ...],
@@ -83,7 +98,16 @@ def command(
     # The levels of a file hold for the rules that nothing else names.
     levels = dict(map(_level, (*(context.lookup_default("rules") or ()), *rules)))
     limits = _limits(max_delta, max_ratio, levels)
+    if experiment is not None:
+        named = context.get_parameter_source("baseline") is ParameterSource.COMMANDLINE
+        if named or limits.max_delta is None:
+            raise UsageError(
+                "--experiment takes the place of --baseline, and --max-delta is its limit",
+                hint="attrib check DIR --experiment ID --max-delta 5%",
+            )
+        baseline = None  # that of a file is for the captures of a pull request
     document = document_at(trace_dir)
+    measured = _experiment(document, experiment) if experiment is not None else None
     change = None
     if baseline is not None:
         if not baseline.exists():
@@ -91,11 +115,19 @@ def command(
                 f"{baseline}: there is no baseline", hint="record one with attrib profile, or name another"
             )
         change = diff(baseline, document)
-    found = gates(document, limits, change)
+    found = gates(document, limits, change, measured)
     told = [gate for gate in found if gate.state != "passed"] if is_quiet() and format_ != "json" else found
     if told:
         click.echo(_rendered(told, format_))
     _raise(found)
+
+
+def _experiment(document: "Document", name: str) -> "ExperimentResult":
+    known = {result.id: result for result in document.experiments}
+    if name not in known:
+        hint = nearest(name, known, f"measured are {', '.join(known)}" if known else "attrib verify measures")
+        raise UsageError(f"no experiment {name!r} was measured in this capture", hint=hint)
+    return known[name]
 
 
 def _level(text: str) -> tuple[str, str]:

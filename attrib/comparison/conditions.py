@@ -1,6 +1,6 @@
 """What is not the same about two captures, and whether that forbids to compare their times."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from statistics import median
 
 from attrib.model.diff import ConditionChange, ConditionKind
@@ -89,11 +89,22 @@ def steps_of(document: Document) -> dict[Role, Estimate]:
     return {role: its for role, its in found.items() if its is not None}
 
 
+def states_of(document: Document) -> frozenset[str]:
+    """The states of the machine that the launches of a capture met; none where it does not know them."""
+    launches = document.state.launches if document.state else ()
+    return frozenset(launch.caches for launch in launches if launch.caches)
+
+
+def are_apart(one: Collection[str], other: Collection[str]) -> bool:
+    """Whether two measurements know their states of the machine and met no common one."""
+    return bool(one and other) and set(one).isdisjoint(other)
+
+
 def _other_state(before: Document, after: Document) -> Iterator[str]:
     """In which way one machine was not in the state in which it was before."""
     launches = [document.state.launches if document.state else () for document in (before, after)]
-    caches = [{launch.caches for launch in its} - {""} for its in launches]
-    if all(caches) and not caches[0] & caches[1]:
+    caches = [states_of(document) for document in (before, after)]
+    if are_apart(*caches):
         texts = [" and ".join(_CACHES[one] for one in sorted(its) if one) for its in caches]
         yield f"the machine was in another state ({texts[0]} in the first capture, {texts[1]} in the second)"
     for what, field in (("product", "product_ns"), ("copy", "copy_ns")):

@@ -15,6 +15,7 @@ from attrib.errors import UsageError
 from attrib.model.diff import Diff
 from attrib.model.document import Document
 from attrib.model.estimate import Delta, Ratio
+from attrib.model.experiment import ExperimentResult
 from attrib.model.manifest import ENGINE_NAMES
 from attrib.units import format_interval, format_ns, format_percent, format_ratios
 
@@ -47,7 +48,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked of a capture.
 
     Attributes:
-        max_delta: How much slower ONNX Runtime's step may be than that of the baseline, or than PyTorch's without one.
+        max_delta: How much slower ONNX Runtime's step may be than that of the baseline, or than PyTorch's without one; of an
+            experiment, how much slower the changed step may be than the one beside it.
         max_ratio: The most that ONNX Runtime's step over PyTorch's may be.
         rules: What a finding of a rule means; a rule that is not named means nothing.
     """
@@ -87,21 +89,25 @@ def parse_limit(text: str) -> StepLimit:
     return StepLimit(ns=round(float(match[1]) * _UNITS[match[2]]))
 
 
-def gates(document: Document, limits: Limits, diff: Diff | None = None) -> tuple[Gate, ...]:
+def gates(
+    document: Document, limits: Limits, diff: Diff | None = None, experiment: ExperimentResult | None = None
+) -> tuple[Gate, ...]:
     """Hold a capture against its limits.
 
     Args:
         document: The capture.
         limits: What is asked of it.
         diff: The change from the baseline to it; None without a baseline.
+        experiment: What was measured in turns with the capture's own configuration, and is held against `max_delta`.
     """
     found = []
     if limits.max_delta is not None:
-        found.append(
-            _against_baseline(document, limits.max_delta, diff)
-            if diff is not None
-            else _against_torch(document, limits.max_delta)
-        )
+        if experiment is not None:
+            found.append(_in_turns(limits.max_delta, experiment))
+        elif diff is not None:
+            found.append(_against_baseline(document, limits.max_delta, diff))
+        else:
+            found.append(_against_torch(document, limits.max_delta))
     if limits.max_ratio is not None:
         found.append(_ratio(document, limits.max_ratio))
     return (*found, *_rules(document, limits.rules))
@@ -122,6 +128,27 @@ def _against_baseline(document: Document, limit: StepLimit, diff: Diff) -> Gate:
     text = f"{ENGINE_NAMES['onnxruntime']}'s step changed by {change} ({share}) from {format_ns(step.before.median)}"
     text += f"; limit +{limit.text}"
     return _told(document, name, state, text)
+
+
+def _in_turns(limit: StepLimit, experiment: ExperimentResult) -> Gate:
+    """Both steps were measured in turns, so that no drift between two captures widens the interval."""
+    name, engine, before = "max-delta", ENGINE_NAMES[experiment.side], experiment.baseline_ns
+    saving, title = experiment.saving_ns, experiment.title
+    again = "on a machine that does nothing else: the same `attrib verify` with --again --tolerance 1 --max-time 600"
+    if saving is None or before is None:
+        reason = f" ({experiment.reason})" if experiment.reason else ""
+        text = f"{title}: {experiment.state.replace('_', ' ')}{reason}"
+        return Gate(name=name, state="inconclusive", text=text, how=again)
+    change = Delta(median=-saving.median, low=-saving.high, high=-saving.low)
+    share = format_percent(change.median / max(before.median, 1), sign=True)
+    text = f"{title}: {engine}'s step changes by {format_interval(change.median, change.low, change.high)} ({share})"
+    text += f" from {format_ns(before.median)}, measured in turns; limit +{limit.text}"
+    if experiment.busy:
+        return Gate(
+            name=name, state="inconclusive", text=f"{text}; other programs disturbed most rounds", how=again
+        )
+    state = _state(change, limit.of(before.median))
+    return Gate(name=name, state=state, text=text, how=again if state == "inconclusive" else "")
 
 
 def _against_torch(document: Document, limit: StepLimit) -> Gate:

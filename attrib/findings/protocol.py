@@ -21,8 +21,8 @@ Need = Literal[
 ]  # fmt: skip
 """Evidence that a directory may lack. A rule that needs what is missing is "not applicable", and says so."""
 
-Tier = Literal["cause", "pattern", "remainder"]
-TIERS: tuple[Tier, ...] = ("cause", "pattern", "remainder")
+Tier = Literal["cause", "layer", "pattern", "remainder"]
+TIERS: tuple[Tier, ...] = ("cause", "layer", "pattern", "remainder")
 """How general rules are, the narrowest first."""
 
 
@@ -170,7 +170,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         needs: Evidence without which it cannot answer.
         direction: `slower`: the rows must cost time in ONNX Runtime; `faster`: save it; `any`: either.
         audit: Judges the evidence. Pure: it changes nothing, and gives the same result for the same evidence.
-        tier: How general it is. `cause`: it names one cause; `pattern`: a family of causes; `remainder`: whatever is left.
+        tier: How general it is. `cause`: it names one cause; `layer`: what one layer of the model became, with the moves
+            that only it needs; `pattern`: a family of causes; `remainder`: whatever is left.
             A finding of a narrower tier takes its work out of the ledger that wider rules see, so that no time is
             explained twice.
         catalog: Entries of the cause catalog that it covers, e.g. `C13`.

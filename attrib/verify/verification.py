@@ -182,3 +182,22 @@ def run(
     baseline = Baseline(root=Path(trace_dir), settings=Settings(**settings))
     with Verification(baseline) as verification:
         return verification.perform(request or Request(), best=best)
+
+
+def against_ort(trace_dir: str | Path, python: str | Path, **settings: Any) -> ExperimentResult:
+    """Measure and profile another ONNX Runtime beside the captured one, and write the result into the directory.
+
+    Args:
+        trace_dir: What `attrib profile` wrote.
+        python: The interpreter of an environment with another version or package of ONNX Runtime.
+        settings: Fields of `Settings`, e.g. `rounds=20`.
+
+    Returns:
+        Both steps, and in `builds` what changed node by node.
+
+    Raises:
+        UsageError: There is no such interpreter, or the user has to name the model.
+        AttribError: Its ONNX Runtime cannot run the model, or not as the capture did.
+    """
+    with Verification(Baseline(root=Path(trace_dir), settings=Settings(**settings))) as verification:
+        return verification.against(Path(python))

@@ -239,7 +239,7 @@ def read(folder: Path, *, root: Path = ROOT, seconds: float = 0.0) -> Figures:
     return msgspec.structs.replace(found, begin_s=begin, measure_s=measure)
 
 
-def kept(options: Iterable[str], folder: Path) -> bool:
+def kept(options: Iterable[str], folder: Path, *, report: bool = False) -> bool:
     """Capture into a folder that is kept, under another name first, so that no interruption leaves what looks whole.
 
     Returns:
@@ -250,7 +250,7 @@ def kept(options: Iterable[str], folder: Path) -> bool:
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.parent.mkdir(parents=True, exist_ok=True)
-    run(command_of(options, partial))
+    run(command_of(options, partial, report=report))
     partial.rename(folder)
     return True
 

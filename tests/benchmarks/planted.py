@@ -2,8 +2,8 @@
 
 Known causes are planted in a BERT (two layers, full width), one at a time. What each costs in truth is the plain
 difference between the planted and the unplanted run of the same engine, in the protocol of `attrib verify`: interleaved
-blocks of two processes that are started anew six times. Then attrib is asked, in the protocol that a user gets: the
-planted pair and the unplanted pair are captured, and the reports are compared. What is counted:
+blocks of two processes, in three launches before attrib is asked and three after it. Attrib is asked in the protocol that
+a user gets: the planted pair and the unplanted pair are captured, and the reports are compared. What is counted:
 
 - True cost: plain step with the plant minus plain step without it, with the interval of attrib's headline. It is above
   the noise where the interval lies above 0, is no wider than half the cost (else no error of 40 % could be told), and the
@@ -19,8 +19,9 @@ planted pair and the unplanted pair are captured, and the reports are compared. 
   engine's plain step. Where that is more than 5 % in every unplanted capture, another one is made; the one with the
   least drift is taken.
 - Error: attributed over true cost, minus 1; each as a share of the planted step that it was measured in.
-- What is attributed is settled where its interval is as narrow; where it is not, both pairs are captured again with
-  twelve launches instead of a user's three, and that capture is what counts. What is not settled even then is neither
+- What is attributed is settled where its interval is as narrow, and truth and capture met a common state of the machine;
+  where it is not, both pairs are captured again with twelve launches instead of a user's three, with three launches more of
+  the truth after them, and that capture is what counts. What is not settled even then is neither
   right nor wrong: it has a rank, and no error.
 - Right finding: the first failed finding of the planted report, in the report's order, that the table names for the
   plant and that is new or larger than in the unplanted report: one that says the same without the plant names nothing.
@@ -35,7 +36,7 @@ planted pair and the unplanted pair are captured, and the reports are compared. 
 
 `--aa N` captures each engine against itself, N captures in all, and counts failed findings with a saving. Everything
 that is measured is kept in `--out` and not measured again, so that the command can be stopped and called again;
-`--again` measures the named plants anew, `--neighbor` disturbs the captures (not the truth, which is shared) by one of
+`--again` measures the named plants anew, `--neighbor` disturbs the captures (not the truth beside them) by one of
 `neighbour_loads.py`, `--table` only prints, `--show` says why a plant scores as it does.
 """
 

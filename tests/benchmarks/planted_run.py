@@ -31,10 +31,13 @@ def measure(plants: Sequence[Plant], site: Site, *, again: bool) -> None:
         try:
             while len(site.unplanted(plant.baseline)) < site.size.captures:
                 _measure_unplanted(site, plant.baseline)
-            _measure_truth(site, plant, again=again)
+            if again:
+                site.truth_of(plant).unlink(missing_ok=True)
+            _measure_truth(site, plant, parts=1)
             for folder in site.captures_of(plant.name):
                 if _capture(site.planted(plant, output=folder), site.neighbor, again=again):
                     _steady(site, plant, folder, known)
+            _measure_truth(site, plant, parts=2)
             _settle(site, plant, known, again=again)
         except AttribError as error:
             say(f"{plant.name} was not measured: {error}")
@@ -50,6 +53,7 @@ def _settle(site: Site, plant: Plant, known: dict[Path, Analysis], *, again: boo
     folder = site.longer_of(plant.name)
     if _capture(site.planted(plant, output=folder, longer=True), site.neighbor, again=again):
         _steady(site, plant, folder, known)
+    _measure_truth(site, plant, parts=3)
 
 
 def _steady(site: Site, plant: Plant, folder: Path, known: dict[Path, Analysis]) -> None:
@@ -73,12 +77,19 @@ def _measure_unplanted(site: Site, baseline: str, *, longer: bool = False) -> No
     _capture(options, site.neighbor, again=False)
 
 
-def _measure_truth(site: Site, plant: Plant, *, again: bool) -> None:
+def _measure_truth(site: Site, plant: Plant, *, parts: int) -> None:
+    """Measure the true cost once more, until it has so many parts."""
     file = site.truth_of(plant)
-    if again or not file.is_file():
+    file.parent.mkdir(exist_ok=True)
+    earlier = truth_of(plant, site) if file.is_file() else None
+    if earlier is None or earlier.parts < parts:
         say(f"{plant.name}: true cost")
-        file.parent.mkdir(exist_ok=True)
-        _write(file, msgspec.json.encode(measure_truth(plant, site)))
+        _write(file, msgspec.json.encode(measure_truth(plant, site, earlier)))
+
+
+def truth_of(plant: Plant, site: Site) -> Truth:
+    """What is known of the true cost."""
+    return msgspec.json.decode(site.truth_of(plant).read_bytes(), type=Truth)
 
 
 def _capture(options: CaptureOptions, neighbor: str, *, again: bool) -> bool:
@@ -124,7 +135,7 @@ def pairs(plants: Sequence[Plant], site: Site) -> Iterator[tuple[Plant, Pair, Sc
 
 def _score(plant: Plant, made: Sequence[Path], site: Site, known: dict[Path, Analysis]) -> tuple[Pair, Score]:
     """The pair whose attributed cost is the median, and its score."""
-    truth = msgspec.json.decode(site.truth_of(plant).read_bytes(), type=Truth)
+    truth = truth_of(plant, site)
     found = [pair_of(plant, folder, site, known) for folder in made]
     scores = [score(pair, truth) for pair in found]
     order = sorted(range(len(found)), key=lambda i: scores[i].error)

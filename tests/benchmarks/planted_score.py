@@ -10,6 +10,8 @@ from plants.graphs import void_reason
 from plants.plant import Plant
 
 from attrib.api import Analysis
+from attrib.comparison.conditions import are_apart, states_of
+from attrib.comparison.figures import change_of
 from attrib.model.document import Finding, LedgerRow
 from attrib.model.estimate import Delta, Estimate
 from attrib.model.manifest import OPTIMIZED, Role
@@ -33,12 +35,18 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         cost_ns: Planted minus unplanted.
         plain_ns: Every step by block, `baseline` and `variant`.
+        launches: The launch of each block.
+        parts: How often it was measured, minutes apart.
+        caches: States of the machine that its launches met, where known.
     """
 
     baseline_ns: Estimate
     variant_ns: Estimate
     cost_ns: Delta
     plain_ns: dict[str, tuple[tuple[int, ...], ...]] = {}
+    launches: tuple[int, ...] = ()
+    parts: int = 1
+    caches: tuple[str, ...] = ()
 
     @property
     def certain(self) -> bool:
@@ -81,6 +89,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
         rivals: Ids of the findings before the right one.
         errors: Of every capture of the plant, in order; this is the one in the middle.
         launches: Of the planted capture.
+        alike: Whether the truth and the planted capture met a common state of the machine, where both know theirs.
     """
 
     plant: str
@@ -96,13 +105,14 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     rivals: tuple[str, ...] = ()
     errors: tuple[float, ...] = ()
     launches: int = 0
+    alike: bool = True
 
     @property
     def settled(self) -> bool:
         """Whether the attributed cost is known well enough to be right or wrong."""
         found = self.attributed_ns
         true = self.truth.cost_ns.median / self.truth.variant_ns.median * self.step_ns
-        return found.high - found.low <= 2 * KNOWN * true
+        return self.alike and found.high - found.low <= 2 * KNOWN * true
 
     @property
     def counts(self) -> bool:
@@ -148,11 +158,7 @@ class Pair:
     @property
     def unlike(self) -> bool:
         """Whether no launch of one capture met the machine in a state of the other's, where both know theirs."""
-        known = [
-            {launch.caches for launch in a.document.state.launches} - {""} if a.document.state else set()
-            for a in (self.planted, self.unplanted)
-        ]
-        return all(known) and known[0].isdisjoint(known[1])
+        return are_apart(states_of(self.planted.document), states_of(self.unplanted.document))
 
     def _innocent(self, analysis: Analysis) -> list[LedgerRow]:
         return [
@@ -163,7 +169,8 @@ class Pair:
         """Time of the chosen rows on the planted side, beyond that of the same rows in the unplanted report."""
         after = _time(self.planted, self.plant.side, filter(chosen, self.planted.document.ledger))
         before = _time(self.unplanted, self.plant.side, filter(chosen, self.unplanted.document.ledger))
-        return _difference(after, before, self.drift)
+        median, low, high = (round(self.drift * part) for part in (before.median, before.low, before.high))
+        return change_of(Delta(median=median, low=low, high=high), after)
 
 
 def score(pair: Pair, truth: Truth) -> Score:
@@ -184,6 +191,7 @@ def score(pair: Pair, truth: Truth) -> Score:
         drift=pair.drift,
         rivals=rivals,
         launches=pair.planted.ledger_rows.sampling.launches,
+        alike=not are_apart(states_of(pair.planted.document), truth.caches),
     )
 
 
@@ -250,18 +258,6 @@ def _time(analysis: Analysis, side: Role, rows: Iterable[LedgerRow]) -> Delta:
     parts = [row.region for row in chosen if row.cause == "framework"]
     # The drift between the captures is taken out by the innocent rows.
     return analysis.ledger_rows.work(side, [*work, *parts], drift=False)
-
-
-def _difference(after: Delta, before: Delta, scale: float) -> Delta:
-    """Independent captures: half-widths add as squares."""
-    median = round(after.median - scale * before.median)
-    up = _both(after.high - after.median, scale * (before.median - before.low))
-    down = _both(after.median - after.low, scale * (before.high - before.median))
-    return Delta(median=median, low=median - down, high=median + up)
-
-
-def _both(first: float, second: float) -> int:
-    return round((first**2 + second**2) ** 0.5)
 
 
 def _median(analysis: Analysis, role: Role) -> int:

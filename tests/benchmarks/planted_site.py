@@ -42,7 +42,8 @@ class Site:
     Attributes:
         root: `graphs/`, `captures/`, `truth/` and `aa/` are in it.
         size: What everything in it was measured with.
-        neighbor: What disturbs the captures, one of `neighbour_loads.LOADS`; they lie in a folder of their own then.
+        neighbor: What disturbs the captures, one of `neighbour_loads.LOADS`; they and their truths lie in folders of their
+            own then.
     """
 
     root: Path
@@ -91,11 +92,14 @@ class Site:
 
     @property
     def _captures(self) -> Path:
-        return self.root / ("captures" + f"-{self.neighbor}" * bool(self.neighbor))
+        return self._of_run("captures")
+
+    def _of_run(self, name: str) -> Path:
+        return self.root / (name + f"-{self.neighbor}" * bool(self.neighbor))
 
     def truth_of(self, plant: Plant) -> Path:
-        """What the plant costs, measured plainly."""
-        return self.root / "truth" / f"{plant.name}.json"
+        """What the plant costs, measured plainly beside the captures."""
+        return self._of_run("truth") / f"{plant.name}.json"
 
     def unplanted(self, baseline: str, *, longer: bool = False) -> list[Path]:
         """Captures of pairs that nothing was planted in, with as many launches as a user gets, or with more."""

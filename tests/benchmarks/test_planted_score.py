@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
+from planted_measure import joined
 from planted_score import Pair, Truth, cells_of, is_right, score, strays
 from planted_table import overall
 from plants.plant import Plant
@@ -212,3 +213,24 @@ def test_planted_nodes_in_other_rows_are_named():
         ]
     )
     assert strays(Pair(PLANT, after, after)) == ("planted_Cast_0 in planted_Cast_0:cast",)
+
+
+def test_what_was_measured_before_and_after_the_captures_is_one_truth():
+    first = joined(None, [[100, 100]] * 2, [[110, 110]] * 2, [0, 1], ["shared", ""])
+    both = joined(first, [[200, 200]] * 2, [[230, 230]] * 2, [0, 1], ["apart"])
+    assert (first.parts, both.parts) == (1, 2)
+    assert both.launches == (0, 1, 2, 3)
+    assert both.plain_ns["variant"] == ((110, 110), (110, 110), (230, 230), (230, 230))
+    assert first.cost_ns.median == 10
+    assert both.cost_ns.median == 20
+    assert both.cost_ns.high > first.cost_ns.high
+    assert (first.caches, both.caches) == (("shared",), ("apart", "shared"))
+
+
+def test_a_truth_of_another_state_of_the_machine_settles_nothing():
+    before = report([row("encoder.layer.0", "cast", 400)])
+    after = report([row("encoder.layer.0", "cast", 1400)], caches=["shared"])
+    pair = Pair(PLANT, after, before)
+    assert score(pair, truth()).settled
+    assert score(pair, msgspec.structs.replace(truth(), caches=("shared", "apart"))).settled
+    assert not score(pair, msgspec.structs.replace(truth(), caches=("apart",))).settled

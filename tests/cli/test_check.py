@@ -6,6 +6,8 @@ import msgspec
 import pytest
 
 from attrib.model.document import Judgement
+from attrib.model.estimate import Delta, Estimate
+from attrib.model.experiment import ExperimentResult
 from attrib.report.json_report import from_json, to_json
 
 
@@ -58,6 +60,44 @@ def test_a_busy_machine_is_inconclusive_with_4_and_the_way_to_decide(cli, saved,
     )
     assert done.returncode == 4
     assert "to decide it, on a machine that does nothing else: `attrib profile" in done.stdout
+
+
+def in_turns(change):
+    """An experiment that changes a step of 10 ms by this share, give or take half a percent."""
+    step, ns = Estimate(median=10_000_000, low=9_000_000, high=11_000_000, n=60), round(-change * 10_000_000)
+    return ExperimentResult(
+        id="against-onnxruntime-1.22.1", title="Another build", side="onnxruntime", state="measured",
+        baseline_ns=step, variant_ns=step, saving_ns=Delta(median=ns, low=ns - 50_000, high=ns + 50_000),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "code", "state"), [(0.1, 1, "failed"), (0.0, 0, "passed")])
+def test_what_was_measured_in_turns_settles_a_few_percent(cli, slower, change, code, state):
+    report = slower(1.0, experiments=(in_turns(change),))
+    done = cli("check", report, "--experiment", "against-onnxruntime-1.22.1", "--max-delta", "5%")
+    assert done.returncode == code, done.stderr
+    assert done.stdout.startswith(f"{state}: max-delta: Another build: ONNX Runtime's step changes by")
+
+
+def test_a_baseline_in_a_file_is_not_that_of_an_experiment(cli, slower, tmp_path):
+    (tmp_path / "attrib.toml").write_text('[check]\nmax-delta = "5%"\nbaseline = "nowhere"\n')
+    report = slower(1.0, experiments=(in_turns(0.1),))
+    done = cli("check", report, "--experiment", "against-onnxruntime-1.22.1", cwd=tmp_path)
+    assert (done.returncode, "limit +5 %" in done.stdout) == (1, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--experiment", "against-onnxruntime-1.22.2", "--max-delta", "5%"), "did you mean against-onnxruntime-1.22.1?"),
+        (("--experiment", "x", "--max-delta", "5%"), "measured are against-onnxruntime-1.22.1"),
+        (("--experiment", "x", "--max-ratio", "1"), "--max-delta is its limit"),
+        (("--experiment", "x", "--max-delta", "5%", "--baseline", "y"), "takes the place of --baseline"),
+    ],
+)  # fmt: skip
+def test_an_experiment_that_cannot_be_held_against_a_limit_is_2(cli, slower, args, said):
+    done = cli("check", slower(1.0, experiments=(in_turns(0.0),)), *args)
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
 
 
 def test_a_missing_baseline_or_capture_is_3(cli, saved, tmp_path):

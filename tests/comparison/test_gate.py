@@ -10,6 +10,7 @@ from attrib.comparison.gate import _state
 from attrib.errors import UsageError
 from attrib.model.document import Judgement
 from attrib.model.estimate import Delta, Estimate, Ratio
+from attrib.model.experiment import ExperimentResult
 from tests.report.factory import document
 
 MS = 1_000_000
@@ -72,6 +73,47 @@ class TestBaseline:
         assert only(gates(lost, FIVE, compare(doc, lost))).state == "inconclusive"
         assert only(gates(lost, FIVE)).state == "inconclusive"
         assert only(gates(lost, Limits(max_ratio=2.0))).state == "inconclusive"
+
+
+def experiment(change_ms, half=0.5, **changes):
+    """What was measured in turns with a step of 100 ms, and changed it by so many milliseconds."""
+    saving = Delta(
+        median=round(-change_ms * MS),
+        low=round((-change_ms - half) * MS),
+        high=round((half - change_ms) * MS),
+    )
+    return ExperimentResult(
+        id="against-x", title="x in place of y", side="onnxruntime", state="measured",
+        **{"baseline_ns": step(100.0, 12.0), "saving_ns": saving} | changes,
+    )  # fmt: skip
+
+
+class TestInTurns:
+    @pytest.mark.parametrize(
+        ("change", "half", "state"),
+        [
+            (0.0, 0.5, "passed"),
+            (10.0, 0.9, "failed"),  # though either step alone is known to 12 %
+            (-10.0, 0.9, "passed"),
+            (1.0, 6.0, "inconclusive"),
+            (6.0, 7.0, "inconclusive"),
+        ],
+    )
+    def test_what_was_measured_beside_the_capture_is_held_against_the_limit(self, change, half, state):
+        gate = only(gates(measured(100.0), FIVE, experiment=experiment(change, half)))
+        assert gate.state == state
+        assert "x in place of y" in gate.text
+        assert f"({'+' if change > 0 else ''}{change:g} %)".replace("-", "−") in gate.text
+        assert ("attrib verify" in gate.how) == (state == "inconclusive")
+
+    def test_other_programs_decide_nothing(self):
+        gate = only(gates(measured(100.0), FIVE, experiment=experiment(10.0, busy=True)))
+        assert (gate.state, "other programs" in gate.text) == ("inconclusive", True)
+
+    def test_what_was_not_measured_says_why(self):
+        lost = {"baseline_ns": None, "saving_ns": None, "state": "timed_out", "reason": "no answer"}
+        gate = only(gates(measured(100.0), FIVE, experiment=msgspec.structs.replace(experiment(0.0), **lost)))
+        assert (gate.state, gate.text) == ("inconclusive", "x in place of y: timed out (no answer)")
 
 
 class TestAlone:

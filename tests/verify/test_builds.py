@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+import attrib
 from attrib.capture.bench.bench import BaselineError
 from attrib.capture.bench.profiles import ProfiledPair, ProfiledSide
 from attrib.capture.system.providers import RuntimeInfo
@@ -219,6 +220,27 @@ def test_result_is_kept_and_measured_anew(tmp_path, recorded, monkeypatch):
     assert len(asked) == 2
     assert (tmp_path / "trace/verify/against-onnxruntime-1.22.1.json").is_file()
     assert str(PYTHON) not in (tmp_path / "trace/verify/against-onnxruntime-1.22.1.json").read_text()
+
+
+def test_python_measures_as_the_command_does(tmp_path, recorded, monkeypatch):
+    """`attrib.verify.against_ort`: the settings reach the run, the result is given and kept."""
+    made = []
+
+    def verification(baseline):
+        made.append(baseline)
+        bench = SimpleNamespace(inputs_sha256="same", compare=lambda *_, **__: recorded)
+        return verification_of(baseline.root, bench, monkeypatch)
+
+    monkeypatch.setattr("attrib.verify.verification.Verification", verification)
+    result = attrib.verify.against_ort(str(tmp_path / "trace"), str(PYTHON), rounds=4)
+    assert result.builds.after.name == "onnxruntime 1.22.1"
+    assert (tmp_path / "trace/verify/against-onnxruntime-1.22.1.json").is_file()
+    assert (made[0].root, made[0].settings.rounds) == (tmp_path / "trace", 4)
+
+
+def test_python_refuses_what_the_command_refuses(tmp_path, sample):
+    with pytest.raises(UsageError, match="--against-ort: there is no"):
+        attrib.verify.against_ort(sample, tmp_path / "python")
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), WorkerError("it died")])

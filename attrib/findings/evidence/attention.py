@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 from attrib.analysis.lineage.graph import Graph, GraphNode
 from attrib.analysis.match.ops import base_op
-from attrib.findings.evidence.ledger_queries import op_of
+from attrib.findings.evidence.executed_graph import executed_graph
+from attrib.findings.evidence.ledger_queries import nodes_of, op_of, rows_holding
 from attrib.findings.protocol import Evidence
 from attrib.model.document import LedgerRow
 
@@ -38,6 +39,45 @@ def attention_regions(rows: Iterable[LedgerRow]) -> dict[str, list[LedgerRow]]:
 def is_whole(rows: Iterable[LedgerRow]) -> bool:
     """Whether ONNX Runtime computes the region's attention in one node."""
     return any(op in ATTENTION_NODES for row in rows for op in row.onnx_ops)
+
+
+MOVES = frozenset({"Transpose", "Reshape"})
+"""What brings the heads in front of the tokens and back; one node for the attention reads and writes them as they are."""
+
+READS_HEADS = frozenset({"MatMul", "FusedMatMul", "TransposeMatMul", "Mul", "Div"})
+"""Products, and the scale before them: what reads a mask reads no heads."""
+
+
+def moves_around(evidence: Evidence, rows: Iterable[LedgerRow]) -> tuple[LedgerRow, ...]:
+    """Rows of the moves that serve only the attention of these rows: what it alone reads, and what alone reads its result.
+
+    A row that also holds other nodes is left out. Without the graph that ran none are known.
+    """
+    if evidence.optimized is None:
+        return ()
+    ran = executed_graph(evidence)
+    nodes = {work: node for node in ran.graph.nodes for work in ran.ids([node])}
+    own = [nodes[name] for name in nodes_of(rows) if name in nodes]
+    made = {value for node in own for value in node.outputs}
+    found: list[GraphNode] = []
+    heads = [value for node in own if node.op in READS_HEADS for value in node.inputs if value not in made]
+    for value in heads:
+        maker = ran.maker(value)
+        while maker is not None and maker.op in MOVES and ran.reads[maker.outputs[0]] == 1:
+            found.append(maker)
+            maker = ran.maker(maker.inputs[0])
+    for result in made:
+        value, reader = result, ran.reader(result)
+        while reader is not None and reader.op in MOVES and reader.inputs[0] == value:
+            found.append(reader)
+            value = reader.outputs[0]
+            reader = ran.reader(value)
+    moves = set(ran.ids(found))
+    return tuple(
+        row
+        for row in rows_holding(evidence, moves)
+        if row.cause == "layout" and moves.issuperset(row.onnx_nodes)
+    )
 
 
 def count_calls(evidence: Evidence, calls: Iterable[str]) -> int:

@@ -1,12 +1,13 @@
 """Layers that ONNX Runtime could run as one node and runs by single operators, and what each would take in one node."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
 from attrib.analysis.lineage.graph import Graph
 from attrib.analysis.match.ops import base_op
+from attrib.findings.evidence.absorbable import LEVELS
 from attrib.findings.evidence.attention import attention_regions
 from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph
 from attrib.findings.evidence.ledger_queries import (
@@ -86,6 +87,12 @@ IN_ONE_NODE = "in one node of this graph"
 CORES = frozenset({"Erf", "Tanh"})
 """Nodes that do most of what a fused node would: the others of the layer are passes over memory."""
 
+GELU_PATTERN = Counter({"Div": 1, "Erf": 1, "Add": 1, "Mul": 2})
+"""`x (1 + erf(x / root)) / 2`, as gelu_fusion.cc has it."""
+
+NORM_PATTERN = frozenset({"ReduceMean", "Pow", "Add", "Sqrt", "Div", "Mul"})
+"""What layer_norm_fusion.cc asks for, beside the Sub of a mean: a square by Mul and a Reciprocal it does not know."""
+
 
 class SingleOperatorLayer(msgspec.Struct, frozen=True):
     """A layer that runs by single operators, and what it would take in one node.
@@ -111,6 +118,40 @@ def find_single_operator_layers(evidence: Evidence) -> tuple[SingleOperatorLayer
         return ()
     ran = executed_graph(evidence)
     return tuple(_with_cost(ran, found) for found in find_unfused_layers(ran) if ran.ids(found.nodes))
+
+
+def find_layers_left_apart(
+    evidence: Evidence, level: str, without: Collection[str]
+) -> tuple[SingleOperatorLayer, ...]:
+    """Layers that one of ONNX Runtime's own fusions would have made one node, had the session been allowed it.
+
+    Only of the form that the fusion knows: any other would have stayed apart at every level.
+
+    Args:
+        evidence: What the directory holds.
+        level: The level that was allowed.
+        without: Optimizers that were left out, with or without their level (`GeluFusion`, `GeluFusionL2`).
+    """
+    if evidence.optimized is None or "onnxruntime" not in evidence.partitions:
+        return ()
+    low = LEVELS.index(level) < LEVELS.index("extended")
+    out = {name.removesuffix("L1").removesuffix("L2") for name in without}
+    ran = executed_graph(evidence)
+    return tuple(
+        _with_cost(ran, found)
+        for found in find_unfused_layers(ran)
+        if (fusion := fusion_of(found)) and (low or fusion in out) and ran.ids(found.nodes)
+    )
+
+
+def fusion_of(found: UnfusedLayer) -> str:
+    """The optimizer of ONNX Runtime whose pattern a layer is (onnxruntime/core/optimizer); empty where none knows it."""
+    ops = Counter(node.op for node in found.nodes if node.op != "Cast")
+    if found.layer == "GELU":
+        return "GeluFusion" if ops == GELU_PATTERN else ""
+    if not NORM_PATTERN <= ops.keys() <= NORM_PATTERN | {"Sub"}:
+        return ""
+    return "LayerNormFusion" if ops["Sub"] else "SimplifiedLayerNormFusion"
 
 
 def _with_cost(ran: ExecutedGraph, found: UnfusedLayer) -> SingleOperatorLayer:

@@ -67,6 +67,9 @@ _TITLE_LIMIT = 400
 _BREAKS = re.compile(r"(.{16,}?[./])(?=\w)(?![^<]*>)")
 """Where a qualified name may break: not inside a tag, and not in more places than a line needs."""
 
+_WORDS = re.compile(r"(?:(?<=::)|(?<=_)(?=\w)|(?<=[a-z]{3})(?=[A-Z]))(?![^<]*>)")
+"""Between the words of an op's name, such as `aten::layer_norm` or `SkipLayerNormalization`; rows.js has the same."""
+
 _FITS = 36
 """Characters that the narrowest column of names holds."""
 
@@ -96,6 +99,7 @@ def environment() -> jinja2.Environment:
         "lines": lines,
         "ns": format_ns,
         "path": path,
+        "op": op,
         "percent": format_percent,
         "counted": counted,
         "prose": prose,
@@ -136,6 +140,11 @@ def path(text: str, limit: int) -> Markup:
     if len(text) <= _FITS:
         return Markup.escape(short(text, limit))
     return Markup(_BREAKS.sub(r"\1<wbr>", str(Markup.escape(short(text, limit)))))  # noqa: S704 - escaped before
+
+
+def op(text: str, limit: int) -> Markup:
+    """The name of an op, which breaks between its words."""
+    return Markup(_WORDS.sub("<wbr>", str(Markup.escape(short(text, limit)))))  # noqa: S704 - escaped before
 
 
 def glue(text: str) -> str:

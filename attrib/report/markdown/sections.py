@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from attrib.model.document import CAUSES, CauseRow
 from attrib.report.markdown.experiments import finding_results
 from attrib.report.markdown.text import code, escape, fence_code, fold, summary, table_row
-from attrib.report.view.operators import OperatorRow, TableColumn
+from attrib.report.view.operators import OperatorLine, TableColumn
 from attrib.report.view.text import EXPLAIN_HINT
 from attrib.report.view.view import FindingView, View
 from attrib.units import format_ends
@@ -95,18 +95,20 @@ def finding(item: FindingView) -> str:
     return fold(title, escape(said.summary, 1000), evidence, fix, finding_results(item))
 
 
-def operator_row(view: View, item: OperatorRow) -> str:
-    """One row of the operator table, with the columns that Markdown has room for."""
+def operator_row(view: View, line: OperatorLine) -> str:
+    """One line of the operator table, with the columns that Markdown has room for; the first says how many rows it sums."""
     cells: list[str] = []
     for column in _columns(view):
-        shown = column.cell(item, view.unit)
+        shown = column.cell(line, view.unit)
         text = shown.text if column.figure else escape(shown.text, column.markdown)
         cells.append(code(", ".join(shown.names), column.markdown) if shown.names else text)
+    if spread := line.spread(view.unit):
+        cells[0] += f" ×{len(line.members)}<br>{spread}"
     return table_row(*cells)
 
 
 def operator_table(view: View, rows: Sequence[str]) -> str:
-    """The first rows of the operator table, folded, the others in one row, and the sum."""
+    """The first lines of the operator table, folded away, the other rows in one, and the sum."""
     if not rows:
         return ""
     table, columns = view.operators, _columns(view)

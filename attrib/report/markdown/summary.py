@@ -3,7 +3,6 @@
 from attrib.model.document import Document
 from attrib.report.markdown import sections
 from attrib.report.markdown.experiments import experiments
-from attrib.report.view.operators import ROW_LIMIT
 from attrib.report.view.view import view_of
 
 BYTE_LIMIT = 60_000
@@ -15,13 +14,13 @@ def to_markdown(document: Document, *, limit_bytes: int = BYTE_LIMIT) -> str:
 
     Args:
         document: What to show.
-        limit_bytes: UTF-8 bytes of the result; operator rows go first, then notes, findings and small causes. The
-            verdict and the row of sums always stay.
+        limit_bytes: UTF-8 bytes of the result; lines of the operator table go first, then notes, findings and small
+            causes. The verdict and the row of sums always stay.
     """
     view = view_of(document)
     head = sections.headline(view)
     findings = [sections.finding(item) for item in view.findings]
-    rows = [sections.operator_row(view, item) for item in view.operators.rows[:ROW_LIMIT]]
+    rows = [sections.operator_row(view, item) for item in view.operators.lines]
     tried, unmatched, notes = experiments(view), sections.unmatched(view), sections.notes(view)
     causes = len(view.causes)
     while True:
@@ -37,7 +36,7 @@ def to_markdown(document: Document, *, limit_bytes: int = BYTE_LIMIT) -> str:
         text = "\n\n".join(part for part in parts if part) + "\n"
         if len(text.encode()) <= limit_bytes or not (rows or findings or notes or causes):
             return text
-        # The least important goes first: half of the rows at a time, then findings from the last.
+        # The least important goes first: half of the lines at a time, then findings from the last.
         if rows:
             rows = rows[: len(rows) // 2]
         elif notes:

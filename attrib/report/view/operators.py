@@ -16,10 +16,10 @@ from attrib.report.view.text import anchor, count_names
 from attrib.units import Unit, format_ends, format_percent
 
 ROW_LIMIT = 500
-"""Rows that a table in Markdown, or a page whose data must stay small, holds; the others are summed."""
+"""Rows that the data of a page holds where it must stay small."""
 
 LINES = 23
-"""Lines of the page's table. With one that sums the others, and the sum, no table is longer than 25 lines."""
+"""Lines of a table. With one that sums the others, and the sum, no table is longer than 25 lines."""
 
 CONTRADICTS = " DIFFER"
 """What a line of a match's evidence holds where the two sides contradict each other."""
@@ -60,6 +60,13 @@ class OperatorLine(OperatorRow, frozen=True, kw_only=True):
     def mean_ns(self) -> int:
         """The mean delta of its rows."""
         return round(self.row.delta_ns / len(self.members))
+
+    def spread(self, unit: Unit) -> str:
+        """The mean of its rows, and the smallest and largest, e.g. `mean +0.2, −0.1 to +0.4`; empty of a single row."""
+        if len(self.members) == 1:
+            return ""
+        mean, least, most = (unit.number(ns, sign=True) for ns in (self.mean_ns, self.least_ns, self.most_ns))
+        return f"mean {mean}, {least} to {most}"
 
 
 class RowSums(msgspec.Struct, frozen=True):
@@ -146,7 +153,7 @@ COLUMNS: tuple[TableColumn, ...] = (
         key="cause",
         title="Cause",
         cell=lambda item, _: Cell(text=CAUSES[item.row.cause].title),
-        width=9,
+        width=10,
         markdown=40,
     ),
     TableColumn(
@@ -198,7 +205,7 @@ COLUMNS: tuple[TableColumn, ...] = (
         ),
         figure=True,
         small=True,
-        width=14,
+        width=13,
     ),
     TableColumn(
         key="match",
@@ -220,7 +227,7 @@ COLUMNS: tuple[TableColumn, ...] = (
 
 
 class OperatorTable(msgspec.Struct, frozen=True, kw_only=True):
-    """The columns, all rows by size of their delta, the lines of a page that fold them, and the sums of all rows."""
+    """The columns, all rows by size of their delta, the lines that fold them, and the sums of all rows."""
 
     columns: tuple[TableColumn, ...]
     rows: tuple[OperatorRow, ...]
@@ -230,14 +237,12 @@ class OperatorTable(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def other(self) -> RowSums | None:
         """The rows that no line holds; None where there is none."""
-        return self._without([self.rows[position] for line in self.lines for position in line.members])
+        return self.rest(len(self.lines))
 
     def rest(self, shown: int) -> RowSums | None:
-        """What is left beside the first rows; None where that is no row."""
-        return self._without(self.rows[:shown])
-
-    def _without(self, shown: Sequence[OperatorRow]) -> RowSums | None:
-        first, total = sum_rows([item.row for item in shown]), self.total
+        """The rows that the first lines do not hold; None where there is none."""
+        held = [self.rows[position].row for line in self.lines[:shown] for position in line.members]
+        first, total = sum_rows(held), self.total
         left = RowSums(
             count=total.count - first.count,
             torch_ns=total.torch_ns - first.torch_ns,

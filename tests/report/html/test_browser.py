@@ -243,6 +243,9 @@ def test_line_opens_to_its_rows_which_sum_to_it_and_closes_again(opened, files):
     page.keyboard.press("Enter")
     members = page.locator("#rows tbody tr.member")
     eventually(lambda: members.count() == 12)
+    ops = row.locator("td").nth(1).inner_html()
+    assert "<wbr>" in ops
+    assert members.first.locator("td").nth(1).inner_html() == ops, "names break alike in rows of the script"
     assert summary.evaluate("at => document.activeElement === at"), "the focus stays"
     figures = [
         float(text.replace("−", "-")) for text in members.locator("td:nth-child(7)").all_text_contents()
@@ -570,7 +573,8 @@ def test_page_is_complete_without_script(opened, files):
     figures = page.locator("#rows :is(tbody tr, .other) > :nth-child(7)").all_text_contents()
     shown = sum(float(text.replace("−", "-")) for text in figures)
     assert shown == pytest.approx(table.total.delta_ns / 1e6, abs=0.0005 * len(figures))
-    assert page.locator("button:visible").count() == 0
+    assert page.locator(":is(button, input, select):visible").count() == 0
+    assert page.locator("#charts").is_hidden()
     assert page.locator("#modules summary", has_text="encoder.layer.*").first.is_visible()
 
 

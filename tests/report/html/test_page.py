@@ -18,6 +18,7 @@ import pytest
 
 from attrib.model.document import EvidenceRow, Gap
 from attrib.report.html.embed import pack, pack_plotly, plotly_source
+from attrib.report.html.filters import op
 from attrib.report.html.page import PAGE_LIMIT, to_html
 from attrib.report.json_report import from_json, to_json
 from attrib.report.markdown.summary import to_markdown
@@ -64,6 +65,7 @@ class Page(HTMLParser):
 
     def __init__(self, data: bytes) -> None:
         super().__init__()
+        self._within = False
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.text: list[str] = []
         self.scripts: list[str] = []
@@ -74,6 +76,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
         self._raw = tag if tag in ("script", "style") else ""
+        self._within = tag == "wbr"
 
     def handle_endtag(self, tag):
         self._raw = ""
@@ -81,8 +84,11 @@ class Page(HTMLParser):
     def handle_data(self, data):
         if self._raw == "script":
             self.scripts.append(data)
+        elif self._within:
+            self.text[-1] += data  # a word that may break here is one word
         elif not self._raw:
             self.text.append(data)
+        self._within = False
 
     def attribute(self, name: str) -> list[str]:
         return [attrs[name] or "" for _, attrs in self.tags if name in attrs]
@@ -602,3 +608,21 @@ def test_title_and_heading_say_model_shape_and_verdict(page):
     assert f"<title>{said}" in data.replace("\u00a0", " ")
     heading = re.search(r"<h1.*?</h1>", data, re.DOTALL).group(0).replace("\u00a0", " ")
     assert re.sub(r"<[^>]+>", "", heading).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("name", "broken"),
+    [
+        ("aten::scaled_dot_product_attention", "aten::|scaled_|dot_|product_|attention"),
+        ("SkipLayerNormalization", "Skip|Layer|Normalization"),
+        ("IsNaN", "IsNaN"),
+        ("Gemm", "Gemm"),
+        ("<b>::x_y", "&lt;b&gt;::|x_|y"),
+    ],
+)
+def test_names_of_ops_break_between_their_words(name, broken):
+    assert op(name, 60) == broken.replace("|", "<wbr>")
+
+
+def test_a_name_that_is_cut_is_whole_in_its_title():
+    assert op("a_" * 40, 60).startswith(f'<span title="{"a_" * 40}">a_<wbr>')

@@ -8,6 +8,7 @@ import pytest
 from attrib.model.document import EvidenceRow, Gap
 from attrib.report.markdown.summary import to_markdown
 from attrib.report.markdown.text import code, escape
+from attrib.report.view.operators import LINES
 from tests.report.factory import (
     HOSTILE,
     document,
@@ -48,12 +49,37 @@ def test_limit_in_bytes_holds_and_keeps_verdict_and_sum(make, limit):
     assert text.count("<details>") == text.count("</details>")
 
 
-def test_rows_left_out_are_summed():
-    text = to_markdown(huge())
-    rest = re.search(r"\| other \(([\d,]+) rows\) \|", text)
-    table = text[text.index("Matched operators") : text.index("Not matched")]
-    shown = len(re.findall(r"^\| `", table, re.MULTILINE))
-    assert int(rest.group(1).replace(",", "")) == 10_000 - shown
+def operator_lines(text):
+    """How many rows each line of the operator table sums, by what it is called, and the Δ of all lines and of the sum."""
+    table = text[text.index("<summary>Matched operators") :].partition("</details>")[0]
+    rows = [line.strip("|").split("|") for line in table.splitlines() if re.match(r"\| [`o*]", line)]
+    *lines, total = [(first.strip(), delta.strip()) for first, *_, delta, _ in rows]
+    counted = {
+        name: int((re.findall(r"(?:×|other \()([\d,]+)", name) or ["1"])[0].replace(",", ""))
+        for name, _ in lines
+    }
+    return counted, [delta for _, delta in lines], total[1]
+
+
+@pytest.mark.parametrize("make", [document, huge])
+@pytest.mark.parametrize("limit", [5_000, 60_000])
+def test_lines_hold_every_row_once(make, limit):
+    text = to_markdown(make(), limit_bytes=limit)
+    counted, deltas, total = operator_lines(text)
+    assert sum(counted.values()) == len(make().ledger)
+    figures = [float(text.strip("*").replace("−", "-").replace(",", "")) for text in (*deltas, total)]
+    assert sum(figures[:-1]) == pytest.approx(figures[-1], abs=0.0006 * len(figures))
+
+
+def test_repeated_layers_are_one_line_with_sum_mean_and_range():
+    counted, _, _ = operator_lines(to_markdown(document()))
+    name = next(name for name in counted if "encoder.layer.*.intermediate.dense/linear" in name)
+    assert counted[name] == 12
+    assert re.fullmatch(
+        r"`encoder\.layer\.\*\.intermediate\.dense/linear` ×12<br>mean −[\d.]+, −[\d.]+ to −[\d.]+", name
+    )
+    assert not any(re.search(r"layer\.\d", name) for name in counted)
+    assert len(counted) <= LINES + 1
 
 
 def test_unmatched_work_is_folded_with_its_total_and_the_way_to_look_deeper():
@@ -67,9 +93,48 @@ def test_unmatched_work_is_folded_with_its_total_and_the_way_to_look_deeper():
     assert "`attrib explain TRACE_DIR NAME`" in block
 
 
-@pytest.mark.parametrize("make", [document, mismatched, one_sided, not_significant, hostile])
+def findings_40():
+    """Forty findings, each as long as those of a real report."""
+    failed = [finding for finding in document().findings if finding.state == "failed"]
+    many = [
+        msgspec.structs.replace(finding, id=f"{finding.id}-{number}")
+        for number in range(40 // len(failed) + 1)
+        for finding in failed
+    ]
+    return document(findings=tuple(many[:40]))
+
+
+def nodes_3000():
+    """3,000 rows of which no two are alike."""
+    rows = [
+        msgspec.structs.replace(row, module=f"part_{_letters(n)}") for n, row in enumerate(huge(3_000).ledger)
+    ]
+    return document(rows=tuple(rows))
+
+
+def _letters(number):
+    return "".join("abcdefghij"[int(digit)] for digit in str(number))
+
+
+@pytest.mark.parametrize(
+    "make", [document, mismatched, one_sided, not_significant, hostile, huge, nodes_3000, findings_40]
+)
 def test_every_case_stays_below_the_limit(make):
     assert len(to_markdown(make()).encode()) <= 60_000
+
+
+def test_forty_findings_leave_nothing_out():
+    text = to_markdown(findings_40())
+    assert len(re.findall("<summary>[▲▼●] <b>", text)) == 40
+    assert "<summary>Matched operators" in text
+
+
+def test_the_sample_leaves_nothing_out_and_stays_far_below_the_limit(sample_analysis):
+    text = to_markdown(sample_analysis.document)
+    counted, _, _ = operator_lines(text)
+    assert sum(counted.values()) == len(sample_analysis.document.ledger)
+    assert "Checks, environment, method" in text
+    assert len(text.encode()) <= 40_000
 
 
 def test_wrong_outputs_stand_before_the_causes():
@@ -89,7 +154,9 @@ def test_hostile_text_opens_nothing(text):
     finding = msgspec.structs.replace(
         document().findings[0], title=text, summary=text, fix=text, evidence=(EvidenceRow(text=text),)
     )
-    made = _prose(to_markdown(document(findings=(finding,), command=text, warnings=(text,))))
+    whole = to_markdown(document(findings=(finding,), command=text, warnings=(text,)))
+    assert whole.count("<br>") == to_markdown(document()).count("<br>")
+    made = _prose(whole)
     assert set(re.findall(r"<[^!][^>]*>", made)) <= {
         "<details>",
         "</details>",
@@ -97,6 +164,7 @@ def test_hostile_text_opens_nothing(text):
         "</summary>",
         "<b>",
         "</b>",
+        "<br>",
     }
     paragraphs = "\n".join(line for line in made.splitlines() if not line.startswith("<details>"))
     assert "](" not in paragraphs

@@ -12,6 +12,8 @@
 8. Where one call and one node of a region are products (of matrices, or a convolution), these two are the `kernel`. Only
    what stands beside them is `fused` (calls that the node took in: an activation, a scale, a batch norm) or `decomposed`
    (nodes that the call needs none of: a bias added apart): fusing saves no more than its time.
+9. Where one node of a region is by its op the fusion of all that its calls compute (an addition and a layer norm, and a
+   SkipLayerNormalization), it is `fused`, however many nodes stand beside it; these are `decomposed`.
 """
 
 from collections import Counter
@@ -19,8 +21,11 @@ from collections.abc import Mapping, Sequence
 
 from attrib.analysis.match.compiled import is_compiled
 from attrib.analysis.match.ops import (
+    FUSES,
     IDENTITY_OPS,
     PRODUCT_CALLS,
+    SPELLED,
+    WHOLE,
     OpRole,
     base_op,
     is_product_op,
@@ -60,13 +65,16 @@ def by_cause(
     computing: Cause = "kernel" if origin == "alone" else _compute_cause(calls, nodes, provider)
     if any(is_compiled(node) for node in nodes):
         return {computing: (list(calls), list(nodes))}  # 6
-    products = _products_of(calls, nodes) if computing in ("fused", "decomposed") else ()
+    fusion = _fusion_of(calls, nodes) if computing in ("kernel", "decomposed") else None
+    products = _products_of(calls, nodes) if fusion or computing in ("fused", "decomposed") else ()
     split: dict[Cause, tuple[list[Work], list[Work]]] = {}
     for side, works in enumerate((calls, nodes)):
         for work in works:
             cause = ROLE_CAUSES.get(role(work), computing)  # 3
             if cause == computing and products and _goes_with(products, work):
                 cause = "kernel"  # 8
+            elif cause == computing and fusion:
+                cause = "fused" if work.engine == "torch" or work is fusion else "decomposed"  # 9
             split.setdefault(cause, ([], []))[side].append(work)
     return split
 
@@ -78,13 +86,26 @@ def _products_of(calls: Sequence[Work], nodes: Sequence[Work]) -> tuple[Work, ..
     return (*called, *ran) if len(called) == len(ran) == 1 else ()
 
 
+def _fusion_of(calls: Sequence[Work], nodes: Sequence[Work]) -> Work | None:
+    """The one node that is a fusion of all that the calls compute, where these are several (case 9)."""
+    ours = [base_op(call.op) for call in calls if _computes(call)]
+    fused = [node for node in nodes if node.op in FUSES]
+    if len(fused) != 1:
+        return None
+    known, core = FUSES[fused[0].op], SPELLED.get(fused[0].op, fused[0].op)
+    places = (*known.before, *known.after)
+    others = [op for op in ours if core not in WHOLE.get(op, ())]
+    is_whole = len(others) == len(ours) - 1 and 0 < len(others) <= len(places)
+    return fused[0] if is_whole and frozenset().union(*places).issuperset(others) else None
+
+
 def _goes_with(products: Sequence[Work], work: Work) -> bool:
     """Whether a unit of work is the product itself, or a call that computes nothing (case 8)."""
     return work in products or (work.engine == "torch" and base_op(work.op) in IDENTITY_OPS)
 
 
 def _compute_cause(calls: Sequence[Work], nodes: Sequence[Work], provider: str) -> Cause:
-    ours = [c for c in calls if role(c) == "compute" and base_op(c.op) not in IDENTITY_OPS]
+    ours = [c for c in calls if _computes(c)]
     theirs = [n for n in nodes if role(n) == "compute"]
     if provider and any(n.provider not in ("", provider) for n in theirs):
         return "fallback"  # 4
@@ -96,3 +117,7 @@ def _compute_cause(calls: Sequence[Work], nodes: Sequence[Work], provider: str) 
     if len(ours) == len(theirs):
         return "kernel"  # 7
     return "decomposed" if len(theirs) > len(ours) else "fused"
+
+
+def _computes(call: Work) -> bool:
+    return role(call) == "compute" and base_op(call.op) not in IDENTITY_OPS

@@ -1,11 +1,18 @@
 """blocked-optimization: ONNX Runtime was kept from optimizing the graph."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from attrib.findings.evidence.absorbable import BIAS, LEVELS, absorbable_nodes, replaceable_nodes
 from attrib.findings.evidence.advice import joined, phrase, rewritten
 from attrib.findings.evidence.ledger_queries import MOST_GROUPS, ids, nodes_line, rows_with_nodes
 from attrib.findings.evidence.placement import executed_nodes
+from attrib.findings.evidence.reference_cost import weight_once
+from attrib.findings.evidence.single_operators import (
+    SingleOperatorLayer,
+    excess_of,
+    find_layers_left_apart,
+    layer_lines,
+)
 from attrib.findings.evidence.unfused_patterns import separate_residuals
 from attrib.findings.evidence.unpacked_weights import beyond_the_peak
 from attrib.findings.protocol import Evidence, Rule, RuleResult
@@ -32,12 +39,14 @@ def audit(evidence: Evidence) -> RuleResult:
     side = evidence.side("onnxruntime")
     level, without = (side.opt_level, side.disabled_optimizers) if side else ("", ())
     ran, overridable = evidence.optimized, evidence.loaded.overridable if evidence.loaded else frozenset()
-    left = absorbable_nodes(ran, level if level in LEVELS else "all", without) if ran is not None else {}
+    allowed = level if level in LEVELS else "all"
+    left = absorbable_nodes(ran, allowed, without) if ran is not None else {}
+    layers = find_layers_left_apart(evidence, allowed, without)
     # what `all` has beyond `extended` is the layout of convolutions
     convolves = ran is not None and any(node.op == "Conv" for node in ran.nodes)
     reasons = {
         f"the level is {level}, not all": level in LEVELS[:2] or (level == "extended" and convolves),
-        f"left out: {listed(list(without))}": bool(left) and bool(without),
+        f"left out: {listed(list(without))}": bool(left or layers) and bool(without),
         f"{counted(len(overridable), 'initializer')} are graph inputs: not treated as constants": bool(
             overridable
         ),
@@ -47,7 +56,10 @@ def audit(evidence: Evidence) -> RuleResult:
     left = left if wrong else {}
     for what, names in replaceable_nodes(ran).items() if ran is not None and wrong else ():
         left[what] = tuple(dict.fromkeys((*left.get(what, ()), *names)))
-    folded = tuple(node for names in left.values() for node in names)
+    layers = layers if wrong else ()
+    fused = dict.fromkeys(name for layer in layers for name in layer.nodes)
+    left = {what: kept for what, names in left.items() if (kept := tuple(n for n in names if n not in fused))}
+    folded = (*(node for names in left.values() for node in names), *fused)
     unpacked = {node: share for node, share in beyond_the_peak(evidence).items() if node not in folded}
     fusions = separate_residuals(ran) if ran is not None and level in LEVELS[:2] else 0
     ways = []
@@ -58,7 +70,7 @@ def audit(evidence: Evidence) -> RuleResult:
         ways.append("`attrib profile` without `--disable-optimizer`")
     if level != "all" or not ways:
         ways.append(RAISE_LEVEL)
-    claim = _claim(evidence, left, unpacked, certain=not fusions)
+    claim = _claim(evidence, left, layers, unpacked, certain=not fusions)
     return RuleResult(
         failed=bool(wrong),
         rows=ids(rows_with_nodes(evidence, (*folded, *unpacked))),
@@ -67,7 +79,7 @@ def audit(evidence: Evidence) -> RuleResult:
         works=folded,
         detail="; ".join(wrong),
         summary=_summary(evidence, level, len(folded), fusions, len(unpacked)),
-        price=_price(len(folded), len(unpacked)),
+        price=_price(len(folded), len(layers), len(unpacked)),
         evidence=(
             *(EvidenceRow(text=text) for text in wrong),
             *(
@@ -75,6 +87,7 @@ def audit(evidence: Evidence) -> RuleResult:
                 for what, names in [*list(left.items())[:MOST_GROUPS], (UNPACKED, tuple(unpacked))]
                 if names
             ),
+            *layer_lines(evidence, layers),
         ),
         fix=joined(ways),
     )
@@ -90,28 +103,35 @@ def is_untouched(evidence: Evidence) -> bool:
 
 
 def _claim(
-    evidence: Evidence, left: Mapping[str, tuple[str, ...]], unpacked: Mapping[str, float], *, certain: bool
+    evidence: Evidence,
+    left: Mapping[str, tuple[str, ...]],
+    layers: Sequence[SingleOperatorLayer],
+    unpacked: Mapping[str, float],
+    *,
+    certain: bool,
 ) -> Delta:
-    """Time of the nodes that would go, less the Reshape nodes that a product with its bias gets, at their price in this run.
+    """Time of the nodes that would go, less what comes for them at its price in this run.
 
-    Of a product whose weights are not packed, what lies beyond the machine's peak can go. Where fusions to larger kernels
-    are missing too, nobody knows what all of it together gives: the interval holds 0.
+    That is two Reshape nodes for a product with its bias, and one fused node for a layer. Of a product whose weights are
+    not packed, what lies beyond the machine's peak can go. Where fusions to larger kernels are missing too, nobody knows
+    what all of it together gives: the interval holds 0.
     """
-    weights = {name: 1.0 for names in left.values() for name in names}
+    terms = excess_of(layers)
+    gone = {name for names in left.values() for name in names}
+    terms.add(weight_once(gone))
     ranks = {
         work.id: max((len(t.shape) for t in work.outputs), default=0) for work in executed_nodes(evidence)
     }
-    reshapes = [
-        work.id for work in executed_nodes(evidence) if work.op == "Reshape" and work.id not in weights
-    ]
+    reshapes = [work.id for work in executed_nodes(evidence) if work.op == "Reshape" and work.id not in gone]
     wrapped = sum(ranks.get(name, 0) > MATRIX for name in left.get(BIAS, ()))
-    weights |= dict.fromkeys(reshapes, -2 * wrapped / max(len(reshapes), 1)) | dict(unpacked)
-    net = evidence.ledger.weigh({"onnxruntime": weights})
+    terms.add(dict.fromkeys(reshapes, 1 / max(len(reshapes), 1)), -2.0 * wrapped)
+    terms.add(unpacked)
+    net = evidence.ledger.weigh({"onnxruntime": terms.nodes, "torch": terms.calls})
     low = round(net.low * LEAST_SAVED) if certain else min(net.low, 0)
     return Delta(median=net.median, low=low, high=net.high)
 
 
-def _price(folded: int, unpacked: int) -> str:
+def _price(folded: int, layers: int, unpacked: int) -> str:
     """The sentence about the claim, with `{}` for its figure; empty where nothing is claimed."""
     if folded and unpacked:
         return (
@@ -120,7 +140,8 @@ def _price(folded: int, unpacked: int) -> str:
         )
     if unpacked:
         return "They take {} beyond what this machine can do, which is the most that constants save."
-    return "They took {} net of the Reshape nodes that come for them." if folded else ""
+    came = "Reshape nodes and fused nodes" if layers else "Reshape nodes"
+    return f"They took {{}} net of the {came} that come for them." if folded else ""
 
 
 def _summary(evidence: Evidence, level: str, works: int, fusions: int, unpacked: int) -> str:
@@ -151,8 +172,9 @@ RULE = Rule(
         " constants computed in each run. Three things keep it from them: a lower optimization level, optimizers that were"
         " left out, and initializers that are graph inputs as well, which a caller might replace (its log: `Initializer X"
         " appears in graph inputs and will not be treated as constant`, microsoft/onnxruntime#4507). The rule reads the"
-        " first two in the manifest and the third in the graph, and weighs the nodes that would have gone, and what products"
-        " of such weights, which are not packed beforehand, take beyond the measured peak of the machine."
+        " first two in the manifest and the third in the graph, and weighs the nodes that would have gone, what GELU and"
+        " layer norm take beyond one node each where their fusion was not allowed, and what products of weights that are"
+        " inputs, which are not packed beforehand, take beyond the measured peak of the machine."
     ),
     cause=None,
     needs=("graph",),

@@ -7,6 +7,7 @@ from attrib.findings.evidence.attention import (
     count_calls,
     guard_nodes,
     is_whole,
+    moves_around,
     softmax_blocks,
 )
 from attrib.findings.evidence.executed_graph import executed_graph
@@ -49,6 +50,12 @@ def audit(evidence: Evidence) -> RuleResult:
             )
         return RuleResult(failed=False, summary=summary)
     blocks = max(count_calls(evidence, calls_of(rows)), 1)
+    moves = moves_around(evidence, rows)
+    parts, around = evidence.ledger.total(ids(rows)), evidence.ledger.total(ids((*rows, *moves)))
+    # One node does the same products and Softmax, and needs none of the moves: what these take would go, and what the parts
+    # take beyond PyTorch's one call. Where all of it is not slower than PyTorch's attention, its moves are only moves.
+    with_moves = bool(moves) and around.low > 0
+    explained = rows if not with_moves else moves if parts.median < 0 else (*rows, *moves)
     lines = [
         EvidenceRow(
             text=f"{row.module or '(root)'}: {op_counts(evidence, 'onnxruntime', row.onnx_nodes)}",
@@ -57,7 +64,10 @@ def audit(evidence: Evidence) -> RuleResult:
         )
         for row in sorted(rows, key=lambda row: (-abs(row.delta_ns), row.id))[:MOST_GROUPS]
     ]
-    if layout := [row for row in every if row.cause == "layout"]:
+    own = {row.id for row in moves} if with_moves else set()
+    if with_moves:
+        lines.append(rows_line("transposes and reshapes around it, which one node needs none of: ", moves))
+    if layout := [row for row in every if row.cause == "layout" and row.id not in own]:
         lines.append(rows_line("transposes and reshapes around it, counted under layout-churn: ", layout))
     fix = either(
         phrase("keep attention whole: {}", whole_attention(evidence)),
@@ -70,9 +80,10 @@ def audit(evidence: Evidence) -> RuleResult:
     )
     return RuleResult(
         failed=True,  # whether it costs anything is for the interval of the rows to say
-        rows=ids(rows),
+        rows=ids(explained),
         detail=counted(blocks, "attention block runs", "attention blocks run"),
-        summary=_summary(evidence, rows, blocks),
+        summary=_summary(evidence, rows, blocks)
+        + (f" With the moves around it, {both_times((*rows, *moves))}." if with_moves else ""),
         evidence=tuple(lines),
         fix=fix,
     )
@@ -106,12 +117,14 @@ RULE = Rule(
         " writes MatMul, Add, Softmax, a guard of IsNaN and Where, MatMul and reshapes instead, and ONNX Runtime's own"
         " fusions do not recognize the pattern. The rule finds the regions in which PyTorch calls attention once and no"
         " Attention or MultiHeadAttention node answers it. Decomposed attention is not always slower (short sequences on"
-        " CPU often gain): the sign is that of the measured rows."
+        " CPU often gain): the sign is that of the measured rows. Where it is slower with the Transpose and Reshape nodes"
+        " that only it needs, these are counted with it: one node reads and writes the heads as they are."
     ),
     cause="decomposed",
     needs=("delta", "partitions", "regions"),
     direction="slower",
     audit=audit,
+    tier="layer",
     catalog=("C6",),
     experiments=("attention", "opset", "onnxscript", "ort-transformers", "exporter"),
 )

@@ -3,12 +3,13 @@
 from collections import Counter
 
 from attrib.analysis.lineage.graph import GraphNode
-from attrib.analysis.match.ops import node_role
+from attrib.analysis.match.ops import SMALL_SHAPE_ELEMENTS, node_role
 from attrib.findings.evidence.branches import is_inside
 from attrib.findings.evidence.executed_graph import ExecutedGraph, executed_graph
 from attrib.findings.evidence.ledger_queries import (
     MOST_GROUPS,
     both_times,
+    calls_behind,
     ids,
     nodes_line,
     nodes_ns,
@@ -23,7 +24,13 @@ from attrib.wording import counted, listed
 
 LOOPS = frozenset({"Loop", "Scan", "SequenceMap"})
 BOOKKEEPING = frozenset({"bool", "int32", "int64"})
-"""Element types of indices, counters and conditions."""
+"""Element types of indices, counters and conditions, where there are few of them."""
+
+SEQUENCES = frozenset({
+    "SequenceEmpty", "SequenceConstruct", "SequenceInsert", "SequenceErase", "SequenceAt", "SequenceLength",
+    "SplitToSequence", "ConcatFromSequence",
+})  # fmt: skip
+"""How passes hand on what they made: ONNX has no other way for a loop that appends."""
 
 STANDARD = frozenset(
     {"", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc"}
@@ -47,9 +54,12 @@ def audit(evidence: Evidence) -> RuleResult:
     rows = rows_holding(evidence, nodes)
     known = {name for _, its in functions for name in its}
     calls = tuple(call for row in rows if known.issuperset(row.onnx_nodes) for call in row.torch_calls)
-    shared = {name for row in rows if row.torch_calls for name in row.onnx_nodes}
+    shared = {name for row in rows if calls_behind(evidence, row) for name in row.onnx_nodes}
     needed = {name for name in ran.ids(inside) if name in shared and _computes(evidence, name)} - known
     claimed = tuple(name for name in nodes if name not in needed)
+    # what PyTorch does inside a call that has a row of its own is no work of ONNX Runtime alone
+    alone = {name for row in rows if not row.torch_calls for name in row.onnx_nodes}
+    within = tuple(name for name in nodes if name in needed & alone)
     terms = Terms()
     terms.add(weight_once(claimed))
     terms.add_calls(weight_once(calls), -1)
@@ -61,7 +71,7 @@ def audit(evidence: Evidence) -> RuleResult:
         failed=True,
         rows=ids(rows),
         claim=evidence.ledger.weigh({"onnxruntime": terms.nodes, "torch": terms.calls}),
-        works=(*claimed, *calls),
+        works=(*claimed, *within, *calls),
         detail=listed(parts),
         summary=f"{listed(parts)}: {op_counts(evidence, 'onnxruntime', nodes)}; {both_times(rows)} in their rows."
         + (
@@ -83,10 +93,15 @@ def audit(evidence: Evidence) -> RuleResult:
 
 
 def _computes(evidence: Evidence, name: str) -> bool:
-    """Whether a node computes with real numbers: not with indices and conditions, and not only moving what is there."""
+    """Whether a node computes or converts data: no indices, counters and conditions, and no moving of what is there.
+
+    Whole rows are compared and converted without a loop as well: by type alone these look like conditions.
+    """
     work = evidence.work["onnxruntime"][name]
-    real = any(tensor.dtype not in BOOKKEEPING for tensor in work.outputs)
-    return real and node_role(work) == "compute" and work.op not in LOOPS
+    data = any(
+        tensor.dtype not in BOOKKEEPING or tensor.elements > SMALL_SHAPE_ELEMENTS for tensor in work.outputs
+    )
+    return data and node_role(work) in ("compute", "cast") and work.op not in (*LOOPS, *SEQUENCES)
 
 
 def _functions(evidence: Evidence) -> list[tuple[str, tuple[str, ...]]]:
@@ -123,7 +138,7 @@ RULE = Rule(
         "What ONNX has no operator for is exported as a subgraph: a scripted loop as Loop or Scan, a choice as If, an exotic"
         " operator as a function of many nodes. The executor enters a subgraph anew in each pass, with its own bookkeeping,"
         " and no fusion reaches across its border. The rule claims what only the loop needs (its own time, and the nodes of"
-        " its body that move data, count or compare, or compute what PyTorch does not), the time of If nodes themselves, and"
+        " its body that move data or keep count, or compute what PyTorch does not), the time of If nodes themselves, and"
         " that of the nodes that functions became, beyond PyTorch's calls for the same regions."
     ),
     cause="extra_work",

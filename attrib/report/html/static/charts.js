@@ -180,6 +180,7 @@
       state.textContent = `The charts could not be drawn (${error.message}). The tables hold the same figures.`;
     }
   }
+  section.closest("section").hidden = false;
   section.addEventListener("toggle", open);
   addEventListener("themechange", () => { if (section.dataset.drawn) draw(); });
   open();

@@ -46,6 +46,9 @@
     svg.append(bar);
     return svg;
   }
+  /* An op's name breaks between its words, as in the lines of the page (filters.py). */
+  const WORDS = /(?<=::|_(?=\w)|[a-z]{3}(?=[A-Z]))/;
+  const broken = (text) => text.split(WORDS).flatMap((word, place) => (place ? [make("wbr", ""), word] : [word]));
   function rowOf(item) {
     if (item.row) return item.row;
     const row = make("tr", "");
@@ -53,7 +56,8 @@
     row.dataset.i = item.place;
     item.cells.forEach((cell, column) => {
       const [text, remark, kind] = [cell].flat();
-      const made = make(column ? "td" : "th", "", column ? text : make("details", "", make("summary", "", make("span", "", text))));
+      const name = () => make("details", "", make("summary", "", make("span", "", text)));
+      const made = make(column ? "td" : "th", "", ...(column ? broken(text) : [name()]));
       if (remark) made.append(" ", make(kind === "bad" ? "b" : "span", kind, remark));
       if (heads[column].dataset.colored) {
         made.className = text[0] === "+" ? "p" : text[0] === MINUS ? "m" : "";

@@ -81,3 +81,34 @@ def test_a_product_is_a_kernel_and_only_what_stands_beside_it_is_decomposed(call
 )
 def test_of_several_products_none_is_the_kernel(call, nodes):
     assert split(call, nodes) == {"decomposed": (call, nodes)}
+
+
+@pytest.mark.parametrize(
+    ("calls", "fusion", "beside"),
+    [
+        ("aten::add aten::layer_norm", "SkipLayerNormalization", "Trilu"),
+        ("aten::add aten::layer_norm", "SkipLayerNormalization", "Max Min"),
+        ("aten::add aten::softmax", "BiasSoftmax", "Trilu"),
+    ],
+)
+def test_a_fusion_of_all_calls_is_fused_whatever_stands_beside_it(calls, fusion, beside):
+    assert split(calls, f"{beside} {fusion}") == {"fused": (calls, fusion), "decomposed": ("", beside)}
+
+
+def test_a_fusion_that_is_a_product_is_the_kernel_and_what_it_took_in_is_fused():
+    found = split("aten::linear aten::relu", "FusedGemm Max")
+    assert found == {
+        "kernel": ("aten::linear", "FusedGemm"), "fused": ("aten::relu", ""), "decomposed": ("", "Max"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("calls", "nodes"),
+    [
+        ("aten::tanh aten::layer_norm", "Trilu SkipLayerNormalization"),  # that takes in no tanh
+        ("aten::add aten::add", "Trilu SkipLayerNormalization"),  # nor is this the layer norm of any
+        ("aten::layer_norm aten::layer_norm", "LayerNormalization LayerNormalization"),
+    ],
+)
+def test_several_calls_without_a_known_fusion_are_counted(calls, nodes):
+    assert split(calls, nodes) == {"kernel": (calls, nodes)}

@@ -80,6 +80,59 @@ class TestNanGuard:
         assert "Counted apart, under nan-guard" in found.summary
 
 
+class TestMovesAroundAttention:
+    """One node for an attention reads and writes the heads as they are: moves that only its parts need go with them."""
+
+    SDPA = (("s", "aten::scaled_dot_product_attention"),)
+
+    def attention(self, torch_ns, *more):
+        parts = [
+            ("MatMul", ["qh", "kh"], "p", {"calls": self.SDPA, "torch_ns": torch_ns}),
+            ("Add", ["p", "mask"], "m", {}),
+            ("Softmax", ["m"], "o", {}),
+            ("MatMul", ["o", "vh"], "a", {}),
+        ]
+        moves = [
+            ("Transpose", ["q"], "qh"), ("Transpose", ["k"], "kh"), ("Transpose", ["v"], "vh"),
+            ("Reshape", ["flat"], "mask"), ("Transpose", ["a"], "b"), ("Reshape", ["b"], "y"),
+        ]  # fmt: skip
+        ran = [
+            Ran(node(op, inputs, [out], name=f"{op} {out}"), MS, cause="decomposed", region="r", **how)
+            for op, inputs, out, how in parts
+        ]
+        ran += [
+            Ran(node(op, inputs, [out], name=f"{op} {out}"), MS, cause="layout") for op, inputs, out in moves
+        ]
+        found = {f.id: f for f in run(given(*ran, *more))}
+        return found["decomposed-attention"], found["layout-churn"]
+
+    @pytest.mark.rule("decomposed-attention", "fires")
+    @pytest.mark.parametrize(
+        ("torch_ns", "saving"), [(3 * MS, 6 * MS), (6 * MS, 5 * MS)], ids=["slower", "faster"]
+    )
+    def test_they_are_counted_with_parts_that_are_slower_and_without_those_that_are_not(
+        self, torch_ns, saving
+    ):
+        apart, churn = self.attention(torch_ns)
+        assert apart.saving_ns == pytest.approx(saving, rel=0.03)
+        assert f"With the moves around it, 9 ms in ONNX Runtime against {torch_ns // MS} ms" in apart.summary
+        assert "1 Reshape: moving data takes 1 ms" in churn.summary  # what brings the mask into shape
+
+    @pytest.mark.rule("decomposed-attention", "passes")
+    def test_where_all_of_it_is_faster_than_pytorch_moves_are_only_moves(self):
+        apart, churn = self.attention(12 * MS)
+        assert apart.state == "passed"
+        assert churn.saving_ns == pytest.approx(6 * MS, rel=0.03)
+
+    def test_what_another_node_reads_as_well_stays(self):
+        other = Ran(node("Relu", ["qh"], ["z"], name="other"), MS)
+        assert self.attention(3 * MS, other)[0].saving_ns == pytest.approx(5 * MS, rel=0.03)
+
+    def test_a_chain_of_moves_is_followed_to_its_end(self):
+        split = Ran(node("Reshape", ["packed"], ["q"], name="split"), MS, cause="layout")
+        assert self.attention(3 * MS, split)[0].saving_ns == pytest.approx(7 * MS, rel=0.03)
+
+
 class TestEinsumProducts:
     def einsum(self, ns, equation="bsi,io->bso"):
         return Ran(
@@ -484,10 +537,10 @@ class TestUnfusedQuantization:
 
 
 class TestExportedSubgraphs:
-    def loop(self, ns, op="Add", result=HIDDEN, **body):
+    def loop(self, ns, op="Add", result=HIDDEN, rows="extra_work", **body):
         inner = node(op, ["x", "x"], ["a"], name="in the body")
         holder = node("Loop", ["n", "c", "a"], ["y"], name="loop")
-        held = Ran(inner, ns, result, cause="extra_work", **body)
+        held = Ran(inner, ns, result, cause=rows, **body)
         evidence_given = given(held, Ran(holder, ns, cause="extra_work"))
         optimized = evidence_given.graphs[OPTIMIZED]
         nodes = (msgspec.structs.replace(optimized.nodes[0], parent=1, branch="body"), optimized.nodes[1])
@@ -507,7 +560,38 @@ class TestExportedSubgraphs:
         assert found.saving_ns == pytest.approx(3 * MS, rel=0.02)  # the loop's own
         assert "1 of the nodes computes what PyTorch computes as well" in found.summary
 
-    @pytest.mark.parametrize(("op", "result"), [("Unsqueeze", HIDDEN), ("Add", tensor(1, 32, dtype="int64"))])
+    @pytest.mark.parametrize(
+        ("op", "result"),
+        [("Less", tensor(32, 768, dtype="bool")), ("Sub", tensor(32, 768, dtype="int64")), ("Cast", HIDDEN)],
+    )
+    def test_whole_rows_are_compared_and_converted_without_a_loop_too(self, op, result):
+        called = {"calls": (("compare", "aten::lt"),), "torch_ns": MS}
+        assert finding(
+            "exported-subgraphs", self.loop(3 * MS, op, result, **called)
+        ).saving_ns == pytest.approx(3 * MS, rel=0.02)
+
+    def test_what_one_call_of_the_region_does_inside_is_no_work_of_the_loop_and_of_no_other_rule(self):
+        region = Region(
+            id="r",
+            module="",
+            calls=("script",),
+            nodes=("in the body", "loop"),
+            match=Match(method="fx-node", confidence=1.0),
+        )
+        held = self.loop(3 * MS, "Cast", HIDDEN, region="r", rows="cast")
+        found = {f.id: f for f in run(dataclasses.replace(held, regions={"r": region}))}
+        assert found["exported-subgraphs"].saving_ns == pytest.approx(3 * MS, rel=0.02)
+        assert found["redundant-casts"].state == "passed"
+
+    @pytest.mark.parametrize(
+        ("op", "result"),
+        [
+            ("Unsqueeze", HIDDEN),
+            ("SequenceInsert", HIDDEN),
+            ("Add", tensor(1, 32, dtype="int64")),
+            ("Less", tensor(1, dtype="bool")),
+        ],
+    )
     def test_what_only_moves_or_counts_belongs_to_the_loop(self, op, result):
         called = {"calls": (("add", "aten::add"),), "torch_ns": MS}
         found = finding("exported-subgraphs", self.loop(3 * MS, op, result, **called))
