@@ -93,7 +93,7 @@ def test_every_command_has_only_options_that_exist():
     found = [words for one in SCRIPTS for words in commands_in(one["run"])]
     outside = re.sub(r"```.*?```", "", (ROOT / "docs/ci.md").read_text(), flags=re.DOTALL)
     found += [words for line in re.findall(r"(?m)^    (attrib .*)$", outside) for words in commands_in(line)]
-    assert {words[0] for words in found} == {"profile", "check", "diff", "report", "export"}
+    assert {words[0] for words in found} == {"profile", "check", "diff", "report", "export", "verify"}
     for name, *words in found:
         importlib.import_module(f"attrib.cli.{name}").command.make_context(name, words)
 
