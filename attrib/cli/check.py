@@ -49,8 +49,8 @@ _MARKS = {"passed": "✅", "failed": "❌", "inconclusive": "❔", "warned": "�
 @click.option(
     "--experiment",
     metavar="ID",
-    help="Hold what `attrib verify` measured in turns with the capture's configuration against --max-delta: it settles a few"
-    " percent, which two captures do not.",
+    help="Hold what `attrib verify` measured in turns with the capture's configuration against --max-delta: no drift"
+    " between two captures widens its interval.",
 )
 @click.option(
     "--max-delta",

@@ -158,7 +158,7 @@ def main() -> None:
         )
         click.echo("  ATTRIB_DEBUG=1 shows where it happened", err=True)
         code = InternalError.exit_code
-    # Python ends with a last search for garbage among everything that it made, a tenth of the time of `attrib report`; the
-    # system takes it all back anyway.
+    # Python ends with a last search for garbage among everything that it made; the system takes it all
+    # back anyway.
     gc.freeze()
     sys.exit(code)

@@ -135,6 +135,20 @@ def cycle(model: onnx.ModelProto) -> None:
     nodes[5].input.append(nodes[5].output[0])
 
 
+def walked_in_a_circle(model: onnx.ModelProto) -> None:
+    """Nodes that rules follow from one to the next, and whose next is themselves."""
+    for node in model.graph.node:
+        if node.op_type == "Softmax":
+            adding = helper.make_node("Add", ["again", "again"], ["again"], name="again")
+            turning = helper.make_node(
+                "Transpose", ["turned beside"], ["turned", "turned beside"], name="turned"
+            )
+            node.input[0] = "again"
+            node.input.append("turned")
+            model.graph.node.extend([adding, turning])
+            return
+
+
 def reversed_order(model: onnx.ModelProto) -> None:
     nodes = list(model.graph.node)[::-1]
     del model.graph.node[:]
@@ -189,6 +203,7 @@ CASES = (
     case("branches that double at every level", data(lambda: branches(2, 12)), "either"),
     case("branches that are ten at every level", data(lambda: branches(10, 4)), "either"),
     case("a cycle", changed(cycle)),
+    case("a mask that is added to itself before Softmax", changed(walked_in_a_circle)),
     case("the last node first", changed(reversed_order)),
     case("one output name for all nodes", changed(each_node(same_output))),
     case("one name for everything", changed(each_node(same_all))),

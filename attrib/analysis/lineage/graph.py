@@ -1,5 +1,7 @@
 """An ONNX graph as the analysis needs it: nodes, the names of the values between them, and their types."""
 
+from collections.abc import Callable, Iterator
+
 import msgspec
 
 from attrib.model.tensor import Tensor
@@ -55,3 +57,20 @@ class Graph(msgspec.Struct, frozen=True, kw_only=True):
     opset: int
     producer: str = ""
     overridable: frozenset[str] = frozenset()
+
+
+def walk(first: GraphNode | None, following: Callable[[GraphNode], GraphNode | None]) -> Iterator[GraphNode]:
+    """A node and what follows it, one by one, as far as there is something.
+
+    Ends where a node comes again: a file from elsewhere may hold a cycle, although ONNX forbids it.
+
+    Args:
+        first: Where to begin; None for an empty walk.
+        following: The next node, e.g. the one that reads a result; asked only when the walk goes on.
+    """
+    seen: set[int] = set()
+    node = first
+    while node is not None and node.index not in seen:
+        seen.add(node.index)
+        yield node
+        node = following(node)

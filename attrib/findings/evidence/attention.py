@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
-from attrib.analysis.lineage.graph import Graph, GraphNode
+from attrib.analysis.lineage.graph import Graph, GraphNode, walk
 from attrib.analysis.match.ops import base_op
 from attrib.findings.evidence.executed_graph import executed_graph
 from attrib.findings.evidence.ledger_queries import nodes_of, op_of, rows_holding
@@ -44,6 +44,12 @@ def is_whole(rows: Iterable[LedgerRow]) -> bool:
 MOVES = frozenset({"Transpose", "Reshape"})
 """What brings the heads in front of the tokens and back; one node for the attention reads and writes them as they are."""
 
+BEFORE_SOFTMAX = frozenset({"Add", "Mul", "Div", "Where", "Cast"})
+"""What may stand between the product of the scores and their Softmax."""
+
+SCORES = frozenset({"MatMul", "FusedMatMul", "Gemm"})
+"""What that product may be."""
+
 READS_HEADS = frozenset({"MatMul", "FusedMatMul", "TransposeMatMul", "Mul", "Div"})
 """Products, and the scale before them: what reads a mask reads no heads."""
 
@@ -59,19 +65,27 @@ def moves_around(evidence: Evidence, rows: Iterable[LedgerRow]) -> tuple[LedgerR
     nodes = {work: node for node in ran.graph.nodes for work in ran.ids([node])}
     own = [nodes[name] for name in nodes_of(rows) if name in nodes]
     made = {value for node in own for value in node.outputs}
-    found: list[GraphNode] = []
     heads = [value for node in own if node.op in READS_HEADS for value in node.inputs if value not in made]
-    for value in heads:
+
+    def above(value: str) -> GraphNode | None:
         maker = ran.maker(value)
-        while maker is not None and maker.op in MOVES and ran.reads[maker.outputs[0]] == 1:
-            found.append(maker)
-            maker = ran.maker(maker.inputs[0])
-    for result in made:
-        value, reader = result, ran.reader(result)
-        while reader is not None and reader.op in MOVES and reader.inputs[0] == value:
-            found.append(reader)
-            value = reader.outputs[0]
-            reader = ran.reader(value)
+        alone = maker is not None and maker.op in MOVES and ran.reads[maker.outputs[0]] == 1
+        return maker if alone else None
+
+    def below(value: str) -> GraphNode | None:
+        reader = ran.reader(value)
+        return reader if reader is not None and reader.op in MOVES and reader.inputs[0] == value else None
+
+    found = [
+        move
+        for value in heads
+        for move in walk(above(value), lambda move: above(move.inputs[0]) if move.inputs else None)
+    ]
+    found += [
+        move
+        for value in made
+        for move in walk(below(value), lambda move: below(move.outputs[0]) if move.outputs else None)
+    ]
     moves = set(ran.ids(found))
     return tuple(
         row
@@ -99,12 +113,14 @@ def guard_nodes(graph: Graph) -> tuple[GraphNode, ...]:
 def softmax_blocks(graph: Graph) -> int:
     """Number of Softmax nodes that a matrix product feeds through elementwise nodes: attention in separate nodes."""
     makers = {value: node for node in graph.nodes for value in node.outputs}
-    count = 0
-    for node in graph.nodes:
-        value = node.inputs[0] if node.op == "Softmax" and node.inputs else ""
-        maker = makers.get(value)
-        while maker is not None and maker.op in ("Add", "Mul", "Div", "Where", "Cast") and maker.inputs:
-            value = next((name for name in maker.inputs if name in makers), "")
-            maker = makers.get(value)
-        count += maker is not None and maker.op in ("MatMul", "FusedMatMul", "Gemm")
-    return count
+
+    def above(node: GraphNode) -> GraphNode | None:
+        if node.op not in BEFORE_SOFTMAX:
+            return None
+        return makers.get(next((name for name in node.inputs if name in makers), ""))
+
+    return sum(
+        any(node.op in SCORES for node in walk(makers.get(softmax.inputs[0]), above))
+        for softmax in graph.nodes
+        if softmax.op == "Softmax" and softmax.inputs
+    )

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from attrib.analysis.lineage.graph import Graph, GraphNode
+from attrib.analysis.lineage.graph import Graph, GraphNode, walk
 from attrib.findings.evidence.executed_graph import ExecutedGraph
 
 ROOTS = frozenset({"Sqrt", "Pow"})
@@ -74,13 +74,17 @@ def _norm(ran: ExecutedGraph, root: GraphNode) -> UnfusedLayer | None:
     # downwards: the division by the root and what follows it, a scale, and a shift at the end
     below: list[GraphNode] = []
     known = {source, centered}
-    node = ran.reader(root.outputs[0])
-    while node is not None and node.op in ("Reciprocal", "Div", "Mul", "Add"):
+
+    def after(node: GraphNode) -> GraphNode | None:
+        return ran.reader(node.outputs[0]) if node.op != "Add" and node.outputs else None
+
+    for node in walk(ran.reader(root.outputs[0]), after):
+        if node.op not in ("Reciprocal", "Div", "Mul", "Add"):
+            break
         known.update((below[-1] if below else root).outputs)
         if not known.issuperset(_data(ran, node)):
             break
         below.append(node)
-        node = ran.reader(node.outputs[0]) if node.op != "Add" else None
     if not any(centered in node.inputs for node in below):
         return None
     nodes = sorted(

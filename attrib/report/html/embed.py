@@ -13,7 +13,7 @@ from attrib.errors import AttribError
 
 _UNKNOWN_SYSTEM = 255
 _FAST, _SMALL = 4, 9
-"""Levels of gzip for plotly.js: the first takes half the time that the usual 6 takes, and adds 74 kB to a page."""
+"""Levels of gzip for plotly.js: where a page has room, time counts for more than its size."""
 
 NOTHING = "'none'"
 """Source of a policy that allows nothing."""

@@ -128,6 +128,14 @@ class TestMovesAroundAttention:
         other = Ran(node("Relu", ["qh"], ["z"], name="other"), MS)
         assert self.attention(3 * MS, other)[0].saving_ns == pytest.approx(5 * MS, rel=0.03)
 
+    def test_moves_that_feed_themselves_are_followed_once(self):
+        circle = (
+            Ran(node("Transpose", ["r"], ["q", "r"], name="above"), MS, cause="layout"),
+            Ran(node("Transpose", ["y"], ["z"], name="below"), MS, cause="layout"),
+            Ran(node("Reshape", ["z"], ["y"], name="back"), MS, cause="layout"),
+        )
+        assert self.attention(3 * MS, *circle)[0].state == "failed"
+
     def test_a_chain_of_moves_is_followed_to_its_end(self):
         split = Ran(node("Reshape", ["packed"], ["q"], name="split"), MS, cause="layout")
         assert self.attention(3 * MS, split)[0].saving_ns == pytest.approx(7 * MS, rel=0.03)
