@@ -43,8 +43,9 @@ def headline(view: View) -> str:
 
 
 def cause_table(view: View, shown: int) -> str:
-    """The first `shown` causes, the others in one row, what is not explained, and the sum; empty without any."""
-    if not view.causes and not view.remainders:
+    """The first `shown` causes, the others in one row, what is not explained, and the sum; empty with one side alone."""
+    rows = (*view.causes, *view.remainders)
+    if not any(row.torch_ns for row in rows) or not any(row.onnxruntime_ns for row in rows):
         return ""
     heads = (
         "Cause",
@@ -123,7 +124,8 @@ def operator_table(view: View, rows: Sequence[str]) -> str:
         lines.append(table_row(f"other ({counted(rest.count, 'row')})", *sums))
     sums = [column.sums(table.total, view.unit) for column in columns[1:]]
     lines.append(table_row("**Sum**", *(f"**{text}**" if text else "" for text in sums)))
-    return fold(f"Matched operators ({table.total.count})", "\n".join(lines))
+    matched = any(line.row.torch_ops and line.row.onnx_ops for line in table.rows)
+    return fold(f"{'Matched operators' if matched else 'Operators'} ({table.total.count})", "\n".join(lines))
 
 
 def _columns(view: View) -> list[TableColumn]:
