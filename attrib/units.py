@@ -82,7 +82,8 @@ def format_interval(
 ) -> str:
     """A duration with its interval in one unit: `−12.3 ± 0.4 ms`, or `−82.7 ms (−90.7 to −79.5)`.
 
-    `±` stands only where it is true: where both ends are equally far within rounding.
+    `±` stands only where it is true: where both ends are equally far within rounding. An interval that excludes 0 gets the
+    decimals that show it.
 
     Args:
         ns: The duration.
@@ -98,10 +99,32 @@ def format_interval(
     if scale is not None:
         digits = _decimals(noise / scale.size, 2) if noise else scale.digits
         unit = Unit(scale.size, scale.symbol, digits)
-    if _symmetric(ns, low, high, unit):
-        half = max(high - ns, ns - low, 0)
-        return f"{unit.number(ns, sign=sign)} ± {unit.number(half)} {unit.symbol}"
+    while _seems_to_hold_zero(ns, low, high, unit) and unit.digits < _MOST_DIGITS and unit.size > 1:
+        unit = Unit(unit.size, unit.symbol, unit.digits + 1)
+    hidden = _seems_to_hold_zero(ns, low, high, unit) and _nearest_end(low, high, unit)
+    if _symmetric(ns, low, high, unit) and not hidden:
+        return f"{unit.number(ns, sign=sign)} ± {unit.number(_half(ns, low, high))} {unit.symbol}"
     return f"{unit.text(ns, sign=sign)} ({format_ends(low, high, unit, sign=sign)})"
+
+
+def _half(ns: float, low: float, high: float) -> float:
+    return max(high - ns, ns - low, 0)
+
+
+def _nearest_end(low: float, high: float, unit: Unit) -> float:
+    """How far from 0 the nearer end is shown, in the unit."""
+    return round(min(abs(low), abs(high)) / unit.size, unit.digits)
+
+
+def _seems_to_hold_zero(ns: float, low: float, high: float, unit: Unit) -> bool:
+    """Whether an interval that excludes 0 would be shown in this unit as one that holds it."""
+    if low <= 0 <= high or not low <= ns <= high:
+        return False
+    if not _symmetric(ns, low, high, unit):
+        return not _nearest_end(low, high, unit)
+    ends = abs(ns), _half(ns, low, high)
+    value, half = (round(end / unit.size, unit.digits) for end in ends)
+    return value <= half
 
 
 def format_ends(low: float, high: float, unit: Unit, *, sign: bool = True) -> str:

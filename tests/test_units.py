@@ -53,6 +53,9 @@ def test_sign_is_shown_on_request_but_never_on_zero():
         (-82_665_000, -90_679_000, -79_487_000, "−82.7 ms (−90.7 to −79.5)"),
         (-46_600_000, -268_900_000, -40_300_000, "−47 ms (−269 to −40)"),
         (1_000_000, 1_500_000, 2_000_000, "+1.00 ms (+1.50 to +2.00)"),
+        (-49_010_000, -98_000_000, -20_000, "−49.01 ± 48.99 ms"),
+        (49_000_000, 400_000, 120_000_000, "+49.0 ms (+0.4 to +120.0)"),
+        (-49_000_000, -98_000_000, 0, "−49 ± 49 ms"),
     ],
 )
 def test_interval_and_value_share_unit_and_decimals(ns, low, high, text):
@@ -92,6 +95,18 @@ def test_plus_minus_stands_only_where_both_ends_are_that_far(ns, below, above):
     else:
         assert shown[1] == pytest.approx((ns - below) / size, abs=last * 0.51)
         assert shown[2] == pytest.approx((ns + above) / size, abs=last * 0.51)
+
+
+@given(st.integers(-(10**9), 10**9), st.integers(0, 10**9), st.integers(0, 10**9))
+def test_an_interval_without_zero_is_never_shown_as_holding_it(ns, below, above):
+    low, high = ns - below, ns + above
+    text = format_interval(ns, low, high)
+    shown = [float(part.replace("−", "-").replace(",", "")) for part in re.findall(r"[−+]?[\d.,]+", text)]
+    ends = (shown[0] - shown[1], shown[0] + shown[1]) if "±" in text else (shown[1], shown[2])
+    size = {"ns": 1, "µs": 1e3, "ms": 1e6, "s": 1e9}[re.search(r"[mnµ]?s", text).group(0)]
+    if min(abs(low), abs(high)) > size / 1000:  # what three decimals tell from nothing
+        assert (ends[0] > 0) == (low > 0)
+        assert (ends[1] < 0) == (high < 0)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ class Recorded(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         regions: The matched calls and nodes.
         peaks: What the machine can do at most was measured.
         unread: Whose values the comparison of both sides left out, by the path of a graph (`torch` for PyTorch), and why.
+        one_model: Both sides may be of one model.
     """
 
     plain: frozenset[Role]
@@ -39,11 +40,12 @@ class Recorded(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     regions: tuple[Region, ...]
     peaks: bool = True
     unread: Mapping[str, str] = msgspec.field(default_factory=dict)
+    one_model: bool = True
 
     @property
     def compares(self) -> bool:
-        """Whether both sides are there, run by different engines."""
-        return len({p.engine for p in self.partitions.values()}) > 1
+        """Whether both sides are there, of one model and run by different engines."""
+        return self.one_model and len({p.engine for p in self.partitions.values()}) > 1
 
     @property
     def lacks_scopes(self) -> bool:

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 UNKNOWN_CAPTURE = Manifest(
     attrib_version="",
     created="",
-    workload=Workload(model="unknown", source="", weights="unknown", batch_size=0, seq_len=0, precision=""),
+    workload=Workload(model="Unknown model", source="", weights="", batch_size=0, seq_len=0, precision=""),
     sides={},
     environment=Environment(),
     warnings=("attrib did not record these traces: versions, threads and inputs are unknown",),
@@ -86,6 +86,8 @@ class AnalysisState:
     """Traces of somebody else's that hold no step, and why."""
 
     # match
+    strangers: str = field(init=False)
+    """Why the two sides cannot be of one model; empty where they can."""
     graphs: dict[str, Graph] = field(init=False)
     """The captured graphs by path, first to last."""
     regions: tuple[Region, ...] = field(init=False)
@@ -162,6 +164,8 @@ def match(state: AnalysisState) -> None:
     work: dict[Role, tuple[Work, ...]] = {
         role: partitions[role].work if role in partitions else () for role in ROLES
     }
+    # A capture of attrib's own runs one model in both engines.
+    state.strangers = strangers(partitions) if directory.manifest is None else ""
     recorded = state.values = directory.values("onnxruntime")
     values = StepValues(recorded) if recorded else None
     state.regions = regions(
@@ -172,6 +176,7 @@ def match(state: AnalysisState) -> None:
         flow=directory.flow("torch"),
         placement=directory.placement("onnxruntime"),
         values=values,
+        one_model=not state.strangers,
     )
     if values and recorded and graphs:
         flow = directory.flow("torch")
@@ -205,9 +210,7 @@ def ledger(state: AnalysisState) -> None:
         if state.partitions
         else plain_ledger(state.headline)
     )
-    # A capture of attrib's own runs one model in both engines.
-    unknown = strangers(state.partitions) if state.directory.manifest is None else ""
-    state.judgement = judge(state.headline, state.ledger, state.latency, unknown, sides)
+    state.judgement = judge(state.headline, state.ledger, state.latency, state.strangers, sides)
     state.trails = region_provenance(state.regions, state.partitions, state.ledger, state.chain)
 
 
@@ -248,7 +251,10 @@ def document(state: AnalysisState) -> None:
     """Put everything that a report shows into one document."""
     directory, evidence, partitions = state.directory, state.evidence, state.partitions
     manifest = directory.manifest or UNKNOWN_CAPTURE
-    causes = state.ledger.causes()
+    # Of two models there is nothing to divide: what each spends its time on is in its own breakdown.
+    one_model = not state.strangers
+    rows, causes = (state.ledger.rows, state.ledger.causes()) if one_model else ((), ())
+    split, trails = (state.regions, state.trails) if one_model else ((), ())
     delta = {row.cause: row.delta_ns for row in causes}
     limits = machine_limits(manifest.sides)
     # Rounds in which both engines were measured.
@@ -266,11 +272,11 @@ def document(state: AnalysisState) -> None:
         coverage=coverage(
             partitions.get("torch"),
             partitions.get("onnxruntime"),
-            state.regions,
+            split,
             unattributed=delta.get("unattributed", 0),
             overhead=delta.get("profiler_overhead", 0),
         ),
-        ledger=state.ledger.rows,
+        ledger=rows,
         causes=causes,
         findings=state.findings,
         experiments=tuple(map(without_steps, state.experiments)),
@@ -279,9 +285,9 @@ def document(state: AnalysisState) -> None:
         plain_blocks=plain_blocks(state.latency),
         judgement=state.judgement,
         state=evidence.machine,
-        regions=tuple(map(shorten, state.trails)),
-        timeline=timelines_of(partitions, state.ledger.rows),
-        rooflines=rooflines(state.ledger.rows, evidence.work, limits),
+        regions=tuple(map(shorten, trails)),
+        timeline=timelines_of(partitions, rows) if one_model else {},
+        rooflines=rooflines(rows, evidence.work, limits),
         warnings=(
             *notes_on(directory.manifest, rounds, evidence.latency.launches),
             *manifest.warnings,
@@ -295,9 +301,10 @@ def document(state: AnalysisState) -> None:
                 plain=frozenset(role for role, blocks in evidence.plain_ns.items() if blocks),
                 graphs=state.graphs,
                 partitions=partitions,
-                regions=state.regions,
+                regions=split,
                 peaks=bool(limits),
                 unread=state.values.unread if state.values else {},
+                one_model=one_model,
             )
         ),
         command=manifest.command,

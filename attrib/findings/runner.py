@@ -11,7 +11,7 @@ import msgspec
 
 from attrib.errors import InternalError
 from attrib.findings.evidence.ledger_queries import side_ns, step_ns, step_of
-from attrib.findings.evidence.significance import is_certain
+from attrib.findings.evidence.significance import is_certain, widened
 from attrib.findings.protocol import TIERS, Evidence, Need, Rule, RuleResult
 from attrib.findings.registry import RULES
 from attrib.findings.rules.devices.provider_not_used import RULE as PROVIDER_NOT_USED
@@ -19,7 +19,7 @@ from attrib.model.document import Finding, LedgerRow
 from attrib.model.estimate import Delta
 from attrib.model.manifest import ROLES, Role
 from attrib.units import format_interval, format_ns
-from attrib.wording import listed
+from attrib.wording import counted, listed
 
 NEGLIGIBLE_SHARE = 0.005
 """A share of the engine's own step below which a cause is listed as checked, however narrow its interval."""
@@ -323,8 +323,16 @@ def _doubt(rule: Rule, result: RuleResult, evidence: Evidence, total: Delta) -> 
     rows = [row for row in evidence.ledger.rows if row.id in chosen]
     less, more = sorted((side_ns(rows, "torch"), side_ns(rows, "onnxruntime")))
     compares = _is_difference(result, evidence) and less > more / 2  # work that both sides do
-    if not is_certain(total, SPEED_RULES if compares else 1, evidence.launches):
-        return f"it makes {figure} of the difference, which cannot be told from nothing"
+    tests = SPEED_RULES if compares else 1
+    if not is_certain(total, tests, evidence.launches):
+        wide, made = widened(total, tests, evidence.launches), f"it makes {figure} of the difference"
+        if total.low <= 0 <= total.high:
+            return f"{made}, which cannot be told from nothing"
+        span = f"{format_ns(wide.low, sign=True)} to {format_ns(wide.high, sign=True)}"
+        asked = f"{counted(tests, 'rule')} and {counted(evidence.launches, 'launch', 'launches')}"
+        return (
+            f"{made}, too little to be sure of: for {asked} its interval is {span}; more launches narrow it"
+        )
     if {"slower": total.high < 0, "faster": total.low > 0, "any": False}[rule.direction]:
         than = "less" if total.median < 0 else "more"
         if not _is_difference(result, evidence):

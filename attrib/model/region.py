@@ -11,7 +11,7 @@ Method = Annotated[str, msgspec.Meta(description="The kind of evidence that join
 
 Origin = Literal["both", "torch", "onnxruntime", "unknown", "alone"]
 """Which side has the work of a region: `unknown` where attrib could not find out whether the other side has it too,
-`alone` where only one engine was captured."""
+`alone` where there is nothing to compare it with: one engine was captured, or two models."""
 
 
 Verified = Literal["", "verified", "loose", "wrong", "unchecked"]

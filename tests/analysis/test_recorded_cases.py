@@ -7,6 +7,9 @@ import shutil
 import pytest
 
 from attrib.api import load
+from attrib.report.markdown.summary import to_markdown
+from attrib.report.view.verdict import verdict_of
+from attrib.report.view.view import view_of
 from attrib.traces import read_trace
 from attrib.traces.inspection.summary import summarize
 from tests.conftest import SHARED
@@ -125,6 +128,29 @@ def test_a_pair_of_two_models_is_said_to_be_one_and_gets_no_causes(analyzed):
     assert any("different models" in reason for reason in document.judgement.reasons)
     assert document.judgement.named == ()
     assert not [f for f in document.findings if f.cause and f.state == "failed"]
+    assert (document.ledger, document.causes, document.regions) == ((), (), ())
+    assert document.coverage.ort_node_time_mapped == document.coverage.torch_call_time_mapped == 0
+    assert document.timeline == {}
+    verdict = verdict_of(document)
+    assert verdict.sentence == "No comparison: no plain step was timed"
+    assert verdict.remark.startswith("The two traces are of different models")
+    view = view_of(document)
+    assert not view.provable
+    assert not [gap for gap in view.gaps if "graph" in gap.what]
+    told = to_markdown(document)
+    assert "Matched operators" not in told
+    assert "| `aten::linear` | 8 | 0.720 | 72.0 % |" in told
+    assert "| `Conv` | 8 | 0.720 | 72.0 % |" in told
+    assert told.count("outside every operator") == 2
+
+
+def test_one_engine_alone_is_no_difference(analyzed):
+    document = analyzed(run=json.dumps([NODE, RUN])).document
+    assert verdict_of(document).sentence == "No comparison: only ONNX Runtime was recorded"
+    told = to_markdown(document)
+    assert "| Cause | PyTorch |" not in told
+    assert "Matched operators" not in told
+    assert told.count("outside every operator") == 1
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="the folder of shared cases is not beside the checkout")

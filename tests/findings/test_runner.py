@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from attrib.errors import InternalError
 from attrib.findings.evidence.ledger_queries import step_ns
-from attrib.findings.evidence.significance import is_certain
+from attrib.findings.evidence.significance import is_certain, widened
 from attrib.findings.protocol import Rule, RuleResult
 from attrib.findings.registry import RULES
-from attrib.findings.runner import NEEDS, examine, round_to_noise, run
+from attrib.findings.runner import NEEDS, SPEED_RULES, examine, round_to_noise, run
 from attrib.model.document import Judgement
 from attrib.model.estimate import Delta
 from attrib.model.manifest import EXPORTED, OPTIMIZED
+from attrib.units import format_ns
 from tests.findings.evidence_factory import MS, STEP_NS, FakeLedger, evidence, manifest, row
 
 
@@ -253,6 +254,32 @@ def test_chance_makes_differences_and_no_time_out_of_nothing(torch_ns, state):
     """3 ± 1 ms over three launches: sure of its own, and not among as many differences as there are rules."""
     layout = row("layout", torch_ns, torch_ns + 3 * MS, noise=MS, name="a")
     assert one(claim("a"), evidence(layout, launches=3)).state == state
+
+
+@pytest.mark.parametrize(("half", "says"), [(4 * MS, "told from nothing"), (MS, "more launches narrow it")])
+def test_a_doubt_contradicts_no_interval(half, says):
+    """An interval without 0 in it is not said to hold nothing: what is asked of one of many rules is said beside it."""
+    layout = row("layout", STEP_NS // 4, STEP_NS // 4 + 3 * MS, noise=half, name="a")
+    passed = one(claim("a"), evidence(layout, launches=3))
+    assert (passed.state, says in passed.summary) == ("passed", True)
+    wide = widened(Delta(median=3 * MS, low=3 * MS - half, high=3 * MS + half), SPEED_RULES, 3)
+    assert wide.low < 0 < wide.high
+    assert (format_ns(wide.low, sign=True) in passed.summary) == (half == MS)
+
+
+@given(
+    median=st.integers(-MS, MS),
+    ends=st.tuples(st.integers(0, MS), st.integers(0, MS)),
+    tests=st.integers(1, 40),
+    launches=st.integers(1, 8),
+)
+def test_an_interval_for_several_tests_holds_that_of_one(median, ends, tests, launches):
+    own = Delta(median=median, low=median - ends[0], high=median + ends[1])
+    wide = widened(own, tests, launches)
+    assert wide.low <= own.low <= own.median <= own.high <= wide.high
+    assert wide.median == own.median
+    if is_certain(own, tests, launches):
+        assert not wide.low <= 0 <= wide.high
 
 
 class TestSplitThatIsNotReliable:

@@ -81,6 +81,7 @@ def regions(
     flow: Flow | None = None,
     placement: Placement | None = None,
     values: StepValues | None = None,
+    one_model: bool = True,
 ) -> tuple[Region, ...]:
     """Bring PyTorch's calls and ONNX Runtime's nodes together.
 
@@ -93,17 +94,19 @@ def regions(
         ran: The last graph is the one that ran. Else executed nodes are found in it by the names that they kept.
         placement: Which provider took which nodes of the last graph, where the session said so.
         values: What one step of either engine computed, where that was compared.
+        one_model: Both sides may be of one model. Else nothing is brought together.
 
     Returns:
         Regions in the order of the exported graph; every call and every node is in exactly one.
     """
-    if calls and graphs and not nodes:
+    if calls and graphs and not nodes and one_model:
         # A graph without nodes: what it computes from constants alone was folded.
         free = flow.input_free if flow else frozenset[str]()
         found = lost_calls([call for call in calls if call.id in free], "folded")
         found += lost_calls([call for call in calls if call.id not in free], "call")
-    elif not calls or not nodes:
-        found = _list_alone((*calls, *nodes))
+    elif not calls or not nodes or not one_model:
+        why = "only one engine was captured" if one_model else "the two traces are not of one model"
+        found = _list_alone((*calls, *nodes), why)
     elif {work.engine for work in calls} == {work.engine for work in nodes}:
         found = _match_one_engine(calls, nodes)  # 4
     elif (ran and graphs) or not any(map(is_compiled, nodes)):
@@ -253,9 +256,9 @@ def _match_one_engine(calls: tuple[Work, ...], nodes: tuple[Work, ...]) -> list[
     return both + lost_calls([call for call in calls if call.id not in theirs], "call") + only
 
 
-def _list_alone(work: tuple[Work, ...]) -> list[Region]:
-    """One engine only: every unit of work is a region of its own, and there is nothing to compare it with."""
-    match = Match(method="none", confidence=0.0, evidence=("only one engine was captured",))
+def _list_alone(work: tuple[Work, ...], why: str) -> list[Region]:
+    """Every unit of work is a region of its own: `why` there is nothing to compare it with."""
+    match = Match(method="none", confidence=0.0, evidence=(why,))
     return [
         Region(
             id=label([w]),

@@ -50,10 +50,15 @@ def strangers(partitions: Mapping[Role, Partition]) -> str:
         shares.append(sum(ns for ns, own in rows if own & other) / known)
     if max(shares) >= ALIKE:
         return ""
+    least = format_percent(1 - max(shares))
+    said = (
+        "all operators that compute"
+        if max(shares) == 0
+        else f"operators with {least} of the computing time or more"
+    )
     return (
-        "the two traces are of different models, or of one model on inputs of other sizes: operators with"
-        f" {format_percent(1 - max(shares))} of the computing time or more work on tensors of sizes that the other trace has"
-        " nowhere"
+        f"the two traces are of different models, or of one model on inputs of other sizes: {said} work on tensors of sizes"
+        " that the other trace has nowhere"
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from attrib.model.document import CAUSES, CauseRow
 from attrib.report.markdown.experiments import finding_results
 from attrib.report.markdown.text import code, escape, fence_code, fold, summary, table_row
+from attrib.report.view.breakdown import Breakdown
 from attrib.report.view.operators import OperatorLine, TableColumn
 from attrib.report.view.text import EXPLAIN_HINT
 from attrib.report.view.view import FindingView, View
@@ -43,8 +44,9 @@ def headline(view: View) -> str:
 
 
 def cause_table(view: View, shown: int) -> str:
-    """The first `shown` causes, the others in one row, what is not explained, and the sum; empty without any."""
-    if not view.causes and not view.remainders:
+    """The first `shown` causes, the others in one row, what is not explained, and the sum; empty with one side alone."""
+    rows = (*view.causes, *view.remainders)
+    if not any(row.torch_ns for row in rows) or not any(row.onnxruntime_ns for row in rows):
         return ""
     heads = (
         "Cause",
@@ -66,6 +68,30 @@ def cause_table(view: View, shown: int) -> str:
     lines.append(_cause_sum(view, "**Sum**", (*view.causes, *view.remainders), "**"))
     reached = f"\n\n{escape(view.roofline.line)}." if view.roofline and view.roofline.line else ""
     return "\n".join(lines) + reached
+
+
+def breakdowns(view: View) -> str:
+    """Where the profiled step of each side goes, by op type; empty where a difference tells more."""
+    if view.has_delta:
+        return ""
+    return "\n\n".join(_breakdown(view, side) for side in view.breakdowns)
+
+
+def _breakdown(view: View, side: Breakdown) -> str:
+    number = view.unit.number
+    title = f"{escape(side.name)}, {counted(side.steps, 'profiled step')}"
+    lines = [table_row(title, "per step", view.unit.symbol, "share"), "|:--|--:|--:|--:|"]
+    other = [(escape(side.other.op), side.other)] if side.other else []
+    for name, op in [*((code(op.op, 60), op) for op in side.ops), *other]:
+        lines.append(table_row(name, str(op.count or ""), number(op.ns), _share(op.share)))
+    outside = _share(side.rest_ns / side.step_ns) if side.step_ns else ""
+    lines.append(table_row("outside every operator", "", number(side.rest_ns), outside))
+    lines.append(table_row("**Step**", "", f"**{number(side.step_ns)}**", ""))
+    return "\n".join(lines)
+
+
+def _share(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def _cause_row(view: View, label: str, cause: CauseRow) -> str:
@@ -123,7 +149,8 @@ def operator_table(view: View, rows: Sequence[str]) -> str:
         lines.append(table_row(f"other ({counted(rest.count, 'row')})", *sums))
     sums = [column.sums(table.total, view.unit) for column in columns[1:]]
     lines.append(table_row("**Sum**", *(f"**{text}**" if text else "" for text in sums)))
-    return fold(f"Matched operators ({table.total.count})", "\n".join(lines))
+    matched = any(line.row.torch_ops and line.row.onnx_ops for line in table.rows)
+    return fold(f"{'Matched operators' if matched else 'Operators'} ({table.total.count})", "\n".join(lines))
 
 
 def _columns(view: View) -> list[TableColumn]:

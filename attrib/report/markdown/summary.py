@@ -22,11 +22,12 @@ def to_markdown(document: Document, *, limit_bytes: int = BYTE_LIMIT) -> str:
     findings = [sections.finding(item) for item in view.findings]
     rows = [sections.operator_row(view, item) for item in view.operators.lines]
     tried, unmatched, notes = experiments(view), sections.unmatched(view), sections.notes(view)
-    causes = len(view.causes)
+    causes, breakdowns = len(view.causes), sections.breakdowns(view)
     while True:
         parts = (
             head,
             sections.cause_table(view, causes),
+            breakdowns,
             *findings,
             tried,
             sections.operator_table(view, rows),
@@ -40,7 +41,7 @@ def to_markdown(document: Document, *, limit_bytes: int = BYTE_LIMIT) -> str:
         if rows:
             rows = rows[: len(rows) // 2]
         elif notes:
-            tried = unmatched = notes = ""
+            tried = unmatched = notes = breakdowns = ""
         elif findings:
             findings.pop()
         else:

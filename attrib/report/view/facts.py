@@ -25,7 +25,7 @@ def subtitle_of(document: Document) -> tuple[str, ...]:
         f"compressed by {', '.join(change.name for change in work.compressed)}" if work.compressed else "",
         f"{work.attention} attention" if work.attention else "",
         f"{work.padding:.0%} padding" if work.padding else "",
-        f"weights: {work.weights}",
+        f"weights: {work.weights}" if work.weights else "",
         *devices,
     )
     return tuple(part for part in parts if part)

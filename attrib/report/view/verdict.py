@@ -356,15 +356,20 @@ def verdict_without_delta(document: Document) -> Verdict:
             measured.append(f"{names[role]} took {step} a step (95 % interval)")
         else:
             reasons.append(f"{names[role]}: {reason_without_steps(document, role)}")
+    recorded = [names[role] for role in ROLES if role in document.profiled or estimates[role] is not None]
     missing = "one side is missing" if measured else "no plain step was timed"
+    if not measured and len(recorded) == 1:
+        missing = f"only {recorded[0]} was recorded"
+    doubts = document.judgement.reasons
     return Verdict(
         tone="none",
         sentence=f"No comparison: {missing}",
         figures=", ".join(measured),
         why="; ".join(reasons),
+        remark=_sentences(doubts),
         split_reliable=False,
         busy=document.judgement.busy,
-        reasons=(missing, *reasons),
+        reasons=(missing, *doubts, *reasons),
     )
 
 

@@ -160,7 +160,7 @@ def view_of(document: Document) -> View:
         cause_rows={line.row.cause: line.anchor for line in reversed(table.lines)},
         findings=findings,
         experiments=tried,
-        provable=tried is None and any_is_provable(findings),
+        provable=tried is None and document.protocol is not None and any_is_provable(findings),
         timeline=timeline_of(document),
         modules=prune_tree(tree, NODE_LIMIT) if tree else None,
         module_scale=max((abs(child.delta_ns) for child in tree.children), default=0) if tree else 0,
