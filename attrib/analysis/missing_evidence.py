@@ -48,9 +48,14 @@ class Recorded(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         return self.one_model and len({p.engine for p in self.partitions.values()}) > 1
 
     @property
+    def engines(self) -> dict[Role, Partition]:
+        """The profiled steps by the engine that ran them; of two sides with one engine, those of the second."""
+        return {its.engine: its for its in self.partitions.values()}
+
+    @property
     def lacks_scopes(self) -> bool:
         """Whether PyTorch's trace names no module."""
-        return not any(work.scope for work in self.partitions["torch"].work)
+        return "torch" in self.engines and not any(work.scope for work in self.engines["torch"].work)
 
     @property
     def names_modules(self) -> bool:
@@ -135,9 +140,9 @@ def _matching(recorded: Recorded) -> str:
     )
 
 
-def _lacks_shapes(role: Role) -> Callable[[Recorded], bool]:
+def _lacks_shapes(engine: Role) -> Callable[[Recorded], bool]:
     return lambda recorded: (
-        role in recorded.partitions and not any(work.inputs for work in recorded.partitions[role].work)
+        engine in recorded.engines and not any(work.inputs for work in recorded.engines[engine].work)
     )
 
 
@@ -156,13 +161,13 @@ _EVIDENCE = (
         "set SessionOptions.enable_profiling = True, run some steps, then call session.end_profiling()",
     ),
     _Evidence(
-        lambda r: "torch" in r.partitions and bool(r.partitions["torch"].unseen),
+        lambda r: "torch" in r.engines and bool(r.engines["torch"].unseen),
         "kernel times of PyTorch",
         _says("the times of its calls are those of enqueuing the work, not of doing it: enqueue time, not kernel time"),
         "profile with ProfilerActivity.CUDA beside ProfilerActivity.CPU",
     ),
     _Evidence(
-        lambda r: "onnxruntime" in r.partitions and bool(r.partitions["onnxruntime"].unseen),
+        lambda r: "onnxruntime" in r.engines and bool(r.engines["onnxruntime"].unseen),
         "kernel times of ONNX Runtime",
         _says("the times of its nodes on a device are those of enqueuing the work, not of doing it: enqueue time, not"
               " kernel time; copies and fallback cannot be priced"),
@@ -205,7 +210,7 @@ _EVIDENCE = (
         " does so and keeps what the session says",
     ),
     _Evidence(
-        lambda r: "torch" in r.partitions and r.lacks_scopes,
+        lambda r: r.lacks_scopes,
         "PyTorch's modules",
         _says("rows are named after operators only, and nodes cannot be matched module by module"),
         "profile with with_stack=True, or with attrib profile, which names modules as the model does",

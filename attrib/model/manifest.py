@@ -1,5 +1,6 @@
 """`manifest.json`: what a capture did, in which state it ended, and the hash of every file that it wrote."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import msgspec
@@ -20,6 +21,16 @@ ROLES: tuple[Role, Role] = ("torch", "onnxruntime")
 
 ENGINE_NAMES: dict[Role, str] = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime"}
 """What a reader calls the engines."""
+
+
+def engine_titles(engines: Mapping[Role, Role]) -> dict[Role, str]:
+    """What the sides are called by the engines that ran on them; a side that is not there has the engine of its name."""
+    whole = {role: engines.get(role, role) for role in ROLES}
+    if whole["torch"] != whole["onnxruntime"]:
+        return {role: ENGINE_NAMES[engine] for role, engine in whole.items()}
+    name = ENGINE_NAMES[whole["torch"]]
+    return {"torch": f"{name} (A)", "onnxruntime": f"{name} (B)"}
+
 
 PROFILE_ZERO = "profiling_start_ns"
 """Key of a side's settings: epoch time of an ORT profile's zero, from `get_profiling_start_time_ns`."""

@@ -15,7 +15,7 @@ from attrib.analysis.attribution.page_faults import count_faults
 from attrib.model.disturbance import REASONS, UNSEEN, UNSEEN_NAMES, unseen
 from attrib.model.document import Caches, Cause, Judgement, LaunchState, MachineState, PlainBlock
 from attrib.model.latency import EVIDENCE_COLUMNS, REFERENCES, LatencyTable, TimedBlock
-from attrib.model.manifest import ENGINE_NAMES, ROLES, Role, Side
+from attrib.model.manifest import ROLES, Role, Side, engine_titles
 from attrib.units import format_ns, whole_percent
 from attrib.wording import counted, listed
 
@@ -72,6 +72,7 @@ def judge(
     clean, disturbed = timed.clean_rounds("plain")
     busy, significant = timed.is_busy("plain") or timed.is_busy("profiled"), headline.latency.significant
     blocks = _judged_blocks(timed)
+    titles = engine_titles({role: side.engine for role, side in known.items()})
     return Judgement(
         significant=significant,
         busy=busy,
@@ -81,7 +82,11 @@ def judge(
         named=_named(ledger) if reliable and len(ledger.sides) == len(ROLES) else (),
         rounds=len(clean),
         disturbed=dict(Counter(reason for block in blocks for reason in block.disturbed)),
-        reasons=(*_machine_reasons(state, blocks), *_other_memory(state, blocks, known), *doubts),
+        reasons=(
+            *_machine_reasons(state, blocks, titles),
+            *_other_memory(state, blocks, known, titles),
+            *doubts,
+        ),
     )
 
 
@@ -199,7 +204,9 @@ def _caches(blocks: Iterable[TimedBlock]) -> Caches:
     return "apart" if median(ratios.values()) >= APART else "shared"
 
 
-def _two_states(state: MachineState, blocks: Iterable[TimedBlock]) -> Iterator[str]:
+def _two_states(
+    state: MachineState, blocks: Iterable[TimedBlock], titles: Mapping[Role, str]
+) -> Iterator[str]:
     """One sentence where the cores shared a cache in some launches and in others not, with the steps of either."""
     launches: dict[Caches, list[int]] = {}
     for launch in state.launches:
@@ -216,7 +223,7 @@ def _two_states(state: MachineState, blocks: Iterable[TimedBlock]) -> Iterator[s
         found = []
         for role in ROLES:
             walls = [wall for number in numbers for wall in steps.get((number, role), ())]
-            found += [f"{ENGINE_NAMES[role]} {format_ns(round(median(walls)))}"] if walls else []
+            found += [f"{titles[role]} {format_ns(round(median(walls)))}"] if walls else []
         words = "launch" if len(numbers) == 1 else "launches"
         which = f"{words} {listed([str(number + 1) for number in numbers])}"
         return f"{which} ({', '.join(found)})" if found else which
@@ -227,7 +234,9 @@ def _two_states(state: MachineState, blocks: Iterable[TimedBlock]) -> Iterator[s
     )
 
 
-def _machine_reasons(state: MachineState | None, blocks: Sequence[TimedBlock]) -> tuple[str, ...]:
+def _machine_reasons(
+    state: MachineState | None, blocks: Sequence[TimedBlock], titles: Mapping[Role, str]
+) -> tuple[str, ...]:
     """What was disturbed, what the machine does not show, and where it was not the same in all launches."""
     if state is None:
         return ()
@@ -242,11 +251,14 @@ def _machine_reasons(state: MachineState | None, blocks: Sequence[TimedBlock]) -
         if known and max(known)[0] > CHANGED * min(known)[0]:
             texts = [f"{format_ns(its)} in launch {launch + 1}" for its, launch in (min(known), max(known))]
             found.append(f"the machine changed between launches: {what} took {' and '.join(texts)}")
-    return (*found, *_two_states(state, blocks))
+    return (*found, *_two_states(state, blocks, titles))
 
 
 def _other_memory(
-    state: MachineState | None, blocks: Sequence[TimedBlock], sides: Mapping[Role, Side]
+    state: MachineState | None,
+    blocks: Sequence[TimedBlock],
+    sides: Mapping[Role, Side],
+    titles: Mapping[Role, str],
 ) -> Iterator[str]:
     """One sentence where profiled steps of PyTorch took so many more page faults that its rows are too large.
 
@@ -262,7 +274,7 @@ def _other_memory(
         more = min((its.profiled - its.plain) * its.price_ns, longest)
         if walls and more > OTHER_MEMORY * median(walls):
             yield (
-                f"profiled steps of {ENGINE_NAMES[role]} took {its.profiled:,.0f} page faults and plain ones"
+                f"profiled steps of {titles[role]} took {its.profiled:,.0f} page faults and plain ones"
                 f" {its.plain:,.0f}: its calls are shown up to {format_ns(round(more))} a step too long"
             )
 

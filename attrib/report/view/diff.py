@@ -15,8 +15,8 @@ from attrib.model.diff import (
 )
 from attrib.model.document import CAUSES
 from attrib.model.estimate import Delta
-from attrib.model.manifest import Role
-from attrib.report.view.verdict import Tone, engine_titles, turned
+from attrib.model.manifest import Role, engine_titles
+from attrib.report.view.verdict import Tone, turned
 from attrib.units import Unit, format_interval, format_ns, format_ratio, format_ratios, unit_for
 from attrib.wording import counted, enumerated, listed
 

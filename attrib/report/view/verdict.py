@@ -1,13 +1,13 @@
 """The headline in words, and what the reader must know before any attribution."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
 
 from attrib.model.document import CAUSES, Cause, CauseRow, Document, Judgement
 from attrib.model.estimate import Delta, Ratio
-from attrib.model.manifest import ENGINE_NAMES, ROLES, Role
+from attrib.model.manifest import ROLES, Role, engine_titles
 from attrib.units import Unit, format_ends, format_interval, format_ratio, format_ratios, unit_for
 from attrib.wording import enumerated
 
@@ -81,15 +81,6 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 def side_names(document: Document) -> dict[Role, str]:
     """What the two sides are called; in an A/A capture, which ran one engine twice, they are told apart by letter."""
     return engine_titles({role: side.engine for role, side in document.sides.items()})
-
-
-def engine_titles(engines: Mapping[Role, Role]) -> dict[Role, str]:
-    """What the sides are called by the engines that ran on them; a side that is not there has the engine of its name."""
-    whole = {role: engines.get(role, role) for role in ROLES}
-    if whole["torch"] != whole["onnxruntime"]:
-        return {role: ENGINE_NAMES[engine] for role, engine in whole.items()}
-    name = ENGINE_NAMES[whole["torch"]]
-    return {"torch": f"{name} (A)", "onnxruntime": f"{name} (B)"}
 
 
 def judgement_of(document: Document) -> Judgement:

@@ -11,6 +11,7 @@ from attrib.analysis.attribution.ledger.sampling import Rounds
 from attrib.model.disturbance import BlockEvidence
 from attrib.model.document import LedgerRow
 from attrib.model.latency import BLOCK_COLUMNS, EVIDENCE_COLUMNS, REFERENCES, LatencyTable
+from attrib.model.manifest import Side
 from attrib.model.region import Match
 
 MS = 1_000_000
@@ -65,10 +66,13 @@ SMALL = ledger(
 )  # fmt: skip
 
 
-def judged(found=None, split=SMALL):
+ORT_SIDE = Side(engine="onnxruntime", state="complete", folder="ort")
+
+
+def judged(found=None, split=SMALL, sides=None):
     found = table([[QUIET]] * 6) if found is None else found
     plain = {role: found.blocks(role, "plain") for role in ("torch", "onnxruntime")}
-    return judge(headline(plain, found.launches()), split, found)
+    return judge(headline(plain, found.launches()), split, found, sides=sides)
 
 
 class TestDisturbance:
@@ -187,6 +191,10 @@ class TestMachine:
         (said,) = judged(found).reasons
         assert "share a cache in launch 2 (PyTorch" in said
         assert "and none in launch 1 (PyTorch" in said
+        (of_one,) = judged(found, sides=dict.fromkeys(("torch", "onnxruntime"), ORT_SIDE)).reasons
+        assert "(ONNX Runtime (A)" in of_one
+        assert "ONNX Runtime (B)" in of_one
+        assert "PyTorch" not in of_one
         same = table([[QUIET]] * 6, machine=[(1, 1, 100, 60)] * 6)
         assert judged(same).reasons == ()
         assert {its.caches for its in machine_state(same).launches} == {"shared"}
