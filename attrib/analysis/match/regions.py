@@ -99,7 +99,7 @@ def regions(
     Returns:
         Regions in the order of the exported graph; every call and every node is in exactly one.
     """
-    if calls and graphs and not nodes and one_model:
+    if calls and graphs and not nodes:
         # A graph without nodes: what it computes from constants alone was folded.
         free = flow.input_free if flow else frozenset[str]()
         found = lost_calls([call for call in calls if call.id in free], "folded")
