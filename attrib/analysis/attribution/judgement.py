@@ -33,6 +33,9 @@ CHANGED = 1.25
 """Ratio of a fixed reference between two launches, above which the machine was not the same. In nine quiet captures of
 BERT-base the bandwidth of large copies told two states of one machine apart: 60 to 75 against 35 to 45 GB/s."""
 
+_FIXED_WORK = {"product_ns": "products", "copy_ns": "copies"}
+"""Fields of `LaunchState` of which the ratio between launches is judged, and what was timed."""
+
 OTHER_MEMORY = 0.05
 """Share of a plain step that more page faults of the profiled ones may cost before it is said."""
 
@@ -204,14 +207,36 @@ def _caches(blocks: Iterable[TimedBlock]) -> Caches:
     return "apart" if median(ratios.values()) >= APART else "shared"
 
 
+def machine_changed(state: MachineState | None) -> bool:
+    """Whether the machine was not the same in all launches, as fixed work shows that is timed beside the engines."""
+    return state is not None and (bool(_by_state(state)) or any(_changed_references(state)))
+
+
+def _changed_references(state: MachineState) -> Iterator[tuple[str, LaunchState, LaunchState]]:
+    """Fields of `LaunchState` that say by their ratio that the machine changed, with the fastest and the slowest launch."""
+    for name in _FIXED_WORK:
+        known = [launch for launch in state.launches if getattr(launch, name) is not None]
+        if not known:
+            continue
+        by_time = sorted(known, key=lambda launch: int(getattr(launch, name)))
+        if getattr(by_time[-1], name) > CHANGED * getattr(by_time[0], name):
+            yield name, by_time[0], by_time[-1]
+
+
+def _by_state(state: MachineState) -> dict[Caches, list[int]]:
+    """The launches in which the cores shared a cache, and those in which not; nothing unless there are both."""
+    launches: dict[Caches, list[int]] = {}
+    for launch in state.launches:
+        launches.setdefault(launch.caches, []).append(launch.launch)
+    return launches if launches.keys() >= {"shared", "apart"} else {}
+
+
 def _two_states(
     state: MachineState, blocks: Iterable[TimedBlock], titles: Mapping[Role, str]
 ) -> Iterator[str]:
     """One sentence where the cores shared a cache in some launches and in others not, with the steps of either."""
-    launches: dict[Caches, list[int]] = {}
-    for launch in state.launches:
-        launches.setdefault(launch.caches, []).append(launch.launch)
-    if not launches.keys() >= {"shared", "apart"}:
+    launches = _by_state(state)
+    if not launches:
         return
     steps: dict[tuple[int, Role], list[int]] = {}
     for block in blocks:
@@ -244,13 +269,9 @@ def _machine_reasons(
     hidden = [UNSEEN_NAMES[name] for name in JUDGED if UNSEEN_NAMES[name] in state.unseen]
     if hidden:
         found.append(f"this machine does not show {listed(hidden)}: such a disturbance is not noticed")
-    for name, what in (("product_ns", "products"), ("copy_ns", "copies")):
-        known = [
-            (its, launch.launch) for launch in state.launches if (its := getattr(launch, name)) is not None
-        ]
-        if known and max(known)[0] > CHANGED * min(known)[0]:
-            texts = [f"{format_ns(its)} in launch {launch + 1}" for its, launch in (min(known), max(known))]
-            found.append(f"the machine changed between launches: {what} took {' and '.join(texts)}")
+    for name, fast, slow in _changed_references(state):
+        texts = [f"{format_ns(getattr(its, name))} in launch {its.launch + 1}" for its in (fast, slow)]
+        found.append(f"the machine changed between launches: {_FIXED_WORK[name]} took {' and '.join(texts)}")
     return (*found, *_two_states(state, blocks, titles))
 
 

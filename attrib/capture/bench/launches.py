@@ -12,12 +12,12 @@ from attrib.capture.session.measure import (
     FEWEST_ROUNDS,
     FIXED_ROUNDS,
     LEAD_IN,
-    MOST_TIMES,
     NS,
     PHASES,
     BlockRunner,
     PairedBlocks,
     is_narrow,
+    most_times,
     orders,
     plan_protocol,
     warm_up,
@@ -27,8 +27,8 @@ from attrib.model.manifest import ROLES, Protocol
 
 _FEWEST_FIXED = 4
 _LONGEST_S = 240.0
-"""By default a comparison takes at most 1.5 times as long as one launch with 12 rounds, or with as many as fit in so long,
-but 4: what every comparison took before there were launches."""
+"""By default a comparison takes at most `most_times` what one launch takes with 12 rounds, or with as many as fit in so
+long, but 4: what every comparison took before there were launches."""
 
 Blocks = tuple[tuple[int, ...], ...]
 Tell = Callable[[float, float], None]
@@ -118,23 +118,28 @@ def measure(
     _start(runners, launch, effort, latencies, profiled=profiled)
     timed = Timed(runners=runners, latencies=latencies, protocol=_plan(runners, effort, profiled=profiled))
     protocol = timed.protocol
-    deadline = begin + _allowed_s(runners, effort, protocol, time.monotonic() - begin)
-    pairs = PairedBlocks(protocol, latencies, deadline)
+    launch_s = time.monotonic() - begin
+
+    def deadline() -> float:
+        return begin + _allowed_s(timed, effort, launch_s)
+
+    pairs = PairedBlocks(protocol, latencies, deadline())
     for number, order in enumerate(orders(runners, protocol)):
         if number == timed.launches * protocol.rounds_per_launch:
             took = (time.monotonic() - begin) / timed.launches
-            if timed.launches >= protocol.fewest_launches and time.monotonic() + took > deadline:
+            if timed.launches >= protocol.fewest_launches and time.monotonic() + took > deadline():
                 timed.ended = "time"
                 return timed
             _start(runners, launch, effort, latencies, profiled=profiled)
             timed.launches += 1
+            pairs.deadline = deadline()
         for phase in PHASES if profiled else PHASES[:1]:
             pairs.measure(order, phase, number)
             for runner in order:
                 if runner.error is not None:
                     raise runner.error
         timed.rounds = number + 1
-        tell(*_progress(timed.rounds / protocol.rounds, time.monotonic() - begin, deadline - begin))
+        tell(*_progress(timed.rounds / protocol.rounds, time.monotonic() - begin, pairs.deadline - begin))
         if timed.is_narrow():
             timed.ended = "narrow"
             return timed
@@ -191,13 +196,13 @@ def _round_s(runners: Sequence[BlockRunner], protocol: Protocol) -> float:
     return max(1.0, sum(runner.step_ns for runner in runners)) / NS * steps
 
 
-def _allowed_s(runners: Sequence[BlockRunner], effort: Effort, protocol: Protocol, launch_s: float) -> float:
-    """Seconds from the begin after which no launch begins and nothing is measured again."""
+def _allowed_s(timed: Timed, effort: Effort, launch_s: float) -> float:
+    """Seconds from the begin after which no launch begins and nothing is measured again, as far as it is known by now."""
     if effort.max_time is not None:
         return effort.max_time
-    round_s = _round_s(runners, protocol)
+    round_s = _round_s(timed.runners, timed.protocol)
     fixed = min(FIXED_ROUNDS, max(_FEWEST_FIXED, int(_LONGEST_S / round_s)))
-    return MOST_TIMES * (launch_s + fixed * round_s)
+    return most_times(timed.latencies) * (launch_s + fixed * round_s)
 
 
 def _progress(done: float, took_s: float, allowed_s: float) -> tuple[float, float]:

@@ -23,6 +23,7 @@ from attrib.capture.session.measure import (
     PairedBlocks,
     half_width,
     is_narrow,
+    most_times,
     orders,
     plan_protocol,
     warm_up,
@@ -134,6 +135,7 @@ class _Pace:
         self._before_s = begin - context.began
         steps = protocol.iterations + protocol.profiled_iterations + len(PHASES)
         self._round_s = sum(runner.step_ns for runner in context.runners.values()) / NS * steps
+        self._times = MOST_TIMES
         self._took: list[float] = []
         self._last = begin
         self._rounds = 0
@@ -141,10 +143,10 @@ class _Pace:
 
     @property
     def deadline(self) -> float:
-        """Where nobody set one, it follows from how long a round takes."""
+        """Where nobody set one, it follows from how long a round takes, and from whether the machine changed so far."""
         allowed = self._context.options.max_time
         if allowed is None:
-            allowed = MOST_TIMES * (self._before_s + FIXED_ROUNDS * self._round_s) - self._before_s
+            allowed = self._times * (self._before_s + FIXED_ROUNDS * self._round_s) - self._before_s
         return self._begin + allowed
 
     def note_launch(self) -> None:
@@ -152,6 +154,7 @@ class _Pace:
         now = time.monotonic()
         self._took.append(now - self._last)
         self._last = now
+        self._times = most_times(self._context.latencies)
         if len(self._took) == 1:
             # Beside its steps a round has the profiler's work, and waits for the engines' threads to rest.
             measured = self._took[0] / self._protocol.rounds_per_launch

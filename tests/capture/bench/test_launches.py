@@ -31,13 +31,14 @@ def _no_reference():
 class Machine:
     """A clock that moves while sides start and run.
 
-    `luck` is the share by which the second side is slower, by launch; a number is that of every second one.
+    `luck` is the share by which the second side is slower, by launch; a number is that of every second one. `fixed` is what
+    fixed work takes beside the engines, by launch.
     """
 
-    def __init__(self, step_ms=100.0, start_s=4.0, *, luck=QUIET, saved=0.0, fails_at=None):
+    def __init__(self, step_ms=100.0, start_s=4.0, *, luck=QUIET, saved=0.0, fails_at=None, fixed=()):
         self.now, self.step_ms, self.start_s = 0.0, step_ms, start_s
         self.luck = luck if isinstance(luck, list) else [luck, 0.0] * 3
-        self.saved, self.fails_at = saved, fails_at
+        self.saved, self.fails_at, self.fixed = saved, fails_at, fixed
         self.launches = 0
         self.order = []
         self.runners = [
@@ -69,8 +70,16 @@ class Machine:
             lead_in=command.lead_in,
         )
 
+    def fixed_work(self):
+        """What fixed work takes in the launch that runs, as `self.fixed` says."""
+        return ReferenceTimes(**self.fixed[self.launches - 1])
+
     def measure(self, **effort):
         with pytest.MonkeyPatch.context() as patch:
+            if self.fixed:
+                patch.setattr(
+                    "attrib.capture.system.disturbance.Reference.measure", lambda _: self.fixed_work()
+                )
             patch.setattr(module, "time", SimpleNamespace(monotonic=self.monotonic))
             return measure(self.runners, self.launch, Effort(warmup=3, iterations=5, **effort))
 
@@ -97,6 +106,39 @@ def test_no_launch_begins_that_would_end_after_the_time():
     assert found.ended == "time"
     assert machine.launches == 4
     assert machine.now <= 1.5 * (5 + 12 * 1.3)
+
+
+SHARED = {"product_ns": 100, "copy_ns": 100, "own_ns": 100, "shared_ns": 50}
+APART = SHARED | {"shared_ns": 100}
+SLOW_COPIES = SHARED | {"copy_ns": 130}
+
+
+@pytest.mark.parametrize(
+    ("fixed", "launches"),
+    [
+        ([SHARED] * 6, 4),
+        ([APART] * 6, 4),
+        ([SHARED, APART] * 3, 6),
+        ([SHARED] * 2 + [APART] * 4, 6),
+        ([SHARED] * 2 + [SLOW_COPIES] * 4, 6),
+        ([SHARED] * 4 + [APART] * 2, 4),
+    ],
+    ids=["shared", "apart", "turns", "late", "copies", "not known yet"],
+)
+def test_machine_that_changed_between_launches_gets_twice_the_time(fixed, launches):
+    machine = Machine(luck=UNSTEADY, fixed=fixed)
+    found = machine.measure()
+    assert (machine.launches, found.ended) == (launches, "rounds" if launches == 6 else "time")
+    assert machine.now <= 3 * (5 + 12 * 1.3)
+
+
+def test_machine_that_changed_is_no_reason_to_go_on_where_the_interval_is_narrow():
+    found = Machine(fixed=[SHARED, APART] * 3).measure()
+    assert (found.launches, found.ended) == (3, "narrow")
+
+
+def test_time_of_the_user_holds_on_a_machine_that_changed():
+    assert Machine(luck=UNSTEADY, fixed=[SHARED, APART] * 3).measure(max_time=1.0).launches == 3
 
 
 @pytest.mark.parametrize(
