@@ -11,7 +11,7 @@ import numpy as np
 
 from attrib.analysis.attribution.ledger.headline import Headline
 from attrib.analysis.attribution.ledger.rows import Ledger
-from attrib.analysis.attribution.page_faults import count_faults
+from attrib.analysis.attribution.page_faults import count_faults, differ_by_launch
 from attrib.model.disturbance import REASONS, UNSEEN, UNSEEN_NAMES, unseen
 from attrib.model.document import Caches, Cause, Judgement, LaunchState, MachineState, PlainBlock
 from attrib.model.latency import EVIDENCE_COLUMNS, REFERENCES, LatencyTable, TimedBlock
@@ -207,9 +207,12 @@ def _caches(blocks: Iterable[TimedBlock]) -> Caches:
     return "apart" if median(ratios.values()) >= APART else "shared"
 
 
-def machine_changed(state: MachineState | None) -> bool:
-    """Whether the machine was not the same in all launches, as fixed work shows that is timed beside the engines."""
-    return state is not None and (bool(_by_state(state)) or any(_changed_references(state)))
+def launches_differ(table: LatencyTable) -> bool:
+    """Whether launches were not alike, by what is no duration of an engine's step: fixed work beside it, and page faults."""
+    state = machine_state(table)
+    if state is None:
+        return False
+    return bool(_by_state(state)) or any(_changed_references(state)) or differ_by_launch(table)
 
 
 def _changed_references(state: MachineState) -> Iterator[tuple[str, LaunchState, LaunchState]]:

@@ -18,6 +18,13 @@ from attrib.model.manifest import ROLES, Role, Side
 _DIGITS = 2
 """Decimals of a number of page faults: it is a mean."""
 
+LEAST_NS = 250.0
+"""What a page fault takes at the least, nanoseconds: a choice, below the 1,900 of the virtual machine of the benchmarks
+since most others are faster."""
+
+APART_SHARE = 0.02
+"""Share of a step by which launches must differ: the default tolerance of the difference."""
+
 
 def price_of(sides: Mapping[Role, Side], role: Role) -> float:
     """What a page fault costs one engine, nanoseconds; 0 where the capture did not measure it.
@@ -69,6 +76,18 @@ def fault_times(table: LatencyTable, sides: Mapping[Role, Side]) -> dict[Role, d
                 if launch in profiled
             }
     return found
+
+
+def differ_by_launch(table: LatencyTable) -> bool:
+    """Whether plain steps of one engine took so many more page faults in one launch than in another that it shows.
+
+    While a capture measures nobody knows yet what one costs here, so each counts with the least that it may take.
+    """
+    for role in ROLES:
+        counts, steps = _by_launch(table, role, "plain").values(), _plain_steps(table, role).values()
+        if counts and (max(counts) - min(counts)) * LEAST_NS > APART_SHARE * min(steps):
+            return True
+    return False
 
 
 def _counted(table: LatencyTable, role: Role, phase: StepPhase) -> list[TimedBlock]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from attrib.analysis.attribution.judgement import machine_changed, machine_state
+from attrib.analysis.attribution.judgement import launches_differ
 from attrib.analysis.attribution.ledger.headline import headline
 from attrib.capture.ort.profile_merge import LaunchProfile
 from attrib.capture.session.latencies import Attempt, Latencies
@@ -51,9 +51,9 @@ _LONGEST_WAIT_S = 3.0
 MOST_TIMES, FIXED_ROUNDS = 1.5, 12
 """By default so many times what was taken when everything was measured in twelve rounds of one launch is the most."""
 
-CHANGING_TIMES = 3.0
-"""What `MOST_TIMES` is where fixed work shows that the machine changed between launches: its states last for minutes, and
-three launches that met two of them give an interval 4.3 standard errors wide, six one of 2.6."""
+UNLIKE_TIMES = 3.0
+"""What `MOST_TIMES` is where launches were not alike by evidence that is no duration of a step: states of a machine last for
+minutes, and where memory lies is luck of a process. The interval of three launches is 4.3 standard errors, of six 2.6."""
 
 FEWEST_ROUNDS = 6
 FEWEST_LAUNCHES = 3
@@ -300,7 +300,7 @@ class PairedBlocks:
 
 def most_times(latencies: Latencies) -> float:
     """How many times what twelve rounds of one launch take is the most by default; what the engines took decides nothing."""
-    return CHANGING_TIMES if machine_changed(machine_state(latencies.table())) else MOST_TIMES
+    return UNLIKE_TIMES if launches_differ(latencies.table()) else MOST_TIMES
 
 
 def half_width(latencies: Latencies, fewest_launches: int = 1) -> float:

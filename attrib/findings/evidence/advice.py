@@ -143,6 +143,14 @@ def longer_warm_up(evidence: Evidence) -> str:
     return "a longer warm-up" + phrase(": {}", change(f"--warmup {2 * steps}", when=steps > 0))
 
 
+def more_launches(evidence: Evidence) -> str:
+    """Words for twice the launches, with the command where the number is known."""
+    protocol = evidence.manifest.protocol if evidence.manifest else None
+    launches = protocol.launches if protocol is not None else 0
+    flags = f"--launches {2 * launches} --rounds {2 * protocol.rounds}" if protocol is not None else ""
+    return "more launches" + phrase(": {}", change(flags, when=launches > 0))
+
+
 def in_float(evidence: Evidence) -> str:
     """Run the model in float32, where it runs in another precision."""
     lower = evidence.manifest is not None and evidence.manifest.workload.precision not in ("", "fp32")

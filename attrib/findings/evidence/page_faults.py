@@ -16,6 +16,10 @@ To raise `MALLOC_MMAP_THRESHOLD_` instead would do on new versions only: old one
 """
 
 
+LEAST_SHARE = 0.05
+"""Share of the plain step from which on it is said: a choice. The price is what some 50 ms of measuring tell."""
+
+
 class FaultCost(msgspec.Struct, frozen=True):
     """The page faults of a plain step of one engine.
 
@@ -32,6 +36,21 @@ class FaultCost(msgspec.Struct, frozen=True):
     cost_ns: Delta
     share: float
     launches: tuple[float, ...]
+
+    @property
+    def is_much(self) -> bool:
+        """Whether they take enough of the step to be said."""
+        return self.share >= LEAST_SHARE
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether another capture would have them: their interval over the launches excludes 0."""
+        return self.cost_ns.low > 0
+
+    @property
+    def told(self) -> str:
+        """How many, launch by launch."""
+        return ", ".join(f"{count:,.0f}" for count in self.launches)
 
 
 def fault_cost(evidence: Evidence, role: Role) -> FaultCost | None:

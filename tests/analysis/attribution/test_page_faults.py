@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attrib.analysis.attribution.judgement import judge, machine_state
+from attrib.analysis.attribution.judgement import judge, launches_differ, machine_state
 from attrib.analysis.attribution.ledger.headline import headline
 from attrib.analysis.attribution.ledger.rows import Ledger
 from attrib.analysis.attribution.ledger.sampling import Rounds
@@ -57,6 +57,19 @@ def test_a_step_costs_the_mean_over_launches_with_the_interval_of_launches():
 
 def test_what_profiled_steps_lack_is_the_difference_launch_by_launch():
     assert fault_times(TWO, sides()) == {"torch": {0: 990 * PRICE, 1: 2000 * PRICE}}
+
+
+@pytest.mark.parametrize(
+    ("faults", "unlike"),
+    [((1000, 2000), True), ((1000, 1000), False), ((0, 399), False), ((0, 401), True), ((401, 0), True)],
+)
+def test_launches_differ_where_the_faults_of_plain_steps_show_at_the_least_price(faults, unlike):
+    found = table([("plain", launch, steady(count)) for launch, count in enumerate(faults)], product_ns=1)
+    assert launches_differ(found) == unlike
+
+
+def test_nothing_is_known_of_launches_whose_faults_nobody_counted():
+    assert not launches_differ(table([("plain", 0, steady(UNSEEN)), ("plain", 1, steady(UNSEEN))]))
 
 
 def test_profiled_steps_with_more_of_them_lack_nothing():

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from attrib.findings.evidence.advice import longer_blocks, longer_warm_up
+from attrib.findings.evidence.advice import longer_blocks, longer_warm_up, more_launches
 from attrib.findings.evidence.ledger_queries import step_ns
+from attrib.findings.evidence.page_faults import fault_cost
 from attrib.findings.evidence.stability import (
     DRIFT_LIMIT,
     LOAD_LIMIT,
@@ -48,6 +49,13 @@ def _signs_of_steps(evidence: Evidence) -> Iterator[tuple[str, str]]:
             change = format_percent(change_of, sign=True)
             text = f"{name} drifted by {change} from the first third of the blocks to the last"
             yield text, longer_warm_up(evidence)
+        faults = fault_cost(evidence, role)
+        if faults is not None and faults.is_much and not faults.is_sure:
+            text = (
+                f"page faults take {format_percent(faults.share)} of a step of {name}, and differ by launch ({faults.told}):"
+                " where memory lies is luck of a process"
+            )
+            yield text, more_launches(evidence)
     delta, step = evidence.latency.delta_ns, step_ns(evidence)
     half = (delta.high - delta.low) / 2 if delta is not None else 0
     if delta is not None and step and half > WIDE_INTERVAL * step:

@@ -7,9 +7,6 @@ from attrib.model.document import EvidenceRow
 from attrib.model.manifest import ENGINE_NAMES, ROLES, Role
 from attrib.units import format_ns, format_percent
 
-LEAST_SHARE = 0.05
-"""Share of the plain step from which on it is said: a choice. The price is what some 50 ms of measuring tell."""
-
 
 def audit(evidence: Evidence) -> RuleResult:
     """Price the page faults of each engine's plain steps, and hold them against its step."""
@@ -19,7 +16,8 @@ def audit(evidence: Evidence) -> RuleResult:
             failed=False,
             lacks="needs the page faults of each step and what one costs: `attrib profile` counts and measures both",
         )
-    wasting = {role: its for role, its in known.items() if its.share >= LEAST_SHARE}
+    wasting = {role: its for role, its in known.items() if its.is_much and its.is_sure}
+    by_luck = {role: its for role, its in known.items() if its.is_much and not its.is_sure}
     rows = ids(row for row in evidence.ledger.rows if row.onnxruntime_ns > 0)
     slows = "onnxruntime" in wasting
     return RuleResult(
@@ -36,11 +34,15 @@ def audit(evidence: Evidence) -> RuleResult:
             f"A step of {ENGINE_NAMES[role]} takes {its.count:,.0f} page faults of {format_ns(round(its.price_ns))} each,"
             f" {format_percent(its.share)} of its time."
             for role, its in known.items()
+        )
+        + "".join(
+            f" That is luck of a process: in its launches the steps of {ENGINE_NAMES[role]} took {its.told}, so that another"
+            " capture may have none."
+            for role, its in by_luck.items()
         ),
         evidence=tuple(
             EvidenceRow(
-                text=f"page faults of a step of {ENGINE_NAMES[role]}, launch by launch:"
-                f" {', '.join(f'{count:,.0f}' for count in its.launches)}",
+                text=f"page faults of a step of {ENGINE_NAMES[role]}, launch by launch: {its.told}",
                 value_ns=its.cost_ns.median,
             )
             for role, its in wasting.items()
@@ -68,7 +70,7 @@ def _fix(evidence: Evidence, role: Role) -> str:
 
 RULE = Rule(
     id="page-faults",
-    passed="No engine spends its step on getting memory from the system",
+    passed="No engine surely spends its step on getting memory from the system",
     failed="Page faults take {}",
     example="4.3 ms of a step of PyTorch (51 %), 3,040 of them",
     about=(
@@ -77,7 +79,8 @@ RULE = Rule(
         " interrupt in which the system finds and clears it. Whether that happens is luck of where memory lies in a process."
         " The rule multiplies the page faults of a plain step by what one costs on this machine, which the capture measures."
         " No profile says which call paid. What profiled steps did not have of these page faults is the cause `page_faults`;"
-        " the rest is in the time of the calls that write a result for the first time."
+        " the rest is in the time of the calls that write a result for the first time. Where some launches have many and"
+        " others none, no finding is made of them: `unstable-measurement` names them."
     ),
     cause=None,
     needs=("plain",),
