@@ -148,6 +148,7 @@ def _workload(document: Document) -> dict[str, str]:
         "layers": str(work.layers or ""),
         "batch size": str(work.batch_size or ""),
         "sequence length": str(work.seq_len or ""),
+        "cached tokens": str(work.cache_length or ""),
         "inputs": ", ".join(f"{one.name} {one.tensor}" for one in work.inputs),
         "weights": work.weights,
         "number of weights": f"{work.parameters:,}" if work.parameters else "",

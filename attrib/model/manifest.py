@@ -100,7 +100,8 @@ class Workload(_Struct, frozen=True, kw_only=True):
 
     `source` is where the model came from: `built-in`, `directory`, `hub` or `factory`.
     `padding` is the share of masked tokens, `parameters` the number of weights. `layers` is how many of the model's
-    layers were built, 0 for all; `seq_len` is 0 where the inputs are no sequences. `unused` are the modules
+    layers were built, 0 for all; `seq_len` is 0 where the inputs are no sequences, `cache_length` the tokens whose keys and
+    values are given, 0 without a cache. `unused` are the modules
     whose weights took no part; None where that was not recorded. `compressed` is what `--compress` did to the model,
     `compressible` what it could do to it then; None where that was not recorded.
     """
@@ -111,6 +112,7 @@ class Workload(_Struct, frozen=True, kw_only=True):
     weights: str
     batch_size: int
     seq_len: int
+    cache_length: int = 0
     precision: str = "fp32"
     padding: float = 0.0
     seed: int = 0

@@ -1,5 +1,8 @@
 """Tasks: which of transformers' auto classes builds the model."""
 
+GENERATION = "text-generation"
+"""The task in which a language model keeps a cache."""
+
 TASKS: dict[str, str] = {
     "": "AutoModel",
     "text-encoding": "AutoModelForTextEncoding",
@@ -8,7 +11,7 @@ TASKS: dict[str, str] = {
     "token-classification": "AutoModelForTokenClassification",
     "question-answering": "AutoModelForQuestionAnswering",
     "next-sentence-prediction": "AutoModelForNextSentencePrediction",
-    "text-generation": "AutoModelForCausalLM",
+    GENERATION: "AutoModelForCausalLM",
     "image-classification": "AutoModelForImageClassification",
 }
 """Task name -> name of the auto class in transformers; the empty name is the bare model."""

@@ -66,6 +66,14 @@ _OWN_OF_A_GRAPH = {"opset": "opset", "compress": "weights", "dynamic_shapes": "s
 """Options that say how to export -> what a graph of the user's own brings instead."""
 
 
+_NOT_WITH_A_CACHE = {
+    "padding": "every token before is kept",
+    "text": "its tokens are random",
+    "dynamic_shapes": "the lengths of the cache and of the mask depend on each other, which the exporters cannot be told",
+}
+"""Options that mean nothing beside a cache, or that do not work there."""
+
+
 def _check_combinations(options: CaptureOptions) -> None:
     requested = tuple(map(provider_name, options.providers or (options.device,)))
     if not options.provider_libraries:
@@ -79,6 +87,7 @@ def _check_combinations(options: CaptureOptions) -> None:
     provider_libraries(options.provider_libraries)
     if options.autocast and options.precision == "fp32":
         raise UsageError("--autocast needs a lower precision", hint="add --precision bf16 or fp16")
+    _check_cache(options)
     if options.text and options.padding:
         raise UsageError("--text and --padding contradict each other: real sentences bring their own padding")
     if options.against_itself == "torch":
@@ -91,3 +100,10 @@ def _check_combinations(options: CaptureOptions) -> None:
             raise UsageError(
                 f"--{name.replace('_', '-')} applies to an export; {brings} brings its own {own}"
             )
+
+
+def _check_cache(options: CaptureOptions) -> None:
+    for name in _NOT_WITH_A_CACHE if options.cache_length else ():
+        if getattr(options, name):
+            flag, why = f"--{name.replace('_', '-')}", _NOT_WITH_A_CACHE[name]
+            raise UsageError(f"{flag} does not apply to a step with --cache-length: {why}")

@@ -17,6 +17,7 @@ from attrib.model.capture_options import CaptureOptions, Precision
 from attrib.model.execution_providers import provider_name
 from attrib.model.manifest import Role, Side
 from attrib.scrub import scrub
+from attrib.zoo.tasks import GENERATION
 
 
 def providers_of(options: CaptureOptions) -> tuple[str, ...]:
@@ -37,14 +38,20 @@ def weights_precision(options: CaptureOptions) -> Precision:
     return "fp32" if options.autocast else options.precision
 
 
+def task_of(options: CaptureOptions, source: Source) -> str:
+    """The task that the model is built for: a step with a cache is one of a generation, if nobody says otherwise."""
+    return options.task or source.task or (GENERATION if options.cache_length else "")
+
+
 def recipe_of(options: CaptureOptions, source: Source) -> Recipe:
     """The recipe by which workers build the model and its inputs."""
     return Recipe(
         kind=source.kind,
         location=source.location,
-        task=options.task or source.task,
+        task=task_of(options, source),
         batch_size=options.batch_size or source.batch_size,
         seq_len=options.seq_len,
+        cache_length=options.cache_length,
         device=options.device,
         precision=weights_precision(options),
         attention=options.attention,

@@ -9,7 +9,9 @@ from typing import Any
 
 import msgspec
 
+from attrib.capture.session.commands import task_of
 from attrib.capture.workers.messages import Loaded
+from attrib.capture.workload.caches import cached_length
 from attrib.capture.workload.sources import Source
 from attrib.model.capture_options import CaptureOptions
 from attrib.model.capture_request import CaptureRequest, Launch
@@ -138,7 +140,7 @@ def workload_before_load(options: CaptureOptions, source: Source) -> Workload:
     return Workload(
         model=scrub(source.model),
         source=source.source,
-        task=options.task or source.task,
+        task=task_of(options, source),
         weights="",
         batch_size=0,
         seq_len=0,
@@ -156,10 +158,11 @@ def workload_of(options: CaptureOptions, source: Source, loaded: Loaded, inputs_
     return Workload(
         model=scrub(source.model),
         source=source.source,
-        task=options.task or source.task,
+        task=task_of(options, source),
         weights=loaded.weights,
         batch_size=first.shape[0] if first and first.shape else source.batch_size,
         seq_len=sequence_length(first) if first else 0,
+        cache_length=cached_length({one.name: one.tensor.shape for one in loaded.inputs}),
         precision=options.precision,
         padding=options.padding,
         seed=options.seed,

@@ -41,7 +41,7 @@ OWN_INPUTS = ("factory", "module")
 """Sources that bring their inputs: options of size do not apply to them."""
 
 _DEFAULTS = CaptureOptions(model="")
-_SIZES = ("batch_size", "seq_len", "layers", "task", "padding")
+_SIZES = ("batch_size", "seq_len", "cache_length", "layers", "task", "padding")
 
 
 def options_of(manifest: Manifest, **named: Any) -> CaptureOptions:
@@ -166,6 +166,7 @@ def _of_workload(workload: Workload) -> dict[str, Any]:
     sizes = {
         "batch_size": workload.batch_size or None,
         "seq_len": None if workload.model in EXAMPLES else workload.seq_len or None,
+        "cache_length": workload.cache_length or None,
         "layers": workload.layers or None,
         "task": workload.task,
         "padding": 0.0 if workload.text else workload.padding,

@@ -29,6 +29,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
             user's function; `saved`: a module that this process handed over in its temporary folder.
         location: Built-in name, directory, `module:factory` or file.
         seq_len: Tokens in a row; None where nobody asked for a number.
+        cache_length: Tokens whose keys and values are given; None for a step without a cache.
         layers: How many of the model's layers to build; None for all.
         compress: What to do to the module once it is built, as `--compress` calls it.
         graph: The ONNX file that runs in place of an exported one; empty where the model is exported.
@@ -45,6 +46,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     padding: float
     text: tuple[str, ...] = ()
+    cache_length: int | None = None
     layers: int | None = None
     compress: tuple[str, ...] = ()
     graph: str = ""

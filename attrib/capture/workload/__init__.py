@@ -5,6 +5,7 @@ Knows no engine but PyTorch, which builds the model, and times nothing.
 
 __all__ = [
     "build",
+    "caches",
     "differences",
     "factory",
     "flat_module",

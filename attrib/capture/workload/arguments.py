@@ -4,12 +4,12 @@ An input may be any nest of tuples, lists, dicts, dataclasses and classes that a
 (transformers' outputs and caches are), and hold numbers, texts and None beside tensors: these are constants of the call.
 """
 
-import contextlib
 import dataclasses
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from attrib.capture.workload.caches import cache_names, caches_in, is_cache_class, register_caches
 from attrib.errors import AttribError
 
 _CONSTANTS = (bool, int, float, complex, str, bytes, type(None))
@@ -30,11 +30,13 @@ class Arguments:
         names: Names of the tensors, in the order in which torch.export flattens the call.
         fill: Puts tensors in that order into the call: its positional arguments, and those by name.
         is_fresh: The call needs containers of its own, because the model may change them, as it does a cache.
+        only_caches: Caches of transformers are all that it may change, if anything.
     """
 
     names: tuple[str, ...]
     fill: Callable[[Sequence[Any]], tuple[tuple[Any, ...], dict[str, Any]]]
     is_fresh: bool = False
+    only_caches: bool = True
 
     @classmethod
     def by_position(cls, names: Iterable[str]) -> "Arguments":
@@ -67,12 +69,14 @@ def split_call(
 
     call = (tuple(args), dict(kwargs))
     _register_dataclasses(call)
-    _register_caches(call)
+    register_caches(call)
+    of_caches = {place: name for cache in caches_in(call) for place, name in cache_names(cache).items()}
     leaves, spec = _pytree.tree_flatten_with_path(call)
     places: list[int] = []
     tensors: dict[str, Any] = {}
     for place, (path, leaf) in enumerate(leaves):
-        name = _name(path, parameters)
+        in_cache = of_caches.get(id(leaf), "")
+        name = f"{_name(path[:-1], parameters)}.{in_cache}" if in_cache else _name(path, parameters)
         if isinstance(leaf, torch.Tensor):
             places.append(place)
             tensors[_unused(name, tensors)] = leaf
@@ -87,7 +91,8 @@ def split_call(
         found: tuple[tuple[Any, ...], dict[str, Any]] = _pytree.tree_unflatten(filled, spec)
         return found
 
-    return Arguments(tuple(tensors), fill, not all(map(_is_plain, _containers(spec)))), tensors
+    changing = {kind for kind in _containers(spec) if not _is_plain(kind)}
+    return Arguments(tuple(tensors), fill, bool(changing), all(map(is_cache_class, changing))), tensors
 
 
 def _containers(spec: Any) -> Iterator[type]:
@@ -112,19 +117,6 @@ def _register_dataclasses(value: Any) -> None:
             _pytree.register_dataclass(type(leaf))
             _register_dataclasses(value)
             return
-
-
-def _register_caches(value: Any) -> None:
-    """Make the caches of transformers in a nest known to torch, by transformers' own code."""
-    from torch.utils import _pytree
-
-    for kind in {type(leaf) for leaf in _pytree.tree_leaves(value)}:
-        if any(base.__module__ == "transformers.cache_utils" for base in kind.__mro__):
-            # An older release has no such module: the caller is told that the class is not known.
-            with contextlib.suppress(ImportError):
-                from transformers.exporters.exporter_dynamo import register_pytree_node
-
-                register_pytree_node(kind)
 
 
 def _name(path: Sequence[Any], parameters: Sequence[str]) -> str:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from attrib.capture.workers.messages import Recipe, SourceKind
-from attrib.capture.workload.arguments import Arguments
+from attrib.capture.workload.arguments import Arguments, split_call
+from attrib.capture.workload.cached_step import cached_call
+from attrib.capture.workload.caches import cache_outputs, is_cache, restorer
 from attrib.capture.workload.factory import call_factory
 from attrib.capture.workload.handover import load_handover
 from attrib.capture.workload.model_inputs import model_inputs
@@ -25,8 +27,8 @@ RETURNED = ".returned"
 def named_outputs(result: object) -> dict[str, Any]:
     """Every tensor of a result by name, in the order in which `torch.export` flattens it; None is left out.
 
-    A mapping (such as a `ModelOutput`) names its outputs by its keys, a dataclass by its fields, nested sequences and other
-    classes that torch knows (such as a cache that was an input) by position.
+    A mapping (such as a `ModelOutput`) names its outputs by its keys, a dataclass by its fields, a cache of transformers as
+    exporters of decoders do (`present.0.key`), nested sequences and other classes that torch knows by position.
     """
     import torch
 
@@ -51,6 +53,8 @@ def _flatten(prefix: str, value: object) -> Iterator[tuple[str, Any]]:
         for entry in fields(value):
             name = f"{prefix}.{entry.name}" if prefix else entry.name
             yield from _flatten(name, getattr(value, entry.name))
+    elif is_cache(value):
+        yield from cache_outputs(prefix, value)
     elif type(value) in _pytree.SUPPORTED_NODES:
         yield from _flatten(prefix, _pytree.tree_leaves(value))
 
@@ -83,9 +87,20 @@ class Built:
         """The arguments of one call, in containers of its own."""
         return self.arguments.fill(tuple(self.inputs.values()))
 
+    @cached_property
+    def _restore(self) -> Callable[[], None] | None:
+        """What makes the containers of the same call good for another step; None where it needs new ones."""
+        if not self.arguments.is_fresh:
+            return lambda: None
+        return restorer(self._same_call) if self.arguments.only_caches else None
+
     def step(self) -> object:
         """One inference call."""
-        args, kwargs = self.call() if self.arguments.is_fresh else self._same_call
+        if self._restore is None:
+            args, kwargs = self.call()
+        else:
+            self._restore()
+            args, kwargs = self._same_call
         return self.module(*args, **kwargs)
 
     def first_outputs(self) -> dict[str, Any]:
@@ -169,6 +184,9 @@ _Parts = tuple[Any, dict[str, Any], Arguments, str]
 
 
 def _with_inputs(recipe: Recipe, module: Any, weights: str) -> _Parts:
+    if recipe.cache_length:
+        arguments, tensors = split_call((), cached_call(recipe, module), (), "transformers")
+        return module, tensors, arguments, weights
     inputs = model_inputs(recipe, module)
     return module, inputs, Arguments.by_name(inputs), weights
 

@@ -72,10 +72,13 @@ def _tokens(recipe: Recipe, module: Any) -> Arrays:
     length, limit = arrays["input_ids"].shape[1], getattr(config, "max_position_embeddings", None)
     reserved = (config.pad_token_id or 0) + 1 if config.model_type in POSITIONS_AFTER_PADDING else 0
     if limit is not None and length > limit - reserved:
-        raise AttribError(
-            f"the model has {limit - reserved} positions, --seq-len asks for {length}",
-            hint=f"--seq-len {limit - reserved}",
-        )
+        most = limit - reserved
+        if recipe.cache_length:
+            asked = f"--cache-length and --seq-len ask for {length}"
+            hint = f"--cache-length {most - (length - recipe.cache_length)}"
+        else:
+            asked, hint = f"--seq-len asks for {length}", f"--seq-len {most}"
+        raise AttribError(f"the model has {most} positions, {asked}", hint=hint)
     return arrays
 
 

@@ -25,7 +25,7 @@ def from_configuration(recipe: Recipe) -> tuple[Any, str]:
     from transformers import AutoConfig
 
     architecture = ARCHITECTURES[recipe.location]
-    config = _prepare(AutoConfig.for_model(architecture.model_type, **architecture.values), recipe.layers)
+    config = _prepare(AutoConfig.for_model(architecture.model_type, **architecture.values), recipe)
     module = _call(
         "build", lambda: _auto_class(recipe).from_config(config, **attention_of(config, recipe.attention))
     )
@@ -43,9 +43,7 @@ def from_directory(recipe: Recipe) -> tuple[Any, str]:
     from transformers import AutoConfig
 
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    config = _prepare(
-        _call("load", lambda: AutoConfig.from_pretrained(recipe.location, **options)), recipe.layers
-    )
+    config = _prepare(_call("load", lambda: AutoConfig.from_pretrained(recipe.location, **options)), recipe)
     options |= attention_of(config, recipe.attention)
     module, loading = _call(
         "load",
@@ -87,10 +85,11 @@ def _call(what: str, make: Callable[[], Any]) -> Any:
         raise AttribError(f"transformers cannot {what} the model: {first_line(error)}", hint=hint) from error
 
 
-def _prepare(config: Any, layers: int | None) -> Any:
-    """Set the configuration for one inference call: no cache to fill, and only the first layers where asked."""
-    config.use_cache = False
+def _prepare(config: Any, recipe: Recipe) -> Any:
+    """Set the configuration for one inference call: no cache unless one is given, and only the first layers where asked."""
+    config.use_cache = recipe.cache_length is not None
     config.return_dict = True
+    layers = recipe.layers
     if layers is None:
         return config
     stages = [name for name in STAGE_LISTS if isinstance(getattr(config, name, None), list | tuple)]

@@ -56,9 +56,9 @@ class Source:
 
 
 _CANNOT_CHANGE: dict[SourceKind, tuple[str, ...]] = {
-    "sentence-transformer": ("layers", "task", "padding"),
-    "example": ("seq_len", "layers", "task", "padding", "text"),
-    "factory": ("batch_size", "seq_len", "layers", "task", "padding", "text"),
+    "sentence-transformer": ("cache_length", "layers", "task", "padding"),
+    "example": ("seq_len", "cache_length", "layers", "task", "padding", "text"),
+    "factory": ("batch_size", "seq_len", "cache_length", "layers", "task", "padding", "text"),
 }
 """Options that a kind of source leaves no room for, because it brings its inputs or its whole model."""
 

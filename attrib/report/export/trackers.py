@@ -70,6 +70,7 @@ def _named(document: Document, what: str) -> str:
         work.model,
         f"batch {work.batch_size}",
         f"sequence {work.seq_len}" if work.seq_len else "",
+        f"cache {work.cache_length}" if work.cache_length else "",
         work.precision,
         what,
     ]

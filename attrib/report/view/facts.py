@@ -39,7 +39,7 @@ def shape_of(document: Document) -> str:
 
 def _sizes(document: Document) -> tuple[str, ...]:
     work = document.workload
-    sizes = (("batch", work.batch_size), ("sequence", work.seq_len))
+    sizes = (("batch", work.batch_size), ("sequence", work.seq_len), ("cache", work.cache_length))
     return tuple(f"{name} {size}" for name, size in sizes if size)
 
 

@@ -100,7 +100,7 @@ def test_a_cache_of_transformers_is_taken_apart_by_transformers_own_code(torch):
     cache = transformers.DynamicCache()
     cache.update(torch.ones(1, 2, 3, 4), torch.zeros(1, 2, 3, 4), 0)
     arguments, tensors = split([torch.zeros(1)], {"past_key_values": cache})
-    assert list(tensors) == ["x", "past_key_values.0", "past_key_values.1"]
+    assert list(tensors) == ["x", "past_key_values.0.key", "past_key_values.0.value"]
     assert arguments.is_fresh
     _, given = arguments.fill(list(tensors.values()))
     given["past_key_values"].update(torch.ones(1, 2, 1, 4), torch.ones(1, 2, 1, 4), 0)
@@ -109,7 +109,11 @@ def test_a_cache_of_transformers_is_taken_apart_by_transformers_own_code(torch):
     assert again["past_key_values"].get_seq_length() == 3
     # A model that was given a cache returns it: its tensors are outputs.
     outputs = named_outputs({"logits": torch.zeros(2), "past_key_values": given["past_key_values"]})
-    assert [tuple(t.shape) for t in outputs.values()] == [(2,), (1, 2, 4, 4), (1, 2, 4, 4)]
+    assert {name: tuple(tensor.shape) for name, tensor in outputs.items()} == {
+        "logits": (2,),
+        "present.0.key": (1, 2, 4, 4),
+        "present.0.value": (1, 2, 4, 4),
+    }
 
 
 def test_what_holds_tensors_that_nobody_can_see_is_refused(torch):

@@ -17,14 +17,13 @@ def recipe(name, **changes):
     return Recipe(**values)
 
 
-def configuration(name, layers):
+def configuration(name, layers, **changes):
     from transformers import AutoConfig
 
     from attrib.capture.workload.pretrained import _prepare
 
-    return _prepare(
-        AutoConfig.for_model(ARCHITECTURES[name].model_type, **ARCHITECTURES[name].values), layers
-    )
+    made = AutoConfig.for_model(ARCHITECTURES[name].model_type, **ARCHITECTURES[name].values)
+    return _prepare(made, recipe(name, layers=layers, **changes))
 
 
 @pytest.mark.parametrize("name", [n for n in ARCHITECTURES if n != "resnet-18"])
@@ -47,6 +46,7 @@ def test_more_layers_than_there_are_cannot_be_built(name, has):
 
 def test_decoder_fills_no_cache():
     assert configuration("gpt2", None).use_cache is False
+    assert configuration("gpt2", None, cache_length=5).use_cache is True
 
 
 def test_attention_is_chosen_only_where_there_is_one():
