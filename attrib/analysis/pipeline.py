@@ -21,6 +21,7 @@ from attrib.analysis.attribution.roofline.peaks import machine_limits
 from attrib.analysis.attribution.roofline.roofline import rooflines
 from attrib.analysis.attribution.timeline import timelines_of
 from attrib.analysis.lineage.reader import graph_from_bytes
+from attrib.analysis.match.cache_work import cache_work
 from attrib.analysis.match.regions import regions
 from attrib.analysis.match.same_model import strangers
 from attrib.analysis.match.step_values import StepValues
@@ -94,6 +95,8 @@ class AnalysisState:
     values: Values | None = field(init=False)
     """What both sides were seen to compute."""
     chain: Chain = field(init=False)
+    keeping: frozenset[str] = field(init=False)
+    """Ids of the calls and nodes that keep a language model's cache."""
 
     # ledger
     ledger: Ledger = field(init=False)
@@ -189,6 +192,8 @@ def match(state: AnalysisState) -> None:
         )
         state.regions = with_verdicts(state.regions, check.verdicts(state.regions))
     state.chain = chain_of(graphs, directory.manifest)
+    calls = {call.id: call for call in work["torch"]}
+    state.keeping = cache_work(tuple(graphs.values()), state.regions, calls, work["onnxruntime"])
 
 
 def ledger(state: AnalysisState) -> None:
@@ -206,6 +211,7 @@ def ledger(state: AnalysisState) -> None:
             overheads={role: side.overhead for role, side in sides.items()},
             provider=requested[0] if requested else "",
             faults=fault_times(state.latency, sides) if state.latency else None,
+            keeping=state.keeping,
         )
         if state.partitions
         else plain_ledger(state.headline)

@@ -17,6 +17,7 @@ from attrib.findings.rules.fairness.unfair_timing import RULE as UNFAIR_TIMING
 from attrib.findings.rules.fairness.unmatched_time import RULE as UNMATCHED_TIME
 from attrib.findings.rules.fairness.unstable_measurement import RULE as UNSTABLE_MEASUREMENT
 from attrib.findings.rules.graph.blocked_optimization import RULE as BLOCKED_OPTIMIZATION
+from attrib.findings.rules.graph.cache_upkeep import RULE as CACHE_UPKEEP
 from attrib.findings.rules.graph.decomposed_attention import RULE as DECOMPOSED_ATTENTION
 from attrib.findings.rules.graph.decomposed_operators import RULE as DECOMPOSED_OPERATORS
 from attrib.findings.rules.graph.duplicated_work import RULE as DUPLICATED_WORK
@@ -91,6 +92,7 @@ RULES: tuple[Rule, ...] = (
     SLOWER_KERNEL,
     FASTER_KERNEL,
     FUSED_OPERATORS,
+    CACHE_UPKEEP,
     LAYOUT_CHURN,
     REDUNDANT_CASTS,
     SHAPE_ARITHMETIC,

@@ -22,7 +22,7 @@ SCHEMA_VERSION = 1
 
 Cause = Literal[
     "kernel", "decomposed", "fused", "cast", "layout", "shape_arithmetic", "memcpy", "fallback", "quantize",
-    "extra_work", "missing_work", "framework", "page_faults", "device_idle", "profiler_overhead", "unattributed",
+    "cache", "extra_work", "missing_work", "framework", "page_faults", "device_idle", "profiler_overhead", "unattributed",
 ]  # fmt: skip
 """Why a ledger row's delta exists. A closed list; `CAUSES` gives each a title and a sentence for the reader."""
 
@@ -47,6 +47,7 @@ CAUSES: dict[Cause, CauseText] = {
     "memcpy": CauseText("Copies", "Copies between host and device, and waiting for them."),
     "fallback": CauseText("Fallback kernels", "Nodes that ran outside the requested execution provider."),
     "quantize": CauseText("Quantization", "Quantize and dequantize nodes."),
+    "cache": CauseText("Cache", "Growing, copying and converting the keys and values of earlier tokens."),
     "extra_work": CauseText("Work only in ONNX Runtime", "Nodes with no PyTorch counterpart."),
     "missing_work": CauseText("Work only in PyTorch", "Calls with no ONNX counterpart."),
     "framework": CauseText("Framework overhead", "Dispatch, Python, the executor, the session and the API."),

@@ -12,7 +12,7 @@ from attrib.traces.directory.trace_directory import TraceDirectory, open_directo
 FILLED_IN = {
     "read": {"latency", "plain", "headline"},
     "partition": {"partitions", "unusable"},
-    "match": {"strangers", "graphs", "regions", "values", "chain"},
+    "match": {"strangers", "graphs", "regions", "values", "chain", "keeping"},
     "ledger": {"ledger", "judgement", "trails"},
     "findings": {"evidence", "experiments", "findings"},
     "document": {"document"},

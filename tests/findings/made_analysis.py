@@ -45,6 +45,8 @@ class Model:
     """Outputs with other numbers than PyTorch's."""
     heavy: set[str] = field(default_factory=set)
     """Units that take ten times as long as drawn."""
+    keeping: set[str] = field(default_factory=set)
+    """Units that keep a language model's cache."""
 
     def node(self, op, inputs, output, *, result=HIDDEN, reads=(HIDDEN,), on="", name="", **more):
         """Add a node that ran; what it reads and makes has the end of this piece."""
@@ -169,6 +171,15 @@ def moved(m):
     m.region([m.call("transpose")], [m.node("Concat", ["x", "z"], "joined")])
 
 
+def cached(m):
+    whole = tensor(1, 12, TOKENS, 64)
+    names = [m.node("Concat", ["past_key_values", "new"], "present", result=whole)]
+    names += [m.node("Expand", ["present", "const-shape"], "repeated", result=whole)]
+    calls = [m.call("cat")]
+    m.keeping.update(names, calls)
+    m.region(calls, names)
+
+
 def casts(m):
     half = tensor(1, TOKENS, 768, dtype="float16")
     m.values["h" + m.end] = half
@@ -268,7 +279,7 @@ def bias(m):
 PIECES = (
     linear, attention, unfused_gelu, unfused_norm, fused, einsum, double, double_in_pytorch, inverse_transposes, moved,
     casts, twins, loop, branches, compiled, quantized, shapes, index, extra, folded, written_out, on_the_host, surplus,
-    unknown, bias, batch_norm,
+    unknown, bias, batch_norm, cached,
 )  # fmt: skip
 
 
@@ -327,7 +338,12 @@ def analysis_of(pieces, chances: Chances) -> Evidence:
     top = headline(plain, launch_of)
     provider = model.provider
     ledger = build_ledger(
-        partitions, model.regions, top, overheads=dict.fromkeys(partitions), provider=provider
+        partitions,
+        model.regions,
+        top,
+        overheads=dict.fromkeys(partitions),
+        provider=provider,
+        keeping=model.keeping,
     )
     read = {value for node in model.nodes for value in node.inputs}
     ends = [value for node in model.nodes if node.parent < 0 for value in node.outputs if value not in read]

@@ -3,4 +3,4 @@
 Knows no times: what a match costs is the ledger's business.
 """
 
-__all__ = ["compiled", "executed", "ops", "regions", "same_model", "step_values", "value_check"]
+__all__ = ["cache_work", "compiled", "executed", "ops", "regions", "same_model", "step_values", "value_check"]

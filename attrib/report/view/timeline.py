@@ -35,11 +35,12 @@ class Style(msgspec.Struct, frozen=True):
 
 
 # Blue and orange are not among them: on this page they say that something saves or costs time.
-_VIOLET, _GREEN, _OLIVE, _ROSE = (
+_VIOLET, _GREEN, _OLIVE, _ROSE, _TEAL = (
     ("violet", "#6b3fc4"),
     ("ok", "#17772f"),
     ("warn", "#7a5200"),
     ("rose", "#ad1f6b"),
+    ("teal", "#0b6b7a"),
 )
 _RED, _INK, _LIGHT, _GRAY = ("bad", "#b42318"), ("ink", "#1b1f24"), ("line", "#d5dbe1"), ("total", "#57606a")
 STYLES: Mapping[Paint, Style] = {
@@ -48,6 +49,7 @@ STYLES: Mapping[Paint, Style] = {
     "decomposed": Style(*_OLIVE),
     "layout": Style(*_ROSE),
     "fallback": Style(*_RED),
+    "cache": Style(*_TEAL),
     "extra_work": Style(*_INK),
     "framework": Style(*_LIGHT),
     "several": Style(*_GRAY),

@@ -1,5 +1,6 @@
 """Which cause a share of a region's time belongs to. The numbered cases are tried in order.
 
+0. What only keeps the cache of a language model is `cache` (`attrib.analysis.match.cache_work`), on either side.
 1. A region of unknown origin is `unattributed`: attrib does not know whether the other side has this work.
 2. Calls that only PyTorch ran are `missing_work`.
 3. Casts, layout changes, shape arithmetic, copies and quantization keep their own cause, on either side.
@@ -17,7 +18,7 @@
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from attrib.analysis.match.compiled import is_compiled
 from attrib.analysis.match.ops import (
@@ -45,7 +46,11 @@ ROLE_CAUSES: dict[OpRole, Cause] = {
 
 
 def by_cause(
-    calls: Sequence[Work], nodes: Sequence[Work], origin: Origin, provider: str
+    calls: Sequence[Work],
+    nodes: Sequence[Work],
+    origin: Origin,
+    provider: str,
+    keeping: Set[str] = frozenset(),
 ) -> Mapping[Cause, tuple[list[Work], list[Work]]]:
     """Split the work of a region by cause.
 
@@ -54,10 +59,16 @@ def by_cause(
         nodes: The region's nodes.
         origin: Which side has this work.
         provider: The execution provider that was asked for first; empty where nobody asked.
+        keeping: Ids of the calls and nodes that keep a cache.
 
     Returns:
         Calls and nodes by cause; each unit of work is under exactly one.
     """
+    cached = [[work for work in side if work.id in keeping] for side in (calls, nodes)]
+    if any(cached):
+        calls, nodes = ([work for work in side if work.id not in keeping] for side in (calls, nodes))
+        others = by_cause(calls, nodes, origin, provider) if calls or nodes else {}
+        return {"cache": (cached[0], cached[1]), **others}  # 0
     if origin == "unknown":
         return {"unattributed": (list(calls), list(nodes))}  # 1
     if origin == "torch":

@@ -5,7 +5,7 @@ half of the profiled steps (interquartile mean) of each launch, then over launch
 plain step is the row `profiler overhead`. So each side's rows sum to its plain step, and the deltas to the headline.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 import msgspec
 import numpy as np
@@ -99,6 +99,7 @@ def build_ledger(
     overheads: Mapping[Role, Overhead | None],
     provider: str,
     faults: Mapping[Role, Mapping[int, float]] | None = None,
+    keeping: Set[str] = frozenset(),
 ) -> Ledger:
     """Split the delta into rows.
 
@@ -109,6 +110,7 @@ def build_ledger(
         overheads: Calibrated cost per profiler event, by role.
         provider: The execution provider that was asked for first.
         faults: What plain steps spend on page faults that profiled ones do not have, by role and launch, nanoseconds.
+        keeping: Ids of the calls and nodes that keep a language model's cache.
     """
     partitions = with_module_parts(partitions)
     missing = {
@@ -122,7 +124,10 @@ def build_ledger(
         )
         for role, p in partitions.items()
     }
-    drafts = [*_region_drafts(partitions, split, regions, provider), *_framework_drafts(partitions, split)]
+    drafts = [
+        *_region_drafts(partitions, split, regions, provider, keeping),
+        *_framework_drafts(partitions, split),
+    ]
     paying = {role: [len(split[role].owner)] for role in partitions if role in missing}
     if paying:
         drafts.append(_Draft(FAULTS, "", "page_faults", FAULTS_MATCH, segments=paying))
@@ -226,6 +231,7 @@ def _region_drafts(
     split: Mapping[Role, Segments],
     regions: Sequence[Region],
     provider: str,
+    keeping: Set[str],
 ) -> list[_Draft]:
     """One row a region and cause; on a device a unit's time goes to the rows of several causes."""
     pieces: dict[Role, dict[str, list[Piece]]] = {}
@@ -240,7 +246,7 @@ def _region_drafts(
         calls = [work["torch"][i] for i in region.calls]
         nodes = [work["onnxruntime"][i] for i in region.nodes]
         found: dict[Cause, _Draft] = {}
-        for cause, sides in by_cause(calls, nodes, region.origin, provider).items():
+        for cause, sides in by_cause(calls, nodes, region.origin, provider, keeping).items():
             for role, works in zip(ROLES, sides, strict=True):
                 own = _draft(found, region, cause)
                 own.work.setdefault(role, []).extend(works)

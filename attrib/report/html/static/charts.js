@@ -94,7 +94,7 @@
     }
     const matched = [...byRegion].filter(([, r]) => r.torch > 0 && r.ort > 0);
     if (!matched.length) return null;
-    const palette = [css("--violet"), css("--rose"), css("--ok"), css("--warn"), css("--muted"), css("--bad"), css("--ink"), css("--total")];
+    const palette = [css("--violet"), css("--rose"), css("--ok"), css("--warn"), css("--muted"), css("--bad"), css("--teal"), css("--ink"), css("--total")];
     const traces = [...new Set(matched.map(([, r]) => r.cause))].sort().map((cause, number) => {
       const points = matched.filter(([, r]) => r.cause === cause);
       return {

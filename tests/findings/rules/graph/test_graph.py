@@ -44,6 +44,39 @@ def gemm(i, ns, **more):
     )
 
 
+class TestCacheUpkeep:
+    def kept(self, ns, torch_ns):
+        whole = tensor(1, 12, 201, 64)
+        return (
+            Ran(
+                node("Concat", ["past_key_values.0.key", "new"], ["present.0.key"], name="grow"),
+                ns,
+                cause="cache",
+                result=whole,
+                calls=(("cat", "aten::cat"),),
+                torch_ns=torch_ns,
+            ),
+        )
+
+    @pytest.mark.rule("cache-upkeep", "fires")
+    def test_what_it_takes_longer_than_in_pytorch_is_told_with_what_is_copied(self):
+        found = finding("cache-upkeep", given(*self.kept(3 * MS, MS)))
+        assert (found.state, found.saving_ns) == ("failed", 2 * MS)
+        assert found.title == "Keeping the cache takes longer than in PyTorch: 1 node"
+        assert "1 Concat write 0.6 MB anew in each step" in found.summary
+        assert "TensorScatter" in found.fix
+        assert "whole" not in found.fix  # nothing is repeated
+
+    @pytest.mark.rule("cache-upkeep", "passes")
+    def test_where_pytorch_takes_as_long_there_is_nothing_to_gain(self):
+        assert finding("cache-upkeep", given(*self.kept(MS, 3 * MS))).state == "passed"
+
+    def test_a_step_without_a_cache_is_told_how_to_record_one(self):
+        found = finding("cache-upkeep", given(gemm(0, 4 * MS)))
+        assert found.state == "not_applicable"
+        assert "--cache-length" in found.reason
+
+
 class TestNanGuard:
     def guarded(self, ns):
         return (
