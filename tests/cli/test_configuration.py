@@ -196,10 +196,11 @@ def test_help_is_given_whatever_a_file_says(cli, tmp_path):
 
 TAKEN_FROM_FILES = {
     "profile": {
-        "attention", "autocast", "batch-size", "cache-length", "compress", "cuda-graph", "device", "disable-optimizer",
-        "dynamic-shapes", "exporter", "io-binding", "iterations", "launches", "layers", "max-time", "no-report",
-        "no-values", "opset", "opt-level", "optimize", "padding", "precision", "provider", "quiet", "rounds", "seed", "seq-len", "strict", "task",
-        "text", "threads", "timeout", "tolerance", "torch-mode", "verbose", "warmup",
+        "attention", "autocast", "batch-size", "cache-length", "compress", "cuda-graph", "device",
+        "disable-optimizer", "dynamic-shapes", "exporter", "io-binding", "iterations", "launches", "layers",
+        "max-time", "no-report", "no-values", "opset", "opt-level", "optimize", "padding", "precision", "provider",
+        "quiet", "rounds", "seed", "seq-len", "strict", "task", "text", "threads", "timeout", "tolerance",
+        "torch-mode", "verbose", "warmup",
     },
     "report": {"format", "lenient", "quiet", "static"},
     "diff": {"format", "quiet", "strict"},
