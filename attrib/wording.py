@@ -29,6 +29,20 @@ def listed(names: Sequence[str], most: int = MOST_NAMES) -> str:
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
+def spans(numbers: Iterable[int]) -> str:
+    """Rising numbers in one phrase, three and more in a row as a span: `1, 2, 4 to 6`."""
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and found[-1][-1] == number - 1:
+            found[-1].append(number)
+        else:
+            found.append([number])
+    return ", ".join(
+        f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run))  # noqa: PLR2004
+        for run in found
+    )
+
+
 def counted_names(names: Iterable[str]) -> tuple[str, ...]:
     """Each name once, in order of the alphabet, with its number where it occurs several times: `Add, MatMul ×2`."""
     return tuple(f"{name} ×{count}" if count > 1 else name for name, count in sorted(Counter(names).items()))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from attrib.wording import counted, listed
+from attrib.wording import counted, listed, spans
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,11 @@ def test_a_list_ends_with_how_many_more_there_are():
     assert listed(["a", "b"]) == "a, b"
     assert listed(["a", "b", "c", "d", "e", "f"]) == "a, b, c, d and 2 more"
     assert listed([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [([], ""), ([3], "3"), ([1, 2, 4], "1, 2, 4"), ([2, 3, 4, 5, 6], "2 to 6"), ([1, 3, 4, 5], "1, 3 to 5")],
+)
+def test_numbers_in_a_row_are_a_span(numbers, text):
+    assert spans(numbers) == text

@@ -135,7 +135,7 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
         Option(
             group="Model and inputs",
             at_least=1,
-            help="Tokens in a row of a text model.  [default: 128; 1 with --cache-length]",
+            help="Tokens in a row of a text model.  [default: 128; 1 for a decoder with --cache-length]",
         ),
     ] = None
     cache_length: Annotated[
@@ -144,7 +144,8 @@ class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
             group="Model and inputs",
             at_least=1,
             help="Run a step of a language model that keeps a cache, with the keys and values of so many tokens before:"
-            " a step of decoding, for --task text-generation where none is given.",
+            " a step of decoding, for --task text-generation where none is given. Of a model with an encoder, --seq-len is"
+            " what that has read.",
         ),
     ] = None
     layers: Annotated[

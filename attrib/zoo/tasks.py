@@ -3,6 +3,9 @@
 GENERATION = "text-generation"
 """The task in which a language model keeps a cache."""
 
+WITH_ENCODER = "AutoModelForSeq2SeqLM"
+"""The auto class of models that generate from what an encoder has read."""
+
 TASKS: dict[str, str] = {
     "": "AutoModel",
     "text-encoding": "AutoModelForTextEncoding",

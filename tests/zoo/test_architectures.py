@@ -11,6 +11,7 @@ PUBLISHED_PARAMETERS = {
     "roberta-base": 124_645_632,
     "all-MiniLM-L6-v2": 22_713_216,
     "gpt2": 124_439_808,
+    "bart-base": 139_420_416,
     "SmolLM2-135M": 134_515_008,
     "t5-small": 35_330_816,
     "resnet-18": 11_176_512,

@@ -17,7 +17,7 @@ from attrib.model.document import Caches, Cause, Judgement, LaunchState, Machine
 from attrib.model.latency import EVIDENCE_COLUMNS, REFERENCES, LatencyTable, TimedBlock
 from attrib.model.manifest import ROLES, Role, Side, engine_titles
 from attrib.units import format_ns, whole_percent
-from attrib.wording import counted, listed
+from attrib.wording import counted, listed, spans
 
 REMAINDERS: tuple[Cause, ...] = ("profiler_overhead", "unattributed")
 """What is left of the difference when everything that is known has its cause."""
@@ -253,7 +253,7 @@ def _two_states(
             walls = [wall for number in numbers for wall in steps.get((number, role), ())]
             found += [f"{titles[role]} {format_ns(round(median(walls)))}"] if walls else []
         words = "launch" if len(numbers) == 1 else "launches"
-        which = f"{words} {listed([str(number + 1) for number in numbers])}"
+        which = f"{words} {spans(number + 1 for number in numbers)}"
         return f"{which} ({', '.join(found)})" if found else which
 
     yield (

@@ -40,7 +40,7 @@ def weights_precision(options: CaptureOptions) -> Precision:
 
 def task_of(options: CaptureOptions, source: Source) -> str:
     """The task that the model is built for: a step with a cache is one of a generation, if nobody says otherwise."""
-    return options.task or source.task or (GENERATION if options.cache_length else "")
+    return options.task or (GENERATION if options.cache_length else source.task)
 
 
 def recipe_of(options: CaptureOptions, source: Source) -> Recipe:

@@ -36,17 +36,23 @@ def caches_in(nest: object) -> list[Any]:
     return [leaf for leaf in _pytree.tree_leaves(nest, is_leaf=is_cache) if is_cache(leaf)]
 
 
-def cache_names(cache: Any) -> dict[int, str]:
-    """The names of a cache's tensors, by their `id`; without those of a kind of cache that is not known."""
+def _layers_of(cache: Any) -> Iterator[tuple[str, Any]]:
+    """The layers of a cache, each with the beginning of the names of its tensors; none of a kind that is not known."""
     parts = {
         "decoder.": getattr(cache, "self_attention_cache", None),
         "encoder.": getattr(cache, "cross_attention_cache", None),
     }
     known = {part: its for part, its in parts.items() if its is not None} or {"": cache}
+    for part, its in known.items():
+        for number, layer in enumerate(getattr(its, "layers", ())):
+            yield f"{number}.{part}", layer
+
+
+def cache_names(cache: Any) -> dict[int, str]:
+    """The names of a cache's tensors, by their `id`; without those of a kind of cache that is not known."""
     return {
-        id(tensor): f"{number}.{part}{name}"
-        for part, its in known.items()
-        for number, layer in enumerate(getattr(its, "layers", ()))
+        id(tensor): f"{start}{name}"
+        for start, layer in _layers_of(cache)
         for attribute, name in _TENSORS.items()
         if (tensor := getattr(layer, attribute, None)) is not None
     }
@@ -89,11 +95,9 @@ def restorer(nest: object) -> Callable[[], None] | None:
     Returns:
         None where there is none, or one whose tensors a step changes in place.
     """
-    caches = caches_in(nest)
-    layers = [layer for cache in caches for layer in getattr(cache, "layers", ())]
-    if not layers or any(type(layer).__name__ != _GROWING for layer in layers):
-        return None
-    if any(not getattr(cache, "layers", ()) for cache in caches):
+    of_caches = [[layer for _, layer in _layers_of(cache)] for cache in caches_in(nest)]
+    layers = [layer for its in of_caches for layer in its]
+    if not all(of_caches) or not layers or any(type(layer).__name__ != _GROWING for layer in layers):
         return None
     known = [(vars(layer), dict(vars(layer))) for layer in layers]
 

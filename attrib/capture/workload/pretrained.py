@@ -7,10 +7,13 @@ from attrib.capture.workers.messages import Recipe
 from attrib.capture.workload.weights import make_distinct
 from attrib.errors import AttribError, first_line
 from attrib.zoo.architectures import ARCHITECTURES
-from attrib.zoo.tasks import TASKS
+from attrib.zoo.tasks import GENERATION, TASKS, WITH_ENCODER
 
 LAYER_COUNT = "num_hidden_layers"
 """Where a configuration keeps its number of layers; `attribute_map` translates it into each model's own spelling."""
+
+DECODER_LAYER_COUNTS = ("decoder_layers", "num_decoder_layers")
+"""Where a configuration with an encoder keeps those of its decoder."""
 
 STAGE_LISTS = ("depths", "hidden_sizes")
 """What a convolutional network has instead: one entry a stage of blocks."""
@@ -27,7 +30,8 @@ def from_configuration(recipe: Recipe) -> tuple[Any, str]:
     architecture = ARCHITECTURES[recipe.location]
     config = _prepare(AutoConfig.for_model(architecture.model_type, **architecture.values), recipe)
     module = _call(
-        "build", lambda: _auto_class(recipe).from_config(config, **attention_of(config, recipe.attention))
+        "build",
+        lambda: _auto_class(recipe, config).from_config(config, **attention_of(config, recipe.attention)),
     )
     make_distinct(module, recipe.seed)
     return module, f"random, seed {recipe.seed}, published configuration"
@@ -47,7 +51,7 @@ def from_directory(recipe: Recipe) -> tuple[Any, str]:
     options |= attention_of(config, recipe.attention)
     module, loading = _call(
         "load",
-        lambda: _auto_class(recipe).from_pretrained(
+        lambda: _auto_class(recipe, config).from_pretrained(
             recipe.location, config=config, use_safetensors=True, output_loading_info=True, **options
         ),
     )
@@ -65,10 +69,12 @@ def attention_of(config: Any, attention: str) -> dict[str, str]:
     return {"attn_implementation": attention} if hasattr(config, "num_attention_heads") else {}
 
 
-def _auto_class(recipe: Recipe) -> Any:
+def _auto_class(recipe: Recipe, config: Any) -> Any:
+    """The class that builds the model; what generates with an encoder needs another than a decoder alone."""
     import transformers
 
-    return getattr(transformers, TASKS[recipe.task])
+    with_encoder = recipe.cache_length and recipe.task == GENERATION and config.is_encoder_decoder
+    return getattr(transformers, WITH_ENCODER if with_encoder else TASKS[recipe.task])
 
 
 def _call(what: str, make: Callable[[], Any]) -> Any:
@@ -105,4 +111,7 @@ def _prepare(config: Any, recipe: Recipe) -> Any:
         setattr(config, name, getattr(config, name)[:layers])
     if not stages:
         setattr(config, LAYER_COUNT, layers)
+        for name in DECODER_LAYER_COUNTS:
+            if hasattr(config, name):
+                setattr(config, name, layers)
     return config

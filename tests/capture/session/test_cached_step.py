@@ -28,14 +28,20 @@ def captured(cli, tmp_path):
         ("gpt2", ()),
         pytest.param("SmolLM2-135M", (), marks=pytest.mark.slow),
         pytest.param("gpt2", ("--exporter", "torchscript"), marks=pytest.mark.slow),
+        pytest.param("bart-base", ("--seq-len", "16"), marks=pytest.mark.slow),
+        pytest.param("t5-small", ("--exporter", "torchscript", "--seq-len", "16"), marks=pytest.mark.slow),
     ],
-    ids=["gpt2", "grouped heads", "traced"],
+    ids=["gpt2", "grouped heads", "traced", "with an encoder", "traced with an encoder"],
 )
 def test_what_keeps_the_cache_is_a_cause_on_both_sides(captured, model, more):
     document = captured(model, *more).document
     work = document.workload
-    assert (work.seq_len, work.cache_length, work.task) == (1, 24, "text-generation")
-    assert {one.name for one in work.inputs} >= {"past_key_values.0.key", "past_key_values.0.value"}
+    assert (work.seq_len, work.cache_length) == (16 if "--seq-len" in more else 1, 24)
+    assert work.task == "text-generation"
+    part = "decoder." if "--seq-len" in more else ""
+    assert {one.name for one in work.inputs} >= {
+        f"past_key_values.0.{part}{what}" for what in ("key", "value")
+    }
     (cache,) = (cause for cause in document.causes if cause.cause == "cache")
     rows = [row for row in document.ledger if row.cause == "cache"]
     assert cache.torch_ns > 0

@@ -78,11 +78,38 @@ def test_grouped_heads_are_kept_as_they_are():
     assert built.first_outputs()["present.0.value"].shape == (1, 3, 8, 64)
 
 
+@pytest.mark.parametrize("name", ["t5-small", "bart-base"])
+def test_a_decoder_with_an_encoder_writes_one_token_behind_those_that_it_wrote(name):
+    import torch
+
+    from attrib.capture.workload.build import build
+
+    built = build(recipe(name, layers=1, seq_len=5))
+    shapes = {name: tuple(value.shape) for name, value in built.inputs.items()}
+    heads, width = (8, 512) if name == "t5-small" else (12, 768)
+    assert shapes == {
+        "attention_mask": (2, 5),
+        "decoder_input_ids": (2, 1),
+        "encoder_outputs.last_hidden_state": (2, 5, width),
+        **{f"past_key_values.0.decoder.{what}": (2, heads, 7, 64) for what in ("key", "value")},
+        **{f"past_key_values.0.encoder.{what}": (2, heads, 5, 64) for what in ("key", "value")},
+    }
+    assert cached_length(shapes) == 7
+    first, second = built.first_outputs(), built.first_outputs()
+    assert first["logits"].shape[:2] == (2, 1)
+    assert first["present.0.decoder.key"].shape == (2, heads, 8, 64)
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+    assert built._restore is not None
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"location": "bert-base-uncased", "task": ""}, "bert-base-uncased keeps no cache"),
-        ({"location": "t5-small", "task": "", "seq_len": 1}, "t5 has an encoder"),
+        (
+            {"location": "bart-base", "cache_length": 1024, "seq_len": 4},
+            "decoder has 1024 positions, --cache-length asks for 1024",
+        ),
         ({"cache_length": 1024}, "the model has 1024 positions, --cache-length and --seq-len ask for 1025"),
     ],
 )
