@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from attrib.analysis.attribution.roofline.peaks import machine_limits
 from attrib.analysis.match.ops import SPELLED
 from attrib.findings.evidence.advice import either, phrase, rewritten
 from attrib.findings.evidence.executed_graph import explained_works
@@ -16,7 +17,7 @@ from attrib.findings.evidence.ledger_queries import (
     rows_holding,
     rows_line,
 )
-from attrib.findings.evidence.numerics import DOUBLE, FLOAT
+from attrib.findings.evidence.numerics import DOUBLE, FLOAT, bytes_of
 from attrib.findings.evidence.reference_cost import (
     Terms,
     weight_once,
@@ -30,8 +31,10 @@ from attrib.model.work import Work
 from attrib.units import format_ns
 from attrib.wording import counted
 
+NS = 1_000_000_000
+
 HALF = 0.5
-"""Elementwise work moves half the bytes in float."""
+"""Elementwise work moves half the bytes in float: where that is what takes the time, it takes half."""
 
 
 def audit(evidence: Evidence) -> RuleResult:
@@ -60,7 +63,7 @@ def audit(evidence: Evidence) -> RuleResult:
     terms = Terms()
     terms.add(weight_once(work.id for work in (*island, *casts)))
     for work in island:
-        terms.add(_in_float(works, work), -1)
+        terms.add(_in_float(evidence, works, work), -1)
     nodes = tuple(work.id for work in works if work in island or work in casts)
     rows = rows_holding(evidence, nodes)
     spent = format_ns(nodes_ns(evidence, [work.id for work in casts]))
@@ -90,8 +93,8 @@ def _computes_in_double(work: Work) -> bool:
     return work.op != "Cast" and any(tensor.dtype == DOUBLE for tensor in work.outputs)
 
 
-def _in_float(works: Sequence[Work], work: Work) -> dict[str, float]:
-    """Weights whose sum is the time of the same work in float."""
+def _in_float(evidence: Evidence, works: Sequence[Work], work: Work) -> dict[str, float]:
+    """Weights whose sum is the time of the same work in float; the least that it can be where no other node tells."""
     result = Tensor(FLOAT, work.outputs[0].shape)
     kind = SPELLED.get(work.op, work.op)
     flops = flops_of(work)
@@ -103,8 +106,25 @@ def _in_float(works: Sequence[Work], work: Work) -> dict[str, float]:
         (weights_at_product_rate(works, flops, FLOAT) if flops else {})
         or weights_of_equal_size(works, result, same)
         or weights_by_elements(works, result, same)
-        or {work.id: HALF}
+        or {work.id: _least_share(evidence, work)}
     )
+
+
+def _least_share(evidence: Evidence, work: Work) -> float:
+    """The share of a node's time that it needs in float at least: what its bytes take at this machine's bandwidth, or half.
+
+    A kernel in double need not be bound by its bytes: of Sigmoid, Exp and Softmax only the float one is vectorized.
+    """
+    peaks = machine_limits(evidence.manifest.sides).get("onnxruntime") if evidence.manifest else None
+    spent = nodes_ns(evidence, [work.id])
+    in_float = sum(
+        bytes_of(Tensor(FLOAT, its.shape) if its.dtype == DOUBLE else its)
+        for its in (*work.inputs, *work.outputs)
+    )
+    rate = peaks.bandwidth(in_float) if peaks is not None else None
+    if peaks is None or rate is None or rate.per_s <= 0 or spent <= 0:
+        return HALF
+    return min(HALF, (in_float / rate.per_s * NS + peaks.floor_ns) / spent)
 
 
 RULE = Rule(
@@ -116,7 +136,8 @@ RULE = Rule(
         "A constant of type float64, or a `.double()` for a sum that should be exact, turns what follows into double in"
         " the exported graph: twice the bytes, half the vector width, and casts on the way in and out. The rule finds the"
         " nodes whose results are double where PyTorch's calls are not, and claims what they take beyond the same work in"
-        " float, as other nodes of the run do it, with the casts around them."
+        " float, as other nodes of the run do it (where none does, as its bytes allow at this machine's bandwidth), with the"
+        " casts around them."
     ),
     cause="kernel",
     needs=("delta", "partitions"),

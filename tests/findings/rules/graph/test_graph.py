@@ -14,7 +14,17 @@ from attrib.model.manifest import OPTIMIZED, OutputDifference
 from attrib.model.region import Match, Region
 from attrib.model.values import GraphValue
 from attrib.model.work import Work
-from tests.findings.evidence_factory import MS, FakeLedger, evidence, graph, node, row, tensor
+from tests.findings.evidence_factory import (
+    MS,
+    PEAKS,
+    FakeLedger,
+    evidence,
+    graph,
+    manifest,
+    node,
+    row,
+    tensor,
+)
 from tests.findings.graph_evidence import Ran, given
 
 HIDDEN = tensor(1, 32, 768)
@@ -344,6 +354,23 @@ class TestDoublePrecision:
     def test_elementwise_work_without_a_peer_counts_half(self):
         gelu = Ran(node("Gelu", ["x"], ["y"]), 8 * MS, result=DOUBLE)
         assert finding("double-precision", given(gelu)).saving_ns == pytest.approx(4 * MS, rel=0.02)
+
+    @pytest.mark.parametrize(("slower", "saved"), [(1, 8 * MS - 786_432 / 100), (1000, 4 * MS)])
+    def test_where_the_machine_is_known_it_counts_what_its_bytes_allow_and_never_more_than_half(
+        self, slower, saved
+    ):
+        streams = tuple(
+            msgspec.structs.replace(
+                stream, rate=msgspec.structs.replace(stream.rate, per_s=stream.rate.per_s / slower)
+            )
+            for stream in PEAKS.streams
+        )
+        peaks = msgspec.structs.replace(PEAKS, streams=streams)
+        reads = (tensor(1, 32, 3072, dtype="double"),)
+        gelu = Ran(node("Gelu", ["x"], ["y"]), 8 * MS, result=DOUBLE, reads=reads)
+        known = manifest(onnxruntime={"peaks": peaks}, torch={"peaks": peaks})
+        found = finding("double-precision", given(gelu, manifest=known))
+        assert found.saving_ns == pytest.approx(saved, rel=0.02)
 
     def test_a_fused_peer_of_the_same_kind_counts(self):
         weights = tensor(3072, dtype="double")
